@@ -1,0 +1,22 @@
+//! On-disk formats of Linux software RAID: bytes in, values out.
+//!
+//! Nothing here opens a file, asks the time, prints or decides. Devices are read through [`Media`];
+//! what has to be written is returned as [`Write`] values.
+//!
+//! **Contract of the family.** No input makes a function of this crate panic, loop without bound, or
+//! allocate by a count that was not checked first. A `read` has five outcomes: `Ok(None)` this format is
+//! not here; `Ok(Some(_))`; [`Damage::Corrupt`] it is here and damaged; [`Damage::Unsupported`] it is
+//! here and newer than we are; [`Damage::Io`] the device could not be read. They are never mixed.
+
+pub mod id;
+pub mod media;
+pub mod membership;
+pub mod units;
+
+mod damage;
+
+pub use damage::{Damage, What};
+pub use id::MdUuid;
+pub use media::{Media, Write};
+pub use membership::{Events, Level, Membership, Role};
+pub use units::{Bytes, Kib, Sectors};
