@@ -1,0 +1,136 @@
+//! A machine of values, for tests: it does what the steps say and fails at the N-th call when told so.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Result, bail, ensure};
+use superblock::Write;
+
+use super::Host;
+use crate::plan::Step;
+
+/// Everything that steps can change.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct State {
+    /// Claimed devices.
+    pub(crate) claims: BTreeSet<String>,
+    /// Bytes by device and 512-byte block.
+    pub(crate) blocks: BTreeMap<(String, u64), Vec<u8>>,
+    /// Devices and ranges set to zero.
+    pub(crate) zeroed: BTreeSet<(String, u64, u64)>,
+    /// The map's lock is held.
+    pub(crate) locked: bool,
+    /// The map's lines, by kernel name.
+    pub(crate) map: BTreeMap<String, String>,
+    /// `creating-` files.
+    pub(crate) hidden: BTreeSet<String>,
+    /// Arrays: members and whether they run.
+    pub(crate) arrays: BTreeMap<String, (BTreeSet<String>, bool)>,
+    /// Nodes and links.
+    pub(crate) nodes: BTreeSet<String>,
+}
+
+/// The machine.
+#[derive(Debug, Default)]
+pub(crate) struct Fake {
+    pub(crate) state: State,
+    /// Steps taken so far, undo steps included.
+    pub(crate) log: Vec<String>,
+    /// The call that fails, counted from 0; later calls work again.
+    pub(crate) fail_at: Option<usize>,
+}
+
+impl Fake {
+    fn write(&mut self, device: &str, writes: &[Write]) -> Result<Vec<Write>> {
+        let mut saved = Vec::new();
+        for write in writes {
+            ensure!(write.at.0 % 512 == 0 && write.data.len() % 512 == 0, "unaligned write");
+            let mut old = Vec::new();
+            for (index, block) in write.data.chunks(512).enumerate() {
+                let key = (device.to_owned(), write.at.0 / 512 + u64::try_from(index)?);
+                let before = if block.iter().all(|b| *b == 0) {
+                    self.state.blocks.remove(&key)
+                } else {
+                    self.state.blocks.insert(key, block.to_vec())
+                };
+                old.extend(before.unwrap_or_else(|| vec![0; 512]));
+            }
+            saved.push(Write { at: write.at, data: old });
+        }
+        Ok(saved)
+    }
+}
+
+impl Host for Fake {
+    #[expect(clippy::too_many_lines, reason = "one arm a step; the list is the point")]
+    fn apply(&mut self, step: &Step) -> Result<Vec<Write>> {
+        let call = self.log.len();
+        self.log.push(step.to_string());
+        if self.fail_at == Some(call) {
+            bail!("told to fail");
+        }
+        let state = &mut self.state;
+        match step {
+            Step::Claim { device } => {
+                ensure!(!state.arrays.values().any(|(members, _)| members.contains(device)), "busy");
+                ensure!(state.claims.insert(device.clone()), "claimed twice");
+            }
+            Step::Release { device } => {
+                state.claims.remove(device);
+            }
+            Step::Write { device, writes, .. } => return self.write(device, writes),
+            Step::Zero { ranges } => {
+                state.zeroed.extend(ranges.iter().map(|(d, start, length)| (d.clone(), start.0, length.0)));
+            }
+            Step::LockMap => {
+                ensure!(!state.locked, "locked twice");
+                state.locked = true;
+            }
+            Step::UnlockMap => state.locked = false,
+            Step::HideFromUdev { array } => {
+                state.hidden.insert(array.kernel.clone());
+            }
+            Step::ShowToUdev { array } => {
+                state.hidden.remove(&array.kernel);
+            }
+            Step::NewArray { array, .. } => {
+                ensure!(!state.arrays.contains_key(&array.kernel), "array exists");
+                state.arrays.insert(array.kernel.clone(), (BTreeSet::new(), false));
+            }
+            Step::AddDisk { array, device, .. } => {
+                let Some((members, _)) = state.arrays.get_mut(&array.kernel) else { bail!("no such array") };
+                ensure!(members.insert(device.clone()), "added twice");
+                state.claims.remove(device);
+            }
+            Step::Run { array } => {
+                let Some((_, running)) = state.arrays.get_mut(&array.kernel) else { bail!("no such array") };
+                *running = true;
+            }
+            Step::Stop { array } => {
+                ensure!(state.arrays.remove(&array.kernel).is_some(), "no such array");
+            }
+            Step::MapAdd { entry } => {
+                ensure!(state.locked, "map changed without its lock");
+                state.map.insert(entry.devnm.clone(), entry.path.clone());
+            }
+            Step::MapRemove { entry } => {
+                ensure!(state.locked, "map changed without its lock");
+                state.map.remove(&entry.devnm);
+            }
+            Step::Node { array } => {
+                state.nodes.insert(array.path.clone());
+            }
+            Step::RemoveNode { array } => {
+                state.nodes.remove(&array.path);
+            }
+            Step::SetVersion { array, .. }
+            | Step::SetAttr { array, .. }
+            | Step::MakeWritable { array }
+            | Step::MakeReadonly { array }
+            | Step::Uevent { array } => {
+                ensure!(state.arrays.contains_key(&array.kernel), "no such array");
+            }
+            Step::Commit => {}
+        }
+        Ok(Vec::new())
+    }
+}

@@ -1,0 +1,138 @@
+//! Carrying a plan out: step by step through a [`Host`], rolled back to the start when a step before the commit fails.
+
+use superblock::Write;
+
+use crate::plan::{Plan, Step};
+
+#[cfg(test)]
+mod fake;
+
+/// What carries steps out: the live machine, or a test's model of it.
+///
+/// A step either happens wholly or leaves nothing behind. [`Step::Write`] answers with the bytes that it replaced;
+/// all other steps answer with nothing.
+pub trait Host {
+    /// Carries one step out.
+    ///
+    /// # Errors
+    /// What the machine said, with device, operation and errno.
+    fn apply(&mut self, step: &Step) -> anyhow::Result<Vec<Write>>;
+}
+
+/// A plan that did not end.
+#[derive(Debug, thiserror::Error)]
+#[error("{step}: {cause:#}")]
+pub struct Failure {
+    /// The step that failed.
+    pub step: String,
+    /// Why.
+    pub cause: anyhow::Error,
+    /// Whether the failed step came after the commit: then nothing was rolled back.
+    pub committed: bool,
+    /// What could not be undone, in the order of trying; empty when the machine is as it was.
+    pub not_undone: Vec<String>,
+}
+
+/// Carries the plan out.
+///
+/// # Errors
+/// The first failing step. Before the commit everything done is undone, in reverse order; an undo that fails is
+/// recorded and does not stop the others.
+pub fn run(plan: &Plan, host: &mut dyn Host) -> Result<(), Failure> {
+    let mut done: Vec<(&Step, Vec<Write>)> = Vec::new();
+    let mut committed = false;
+    for step in &plan.steps {
+        tracing::debug!(%step, "step");
+        match host.apply(step) {
+            Ok(saved) => done.push((step, saved)),
+            Err(cause) => {
+                tracing::debug!(%step, error = %format!("{cause:#}"), "failed");
+                let not_undone = if committed { Vec::new() } else { roll_back(done, host) };
+                return Err(Failure { step: step.to_string(), cause, committed, not_undone });
+            }
+        }
+        if matches!(step, Step::Commit) {
+            committed = true;
+        }
+    }
+    Ok(())
+}
+
+fn roll_back(done: Vec<(&Step, Vec<Write>)>, host: &mut dyn Host) -> Vec<String> {
+    let mut failed = Vec::new();
+    for (step, saved) in done.into_iter().rev() {
+        let Some(undo) = step.undo(saved) else { continue };
+        tracing::debug!(step = %undo, "undo");
+        if let Err(error) = host.apply(&undo) {
+            failed.push(format!("{undo}: {error:#}"));
+        }
+    }
+    failed
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use superblock::Bytes;
+
+    use super::{fake::Fake, *};
+    use crate::{
+        model::world::MapEntry,
+        plan::{ArrayName, DiskInfo},
+    };
+
+    /// Fails each step before the commit in turn: the machine must be as before. Answers how many were tried.
+    pub(crate) fn every_failure_leaves_no_trace(plan: &Plan) -> usize {
+        let commit = plan.steps.iter().position(|s| *s == Step::Commit).expect("a plan has a commit");
+        for fail_at in 0..=commit {
+            let mut host = Fake { fail_at: Some(fail_at), ..Fake::default() };
+            let before = host.state.clone();
+            let failure = run(plan, &mut host).expect_err("told to fail");
+            assert_eq!(failure.not_undone, Vec::<String>::new(), "step {fail_at}");
+            host.state.zeroed = before.zeroed.clone();
+            assert_eq!(host.state, before, "step {fail_at} left something: {:#?}", host.log);
+        }
+        commit + 1
+    }
+
+    fn small_plan() -> Plan {
+        let array = ArrayName { kernel: "md0".into(), path: "/dev/md0".into() };
+        let device = "/dev/a".to_owned();
+        let write = Write { at: Bytes(4096), data: vec![7; 1024] };
+        let entry = MapEntry {
+            devnm: "md0".into(),
+            metadata: "1.2".into(),
+            uuid: superblock::MdUuid([1; 16]),
+            path: "/dev/md0".into(),
+        };
+        let info = DiskInfo { number: 0, raid_disk: 0, state: 6 };
+        let steps = vec![
+            Step::Claim { device: device.clone() },
+            Step::LockMap,
+            Step::HideFromUdev { array: array.clone() },
+            Step::Write { device: device.clone(), what: "superblock".into(), writes: vec![write] },
+            Step::NewArray { array: array.clone(), id: None },
+            Step::AddDisk { array: array.clone(), device, info },
+            Step::MapAdd { entry },
+            Step::Run { array: array.clone() },
+            Step::Commit,
+            Step::UnlockMap,
+            Step::ShowToUdev { array },
+        ];
+        Plan { summary: "create md0".into(), steps, warnings: Vec::new() }
+    }
+
+    #[test]
+    fn a_failed_plan_leaves_no_trace() {
+        assert_eq!(every_failure_leaves_no_trace(&small_plan()), 9);
+    }
+
+    #[test]
+    fn a_failure_after_the_commit_is_only_reported() {
+        let plan = small_plan();
+        let mut host = Fake { fail_at: Some(9), ..Fake::default() };
+        let failure = run(&plan, &mut host).expect_err("told to fail");
+        assert!(failure.committed);
+        assert_eq!(host.log.len(), 10, "nothing was undone");
+        assert!(host.state.arrays["md0"].1);
+    }
+}

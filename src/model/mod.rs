@@ -1,0 +1,8 @@
+//! Nouns and arithmetic: what is true of arrays on paper, and the one value that a machine becomes.
+
+pub mod geometry;
+pub mod layout;
+pub mod world;
+
+pub use geometry::Geometry;
+pub use world::{DevId, Device, RunningArray, World};

@@ -1,0 +1,171 @@
+//! The machine as one value. `inventory` makes it, `plan` decides on it, tests write it by hand.
+
+use std::fmt;
+
+use superblock::{Bytes, Level, MdUuid, Sectors};
+
+/// A block device number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DevId {
+    /// Driver.
+    pub major: u32,
+    /// Device of that driver.
+    pub minor: u32,
+}
+
+impl fmt::Display for DevId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.major, self.minor)
+    }
+}
+
+/// One block device that was opened and read.
+#[derive(Debug)]
+pub struct Device {
+    /// As the user or the scan named it.
+    pub path: String,
+    /// The kernel's name (`sda1`).
+    pub kernel_name: String,
+    /// Device number.
+    pub id: DevId,
+    /// Size.
+    pub size: Bytes,
+    /// Logical block size in bytes.
+    pub logical_block: u32,
+    /// Whether the kernel refuses writes.
+    pub read_only: bool,
+    /// Where it is a partition: the kernel's name of the whole device.
+    pub whole: Option<String>,
+    /// What holds it; empty when free.
+    pub holders: Vec<Holder>,
+}
+
+impl Device {
+    /// The size in whole sectors.
+    #[must_use]
+    pub fn sectors(&self) -> Sectors {
+        self.size.sectors()
+    }
+}
+
+/// Who keeps a device busy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Holder {
+    /// An md array, by its kernel name.
+    Array(String),
+    /// A device-mapper device, by its dm name.
+    Dm(String),
+    /// Another stacked device, by its kernel name.
+    Stacked(String),
+    /// A mounted file system.
+    Mount(String),
+    /// Swap space.
+    Swap,
+    /// A process that has it open.
+    Process {
+        /// Its id.
+        pid: u32,
+        /// Its command name.
+        name: String,
+    },
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Array(name) => write!(f, "array {name}"),
+            Self::Dm(name) => write!(f, "device-mapper device {name}"),
+            Self::Stacked(name) => write!(f, "device {name}"),
+            Self::Mount(at) => write!(f, "the file system mounted at {at}"),
+            Self::Swap => write!(f, "swap"),
+            Self::Process { pid, name } => write!(f, "process {pid} ({name})"),
+        }
+    }
+}
+
+/// An array as the kernel knows it.
+#[derive(Clone, Debug, Default)]
+pub struct RunningArray {
+    /// Kernel name (`md127`).
+    pub name: String,
+    /// Device number.
+    pub id: DevId,
+    /// `array_state`.
+    pub state: String,
+    /// Level, where the kernel says one.
+    pub level: Option<Level>,
+    /// Array UUID, from the map or a member.
+    pub uuid: Option<MdUuid>,
+    /// `metadata_version`.
+    pub metadata: String,
+    /// Number of slots.
+    pub raid_disks: u32,
+    /// Members' kernel device numbers.
+    pub members: Vec<DevId>,
+}
+
+impl RunningArray {
+    /// Whether the array serves data.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        !matches!(self.state.as_str(), "" | "clear" | "inactive")
+    }
+}
+
+/// What the md driver of this kernel offers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MdSupport {
+    /// The driver is there.
+    pub present: bool,
+    /// The `new_array` parameter exists.
+    pub new_array: bool,
+    /// Opening a node makes an array.
+    pub create_on_open: bool,
+    /// `bitmap_type` knows llbitmap; found out on the array itself.
+    pub lockless_bitmap: Option<bool>,
+}
+
+/// Seconds and microseconds since 1970.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Timestamp {
+    /// Whole seconds.
+    pub seconds: u64,
+    /// The rest.
+    pub micros: u32,
+}
+
+/// One line of the map file: which array has which kernel name and which name below /dev/md.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MapEntry {
+    /// Kernel name (`md127`).
+    pub devnm: String,
+    /// `1.2`, `0.90`, `imsm`, `/md127/0` for a member of a container, `none`.
+    pub metadata: String,
+    /// The array.
+    pub uuid: MdUuid,
+    /// The chosen path (`/dev/md/home`), empty where none was chosen.
+    pub path: String,
+}
+
+/// Everything a plan may know.
+#[derive(Debug, Default)]
+pub struct World {
+    /// The host's name.
+    pub hostname: Option<String>,
+    /// Now.
+    pub now: Timestamp,
+    /// Fresh random identities, taken from the front.
+    pub fresh: Vec<MdUuid>,
+    /// The md driver.
+    pub md: MdSupport,
+    /// Arrays in the kernel.
+    pub arrays: Vec<RunningArray>,
+    /// Names below /dev that exist as block nodes `mdN` (relevant without udev).
+    pub nodes: Vec<String>,
+    /// The map file.
+    pub map: Vec<MapEntry>,
+    /// udev is running.
+    pub udev: bool,
+    /// Devices that were asked about, in the order of the request.
+    pub devices: Vec<Device>,
+}

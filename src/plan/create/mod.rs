@@ -1,0 +1,3 @@
+//! Creating an array.
+
+pub mod slots;

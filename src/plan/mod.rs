@@ -1,0 +1,97 @@
+//! Decisions. A plan is a value: it is printed, compared, carried out, undone. Nothing here looks or acts.
+
+use std::fmt;
+
+pub mod create;
+pub mod step;
+
+pub use step::{ArrayName, DiskInfo, Step};
+
+/// Steps in order, and what should be said before they are taken.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// One line: what the plan comes to.
+    pub summary: String,
+    /// The acts.
+    pub steps: Vec<Step>,
+    /// What a person should know; those that need consent are asked before anything is done.
+    pub warnings: Vec<Warning>,
+}
+
+/// Something found on the way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    /// The sentence, in the original's words where it has one.
+    pub text: String,
+    /// Whether going on needs a yes (or `--run`).
+    pub needs_consent: bool,
+}
+
+impl Warning {
+    /// A warning to be read.
+    #[must_use]
+    pub fn note(text: impl Into<String>) -> Self {
+        Self { text: text.into(), needs_consent: false }
+    }
+
+    /// A warning to be answered.
+    #[must_use]
+    pub fn ask(text: impl Into<String>) -> Self {
+        Self { text: text.into(), needs_consent: true }
+    }
+}
+
+impl Plan {
+    /// Whether somebody has to agree first.
+    #[must_use]
+    pub fn needs_consent(&self) -> bool {
+        self.warnings.iter().any(|w| w.needs_consent)
+    }
+}
+
+impl fmt::Display for Plan {
+    /// The dry run's text: the summary, each step with its undo, the warnings.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.summary)?;
+        for (number, step) in self.steps.iter().enumerate() {
+            let line = step.to_string();
+            match step.undo(Vec::new()) {
+                Some(undo) => writeln!(f, "{:3}  {line:<58} undo: {undo}", number + 1)?,
+                None => writeln!(f, "{:3}  {line}", number + 1)?,
+            }
+        }
+        self.warnings.iter().try_for_each(|warning| writeln!(f, "warning: {}", warning.text))
+    }
+}
+
+/// Why there is no plan.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
+pub struct Refusal {
+    /// The sentence, in the original's words where it has one; may be several lines.
+    pub text: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// Exit status of the command.
+    pub status: u8,
+}
+
+impl Refusal {
+    /// A refusal with the usual exit status 1.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into(), hint: None, status: 1 }
+    }
+
+    /// With another exit status.
+    #[must_use]
+    pub fn status(self, status: u8) -> Self {
+        Self { status, ..self }
+    }
+
+    /// With a remedy.
+    #[must_use]
+    pub fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+}

@@ -1,0 +1,235 @@
+//! One act, small enough to be undone or to say why not.
+
+use std::fmt;
+
+use superblock::{Sectors, Write};
+
+use crate::model::{DevId, world::MapEntry};
+
+/// An array as steps name it: the kernel's name, and the path that people use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ArrayName {
+    /// Kernel name (`md127`).
+    pub kernel: String,
+    /// The path to show and, without udev, to make (`/dev/md/home`, `/dev/md0`).
+    pub path: String,
+}
+
+impl fmt::Display for ArrayName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.kernel)
+    }
+}
+
+/// How ADD_NEW_DISK introduces a member (`mdu_disk_info_t`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DiskInfo {
+    /// Index in the metadata.
+    pub number: i32,
+    /// Slot; −1 for a spare.
+    pub raid_disk: i32,
+    /// MD_DISK_* bits.
+    pub state: u32,
+}
+
+/// One act. `execute` carries it out; nothing else changes the machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Take a device exclusively and keep udev from probing it.
+    Claim {
+        /// Path of the device.
+        device: String,
+    },
+    /// Let a claimed device go.
+    Release {
+        /// Path of the device.
+        device: String,
+    },
+    /// Write metadata and sync it. The host keeps the bytes that were there, so this can be undone.
+    Write {
+        /// Path of the device.
+        device: String,
+        /// What it is, for people: "superblock 1.2 at 8 sectors (slot 0)".
+        what: String,
+        /// The bytes.
+        writes: Vec<Write>,
+    },
+    /// Set a range of several members to zero, all at once. No undo: it is data that was asked to be destroyed.
+    Zero {
+        /// Path, start and length of each range.
+        ranges: Vec<(String, Sectors, Sectors)>,
+    },
+    /// Take the lock of the map file.
+    LockMap,
+    /// Let the lock of the map file go.
+    UnlockMap,
+    /// Tell udev's rules that the array is not ready yet (`creating-` file).
+    HideFromUdev {
+        /// The array.
+        array: ArrayName,
+    },
+    /// Take that back.
+    ShowToUdev {
+        /// The array.
+        array: ArrayName,
+    },
+    /// Make an empty array in the kernel.
+    NewArray {
+        /// The array.
+        array: ArrayName,
+        /// Its device number where the name gives one, for kernels without `new_array`.
+        id: Option<DevId>,
+    },
+    /// Say which metadata the members carry (SET_ARRAY_INFO with nothing but the version).
+    SetVersion {
+        /// The array.
+        array: ArrayName,
+        /// Major and minor version.
+        version: (i32, i32),
+    },
+    /// Write an attribute of the array.
+    SetAttr {
+        /// The array.
+        array: ArrayName,
+        /// Name below `md/`.
+        attr: &'static str,
+        /// Text to write.
+        value: String,
+        /// An attribute that this kernel may lack without harm.
+        optional: bool,
+    },
+    /// Give a member to the array; its claim passes to the kernel.
+    AddDisk {
+        /// The array.
+        array: ArrayName,
+        /// Path of the member.
+        device: String,
+        /// Its number, slot and flags.
+        info: DiskInfo,
+    },
+    /// Start the array.
+    Run {
+        /// The array.
+        array: ArrayName,
+    },
+    /// Make an array writable that the kernel started read-auto.
+    MakeWritable {
+        /// The array.
+        array: ArrayName,
+    },
+    /// Make an array read-only.
+    MakeReadonly {
+        /// The array.
+        array: ArrayName,
+    },
+    /// Stop the array; returns when its device is gone.
+    Stop {
+        /// The array.
+        array: ArrayName,
+    },
+    /// Record the array in the map file.
+    MapAdd {
+        /// The line.
+        entry: MapEntry,
+    },
+    /// Take the array's line out of the map file.
+    MapRemove {
+        /// The line as it was; `devnm` selects it.
+        entry: MapEntry,
+    },
+    /// Make `/dev` agree: wait for udev to have made node and link, or make them where udev is not running.
+    Node {
+        /// The array.
+        array: ArrayName,
+    },
+    /// Remove what `/dev` still shows of a stopped array.
+    RemoveNode {
+        /// The array.
+        array: ArrayName,
+    },
+    /// Send a `change` event, so that udev looks again.
+    Uevent {
+        /// The array.
+        array: ArrayName,
+    },
+    /// The point of no return: what failed before it is rolled back, what fails after it is reported.
+    Commit,
+}
+
+impl Step {
+    /// The step that takes this one back. `saved` is what the host kept when it carried out a [`Step::Write`].
+    ///
+    /// `None`: `Release`, `UnlockMap`, `ShowToUdev`, `RemoveNode` and `Stop` come last in their plans, after the
+    /// commit or as an undo; `Zero` destroys on request; `SetVersion`, `SetAttr`, `AddDisk`, `Run` and the read-only
+    /// switches change an array that `NewArray`'s undo stops as a whole; events cannot be unsent.
+    #[must_use]
+    pub fn undo(&self, saved: Vec<Write>) -> Option<Step> {
+        Some(match self {
+            Step::Claim { device } => Step::Release { device: device.clone() },
+            Step::Write { device, what, .. } => Step::Write {
+                device: device.clone(),
+                what: format!("the bytes that were there before {what}"),
+                writes: saved,
+            },
+            Step::LockMap => Step::UnlockMap,
+            Step::HideFromUdev { array } => Step::ShowToUdev { array: array.clone() },
+            Step::NewArray { array, .. } => Step::Stop { array: array.clone() },
+            Step::MapAdd { entry } => Step::MapRemove { entry: entry.clone() },
+            Step::MapRemove { entry } => Step::MapAdd { entry: entry.clone() },
+            Step::Node { array } => Step::RemoveNode { array: array.clone() },
+            Step::Release { .. }
+            | Step::Zero { .. }
+            | Step::UnlockMap
+            | Step::ShowToUdev { .. }
+            | Step::SetVersion { .. }
+            | Step::SetAttr { .. }
+            | Step::AddDisk { .. }
+            | Step::Run { .. }
+            | Step::MakeWritable { .. }
+            | Step::MakeReadonly { .. }
+            | Step::Stop { .. }
+            | Step::RemoveNode { .. }
+            | Step::Uevent { .. }
+            | Step::Commit => return None,
+        })
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Step::Claim { device } => write!(f, "open {device} exclusively"),
+            Step::Release { device } => write!(f, "release {device}"),
+            Step::Write { device, what, .. } => write!(f, "write {what} to {device}"),
+            Step::Zero { ranges } => {
+                write!(f, "write zeroes to")?;
+                ranges.iter().try_for_each(|(device, start, length)| {
+                    write!(f, " {device} ({} sectors from sector {})", length.0, start.0)
+                })
+            }
+            Step::LockMap => write!(f, "lock the map file"),
+            Step::UnlockMap => write!(f, "unlock the map file"),
+            Step::HideFromUdev { array } => write!(f, "mark {array} as being created"),
+            Step::ShowToUdev { array } => write!(f, "mark {array} as created"),
+            Step::NewArray { array, .. } => write!(f, "new array {array}"),
+            Step::SetVersion { array, version: (major, minor) } => {
+                write!(f, "set {array} to metadata {major}.{minor}")
+            }
+            Step::SetAttr { array, attr, value, .. } => write!(f, "set {attr} of {array} to {value}"),
+            Step::AddDisk { array, device, info } => match info.raid_disk {
+                slot if slot >= 0 => write!(f, "add {device} to {array} as slot {slot}"),
+                _ => write!(f, "add {device} to {array} as number {}", info.number),
+            },
+            Step::Run { array } => write!(f, "run {array}"),
+            Step::MakeWritable { array } => write!(f, "make {array} writable"),
+            Step::MakeReadonly { array } => write!(f, "make {array} read-only"),
+            Step::Stop { array } => write!(f, "stop {array}"),
+            Step::MapAdd { entry } => write!(f, "map {} -> {}", entry.devnm, entry.path),
+            Step::MapRemove { entry } => write!(f, "remove {} from the map", entry.devnm),
+            Step::Node { array } => write!(f, "make {} appear", array.path),
+            Step::RemoveNode { array } => write!(f, "remove what is left of {}", array.path),
+            Step::Uevent { array } => write!(f, "send a change event for {array}"),
+            Step::Commit => write!(f, "commit"),
+        }
+    }
+}
