@@ -1,5 +1,7 @@
 //! The rooms of mdctl. See `docs/ARCHITECTURE.md` for the map and its invariants.
 
 pub mod execute;
+#[expect(clippy::disallowed_methods, reason = "the room that touches the machine")]
+pub mod kernel;
 pub mod model;
 pub mod plan;

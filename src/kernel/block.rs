@@ -1,0 +1,312 @@
+//! One opened block device or image: its sizes, its bytes around the page cache.
+
+use std::{
+    fs::File,
+    io,
+    num::NonZeroU32,
+    os::{
+        fd::{AsFd, BorrowedFd},
+        unix::fs::{FileExt, OpenOptionsExt},
+    },
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use nix::{
+    errno::Errno,
+    fcntl::{FallocateFlags, OFlag},
+    sys::stat::{SFlag, fstat, stat},
+};
+use superblock::{Bytes, Media};
+use zerocopy::FromZeros;
+
+use super::{
+    DevId, KernelError,
+    ioctl::{self, PartitionChange, Request},
+    page::Pages,
+};
+
+/// How a device is opened. Opening for writing makes udev look at it again when it is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// To read.
+    Read,
+    /// To read, and nobody else may claim it: `EBUSY` where somebody has.
+    ReadExclusive,
+    /// To write.
+    Write,
+    /// To write, and nobody else may claim it.
+    WriteExclusive,
+}
+
+impl Access {
+    fn writes(self) -> bool {
+        matches!(self, Self::Write | Self::WriteExclusive)
+    }
+
+    fn exclusive(self) -> bool {
+        matches!(self, Self::ReadExclusive | Self::WriteExclusive)
+    }
+}
+
+/// The largest single transfer.
+const TRANSFER: usize = 1 << 20;
+
+/// An opened block device, or a regular file that stands for one.
+#[derive(Debug)]
+pub struct Device {
+    path: PathBuf,
+    file: File,
+    dev: Option<DevId>,
+    size: Bytes,
+    logical: NonZeroU32,
+    physical: u32,
+    read_only: bool,
+    direct: bool,
+    reads: AtomicU64,
+    writes: AtomicU64,
+}
+
+impl Device {
+    /// Opens it and asks for its sizes. Anything but a block device or a regular file is `ENOTBLK`.
+    ///
+    /// Block devices are read and written around the page cache, because md writes its superblocks so.
+    pub fn open(path: &Path, access: Access) -> Result<Self, KernelError> {
+        let fail = |operation: &'static str| {
+            move |errno| KernelError::new(path.display().to_string(), operation, errno)
+        };
+        // Looked at before it is opened: opening a FIFO would wait for its other end.
+        let mode = SFlag::from_bits_truncate(stat(path).map_err(fail("stat"))?.st_mode) & SFlag::S_IFMT;
+        let block = mode == SFlag::S_IFBLK;
+        if !block && mode != SFlag::S_IFREG {
+            return Err(fail("open")(Errno::ENOTBLK));
+        }
+        let (file, direct) =
+            open_direct(path, access, block).map_err(|error| KernelError::io(path, "open", &error))?;
+        let stat = fstat(&file).map_err(fail("fstat"))?;
+        let mut device = Self {
+            path: path.to_owned(),
+            dev: block.then(|| DevId::from_raw(stat.st_rdev)),
+            size: Bytes(u64::try_from(stat.st_size).unwrap_or(0)),
+            file,
+            logical: SECTOR,
+            physical: SECTOR.get(),
+            read_only: false,
+            direct,
+            reads: AtomicU64::new(0),
+            writes: AtomicU64::new(0),
+        };
+        if block {
+            device.measure()?;
+        }
+        Ok(device)
+    }
+
+    fn measure(&mut self) -> Result<(), KernelError> {
+        let number = |value: i32| u32::try_from(value).ok().and_then(NonZeroU32::new);
+        self.size = Bytes(self.ask::<ioctl::BlkGetSize64>(0)?);
+        self.logical = number(self.ask::<ioctl::BlkSszGet>(0)?).unwrap_or(SECTOR);
+        self.physical = number(self.ask::<ioctl::BlkPbszGet>(0)?).unwrap_or(self.logical).get();
+        self.read_only = self.ask::<ioctl::BlkRoGet>(0)? != 0;
+        Ok(())
+    }
+
+    fn ask<R: Request<Arg: FromZeros>>(&self, mut arg: R::Arg) -> Result<R::Arg, KernelError> {
+        match ioctl::call::<R>(self.file.as_fd(), &mut arg) {
+            Ok(_) => Ok(arg),
+            Err(errno) => Err(self.error(R::NAME, errno)),
+        }
+    }
+
+    fn error(&self, operation: &'static str, errno: Errno) -> KernelError {
+        KernelError::new(self.path.display().to_string(), operation, errno)
+    }
+
+    fn io_error(&self, operation: &'static str) -> impl Fn(io::Error) -> KernelError {
+        move |error| KernelError::io(&self.path, operation, &error)
+    }
+
+    /// As it was named.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its number; `None` for an image.
+    pub fn dev(&self) -> Option<DevId> {
+        self.dev
+    }
+
+    /// The logical block size: the unit of transfers.
+    pub fn logical_block_size(&self) -> u32 {
+        self.logical.get()
+    }
+
+    /// The physical block size.
+    pub fn physical_block_size(&self) -> u32 {
+        self.physical
+    }
+
+    /// Whether the device refuses writes.
+    pub fn is_read_only(&self) -> bool {
+        self.read_only
+    }
+
+    /// How many reads were done so far.
+    pub fn reads(&self) -> u64 {
+        self.reads.load(Ordering::Relaxed)
+    }
+
+    /// How many writes were done so far.
+    pub fn writes(&self) -> u64 {
+        self.writes.load(Ordering::Relaxed)
+    }
+
+    /// Writes `data` at `offset`. What the device can only write in larger blocks is read first and written back
+    /// unchanged around it.
+    pub fn write_at(&self, offset: Bytes, data: &[u8]) -> Result<(), KernelError> {
+        self.check(offset, data.len()).map_err(self.io_error("write"))?;
+        let mut at = offset;
+        for part in data.chunks(TRANSFER) {
+            self.write_part(at, part).map_err(self.io_error("write"))?;
+            at = at.saturating_add(length(part.len()));
+        }
+        Ok(())
+    }
+
+    fn write_part(&self, offset: Bytes, data: &[u8]) -> io::Result<()> {
+        let (start, skip, span) = self.blocks(offset, data.len())?;
+        let mut pages = Pages::new(span);
+        if span != data.len() {
+            self.transfer_in(start, pages.bytes_mut())?;
+        }
+        let range = skip..skip.saturating_add(data.len());
+        pages.bytes_mut().get_mut(range).ok_or(io::ErrorKind::UnexpectedEof)?.copy_from_slice(data);
+        self.writes.fetch_add(1, Ordering::Relaxed);
+        self.file.write_all_at(pages.bytes(), start.0)
+    }
+
+    /// Makes `length` bytes from `offset` read as zeros: by the device's own command where it has one, with
+    /// writes where it has none.
+    pub fn zero(&self, offset: Bytes, length: Bytes) -> Result<(), KernelError> {
+        if self.dev.is_some() {
+            return self.ask::<ioctl::BlkZeroOut>([offset.0, length.0]).map(drop);
+        }
+        let range = i64::try_from(offset.0).ok().zip(i64::try_from(length.0).ok());
+        let (offset, length) = range.ok_or_else(|| self.error("fallocate", Errno::EFBIG))?;
+        let how = FallocateFlags::FALLOC_FL_ZERO_RANGE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
+        nix::fcntl::fallocate(&self.file, how, offset, length).map_err(|errno| self.error("fallocate", errno))
+    }
+
+    /// Returns when everything written is on stable storage.
+    pub fn sync(&self) -> Result<(), KernelError> {
+        self.file.sync_all().map_err(self.io_error("fsync"))
+    }
+
+    /// Writes back and drops what the page cache has of it.
+    pub fn flush_cache(&self) -> Result<(), KernelError> {
+        match ioctl::call::<ioctl::BlkFlsBuf>(self.file.as_fd(), &mut ()) {
+            Ok(_) => Ok(()),
+            Err(errno) => Err(self.error(ioctl::BlkFlsBuf::NAME, errno)),
+        }
+    }
+
+    /// Makes the kernel forget one partition; the table on the device stays. `ENXIO` where there is none.
+    pub fn delete_partition(&self, number: u16) -> Result<(), KernelError> {
+        match ioctl::call::<ioctl::BlkPg>(self.file.as_fd(), &mut PartitionChange::delete(number.into())) {
+            Ok(_) => Ok(()),
+            Err(errno) => Err(self.error("BLKPG_DEL_PARTITION", errno)),
+        }
+    }
+
+    /// Makes the kernel read the partition table again.
+    pub fn reread_partitions(&self) -> Result<(), KernelError> {
+        match ioctl::call::<ioctl::BlkRrPart>(self.file.as_fd(), &mut ()) {
+            Ok(_) => Ok(()),
+            Err(errno) => Err(self.error(ioctl::BlkRrPart::NAME, errno)),
+        }
+    }
+
+    /// `UnexpectedEof` unless the range is wholly inside.
+    fn check(&self, offset: Bytes, len: usize) -> io::Result<()> {
+        match offset.checked_add(length(len)) {
+            Some(end) if end <= self.size => Ok(()),
+            _ => Err(io::ErrorKind::UnexpectedEof.into()),
+        }
+    }
+
+    /// The whole blocks around a range: where they start, how far in the range begins, how long they are.
+    fn blocks(&self, offset: Bytes, len: usize) -> io::Result<(Bytes, usize, usize)> {
+        let unit = Bytes(if self.direct { self.logical.get().into() } else { 1 });
+        let start = offset.round_down(unit);
+        let end = offset.checked_add(length(len)).and_then(|end| end.round_up(unit));
+        let span = end.and_then(|end| end.checked_sub(start));
+        let fit = |bytes: Bytes| usize::try_from(bytes.0).map_err(|_| io::ErrorKind::InvalidInput);
+        Ok((start, fit(offset.saturating_sub(start))?, fit(span.ok_or(io::ErrorKind::InvalidInput)?)?))
+    }
+
+    /// Fills `buf` (aligned, whole blocks) from `start`; the last block of an odd-sized device may be short.
+    fn transfer_in(&self, start: Bytes, buf: &mut [u8]) -> io::Result<usize> {
+        let mut done: usize = 0;
+        while let Some(rest) = buf.get_mut(done..).filter(|rest| !rest.is_empty()) {
+            self.reads.fetch_add(1, Ordering::Relaxed);
+            match self.file.read_at(rest, start.saturating_add(length(done)).0) {
+                Ok(0) => break,
+                Ok(count) => done = done.saturating_add(count),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+            if done % 512 != 0 {
+                break;
+            }
+        }
+        Ok(done)
+    }
+}
+
+const SECTOR: NonZeroU32 = NonZeroU32::new(512).expect("not zero");
+
+fn length(len: usize) -> Bytes {
+    Bytes(u64::try_from(len).unwrap_or(u64::MAX))
+}
+
+fn open_direct(path: &Path, access: Access, block: bool) -> io::Result<(File, bool)> {
+    let open = |direct: bool| {
+        let mut flags = OFlag::O_CLOEXEC;
+        flags.set(OFlag::O_DIRECT, direct);
+        flags.set(OFlag::O_EXCL, access.exclusive() && block);
+        File::options().read(true).write(access.writes()).custom_flags(flags.bits()).open(path)
+    };
+    if !block {
+        return Ok((open(false)?, false));
+    }
+    match open(true) {
+        Err(error) if error.raw_os_error() == Some(nix::libc::EINVAL) => Ok((open(false)?, false)),
+        opened => Ok((opened?, true)),
+    }
+}
+
+impl Media for Device {
+    fn len(&self) -> Bytes {
+        self.size
+    }
+
+    fn read_at(&self, offset: Bytes, buf: &mut [u8]) -> io::Result<()> {
+        self.check(offset, buf.len())?;
+        let mut at = offset;
+        for part in buf.chunks_mut(TRANSFER) {
+            let (start, skip, span) = self.blocks(at, part.len())?;
+            let mut pages = Pages::new(span);
+            let got = self.transfer_in(start, pages.bytes_mut())?;
+            let bytes = pages.bytes().get(..got).and_then(|b| b.get(skip..)).unwrap_or_default();
+            part.copy_from_slice(bytes.get(..part.len()).ok_or(io::ErrorKind::UnexpectedEof)?);
+            at = at.saturating_add(length(part.len()));
+        }
+        Ok(())
+    }
+}
+
+impl AsFd for Device {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}

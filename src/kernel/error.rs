@@ -1,0 +1,114 @@
+//! What the machine refused: device, operation, reason.
+
+use std::{borrow::Cow, fmt, io, path::Path, time::Duration};
+
+use nix::errno::Errno;
+
+/// The one error of this room. `Display` is `/dev/sdb1: ADD_NEW_DISK: EBUSY: Device or resource busy`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {}: {cause}", Escaped(.device), Escaped(.operation))]
+pub struct KernelError {
+    /// The device, array or file, as the user or the kernel names it.
+    pub device: String,
+    /// The ioctl's name, the system call, or `attribute=value`.
+    pub operation: Cow<'static, str>,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// Why an operation failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Cause {
+    /// The kernel's answer.
+    #[error("{0}")]
+    Errno(Errno),
+    /// The kernel or a file answered something that is not understood.
+    #[error("unexpected content {:?}", .0)]
+    Unexpected(String),
+    /// The device is shorter than the range that was asked for.
+    #[error("the range ends after the end of the device")]
+    PastEnd,
+    /// What was waited for did not happen.
+    #[error("did not happen within {} ms", .0.as_millis())]
+    TimedOut(Duration),
+    /// A program that was started did not succeed.
+    #[error("{0}")]
+    Program(String),
+}
+
+impl KernelError {
+    /// An errno for an operation on a device.
+    pub fn new(device: impl Into<String>, operation: impl Into<Cow<'static, str>>, errno: Errno) -> Self {
+        Self { device: device.into(), operation: operation.into(), cause: Cause::Errno(errno) }
+    }
+
+    /// Any other cause.
+    pub fn other(device: impl Into<String>, operation: impl Into<Cow<'static, str>>, cause: Cause) -> Self {
+        Self { device: device.into(), operation: operation.into(), cause }
+    }
+
+    /// A failed operation on a file, from the standard library's error.
+    pub fn io(path: &Path, operation: impl Into<Cow<'static, str>>, error: &io::Error) -> Self {
+        let cause = match error.raw_os_error() {
+            Some(number) => Cause::Errno(Errno::from_raw(number)),
+            None if error.kind() == io::ErrorKind::UnexpectedEof => Cause::PastEnd,
+            None => Cause::Unexpected(error.to_string()),
+        };
+        Self { device: path.display().to_string(), operation: operation.into(), cause }
+    }
+
+    /// The kernel's number, where the kernel answered.
+    #[must_use]
+    pub fn errno(&self) -> Option<Errno> {
+        match self.cause {
+            Cause::Errno(errno) => Some(errno),
+            Cause::Unexpected(_) | Cause::PastEnd | Cause::TimedOut(_) | Cause::Program(_) => None,
+        }
+    }
+
+    /// Whether the kernel answered this errno.
+    #[must_use]
+    pub fn is(&self, errno: Errno) -> bool {
+        self.errno() == Some(errno)
+    }
+}
+
+impl From<KernelError> for io::Error {
+    fn from(error: KernelError) -> Self {
+        match error.cause {
+            Cause::Errno(errno) => errno.into(),
+            Cause::PastEnd => io::ErrorKind::UnexpectedEof.into(),
+            Cause::TimedOut(_) => io::ErrorKind::TimedOut.into(),
+            Cause::Unexpected(_) | Cause::Program(_) => io::Error::other(error),
+        }
+    }
+}
+
+/// A name may have come from a disk or a command line: control characters never reach a terminal.
+struct Escaped<'a>(&'a str);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for c in self.0.chars() {
+            if c.is_control() { write!(f, "{}", c.escape_default())? } else { write!(f, "{c}")? }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_device_operation_and_errno() {
+        let error = KernelError::new("/dev/sdb1", "ADD_NEW_DISK", Errno::EBUSY);
+        assert_eq!(error.to_string(), "/dev/sdb1: ADD_NEW_DISK: EBUSY: Device or resource busy");
+        assert!(error.is(Errno::EBUSY));
+        let error = KernelError::new("/dev/a\nb\x1b[0m", "open", Errno::ENOENT);
+        assert_eq!(error.to_string(), "/dev/a\\nb\\u{1b}[0m: open: ENOENT: No such file or directory");
+        let waited = Cause::TimedOut(Duration::from_secs(3));
+        let error = KernelError::other("md0", "wait for removal", waited);
+        assert_eq!(error.to_string(), "md0: wait for removal: did not happen within 3000 ms");
+    }
+}

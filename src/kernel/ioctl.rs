@@ -1,0 +1,224 @@
+//! Every ioctl of this program as a type: its name, its number, its argument. Wrong pairings do not compile.
+
+use std::{
+    ffi::c_int,
+    mem,
+    os::fd::{AsRawFd, BorrowedFd},
+    ptr,
+};
+
+use nix::{errno::Errno, libc, libc::c_void, sys::ioctl::ioctl_num_type};
+use zerocopy::{FromBytes, IntoBytes};
+
+use super::md::{ArrayInfo, BitmapFile, DiskInfo, Param, Version};
+
+/// One ioctl.
+///
+/// # Safety
+/// `CODE` must be a request for which the kernel reads and writes at most `size_of::<Arg>()` bytes where `Arg`
+/// is passed by pointer, and dereferences nothing where it is passed by value.
+pub(super) unsafe trait Request {
+    /// As the kernel header names it.
+    const NAME: &'static str;
+    /// The number.
+    const CODE: ioctl_num_type;
+    /// What the third argument is.
+    type Arg: Argument;
+}
+
+/// How an argument is passed.
+///
+/// # Safety
+/// `word` returns a pointer to all of `self`, or a value that is not a pointer.
+pub(super) unsafe trait Argument {
+    /// The third argument of ioctl(2).
+    fn word(&mut self) -> *mut c_void;
+}
+
+/// Calls it; the answer is the ioctl's own non-negative result.
+pub(super) fn call<R: Request>(fd: BorrowedFd<'_>, arg: &mut R::Arg) -> Result<c_int, Errno> {
+    // SAFETY: by the contract of `Request`, the kernel touches no more than `arg`, which is borrowed for the call.
+    Errno::result(unsafe { libc::ioctl(fd.as_raw_fd(), R::CODE, arg.word()) })
+}
+
+/// An argument that is a number in the word itself: a device number or a file descriptor.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Word(pub(super) usize);
+
+// SAFETY: not a pointer.
+unsafe impl Argument for Word {
+    fn word(&mut self) -> *mut c_void {
+        ptr::without_provenance_mut(self.0)
+    }
+}
+
+// SAFETY: not a pointer.
+unsafe impl Argument for () {
+    fn word(&mut self) -> *mut c_void {
+        ptr::null_mut()
+    }
+}
+
+macro_rules! by_pointer {
+    ($($type:ty),*) => {$(
+        // SAFETY: a pointer to all of it; the bounds below say that any bytes are a value.
+        unsafe impl Argument for $type {
+            fn word(&mut self) -> *mut c_void {
+                const fn plain<T: FromBytes + IntoBytes>() {}
+                const { plain::<$type>() }
+                ptr::from_mut(self).cast()
+            }
+        }
+    )*};
+}
+
+/// `struct blkpg_ioctl_arg` with its `struct blkpg_partition` behind it, to which its pointer leads.
+#[repr(C)]
+pub(super) struct PartitionChange {
+    op: c_int,
+    flags: c_int,
+    datalen: c_int,
+    data: *mut c_void,
+
+    start: i64,
+    length: i64,
+    pno: c_int,
+    devname: [u8; 64],
+    volname: [u8; 64],
+}
+const PARTITION_RECORD: c_int = 152;
+const _: () = assert!(size_of::<PartitionChange>() - mem::offset_of!(PartitionChange, start) == 152);
+
+impl PartitionChange {
+    /// `BLKPG_DEL_PARTITION`.
+    pub(super) fn delete(number: c_int) -> Self {
+        let (data, op, flags) = (ptr::null_mut(), 2, 0);
+        let (devname, volname) = ([0; 64], [0; 64]);
+        Self {
+            op,
+            flags,
+            datalen: PARTITION_RECORD,
+            data,
+            start: 0,
+            length: 0,
+            pno: number,
+            devname,
+            volname,
+        }
+    }
+}
+
+// SAFETY: a pointer to all of it, and the pointer inside leads to its own second half.
+unsafe impl Argument for PartitionChange {
+    fn word(&mut self) -> *mut c_void {
+        let base: *mut u8 = ptr::from_mut(self).cast();
+        self.data = base.wrapping_add(mem::offset_of!(Self, start)).cast();
+        ptr::from_mut(self).cast()
+    }
+}
+
+macro_rules! requests {
+    ($($(#[$doc:meta])* $type:ident = $name:ident: $code:expr, $arg:ty;)*) => {$(
+        $(#[$doc])*
+        pub(super) enum $type {}
+        // SAFETY: the number is computed from the argument's size, or listed below with its kernel header.
+        unsafe impl Request for $type {
+            const NAME: &'static str = stringify!($name);
+            const CODE: ioctl_num_type = $code;
+            type Arg = $arg;
+        }
+    )*};
+}
+
+by_pointer!(ArrayInfo, BitmapFile, DiskInfo, Param, Version, u64, c_int, [u64; 2]);
+
+/// The type byte of md's requests (`MD_MAJOR`).
+const MD: u8 = 9;
+/// The type byte of the block layer's requests.
+const BLK: u8 = 0x12;
+
+/// `_IO`.
+const fn plain(kind: u8, number: u8) -> ioctl_num_type {
+    nix::request_code_none!(kind, number)
+}
+/// `_IOR`: the kernel fills `T`.
+const fn read<T>(kind: u8, number: u8) -> ioctl_num_type {
+    nix::request_code_read!(kind, number, size_of::<T>())
+}
+/// `_IOW`: the kernel takes `T`.
+const fn write<T>(kind: u8, number: u8) -> ioctl_num_type {
+    nix::request_code_write!(kind, number, size_of::<T>())
+}
+
+// include/uapi/linux/raid/md_u.h, this and older kernels: every request that was ever declared there.
+requests! {
+    RaidVersion = RAID_VERSION: read::<Version>(MD, 0x10), Version;
+    GetArrayInfo = GET_ARRAY_INFO: read::<ArrayInfo>(MD, 0x11), ArrayInfo;
+    /// `number` goes in, the rest comes out, whatever the direction bits say.
+    GetDiskInfo = GET_DISK_INFO: read::<DiskInfo>(MD, 0x12), DiskInfo;
+    PrintRaidDebug = PRINT_RAID_DEBUG: plain(MD, 0x13), ();
+    RaidAutorun = RAID_AUTORUN: plain(MD, 0x14), ();
+    GetBitmapFile = GET_BITMAP_FILE: read::<BitmapFile>(MD, 0x15), BitmapFile;
+    ClearArray = CLEAR_ARRAY: plain(MD, 0x20), ();
+    AddNewDisk = ADD_NEW_DISK: write::<DiskInfo>(MD, 0x21), DiskInfo;
+    HotRemoveDisk = HOT_REMOVE_DISK: plain(MD, 0x22), Word;
+    SetArrayInfo = SET_ARRAY_INFO: write::<ArrayInfo>(MD, 0x23), ArrayInfo;
+    SetDiskInfo = SET_DISK_INFO: plain(MD, 0x24), ();
+    WriteRaidInfo = WRITE_RAID_INFO: plain(MD, 0x25), ();
+    UnprotectArray = UNPROTECT_ARRAY: plain(MD, 0x26), ();
+    ProtectArray = PROTECT_ARRAY: plain(MD, 0x27), ();
+    HotAddDisk = HOT_ADD_DISK: plain(MD, 0x28), Word;
+    SetDiskFaulty = SET_DISK_FAULTY: plain(MD, 0x29), Word;
+    HotGenerateError = HOT_GENERATE_ERROR: plain(MD, 0x2a), Word;
+    /// The argument is the descriptor itself, not a pointer to it.
+    SetBitmapFile = SET_BITMAP_FILE: write::<c_int>(MD, 0x2b), Word;
+    RunArray = RUN_ARRAY: write::<Param>(MD, 0x30), Param;
+    StartArray = START_ARRAY: plain(MD, 0x31), Word;
+    StopArray = STOP_ARRAY: plain(MD, 0x32), ();
+    StopArrayRo = STOP_ARRAY_RO: plain(MD, 0x33), ();
+    RestartArrayRw = RESTART_ARRAY_RW: plain(MD, 0x34), ();
+    ClusteredDiskNack = CLUSTERED_DISK_NACK: plain(MD, 0x35), ();
+}
+
+// include/uapi/linux/fs.h.
+requests! {
+    /// An `int`.
+    BlkRoGet = BLKROGET: plain(BLK, 94), c_int;
+    /// Rereads the partition table.
+    BlkRrPart = BLKRRPART: plain(BLK, 95), ();
+    /// Writes back and drops the device's page cache.
+    BlkFlsBuf = BLKFLSBUF: plain(BLK, 97), ();
+    /// The logical block size: an `int`.
+    BlkSszGet = BLKSSZGET: plain(BLK, 104), c_int;
+    /// Declared with `size_t` as its argument, fills a `u64`.
+    BlkGetSize64 = BLKGETSIZE64: read::<usize>(BLK, 114), u64;
+    /// The physical block size: an unsigned `int`.
+    BlkPbszGet = BLKPBSZGET: plain(BLK, 123), c_int;
+    /// One partition of the device, by number.
+    BlkPg = BLKPG: plain(BLK, 105), PartitionChange;
+    /// Offset and length in bytes.
+    BlkZeroOut = BLKZEROOUT: plain(BLK, 127), [u64; 2];
+}
+
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"))]
+const _: () = {
+    assert!(RaidVersion::CODE == 0x800c_0910);
+    assert!(GetArrayInfo::CODE == 0x8048_0911);
+    assert!(GetDiskInfo::CODE == 0x8014_0912);
+    assert!(PrintRaidDebug::CODE == 0x913 && RaidAutorun::CODE == 0x914);
+    assert!(GetBitmapFile::CODE == 0x9000_0915);
+    assert!(ClearArray::CODE == 0x920);
+    assert!(AddNewDisk::CODE == 0x4014_0921);
+    assert!(HotRemoveDisk::CODE == 0x922);
+    assert!(SetArrayInfo::CODE == 0x4048_0923);
+    assert!(SetDiskInfo::CODE == 0x924 && WriteRaidInfo::CODE == 0x925);
+    assert!(UnprotectArray::CODE == 0x926 && ProtectArray::CODE == 0x927);
+    assert!(HotAddDisk::CODE == 0x928 && SetDiskFaulty::CODE == 0x929 && HotGenerateError::CODE == 0x92a);
+    assert!(SetBitmapFile::CODE == 0x4004_092b);
+    assert!(RunArray::CODE == 0x400c_0930);
+    assert!(StartArray::CODE == 0x931 && StopArray::CODE == 0x932 && StopArrayRo::CODE == 0x933);
+    assert!(RestartArrayRw::CODE == 0x934 && ClusteredDiskNack::CODE == 0x935);
+    assert!(BlkGetSize64::CODE == 0x8008_1272);
+    assert!(BlkPg::CODE == 0x1269 && BlkPbszGet::CODE == 0x127b);
+    assert!(BlkSszGet::CODE == 0x1268 && BlkRoGet::CODE == 0x125e && BlkZeroOut::CODE == 0x127f);
+};

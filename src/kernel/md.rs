@@ -1,0 +1,280 @@
+//! The md driver's requests, one method each, and their arguments as `md_u.h` declares them.
+
+use std::{
+    ffi::{OsString, c_int},
+    fs::File,
+    os::{
+        fd::{AsFd, AsRawFd, BorrowedFd},
+        unix::ffi::OsStringExt,
+    },
+    path::PathBuf,
+};
+
+use nix::errno::Errno;
+use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
+
+use super::{
+    DevId, KernelError,
+    ioctl::{self, Request, Word},
+};
+
+/// The driver's version triple (`mdu_version_t`); 0.90.3 for many years.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct Version {
+    pub major: i32,
+    pub minor: i32,
+    pub patchlevel: i32,
+}
+
+/// `mdu_array_info_t`. `size` is in KiB and wraps above 2 TiB: sysfs has the true one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct ArrayInfo {
+    pub major_version: i32,
+    pub minor_version: i32,
+    pub patch_version: i32,
+    pub ctime: u32,
+
+    pub level: i32,
+    pub size: i32,
+    pub nr_disks: i32,
+    pub raid_disks: i32,
+
+    pub md_minor: i32,
+    pub not_persistent: i32,
+    pub utime: u32,
+    /// [`ArrayFlags`].
+    pub state: i32,
+
+    pub active_disks: i32,
+    pub working_disks: i32,
+    pub failed_disks: i32,
+    pub spare_disks: i32,
+
+    pub layout: i32,
+    pub chunk_size: i32,
+}
+
+/// `mdu_disk_info_t`: one member. `major` and `minor` are 0 where a number has no device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct DiskInfo {
+    /// `dev_number`: the index in the metadata.
+    pub number: i32,
+    pub major: i32,
+    pub minor: i32,
+    /// The slot, −1 for none; with [`DiskFlags::JOURNAL`] 0.
+    pub raid_disk: i32,
+    /// [`DiskFlags`].
+    pub state: i32,
+}
+
+/// `mdu_param_t`, the argument of `RUN_ARRAY`; the driver does not look at it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct Param {
+    pub personality: i32,
+    pub chunk_size: i32,
+    pub max_fault: i32,
+}
+
+/// `mdu_bitmap_file_t`: a path, ended by a zero byte.
+#[derive(Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct BitmapFile {
+    pub pathname: [u8; 4096],
+}
+
+const _: () = assert!(size_of::<Version>() == 12 && size_of::<ArrayInfo>() == 72);
+const _: () = assert!(size_of::<DiskInfo>() == 20 && size_of::<Param>() == 12);
+const _: () = assert!(size_of::<BitmapFile>() == 4096);
+
+bitflags::bitflags! {
+    /// `ArrayInfo::state`, bits of `md_p.h` (`MD_SB_*`).
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct ArrayFlags: i32 {
+        const CLEAN = 1 << 0;
+        const ERRORS = 1 << 1;
+        const CLUSTERED = 1 << 5;
+        const BITMAP_PRESENT = 1 << 8;
+        const _ = !0;
+    }
+
+    /// `DiskInfo::state`, bits of `md_p.h` (`MD_DISK_*`).
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct DiskFlags: i32 {
+        const FAULTY = 1 << 0;
+        const ACTIVE = 1 << 1;
+        const SYNC = 1 << 2;
+        const REMOVED = 1 << 3;
+        const CLUSTER_ADD = 1 << 4;
+        const CANDIDATE = 1 << 5;
+        const WRITE_MOSTLY = 1 << 9;
+        const FAILFAST = 1 << 10;
+        const REPLACEMENT = 1 << 17;
+        const JOURNAL = 1 << 18;
+        const _ = !0;
+    }
+}
+
+impl ArrayInfo {
+    pub fn flags(&self) -> ArrayFlags {
+        ArrayFlags::from_bits_retain(self.state)
+    }
+}
+
+impl DiskInfo {
+    pub fn flags(&self) -> DiskFlags {
+        DiskFlags::from_bits_retain(self.state)
+    }
+
+    /// The device; `None` where there is none.
+    pub fn dev(&self) -> Option<DevId> {
+        let part = |number| u32::try_from(number).ok();
+        let dev = DevId { major: part(self.major)?, minor: part(self.minor)? };
+        (dev != DevId { major: 0, minor: 0 }).then_some(dev)
+    }
+
+    /// The record that describes `dev`; the other fields as given.
+    pub fn of(dev: DevId, number: i32, raid_disk: i32, flags: DiskFlags) -> Self {
+        let part = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
+        Self { number, major: part(dev.major), minor: part(dev.minor), raid_disk, state: flags.bits() }
+    }
+}
+
+/// An opened md device.
+#[derive(Debug)]
+pub struct MdDevice {
+    file: File,
+    name: String,
+}
+
+/// What one request answered, for the table of what a kernel knows.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub name: &'static str,
+    pub number: u64,
+    pub result: Result<i32, Errno>,
+}
+
+impl MdDevice {
+    /// `name` is how errors call it.
+    pub fn new(file: File, name: impl Into<String>) -> Self {
+        Self { file, name: name.into() }
+    }
+
+    /// How errors call it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The device number behind the descriptor.
+    pub fn dev(&self) -> Result<DevId, KernelError> {
+        let stat = nix::sys::stat::fstat(&self.file);
+        stat.map(|s| DevId::from_raw(s.st_rdev)).map_err(|errno| KernelError::new(&self.name, "fstat", errno))
+    }
+
+    fn ask<R: Request>(&self, arg: &mut R::Arg) -> Result<c_int, KernelError> {
+        ioctl::call::<R>(self.file.as_fd(), arg).map_err(|errno| KernelError::new(&self.name, R::NAME, errno))
+    }
+
+    fn filled<R: Request<Arg: FromZeros>>(&self, mut arg: R::Arg) -> Result<R::Arg, KernelError> {
+        self.ask::<R>(&mut arg).map(|_| arg)
+    }
+
+    fn member<R: Request<Arg = Word>>(&self, dev: DevId) -> Result<(), KernelError> {
+        let number = dev.encoded().and_then(|number| usize::try_from(number).ok());
+        let number = number.ok_or_else(|| KernelError::new(&self.name, R::NAME, Errno::EOVERFLOW))?;
+        self.ask::<R>(&mut Word(number)).map(drop)
+    }
+
+    /// `RAID_VERSION`.
+    pub fn version(&self) -> Result<Version, KernelError> {
+        self.filled::<ioctl::RaidVersion>(Version::new_zeroed())
+    }
+
+    /// `GET_ARRAY_INFO`; `ENODEV` is "nothing is running here".
+    pub fn array_info(&self) -> Result<ArrayInfo, KernelError> {
+        self.filled::<ioctl::GetArrayInfo>(ArrayInfo::new_zeroed())
+    }
+
+    /// `GET_DISK_INFO` of one `dev_number`.
+    pub fn disk_info(&self, number: i32) -> Result<DiskInfo, KernelError> {
+        self.filled::<ioctl::GetDiskInfo>(DiskInfo { number, ..DiskInfo::default() })
+    }
+
+    /// `GET_BITMAP_FILE`: the path of an external bitmap; empty where there is none.
+    pub fn bitmap_file(&self) -> Result<PathBuf, KernelError> {
+        let file = self.filled::<ioctl::GetBitmapFile>(BitmapFile::new_zeroed())?;
+        let path = file.pathname.split(|&b| b == 0).next().unwrap_or_default();
+        Ok(OsString::from_vec(path.to_vec()).into())
+    }
+
+    /// `SET_BITMAP_FILE`; `None` removes it.
+    pub fn set_bitmap_file(&self, file: Option<BorrowedFd<'_>>) -> Result<(), KernelError> {
+        let fd = file.and_then(|fd| usize::try_from(fd.as_raw_fd()).ok());
+        self.ask::<ioctl::SetBitmapFile>(&mut Word(fd.unwrap_or(usize::MAX))).map(drop)
+    }
+
+    /// `SET_ARRAY_INFO`: on an empty array it starts the configuration, on a running one it changes it.
+    pub fn set_array_info(&self, info: &ArrayInfo) -> Result<(), KernelError> {
+        self.ask::<ioctl::SetArrayInfo>(&mut info.clone()).map(drop)
+    }
+
+    /// `ADD_NEW_DISK`: a member before the start, a hot add after it.
+    pub fn add_new_disk(&self, disk: &DiskInfo) -> Result<(), KernelError> {
+        self.ask::<ioctl::AddNewDisk>(&mut disk.clone()).map(drop)
+    }
+
+    /// `HOT_ADD_DISK`; 0.90 only.
+    pub fn hot_add_disk(&self, dev: DevId) -> Result<(), KernelError> {
+        self.member::<ioctl::HotAddDisk>(dev)
+    }
+
+    /// `HOT_REMOVE_DISK`.
+    pub fn hot_remove_disk(&self, dev: DevId) -> Result<(), KernelError> {
+        self.member::<ioctl::HotRemoveDisk>(dev)
+    }
+
+    /// `SET_DISK_FAULTY`.
+    pub fn set_disk_faulty(&self, dev: DevId) -> Result<(), KernelError> {
+        self.member::<ioctl::SetDiskFaulty>(dev)
+    }
+
+    /// `RUN_ARRAY`.
+    pub fn run_array(&self) -> Result<(), KernelError> {
+        self.ask::<ioctl::RunArray>(&mut Param::default()).map(drop)
+    }
+
+    /// `STOP_ARRAY`.
+    pub fn stop_array(&self) -> Result<(), KernelError> {
+        self.ask::<ioctl::StopArray>(&mut ()).map(drop)
+    }
+
+    /// `STOP_ARRAY_RO`: to read-only.
+    pub fn stop_array_ro(&self) -> Result<(), KernelError> {
+        self.ask::<ioctl::StopArrayRo>(&mut ()).map(drop)
+    }
+
+    /// `RESTART_ARRAY_RW`: back to read-write.
+    pub fn restart_array_rw(&self) -> Result<(), KernelError> {
+        self.ask::<ioctl::RestartArrayRw>(&mut ()).map(drop)
+    }
+
+    /// `RAID_AUTORUN`.
+    pub fn raid_autorun(&self) -> Result<(), KernelError> {
+        self.ask::<ioctl::RaidAutorun>(&mut ()).map(drop)
+    }
+
+    /// `CLUSTERED_DISK_NACK`.
+    pub fn clustered_disk_nack(&self) -> Result<(), KernelError> {
+        self.ask::<ioctl::ClusteredDiskNack>(&mut ()).map(drop)
+    }
+}
+
+impl AsFd for MdDevice {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}

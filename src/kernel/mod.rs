@@ -1,0 +1,22 @@
+//! How things are said to the machine. Nothing here decides, and nothing knows what an array is for.
+//!
+//! Every failure is a [`KernelError`]: the device, the operation, the errno. What the environment says
+//! (paths of /sys, /proc, /dev and /run, whether udev is there) is an argument, so that a recorded machine
+//! can be replayed and a test can make one up under a temporary directory.
+
+pub mod block;
+pub mod dev;
+pub mod error;
+#[expect(unsafe_code, reason = "the one place where an ioctl is called")]
+mod ioctl;
+pub mod md;
+pub mod module;
+pub mod node;
+mod page;
+pub mod sysfs;
+
+pub use block::{Access, Device};
+pub use dev::DevId;
+pub use error::{Cause, KernelError};
+pub use md::MdDevice;
+pub use sysfs::Sysfs;
