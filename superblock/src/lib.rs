@@ -8,14 +8,20 @@
 //! not here; `Ok(Some(_))`; [`Damage::Corrupt`] it is here and damaged; [`Damage::Unsupported`] it is
 //! here and newer than we are; [`Damage::Io`] the device could not be read. They are never mixed.
 
+pub mod bitmap;
+pub mod checksum;
+pub mod endian;
 pub mod id;
 pub mod media;
 pub mod membership;
+pub mod placement;
 pub mod units;
+pub mod v1;
 
 mod damage;
 
 pub use damage::{Damage, What};
+pub use endian::Endian;
 pub use id::MdUuid;
 pub use media::{Media, Write};
 pub use membership::{Events, Level, Membership, Role};
