@@ -1,7 +1,10 @@
 //! The rooms of mdctl. See `docs/ARCHITECTURE.md` for the map and its invariants.
 
+pub mod cli;
+pub mod config;
 pub mod execute;
 #[expect(clippy::disallowed_methods, reason = "the room that touches the machine")]
 pub mod kernel;
 pub mod model;
 pub mod plan;
+pub mod ui;

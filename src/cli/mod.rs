@@ -1,0 +1,42 @@
+//! Words in: from argv to one typed request, without touching the machine.
+//!
+//! `options` is the table, `scan` splits argv as getopt_long does, `parse` keeps the mode and the order,
+//! `low` holds what was typed, `request` is what commands take.
+
+pub mod help;
+pub mod low;
+pub mod options;
+pub mod parse;
+pub mod request;
+pub mod values;
+
+mod scan;
+mod table;
+
+/// A command line that is refused: what to say and the exit status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsageError {
+    /// First line; the program's name goes before it. Further lines stand as they are.
+    pub message: String,
+    /// Whether the two lines of usage follow.
+    pub usage: bool,
+    /// Exit status.
+    pub status: u8,
+}
+
+impl UsageError {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), usage: false, status: 2 }
+    }
+
+    pub(crate) fn status(message: impl Into<String>, status: u8) -> Self {
+        Self { message: message.into(), usage: false, status }
+    }
+
+    pub(crate) fn with_usage(message: impl Into<String>) -> Self {
+        Self { message: message.into(), usage: true, status: 2 }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,148 @@
+//! The stateful grammar: the first option chooses the mode, letters follow the mode, words keep their place.
+
+use std::ffi::{OsStr, OsString};
+
+use super::{
+    UsageError, help,
+    low::LowArgs,
+    options::{Id, Mode, Opt, Sets},
+    request::{Invocation, MiscAction},
+    scan::{Scanner, Token},
+};
+
+/// What a command line asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    Run(Box<Invocation>),
+    /// A text for standard output, and success.
+    Help(String),
+    /// The version, which goes to standard error, and success.
+    Version,
+}
+
+/// Parses the words after the program's name.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Outcome, UsageError> {
+    let mut scanner = Scanner::new(args);
+    let mut low = LowArgs::default();
+    while let Some(token) = scanner.next(low.mode)? {
+        match token {
+            Token::Word(text) => word(&mut low, text)?,
+            Token::Option { opt, shown, value } => {
+                if let Some(outcome) = option(&mut low, opt, &shown, value.as_deref())? {
+                    return Ok(outcome);
+                }
+            }
+        }
+    }
+    let mode = match (low.mode, low.words.is_empty()) {
+        (Some(mode), _) => mode,
+        (None, false) => Mode::Misc,
+        (None, true) => return Err(UsageError::with_usage("")),
+    };
+    Invocation::from_low(mode, low).map(|invocation| Outcome::Run(Box::new(invocation)))
+}
+
+fn word(low: &mut LowArgs, text: OsString) -> Result<(), UsageError> {
+    let shown = text.to_string_lossy().into_owned();
+    match low.mode {
+        None if !low.words.is_empty() => {
+            return Err(UsageError::new(format!(
+                "An option must be given to set the mode before a second device\n       ({shown}) is listed"
+            )));
+        }
+        Some(Mode::Misc) if low.action.is_none() => return Err(no_action(&shown)),
+        Some(Mode::Misc)
+            if matches!(low.action, Some(MiscAction::DetailPlatform))
+                && low.words.iter().any(|word| word.action == Some(MiscAction::DetailPlatform)) =>
+        {
+            low.notices.push(format!("controller may only be specified once. {shown} ignored"));
+            return Ok(());
+        }
+        Some(Mode::Manage) if low.op.is_none() && !low.words.is_empty() => {
+            return Err(UsageError::new(format!(
+                "Must give one of -a/-r/-f for subsequent devices at {shown}"
+            )));
+        }
+        Some(Mode::Grow) if low.op.is_none() && !low.words.is_empty() => {
+            return Err(UsageError::new(format!("Must give -a/--add for devices to add: {shown}")));
+        }
+        Some(
+            Mode::Assemble
+            | Mode::Build
+            | Mode::Create
+            | Mode::Grow
+            | Mode::Incremental
+            | Mode::Manage
+            | Mode::Misc
+            | Mode::Monitor
+            | Mode::AutoDetect,
+        )
+        | None => {}
+    }
+    low.word(text);
+    Ok(())
+}
+
+fn no_action(device: &str) -> UsageError {
+    UsageError::new(format!(
+        "No action given for {device} in --misc mode\n       Action options must come before device names"
+    ))
+}
+
+fn option(
+    low: &mut LowArgs,
+    opt: Option<&'static Opt>,
+    shown: &str,
+    value: Option<&OsStr>,
+) -> Result<Option<Outcome>, UsageError> {
+    let wants_mode =
+        || UsageError::new(format!("{shown} does not set the mode, and so cannot be the first option."));
+    let Some(opt) = opt else {
+        return Err(match low.mode {
+            Some(mode) => UsageError::new(format!("option {shown} not valid in {mode} mode")),
+            None => wants_mode(),
+        });
+    };
+    match opt.id {
+        Id::Help => return Ok(Some(Outcome::Help(help::text(low.mode)))),
+        Id::HelpOptions => return Ok(Some(Outcome::Help(help::options()))),
+        Id::Version => return Ok(Some(Outcome::Version)),
+        Id::Config if value.is_some_and(asks_for_help) => {
+            return Ok(Some(Outcome::Help(help::config())));
+        }
+        _ => {}
+    }
+    match (opt.sets, low.mode) {
+        (Sets::Always(new), Some(old)) if new != old => {
+            return Err(UsageError::new(format!(
+                "{shown} would set mdadm mode to \"{new}\", but it is already set to \"{old}\"."
+            )));
+        }
+        (Sets::Always(mode) | Sets::IfNone(mode), None) => set_mode(low, mode)?,
+        (Sets::Nothing, None) => return Err(wants_mode()),
+        (Sets::Anywhere, _) | (Sets::Always(_) | Sets::IfNone(_) | Sets::Nothing, Some(_)) => {}
+    }
+    if !opt.modes.has(low.mode) {
+        let mode = low.mode.map_or("this", Mode::name);
+        let colon = if shown.starts_with("--") { ":" } else { "" };
+        return Err(UsageError::new(format!("{colon}option {shown} not valid in {mode} mode")));
+    }
+    if opt.sets == Sets::Always(Mode::Misc) || !matches!(opt.sets, Sets::Always(_)) || opt.id == Id::NoSharing
+    {
+        low.option(opt.id, shown, value, low.mode)?;
+    }
+    Ok(None)
+}
+
+fn set_mode(low: &mut LowArgs, mode: Mode) -> Result<(), UsageError> {
+    low.mode = Some(mode);
+    match low.words.first() {
+        Some(word) if mode == Mode::Misc => Err(no_action(&word.text.to_string_lossy())),
+        _ => Ok(()),
+    }
+}
+
+/// `--config --help` and `-c -h` ask about the configuration file.
+fn asks_for_help(value: &OsStr) -> bool {
+    value.to_str().is_some_and(|text| text.starts_with("--h") || text.starts_with("-h"))
+}

@@ -1,0 +1,182 @@
+//! The grammar, by table: what is accepted, as what, and what is refused with which words.
+
+use std::ffi::OsString;
+
+use superblock::{Level, Sectors};
+
+use super::{
+    options::{Id, Mode, TABLE, by_id, letter_takes_argument},
+    parse::{Outcome, parse},
+    request::{Invocation, ManageOp, MemberSource, MiscAction, Request},
+    values::{BitmapKind, SizeOrMax},
+};
+
+fn words(line: &str) -> Vec<OsString> {
+    line.split_whitespace().map(OsString::from).collect()
+}
+
+fn run(line: &str) -> Invocation {
+    match parse(words(line)) {
+        Ok(Outcome::Run(invocation)) => *invocation,
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+fn refusal(line: &str) -> (String, u8) {
+    match parse(words(line)) {
+        Err(error) => (error.message, error.status),
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+#[test]
+fn the_table_is_whole() {
+    let names: Vec<&str> = TABLE.iter().flat_map(|opt| opt.names).copied().collect();
+    // 103 of the original and two of ours.
+    assert_eq!(names.len(), 105);
+    let mut unique = names.clone();
+    unique.sort_unstable();
+    unique.dedup();
+    assert_eq!(unique.len(), names.len());
+    for opt in TABLE {
+        assert_eq!(by_id(opt.id).names, opt.names);
+        for (letter, modes) in opt.letters {
+            for mode in Mode::ALL.into_iter().filter(|mode| modes.has(Some(*mode))) {
+                let takes = letter_takes_argument(*letter, Some(mode)).unwrap();
+                assert_eq!(takes, opt.arg != super::options::Arg::No, "-{letter} in {mode}");
+            }
+        }
+    }
+}
+
+#[test]
+fn create_is_understood_in_all_its_spellings() {
+    let expected = run("--create /dev/md0 --level=5 --raid-devices=3 --chunk=64 /dev/a missing /dev/b");
+    for line in [
+        "-C /dev/md0 -l5 -n3 -c64 /dev/a missing /dev/b",
+        "-Cl5 /dev/md0 -n 3 --rounding=64K /dev/a MISSING /dev/b",
+        "/dev/md0 -C --lev raid5 --raid-d=3 -c 128s /dev/a missing /dev/b",
+        "/dev/md0 --crea /dev/a missing /dev/b --raid-disks 3 --level raid5 --chunk 64",
+    ] {
+        assert_eq!(run(line), expected, "{line}");
+    }
+    let Request::Create(create) = expected.request else { panic!() };
+    assert_eq!(create.level, Some(Level::Raid5));
+    assert_eq!(create.chunk, Some(Sectors(128)));
+    assert_eq!(create.raid_devices, Some(3));
+    assert_eq!(create.members[1].source, MemberSource::Missing);
+}
+
+#[test]
+fn flags_keep_their_place_among_devices() {
+    let line = "-C /dev/md0 -l1 -n3 /dev/a -W /dev/b --failfast /dev/c -b internal --size=max";
+    let Request::Create(create) = run(line).request else { panic!() };
+    let flags: Vec<_> = create.members.iter().map(|m| (m.write_mostly, m.failfast)).collect();
+    assert_eq!(flags, [(false, false), (true, false), (true, true)]);
+    assert_eq!(create.bitmap, Some(BitmapKind::Internal));
+    assert_eq!(create.size, Some(SizeOrMax::Max));
+
+    let line = "/dev/md0 --fail a --remove a -W --add b -w c --add-spare d --replace e --with f";
+    let Request::Manage(manage) = run(line).request else { panic!() };
+    let ops: Vec<_> = manage.members.iter().map(|m| (m.op, m.write_mostly)).collect();
+    assert_eq!(
+        ops,
+        [
+            (ManageOp::Fail, None),
+            (ManageOp::Remove, None),
+            (ManageOp::Add, Some(true)),
+            (ManageOp::Add, Some(false)),
+            (ManageOp::AddSpare, Some(false)),
+            (ManageOp::Replace, Some(false)),
+            (ManageOp::With, Some(false)),
+        ]
+    );
+}
+
+#[test]
+fn misc_actions_hold_for_the_devices_after_them() {
+    let Request::Misc(misc) = run("--stop /dev/md0 --wait /dev/md1 /dev/md2").request else { panic!() };
+    let actions: Vec<_> = misc.devices.iter().map(|(action, _)| action.clone()).collect();
+    assert_eq!(actions, [MiscAction::Stop, MiscAction::Wait, MiscAction::Wait]);
+    let Request::Misc(misc) = run("/dev/md0").request else { panic!() };
+    assert_eq!(misc.action, MiscAction::Query);
+    let invocation = run("-Dsb --json");
+    assert!(invocation.common.brief && invocation.common.json);
+}
+
+#[test]
+fn letters_change_with_the_mode() {
+    let Request::Incremental(incremental) = run("-If sda").request else { panic!() };
+    assert!(incremental.fail);
+    let Request::Incremental(incremental) = run("-Ir").request else { panic!() };
+    assert!(incremental.rebuild_map);
+    let Request::Monitor(monitor) = run("-F -f -r 10 -m root /dev/md0 -1").request else { panic!() };
+    assert_eq!((monitor.daemonise, monitor.increment, monitor.oneshot), (true, Some(10), true));
+    let Request::Misc(misc) = run("--zero-super -f /dev/x").request else { panic!() };
+    assert!(misc.force);
+    assert!(run("-D -b /dev/md0").common.brief);
+    let Request::Manage(manage) = run("/dev/md0 -a /dev/x -r /dev/y").request else { panic!() };
+    assert_eq!(manage.members[1].op, ManageOp::Remove);
+}
+
+#[test]
+fn refusals_speak_the_known_words() {
+    for (line, message) in [
+        (
+            "/dev/md0 /dev/x",
+            "An option must be given to set the mode before a second device\n       (/dev/x) is listed",
+        ),
+        ("-N foo", "-N does not set the mode, and so cannot be the first option."),
+        ("--t", "--test does not set the mode, and so cannot be the first option."),
+        ("-C -A", "-A would set mdadm mode to \"assemble\", but it is already set to \"create\"."),
+        ("-A --detail", "--detail would set mdadm mode to \"misc\", but it is already set to \"assemble\"."),
+        ("-C --stop", ":option --stop not valid in create mode"),
+        ("-C -S", "option -S not valid in create mode"),
+        (
+            "/dev/md0 --stop",
+            "No action given for /dev/md0 in --misc mode\n       Action options must come before device names",
+        ),
+        (
+            "--misc /dev/md0",
+            "No action given for /dev/md0 in --misc mode\n       Action options must come before device names",
+        ),
+        ("--bogus=1", "unrecognized option '--bogus=1'"),
+        ("--det", "option '--det' is ambiguous; possibilities: '--detail' '--detail-platform'"),
+        ("--detail=3", "option '--detail' doesn't allow an argument"),
+        ("-C --uuid", "option '--uuid' requires an argument"),
+        ("-C -l", "option requires an argument -- 'l'"),
+        ("-g", "invalid option -- 'g'"),
+        ("-C -p ls", "raid level must be given before layout."),
+        ("-C -l1 -p n2", "layout not meaningful for raid1 arrays."),
+        ("-C -x1 -l0", "raid level 0 is incompatible with spare-devices setting."),
+        ("-C -l0 -x1", "spare-devices setting is incompatible with raid level 0"),
+        ("-C -n2 -n3", "raid-devices set twice: 2 and 3"),
+        ("-C -b /x/y", "Custom write-intent bitmap file option is not supported."),
+        ("-C -k journal -l5", "--write-journal is required for consistency policy: journal"),
+        ("-C -k resync -l5 -b internal", "--bitmap is not compatible with consistency policy: resync"),
+        ("-C", "an md device must be given in this mode"),
+        ("-A", "an md device must be given in this mode"),
+        ("-D -E /dev/x", "--examine/-E cannot be given with -D"),
+        ("-E -D /dev/x", "--examine/-E cannot be given with -D"),
+        ("/dev/md0 -f x --with z", "--with must follow --replace"),
+        ("-G /dev/md0 /dev/x", "Must give -a/--add for devices to add: /dev/x"),
+        ("--manage /dev/md0 /dev/sda", "Must give one of -a/-r/-f for subsequent devices at /dev/sda"),
+        ("-B /dev/md0 -l5", "Raid level 5 not permitted with --build."),
+        ("", ""),
+    ] {
+        assert_eq!(refusal(line), (message.to_owned(), 2), "{line}");
+    }
+}
+
+#[test]
+fn help_is_made_of_the_table() {
+    for line in ["--help", "-C -h", "--help-options", "--config --help", "-c -h", "-Ah"] {
+        assert!(matches!(parse(words(line)), Ok(Outcome::Help(text)) if text.len() > 400), "{line}");
+    }
+    assert_eq!(parse(words("-q -V")), Ok(Outcome::Version));
+    let Ok(Outcome::Help(text)) = parse(words("--help-options")) else { panic!() };
+    for opt in TABLE {
+        assert!(opt.names.iter().all(|name| text.contains(&format!("--{name}"))), "{:?}", opt.names);
+    }
+    assert_eq!(by_id(Id::Json).names, ["json"]);
+}

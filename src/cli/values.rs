@@ -1,0 +1,267 @@
+//! The words that option values are made of: sizes, levels, layouts, metadata, policies.
+
+use superblock::{Bytes, Level, Sectors};
+
+/// A metadata format by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Metadata {
+    /// 0.90.
+    V0,
+    /// 1.x; without a minor version, any when reading and the default when creating.
+    V1(Option<u8>),
+    /// `default`: the first format that suits.
+    Default,
+    /// SNIA DDF.
+    Ddf,
+    /// Intel Matrix RAID.
+    Imsm,
+    /// A GPT, for examine only.
+    Gpt,
+    /// An MBR partition table, for examine only.
+    Mbr,
+}
+
+/// A size or everything there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SizeOrMax {
+    Size(Sectors),
+    Max,
+}
+
+/// Where data begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DataOffset {
+    Fixed(Sectors),
+    /// Each device word carries its own, `PATH:SIZE`.
+    Variable,
+}
+
+/// A kind of write-intent bitmap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BitmapKind {
+    Internal,
+    Clustered,
+    Lockless,
+    None,
+}
+
+/// What keeps an array consistent over a crash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConsistencyPolicy {
+    Resync,
+    Bitmap,
+    Journal,
+    Ppl,
+}
+
+impl ConsistencyPolicy {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Resync => "resync",
+            Self::Bitmap => "bitmap",
+            Self::Journal => "journal",
+            Self::Ppl => "ppl",
+        }
+    }
+}
+
+/// A layout: the kernel's number, or what only `--grow` understands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    Number(u32),
+    /// RAID5 → RAID6 with all Q blocks on the new member.
+    Preserve,
+    /// Give up such a layout.
+    Normalise,
+}
+
+/// A decimal number as C's strtol reads it: blanks and a sign before, nothing after.
+pub fn number(text: &str) -> Option<i64> {
+    let text = text.trim_start_matches([' ', '\t', '\n', '\r', '\x0b', '\x0c']);
+    if text.starts_with("+-") {
+        return None;
+    }
+    text.strip_prefix('+').unwrap_or(text).parse().ok()
+}
+
+/// A positive size with an optional suffix: `s` sectors, `K` (the default), `M`, `G`, `T`.
+///
+/// `1s` is refused like the original, in which it was the mark of an invalid size.
+pub fn size(text: &str) -> Option<Sectors> {
+    let (digits, sectors) = match text.as_bytes().last()? {
+        b's' => (text.strip_suffix('s')?, 1),
+        b'K' => (text.strip_suffix('K')?, 2),
+        b'M' => (text.strip_suffix('M')?, 2 << 10),
+        b'G' => (text.strip_suffix('G')?, 2 << 20),
+        b'T' => (text.strip_suffix('T')?, 2 << 30),
+        _ => (text, 2),
+    };
+    let count = u64::try_from(number(digits)?).ok().filter(|n| *n > 0)?;
+    let size = count.checked_mul(sectors)?;
+    (size > 1 && i64::try_from(size).is_ok()).then_some(Sectors(size))
+}
+
+/// A bitmap chunk: a power of two.
+pub fn bitmap_chunk(text: &str) -> Option<Bytes> {
+    size(text).filter(|size| size.0.is_power_of_two()).map(Sectors::bytes)
+}
+
+/// A level by any of its names.
+pub fn level(text: &str) -> Option<Level> {
+    Some(match text {
+        "linear" => Level::Linear,
+        "raid0" | "0" | "stripe" => Level::Raid0,
+        "raid1" | "1" | "mirror" => Level::Raid1,
+        "raid4" | "4" => Level::Raid4,
+        "raid5" | "5" => Level::Raid5,
+        "raid6" | "6" => Level::Raid6,
+        "raid10" | "10" => Level::Raid10,
+        "multipath" | "mp" => Level::Multipath,
+        "faulty" => Level::Faulty,
+        "container" => Level::Container,
+        _ => return None,
+    })
+}
+
+/// The default layout of a level: what its name `default` means; 0 where a level has none.
+pub fn default_layout(level: Level) -> u32 {
+    match level {
+        Level::Raid5 | Level::Raid6 => 2,
+        Level::Raid10 => 0x102,
+        Level::Raid0 => 1,
+        Level::Faulty => 0x100,
+        Level::Raid1 | Level::Raid4 | Level::Linear | Level::Multipath | Level::Container => 0,
+        Level::Other(_) => 0,
+    }
+}
+
+/// Why a layout word was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadLayout {
+    /// The level has only one layout.
+    NoLayouts,
+    /// The level has no layout of this name.
+    Unknown,
+}
+
+/// A layout of `level` by name (`md_p.h` and `raid5.h` have the numbers).
+pub fn layout(level: Level, text: &str) -> Result<u32, BadLayout> {
+    let found = match level {
+        Level::Raid0 => match text {
+            "dangerous" => Some(0),
+            "original" | "1" => Some(1),
+            "alternate" | "2" => Some(2),
+            _ => None,
+        },
+        Level::Raid5 => rotation(text).or(match text {
+            "ddf-N-restart" => Some(0),
+            "ddf-zero-restart" => Some(1),
+            "ddf-N-continue" => Some(2),
+            _ => None,
+        }),
+        Level::Raid6 => rotation(text).or(match text {
+            "ddf-zero-restart" => Some(8),
+            "ddf-N-restart" => Some(9),
+            "ddf-N-continue" => Some(10),
+            "left-asymmetric-6" => Some(16),
+            "right-asymmetric-6" => Some(17),
+            "left-symmetric-6" => Some(18),
+            "right-symmetric-6" => Some(19),
+            "parity-first-6" => Some(20),
+            _ => None,
+        }),
+        Level::Raid10 => copies(text),
+        Level::Faulty => fault(text),
+        Level::Linear
+        | Level::Raid1
+        | Level::Raid4
+        | Level::Multipath
+        | Level::Container
+        | Level::Other(_) => return Err(BadLayout::NoLayouts),
+    };
+    found.ok_or(BadLayout::Unknown)
+}
+
+fn rotation(text: &str) -> Option<u32> {
+    Some(match text {
+        "left-asymmetric" | "la" => 0,
+        "right-asymmetric" | "ra" => 1,
+        "left-symmetric" | "ls" | "default" => 2,
+        "right-symmetric" | "rs" => 3,
+        "parity-first" => 4,
+        "parity-last" => 5,
+        _ => return None,
+    })
+}
+
+/// RAID10: `n`, `f` or `o` and the number of copies, 1 to 200.
+fn copies(text: &str) -> Option<u32> {
+    let (kind, count) = text.split_at_checked(1)?;
+    let count = u32::try_from(number(count)?).ok().filter(|n| (1..=200).contains(n))?;
+    Some(match kind {
+        "n" => 256 + count,
+        "f" => 256 * count + 1,
+        "o" => 0x1_0000 + 256 * count + 1,
+        _ => return None,
+    })
+}
+
+/// The faulty level: a mode, and after it the period of the faults.
+fn fault(text: &str) -> Option<u32> {
+    let digits = text.find(|c: char| c.is_ascii_digit()).unwrap_or(text.len());
+    let (name, period) = text.split_at_checked(digits)?;
+    let mode = match name {
+        "write-transient" | "wt" => 0,
+        "read-transient" | "rt" => 1,
+        "write-persistent" | "wp" => 2,
+        "read-persistent" | "rp" => 3,
+        "write-all" | "wa" => 4,
+        "read-fixable" | "rf" => 5,
+        "clear" | "none" | "default" => 0x1e,
+        "flush" => 0x1f,
+        _ => return None,
+    };
+    let period: u32 = if period.is_empty() { 0 } else { period.parse().ok()? };
+    period.checked_mul(32).map(|p| mode | p)
+}
+
+/// A metadata format by name; leading zeros do not count.
+pub fn metadata(text: &str) -> Option<Metadata> {
+    Some(match text {
+        "default" => Metadata::Default,
+        "ddf" => Metadata::Ddf,
+        "imsm" => Metadata::Imsm,
+        "gpt" => Metadata::Gpt,
+        "mbr" => Metadata::Mbr,
+        _ => match text.trim_start_matches('0') {
+            "" | ".9" | ".90" | ".91" => Metadata::V0,
+            "1" => Metadata::V1(None),
+            "1.0" | "1.00" => Metadata::V1(Some(0)),
+            "1.1" | "1.01" => Metadata::V1(Some(1)),
+            "1.2" | "1.02" => Metadata::V1(Some(2)),
+            _ => return None,
+        },
+    })
+}
+
+/// A kind of bitmap by name.
+pub fn bitmap(text: &str) -> Option<BitmapKind> {
+    Some(match text {
+        "internal" => BitmapKind::Internal,
+        "clustered" => BitmapKind::Clustered,
+        "lockless" => BitmapKind::Lockless,
+        "none" => BitmapKind::None,
+        _ => return None,
+    })
+}
+
+/// A consistency policy by name.
+pub fn consistency_policy(text: &str) -> Option<ConsistencyPolicy> {
+    Some(match text {
+        "resync" => ConsistencyPolicy::Resync,
+        "bitmap" => ConsistencyPolicy::Bitmap,
+        "journal" => ConsistencyPolicy::Journal,
+        "ppl" => ConsistencyPolicy::Ppl,
+        _ => return None,
+    })
+}

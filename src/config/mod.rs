@@ -1,0 +1,25 @@
+//! mdadm.conf and the map file: text in, values out.
+
+/// Whose arrays are ours, as a word of the command line or of HOMEHOST.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostName {
+    /// `<system>`: the machine's own host name.
+    System,
+    /// `<none>` or nothing: no host.
+    None,
+    /// This name.
+    Named(String),
+}
+
+impl HostName {
+    /// From a word that is not `<ignore>`.
+    pub fn from_word(word: &str) -> Self {
+        if word.is_empty() || word.eq_ignore_ascii_case("<none>") {
+            Self::None
+        } else if word.eq_ignore_ascii_case("<system>") {
+            Self::System
+        } else {
+            Self::Named(word.to_owned())
+        }
+    }
+}
