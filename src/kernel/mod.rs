@@ -4,19 +4,33 @@
 //! (paths of /sys, /proc, /dev and /run, whether udev is there) is an argument, so that a recorded machine
 //! can be replayed and a test can make one up under a temporary directory.
 
+pub mod appear;
 pub mod block;
 pub mod dev;
 pub mod error;
+pub mod files;
+pub mod holders;
+pub mod host;
 #[expect(unsafe_code, reason = "the one place where an ioctl is called")]
 mod ioctl;
+pub mod lock;
 pub mod md;
+pub mod mdstat;
 pub mod module;
 pub mod node;
 mod page;
+pub mod procfs;
 pub mod sysfs;
+pub mod uevent;
+pub mod wait;
 
 pub use block::{Access, Device};
 pub use dev::DevId;
 pub use error::{Cause, KernelError};
+pub use holders::Holder;
+pub use lock::Lock;
 pub use md::MdDevice;
+pub use node::Places;
+pub use procfs::Procfs;
 pub use sysfs::Sysfs;
+pub use wait::Deadline;

@@ -12,7 +12,7 @@ use nix::{
     sys::stat::{Mode, SFlag, mknod, stat},
 };
 
-use super::{Access, DevId, KernelError, MdDevice, Sysfs};
+use super::{Access, DevId, KernelError, MdDevice, Sysfs, files};
 
 /// Where nodes and run-time files are.
 #[derive(Clone, Debug)]
@@ -115,4 +115,73 @@ pub fn number_of(path: &Path) -> Result<Option<DevId>, KernelError> {
     let stat = stat(path).map_err(|errno| KernelError::new(path.display().to_string(), "stat", errno))?;
     let block = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFBLK;
     Ok(block.then(|| DevId::from_raw(stat.st_rdev)))
+}
+
+/// Makes a node where devtmpfs and udev do not; one that is right already stays as it is.
+pub fn make_node(path: &Path, dev: DevId, mode: u32) -> Result<(), KernelError> {
+    if matches!(number_of(path), Ok(Some(number)) if number == dev) {
+        return Ok(());
+    }
+    let mode = Mode::from_bits_truncate(mode);
+    let fail = |errno| KernelError::new(path.display().to_string(), "mknod", errno);
+    mknod(path, SFlag::S_IFBLK, mode, dev.raw()).map_err(fail)
+}
+
+/// Makes the link `link` (`/dev/md/home`) to the node of a kernel name, and the directory that it stands in. A link
+/// that leads elsewhere is replaced; anything that is not a link stays and is `EEXIST`.
+pub fn make_link(places: &Places, link: &Path, kernel_name: &str) -> Result<(), KernelError> {
+    let target = link_text(places, link, kernel_name);
+    if let Some(dir) = link.parent() {
+        files::make_dirs(dir, 0o755)?;
+    }
+    match files::link_target(link) {
+        Some(there) if there == target => return Ok(()),
+        Some(_) => drop(files::remove(link)?),
+        None => {}
+    }
+    std::os::unix::fs::symlink(&target, link).map_err(|error| KernelError::io(link, "symlink", &error))
+}
+
+/// Removes the link if it still leads to this kernel name; whether it did.
+pub fn remove_link(link: &Path, kernel_name: &str) -> Result<bool, KernelError> {
+    let leads = files::link_target(link);
+    let ours = leads.and_then(|target| Some(target.file_name()? == kernel_name)).unwrap_or(false);
+    if ours { files::remove(link) } else { Ok(false) }
+}
+
+/// Relative below /dev, as udev makes them, so that they also hold where /dev is seen from elsewhere.
+fn link_text(places: &Places, link: &Path, kernel_name: &str) -> PathBuf {
+    match link.parent().and_then(|dir| dir.strip_prefix(&places.dev).ok()) {
+        Some(below) => below.components().map(|_| "..").collect::<PathBuf>().join(kernel_name),
+        None => places.dev.join(kernel_name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links() {
+        let dir = tempfile::tempdir().unwrap();
+        let places = Places { dev: dir.path().join("dev"), run: dir.path().join("run") };
+        let link = places.dev.join("md/home");
+        make_link(&places, &link, "md127").unwrap();
+        assert_eq!(fs::read_link(&link).unwrap(), Path::new("../md127"));
+        make_link(&places, &link, "md126").unwrap();
+        assert!(!remove_link(&link, "md127").unwrap());
+        assert!(remove_link(&link, "md126").unwrap());
+        fs::write(&link, "").unwrap();
+        assert!(make_link(&places, &link, "md127").unwrap_err().is(Errno::EEXIST));
+        assert!(!remove_link(&link, "md127").unwrap());
+        assert_eq!(link_text(&places, &places.dev.join("x"), "md0"), Path::new("md0"));
+        assert_eq!(link_text(&places, Path::new("/elsewhere/x"), "md0"), places.dev.join("md0"));
+    }
+
+    #[test]
+    fn what_is_not_a_block_device() {
+        let error = open_md(Path::new("/dev/null"), Access::Read).unwrap_err();
+        assert_eq!(error.to_string(), "/dev/null: open: ENOTBLK: Block device required");
+        assert_eq!(number_of(Path::new("/dev/null")), Ok(None));
+    }
 }

@@ -1,0 +1,112 @@
+//! Small files: read with a bound, replaced whole, removed.
+
+use std::{
+    fs::{self, DirBuilder, File},
+    io::{ErrorKind, Read, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use super::{Cause, KernelError};
+
+/// The whole file; `None` where there is none. More than `limit` bytes are an error.
+pub fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, KernelError> {
+    let mut bytes = vec![];
+    // Not waiting for the other end of a FIFO.
+    let opened = File::options().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path);
+    match opened.and_then(|file| file.take(limit.saturating_add(1)).read_to_end(&mut bytes)) {
+        Ok(count) if u64::try_from(count).is_ok_and(|count| count > limit) => {
+            let cause = Cause::Unexpected(format!("more than {limit} bytes"));
+            Err(KernelError::other(path.display().to_string(), "read", cause))
+        }
+        Ok(_) => Ok(Some(bytes)),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+        Err(error) => Err(KernelError::io(path, "read", &error)),
+    }
+}
+
+/// Replaces the file: `PATH.new` is written, synced, and renamed. On failure the old file is as it was.
+pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), KernelError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    let new = PathBuf::from(name);
+    // Left by somebody who was killed, perhaps as a link.
+    remove(&new)?;
+    let written = File::options()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(&new)
+        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()));
+    let done = written
+        .map_err(|error| KernelError::io(&new, "write", &error))
+        .and_then(|()| fs::rename(&new, path).map_err(|error| KernelError::io(path, "rename", &error)));
+    if done.is_err() {
+        let _ = fs::remove_file(&new);
+    }
+    done
+}
+
+/// Makes an empty file; one that is there stays.
+pub fn touch(path: &Path, mode: u32) -> Result<(), KernelError> {
+    let flags = nix::libc::O_NOFOLLOW;
+    let made =
+        File::options().write(true).create(true).truncate(false).mode(mode).custom_flags(flags).open(path);
+    made.map(drop).map_err(|error| KernelError::io(path, "create", &error))
+}
+
+/// Makes a directory and what is missing above it.
+pub fn make_dirs(path: &Path, mode: u32) -> Result<(), KernelError> {
+    let made = DirBuilder::new().recursive(true).mode(mode).create(path);
+    made.map_err(|error| KernelError::io(path, "mkdir", &error))
+}
+
+/// Removes a file or link; `false` where there was none.
+pub fn remove(path: &Path) -> Result<bool, KernelError> {
+    match fs::remove_file(path) {
+        Ok(()) => Ok(true),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(false),
+        Err(error) => Err(KernelError::io(path, "unlink", &error)),
+    }
+}
+
+/// The names in a directory, in byte order; none where there is no directory.
+pub fn names(path: &Path) -> Result<Vec<std::ffi::OsString>, KernelError> {
+    let entries = match fs::read_dir(path) {
+        Ok(entries) => entries,
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(vec![]);
+        }
+        Err(error) => return Err(KernelError::io(path, "read directory", &error)),
+    };
+    let mut names: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.file_name())).collect();
+    names.sort();
+    Ok(names)
+}
+
+/// Where a link leads, one step; `None` for what is not a link.
+pub fn link_target(path: &Path) -> Option<PathBuf> {
+    fs::read_link(path).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replaced_whole_or_not_at_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("map");
+        assert_eq!(read(&path, 10).unwrap(), None);
+        replace(&path, b"one\n", 0o600).unwrap();
+        fs::write(dir.path().join("map.new"), "left behind").unwrap();
+        replace(&path, b"two\n", 0o600).unwrap();
+        assert_eq!(read(&path, 4).unwrap().unwrap(), b"two\n");
+        assert!(read(&path, 3).unwrap_err().to_string().contains("more than 3 bytes"));
+        assert_eq!(names(dir.path()).unwrap(), ["map"]);
+        let nowhere = dir.path().join("not/there");
+        assert!(replace(&nowhere, b"", 0o600).unwrap_err().is(nix::errno::Errno::ENOENT));
+        assert!(remove(&path).unwrap());
+        assert!(!remove(&path).unwrap());
+    }
+}

@@ -1,0 +1,130 @@
+//! File locks with an end to the waiting.
+
+use std::{
+    fs::{self, File},
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    sync::mpsc,
+    thread,
+};
+
+use nix::fcntl::{Flock, FlockArg};
+
+use super::{KernelError, wait::Deadline};
+
+/// A lock file that is held, for as long as this lives; the file goes with it, as mdadm does it too.
+#[derive(Debug)]
+pub struct Lock {
+    path: PathBuf,
+    /// Held for its effect.
+    _file: Flock<File>,
+}
+
+impl Lock {
+    /// Takes the lock, waiting at most until the deadline.
+    ///
+    /// Holders unlink the file before they let go, so whoever was waiting has locked a file that is not there any
+    /// more and begins again with the new one.
+    pub fn take(path: &Path, deadline: Deadline) -> Result<Self, KernelError> {
+        loop {
+            let file = File::options()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .mode(0o600)
+                .custom_flags(nix::libc::O_NOFOLLOW)
+                .open(path)
+                .map_err(|error| KernelError::io(path, "open", &error))?;
+            let file = exclusive(path, file, deadline)?;
+            let ours = file.metadata().map_err(|error| KernelError::io(path, "fstat", &error))?;
+            match fs::symlink_metadata(path) {
+                Ok(there) if (there.dev(), there.ino()) == (ours.dev(), ours.ino()) => {
+                    return Ok(Self { path: path.to_owned(), _file: file });
+                }
+                _ if deadline.left().is_none() => return Err(late(path, deadline)),
+                _ => {}
+            }
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Before the lock is let go, see `take`. Left in place it would do no harm.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+fn late(path: &Path, deadline: Deadline) -> KernelError {
+    deadline.error(&path.display().to_string(), "flock")
+}
+
+/// Locks a file. The kernel has no lock with a time-out, so a thread waits and is left behind when it takes too
+/// long; when it gets the lock after all, it lets go at once.
+fn exclusive(path: &Path, file: File, deadline: Deadline) -> Result<Flock<File>, KernelError> {
+    let file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Ok(locked) => return Ok(locked),
+        Err((file, nix::errno::Errno::EWOULDBLOCK)) => file,
+        Err((_, errno)) => return Err(KernelError::new(path.display().to_string(), "flock", errno)),
+    };
+    let (sender, receiver) = mpsc::channel();
+    let waiter = move || {
+        let mut file = file;
+        let answer = loop {
+            match Flock::lock(file, FlockArg::LockExclusive) {
+                Err((again, nix::errno::Errno::EINTR)) => file = again,
+                answer => break answer,
+            }
+        };
+        // Nobody listens any more after the deadline: the lock is dropped with the message.
+        let _ = sender.send(answer);
+    };
+    thread::Builder::new()
+        .name("lock".to_owned())
+        .spawn(waiter)
+        .map_err(|error| KernelError::io(path, "flock", &error))?;
+    match receiver.recv_timeout(deadline.left().unwrap_or_default()) {
+        Ok(Ok(locked)) => Ok(locked),
+        Ok(Err((_, errno))) => Err(KernelError::new(path.display().to_string(), "flock", errno)),
+        Err(_) => Err(late(path, deadline)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn waits_and_gives_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("map.lock");
+        let soon = || Deadline::after(Duration::from_millis(30));
+        let held = Lock::take(&path, soon()).unwrap();
+        let error = Lock::take(&path, soon()).unwrap_err().to_string();
+        assert!(error.ends_with("map.lock: flock: did not happen within 30 ms"), "{error}");
+
+        let (go, gone) = mpsc::channel();
+        let waiter = thread::spawn({
+            let path = path.clone();
+            move || {
+                go.send(()).unwrap();
+                Lock::take(&path, Deadline::after(Duration::from_secs(10)))
+            }
+        });
+        gone.recv().unwrap();
+        drop(held);
+        drop(waiter.join().unwrap().unwrap());
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn links_are_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("map.lock");
+        std::os::unix::fs::symlink(dir.path().join("elsewhere"), &path).unwrap();
+        assert!(Lock::take(&path, Deadline::after(Duration::ZERO)).unwrap_err().is(nix::errno::Errno::ELOOP));
+    }
+}

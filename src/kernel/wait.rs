@@ -1,0 +1,106 @@
+//! Waiting with an end: for events on descriptors where there are any, by trying again where there are none.
+
+use std::{
+    os::fd::BorrowedFd,
+    thread,
+    time::{Duration, Instant},
+};
+
+use nix::{
+    errno::Errno,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+};
+
+use super::{Cause, KernelError};
+
+/// The moment at which a wait ends.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline {
+    end: Instant,
+    limit: Duration,
+}
+
+impl Deadline {
+    /// So long from now. More than a year is a year.
+    pub fn after(limit: Duration) -> Self {
+        let limit = limit.min(Duration::from_secs(365 * 86_400));
+        let now = Instant::now();
+        Self { end: now.checked_add(limit).unwrap_or(now), limit }
+    }
+
+    /// What is left; `None` once it is over.
+    pub fn left(&self) -> Option<Duration> {
+        self.end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
+    }
+
+    /// The error for a wait that is over.
+    pub fn error(&self, device: &str, what: &'static str) -> KernelError {
+        KernelError::other(device, what, Cause::TimedOut(self.limit))
+    }
+}
+
+/// Sleeps until one of the descriptors has something to read, or the slice of time is over.
+pub(super) fn readable(fds: &[BorrowedFd<'_>], slice: Duration) -> Result<(), KernelError> {
+    let mut fds: Vec<PollFd<'_>> = fds.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN)).collect();
+    // Rounded up: a slice of less than a millisecond must not spin.
+    let timeout =
+        PollTimeout::try_from(slice.saturating_add(Duration::from_millis(1))).unwrap_or(PollTimeout::MAX);
+    match poll(&mut fds, timeout) {
+        Ok(_) | Err(Errno::EINTR) => Ok(()),
+        Err(errno) => Err(KernelError::new("event descriptors", "poll", errno)),
+    }
+}
+
+/// Tries until it works, until it fails in a way that is not `again`, or until time is over: then the last
+/// error is the answer. For states of the kernel that no event announces, such as another's short-lived open.
+pub fn retry<T>(
+    deadline: Deadline,
+    mut attempt: impl FnMut() -> Result<T, KernelError>,
+    again: impl Fn(&KernelError) -> bool,
+) -> Result<T, KernelError> {
+    let mut pause = Duration::from_millis(1);
+    loop {
+        match attempt() {
+            Err(error) if again(&error) => {
+                let Some(left) = deadline.left() else { return Err(error) };
+                thread::sleep(pause.min(left));
+                pause = pause.saturating_mul(2).min(Duration::from_millis(200));
+            }
+            done => return done,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_ends() {
+        let busy = || KernelError::new("md0", "STOP_ARRAY", Errno::EBUSY);
+        let mut tries = 0;
+        let third = retry(
+            Deadline::after(Duration::from_secs(5)),
+            || {
+                tries += 1;
+                if tries < 3 { Err(busy()) } else { Ok(tries) }
+            },
+            |error| error.is(Errno::EBUSY),
+        );
+        assert_eq!(third, Ok(3));
+        let deadline = Deadline::after(Duration::from_millis(20));
+        let never: Result<(), _> = retry(deadline, || Err(busy()), |error| error.is(Errno::EBUSY));
+        assert_eq!(never, Err(busy()));
+        let mut tries = 0;
+        let other: Result<(), _> = retry(
+            Deadline::after(Duration::from_secs(5)),
+            || {
+                tries += 1;
+                Err(KernelError::new("md0", "STOP_ARRAY", Errno::ENXIO))
+            },
+            |error| error.is(Errno::EBUSY),
+        );
+        assert!(other.is_err());
+        assert_eq!(tries, 1);
+    }
+}
