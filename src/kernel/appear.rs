@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::fd::AsFd,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -64,7 +65,7 @@ fn until(paths: &[&Path], deadline: Deadline, mut done: impl FnMut() -> bool) ->
         let Some(left) = deadline.left() else { return Ok(false) };
         let moved = paths.iter().map(|path| names.watch(path)).ne(watched);
         if !moved {
-            wait::readable(&[std::os::fd::AsFd::as_fd(&names.inotify)], left.min(LOOK_AGAIN))?;
+            wait::readable(&[names.inotify.as_fd()], left.min(LOOK_AGAIN))?;
             names.drain();
         }
     }
@@ -101,6 +102,28 @@ pub fn settle(places: &Places, deadline: Deadline) -> Result<(), KernelError> {
         return Ok(());
     }
     Err(deadline.error("udev", "wait for its queue"))
+}
+
+/// Sends a `change` event for a block device and waits until udev is done with exactly this one. `token` is the text
+/// of a fresh UUID that marks it; without `udev` nobody is waited for.
+pub fn change_and_wait(
+    sysfs: &Sysfs,
+    name: &str,
+    token: &str,
+    udev: bool,
+    deadline: Deadline,
+) -> Result<(), KernelError> {
+    let listener = if udev { Some(Listener::new(Source::Udev)?) } else { None };
+    // `ACTION UUID`: the kernel puts the UUID into the event as SYNTH_UUID (Documentation/ABI, sysfs-uevent).
+    sysfs.array(name).uevent(&format!("change {token}"))?;
+    let Some(listener) = listener else { return Ok(()) };
+    let lost = |error: &KernelError| error.is(Errno::ENOBUFS);
+    match listener.wait_for(deadline, |event| event.get("SYNTH_UUID") == Some(token)) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(deadline.error(name, "wait for udev")),
+        Err(error) if lost(&error) => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Sees a block device go. Made before what makes it go, so that no event is missed.
@@ -140,7 +163,6 @@ impl<'a> Gone<'a> {
             let Some(left) = deadline.left() else {
                 return Err(deadline.error(&self.name, "wait for removal"));
             };
-            use std::os::fd::AsFd;
             let mut fds = vec![self.kernel.as_fd()];
             fds.extend(self.udev.as_ref().map(AsFd::as_fd));
             wait::readable(&fds, left.min(LOOK_AGAIN))?;

@@ -14,7 +14,7 @@ use std::{
 
 use nix::{
     errno::Errno,
-    fcntl::{FallocateFlags, OFlag},
+    fcntl::{FallocateFlags, Flock, FlockArg, OFlag},
     sys::stat::{SFlag, fstat, stat},
 };
 use superblock::{Bytes, Media};
@@ -185,6 +185,30 @@ impl Device {
         self.file.write_all_at(pages.bytes(), start.0)
     }
 
+    /// Writes several pieces and syncs them: when this returns, they are on the device.
+    pub fn write_all(&self, writes: &[superblock::Write]) -> Result<(), KernelError> {
+        writes.iter().try_for_each(|write| self.write_at(write.at, &write.data))?;
+        self.sync()
+    }
+
+    /// What is where `writes` would go: the way back.
+    pub fn saved(&self, writes: &[superblock::Write]) -> Result<Vec<superblock::Write>, KernelError> {
+        let save = |write: &superblock::Write| {
+            let mut data = vec![0; write.data.len()];
+            self.read_at(write.at, &mut data).map_err(self.io_error("read"))?;
+            Ok(superblock::Write { at: write.at, data })
+        };
+        writes.iter().map(save).collect()
+    }
+
+    /// Keeps udev from probing the device for as long as the answer lives: udev skips what is flocked exclusively
+    /// (systemd, "Locking Block Device Access"). It looks at whole devices only, so lock the whole one for a
+    /// partition. `EWOULDBLOCK` while udev or another tool has it.
+    pub fn hide_from_udev(&self) -> Result<Flock<File>, KernelError> {
+        let file = self.file.try_clone().map_err(self.io_error("dup"))?;
+        Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| self.error("flock", errno))
+    }
+
     /// Makes `length` bytes from `offset` read as zeros: by the device's own command where it has one, with
     /// writes where it has none.
     pub fn zero(&self, offset: Bytes, length: Bytes) -> Result<(), KernelError> {
@@ -308,5 +332,56 @@ impl Media for Device {
 impl AsFd for Device {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_is_a_device() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("image");
+        std::fs::write(&path, [1; 3000]).unwrap();
+        let device = Device::open(&path, Access::WriteExclusive).unwrap();
+        assert_eq!((Media::len(&device), device.dev(), device.is_read_only()), (Bytes(3000), None, false));
+        let mut buf = [0; 1000];
+        device.read_at(Bytes(2000), &mut buf).unwrap();
+        assert_eq!((buf, device.reads()), ([1; 1000], 1));
+        let error = device.read_at(Bytes(2001), &mut buf).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+
+        let writes = [superblock::Write { at: Bytes(512), data: vec![2; 512] }];
+        let saved = device.saved(&writes).unwrap();
+        device.write_all(&writes).unwrap();
+        device.read_at(Bytes(256), &mut buf).unwrap();
+        assert_eq!([buf[0], buf[255], buf[256], buf[767], buf[768]], [1, 1, 2, 2, 1]);
+        device.write_all(&saved).unwrap();
+        drop(device);
+        assert_eq!(std::fs::read(&path).unwrap(), [1; 3000]);
+    }
+
+    #[test]
+    fn only_what_is_a_device_is_opened() {
+        let dir = tempfile::tempdir().unwrap();
+        let fifo = dir.path().join("fifo");
+        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        for path in [fifo.as_path(), dir.path(), Path::new("/dev/null")] {
+            assert!(Device::open(path, Access::Read).unwrap_err().is(Errno::ENOTBLK), "{path:?}");
+        }
+        assert!(Device::open(&dir.path().join("none"), Access::Read).unwrap_err().is(Errno::ENOENT));
+    }
+
+    #[test]
+    fn writes_past_the_end_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("image");
+        std::fs::write(&path, [1; 1024]).unwrap();
+        let device = Device::open(&path, Access::Write).unwrap();
+        for offset in [513, 1024, u64::MAX] {
+            assert!(device.write_at(Bytes(offset), &[0; 512]).is_err());
+        }
+        assert_eq!(device.writes(), 0);
     }
 }

@@ -23,6 +23,7 @@ pub mod procfs;
 pub mod sysfs;
 pub mod uevent;
 pub mod wait;
+pub mod window;
 
 pub use block::{Access, Device};
 pub use dev::DevId;
@@ -34,3 +35,4 @@ pub use node::Places;
 pub use procfs::Procfs;
 pub use sysfs::Sysfs;
 pub use wait::Deadline;
+pub use window::Ends;

@@ -10,6 +10,11 @@ macro_rules! attributes {
             /// All of them.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
+            /// The one with this file name.
+            pub fn named(path: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|attr| attr.path() == path)
+            }
+
             /// The file, below the directory that holds them.
             pub fn path(self) -> &'static str {
                 match self { $(Self::$variant => $path,)* }
