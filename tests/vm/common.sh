@@ -52,3 +52,10 @@ guest_command() {
     local client=$VM_DIR/client.pl
     (cd "$RUN_DIR" && exec perl "$client" agent.sock "$@")
 }
+
+# kernel_is_sound: false, with the lines, when the guest's kernel has reported a bug of its own.
+kernel_is_sound() {
+    local lines
+    lines=$("$VM_DIR/exec" -- dmesg </dev/null | grep -E 'BUG:|Oops|WARNING: (CPU|.* at )|general protection|blocked for more than|KASAN' | head -n 5) || true
+    [ -z "$lines" ] || { say "the guest's kernel reported: $lines"; return 1; }
+}

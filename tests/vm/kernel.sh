@@ -35,10 +35,12 @@ cp "$vmlinuz" "$out.part/vmlinuz"
 mv "$modules" "$tree/pack/lib/modules/$version"
 find "$tree/pack" -name '*.ko.xz' -exec xz -d {} +
 find "$tree/pack" -name '*.ko.zst' -exec zstd -q -d --rm {} +
+# sid's packages come without the lists of what is built in.
+touch "$tree/pack/lib/modules/$version"/modules.{order,builtin,builtin.modinfo}
 depmod -b "$tree/pack" "$version"
 mkfs.erofs -zlz4 "$out.part/modules.erofs" "$tree/pack/lib/modules" >/dev/null
 
-# Built-in ones have no file; modprobe --show-depends says both kinds.
+# A built-in one has no file, and modprobe names none.
 mkdir -p "$out.part/initramfs-modules"
 n=10
 declare -A seen
@@ -48,7 +50,7 @@ for module in virtio_pci virtio_blk virtio_console erofs overlay; do
         seen[$file]=1
         cp "$file" "$out.part/initramfs-modules/$n-${file##*/}"
         n=$((n + 1))
-    done < <(modprobe -d "$tree/pack" -S "$version" --show-depends "$module")
+    done < <(modprobe -d "$tree/pack" -S "$version" --show-depends "$module" 2>/dev/null || true)
 done
 printf '%s\n' "$version" >"$out.part/version"
 rm -rf "$out"
