@@ -1,0 +1,347 @@
+//! The guest as the cases see it: commands, disks that are new for each case, waiting, comparing.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test drives the machine from outside, with programs and files"
+)]
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Read as _;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Where this program runs.
+#[derive(Clone, Copy)]
+pub(crate) enum Place {
+    Guest,
+    Elsewhere(&'static str),
+}
+
+/// The runner in tests/vm says that this is a guest; there, a kernel without md is a failure of the cases.
+pub(crate) fn place() -> Place {
+    if std::env::var_os("MDCTL_GUEST").is_some() {
+        Place::Guest
+    } else if Path::new("/proc/mdstat").exists() {
+        Place::Elsewhere("only in the guest, for it stops every array: tests/vm/test")
+    } else {
+        Place::Elsewhere("no md in this kernel; in the guest: tests/vm/test")
+    }
+}
+
+/// One test.
+pub(crate) struct Case {
+    pub(crate) name: String,
+    body: Box<dyn FnOnce() + Send>,
+    module: Option<&'static str>,
+}
+
+impl Case {
+    pub(crate) fn new(name: impl Into<String>, body: impl FnOnce() + Send + 'static) -> Self {
+        Self { name: name.into(), body: Box::new(body), module: None }
+    }
+
+    /// Not every kernel has every personality: the case is reported as not run where this module is missing.
+    pub(crate) fn needs(mut self, module: &'static str) -> Self {
+        self.module = Some(module);
+        self
+    }
+
+    pub(crate) fn missing_module(&self) -> Option<String> {
+        let module = self.module?;
+        let there = run(&["modprobe", "-n", "-q", module]).status == 0;
+        (!there).then(|| format!("no module {module} in this kernel"))
+    }
+}
+
+/// Runs a case on a clean machine and leaves a clean machine. A kernel that complains fails the case.
+pub(crate) fn run_case(case: Case) {
+    run(&["modprobe", "-a", "md_mod", "raid0", "raid1", "raid10", "raid456", "loop"]).ok();
+    clean();
+    let _ = run(&["dmesg", "-C"]);
+    (case.body)();
+    let complaints: Vec<String> =
+        run(&["dmesg"]).stdout.lines().filter(|line| is_complaint(line)).map(str::to_owned).collect();
+    assert!(complaints.is_empty(), "the kernel complained: {complaints:#?}");
+    clean();
+}
+
+fn is_complaint(line: &str) -> bool {
+    ["BUG:", "Oops", "WARNING: CPU", "general protection", "blocked for more than"]
+        .iter()
+        .any(|sign| line.contains(sign))
+}
+
+/// What a command did.
+#[derive(Clone, Debug)]
+pub(crate) struct Output {
+    pub(crate) command: String,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) status: i32,
+}
+
+impl Output {
+    /// The output, if the command succeeded.
+    #[track_caller]
+    pub(crate) fn ok(self) -> Self {
+        self.fails(0)
+    }
+
+    /// The output, if the command ended with this status.
+    #[track_caller]
+    pub(crate) fn fails(self, status: i32) -> Self {
+        assert!(self.status == status, "status {} and not {status}:\n{self}", self.status);
+        self
+    }
+}
+
+impl std::fmt::Display for Output {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "$ {}\n{}{}[status {}]", self.command, self.stdout, self.stderr, self.status)
+    }
+}
+
+/// Runs a program without input, for at most a minute (then the status is 124, or 137 if it had to be killed).
+pub(crate) fn run(command: &[&str]) -> Output {
+    let result = Command::new("timeout")
+        .args(["-k", "5", "60"])
+        .args(command)
+        .stdin(Stdio::null())
+        .output()
+        .expect("coreutils' timeout starts");
+    Output {
+        command: command.join(" "),
+        stdout: String::from_utf8_lossy(&result.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&result.stderr).into_owned(),
+        status: result.status.code().unwrap_or(137),
+    }
+}
+
+/// Runs a shell's script.
+pub(crate) fn sh(script: &str) -> Output {
+    run(&["bash", "-c", script])
+}
+
+/// Runs the reference mdadm.
+pub(crate) fn reference(arguments: &[&str]) -> Output {
+    run(&[&["/usr/sbin/mdadm"], arguments].concat())
+}
+
+/// Runs ours, under mdadm's name and with its grammar.
+pub(crate) fn ours(arguments: &[&str]) -> Output {
+    run(&[&["/usr/local/sbin/mdadm"], arguments].concat())
+}
+
+/// Runs ours under its own name.
+pub(crate) fn mdctl(arguments: &[&str]) -> Output {
+    run(&[&["/usr/local/sbin/mdctl"], arguments].concat())
+}
+
+/// Runs a command under strace; gives its output and the system calls, one a line.
+/// `calls` as strace's `-e trace=` has them: `ioctl`, `openat,read,pread64`, …
+pub(crate) fn traced(calls: &str, command: &[&str]) -> (Output, Vec<String>) {
+    let filter = format!("trace={calls}");
+    let output = run(&[&["strace", "-f", "-qq", "-y", "-o", "/tmp/trace", "-e", &filter], command].concat());
+    let trace = fs::read_to_string("/tmp/trace").expect("strace wrote its file");
+    (output, trace.lines().map(str::to_owned).collect())
+}
+
+/// RAM disks, all zero, gone with the case.
+pub(crate) struct Disks {
+    paths: Vec<String>,
+}
+
+impl Disks {
+    /// As many disks of that size. One set at a time: the driver has one size for all, and these replace any others.
+    pub(crate) fn new(count: usize, kib: u64) -> Self {
+        sh("! [ -e /sys/module/brd ] || rmmod brd").ok();
+        run(&["modprobe", "brd", &format!("rd_nr={count}"), &format!("rd_size={kib}")]).ok();
+        settle();
+        Self { paths: (0..count).map(|n| format!("/dev/ram{n}")).collect() }
+    }
+
+    /// All paths.
+    pub(crate) fn all(&self) -> Vec<&str> {
+        self.paths.iter().map(String::as_str).collect()
+    }
+
+    /// One path.
+    pub(crate) fn path(&self, n: usize) -> &str {
+        &self.paths[n]
+    }
+
+    /// The bytes of a disk, past the page cache's idea of them.
+    pub(crate) fn read(&self, n: usize, offset: u64, length: usize) -> Vec<u8> {
+        run(&["blockdev", "--flushbufs", self.path(n)]).ok();
+        let mut bytes = vec![0; length];
+        let disk = fs::File::open(self.path(n)).expect("a disk of ours opens");
+        disk.read_exact_at(&mut bytes, offset).expect("a disk of ours reads");
+        bytes
+    }
+
+    /// Overwrites bytes of a disk.
+    pub(crate) fn write(&self, n: usize, offset: u64, bytes: &[u8]) {
+        let disk = fs::OpenOptions::new().write(true).open(self.path(n)).expect("a disk of ours opens");
+        disk.write_all_at(bytes, offset).expect("a disk of ours writes");
+        disk.sync_all().expect("a disk of ours syncs");
+    }
+
+    /// Makes all of them zero again.
+    pub(crate) fn wipe(&self) {
+        for path in &self.paths {
+            run(&["blkdiscard", "-z", path]).ok();
+        }
+        settle();
+    }
+}
+
+/// A loop device of any size on a file in memory. Unlike RAM disks, udev probes it.
+pub(crate) fn loop_disk(name: &str, bytes: u64) -> String {
+    let file = format!("/tmp/{name}.img");
+    let _ = fs::remove_file(&file);
+    run(&["truncate", "-s", &bytes.to_string(), &file]).ok();
+    let node = run(&["losetup", "--find", "--show", &file]).ok().stdout.trim_end().to_owned();
+    settle();
+    node
+}
+
+/// Stops every array and takes away what cases leave behind.
+pub(crate) fn clean() {
+    // An array may stand on another one: each round stops those that nothing stands on.
+    for _ in 0..4 {
+        for array in arrays() {
+            let _ = reference(&["--stop", &format!("/dev/{array}")]);
+        }
+        if arrays().is_empty() {
+            break;
+        }
+    }
+    assert!(arrays().is_empty(), "cannot stop {:?}\n{}", arrays(), mdstat());
+    sh("udevadm settle; losetup -D; dmsetup remove_all; rm -rf /tmp/*.img /run/mdadm/* /run/mdctl /var/lib/mdctl \
+        /etc/mdadm.conf /etc/mdadm/* /etc/mdadm.conf.d; ! [ -e /sys/module/brd ] || rmmod brd")
+    .ok();
+    settle();
+}
+
+/// The md devices there are, active or not: `md0`, `md_d1`, …
+pub(crate) fn arrays() -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir("/sys/block")
+        .expect("/sys/block is there")
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| name.starts_with("md") && Path::new(&format!("/sys/block/{name}/md")).exists())
+        .collect();
+    names.sort();
+    names
+}
+
+/// /proc/mdstat.
+pub(crate) fn mdstat() -> String {
+    fs::read_to_string("/proc/mdstat").expect("/proc/mdstat is there")
+}
+
+/// Waits until udev has handled what happened so far.
+pub(crate) fn settle() {
+    run(&["udevadm", "settle", "--timeout=30"]).ok();
+}
+
+/// Waits for md to reach a state, told by the kernel at each change, for at most half a minute.
+#[track_caller]
+pub(crate) fn wait_for(what: &str, reached: impl Fn(&str) -> bool) {
+    use std::os::fd::AsFd as _;
+    let mut file = fs::File::open("/proc/mdstat").expect("/proc/mdstat is there");
+    let until = Instant::now() + Duration::from_secs(30);
+    loop {
+        let mut text = String::new();
+        // A read from the start is what arms the next poll.
+        std::io::Seek::rewind(&mut file).expect("/proc/mdstat rewinds");
+        file.read_to_string(&mut text).expect("/proc/mdstat reads");
+        if reached(&text) {
+            return;
+        }
+        assert!(Instant::now() < until, "waited in vain until {what}:\n{text}");
+        // Progress of a resync is no event, so a second at most.
+        let mut descriptors = [nix::poll::PollFd::new(file.as_fd(), nix::poll::PollFlags::POLLPRI)];
+        nix::poll::poll(&mut descriptors, 1000_u16).expect("poll works");
+    }
+}
+
+/// Waits until no array is resyncing, recovering or reshaping, or about to.
+#[track_caller]
+pub(crate) fn wait_idle() {
+    wait_for("nothing is being synced", |text| {
+        !["resync", "recovery", "reshape", "check"].iter().any(|word| text.contains(word))
+    });
+}
+
+/// Text with what differs between two runs replaced: UUIDs (the same one by the same number), times, checksums.
+pub(crate) fn redact(text: &str) -> String {
+    let mut uuids: Vec<String> = Vec::new();
+    let mut result = String::new();
+    for line in text.lines() {
+        let mut line = line.to_owned();
+        while let Some(at) = find_uuid(&line) {
+            let uuid = line[at..at + 35].to_owned();
+            let number = uuids.iter().position(|known| *known == uuid).unwrap_or_else(|| {
+                uuids.push(uuid);
+                uuids.len() - 1
+            });
+            line.replace_range(at..at + 35, &format!("<UUID{number}>"));
+        }
+        let label = line.split(" : ").next().unwrap_or_default().trim();
+        let value = match label {
+            "Creation Time" | "Update Time" => Some("<TIME>"),
+            "Checksum" => Some("<SUM>"),
+            _ => None,
+        };
+        if let (Some(value), Some((label, rest))) = (value, line.split_once(" : ")) {
+            let verdict = if rest.ends_with("- correct") { " - correct" } else { "" };
+            line = format!("{label} : {value}{verdict}");
+        }
+        writeln!(result, "{line}").expect("a string takes all");
+    }
+    result
+}
+
+/// Where four groups of eight hexadecimal digits joined by colons begin.
+fn find_uuid(line: &str) -> Option<usize> {
+    let bytes = line.as_bytes();
+    (0..bytes.len().saturating_sub(34)).find(|&at| {
+        bytes[at..at + 35]
+            .iter()
+            .enumerate()
+            .all(|(n, byte)| if n % 9 == 8 { *byte == b':' } else { byte.is_ascii_hexdigit() })
+    })
+}
+
+/// Compares two texts line by line and shows where they part.
+#[track_caller]
+pub(crate) fn same_text(reference: &str, ours: &str) {
+    if reference == ours {
+        return;
+    }
+    let mut report = String::new();
+    let (mut left, mut right) = (reference.lines(), ours.lines());
+    loop {
+        match (left.next(), right.next()) {
+            (None, None) => break,
+            (a, b) if a == b => writeln!(report, "  {}", a.unwrap_or_default()),
+            (a, b) => writeln!(report, "- {}\n+ {}", a.unwrap_or("(nothing)"), b.unwrap_or("(nothing)")),
+        }
+        .expect("a string takes all");
+    }
+    panic!("texts differ (- reference, + ours):\n{report}");
+}
+
+/// Compares bytes and shows the first differences as offsets.
+#[track_caller]
+pub(crate) fn same_bytes(what: &str, reference: &[u8], ours: &[u8]) {
+    assert!(reference.len() == ours.len(), "{what}: {} bytes and not {}", ours.len(), reference.len());
+    let differences: Vec<String> = (0..reference.len())
+        .filter(|&at| reference[at] != ours[at])
+        .take(32)
+        .map(|at| format!("{at:#x}: {:02x} and not {:02x}", ours[at], reference[at]))
+        .collect();
+    assert!(differences.is_empty(), "{what}: ours differs from the reference's at {differences:#?}");
+}

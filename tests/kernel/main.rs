@@ -1,0 +1,42 @@
+//! Tests on a real kernel's md driver, in the virtual machine of tests/vm and nowhere else.
+//!
+//! `cargo test` on any other machine lists every case as ignored and says why; it never passes one.
+//! `tests/vm/test [PART-OF-A-NAME]` runs them. One module per area of the commands; a new one is one line here.
+
+mod guest;
+mod smoke;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+fn main() {
+    let mut arguments = Arguments::from_args();
+    // The cases share one kernel's names and disks.
+    arguments.test_threads = Some(1);
+    let areas = [("smoke", smoke::cases())];
+    let place = guest::place();
+    let trials = areas
+        .into_iter()
+        .flat_map(|(area, cases)| cases.into_iter().map(move |case| trial(area, case, place)))
+        .collect();
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+/// A case that cannot run here is ignored and carries the reason where the harness prints the kind of test.
+fn trial(area: &str, case: guest::Case, place: guest::Place) -> Trial {
+    let name = format!("{area}::{}", case.name);
+    let obstacle = match place {
+        guest::Place::Guest => case.missing_module(),
+        guest::Place::Elsewhere(why) => Some(why.to_owned()),
+    };
+    match obstacle {
+        None => Trial::test(name, move || {
+            guest::run_case(case);
+            Ok(())
+        }),
+        Some(why) => {
+            let message = format!("not run: {why}");
+            let failure = Failed::from(&message);
+            Trial::test(name, move || Err(failure)).with_kind(message).with_ignored_flag(true)
+        }
+    }
+}
