@@ -16,6 +16,7 @@ pub mod media;
 pub mod membership;
 pub mod placement;
 pub mod units;
+pub mod v0;
 pub mod v1;
 
 mod damage;
