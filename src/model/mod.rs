@@ -5,4 +5,4 @@ pub mod layout;
 pub mod world;
 
 pub use geometry::Geometry;
-pub use world::{DevId, Device, RunningArray, World};
+pub use world::{Candidate, DevId, Device, RunningArray, Unusable, World};

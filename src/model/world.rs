@@ -36,7 +36,9 @@ pub struct Device {
     pub read_only: bool,
     /// Where it is a partition: the kernel's name of the whole device.
     pub whole: Option<String>,
-    /// What holds it; empty when free.
+    /// It could not be opened exclusively.
+    pub busy: bool,
+    /// What holds it; looked for only when it is busy.
     pub holders: Vec<Holder>,
 }
 
@@ -46,6 +48,26 @@ impl Device {
     pub fn sectors(&self) -> Sectors {
         self.size.sectors()
     }
+}
+
+/// A device that was asked about: what it is, or why it cannot be used.
+#[derive(Debug)]
+pub struct Candidate {
+    /// As the user or the scan named it.
+    pub path: String,
+    /// What was found.
+    pub found: Result<Device, Unusable>,
+}
+
+/// Why a path gives no usable device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unusable {
+    /// It could not be opened: the system's words ("No such file or directory").
+    Open(String),
+    /// It is not a block device.
+    NotBlock,
+    /// It was opened, and then could not be asked or read: the whole error.
+    Broken(String),
 }
 
 /// Who keeps a device busy.
@@ -167,5 +189,5 @@ pub struct World {
     /// udev is running.
     pub udev: bool,
     /// Devices that were asked about, in the order of the request.
-    pub devices: Vec<Device>,
+    pub devices: Vec<Candidate>,
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 pub mod create;
+pub mod request;
 pub mod step;
 
 pub use step::{ArrayName, DiskInfo, Step};
@@ -23,21 +24,38 @@ pub struct Plan {
 pub struct Warning {
     /// The sentence, in the original's words where it has one.
     pub text: String,
-    /// Whether going on needs a yes (or `--run`).
-    pub needs_consent: bool,
+    /// How it is said.
+    pub kind: Say,
+}
+
+/// How a warning is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Say {
+    /// An answer, on standard output.
+    Out,
+    /// A remark, on standard error.
+    Note,
+    /// A remark, and going on needs a yes (or `--run`).
+    Ask,
 }
 
 impl Warning {
+    /// For standard output.
+    #[must_use]
+    pub fn out(text: impl Into<String>) -> Self {
+        Self { text: text.into(), kind: Say::Out }
+    }
+
     /// A warning to be read.
     #[must_use]
     pub fn note(text: impl Into<String>) -> Self {
-        Self { text: text.into(), needs_consent: false }
+        Self { text: text.into(), kind: Say::Note }
     }
 
     /// A warning to be answered.
     #[must_use]
     pub fn ask(text: impl Into<String>) -> Self {
-        Self { text: text.into(), needs_consent: true }
+        Self { text: text.into(), kind: Say::Ask }
     }
 }
 
@@ -45,7 +63,7 @@ impl Plan {
     /// Whether somebody has to agree first.
     #[must_use]
     pub fn needs_consent(&self) -> bool {
-        self.warnings.iter().any(|w| w.needs_consent)
+        self.warnings.iter().any(|w| w.kind == Say::Ask)
     }
 }
 
@@ -74,19 +92,27 @@ pub struct Refusal {
     pub hint: Option<String>,
     /// Exit status of the command.
     pub status: u8,
+    /// What was found before, in order: said first.
+    pub said: Vec<Warning>,
 }
 
 impl Refusal {
     /// A refusal with the usual exit status 1.
     #[must_use]
     pub fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), hint: None, status: 1 }
+        Self { text: text.into(), hint: None, status: 1, said: Vec::new() }
     }
 
     /// With another exit status.
     #[must_use]
     pub fn status(self, status: u8) -> Self {
         Self { status, ..self }
+    }
+
+    /// After these remarks.
+    #[must_use]
+    pub fn after(self, said: Vec<Warning>) -> Self {
+        Self { said, ..self }
     }
 
     /// With a remedy.

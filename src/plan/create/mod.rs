@@ -1,3 +1,186 @@
-//! Creating an array.
+//! Creating an array: from words and devices to the bytes of every member and the steps that make it run.
 
+mod build;
+mod check;
+mod size;
 pub mod slots;
+
+use superblock::{Level, v1::Minor};
+
+use self::slots::{Listed, Wish};
+use super::{
+    ArrayName, Plan, Refusal, Warning,
+    request::{BitmapKind, ConsistencyPolicy, CreateRequest, MemberSource, Metadata},
+};
+use crate::model::{DevId, Device, Unusable, World};
+
+/// The metadata format of a new array.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// 0.90.
+    V0,
+    /// 1.x.
+    V1(Minor),
+}
+
+impl Format {
+    /// As the map file and `-e` spell it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::V0 => "0.90",
+            Self::V1(minor) => minor.name(),
+        }
+    }
+
+    /// Most devices that an array of this format has.
+    fn max_devices(self) -> u32 {
+        match self {
+            Self::V0 => 27,
+            Self::V1(_) => 1920,
+        }
+    }
+}
+
+/// What was decided before: names, and what the configuration says.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// The array's names.
+    pub array: ArrayName,
+    /// Its number, where its kernel name gives one.
+    pub id: Option<DevId>,
+    /// The name to store.
+    pub name: String,
+    /// The host to store with it.
+    pub homehost: Option<String>,
+    /// `-v` counted up, `-q` down.
+    pub verbose: i32,
+    /// Whether members get a bad-block log (`CREATE bbl=`).
+    pub bad_block_log: bool,
+    /// `CREATE metadata=`.
+    pub default_metadata: Option<Metadata>,
+}
+
+/// One listed device with what was found.
+pub(crate) struct Listing<'a> {
+    device: Option<&'a Device>,
+    journal: bool,
+}
+
+/// Whether the original asks if a bitmap is wanted: nothing was said, and the level could have one.
+#[must_use]
+pub fn asks_for_bitmap(request: &CreateRequest) -> bool {
+    request.bitmap.is_none()
+        && !request.run
+        && request.level.is_some_and(|level| level.number() >= 1)
+        && matches!(request.consistency_policy, None | Some(ConsistencyPolicy::Bitmap))
+}
+
+/// Decides everything.
+///
+/// # Errors
+/// A [`Refusal`] in the original's words, with the remarks that came before it.
+pub fn plan(request: &CreateRequest, context: &Context, world: &World) -> Result<Plan, Refusal> {
+    let mut said = Vec::new();
+    decide(request, context, world, &mut said).map_err(|refusal| refusal.after(std::mem::take(&mut said)))
+}
+
+fn decide(
+    request: &CreateRequest,
+    context: &Context,
+    world: &World,
+    said: &mut Vec<Warning>,
+) -> Result<Plan, Refusal> {
+    let (level, raid_disks) = check::shape(request)?;
+    let format = format(request, context)?;
+    let listed = check::listed(request);
+    let listing = devices(request, world)?;
+    let sizing = size::sizing(request, level, format, context.verbose, &listing, said)?;
+    if listed.iter().all(|l| *l == Listed::Missing) {
+        return Err(Refusal::new("Subdevs can't be all missing"));
+    }
+    if u64::from(raid_disks) + u64::from(request.spares) > u64::from(format.max_devices()) {
+        let most = format.max_devices();
+        return Err(Refusal::new(format!(
+            "Too many devices: {} metadata only supports {most}",
+            format.name()
+        )));
+    }
+    if level.number() <= 0 && listed.contains(&Listed::Missing) {
+        return Err(Refusal::new("This level does not support missing devices"));
+    }
+    let slots = slots::place(
+        &listed,
+        Wish {
+            level,
+            raid_disks,
+            assume_clean: request.assume_clean || request.write_zeroes,
+            force: request.force,
+        },
+    );
+    build::build(
+        &build::Decided { request, context, world, level, raid_disks, format, listing, sizing, slots },
+        said,
+    )
+}
+
+/// The format that was asked for; 1.2 where nothing was.
+fn format(request: &CreateRequest, context: &Context) -> Result<Format, Refusal> {
+    Ok(match request.metadata.or(context.default_metadata) {
+        Some(Metadata::V0) => Format::V0,
+        Some(Metadata::V1(Some(0))) => Format::V1(Minor::V1_0),
+        Some(Metadata::V1(Some(1))) => Format::V1(Minor::V1_1),
+        None | Some(Metadata::V1(_) | Metadata::Default) => Format::V1(Minor::V1_2),
+        Some(Metadata::Ddf | Metadata::Imsm) => {
+            return Err(Refusal::new("creating containers of ddf or imsm metadata is not supported yet"));
+        }
+        Some(Metadata::Gpt | Metadata::Mbr) => {
+            return Err(Refusal::new("a partition table is no metadata for an array").status(2));
+        }
+    })
+}
+
+/// Matches the listed words with what was found. What cannot be opened ends the command, as in the original.
+fn devices<'a>(request: &CreateRequest, world: &'a World) -> Result<Vec<Listing<'a>>, Refusal> {
+    let mut listing = Vec::with_capacity(request.members.len());
+    for word in &request.members {
+        let (path, journal) = match &word.source {
+            MemberSource::Path(path) => (path, false),
+            MemberSource::Journal(path) => (path, true),
+            MemberSource::Missing => {
+                listing.push(Listing { device: None, journal: false });
+                continue;
+            }
+        };
+        let path = path.display().to_string();
+        let candidate = world.devices.iter().find(|candidate| candidate.path == path);
+        let Some(candidate) = candidate else {
+            return Err(Refusal::new(format!("cannot open {path}: it was not looked at")).status(2));
+        };
+        match &candidate.found {
+            Ok(device) => listing.push(Listing { device: Some(device), journal }),
+            Err(Unusable::Open(why)) => {
+                return Err(Refusal::new(format!("cannot open {path}: {why}")).status(2));
+            }
+            Err(Unusable::NotBlock) => {
+                return Err(Refusal::new(format!("{path} is not a block device.")).status(2));
+            }
+            Err(Unusable::Broken(why)) => return Err(Refusal::new(why.clone()).status(2)),
+        }
+    }
+    Ok(listing)
+}
+
+/// The bitmap that the array gets.
+fn bitmap_kind(request: &CreateRequest) -> BitmapKind {
+    match (request.bitmap, request.consistency_policy) {
+        (Some(kind), _) => kind,
+        (None, Some(ConsistencyPolicy::Bitmap)) => BitmapKind::Internal,
+        (None, _) => BitmapKind::None,
+    }
+}
+
+/// Whether the level keeps redundancy that a resync establishes.
+fn is_redundant(level: Level) -> bool {
+    level.number() > 0
+}

@@ -1,0 +1,96 @@
+//! What a create command must say, whatever the devices are.
+
+use superblock::{Level, Sectors};
+
+use super::slots::Listed;
+use crate::{
+    model::geometry::Copies,
+    plan::{
+        Refusal,
+        request::{BitmapKind, CreateRequest, MemberSource, SizeOrMax},
+    },
+};
+
+/// The smallest size and chunk that is accepted.
+const MIN_CHUNK: Sectors = Sectors(8);
+
+/// What was listed, in order.
+pub(super) fn listed(request: &CreateRequest) -> Vec<Listed> {
+    let kind = |source: &MemberSource| match source {
+        MemberSource::Path(_) => Listed::Device,
+        MemberSource::Journal(_) => Listed::Journal,
+        MemberSource::Missing => Listed::Missing,
+    };
+    request.members.iter().map(|word| kind(&word.source)).collect()
+}
+
+/// Level and number of slots, after the checks that need no device. The order is the original's.
+pub(super) fn shape(request: &CreateRequest) -> Result<(Level, u32), Refusal> {
+    let raid_disks =
+        request.raid_devices.filter(|n| *n > 0).ok_or_else(|| Refusal::new("no raid-devices specified."))?;
+    let level = request.level.ok_or_else(|| Refusal::new("a RAID level is needed to create an array."))?;
+    let number = level.number();
+    if level == Level::Raid6 && raid_disks < 4 {
+        return Err(Refusal::new("at least 4 raid-devices needed for level 6"));
+    }
+    if level == Level::Raid6 && raid_disks > 256 {
+        return Err(Refusal::new("no more than 256 raid-devices supported for level 6"));
+    }
+    if number >= 4 && raid_disks < 2 {
+        return Err(Refusal::new(format!("at least 2 raid-devices needed for level {number}")));
+    }
+    if number <= 0 && request.spares > 0 {
+        return Err(Refusal::new("This level does not support spare devices"));
+    }
+    counts(request, raid_disks)?;
+    if number <= 0 && !matches!(request.bitmap, None | Some(BitmapKind::None)) {
+        let name = level.name().unwrap_or("given");
+        return Err(Refusal::new(format!("bitmaps not meaningful with level {name}")));
+    }
+    if level == Level::Raid10
+        && let Some(layout) = request.layout
+    {
+        let copies = Copies::from_layout(layout).total();
+        if copies > raid_disks {
+            return Err(Refusal::new(format!("that layout requires at least {copies} devices")));
+        }
+    }
+    chunk(request, level)?;
+    Ok((level, raid_disks))
+}
+
+fn counts(request: &CreateRequest, raid_disks: u32) -> Result<(), Refusal> {
+    let listed = request.members.len();
+    let journals = listed - request.members.iter().filter(|w| !is_journal(&w.source)).count();
+    let wanted = u64::from(raid_disks) + u64::from(request.spares);
+    let expected = wanted + u64::try_from(journals).unwrap_or(u64::MAX);
+    match u64::try_from(listed).unwrap_or(u64::MAX).cmp(&expected) {
+        std::cmp::Ordering::Greater => Err(Refusal::new(format!(
+            "You have listed more devices ({listed}) than are in the array({wanted})!"
+        ))),
+        std::cmp::Ordering::Less => {
+            Err(Refusal::new("You haven't given enough devices (real or missing) to create this array")
+                .hint("add devices, or the word 'missing' for each slot that is to stay empty"))
+        }
+        std::cmp::Ordering::Equal => Ok(()),
+    }
+}
+
+fn is_journal(source: &MemberSource) -> bool {
+    matches!(source, MemberSource::Journal(_))
+}
+
+fn chunk(request: &CreateRequest, level: Level) -> Result<(), Refusal> {
+    let forbidden = matches!(level, Level::Raid1 | Level::Faulty | Level::Multipath | Level::Container);
+    match request.chunk {
+        Some(_) if forbidden => Err(Refusal::new("specifying chunk size is forbidden for this level")),
+        Some(chunk) if chunk < MIN_CHUNK => Err(Refusal::new("invalid chunk size").status(2)),
+        Some(chunk) => match request.size {
+            Some(SizeOrMax::Size(size)) if size < chunk => {
+                Err(Refusal::new("Size cannot be smaller than chunk."))
+            }
+            _ => Ok(()),
+        },
+        None => Ok(()),
+    }
+}
