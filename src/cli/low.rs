@@ -77,7 +77,8 @@ pub struct LowArgs {
     pub write_zeroes: bool,
     pub nodes: Option<u32>,
     pub home_cluster: Option<String>,
-    pub journal: Option<OsString>,
+    /// The journal, and how many words came before it: it takes its place among the devices.
+    pub journal: Option<(OsString, usize)>,
     pub consistency_policy: Option<ConsistencyPolicy>,
     pub logical_block_size: Option<u32>,
     pub uuid: Option<MdUuid>,
@@ -576,7 +577,7 @@ impl LowArgs {
                 self.notices.push("Please specify only one journal device for the array.".to_owned());
                 self.notices.push(format!("Ignoring --write-journal {word}..."));
             }
-            Id::WriteJournal => self.journal = Some(given.to_owned()),
+            Id::WriteJournal => self.journal = Some((given.to_owned(), self.words.len())),
             Id::ConsistencyPolicy => {
                 self.consistency_policy = values::consistency_policy(&word);
                 if self.consistency_policy.is_none() {

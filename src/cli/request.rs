@@ -55,55 +55,7 @@ pub enum Request {
     AutoDetect,
 }
 
-/// A device of a new array.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum MemberSource {
-    Path(PathBuf),
-    /// `missing`: the slot stays empty.
-    Missing,
-}
-
-/// A device word of create or build.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MemberWord {
-    pub source: MemberSource,
-    pub write_mostly: bool,
-    pub failfast: bool,
-    /// `PATH:SIZE`, with `--data-offset=variable`.
-    pub data_offset: Option<Sectors>,
-}
-
-/// `--create`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CreateRequest {
-    /// The array as it was named.
-    pub device: OsString,
-    pub level: Option<Level>,
-    pub raid_devices: Option<u32>,
-    pub spares: u32,
-    pub layout: Option<u32>,
-    pub chunk: Option<Sectors>,
-    pub size: Option<SizeOrMax>,
-    pub data_offset: Option<DataOffset>,
-    pub metadata: Option<Metadata>,
-    pub bitmap: Option<BitmapKind>,
-    pub bitmap_chunk: Option<Bytes>,
-    pub write_behind: Option<u32>,
-    pub delay: Option<u32>,
-    pub members: Vec<MemberWord>,
-    pub journal: Option<PathBuf>,
-    pub consistency_policy: Option<ConsistencyPolicy>,
-    pub assume_clean: bool,
-    pub write_zeroes: bool,
-    pub uuid: Option<MdUuid>,
-    pub name: Option<String>,
-    pub run: bool,
-    pub force: bool,
-    pub readonly: bool,
-    pub logical_block_size: Option<u32>,
-    pub nodes: Option<u32>,
-    pub home_cluster: Option<String>,
-}
+pub use crate::plan::request::{CreateRequest, MemberSource, MemberWord};
 
 /// `--build`.
 #[derive(Clone, Debug, PartialEq)]
@@ -487,6 +439,12 @@ fn create(low: LowArgs) -> Result<CreateRequest, UsageError> {
     }
     refuse_one(&low)?;
     let (device, words) = array(low.words)?;
+    let mut members = members(words, low.data_offset)?;
+    if let Some((path, words_before)) = low.journal {
+        let source = MemberSource::Journal(path.into());
+        let word = MemberWord { source, write_mostly: false, failfast: false, data_offset: None };
+        members.insert(words_before.saturating_sub(1).min(members.len()), word);
+    }
     Ok(CreateRequest {
         device,
         level: low.level,
@@ -501,8 +459,7 @@ fn create(low: LowArgs) -> Result<CreateRequest, UsageError> {
         bitmap_chunk: low.bitmap_chunk,
         write_behind: low.write_behind,
         delay: low.delay,
-        members: members(words, low.data_offset)?,
-        journal: low.journal.map(PathBuf::from),
+        members,
         consistency_policy: low.consistency_policy,
         assume_clean: low.assume_clean,
         write_zeroes: low.write_zeroes,

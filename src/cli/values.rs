@@ -2,68 +2,7 @@
 
 use superblock::{Bytes, Level, Sectors};
 
-/// A metadata format by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Metadata {
-    /// 0.90.
-    V0,
-    /// 1.x; without a minor version, any when reading and the default when creating.
-    V1(Option<u8>),
-    /// `default`: the first format that suits.
-    Default,
-    /// SNIA DDF.
-    Ddf,
-    /// Intel Matrix RAID.
-    Imsm,
-    /// A GPT, for examine only.
-    Gpt,
-    /// An MBR partition table, for examine only.
-    Mbr,
-}
-
-/// A size or everything there is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum SizeOrMax {
-    Size(Sectors),
-    Max,
-}
-
-/// Where data begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DataOffset {
-    Fixed(Sectors),
-    /// Each device word carries its own, `PATH:SIZE`.
-    Variable,
-}
-
-/// A kind of write-intent bitmap.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BitmapKind {
-    Internal,
-    Clustered,
-    Lockless,
-    None,
-}
-
-/// What keeps an array consistent over a crash.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConsistencyPolicy {
-    Resync,
-    Bitmap,
-    Journal,
-    Ppl,
-}
-
-impl ConsistencyPolicy {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Resync => "resync",
-            Self::Bitmap => "bitmap",
-            Self::Journal => "journal",
-            Self::Ppl => "ppl",
-        }
-    }
-}
+pub use crate::plan::request::{BitmapKind, ConsistencyPolicy, DataOffset, Metadata, SizeOrMax};
 
 /// A layout: the kernel's number, or what only `--grow` understands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
