@@ -1,5 +1,7 @@
 //! mdadm.conf and the map file: text in, values out.
 
+pub mod map;
+
 /// Whose arrays are ours, as a word of the command line or of HOMEHOST.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HostName {

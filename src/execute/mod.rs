@@ -6,6 +6,9 @@ use crate::plan::{Plan, Step};
 
 #[cfg(test)]
 mod fake;
+pub mod live;
+
+pub use live::{Live, Paths};
 
 /// What carries steps out: the live machine, or a test's model of it.
 ///

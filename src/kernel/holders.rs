@@ -1,7 +1,7 @@
 //! Who keeps a device busy.
 
 use std::{
-    fs,
+    fmt, fs,
     os::unix::fs::{FileTypeExt, MetadataExt},
     path::Path,
     time::Duration,
@@ -41,6 +41,20 @@ pub enum Holder {
         /// Its command name.
         name: String,
     },
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Md(name) => write!(f, "array {name}"),
+            Self::Dm { kernel, name } => write!(f, "device-mapper device {name} ({kernel})"),
+            Self::Stacked(name) => write!(f, "device {name}"),
+            Self::Partition { name, by } => write!(f, "{by}, through its partition {name}"),
+            Self::Mount(at) => write!(f, "the file system mounted at {at}"),
+            Self::Swap => write!(f, "swap"),
+            Self::Process { pid, name } => write!(f, "process {pid} ({name})"),
+        }
+    }
 }
 
 /// How long processes are looked through: it explains a failure, it must not become one.

@@ -13,6 +13,7 @@ pub mod holders;
 pub mod host;
 #[expect(unsafe_code, reason = "the one place where an ioctl is called")]
 mod ioctl;
+pub mod kmsg;
 pub mod lock;
 pub mod md;
 pub mod mdstat;

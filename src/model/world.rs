@@ -38,8 +38,8 @@ pub struct Device {
     pub whole: Option<String>,
     /// It could not be opened exclusively.
     pub busy: bool,
-    /// What holds it; looked for only when it is busy.
-    pub holders: Vec<Holder>,
+    /// What holds it, in words ("array md0"); looked for only when it is busy.
+    pub holders: Vec<String>,
 }
 
 impl Device {
@@ -68,41 +68,6 @@ pub enum Unusable {
     NotBlock,
     /// It was opened, and then could not be asked or read: the whole error.
     Broken(String),
-}
-
-/// Who keeps a device busy.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Holder {
-    /// An md array, by its kernel name.
-    Array(String),
-    /// A device-mapper device, by its dm name.
-    Dm(String),
-    /// Another stacked device, by its kernel name.
-    Stacked(String),
-    /// A mounted file system.
-    Mount(String),
-    /// Swap space.
-    Swap,
-    /// A process that has it open.
-    Process {
-        /// Its id.
-        pid: u32,
-        /// Its command name.
-        name: String,
-    },
-}
-
-impl fmt::Display for Holder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Array(name) => write!(f, "array {name}"),
-            Self::Dm(name) => write!(f, "device-mapper device {name}"),
-            Self::Stacked(name) => write!(f, "device {name}"),
-            Self::Mount(at) => write!(f, "the file system mounted at {at}"),
-            Self::Swap => write!(f, "swap"),
-            Self::Process { pid, name } => write!(f, "process {pid} ({name})"),
-        }
-    }
 }
 
 /// An array as the kernel knows it.

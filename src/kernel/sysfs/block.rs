@@ -90,7 +90,7 @@ impl Sysfs {
     }
 
     /// The whole device of a partition.
-    fn whole_of(&self, name: &str) -> Option<String> {
+    pub fn whole_of(&self, name: &str) -> Option<String> {
         let target = std::fs::read_link(self.path(Path::new("class/block").join(name))).ok()?;
         target.parent()?.file_name()?.to_str().map(str::to_owned)
     }

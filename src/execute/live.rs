@@ -1,0 +1,434 @@
+//! The machine itself: each step, said to the kernel.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use nix::{errno::Errno, fcntl::Flock};
+use superblock::{Bytes, Sectors, Write};
+
+use super::Host;
+use crate::{
+    config::map,
+    kernel::{
+        self, Access, Deadline, Device, KernelError, Lock, MdDevice, Places, Procfs, Sysfs,
+        appear::{self, Gone},
+        files, host,
+        kmsg::KernelLog,
+        md, module, node, wait,
+    },
+    model::{DevId, world::MapEntry},
+    plan::{ArrayName, DiskInfo, Step},
+};
+
+/// How long another program may keep the map's lock.
+const LOCK_WAIT: Duration = Duration::from_secs(30);
+/// How long a short-lived open by somebody else (udev's probe) is waited out.
+const BUSY_WAIT: Duration = Duration::from_secs(5);
+/// How long udev has for one event.
+const UDEV_WAIT: Duration = Duration::from_secs(10);
+/// One request for zeroes.
+const ZERO_UNIT: Bytes = Bytes(1 << 30);
+
+/// Where things are on this machine.
+#[derive(Clone, Debug)]
+pub struct Paths {
+    /// `/sys`.
+    pub sysfs: Sysfs,
+    /// `/proc`.
+    pub procfs: Procfs,
+    /// `/dev` and `/run`.
+    pub places: Places,
+    /// udev runs and is relied on.
+    pub udev: bool,
+}
+
+impl Paths {
+    fn run_dir(&self) -> PathBuf {
+        self.places.run.join("mdadm")
+    }
+}
+
+/// Carries steps out for real.
+#[derive(Debug)]
+pub struct Live {
+    paths: Paths,
+    claims: BTreeMap<String, Device>,
+    /// Whole disks that udev is kept from, by kernel name.
+    hidden: BTreeMap<String, Flock<File>>,
+    arrays: BTreeMap<String, MdDevice>,
+    lock: Option<Lock>,
+    log: KernelLog,
+}
+
+impl Host for Live {
+    fn apply(&mut self, step: &Step) -> Result<Vec<Write>> {
+        let mut saved = Vec::new();
+        match step {
+            Step::Claim { device } => self.claim(device)?,
+            Step::Release { device } => drop(self.claims.remove(device)),
+            Step::Write { device, writes, .. } => saved = self.write(device, writes)?,
+            Step::Zero { ranges } => zero_all(ranges)?,
+            Step::LockMap => self.lock_map()?,
+            Step::UnlockMap => drop(self.lock.take()),
+            Step::HideFromUdev { array } => self.hide(array)?,
+            Step::ShowToUdev { array } => drop(files::remove(&self.creating(array))?),
+            Step::NewArray { array, id } => self.new_array(array, *id)?,
+            Step::SetVersion { array, version } => {
+                let (major_version, minor_version) = *version;
+                let info = md::ArrayInfo { major_version, minor_version, ..md::ArrayInfo::default() };
+                self.array(array)?.set_array_info(&info)?;
+            }
+            Step::SetAttr { array, attr, value, optional } => self.set(array, attr, value, *optional)?,
+            Step::AddDisk { array, device, info } => self.add_disk(array, device, *info)?,
+            Step::Run { array } => self.run(array)?,
+            Step::MakeWritable { array } => self.make_writable(array)?,
+            Step::MakeReadonly { array } => self.array(array)?.stop_array_ro()?,
+            Step::Stop { array } => self.stop(array)?,
+            Step::MapAdd { entry } => self.edit_map(|entries| map::with(entries, entry))?,
+            Step::MapRemove { entry } => self.edit_map(|entries| map::without(entries, &entry.devnm))?,
+            Step::Node { array } => self.node(array)?,
+            Step::RemoveNode { array } => self.remove_node(array)?,
+            Step::Uevent { array } => self.uevent(array)?,
+            Step::Commit => {}
+        }
+        Ok(saved)
+    }
+}
+
+impl Live {
+    /// Ready to act.
+    #[must_use]
+    pub fn new(paths: Paths) -> Self {
+        let log = KernelLog::mark(&paths.places.dev.join("kmsg"));
+        Self {
+            paths,
+            claims: BTreeMap::new(),
+            hidden: BTreeMap::new(),
+            arrays: BTreeMap::new(),
+            lock: None,
+            log,
+        }
+    }
+
+    /// Opens exclusively and keeps udev from the whole disk.
+    fn claim(&mut self, path: &str) -> Result<()> {
+        let open = || Device::open(Path::new(path), Access::WriteExclusive);
+        let device = wait::retry(Deadline::after(BUSY_WAIT), open, |error| {
+            error.is(Errno::EBUSY) && self.only_processes_hold(path)
+        })
+        .map_err(|error| self.explain_busy(path, error))?;
+        if let Some(dev) = device.dev() {
+            self.keep_udev_away(dev);
+        }
+        self.claims.insert(path.to_owned(), device);
+        Ok(())
+    }
+
+    /// A device that only a process has open may be free in a moment; one with a holder will not.
+    fn only_processes_hold(&self, path: &str) -> bool {
+        let holders = self.holders(path);
+        holders.iter().all(|holder| matches!(holder, kernel::Holder::Process { .. }))
+    }
+
+    fn holders(&self, path: &str) -> Vec<kernel::Holder> {
+        let dev = node::number_of(Path::new(path)).ok().flatten();
+        dev.and_then(|dev| kernel::holders::holders(&self.paths.sysfs, &self.paths.procfs, dev).ok())
+            .unwrap_or_default()
+    }
+
+    fn explain_busy(&self, path: &str, error: KernelError) -> anyhow::Error {
+        if !error.is(Errno::EBUSY) {
+            return error.into();
+        }
+        match self.holders(path).as_slice() {
+            [] => error.into(),
+            holders => {
+                let by: Vec<String> = holders.iter().map(ToString::to_string).collect();
+                anyhow!("{error}: held by {}", by.join(", "))
+            }
+        }
+    }
+
+    /// udev locks whole disks while it probes, and leaves alone those that are locked. Where it cannot be locked the
+    /// map's lock still keeps incremental assembly out.
+    fn keep_udev_away(&mut self, dev: kernel::DevId) {
+        let sysfs = &self.paths.sysfs;
+        let Some(name) = sysfs.name_of(dev) else { return };
+        let whole = sysfs.whole_of(&name).unwrap_or(name);
+        if self.hidden.contains_key(&whole) {
+            return;
+        }
+        let path = self.paths.places.dev.join(&whole);
+        let open = || Device::open(&path, Access::Read)?.hide_from_udev();
+        let lock = wait::retry(Deadline::after(BUSY_WAIT), open, |error| error.is(Errno::EWOULDBLOCK));
+        match lock {
+            Ok(lock) => drop(self.hidden.insert(whole, lock)),
+            Err(error) => tracing::debug!(%error, "udev is not kept away"),
+        }
+    }
+
+    /// Saves what is there, then writes and syncs. A device that was given to an array that is stopped again is opened
+    /// anew: then this is the way back.
+    fn write(&mut self, path: &str, writes: &[Write]) -> Result<Vec<Write>> {
+        let opened;
+        let device = match self.claims.get(path) {
+            Some(device) => device,
+            None => {
+                let open = || Device::open(Path::new(path), Access::WriteExclusive);
+                opened = wait::retry(Deadline::after(BUSY_WAIT), open, |error| error.is(Errno::EBUSY))?;
+                &opened
+            }
+        };
+        let saved = device.saved(writes)?;
+        device.write_all(writes)?;
+        Ok(saved)
+    }
+
+    fn lock_map(&mut self) -> Result<()> {
+        let dir = self.paths.run_dir();
+        files::make_dirs(&dir, 0o755)?;
+        let path = dir.join("map.lock");
+        let lock = Lock::take(&path, Deadline::after(LOCK_WAIT)).context(
+            "another program holds the lock of the map file; see who with: fuser /run/mdadm/map.lock",
+        )?;
+        self.lock = Some(lock);
+        Ok(())
+    }
+
+    fn edit_map(&mut self, edit: impl FnOnce(Vec<MapEntry>) -> Vec<MapEntry>) -> Result<()> {
+        if self.lock.is_none() {
+            bail!("the map is changed only under its lock");
+        }
+        let path = self.paths.run_dir().join("map");
+        let text = files::read(&path, 1 << 20)?.unwrap_or_default();
+        let entries = edit(map::parse(&String::from_utf8_lossy(&text)));
+        files::replace(&path, map::format(&entries).as_bytes(), 0o600)?;
+        Ok(())
+    }
+
+    fn creating(&self, array: &ArrayName) -> PathBuf {
+        self.paths.run_dir().join(format!("creating-{}", array.kernel))
+    }
+
+    fn hide(&self, array: &ArrayName) -> Result<()> {
+        files::make_dirs(&self.paths.run_dir(), 0o755)?;
+        files::touch(&self.creating(array), 0o600)?;
+        Ok(())
+    }
+
+    /// Both doors. An array that is there already is refused: nothing is adopted by accident.
+    fn new_array(&mut self, array: &ArrayName, id: Option<DevId>) -> Result<()> {
+        let sysfs = &self.paths.sysfs;
+        module::ensure_md(sysfs).context("the md driver is not in this kernel")?;
+        // From 6.18: the device is gone when STOP_ARRAY returns. Elsewhere we wait for it.
+        if let Err(error) = sysfs.set_parameter("md_mod", "legacy_async_del_gendisk", "N") {
+            tracing::debug!(%error, "legacy_async_del_gendisk stays");
+        }
+        let by_name = node::new_array(sysfs, &array.kernel);
+        let made = match by_name {
+            Ok(made) => made,
+            Err(error) if error.is(Errno::EEXIST) => false,
+            Err(error) => return Err(error.into()),
+        };
+        let dev = match (made, sysfs.array(&array.kernel).dev().ok().flatten(), id) {
+            (_, Some(dev), _) => dev,
+            (false, None, Some(id)) => kernel::DevId { major: id.major, minor: id.minor },
+            _ => bail!("{}: this kernel makes no array of that name", array.kernel),
+        };
+        let opened = self.open_new(array, dev);
+        if opened.is_err() && made {
+            self.clear(array);
+        }
+        self.arrays.insert(array.kernel.clone(), opened?);
+        Ok(())
+    }
+
+    fn open_new(&self, array: &ArrayName, dev: kernel::DevId) -> Result<MdDevice> {
+        let open = || node::open_number(&self.paths.places, dev, Access::WriteExclusive, &array.path);
+        let device = wait::retry(Deadline::after(BUSY_WAIT), open, |error| error.is(Errno::EBUSY))?;
+        match device.array_info() {
+            Err(error) if error.is(Errno::ENODEV) => Ok(device),
+            Err(error) => Err(error.into()),
+            Ok(_) => bail!("{} is already in use.", array.path),
+        }
+    }
+
+    /// Takes an empty array away again; there is nothing to say if that fails.
+    fn clear(&self, array: &ArrayName) {
+        let below = format!("block/{}/md/array_state", array.kernel);
+        if let Err(error) = self.paths.sysfs.write(below, "clear") {
+            tracing::debug!(%error, "an empty array stays");
+        }
+    }
+
+    /// The opened array.
+    fn array(&mut self, array: &ArrayName) -> Result<&MdDevice> {
+        if !self.arrays.contains_key(&array.kernel) {
+            let dev = self.paths.sysfs.array(&array.kernel).dev()?;
+            let dev = dev.ok_or_else(|| anyhow!("{}: there is no such array", array.kernel))?;
+            let device = node::open_number(&self.paths.places, dev, Access::Read, &array.path)?;
+            self.arrays.insert(array.kernel.clone(), device);
+        }
+        self.arrays.get(&array.kernel).ok_or_else(|| anyhow!("{}: not open", array.kernel))
+    }
+
+    fn set(&mut self, array: &ArrayName, attr: &str, value: &str, optional: bool) -> Result<()> {
+        match self.paths.sysfs.write(format!("block/{}/md/{attr}", array.kernel), value) {
+            Err(error) if optional && error.is(Errno::ENOENT) => Ok(()),
+            Err(error) => Err(self.with_log(array, error)),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// The kernel claims the member itself, so our claim ends just before.
+    fn add_disk(&mut self, array: &ArrayName, path: &str, info: DiskInfo) -> Result<()> {
+        let dev = match self.claims.remove(path) {
+            Some(device) => {
+                self.forget_partitions(&device);
+                device.dev()
+            }
+            None => node::number_of(Path::new(path))?,
+        };
+        let dev = dev.ok_or_else(|| anyhow!("{path} is not a block device."))?;
+        let flags = md::DiskFlags::from_bits_retain(i32::try_from(info.state).unwrap_or(0));
+        let disk = md::DiskInfo::of(dev, info.number, info.raid_disk, flags);
+        self.array(array)?.add_new_disk(&disk).map_err(|error| {
+            let error = KernelError { device: path.to_owned(), ..error };
+            if error.is(Errno::EBUSY) { self.explain_busy(path, error) } else { self.with_log(array, error) }
+        })
+    }
+
+    /// A member's old partitions must not stay visible beside the array.
+    fn forget_partitions(&self, device: &Device) {
+        let entry = device.dev().and_then(|dev| self.paths.sysfs.name_of(dev));
+        let entry = entry.and_then(|name| self.paths.sysfs.block(&name).ok().flatten());
+        let Some(kernel::sysfs::Shape::Whole { partitions }) = entry.map(|e| e.shape) else { return };
+        for name in partitions {
+            let Ok(Some(part)) = self.paths.sysfs.block(&name) else { continue };
+            if let kernel::sysfs::Shape::Partition { number, .. } = part.shape
+                && let Ok(number) = u16::try_from(number)
+                && let Err(error) = device.delete_partition(number)
+            {
+                tracing::debug!(%error, "a partition stays");
+            }
+        }
+    }
+
+    fn run(&mut self, array: &ArrayName) -> Result<()> {
+        let started = self.array(array)?.run_array();
+        started.map_err(|error| self.with_log(array, error))
+    }
+
+    /// The errno, and what the kernel logged about this array meanwhile.
+    fn with_log(&mut self, array: &ArrayName, error: KernelError) -> anyhow::Error {
+        let about = format!("{}:", array.kernel);
+        let lines = self.log.since(&[about.as_str(), "md:", "md/raid"]);
+        match lines.last() {
+            Some(line) => anyhow!("{error} (kernel: {})", line.trim()),
+            None => error.into(),
+        }
+    }
+
+    fn make_writable(&mut self, array: &ArrayName) -> Result<()> {
+        match self.array(array)?.restart_array_rw() {
+            // It was not read-only.
+            Err(error) if error.is(Errno::EBUSY) => Ok(()),
+            other => Ok(other?),
+        }
+    }
+
+    /// STOP_ARRAY, and then the device must go: from /sys, from /dev, and from udev's work list.
+    fn stop(&mut self, array: &ArrayName) -> Result<()> {
+        let sysfs = self.paths.sysfs.clone();
+        let gone = Gone::listen(&sysfs, &self.paths.places, &array.kernel, self.paths.udev)?;
+        let opened = match self.arrays.remove(&array.kernel) {
+            Some(device) => device,
+            None => {
+                let dev = sysfs.array(&array.kernel).dev()?;
+                let dev = dev.ok_or_else(|| anyhow!("{}: there is no such array", array.kernel))?;
+                let open = || node::open_number(&self.paths.places, dev, Access::ReadExclusive, &array.path);
+                let again = |error: &KernelError| error.is(Errno::EBUSY) && self.only_processes_hold_md(dev);
+                wait::retry(Deadline::after(BUSY_WAIT), open, again)
+                    .map_err(|error| self.explain_busy(&array.path, error))?
+            }
+        };
+        let stopped =
+            wait::retry(Deadline::after(BUSY_WAIT), || opened.stop_array(), |error| error.is(Errno::EBUSY));
+        stopped.map_err(|error| self.explain_busy(&array.path, error))?;
+        drop(opened);
+        gone.wait(Deadline::after(UDEV_WAIT))?;
+        Ok(())
+    }
+
+    fn only_processes_hold_md(&self, dev: kernel::DevId) -> bool {
+        let holders = kernel::holders::holders(&self.paths.sysfs, &self.paths.procfs, dev);
+        holders.unwrap_or_default().iter().all(|holder| matches!(holder, kernel::Holder::Process { .. }))
+    }
+
+    fn uevent(&mut self, array: &ArrayName) -> Result<()> {
+        // Nobody may hold the members or the array when udev looks at them.
+        self.arrays.remove(&array.kernel);
+        self.hidden.clear();
+        let [a, b, c, d] = host::random_bytes::<16>().map(|bytes| superblock::MdUuid(bytes).words())?;
+        let (b1, b2, c1, c2) = (b >> 16, b & 0xffff, c >> 16, c & 0xffff);
+        let token = format!("{a:08x}-{b1:04x}-{b2:04x}-{c1:04x}-{c2:04x}{d:08x}");
+        let deadline = Deadline::after(UDEV_WAIT);
+        appear::change_and_wait(&self.paths.sysfs, &array.kernel, &token, self.paths.udev, deadline)?;
+        Ok(())
+    }
+
+    /// The node and the link. udev makes them; where it does not run, or did not, we do.
+    fn node(&mut self, array: &ArrayName) -> Result<()> {
+        let dev = self.paths.sysfs.array(&array.kernel).dev()?;
+        let dev = dev.ok_or_else(|| anyhow!("{}: there is no such array", array.kernel))?;
+        let path = Path::new(&array.path);
+        let (places, udev) = (&self.paths.places, self.paths.udev);
+        if udev && appear::wait_for_node(places, path, dev, Deadline::after(Duration::from_secs(1))).is_ok() {
+            return Ok(());
+        }
+        let node = places.dev.join(&array.kernel);
+        node::make_node(&node, dev, 0o660)?;
+        if path != node {
+            node::make_link(places, path, &array.kernel)?;
+        }
+        Ok(())
+    }
+
+    fn remove_node(&mut self, array: &ArrayName) -> Result<()> {
+        let path = Path::new(&array.path);
+        if path != self.paths.places.dev.join(&array.kernel) {
+            node::remove_link(path, &array.kernel)?;
+        }
+        Ok(())
+    }
+}
+
+/// Zeroes all ranges, every device in a thread of its own.
+fn zero_all(ranges: &[(String, Sectors, Sectors)]) -> Result<()> {
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = ranges
+            .iter()
+            .map(|(path, start, length)| scope.spawn(|| zero(path, start.bytes(), length.bytes())))
+            .collect();
+        workers.into_iter().try_for_each(|worker| match worker.join() {
+            Ok(done) => done,
+            Err(_) => Err(anyhow!("a worker that wrote zeroes ended early")),
+        })
+    })
+}
+
+fn zero(path: &str, start: Bytes, length: Bytes) -> Result<()> {
+    let device = Device::open(Path::new(path), Access::Write)?;
+    let mut done = Bytes(0);
+    while done < length {
+        let unit = ZERO_UNIT.min(length.saturating_sub(done));
+        device.zero(start.saturating_add(done), unit)?;
+        done = done.saturating_add(unit);
+    }
+    Ok(device.sync()?)
+}
