@@ -514,7 +514,7 @@ impl LowArgs {
                 if self.metadata.is_some() {
                     return refuse("metadata information already given");
                 }
-                self.metadata = values::metadata(word);
+                self.metadata = Metadata::from_name(word);
                 if self.metadata.is_none() {
                     return refuse(format!("unrecognised metadata identifier: {word}"));
                 }

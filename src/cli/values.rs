@@ -2,6 +2,7 @@
 
 use superblock::{Bytes, Level, Sectors};
 
+pub use crate::config::format::{level, number};
 pub use crate::plan::request::{BitmapKind, ConsistencyPolicy, DataOffset, Metadata, SizeOrMax};
 
 /// A layout: the kernel's number, or what only `--grow` understands.
@@ -12,15 +13,6 @@ pub enum Layout {
     Preserve,
     /// Give up such a layout.
     Normalise,
-}
-
-/// A decimal number as C's strtol reads it: blanks and a sign before, nothing after.
-pub fn number(text: &str) -> Option<i64> {
-    let text = text.trim_start_matches([' ', '\t', '\n', '\r', '\x0b', '\x0c']);
-    if text.starts_with("+-") {
-        return None;
-    }
-    text.strip_prefix('+').unwrap_or(text).parse().ok()
 }
 
 /// A positive size with an optional suffix: `s` sectors, `K` (the default), `M`, `G`, `T`.
@@ -43,23 +35,6 @@ pub fn size(text: &str) -> Option<Sectors> {
 /// A bitmap chunk: a power of two.
 pub fn bitmap_chunk(text: &str) -> Option<Bytes> {
     size(text).filter(|size| size.0.is_power_of_two()).map(Sectors::bytes)
-}
-
-/// A level by any of its names.
-pub fn level(text: &str) -> Option<Level> {
-    Some(match text {
-        "linear" => Level::Linear,
-        "raid0" | "0" | "stripe" => Level::Raid0,
-        "raid1" | "1" | "mirror" => Level::Raid1,
-        "raid4" | "4" => Level::Raid4,
-        "raid5" | "5" => Level::Raid5,
-        "raid6" | "6" => Level::Raid6,
-        "raid10" | "10" => Level::Raid10,
-        "multipath" | "mp" => Level::Multipath,
-        "faulty" => Level::Faulty,
-        "container" => Level::Container,
-        _ => return None,
-    })
 }
 
 /// The default layout of a level: what its name `default` means; 0 where a level has none.
@@ -162,25 +137,6 @@ fn fault(text: &str) -> Option<u32> {
     };
     let period: u32 = if period.is_empty() { 0 } else { period.parse().ok()? };
     period.checked_mul(32).map(|p| mode | p)
-}
-
-/// A metadata format by name; leading zeros do not count.
-pub fn metadata(text: &str) -> Option<Metadata> {
-    Some(match text {
-        "default" => Metadata::Default,
-        "ddf" => Metadata::Ddf,
-        "imsm" => Metadata::Imsm,
-        "gpt" => Metadata::Gpt,
-        "mbr" => Metadata::Mbr,
-        _ => match text.trim_start_matches('0') {
-            "" | ".9" | ".90" | ".91" => Metadata::V0,
-            "1" => Metadata::V1(None),
-            "1.0" | "1.00" => Metadata::V1(Some(0)),
-            "1.1" | "1.01" => Metadata::V1(Some(1)),
-            "1.2" | "1.02" => Metadata::V1(Some(2)),
-            _ => return None,
-        },
-    })
 }
 
 /// A kind of bitmap by name.

@@ -1,34 +1,50 @@
-//! The map file `/run/mdadm/map`: which array has which kernel name and which path. One line per array:
-//! `devnm metadata uuid path`, separated by blanks (observed with mdadm 4.6).
+//! The map file, `/run/mdadm/map`: which array has which kernel name and which path.
+//!
+//! One line an array: kernel name, metadata, UUID, path. Written anew as a whole and renamed into place.
+
+use superblock::MdUuid;
 
 use crate::model::world::MapEntry;
 
-/// Reads the lines that can be read; others are left out, as the original does.
-#[must_use]
+/// Where it is.
+pub const PATH: &str = "/run/mdadm/map";
+/// What is written before it is renamed to [`PATH`].
+pub const NEW: &str = "/run/mdadm/map.new";
+/// What is locked while it is changed.
+pub const LOCK: &str = "/run/mdadm/map.lock";
+
+const LONGEST_PATH: usize = 200;
+
+/// Reads a map; lines that make no sense are left out.
 pub fn parse(text: &str) -> Vec<MapEntry> {
     text.lines().filter_map(line).collect()
 }
 
 fn line(text: &str) -> Option<MapEntry> {
-    let mut words = text.split([' ', '\t']).filter(|word| !word.is_empty());
-    let devnm = words.next()?.to_owned();
-    let metadata = words.next()?.to_owned();
-    let uuid = words.next()?.parse().ok()?;
-    let path = words.next().unwrap_or_default().to_owned();
-    Some(MapEntry { devnm, metadata, uuid, path })
+    let mut fields = text.split_ascii_whitespace();
+    let devnm = fields.next().filter(|name| name.starts_with("md") && !name.contains('/'))?;
+    let metadata = fields.next()?;
+    let uuid: MdUuid = fields.next()?.parse().ok()?;
+    let path = fields.next().unwrap_or_default();
+    Some(MapEntry {
+        devnm: devnm.to_owned(),
+        metadata: metadata.to_owned(),
+        uuid,
+        path: if path.len() > LONGEST_PATH { String::new() } else { path.to_owned() },
+    })
 }
 
-/// The file's text. Entries whose words would not survive (blanks, control characters) lose their path.
-#[must_use]
+/// Writes a map. A path that could not be read back is left out.
 pub fn format(entries: &[MapEntry]) -> String {
-    entries
-        .iter()
-        .map(|entry| {
-            let fits = !entry.path.contains(|c: char| c.is_whitespace() || c.is_control());
-            let path = if fits { entry.path.as_str() } else { "" };
-            format!("{} {} {} {path}\n", entry.devnm, entry.metadata, entry.uuid)
-        })
-        .collect()
+    entries.iter().map(entry).collect()
+}
+
+fn entry(entry: &MapEntry) -> String {
+    let readable =
+        |text: &str| !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || c.is_control());
+    let metadata = if readable(&entry.metadata) { &entry.metadata } else { "none" };
+    let path = if readable(&entry.path) { &entry.path } else { "" };
+    format!("{} {metadata} {} {path}\n", entry.devnm, entry.uuid)
 }
 
 /// The entries with this one in place of any with the same kernel name.
@@ -51,13 +67,39 @@ mod tests {
     use super::*;
 
     #[test]
-    fn round_trip_and_odd_lines() {
-        let text = "md0 1.2 c739cb09:dbcb8a25:cc23bd72:d8dbec0b /dev/md0\n\nbad line\nmd1 0.90 x /dev/md1\n\
-                    md127 imsm 00000000:00000000:00000000:00000001 \n";
+    fn a_map_comes_back_as_it_was_written() {
+        let text = "md127 1.2 00112233:44556677:8899aabb:ccddeeff /dev/md/home\n\
+                    md126 /md125/0 00112233:44556677:8899aabb:ccddeef0 /dev/md/vol\n\
+                    md_data none 00000000:00000000:00000000:00000000 \n";
         let entries = parse(text);
-        assert_eq!(entries.iter().map(|e| e.devnm.as_str()).collect::<Vec<_>>(), ["md0", "md127"]);
-        assert_eq!(parse(&format(&entries)), entries);
+        assert_eq!(entries.len(), 3);
+        assert_eq!(entries[0].path, "/dev/md/home");
+        assert_eq!(entries[1].metadata, "/md125/0");
+        assert_eq!(format(&entries), text);
+    }
+
+    #[test]
+    fn nonsense_is_left_out_and_not_written() {
+        assert!(parse("\nmd1\nmd1 1.2\nmd1 1.2 xyz /dev/x\nsda 1.2 0 0\n\0\n").is_empty());
+        let odd = MapEntry {
+            devnm: "md1".into(),
+            metadata: String::new(),
+            uuid: MdUuid([7; 16]),
+            path: "/dev/md/a b\nmd2".into(),
+        };
+        let text = format(&[odd]);
+        assert_eq!(text.lines().count(), 1);
+        assert_eq!(parse(&text).len(), 1);
+    }
+
+    #[test]
+    fn the_newest_entry_goes_first_and_replaces_its_like() {
+        let entries = parse("md0 1.2 00112233:44556677:8899aabb:ccddeeff /dev/md0\nmd1 imsm 0:0:0:0\n");
+        assert_eq!(entries.len(), 1);
         let moved = MapEntry { path: "/dev/md/a b".into(), ..entries[0].clone() };
-        assert_eq!(parse(&format(&with(entries, &moved)))[0].path, "");
+        let entries = with(entries, &moved);
+        assert_eq!((entries.len(), entries[0].path.as_str()), (1, "/dev/md/a b"));
+        assert_eq!(parse(&format(&entries))[0].path, "");
+        assert!(without(entries, "md0").is_empty());
     }
 }

@@ -1,4 +1,16 @@
-//! mdadm.conf and the map file: text in, values out.
+//! mdadm.conf and the map file: text in, values out. Nothing here opens a file.
+
+pub mod conf;
+pub mod format;
+pub mod glob;
+pub mod name;
+pub mod policy;
+pub mod sources;
+
+mod lines;
+
+pub use conf::{Config, Diagnostic};
+pub use format::Metadata;
 
 pub mod map;
 

@@ -4,24 +4,7 @@ use std::{ffi::OsString, path::PathBuf};
 
 use superblock::{Bytes, Level, MdUuid, Sectors};
 
-/// A metadata format by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Metadata {
-    /// 0.90.
-    V0,
-    /// 1.x; without a minor version, any when reading and the default when creating.
-    V1(Option<u8>),
-    /// `default`: the first format that suits.
-    Default,
-    /// SNIA DDF.
-    Ddf,
-    /// Intel Matrix RAID.
-    Imsm,
-    /// A GPT, for examine only.
-    Gpt,
-    /// An MBR partition table, for examine only.
-    Mbr,
-}
+pub use crate::config::Metadata;
 
 /// A size or everything there is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,0 +1,277 @@
+//! AUTO and POLICY: which arrays are assembled without being asked for, and what may be done with a device
+//! that appears.
+
+use super::{
+    format::Metadata,
+    glob::{self, Slash},
+};
+
+/// A family of formats, as rules distinguish them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Family {
+    V0,
+    V1,
+    Ddf,
+    Imsm,
+    Gpt,
+    Mbr,
+}
+
+impl Family {
+    fn from_name(word: &str) -> Option<Self> {
+        if word == "1" || word.starts_with("1.") {
+            return Some(Self::V1);
+        }
+        match Metadata::from_name(word)? {
+            Metadata::V0 => Some(Self::V0),
+            Metadata::V1(_) => Some(Self::V1),
+            Metadata::Ddf => Some(Self::Ddf),
+            Metadata::Imsm => Some(Self::Imsm),
+            Metadata::Gpt => Some(Self::Gpt),
+            Metadata::Mbr => Some(Self::Mbr),
+            Metadata::Default => None,
+        }
+    }
+}
+
+/// A word of AUTO.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AutoRule {
+    Allow(Family),
+    Deny(Family),
+    AllowAll,
+    DenyAll,
+    /// What is denied after this is allowed to arrays of this host.
+    HomeHost,
+}
+
+impl AutoRule {
+    /// From a word; `None` for one that means nothing.
+    pub fn from_word(word: &str) -> Option<Self> {
+        match word.to_ascii_lowercase().as_str() {
+            "yes" | "+all" => Some(Self::AllowAll),
+            "no" | "-all" => Some(Self::DenyAll),
+            "homehost" => Some(Self::HomeHost),
+            other => match other.split_at_checked(1)? {
+                ("+", name) => Family::from_name(name).map(Self::Allow),
+                ("-", name) => Family::from_name(name).map(Self::Deny),
+                _ => None,
+            },
+        }
+    }
+}
+
+/// Whether an array may be assembled that no ARRAY line names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    No,
+    /// Only if it belongs to this host.
+    HomeHost,
+    Yes,
+}
+
+/// The verdict of AUTO words on a family: the first that fits decides, and nothing said means yes.
+pub fn auto<'a>(rules: impl IntoIterator<Item = &'a AutoRule>, family: Family) -> Verdict {
+    let mut denied = Verdict::No;
+    for rule in rules {
+        match rule {
+            AutoRule::HomeHost => denied = Verdict::HomeHost,
+            AutoRule::AllowAll => return Verdict::Yes,
+            AutoRule::DenyAll => return denied,
+            AutoRule::Allow(known) if *known == family => return Verdict::Yes,
+            AutoRule::Deny(known) if *known == family => return denied,
+            AutoRule::Allow(_) | AutoRule::Deny(_) => {}
+        }
+    }
+    Verdict::Yes
+}
+
+/// What may be done with a device, from least to most.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Action {
+    /// Join its own array at boot.
+    #[default]
+    Include,
+    /// Join an active array again.
+    ReAdd,
+    /// Become a spare where it is bare.
+    Spare,
+    /// Take the place of the disk that was in its slot.
+    SpareSameSlot,
+    /// Become a spare whatever it holds.
+    ForceSpare,
+}
+
+impl Action {
+    fn from_name(word: &str) -> Option<Self> {
+        Some(match word {
+            "include" => Self::Include,
+            "re-add" => Self::ReAdd,
+            "spare" => Self::Spare,
+            "spare-same-slot" => Self::SpareSameSlot,
+            "force-spare" => Self::ForceSpare,
+            _ => return None,
+        })
+    }
+}
+
+/// A POLICY or PART-POLICY line. Of a tag that is given more than once any value may fit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PolicyRule {
+    /// PART-POLICY: it is about partitions of the disks that it describes.
+    pub partitions: bool,
+    pub paths: Vec<String>,
+    pub types: Vec<String>,
+    pub metadata: Vec<String>,
+    pub actions: Vec<String>,
+    pub domains: Vec<String>,
+    pub auto: Vec<String>,
+}
+
+/// What rules say about one device.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DevicePolicy {
+    /// The most that any rule allows.
+    pub action: Action,
+    pub domains: Vec<String>,
+    /// The most that `auto=` allows; `None` where no rule says.
+    pub auto: Option<Verdict>,
+}
+
+/// A device as rules see it.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// Its names in /dev/disk/by-path.
+    pub paths: &'a [String],
+    pub is_partition: bool,
+    /// The family of its metadata, where the question is about one.
+    pub family: Option<Family>,
+}
+
+impl PolicyRule {
+    /// Takes a `TAG=VALUE`; `false` where it is none of POLICY's.
+    pub fn add(&mut self, word: &str) -> bool {
+        let Some((tag, value)) = word.split_once('=') else { return false };
+        let values = match tag.to_ascii_lowercase().as_str() {
+            "path" => &mut self.paths,
+            "type" => &mut self.types,
+            "metadata" => &mut self.metadata,
+            "action" => &mut self.actions,
+            "domain" => &mut self.domains,
+            "auto" => &mut self.auto,
+            _ => return false,
+        };
+        values.push(value.to_owned());
+        true
+    }
+
+    fn applies(&self, subject: &Subject<'_>) -> bool {
+        let kind = if subject.is_partition { "part" } else { "disk" };
+        let path = |pattern: &String| {
+            subject.paths.iter().any(|path| {
+                let path = if self.partitions { whole(path).0 } else { path };
+                glob::matches(pattern, path, Slash::Plain)
+            })
+        };
+        let family = |name: &String| subject.family.is_some() && Family::from_name(name) == subject.family;
+        (!self.partitions || subject.is_partition)
+            && (self.paths.is_empty() || self.paths.iter().any(path))
+            && (self.types.is_empty() || self.types.iter().any(|t| t == kind))
+            && (self.metadata.is_empty() || subject.family.is_none() || self.metadata.iter().any(family))
+    }
+}
+
+/// A by-path name of a partition: that of its disk, and `-partN`.
+fn whole(path: &str) -> (&str, &str) {
+    match path.rfind("-part") {
+        Some(at)
+            if path.get(at + 5..).is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit())) =>
+        {
+            path.split_at(at)
+        }
+        _ => (path, ""),
+    }
+}
+
+/// What all rules together say about a device.
+pub fn policy(rules: &[PolicyRule], subject: &Subject<'_>) -> DevicePolicy {
+    let mut policy = DevicePolicy::default();
+    for rule in rules.iter().filter(|rule| rule.applies(subject)) {
+        let action = rule.actions.iter().filter_map(|name| Action::from_name(name)).max();
+        policy.action = policy.action.max(action.unwrap_or_default());
+        let auto = rule.auto.iter().filter_map(|word| match word.as_str() {
+            "yes" => Some(Verdict::Yes),
+            "homehost" => Some(Verdict::HomeHost),
+            "no" => Some(Verdict::No),
+            _ => None,
+        });
+        policy.auto = policy.auto.max(auto.max());
+        let suffix =
+            if rule.partitions { subject.paths.first().map_or("", |path| whole(path).1) } else { "" };
+        for domain in &rule.domains {
+            let domain = format!("{domain}{suffix}");
+            if !policy.domains.contains(&domain) {
+                policy.domains.push(domain);
+            }
+        }
+    }
+    policy
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(words: &str, family: Family) -> Verdict {
+        let rules: Vec<AutoRule> = words.split(' ').filter_map(AutoRule::from_word).collect();
+        auto(&rules, family)
+    }
+
+    #[test]
+    fn the_first_auto_word_that_fits_decides() {
+        use Family::{Ddf, Imsm, V0, V1};
+        for (words, family, expected) in [
+            ("", V1, Verdict::Yes),
+            ("+1.x -all", V1, Verdict::Yes),
+            ("+1.x -all", V0, Verdict::No),
+            ("-0.90", V0, Verdict::No),
+            ("-0", V0, Verdict::No),
+            ("-0.90", V1, Verdict::Yes),
+            ("homehost -all", V1, Verdict::HomeHost),
+            ("+imsm homehost -all", Imsm, Verdict::Yes),
+            ("-ddf homehost -all", Ddf, Verdict::No),
+            ("yes -1.2", V1, Verdict::Yes),
+            ("no +1.2", V1, Verdict::No),
+            ("nonsense -1.anything", V1, Verdict::No),
+        ] {
+            assert_eq!(verdict(words, family), expected, "{words} {family:?}");
+        }
+    }
+
+    #[test]
+    fn rules_about_a_device_add_up() {
+        let rule = |words: &str, partitions| {
+            let mut rule = PolicyRule { partitions, ..PolicyRule::default() };
+            assert!(words.split(' ').all(|word| rule.add(word)));
+            rule
+        };
+        let rules = [
+            rule("path=pci-0000:00:1f.2-* action=re-add domain=front", false),
+            rule("type=disk action=spare-same-slot auto=no domain=front domain=all", false),
+            rule("path=pci-* domain=os action=include auto=homehost", true),
+            rule("metadata=ddf action=force-spare", false),
+        ];
+        let disk = ["pci-0000:00:1f.2-ata-1".to_owned()];
+        let subject = Subject { paths: &disk, is_partition: false, family: Some(Family::V1) };
+        let found = policy(&rules, &subject);
+        assert_eq!(found.action, Action::SpareSameSlot);
+        assert_eq!(found.domains, ["front", "all"]);
+        assert_eq!(found.auto, Some(Verdict::No));
+
+        let part = ["pci-0000:00:1f.2-ata-1-part2".to_owned()];
+        let found = policy(&rules, &Subject { paths: &part, is_partition: true, family: Some(Family::V1) });
+        assert_eq!(found.action, Action::ReAdd);
+        assert_eq!(found.domains, ["front", "os-part2"]);
+        assert_eq!(found.auto, Some(Verdict::HomeHost));
+    }
+}
