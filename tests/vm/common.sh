@@ -11,7 +11,7 @@ TOP=$(cd "$VM_DIR/../.." && pwd)
 TARGET=${CARGO_TARGET_DIR:-$TOP/target}
 CACHE=${MDCTL_VM_CACHE:-$TARGET/vm}
 RUN_DIR=${MDCTL_VM_RUN:-$TARGET/vm/run}
-TRIPLE=x86_64-unknown-linux-gnu
+TRIPLE=$(rustc -vV | sed -n 's/^host: //p')
 
 say() { printf 'vm: %s\n' "$*" >&2; }
 die() { say "$*"; exit 125; }

@@ -1,0 +1,35 @@
+# The doors of the project. Guests for tests, demo and benchmarks are made by tests/vm.
+
+KERNEL ?= 6.12
+PREFIX ?= /usr/local
+SBINDIR ?= $(PREFIX)/sbin
+MANDIR ?= $(PREFIX)/share/man
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+TERMINAL := $(shell [ -t 1 ] && echo 1)
+
+.PHONY: all test demo bench install clean
+
+# The release build: one static program.
+all:
+	tests/vm/build --release
+	@ls -l $(TARGET)/*-linux-*/release/mdctl
+
+# Everything that must hold. KERNEL is 6.1, 6.12, 7.2 or several of them in quotes.
+test:
+	tests/everything $(KERNEL)
+
+demo:
+	tests/vm/run --release --kernel $(KERNEL) --disks 4:64M --put tests/vm/demo.sh -- \
+		env TERMINAL=$(TERMINAL) /root/demo.sh
+
+bench:
+	tests/vm/run --release --kernel $(KERNEL) --memory 3072 --put benches/guest.sh -- /root/guest.sh
+
+# The links are the names that the program answers to.
+install:
+	install -D -m 755 $(TARGET)/*-linux-*/release/mdctl $(DESTDIR)$(SBINDIR)/mdctl
+	for name in mdadm mdmon raid6check; do ln -sf mdctl $(DESTDIR)$(SBINDIR)/$$name; done
+	for page in $(wildcard man/*.8); do install -D -m 644 $$page $(DESTDIR)$(MANDIR)/man8/$${page##*/}; done
+
+clean:
+	cargo clean

@@ -1,0 +1,102 @@
+#!/usr/bin/env bash
+# What `make demo` runs in the guest: the main job, from four disks to a checked recovery. It prints each
+# command before it runs it, and its last line says what was verified.
+# The disks are /dev/vda to /dev/vdd. MDADM names the program that manages the arrays; TERMINAL=1 says that
+# somebody watches on a terminal.
+set -euo pipefail
+
+MDADM=${MDADM:-ref-mdadm}
+bold='' blue='' plain=''
+[ -z "${TERMINAL:-}" ] || { bold=$'\e[1m' blue=$'\e[36m' plain=$'\e[0m'; }
+
+title() { printf '\n%s== %s%s\n' "$bold" "$*" "$plain"; }
+show() {
+    printf '%s# %s%s\n' "$blue" "$*" "$plain"
+    "$@" 2>&1
+}
+fail() { printf 'demo: FAILED: %s\n' "$*"; exit 1; }
+
+bar() { printf '  [%-50s] %3d%%' "$(printf '%*s' $(($1 / 2)) '' | tr ' ' '#')" "$1"; }
+
+# progress: a bar until nothing is being synced; where nobody watches, only the full one.
+progress() {
+    local percent
+    while grep -qE 'recovery|resync|check' /proc/mdstat; do
+        percent=$(sed -n 's/.*\(recovery\|resync\|check\) *= *\([0-9]*\)\..*/\2/p' /proc/mdstat)
+        [ -z "${TERMINAL:-}" ] || [ -z "$percent" ] || printf '\r%s' "$(bar "$percent")"
+        sleep 0.2
+    done
+    [ -z "${TERMINAL:-}" ] || printf '\r'
+    printf '%s\n' "$(bar 100)"
+}
+
+verify() { # verify WHEN: every file has the contents it was written with
+    (cd /mnt && sha256sum --quiet -c /root/files.sha256) || fail "files differ $1"
+    checked=$(wc -l </root/files.sha256)
+    printf 'all %s files intact %s\n' "$checked" "$1"
+}
+
+show modprobe -a raid456 dm-snapshot
+mkdir -p /mnt
+
+title "A RAID5 of three disks"
+show "$MDADM" --create /dev/md/demo --run --level=5 --raid-devices=3 /dev/vda /dev/vdb /dev/vdc
+progress
+
+title "A volume and a file system on it, and files"
+show pvcreate -q /dev/md/demo
+show vgcreate -q vg /dev/md/demo
+show lvcreate -q -y -n root -L 80M vg
+show mkfs.ext4 -q /dev/vg/root
+show mount /dev/vg/root /mnt
+mkdir /mnt/files
+for n in $(seq 1 200); do head -c $((n * 997)) /dev/urandom >"/mnt/files/$n"; done
+(cd /mnt && find files -type f -exec sha256sum {} +) >/root/files.sha256
+verify "after they were written"
+
+title "A disk fails; the array goes on without it"
+show "$MDADM" /dev/md/demo --fail /dev/vdb
+show "$MDADM" /dev/md/demo --remove /dev/vdb
+show "$MDADM" --zero-superblock /dev/vdb
+show cat /proc/mdstat
+verify "with a disk missing"
+
+title "A spare takes its place"
+show "$MDADM" /dev/md/demo --add /dev/vdd
+progress
+verify "after the rebuild"
+
+title "Stop everything; find it again by looking at the disks"
+show umount /mnt
+show vgchange -q -an vg
+show "$MDADM" --stop /dev/md/demo
+udevadm settle
+show "$MDADM" --assemble --scan
+show vgchange -q -ay vg
+udevadm settle
+show mount /dev/vg/root /mnt
+verify "after the assembly"
+
+title "A snapshot, a mistake, a way back"
+show lvcreate -q -y -s -n before -L 32M vg/root
+show rm -r /mnt/files
+show umount /mnt
+show lvconvert -q -y --merge vg/before
+show vgchange -q -an vg
+show vgchange -q -ay vg
+udevadm settle
+while lvs --noheadings -o lv_attr vg/root | grep -q '^ *O'; do sleep 0.5; done
+show mount /dev/vg/root /mnt
+verify "after the rollback"
+
+title "Are the disks consistent?"
+umount /mnt
+vgchange -q -an vg >/dev/null
+echo check >"/sys/block/$(basename "$(readlink -f /dev/md/demo)")/md/sync_action"
+progress
+mismatches=$(cat "/sys/block/$(basename "$(readlink -f /dev/md/demo)")/md/mismatch_cnt")
+[ "$mismatches" = 0 ] || fail "$mismatches sectors do not match their parity"
+"$MDADM" --detail --test /dev/md/demo >/dev/null || fail "the array is not whole"
+
+printf '\ndemo: verified: %s files intact after a lost disk, a rebuild, a reassembly and a rollback; parity matches everywhere; kernel %s\n' \
+    "$checked" "$(uname -r)"
