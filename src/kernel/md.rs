@@ -150,12 +150,31 @@ pub struct MdDevice {
     name: String,
 }
 
-/// What one request answered, for the table of what a kernel knows.
-#[derive(Clone, Debug)]
-pub struct Answer {
-    pub name: &'static str,
-    pub number: u64,
-    pub result: Result<i32, Errno>,
+/// Requests that the header declares, or once did, and that no kernel of this century carries out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Obsolete {
+    PrintRaidDebug,
+    ClearArray,
+    SetDiskInfo,
+    WriteRaidInfo,
+    UnprotectArray,
+    ProtectArray,
+    HotGenerateError,
+    StartArray,
+}
+
+impl Obsolete {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::PrintRaidDebug,
+        Self::ClearArray,
+        Self::SetDiskInfo,
+        Self::WriteRaidInfo,
+        Self::UnprotectArray,
+        Self::ProtectArray,
+        Self::HotGenerateError,
+        Self::StartArray,
+    ];
 }
 
 impl MdDevice {
@@ -270,6 +289,21 @@ impl MdDevice {
     /// `CLUSTERED_DISK_NACK`.
     pub fn clustered_disk_nack(&self) -> Result<(), KernelError> {
         self.ask::<ioctl::ClusteredDiskNack>(&mut ()).map(drop)
+    }
+
+    /// A request that is expected to be `ENOTTY`.
+    pub fn obsolete(&self, request: Obsolete) -> Result<(), KernelError> {
+        match request {
+            Obsolete::PrintRaidDebug => self.ask::<ioctl::PrintRaidDebug>(&mut ()),
+            Obsolete::ClearArray => self.ask::<ioctl::ClearArray>(&mut ()),
+            Obsolete::SetDiskInfo => self.ask::<ioctl::SetDiskInfo>(&mut ()),
+            Obsolete::WriteRaidInfo => self.ask::<ioctl::WriteRaidInfo>(&mut ()),
+            Obsolete::UnprotectArray => self.ask::<ioctl::UnprotectArray>(&mut ()),
+            Obsolete::ProtectArray => self.ask::<ioctl::ProtectArray>(&mut ()),
+            Obsolete::HotGenerateError => self.ask::<ioctl::HotGenerateError>(&mut Word(0)),
+            Obsolete::StartArray => self.ask::<ioctl::StartArray>(&mut Word(0)),
+        }
+        .map(drop)
     }
 }
 

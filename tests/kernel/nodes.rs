@@ -1,0 +1,198 @@
+//! The doors through which an array comes, the node that it gets, and that a stopped one is gone.
+
+use std::{
+    path::Path,
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use mdctl::kernel::{
+    Access, Deadline, DevId, Device, Holder, MdDevice, Places, Procfs, Sysfs,
+    appear::{self, Gone},
+    dev::MD_MAJOR,
+    holders, node,
+};
+use superblock::{Bytes, Media};
+
+use crate::guest::{self, Case, Disks, reference};
+
+pub(crate) fn cases() -> Vec<Case> {
+    vec![
+        Case::new("by_name", by_name),
+        Case::new("by_opening_the_number", by_opening_the_number),
+        Case::new("a_stop_waits_until_all_is_gone", a_stop_waits_until_all_is_gone),
+        Case::new("udev_is_waited_for", udev_is_waited_for),
+        Case::new("who_holds_a_member", who_holds_a_member),
+        Case::new("a_device_around_the_page_cache", a_device_around_the_page_cache),
+        Case::new("partitions_are_forgotten", partitions_are_forgotten),
+    ]
+}
+
+fn soon() -> Deadline {
+    Deadline::after(Duration::from_secs(10))
+}
+
+fn open(name: &str, access: Access) -> MdDevice {
+    let dev = Sysfs::default().array(name).dev().unwrap().expect("the array has a number");
+    node::open_number(&Places::default(), dev, access, name).unwrap()
+}
+
+fn stop(name: &str) {
+    let (sysfs, places) = (Sysfs::default(), Places::default());
+    let gone = Gone::listen(&sysfs, &places, name, places.has_udev()).unwrap();
+    let md = open(name, Access::WriteExclusive);
+    md.stop_array().unwrap();
+    drop(md);
+    gone.wait(soon()).unwrap();
+}
+
+fn no_temporary_nodes() {
+    let left = guest::sh("ls -a /dev /run | grep -F .tmp.md || true").ok().stdout;
+    assert_eq!(left, "");
+}
+
+fn by_name() {
+    let sysfs = Sysfs::default();
+    for name in ["md77", "md_home"] {
+        assert!(node::new_array(&sysfs, name).unwrap());
+        assert!(sysfs.array(name).exists());
+        let twice = node::new_array(&sysfs, name).unwrap_err().to_string();
+        assert_eq!(twice, format!("{name}: md_mod/parameters/new_array: EEXIST: File exists"));
+        let dev = sysfs.array(name).dev().unwrap().unwrap();
+        let path = format!("/dev/{name}");
+        appear::wait_for_node(&Places::default(), path.as_ref(), dev, soon()).unwrap();
+        stop(name);
+        assert!(!Path::new(&path).exists() && !sysfs.array(name).exists());
+    }
+    let error = node::new_array(&sysfs, "home").unwrap_err().to_string();
+    assert_eq!(error, "home: md_mod/parameters/new_array: EINVAL: Invalid argument");
+    no_temporary_nodes();
+}
+
+fn by_opening_the_number() {
+    let (sysfs, places) = (Sysfs::default(), Places::default());
+    let dev = DevId { major: MD_MAJOR, minor: 78 };
+    let parameter = |value| sysfs.set_parameter("md_mod", "create_on_open", value).unwrap();
+    assert!(parameter("N"));
+    assert!(!node::creates_on_open(&sysfs).unwrap());
+    assert!(node::open_number(&places, dev, Access::Write, "md78").is_err());
+    no_temporary_nodes();
+
+    parameter("Y");
+    assert!(node::creates_on_open(&sysfs).unwrap());
+    let md = node::open_number(&places, dev, Access::Write, "md78").unwrap();
+    assert!(sysfs.array("md78").exists());
+    assert_eq!(md.dev().unwrap(), dev);
+    drop(md);
+    no_temporary_nodes();
+    // Nobody may open it by its number while it goes, or it comes again.
+    parameter("N");
+    stop("md78");
+}
+
+fn a_stop_waits_until_all_is_gone() {
+    let disks = Disks::new(2, 16384);
+    let words = ["--create", "/dev/md/home", "--run", "-l1", "-n2", "--assume-clean", "--bitmap=none"];
+    reference(&[&words[..], &disks.all()].concat()).ok();
+    guest::settle();
+    let name = guest::arrays().pop().unwrap();
+    assert!(Path::new("/dev/md/home").exists());
+    for _ in 0..3 {
+        stop(&name);
+        // At once: no settling in between.
+        assert!(!Path::new("/dev").join(&name).exists());
+        assert!(!Sysfs::default().array(&name).exists());
+        assert!(std::fs::symlink_metadata("/dev/md/home").is_err(), "udev's link is gone too");
+        for path in disks.all() {
+            Device::open(path.as_ref(), Access::WriteExclusive).expect("members are free");
+        }
+        reference(&[&["--assemble", "/dev/md/home"], &disks.all()[..]].concat()).ok();
+        assert_eq!(guest::arrays(), [name.clone()]);
+    }
+}
+
+fn udev_is_waited_for() {
+    let (sysfs, places) = (Sysfs::default(), Places::default());
+    assert!(places.has_udev());
+    assert!(node::new_array(&sysfs, "md77").unwrap());
+    let token = "01234567-89ab-cdef-0123-456789abcdef";
+    appear::change_and_wait(&sysfs, "md77", token, true, soon()).unwrap();
+    appear::settle(&places, soon()).unwrap();
+
+    let dev = sysfs.array("md77").dev().unwrap().unwrap();
+    let link = Path::new("/dev/md/later");
+    let (go, gone) = mpsc::channel();
+    let waiter = thread::spawn(move || {
+        go.send(()).unwrap();
+        let begin = Instant::now();
+        appear::wait_for_node(&Places::default(), link, dev, soon()).map(|()| begin.elapsed())
+    });
+    gone.recv().unwrap();
+    node::make_link(&places, link, "md77").unwrap();
+    let took = waiter.join().unwrap().unwrap();
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    assert!(node::remove_link(link, "md77").unwrap());
+    stop("md77");
+}
+
+fn who_holds_a_member() {
+    let disks = Disks::new(3, 16384);
+    let words = ["--create", "/dev/md77", "--run", "-l1", "-n2", "--assume-clean", "--bitmap=none"];
+    reference(&[&words[..], &disks.all()[..2]].concat()).ok();
+    guest::settle();
+    guest::sh("mkfs.ext4 -q /dev/md77 && mkdir -p /tmp/mnt && mount /dev/md77 /tmp/mnt && mkswap -q /dev/ram2 && swapon /dev/ram2")
+        .ok();
+    let held = |path: &str| {
+        let dev = node::number_of(path.as_ref()).unwrap().unwrap();
+        holders::holders(&Sysfs::default(), &Procfs::default(), dev).unwrap()
+    };
+    assert_eq!(held(disks.path(0)), [Holder::Md("md77".into())]);
+    assert_eq!(held("/dev/md77"), [Holder::Mount("/tmp/mnt".into())]);
+    assert_eq!(held(disks.path(2)), [Holder::Swap]);
+    let error = Device::open(disks.path(0).as_ref(), Access::WriteExclusive).unwrap_err();
+    assert_eq!(error.to_string(), "/dev/ram0: open: EBUSY: Device or resource busy");
+    guest::sh("swapoff /dev/ram2; umount /tmp/mnt; rmdir /tmp/mnt; exec 9</dev/ram2; sleep 30 & echo $! >/tmp/pid").ok();
+    let by = held(disks.path(2));
+    assert!(matches!(&by[..], [Holder::Process { name, .. }] if name == "sleep"), "{by:?}");
+    guest::sh("kill $(cat /tmp/pid); rm /tmp/pid").ok();
+}
+
+fn a_device_around_the_page_cache() {
+    let disks = Disks::new(1, 16384);
+    let device = Device::open(disks.path(0).as_ref(), Access::WriteExclusive).unwrap();
+    assert_eq!(Media::len(&device), Bytes(16 << 20));
+    let mut buf = [1; 100];
+    device.read_at(Bytes((16 << 20) - 100), &mut buf).unwrap();
+    assert_eq!((buf, device.reads()), ([0; 100], 1));
+    device.write_at(Bytes(4096 + 100), &[7; 1000]).unwrap();
+    device.sync().unwrap();
+    assert_eq!(disks.read(0, 4096 + 99, 1002)[..2], [0, 7]);
+    device.zero(Bytes(4096), Bytes(4096)).unwrap();
+    device.read_at(Bytes(4196), &mut buf).unwrap();
+    assert_eq!(buf, [0; 100]);
+    assert!(device.read_at(Bytes(16 << 20), &mut buf).is_err());
+    let hidden = device.hide_from_udev().unwrap();
+    let other = Device::open(disks.path(0).as_ref(), Access::Read).unwrap();
+    assert!(other.hide_from_udev().unwrap_err().is(nix::errno::Errno::EWOULDBLOCK));
+    drop(hidden);
+    drop(other.hide_from_udev().unwrap());
+}
+
+fn partitions_are_forgotten() {
+    let disk = guest::loop_disk("parted", 64 << 20);
+    guest::sh(&format!("printf ',32M\\n,\\n' | sfdisk -q --no-reread --force {disk}; partx -a {disk} || true; udevadm settle"))
+        .ok();
+    let sysfs = Sysfs::default();
+    let name = disk.trim_start_matches("/dev/").to_owned();
+    let parts = |sysfs: &Sysfs| match sysfs.block(&name).unwrap().unwrap().shape {
+        mdctl::kernel::sysfs::Shape::Whole { partitions } => partitions,
+        part => panic!("{part:?}"),
+    };
+    assert_eq!(parts(&sysfs), [format!("{name}p1"), format!("{name}p2")]);
+    let device = Device::open(disk.as_ref(), Access::WriteExclusive).unwrap();
+    device.delete_partition(1).unwrap();
+    device.delete_partition(2).unwrap();
+    assert!(device.delete_partition(3).unwrap_err().is(nix::errno::Errno::ENXIO));
+    assert_eq!(parts(&sysfs), Vec::<String>::new());
+}
