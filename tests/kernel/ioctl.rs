@@ -1,11 +1,15 @@
 //! What every md request answers, on an empty array and on a running one, on each kernel: the rows of
 //! docs/md-ioctls.md. A row that changes is news about a kernel.
+#![expect(clippy::unwrap_used, reason = "a case fails by panicking")]
+
+use std::time::Duration;
 
 use mdctl::kernel::{
-    Access, DevId, KernelError, MdDevice, Places, Sysfs,
+    Access, Deadline, DevId, KernelError, MdDevice, Places, Sysfs,
     md::{ArrayInfo, DiskFlags, DiskInfo, Obsolete},
-    node,
+    node, wait,
 };
+use nix::errno::Errno;
 
 use crate::guest::{self, Case, Disks, reference};
 
@@ -58,7 +62,14 @@ fn answer(md: &MdDevice, (name, request): Request) -> String {
         Ok(text) => text,
         Err(error) => {
             assert!(error.operation == name, "{name} reported itself as {error}");
-            error.errno().expect("an ioctl fails with an errno").to_string().split(':').next().unwrap().to_owned()
+            error
+                .errno()
+                .expect("an ioctl fails with an errno")
+                .to_string()
+                .split(':')
+                .next()
+                .unwrap()
+                .to_owned()
         }
     }
 }
@@ -86,14 +97,18 @@ fn compare(expected: impl Fn(usize) -> [&'static str; 3], answers: &[String]) {
 fn every_request_on_an_empty_array() {
     let mut answers = vec![];
     for request in REQUESTS {
-        // A fresh one for each: some of them change it.
-        assert!(node::new_array(&Sysfs::default(), "md77").unwrap());
+        // A fresh one after each that was carried out.
+        if guest::arrays().is_empty() {
+            assert!(node::new_array(&Sysfs::default(), "md77").unwrap());
+        }
         let md = open("md77");
         answers.push(answer(&md, *request));
-        let _ = md.stop_array();
-        drop(md);
-        guest::settle();
-        assert_eq!(guest::arrays(), Vec::<String>::new(), "left by {}", request.0);
+        if answers.last().is_some_and(|answer| answer == "ok") {
+            let _ = md.stop_array();
+            drop(md);
+            guest::settle();
+            assert_eq!(guest::arrays(), Vec::<String>::new(), "left by {}", request.0);
+        }
     }
     compare(|row| EXPECTED[row].1, &answers);
 }
@@ -121,7 +136,14 @@ fn a_mirror_by_requests_alone() {
     assert!(node::new_array(&Sysfs::default(), "md77").unwrap());
     let md = open("md77");
     // Without metadata: everything is in the requests.
-    let info = ArrayInfo { level: 1, raid_disks: 2, size: 16384, not_persistent: 1, nr_disks: 2, ..ArrayInfo::default() };
+    let info = ArrayInfo {
+        level: 1,
+        raid_disks: 2,
+        size: 16384,
+        not_persistent: 1,
+        nr_disks: 2,
+        ..ArrayInfo::default()
+    };
     md.set_array_info(&ArrayInfo { md_minor: 77, state: 1, chunk_size: 65536, ..info }).unwrap();
     for (number, dev) in (0..).zip(&members) {
         let flags = DiskFlags::ACTIVE | DiskFlags::SYNC;
@@ -140,9 +162,14 @@ fn a_mirror_by_requests_alone() {
     assert!(md.disk_info(0).unwrap().flags().contains(DiskFlags::FAULTY));
     md.hot_remove_disk(members[0]).unwrap();
     assert_eq!(sysfs.array("md77").members().unwrap().len(), 1);
-    md.stop_array_ro().unwrap();
-    md.restart_array_rw().unwrap();
-    md.stop_array().unwrap();
+    // udev has it open for a moment after each change.
+    let patiently = |request: fn(&MdDevice) -> Result<(), KernelError>| {
+        let deadline = Deadline::after(Duration::from_secs(10));
+        wait::retry(deadline, || request(&md), |error| error.is(Errno::EBUSY)).unwrap();
+    };
+    patiently(MdDevice::stop_array_ro);
+    patiently(MdDevice::restart_array_rw);
+    patiently(MdDevice::stop_array);
 }
 
 /// Request; on an empty array and on a running one, each on 6.1, 6.12 and 7.2.
@@ -161,10 +188,10 @@ const EXPECTED: &[(&str, [&str; 3], [&str; 3])] = &[
     ("WRITE_RAID_INFO", ["ENOTTY"; 3], ["ENOTTY"; 3]),
     ("UNPROTECT_ARRAY", ["ENOTTY"; 3], ["ENOTTY"; 3]),
     ("PROTECT_ARRAY", ["ENOTTY"; 3], ["ENOTTY"; 3]),
-    ("HOT_ADD_DISK", ["ENODEV"; 3], ["ENXIO"; 3]),
+    ("HOT_ADD_DISK", ["ENODEV"; 3], ["EINVAL"; 3]),
     ("SET_DISK_FAULTY", ["ENODEV"; 3], ["ENODEV"; 3]),
     ("HOT_GENERATE_ERROR", ["ENOTTY"; 3], ["ENOTTY"; 3]),
-    ("SET_BITMAP_FILE", ["EBADF"; 3], ["ENOENT"; 3]),
+    ("SET_BITMAP_FILE", ["ENOENT"; 3], ["ENOENT"; 3]),
     ("START_ARRAY", ["ENOTTY"; 3], ["ENOTTY"; 3]),
     ("CLUSTERED_DISK_NACK", ["ENODEV"; 3], ["EINVAL"; 3]),
     ("RUN_ARRAY", ["EINVAL"; 3], ["EBUSY"; 3]),

@@ -4,6 +4,8 @@
 //! `tests/vm/test [PART-OF-A-NAME]` runs them. One module per area of the commands; a new one is one line here.
 
 mod guest;
+mod ioctl;
+mod nodes;
 mod smoke;
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -12,7 +14,7 @@ fn main() {
     let mut arguments = Arguments::from_args();
     // The cases share one kernel's names and disks.
     arguments.test_threads = Some(1);
-    let areas = [("smoke", smoke::cases())];
+    let areas = [("ioctl", ioctl::cases()), ("nodes", nodes::cases()), ("smoke", smoke::cases())];
     let place = guest::place();
     let trials = areas
         .into_iter()
