@@ -15,7 +15,7 @@ use super::Host;
 use crate::{
     config::map,
     kernel::{
-        self, Access, Deadline, Device, KernelError, Lock, MdDevice, Places, Procfs, Sysfs,
+        self, Access, Deadline, Device, KernelError, Lock, Machine, MdDevice,
         appear::{self, Gone},
         files, host,
         kmsg::KernelLog,
@@ -34,29 +34,10 @@ const UDEV_WAIT: Duration = Duration::from_secs(10);
 /// One request for zeroes.
 const ZERO_UNIT: Bytes = Bytes(1 << 30);
 
-/// Where things are on this machine.
-#[derive(Clone, Debug)]
-pub struct Paths {
-    /// `/sys`.
-    pub sysfs: Sysfs,
-    /// `/proc`.
-    pub procfs: Procfs,
-    /// `/dev` and `/run`.
-    pub places: Places,
-    /// udev runs and is relied on.
-    pub udev: bool,
-}
-
-impl Paths {
-    fn run_dir(&self) -> PathBuf {
-        self.places.run.join("mdadm")
-    }
-}
-
 /// Carries steps out for real.
 #[derive(Debug)]
 pub struct Live {
-    paths: Paths,
+    machine: Machine,
     claims: BTreeMap<String, Device>,
     /// Whole disks that udev is kept from, by kernel name.
     hidden: BTreeMap<String, Flock<File>>,
@@ -103,16 +84,20 @@ impl Host for Live {
 impl Live {
     /// Ready to act.
     #[must_use]
-    pub fn new(paths: Paths) -> Self {
-        let log = KernelLog::mark(&paths.places.dev.join("kmsg"));
+    pub fn new(machine: Machine) -> Self {
+        let log = KernelLog::mark(&machine.places.dev.join("kmsg"));
         Self {
-            paths,
+            machine,
             claims: BTreeMap::new(),
             hidden: BTreeMap::new(),
             arrays: BTreeMap::new(),
             lock: None,
             log,
         }
+    }
+
+    fn run_dir(&self) -> PathBuf {
+        self.machine.places.run.join("mdadm")
     }
 
     /// Opens exclusively and keeps udev from the whole disk.
@@ -137,7 +122,7 @@ impl Live {
 
     fn holders(&self, path: &str) -> Vec<kernel::Holder> {
         let dev = node::number_of(Path::new(path)).ok().flatten();
-        dev.and_then(|dev| kernel::holders::holders(&self.paths.sysfs, &self.paths.procfs, dev).ok())
+        dev.and_then(|dev| kernel::holders::holders(&self.machine.sysfs, &self.machine.procfs, dev).ok())
             .unwrap_or_default()
     }
 
@@ -157,13 +142,13 @@ impl Live {
     /// udev locks whole disks while it probes, and leaves alone those that are locked. Where it cannot be locked the
     /// map's lock still keeps incremental assembly out.
     fn keep_udev_away(&mut self, dev: kernel::DevId) {
-        let sysfs = &self.paths.sysfs;
+        let sysfs = &self.machine.sysfs;
         let Some(name) = sysfs.name_of(dev) else { return };
         let whole = sysfs.whole_of(&name).unwrap_or(name);
         if self.hidden.contains_key(&whole) {
             return;
         }
-        let path = self.paths.places.dev.join(&whole);
+        let path = self.machine.places.dev.join(&whole);
         let open = || Device::open(&path, Access::Read)?.hide_from_udev();
         let lock = wait::retry(Deadline::after(BUSY_WAIT), open, |error| error.is(Errno::EWOULDBLOCK));
         match lock {
@@ -190,7 +175,7 @@ impl Live {
     }
 
     fn lock_map(&mut self) -> Result<()> {
-        let dir = self.paths.run_dir();
+        let dir = self.run_dir();
         files::make_dirs(&dir, 0o755)?;
         let path = dir.join("map.lock");
         let lock = Lock::take(&path, Deadline::after(LOCK_WAIT)).context(
@@ -204,7 +189,7 @@ impl Live {
         if self.lock.is_none() {
             bail!("the map is changed only under its lock");
         }
-        let path = self.paths.run_dir().join("map");
+        let path = self.run_dir().join("map");
         let text = files::read(&path, 1 << 20)?.unwrap_or_default();
         let entries = edit(map::parse(&String::from_utf8_lossy(&text)));
         files::replace(&path, map::format(&entries).as_bytes(), 0o600)?;
@@ -212,18 +197,18 @@ impl Live {
     }
 
     fn creating(&self, array: &ArrayName) -> PathBuf {
-        self.paths.run_dir().join(format!("creating-{}", array.kernel))
+        self.run_dir().join(format!("creating-{}", array.kernel))
     }
 
     fn hide(&self, array: &ArrayName) -> Result<()> {
-        files::make_dirs(&self.paths.run_dir(), 0o755)?;
+        files::make_dirs(&self.run_dir(), 0o755)?;
         files::touch(&self.creating(array), 0o600)?;
         Ok(())
     }
 
     /// Both doors. An array that is there already is refused: nothing is adopted by accident.
     fn new_array(&mut self, array: &ArrayName, id: Option<DevId>) -> Result<()> {
-        let sysfs = &self.paths.sysfs;
+        let sysfs = &self.machine.sysfs;
         module::ensure_md(sysfs).context("the md driver is not in this kernel")?;
         // From 6.18: the device is gone when STOP_ARRAY returns. Elsewhere we wait for it.
         if let Err(error) = sysfs.set_parameter("md_mod", "legacy_async_del_gendisk", "N") {
@@ -249,7 +234,7 @@ impl Live {
     }
 
     fn open_new(&self, array: &ArrayName, dev: kernel::DevId) -> Result<MdDevice> {
-        let open = || node::open_number(&self.paths.places, dev, Access::WriteExclusive, &array.path);
+        let open = || node::open_number(&self.machine.places, dev, Access::WriteExclusive, &array.path);
         let device = wait::retry(Deadline::after(BUSY_WAIT), open, |error| error.is(Errno::EBUSY))?;
         match device.array_info() {
             Err(error) if error.is(Errno::ENODEV) => Ok(device),
@@ -261,7 +246,7 @@ impl Live {
     /// Takes an empty array away again; there is nothing to say if that fails.
     fn clear(&self, array: &ArrayName) {
         let below = format!("block/{}/md/array_state", array.kernel);
-        if let Err(error) = self.paths.sysfs.write(below, "clear") {
+        if let Err(error) = self.machine.sysfs.write(below, "clear") {
             tracing::debug!(%error, "an empty array stays");
         }
     }
@@ -269,16 +254,16 @@ impl Live {
     /// The opened array.
     fn array(&mut self, array: &ArrayName) -> Result<&MdDevice> {
         if !self.arrays.contains_key(&array.kernel) {
-            let dev = self.paths.sysfs.array(&array.kernel).dev()?;
+            let dev = self.machine.sysfs.array(&array.kernel).dev()?;
             let dev = dev.ok_or_else(|| anyhow!("{}: there is no such array", array.kernel))?;
-            let device = node::open_number(&self.paths.places, dev, Access::Read, &array.path)?;
+            let device = node::open_number(&self.machine.places, dev, Access::Read, &array.path)?;
             self.arrays.insert(array.kernel.clone(), device);
         }
         self.arrays.get(&array.kernel).ok_or_else(|| anyhow!("{}: not open", array.kernel))
     }
 
     fn set(&mut self, array: &ArrayName, attr: &str, value: &str, optional: bool) -> Result<()> {
-        match self.paths.sysfs.write(format!("block/{}/md/{attr}", array.kernel), value) {
+        match self.machine.sysfs.write(format!("block/{}/md/{attr}", array.kernel), value) {
             Err(error) if optional && error.is(Errno::ENOENT) => Ok(()),
             Err(error) => Err(self.with_log(array, error)),
             Ok(()) => Ok(()),
@@ -305,11 +290,11 @@ impl Live {
 
     /// A member's old partitions must not stay visible beside the array.
     fn forget_partitions(&self, device: &Device) {
-        let entry = device.dev().and_then(|dev| self.paths.sysfs.name_of(dev));
-        let entry = entry.and_then(|name| self.paths.sysfs.block(&name).ok().flatten());
+        let entry = device.dev().and_then(|dev| self.machine.sysfs.name_of(dev));
+        let entry = entry.and_then(|name| self.machine.sysfs.block(&name).ok().flatten());
         let Some(kernel::sysfs::Shape::Whole { partitions }) = entry.map(|e| e.shape) else { return };
         for name in partitions {
-            let Ok(Some(part)) = self.paths.sysfs.block(&name) else { continue };
+            let Ok(Some(part)) = self.machine.sysfs.block(&name) else { continue };
             if let kernel::sysfs::Shape::Partition { number, .. } = part.shape
                 && let Ok(number) = u16::try_from(number)
                 && let Err(error) = device.delete_partition(number)
@@ -344,14 +329,15 @@ impl Live {
 
     /// STOP_ARRAY, and then the device must go: from /sys, from /dev, and from udev's work list.
     fn stop(&mut self, array: &ArrayName) -> Result<()> {
-        let sysfs = self.paths.sysfs.clone();
-        let gone = Gone::listen(&sysfs, &self.paths.places, &array.kernel, self.paths.udev)?;
+        let sysfs = self.machine.sysfs.clone();
+        let gone = Gone::listen(&sysfs, &self.machine.places, &array.kernel, self.machine.udev)?;
         let opened = match self.arrays.remove(&array.kernel) {
             Some(device) => device,
             None => {
                 let dev = sysfs.array(&array.kernel).dev()?;
                 let dev = dev.ok_or_else(|| anyhow!("{}: there is no such array", array.kernel))?;
-                let open = || node::open_number(&self.paths.places, dev, Access::ReadExclusive, &array.path);
+                let open =
+                    || node::open_number(&self.machine.places, dev, Access::ReadExclusive, &array.path);
                 let again = |error: &KernelError| error.is(Errno::EBUSY) && self.only_processes_hold_md(dev);
                 wait::retry(Deadline::after(BUSY_WAIT), open, again)
                     .map_err(|error| self.explain_busy(&array.path, error))?
@@ -366,7 +352,7 @@ impl Live {
     }
 
     fn only_processes_hold_md(&self, dev: kernel::DevId) -> bool {
-        let holders = kernel::holders::holders(&self.paths.sysfs, &self.paths.procfs, dev);
+        let holders = kernel::holders::holders(&self.machine.sysfs, &self.machine.procfs, dev);
         holders.unwrap_or_default().iter().all(|holder| matches!(holder, kernel::Holder::Process { .. }))
     }
 
@@ -378,16 +364,16 @@ impl Live {
         let (b1, b2, c1, c2) = (b >> 16, b & 0xffff, c >> 16, c & 0xffff);
         let token = format!("{a:08x}-{b1:04x}-{b2:04x}-{c1:04x}-{c2:04x}{d:08x}");
         let deadline = Deadline::after(UDEV_WAIT);
-        appear::change_and_wait(&self.paths.sysfs, &array.kernel, &token, self.paths.udev, deadline)?;
+        appear::change_and_wait(&self.machine.sysfs, &array.kernel, &token, self.machine.udev, deadline)?;
         Ok(())
     }
 
     /// The node and the link. udev makes them; where it does not run, or did not, we do.
     fn node(&mut self, array: &ArrayName) -> Result<()> {
-        let dev = self.paths.sysfs.array(&array.kernel).dev()?;
+        let dev = self.machine.sysfs.array(&array.kernel).dev()?;
         let dev = dev.ok_or_else(|| anyhow!("{}: there is no such array", array.kernel))?;
         let path = Path::new(&array.path);
-        let (places, udev) = (&self.paths.places, self.paths.udev);
+        let (places, udev) = (&self.machine.places, self.machine.udev);
         if udev && appear::wait_for_node(places, path, dev, Deadline::after(Duration::from_secs(1))).is_ok() {
             return Ok(());
         }
@@ -401,7 +387,7 @@ impl Live {
 
     fn remove_node(&mut self, array: &ArrayName) -> Result<()> {
         let path = Path::new(&array.path);
-        if path != self.paths.places.dev.join(&array.kernel) {
+        if path != self.machine.places.dev.join(&array.kernel) {
             node::remove_link(path, &array.kernel)?;
         }
         Ok(())

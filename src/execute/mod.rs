@@ -8,7 +8,7 @@ use crate::plan::{Plan, Step};
 mod fake;
 pub mod live;
 
-pub use live::{Live, Paths};
+pub use live::Live;
 
 /// What carries steps out: the live machine, or a test's model of it.
 ///

@@ -5,6 +5,7 @@ use std::fmt;
 pub mod create;
 pub mod request;
 pub mod step;
+pub mod stop;
 
 pub use step::{ArrayName, DiskInfo, Step};
 

@@ -1,0 +1,52 @@
+//! Arrays that the kernel has.
+
+use superblock::Level;
+
+use crate::{
+    kernel::{self, KernelError, Machine, sysfs::ArrayAttr},
+    model::{DevId, RunningArray},
+};
+
+/// Every array in the kernel. One that goes away while it is looked at is left out.
+pub(super) fn running(machine: &Machine) -> Result<Vec<RunningArray>, KernelError> {
+    let mut found = Vec::new();
+    for name in machine.sysfs.arrays()? {
+        if let Some(array) = one(machine, &name)? {
+            found.push(array);
+        }
+    }
+    Ok(found)
+}
+
+fn one(machine: &Machine, name: &str) -> Result<Option<RunningArray>, KernelError> {
+    let array = machine.sysfs.array(name);
+    let (Some(dev), Some(state)) = (array.dev()?, array.read(ArrayAttr::ArrayState)?) else {
+        return Ok(None);
+    };
+    let mut members = Vec::new();
+    for member in array.members()? {
+        members.extend(member.dev()?.map(model_id));
+    }
+    Ok(Some(RunningArray {
+        name: name.to_owned(),
+        id: model_id(dev),
+        state,
+        level: array.level()?.and_then(|text| level(&text)),
+        uuid: None,
+        metadata: array.metadata_version()?.unwrap_or_default(),
+        raid_disks: array.raid_disks()?.and_then(|n| u32::try_from(n.new).ok()).unwrap_or(0),
+        members,
+    }))
+}
+
+/// The same number, as the model has it.
+pub(super) fn model_id(dev: kernel::DevId) -> DevId {
+    DevId { major: dev.major, minor: dev.minor }
+}
+
+fn level(text: &str) -> Option<Level> {
+    [-5, -4, -1, 0, 1, 4, 5, 6, 10]
+        .map(Level::from_number)
+        .into_iter()
+        .find(|level| level.name() == Some(text))
+}

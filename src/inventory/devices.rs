@@ -1,0 +1,88 @@
+//! Opening and reading devices, all at once.
+
+use std::{
+    path::Path,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+};
+
+use superblock::Media;
+
+use super::arrays::model_id;
+use crate::{
+    kernel::{self, Access, Cause, KernelError, Machine, holders},
+    model::{Candidate, Device, Unusable},
+};
+
+/// Devices that are read at the same time; each waits for its own disk, not for a processor.
+const AT_ONCE: usize = 64;
+
+/// Looks at every path, in parallel; the answers are in the order of the paths. With `exclusive` it also finds out
+/// whether somebody else holds the device.
+#[must_use]
+pub fn look(machine: &Machine, paths: &[String], exclusive: bool) -> Vec<Candidate> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut done = Vec::new();
+        while let Some((index, path)) = take(&next, paths) {
+            done.push((index, Candidate { path: path.clone(), found: one(machine, path, exclusive) }));
+        }
+        done
+    };
+    let mut found: Vec<(usize, Candidate)> = thread::scope(|scope| {
+        let helpers: Vec<_> = (1..paths.len().min(AT_ONCE)).map(|_| scope.spawn(work)).collect();
+        let mut found = work();
+        found.extend(helpers.into_iter().filter_map(|helper| helper.join().ok()).flatten());
+        found
+    });
+    found.sort_by_key(|(index, _)| *index);
+    found.into_iter().map(|(_, candidate)| candidate).collect()
+}
+
+fn take<'a>(next: &AtomicUsize, paths: &'a [String]) -> Option<(usize, &'a String)> {
+    let index = next.fetch_add(1, Ordering::Relaxed);
+    paths.get(index).map(|path| (index, path))
+}
+
+fn one(machine: &Machine, path: &str, exclusive: bool) -> Result<Device, Unusable> {
+    let (device, busy) = open(path, exclusive).map_err(unusable)?;
+    let dev = device.dev().ok_or(Unusable::NotBlock)?;
+    let sysfs = &machine.sysfs;
+    let kernel_name = sysfs.name_of(dev).unwrap_or_default();
+    let held_by =
+        if busy { holders::holders(sysfs, &machine.procfs, dev).unwrap_or_default() } else { Vec::new() };
+    Ok(Device {
+        path: path.to_owned(),
+        id: model_id(dev),
+        size: device.len(),
+        logical_block: device.logical_block_size(),
+        read_only: device.is_read_only(),
+        whole: sysfs.whole_of(&kernel_name),
+        kernel_name,
+        busy,
+        holders: held_by.iter().map(ToString::to_string).collect(),
+    })
+}
+
+/// Opens for reading; whether it is held is found out by asking for it alone first.
+fn open(path: &str, exclusive: bool) -> Result<(kernel::Device, bool), KernelError> {
+    let path = Path::new(path);
+    if !exclusive {
+        return kernel::Device::open(path, Access::Read).map(|device| (device, false));
+    }
+    match kernel::Device::open(path, Access::ReadExclusive) {
+        Ok(device) => Ok((device, false)),
+        Err(error) if error.is(nix::errno::Errno::EBUSY) => {
+            kernel::Device::open(path, Access::Read).map(|device| (device, true))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn unusable(error: KernelError) -> Unusable {
+    match (&error.cause, error.operation.as_ref()) {
+        (Cause::Errno(nix::errno::Errno::ENOTBLK), _) => Unusable::NotBlock,
+        (Cause::Errno(errno), "open" | "stat") => Unusable::Open(errno.desc().to_owned()),
+        _ => Unusable::Broken(error.to_string()),
+    }
+}

@@ -1,0 +1,69 @@
+//! Looking at the machine. Everything here reads; nothing changes anything.
+
+mod arrays;
+mod devices;
+
+pub use devices::look;
+
+use superblock::MdUuid;
+
+use crate::{
+    config::map,
+    kernel::{KernelError, Machine, files, host, node},
+    model::{
+        World,
+        world::{MapEntry, MdSupport, Timestamp},
+    },
+};
+
+/// The most that a map file is believed to be.
+const MAP_LIMIT: u64 = 1 << 20;
+
+/// This machine, as the environment lets us see it: `MDADM_NO_UDEV=1` means to do without udev.
+#[must_use]
+pub fn machine() -> Machine {
+    Machine::live(std::env::var_os("MDADM_NO_UDEV").is_some_and(|value| value == "1"))
+}
+
+/// The world without devices: host, time, fresh identities, md, arrays, map.
+///
+/// # Errors
+/// What could not be read.
+pub fn world(machine: &Machine, identities: usize) -> Result<World, KernelError> {
+    let (seconds, micros) = host::now();
+    let fresh = (0..identities).map(|_| host::random_bytes().map(MdUuid)).collect::<Result<_, _>>()?;
+    Ok(World {
+        hostname: host::hostname(),
+        now: Timestamp { seconds, micros },
+        fresh,
+        md: md_support(machine)?,
+        arrays: arrays::running(machine)?,
+        nodes: files::names(&machine.places.dev)?
+            .into_iter()
+            .filter_map(|name| name.into_string().ok())
+            .filter(|name| name.starts_with("md"))
+            .collect(),
+        map: map_entries(machine)?,
+        udev: machine.udev,
+        devices: Vec::new(),
+    })
+}
+
+/// The lines of the map file.
+///
+/// # Errors
+/// What could not be read; a missing file is no lines.
+pub fn map_entries(machine: &Machine) -> Result<Vec<MapEntry>, KernelError> {
+    let text = files::read(&machine.places.run.join("mdadm/map"), MAP_LIMIT)?.unwrap_or_default();
+    Ok(map::parse(&String::from_utf8_lossy(&text)))
+}
+
+fn md_support(machine: &Machine) -> Result<MdSupport, KernelError> {
+    let sysfs = &machine.sysfs;
+    Ok(MdSupport {
+        present: sysfs.has_module("md_mod"),
+        new_array: sysfs.exists("module/md_mod/parameters/new_array"),
+        create_on_open: node::creates_on_open(sysfs)?,
+        lockless_bitmap: None,
+    })
+}

@@ -1,0 +1,26 @@
+//! Where this machine keeps what we look at: one value, so that a recorded machine can stand in for it.
+
+use super::{Places, Procfs, Sysfs};
+
+/// The roots of a machine, and whether udev serves it.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    /// `/sys`.
+    pub sysfs: Sysfs,
+    /// `/proc`.
+    pub procfs: Procfs,
+    /// `/dev` and `/run`.
+    pub places: Places,
+    /// udev runs and is relied on for nodes and links.
+    pub udev: bool,
+}
+
+impl Machine {
+    /// This machine. `without_udev`: make nodes and links ourselves even where udev runs.
+    #[must_use]
+    pub fn live(without_udev: bool) -> Self {
+        let places = Places::default();
+        let udev = !without_udev && places.has_udev();
+        Self { sysfs: Sysfs::new("/sys"), procfs: Procfs::new("/proc"), places, udev }
+    }
+}
