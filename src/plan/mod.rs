@@ -3,6 +3,7 @@
 use std::fmt;
 
 pub mod create;
+pub mod naming;
 pub mod request;
 pub mod step;
 pub mod stop;
