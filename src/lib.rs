@@ -10,5 +10,4 @@ pub mod inventory;
 pub mod kernel;
 pub mod model;
 pub mod plan;
-pub mod report;
 pub mod ui;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+pub mod assemble;
 pub mod create;
 pub mod naming;
 pub mod request;

@@ -1,0 +1,289 @@
+//! One array while it is being decided about.
+
+use std::collections::BTreeSet;
+
+use superblock::{Events, Role};
+
+use crate::{
+    model::Geometry,
+    plan::{ArrayName, Plan, Refusal},
+};
+
+use super::{
+    Adopted, Outcome, Remark,
+    claim::Claim,
+    classify::Class,
+    force,
+    lineup::{Lineup, Place, Twins, Why},
+    startable::{self, Count, Verdict},
+    steps::{self, Parts, Rewrite, Start},
+};
+
+/// The members, their places, and what has been found out so far.
+#[derive(Debug)]
+pub(super) struct Draft {
+    claims: Vec<Claim>,
+    pub(super) lineup: Lineup,
+    path: String,
+    /// The member whose copy of the metadata counts.
+    model: usize,
+    pub(super) geometry: Geometry,
+    before: Vec<Remark>,
+    /// Members whose superblock changes, and how.
+    rewrites: Vec<Rewrite>,
+}
+
+impl Draft {
+    pub(super) fn new(claims: Vec<Claim>, path: &str, options: &super::Options) -> Result<Self, Refusal> {
+        let usable = claims.iter().filter(|claim| options.force || claim.damage.is_none());
+        let slots = usable.map(Claim::slots).max().unwrap_or(0);
+        let lineup = Lineup::new(&claims, slots, options.force).map_err(|twins| alike(&claims, twins))?;
+        let mut before = identified(&claims, path);
+        before.extend(left_out(&claims, &lineup));
+        let model = lineup.freshest().map(|place| place.claim).or_else(|| other_model(&lineup));
+        let Some((model, claim)) = model.and_then(|index| Some((index, claims.get(index)?))) else {
+            let reasons = before.iter().filter(|remark| !remark.detail).map(|remark| remark.text.as_str());
+            let text: Vec<&str> = reasons.chain(["no device of the array can be used"]).collect();
+            return Err(Refusal::new(text.join("\n")));
+        };
+        if claim.metadata.needs_backup() {
+            return Err(reshape_refused(path));
+        }
+        let geometry = geometry(claim);
+        let path = path.to_owned();
+        Ok(Self { lineup, path, model, geometry, before, rewrites: Vec::new(), claims })
+    }
+
+    /// Stale members that are needed get the freshest event count.
+    pub(super) fn promote(&mut self) {
+        for promotion in force::promote(&mut self.lineup, &self.claims, &self.geometry) {
+            let Some(claim) = self.claims.get_mut(promotion.claim) else { continue };
+            claim.metadata.set_events(promotion.to);
+            self.before.push(Remark::note(format!(
+                "forcing event count in {}({}) from {} up to {}",
+                claim.path, promotion.slot, promotion.from, promotion.to
+            )));
+            let what = format!("superblock (events {} instead of {})", promotion.to, promotion.from);
+            self.rewrites.push(Rewrite { claim: promotion.claim, what });
+        }
+    }
+
+    /// The freshest copy has to know all members as working; with force it is changed so that it does.
+    pub(super) fn agree(&mut self, force: bool) {
+        let Some(freshest) = self.claims.get(self.model) else { return };
+        let denied = force::denied(&self.lineup, &self.claims, freshest);
+        for (index, number, slot) in &denied {
+            let device = self.claims.get(*index).map(|claim| claim.path.clone()).unwrap_or_default();
+            let path = &self.path;
+            self.before.push(Remark::note(if force {
+                format!("clearing FAULTY flag for device {index} in {path} for {device}")
+            } else {
+                let place = u64::from(*slot) * 2;
+                format!("device {place} in {path} has wrong state in superblock, but {device} seems ok")
+            }));
+            if let Some(freshest) = self.claims.get_mut(self.model).filter(|_| force) {
+                freshest.metadata.set_slot(*number, *slot);
+            }
+        }
+        if force && !denied.is_empty() {
+            self.rewrite_model("roles");
+        }
+    }
+
+    /// Whether the array counts as clean; with force one that is dirty and too degraded for that is called clean.
+    pub(super) fn clean(&mut self, force: bool) -> bool {
+        let Some(freshest) = self.claims.get_mut(self.model) else { return false };
+        let clean = freshest.facts.clean || freshest.metadata.has_ppl();
+        if !force {
+            return clean;
+        }
+        let enough = |clean| self.geometry.enough(&self.lineup.present(), clean);
+        let mark = !clean && !enough(false) && enough(true);
+        if mark {
+            freshest.metadata.mark_clean();
+        }
+        if mark || (clean && !self.rewrites.is_empty() && self.rewrites.iter().any(|r| r.claim == self.model))
+        {
+            self.before.push(Remark::note(format!("Marking array {} as 'clean'", self.path)));
+        }
+        if mark {
+            self.rewrite_model("clean");
+        }
+        clean || mark
+    }
+
+    fn rewrite_model(&mut self, change: &str) {
+        match self.rewrites.iter_mut().find(|rewrite| rewrite.claim == self.model) {
+            Some(rewrite) => rewrite.what = format!("{}, {change})", rewrite.what.trim_end_matches(')')),
+            None => self.rewrites.push(Rewrite { claim: self.model, what: format!("superblock ({change})") }),
+        }
+    }
+
+    pub(super) fn decide(
+        mut self,
+        name: ArrayName,
+        adopted: Option<&Adopted>,
+        shortage: Option<&'static str>,
+        options: &super::Options,
+    ) -> Outcome {
+        let journal = self.claims.get(self.model).is_some_and(|claim| claim.metadata.wants_journal());
+        let expected = self.claims.get(self.model).map(|claim| claim.metadata.working_devices(claim.slots()));
+        let count = Count::new(&self.lineup, &self.geometry, expected.unwrap_or(0));
+        let verdict = startable::verdict(&count, journal, shortage, &self.path, options);
+        if verdict == Verdict::StartReadonly {
+            self.before
+                .push(Remark::note("Journal is missing or stale, starting array read only.".to_owned()));
+        }
+        let start = match &verdict {
+            Verdict::Start if options.readonly => Start::Readonly,
+            Verdict::Start => Start::Run,
+            Verdict::StartReadonly => Start::Readonly,
+            Verdict::LeaveInactive | Verdict::Refuse(_) => Start::Leave,
+        };
+        let done = match &verdict {
+            Verdict::Refuse(text) => text.clone(),
+            Verdict::LeaveInactive => count.left(&self.path),
+            Verdict::Start | Verdict::StartReadonly => count.started(&self.path),
+        };
+        let members = steps::order(&self.lineup, self.model);
+        let inside: BTreeSet<_> = adopted.iter().flat_map(|adopted| &adopted.members).collect();
+        let inside = |index: &usize| self.claims.get(*index).is_some_and(|claim| inside.contains(&claim.id));
+        let adopted = adopted.map(|_| members.iter().copied().filter(inside).collect());
+        let after = self.added(&adopted);
+        let repair = options.force
+            && start == Start::Run
+            && self.geometry.level == superblock::Level::Raid6
+            && count.whole + 1 == count.slots;
+        let plan = match &verdict {
+            Verdict::Refuse(_) => Plan::default(),
+            _ => Plan {
+                summary: summary(&name, &self.geometry, &count, start),
+                warnings: Vec::new(),
+                steps: steps::steps(&Parts {
+                    name: name.clone(),
+                    claims: &self.claims,
+                    lineup: &self.lineup,
+                    freshest: self.model,
+                    rewrites: self.rewrites,
+                    adopted,
+                    start,
+                    repair,
+                }),
+            },
+        };
+        let out = self.lineup.out.into_iter();
+        let out = out.filter_map(|(index, why)| Some((self.claims.get(index)?.path.clone(), why))).collect();
+        Outcome { name, before: self.before, after, done, verdict, plan, count, shortage, out }
+    }
+
+    /// What `--verbose` says of each place, in the order in which the kernel gets the members.
+    fn added(&self, adopted: &Option<Vec<usize>>) -> Vec<Remark> {
+        let mut lines = Vec::new();
+        let line = |place: &Place| {
+            let Some(claim) = self.claims.get(place.claim) else { return String::new() };
+            let (slot, path) = (slot_text(claim, ""), &self.path);
+            if adopted.as_ref().is_some_and(|inside| inside.contains(&place.claim)) {
+                return format!("{} is already in {path} as {slot}", claim.path);
+            }
+            let stale = matches!(place.class, Class::Stale { .. } | Class::Journal { current: false });
+            let doubt = if stale { " (possibly out of date)" } else { "" };
+            format!("added {} to {path} as {slot}{doubt}", claim.path)
+        };
+        let mut last = String::new();
+        for (slot, (holder, replacement)) in
+            self.lineup.holders.iter().zip(&self.lineup.replacements).enumerate()
+        {
+            if holder.is_none() && slot < usize::try_from(self.geometry.raid_disks).unwrap_or(0) {
+                lines.push(format!("no uptodate device for slot {slot} of {}", self.path));
+            }
+            for place in holder.iter().chain(replacement) {
+                if place.claim == self.model { last = line(place) } else { lines.push(line(place)) }
+            }
+        }
+        let spare = |claim: &usize| Place { claim: *claim, class: Class::Spare, events: Events::default() };
+        for place in self.lineup.spares.iter().map(spare).chain(self.lineup.journal) {
+            if place.claim == self.model { last = line(&place) } else { lines.push(line(&place)) }
+        }
+        lines.push(last);
+        lines.into_iter().map(Remark::detail).collect()
+    }
+}
+
+/// Where the shape is taken from when no member is in a slot.
+fn other_model(lineup: &Lineup) -> Option<usize> {
+    let stale = lineup.seats().map(|place| place.claim).next();
+    stale.or_else(|| lineup.spares.first().copied()).or(lineup.journal.map(|place| place.claim))
+}
+
+fn geometry(claim: &Claim) -> Geometry {
+    let facts = &claim.facts;
+    Geometry {
+        level: facts.level,
+        layout: facts.layout,
+        chunk: facts.chunk,
+        raid_disks: facts.raid_disks.min(superblock::v1::MAX_DEVICES),
+        component_size: facts.component_size,
+    }
+}
+
+/// The slot as `--verbose` says it: −1 for none, the journal's by its number in 1.x metadata.
+fn slot_text(claim: &Claim, before: &str) -> String {
+    match claim.facts.role {
+        Role::Slot { slot, replacement: true } => format!("{before}{slot} replacement"),
+        Role::Slot { slot, replacement: false } => format!("{before}{slot}"),
+        Role::Spare | Role::Faulty => format!("{before}-1"),
+        Role::Journal => format!("{before}{}", superblock::v1::ROLE_JOURNAL),
+    }
+}
+
+fn identified(claims: &[Claim], path: &str) -> Vec<Remark> {
+    let line = |claim: &Claim| {
+        let slot = slot_text(claim, "slot ");
+        Remark::detail(format!("{} is identified as a member of {path}, {slot}.", claim.path))
+    };
+    claims.iter().map(line).collect()
+}
+
+fn left_out(claims: &[Claim], lineup: &Lineup) -> Vec<Remark> {
+    let line = |(index, why): &(usize, Why)| {
+        let device = &claims.get(*index)?.path;
+        Some(match why {
+            Why::Split { freshest } => {
+                Remark::note(format!("ignoring {device} as it reports {freshest} as failed"))
+            }
+            Why::Damaged(what) => Remark::note(format!(
+                "ignoring {device}: its superblock is damaged: {what} (--force takes it)"
+            )),
+            other => Remark::detail(format!("leaving {device} out: {other}")),
+        })
+    };
+    lineup.out.iter().filter_map(line).collect()
+}
+
+fn alike(claims: &[Claim], Twins(a, b): Twins) -> Refusal {
+    let path = |index| claims.get(index).map(|claim: &Claim| claim.path.as_str()).unwrap_or_default();
+    Refusal::new(format!(
+        "WARNING {} and {} appear to have very similar superblocks.\n      \
+         If they are really different, please --zero the superblock on one\n      \
+         If they are the same or overlap, please remove one from the list.",
+        path(a),
+        path(b)
+    ))
+}
+
+fn reshape_refused(path: &str) -> Refusal {
+    Refusal::new(format!(
+        "{path}: a reshape that keeps its data in a backup file was interrupted; continuing it is not supported yet."
+    ))
+    .hint("assemble it with mdadm and its --backup-file")
+}
+
+fn summary(name: &ArrayName, geometry: &Geometry, count: &Count, start: Start) -> String {
+    let level = geometry.level.name().unwrap_or("unknown level");
+    let how = match start {
+        Start::Run => "start it",
+        Start::Readonly => "start it read-only",
+        Start::Leave => "leave it inactive",
+    };
+    format!("assemble {}: {level}, {} of {} members in sync, {how}", name.path, count.whole, count.slots)
+}

@@ -1,0 +1,242 @@
+//! Who stands where: the best device for every slot, the rest with the reason why it is left out.
+
+use std::fmt;
+
+use superblock::Events;
+
+use super::{
+    claim::Claim,
+    classify::{Class, classify, newest},
+};
+
+/// Why a device is left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// Its own metadata says that it failed.
+    Faulty,
+    /// Its copy says that the freshest member failed: it went on alone, with a history of its own.
+    Split {
+        /// The freshest member.
+        freshest: String,
+    },
+    /// Another device has the same slot and is as fresh or fresher.
+    Duplicate {
+        /// That device.
+        of: String,
+    },
+    /// The checksum is wrong.
+    Damaged(String),
+    /// It claims a slot that the array does not have.
+    NoSuchSlot(u32),
+    /// Another shape of the same array: level, chunk, layout or creation time differ from the freshest member's.
+    OtherShape,
+    /// The journal lacks what the array wrote last.
+    StaleJournal,
+    /// It is in use.
+    Busy(String),
+    /// The kernel would not have it.
+    Refused(String),
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Faulty => write!(f, "its own metadata says that it failed"),
+            Self::Split { freshest } => write!(f, "it reports {freshest} as failed"),
+            Self::Duplicate { of } => write!(f, "{of} has the same slot"),
+            Self::Damaged(what) => write!(f, "{what}"),
+            Self::NoSuchSlot(slot) => write!(f, "the array has no slot {slot}"),
+            Self::OtherShape => write!(f, "it describes another shape of the array"),
+            Self::StaleJournal => write!(f, "the journal is out of date"),
+            Self::Busy(holder) => write!(f, "it is in use by {holder}"),
+            Self::Refused(error) => write!(f, "the kernel refused it: {error}"),
+        }
+    }
+}
+
+/// A device in its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Index into the claims.
+    pub claim: usize,
+    /// What it is.
+    pub class: Class,
+    /// Its event count.
+    pub events: Events,
+}
+
+impl Place {
+    /// Up to date with all its data.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        matches!(self.class, Class::Active { whole: true, .. })
+    }
+
+    /// Up to date with part of its data.
+    #[must_use]
+    pub fn is_rebuilding(&self) -> bool {
+        matches!(self.class, Class::Active { whole: false, .. })
+    }
+}
+
+/// All devices of one array, in their places.
+#[derive(Clone, Debug, Default)]
+pub struct Lineup {
+    /// By slot: its holder.
+    pub holders: Vec<Option<Place>>,
+    /// By slot: the device that is being made to take it over.
+    pub replacements: Vec<Option<Place>>,
+    /// Spares.
+    pub spares: Vec<usize>,
+    /// The journal.
+    pub journal: Option<Place>,
+    /// The rest.
+    pub out: Vec<(usize, Why)>,
+    /// The event count of the freshest member.
+    pub newest: Events,
+}
+
+/// Two devices that cannot be told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Twins(pub usize, pub usize);
+
+impl Lineup {
+    /// Places every device. With `force`, damaged ones and those with a history of their own are taken too.
+    ///
+    /// # Errors
+    /// [`Twins`]: two 0.90 members with the same slot and event count on different devices. 0.90 has no identity of
+    /// a member, and one of them may be the other seen through an overlapping partition.
+    pub fn new(claims: &[Claim], slots: u32, force: bool) -> Result<Self, Twins> {
+        let usable = |claim: &&Claim| force || claim.damage.is_none();
+        let newest = newest(claims.iter().filter(usable)).unwrap_or_default();
+        let width = usize::try_from(slots).unwrap_or(0);
+        let mut lineup =
+            Self { holders: vec![None; width], replacements: vec![None; width], newest, ..Self::default() };
+        let model = freshest(claims, newest, force).and_then(|index| claims.get(index));
+        for (index, claim) in claims.iter().enumerate() {
+            if let Some(damage) = claim.damage.as_ref().filter(|_| !force) {
+                lineup.out.push((index, Why::Damaged(damage.clone())));
+            } else if model.is_some_and(|model| !same_shape(model, claim)) {
+                lineup.out.push((index, Why::OtherShape));
+            } else {
+                let class = classify(claim, slots, newest);
+                lineup.place(claims, index, class)?;
+            }
+        }
+        if !force {
+            lineup.drop_other_histories(claims);
+        }
+        Ok(lineup)
+    }
+
+    fn place(&mut self, claims: &[Claim], index: usize, class: Class) -> Result<(), Twins> {
+        match class {
+            Class::Active { slot, replacement, .. } | Class::Stale { slot, replacement, .. } => {
+                let table = if replacement { &mut self.replacements } else { &mut self.holders };
+                let nth = usize::try_from(slot).unwrap_or(usize::MAX);
+                let Some(seat) = table.get_mut(nth) else { return Ok(()) };
+                let place = Place { claim: index, class, events: events(claims.get(index)) };
+                let loser = match *seat {
+                    None => {
+                        *seat = Some(place);
+                        return Ok(());
+                    }
+                    Some(held) => {
+                        if are_twins(claims.get(index), claims.get(held.claim)) {
+                            return Err(Twins(held.claim, index));
+                        }
+                        if place.events > held.events { seat.replace(place).unwrap_or(place) } else { place }
+                    }
+                };
+                let winner = seat.map_or(index, |seat| seat.claim);
+                let of = claims.get(winner).map(|claim| claim.path.clone()).unwrap_or_default();
+                self.out.push((loser.claim, Why::Duplicate { of }));
+            }
+            Class::Spare => self.spares.push(index),
+            Class::Journal { current } => {
+                let place = Place { claim: index, class, events: events(claims.get(index)) };
+                let old = self.journal.replace(place);
+                let keep_old =
+                    |old: &Place| matches!(old.class, Class::Journal { current: true }) || !current;
+                if let Some(old) = old {
+                    let loser = if keep_old(&old) { self.journal.replace(old).unwrap_or(old) } else { old };
+                    self.out.push((loser.claim, Why::StaleJournal));
+                }
+            }
+            Class::Faulty => self.out.push((index, Why::Faulty)),
+            Class::NoSuchSlot(slot) => self.out.push((index, Why::NoSuchSlot(slot))),
+        }
+        Ok(())
+    }
+
+    /// The split-brain guard: whoever calls the freshest member failed has gone on alone since.
+    fn drop_other_histories(&mut self, claims: &[Claim]) {
+        let Some(freshest) = self.freshest() else { return };
+        let (slot, freshest) = match freshest.class {
+            Class::Active { slot, .. } => (usize::try_from(slot).unwrap_or(usize::MAX), freshest.claim),
+            _ => return,
+        };
+        let Some(path) = claims.get(freshest).map(|claim| claim.path.clone()) else { return };
+        let slots = u32::try_from(self.holders.len()).unwrap_or(u32::MAX);
+        for seat in self.holders.iter_mut().chain(&mut self.replacements) {
+            let Some(place) = *seat else { continue };
+            let denies = claims
+                .get(place.claim)
+                .is_some_and(|claim| claim.metadata.working_slots(slots).get(slot) == Some(&false));
+            if place.claim != freshest && denies {
+                *seat = None;
+                self.out.push((place.claim, Why::Split { freshest: path.clone() }));
+            }
+        }
+    }
+
+    /// The member whose copy of the metadata counts: of the up-to-date ones with the most events the first by slot.
+    #[must_use]
+    pub fn freshest(&self) -> Option<Place> {
+        let mut best: Option<&Place> = None;
+        for place in self.seats().filter(|place| matches!(place.class, Class::Active { .. })) {
+            let rank = |place: &Place| (place.events, place.is_whole());
+            if best.is_none_or(|best| rank(place) > rank(best)) {
+                best = Some(place);
+            }
+        }
+        best.copied()
+    }
+
+    /// Holders and replacements, slot by slot.
+    pub fn seats(&self) -> impl Iterator<Item = &Place> {
+        self.holders
+            .iter()
+            .zip(&self.replacements)
+            .flat_map(|(holder, replacement)| holder.iter().chain(replacement))
+    }
+
+    /// Which slots have an up-to-date device with all its data.
+    #[must_use]
+    pub fn present(&self) -> Vec<bool> {
+        let whole = |place: &Option<Place>| place.is_some_and(|place| place.is_whole());
+        self.holders.iter().zip(&self.replacements).map(|(a, b)| whole(a) || whole(b)).collect()
+    }
+}
+
+/// The first of the members with the most events.
+fn freshest(claims: &[Claim], newest: Events, force: bool) -> Option<usize> {
+    let candidate = |claim: &Claim| claim.facts.events == newest && (force || claim.damage.is_none());
+    let in_slot = claims.iter().position(|claim| candidate(claim) && claim.slot().is_some());
+    in_slot.or_else(|| claims.iter().position(candidate))
+}
+
+/// Whether two members of one UUID can be members of one array. A reshape leaves stale members with the old shape, so
+/// only what never changes is compared.
+fn same_shape(a: &Claim, b: &Claim) -> bool {
+    a.facts.created == b.facts.created && a.metadata.version().0 == b.metadata.version().0
+}
+
+fn are_twins(a: Option<&Claim>, b: Option<&Claim>) -> bool {
+    let (Some(a), Some(b)) = (a, b) else { return false };
+    a.facts.member.is_none() && b.facts.member.is_none() && a.facts.events == b.facts.events && a.id != b.id
+}
+
+fn events(claim: Option<&Claim>) -> Events {
+    claim.map(|claim| claim.facts.events).unwrap_or_default()
+}

@@ -1,0 +1,123 @@
+//! From superblocks to the start of an array: who belongs to it, who is up to date, whether that is enough.
+//!
+//! A pipeline of small functions, each with its own tests: `claim` (what a device says) → `select` (is it meant) →
+//! `classify` (current, stale, spare, …) → `lineup` (the best for every slot) → `force` (who is brought up to date) →
+//! `startable` (enough?) → `steps`. Changes to metadata that the user asks for (`--update`) belong between the
+//! line-up and `force`.
+
+pub mod claim;
+pub mod classify;
+mod draft;
+pub mod force;
+pub mod lineup;
+pub mod select;
+pub mod startable;
+pub mod steps;
+
+#[cfg(test)]
+mod tests;
+
+use crate::{
+    model::DevId,
+    plan::{ArrayName, Plan, Refusal},
+};
+
+pub use claim::{Claim, Metadata};
+pub use classify::Class;
+pub use lineup::{Lineup, Why};
+pub use select::{Home, Identity};
+pub use startable::{Count, Verdict};
+
+use draft::Draft;
+
+/// How much is allowed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Start with fewer members than last time, or too few: the kernel decides.
+    pub run: bool,
+    /// Take stale and damaged members, call dirty arrays clean.
+    pub force: bool,
+    /// Do not start what is not complete.
+    pub no_degraded: bool,
+    /// Start read-only.
+    pub readonly: bool,
+    /// Fewer members than last time will do: they were searched for, not listed.
+    pub partial: bool,
+}
+
+/// A sentence for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remark {
+    /// Only with `--verbose`.
+    pub detail: bool,
+    /// The sentence.
+    pub text: String,
+}
+
+impl Remark {
+    fn note(text: String) -> Self {
+        Self { detail: false, text }
+    }
+
+    fn detail(text: String) -> Self {
+        Self { detail: true, text }
+    }
+}
+
+/// An inactive array in the kernel that has some of the members already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Adopted {
+    /// Its members.
+    pub members: Vec<DevId>,
+}
+
+/// What is to be done about one array.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The array.
+    pub name: ArrayName,
+    /// Said before anything is done.
+    pub before: Vec<Remark>,
+    /// Said when all is done, before the last sentence.
+    pub after: Vec<Remark>,
+    /// The last sentence: what was done, or why nothing.
+    pub done: String,
+    /// Whether the array is to be started, left or refused.
+    pub verdict: Verdict,
+    /// The acts; none where it is refused.
+    pub plan: Plan,
+    /// Who is there.
+    pub count: Count,
+    /// Said when the kernel will not start it.
+    pub shortage: Option<&'static str>,
+    /// Devices that are left out.
+    pub out: Vec<(String, Why)>,
+}
+
+impl Outcome {
+    /// Whether slots stay empty.
+    #[must_use]
+    pub fn is_degraded(&self) -> bool {
+        self.count.whole < self.count.slots
+    }
+}
+
+/// Decides about one array. The claims are those of its members, in the order in which they were found.
+///
+/// # Errors
+/// A refusal where the members contradict each other, or none of them can be used.
+pub fn plan(
+    claims: Vec<Claim>,
+    name: ArrayName,
+    adopted: Option<&Adopted>,
+    options: &Options,
+) -> Result<Outcome, Refusal> {
+    let mut draft = Draft::new(claims, &name.path, options)?;
+    if options.force {
+        draft.promote();
+    }
+    draft.agree(options.force);
+    let clean = draft.clean(options.force);
+    let shortage = startable::shortage(&draft.geometry, &draft.lineup.present(), clean);
+    Ok(draft.decide(name, adopted, shortage, options))
+}

@@ -1,0 +1,131 @@
+//! The acts, in the order that keeps others out until all is done.
+
+use superblock::Role;
+
+use crate::{
+    model::world::MapEntry,
+    plan::{ArrayName, DiskInfo, Step},
+};
+
+use super::{claim::Claim, lineup::Lineup};
+
+/// A superblock to be written before the kernel reads it.
+#[derive(Clone, Debug)]
+pub struct Rewrite {
+    /// Index into the claims.
+    pub claim: usize,
+    /// For people.
+    pub what: String,
+}
+
+/// How the array comes up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// As the kernel does it: read-auto where the module says so, else at once.
+    Run,
+    /// Read-only.
+    Readonly,
+    /// Not at all.
+    Leave,
+}
+
+/// What the steps are made of.
+#[derive(Debug)]
+pub struct Parts<'a> {
+    /// The array.
+    pub name: ArrayName,
+    /// Members, with the superblocks as they are to be.
+    pub claims: &'a [Claim],
+    /// Their places.
+    pub lineup: &'a Lineup,
+    /// The member whose copy counts: the kernel gets it last.
+    pub freshest: usize,
+    /// Superblocks to write.
+    pub rewrites: Vec<Rewrite>,
+    /// The inactive array that has these members already, where there is one.
+    pub adopted: Option<Vec<usize>>,
+    /// How it comes up.
+    pub start: Start,
+    /// Start a repair: parity of a RAID6 that was forced one short is not to be believed.
+    pub repair: bool,
+}
+
+/// Members in the order in which the kernel gets them: slot by slot, spares, journal, and the freshest last.
+#[must_use]
+pub fn order(lineup: &Lineup, freshest: usize) -> Vec<usize> {
+    let seats = lineup.seats().map(|place| place.claim);
+    let rest = lineup.spares.iter().copied().chain(lineup.journal.iter().map(|place| place.claim));
+    let mut order: Vec<usize> = seats.chain(rest).filter(|claim| *claim != freshest).collect();
+    order.push(freshest);
+    order
+}
+
+/// The steps.
+#[must_use]
+pub fn steps(parts: &Parts<'_>) -> Vec<Step> {
+    let array = &parts.name;
+    let members = order(parts.lineup, parts.freshest);
+    let inside = parts.adopted.clone().unwrap_or_default();
+    let claim = |index: &usize| parts.claims.get(*index);
+    let new: Vec<&Claim> = members.iter().filter(|index| !inside.contains(index)).filter_map(claim).collect();
+    let Some(model) = parts.claims.get(parts.freshest) else { return Vec::new() };
+    let mut steps: Vec<Step> = new.iter().map(|claim| Step::Claim { device: claim.path.clone() }).collect();
+    steps.push(Step::LockMap);
+    for rewrite in &parts.rewrites {
+        let Some(claim) = parts.claims.get(rewrite.claim) else { continue };
+        let writes = vec![claim.metadata.encode()];
+        steps.push(Step::Write { device: claim.path.clone(), what: rewrite.what.clone(), writes });
+    }
+    steps.push(Step::HideFromUdev { array: array.clone() });
+    if parts.adopted.is_none() {
+        steps.push(Step::NewArray { array: array.clone(), id: None });
+        steps.push(Step::SetVersion { array: array.clone(), version: model.metadata.version() });
+        if model.lockless {
+            steps.push(attr(array, "bitmap_type", "llbitmap", false));
+        }
+    }
+    steps.extend(new.iter().map(|claim| Step::AddDisk {
+        array: array.clone(),
+        device: claim.path.clone(),
+        info: info(claim),
+    }));
+    let entry = MapEntry {
+        devnm: array.kernel.clone(),
+        metadata: model.metadata.format().to_owned(),
+        uuid: model.facts.array,
+        path: array.path.clone(),
+    };
+    steps.push(Step::MapAdd { entry });
+    match parts.start {
+        Start::Run => steps.push(Step::Run { array: array.clone() }),
+        Start::Readonly => steps.push(attr(array, "array_state", "readonly", false)),
+        Start::Leave => {}
+    }
+    steps.push(Step::Commit);
+    if parts.repair {
+        steps.push(attr(array, "sync_action", "repair", true));
+    }
+    steps.push(Step::UnlockMap);
+    steps.push(Step::ShowToUdev { array: array.clone() });
+    steps.push(Step::Uevent { array: array.clone() });
+    if parts.start != Start::Leave {
+        steps.push(Step::Node { array: array.clone() });
+    }
+    steps
+}
+
+fn attr(array: &ArrayName, attr: &'static str, value: &str, optional: bool) -> Step {
+    Step::SetAttr { array: array.clone(), attr, value: value.to_owned(), optional }
+}
+
+/// The kernel reads the superblock and believes that; these numbers are for people who trace it.
+fn info(claim: &Claim) -> DiskInfo {
+    const ACTIVE_SYNC: u32 = 1 << 1 | 1 << 2;
+    const JOURNAL: u32 = 1 << 18;
+    let (raid_disk, state) = match claim.facts.role {
+        Role::Slot { slot, .. } => (i32::try_from(slot).unwrap_or(-1), ACTIVE_SYNC),
+        Role::Journal => (0, JOURNAL),
+        Role::Spare | Role::Faulty => (-1, 0),
+    };
+    DiskInfo { number: i32::try_from(claim.facts.dev_number).unwrap_or(-1), raid_disk, state }
+}
