@@ -9,6 +9,15 @@ pub fn usage(program: &str) -> String {
     format!("Usage: {program} --help\n  for help\n")
 }
 
+/// The release of mdadm whose behaviour is kept.
+const MDADM: &str = "4.6";
+
+/// What `--version` says. Callers look for `mdadm - v` and a number that they know.
+pub fn version(program: &str) -> String {
+    let ours = env!("CARGO_PKG_VERSION");
+    if program == "mdctl" { format!("mdctl {ours}\n") } else { format!("mdadm - v{MDADM} - mdctl {ours}\n") }
+}
+
 /// Help for a mode, or the general one.
 pub fn text(mode: Option<Mode>) -> String {
     let Some(mode) = mode else { return general() };

@@ -5,6 +5,7 @@
 
 pub mod help;
 pub mod low;
+pub mod native;
 pub mod options;
 pub mod parse;
 pub mod request;
@@ -12,6 +13,18 @@ pub mod values;
 
 mod scan;
 mod table;
+
+use std::ffi::OsString;
+
+use parse::Outcome;
+
+/// Understands a command line: the words after `program`, the name without its directory.
+///
+/// # Errors
+/// A command line that is refused.
+pub fn understand(program: &str, args: Vec<OsString>) -> Result<Outcome, UsageError> {
+    if program == "mdctl" { native::parse(args) } else { parse::parse(args) }
+}
 
 /// A command line that is refused: what to say and the exit status.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -180,3 +180,12 @@ fn help_is_made_of_the_table() {
     }
     assert_eq!(by_id(Id::Json).names, ["json"]);
 }
+
+#[test]
+fn callers_find_a_version_that_they_accept() {
+    let text = super::help::version("mdadm");
+    let number = text.strip_prefix("mdadm - v").unwrap().split(' ').next().unwrap();
+    let (major, minor) = number.split_once('.').unwrap();
+    assert!((major.parse::<u32>().unwrap(), minor.parse::<u32>().unwrap()) > (3, 4), "{text}");
+    assert!(super::help::version("mdctl").starts_with("mdctl "));
+}

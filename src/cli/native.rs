@@ -1,0 +1,174 @@
+//! The `mdctl` personality: verbs. A first word that is an option or a device means the `mdadm` grammar.
+//!
+//! A verb that has a mode or an action of `mdadm` takes its options: `mdctl create X` is `mdadm --create X`.
+
+use std::ffi::{OsStr, OsString};
+
+use clap::{Args, Parser, Subcommand, error::ErrorKind};
+
+use super::{
+    UsageError,
+    parse::{self, Outcome},
+};
+
+/// Linux software RAID
+#[derive(Debug, Parser)]
+#[command(
+    name = "mdctl",
+    disable_help_subcommand = true,
+    after_help = "`mdctl VERB --help` shows a verb's options. Every verb takes --dry-run where it changes something and\n\
+                  --json where it reports. The options of mdadm are understood as well: `mdctl --create ...`,\n\
+                  `mdctl /dev/md0 --add ...`."
+)]
+struct Native {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Write metadata for a new array and start it
+    Create(Words),
+    /// Start an array from devices that carry its metadata
+    Assemble(Words),
+    /// Report on arrays
+    Detail(Words),
+    /// Report on the metadata of devices
+    Examine(Words),
+    /// Say in a line what a device is
+    Query(Words),
+    /// Stop arrays
+    Stop(Words),
+    /// Start an array although members are missing
+    Run(Words),
+    /// Make arrays read-only
+    Readonly(Words),
+    /// Make arrays writable
+    Readwrite(Words),
+    /// Wait until resync, recovery or reshape is over
+    Wait(Words),
+    /// Start an array that has no metadata
+    #[command(hide = true)]
+    Build(Words),
+    /// Change the size, shape or bitmap of an array
+    #[command(hide = true)]
+    Grow(Words),
+    /// Add one device to the array it belongs to
+    #[command(hide = true)]
+    Incremental(Words),
+    /// Change the members of an array
+    #[command(hide = true)]
+    Manage(Words),
+    /// Watch arrays and tell what happens to them
+    #[command(hide = true)]
+    Monitor(Words),
+}
+
+impl Verb {
+    /// The option that the verb stands for, and the words after it.
+    fn into_option(self) -> (&'static str, Words) {
+        match self {
+            Self::Create(words) => ("--create", words),
+            Self::Assemble(words) => ("--assemble", words),
+            Self::Detail(words) => ("--detail", words),
+            Self::Examine(words) => ("--examine", words),
+            Self::Query(words) => ("--query", words),
+            Self::Stop(words) => ("--stop", words),
+            Self::Run(words) => ("--run", words),
+            Self::Readonly(words) => ("--readonly", words),
+            Self::Readwrite(words) => ("--readwrite", words),
+            Self::Wait(words) => ("--wait", words),
+            Self::Build(words) => ("--build", words),
+            Self::Grow(words) => ("--grow", words),
+            Self::Incremental(words) => ("--incremental", words),
+            Self::Manage(words) => ("--manage", words),
+            Self::Monitor(words) => ("--monitor", words),
+        }
+    }
+}
+
+#[derive(Args, Debug)]
+#[command(disable_help_flag = true)]
+struct Words {
+    /// Options and devices, as after the option of the same name of mdadm
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS AND DEVICES")]
+    words: Vec<OsString>,
+}
+
+/// Parses the words after the name `mdctl`.
+///
+/// # Errors
+/// What either grammar refuses.
+pub fn parse(args: Vec<OsString>) -> Result<Outcome, UsageError> {
+    match args.first() {
+        Some(first) if !asks_for_help(first) && is_mdadm(first) => return parse::parse(args),
+        Some(_) => {}
+        None => return Err(UsageError::with_usage("")),
+    }
+    match Native::try_parse_from(std::iter::once(OsString::from("mdctl")).chain(args)) {
+        Ok(native) => {
+            let (option, words) = native.verb.into_option();
+            parse::parse(std::iter::once(OsString::from(option)).chain(words.words))
+        }
+        Err(error) if error.kind() == ErrorKind::DisplayHelp => Ok(Outcome::Help(error.render().to_string())),
+        Err(error) => {
+            let text = error.render().to_string();
+            Err(UsageError::new(text.strip_prefix("error: ").unwrap_or(&text).trim_end()))
+        }
+    }
+}
+
+fn asks_for_help(word: &OsStr) -> bool {
+    word == "--help" || word == "-h"
+}
+
+/// An option, a path, or a kernel name of an array.
+fn is_mdadm(word: &OsStr) -> bool {
+    let word = word.to_string_lossy();
+    let kernel_name =
+        word.strip_prefix("md").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    word.starts_with('-') || word.contains('/') || kernel_name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<OsString> {
+        line.split_whitespace().map(OsString::from).collect()
+    }
+
+    #[test]
+    fn verbs_are_modes_and_actions() {
+        for (native, classic) in [
+            (
+                "create /dev/md0 -l5 -n3 a b missing --dry-run",
+                "--create /dev/md0 -l5 -n3 a b missing --dry-run",
+            ),
+            ("assemble --scan -v", "-A --scan -v"),
+            ("detail -b /dev/md0", "-D -b /dev/md0"),
+            ("stop --scan", "-S --scan"),
+            ("wait /dev/md0", "-W /dev/md0"),
+            ("grow /dev/md0 -n4 -a /dev/x", "-G /dev/md0 -n4 -a /dev/x"),
+            ("monitor -1s", "-F1s"),
+            ("-S /dev/md0", "-S /dev/md0"),
+            ("/dev/md0 --add x", "/dev/md0 --add x"),
+            ("md0 --add x", "md0 --add x"),
+            ("create --help", "--create --help"),
+            ("-V", "-V"),
+        ] {
+            assert_eq!(parse(words(native)), parse::parse(words(classic)), "{native}");
+            assert!(parse(words(native)).is_ok(), "{native}");
+        }
+    }
+
+    #[test]
+    fn help_lists_verbs_and_an_unknown_one_is_refused() {
+        let Ok(Outcome::Help(text)) = parse(words("--help")) else { panic!() };
+        assert!(text.contains("create") && text.contains("--dry-run"), "{text}");
+        let error = parse(words("destroy /dev/md0")).unwrap_err();
+        assert_eq!(error.status, 2);
+        assert!(error.message.starts_with("unrecognized subcommand 'destroy'"), "{}", error.message);
+        assert_eq!(parse(Vec::new()), parse::parse(Vec::new()));
+    }
+}
