@@ -6,8 +6,8 @@ use anyhow::Result;
 
 use crate::{
     cli::{
-        help,
-        parse::{self, Outcome},
+        self, help,
+        parse::Outcome,
         request::{Invocation, MiscAction, Request},
     },
     execute::{self, Failure, Live},
@@ -29,12 +29,12 @@ const FAILED: u8 = 1;
 #[must_use]
 pub fn run(program: &Path, args: Vec<OsString>) -> u8 {
     let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    match parse::parse(args) {
+    match cli::understand(&name, args) {
         Ok(Outcome::Run(invocation)) => dispatch(&name, &invocation),
         Ok(Outcome::Help(text)) => print(&text),
         Ok(Outcome::Version) => {
             let ui = Ui::new(name.as_str(), 0);
-            ui.plain(&format!("{name} - v{}\n", env!("CARGO_PKG_VERSION")));
+            ui.plain(&help::version(&name));
             DONE
         }
         Err(error) => {
