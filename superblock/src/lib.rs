@@ -8,13 +8,17 @@
 //! not here; `Ok(Some(_))`; [`Damage::Corrupt`] it is here and damaged; [`Damage::Unsupported`] it is
 //! here and newer than we are; [`Damage::Io`] the device could not be read. They are never mixed.
 
+pub mod badblocks;
 pub mod bitmap;
 pub mod checksum;
 pub mod endian;
 pub mod id;
+pub mod journal;
 pub mod media;
 pub mod membership;
 pub mod placement;
+pub mod ppl;
+pub mod sectors;
 pub mod units;
 pub mod v0;
 pub mod v1;

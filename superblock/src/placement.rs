@@ -13,6 +13,9 @@ pub const PPL_AREA: Sectors = Sectors(2048);
 /// The bad-block log: 4 KiB.
 pub const BAD_BLOCK_LOG: Sectors = Sectors(8);
 
+/// What a lockless bitmap says in `sectors_reserved`, however little lies before the bad-block log.
+pub const LOCKLESS_ROOM: Sectors = Sectors(256);
+
 const GIB: u64 = 2 * 1024 * 1024;
 const MIB: u64 = 2 * 1024;
 
@@ -68,7 +71,7 @@ pub struct InternalBitmap {
     pub offset: i32,
     /// Bytes for each bit.
     pub chunk: u32,
-    /// The sectors that it may grow into; a lockless bitmap says so in its superblock.
+    /// The room that was counted with.
     pub room: Sectors,
 }
 

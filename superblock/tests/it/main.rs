@@ -1,0 +1,10 @@
+//! Tests against what the reference wrote: one binary, so that there is one link.
+
+#[cfg(test)]
+mod created;
+#[cfg(test)]
+mod created_v0;
+#[cfg(test)]
+mod read;
+#[cfg(test)]
+mod support;
