@@ -1,0 +1,115 @@
+#!/usr/bin/env bash
+# What `make bench` runs in the guest: the reference and ours on the same arrays in the same boot, on disks that
+# answer after 5 ms. Times are comparable within one run only; counts of system calls are exact.
+set -euo pipefail
+
+REFERENCE=/usr/sbin/mdadm OURS=/usr/local/sbin/mdadm
+ARRAYS=16 MEMBERS=4 DELAY=5
+work=/tmp/bench
+mkdir -p "$work"
+disks=$((ARRAYS * MEMBERS))
+
+say() { printf '%s\n' "$*" >&2; }
+
+say "making $ARRAYS arrays of $MEMBERS members"
+modprobe -a raid456 dm-delay
+modprobe brd rd_nr=$disks rd_size=8192
+for ((a = 0; a < ARRAYS; a++)); do
+    members=()
+    for ((m = 0; m < MEMBERS; m++)); do members+=("/dev/ram$((a * MEMBERS + m))"); done
+    "$REFERENCE" --create "/dev/md/b$a" --quiet --run --assume-clean --bitmap=none -l 5 -n $MEMBERS -c 64 "${members[@]}"
+done
+udevadm settle
+"$REFERENCE" --stop --scan 2>/dev/null
+udevadm settle
+say "putting a delay of $DELAY ms before each of $disks disks"
+for ((d = 0; d < disks; d++)); do
+    dmsetup create "slow$d" --table "0 $(blockdev --getsz /dev/ram$d) delay /dev/ram$d 0 $DELAY"
+done
+udevadm settle
+mkdir -p /etc/mdadm
+printf 'DEVICE /dev/mapper/slow*\n' >/etc/mdadm/mdadm.conf
+
+stop_all() {
+    "$REFERENCE" --stop --scan >/dev/null 2>&1 || true
+    udevadm settle
+}
+
+# cold: no page of a disk is left from the last reader.
+cold() {
+    local d
+    for ((d = 0; d < disks; d++)); do blockdev --flushbufs "/dev/dm-$d" "/dev/ram$d" 2>/dev/null || true; done
+    echo 3 >/proc/sys/vm/drop_caches
+}
+
+# timed FILE COMMAND...: seconds and kilobytes into $work/FILE, output into FILE.out. Three runs, the best counts.
+timed() { # (with $before run before each of them, and what $after prints added to the output)
+    local name=$1 run status=0
+    shift
+    : >"$work/$name.runs"
+    for run in 1 2 3; do
+        eval "${before:-:}"
+        /usr/bin/time -q -f '%e %M' -o "$work/$name.$run" "$@" >"$work/$name.out" 2>"$work/$name.err" || status=$?
+        tail -n 1 "$work/$name.$run" >>"$work/$name.runs"
+        [ "$status" = 0 ] || break
+    done
+    eval "${after:-:}" >>"$work/$name.out"
+    printf '%s' "$status" >"$work/$name.status"
+}
+
+figure() { # figure NAME COLUMN: the best of the runs, or why there is none
+    if [ "$(cat "$work/$1.status")" != 0 ]; then printf 'failed(%s)' "$(cat "$work/$1.status")"; return; fi
+    sort -n "$work/$1.runs" | head -n 1 | cut -d' ' -f"$2"
+}
+
+# both TITLE BUDGET COMMAND...: one row; "mdadm" in the command stands for either program.
+both() {
+    local title=$1 budget=$2
+    shift 2
+    say "measuring: $*"
+    timed reference "${@/#mdadm/$REFERENCE}"
+    timed ours "${@/#mdadm/$OURS}"
+    local same=different
+    cmp -s <(sort "$work/reference.out") <(sort "$work/ours.out") && same=same
+    row "$title" "$(figure reference 1) s" "$(figure ours 1) s" "$budget" "$same"
+}
+
+row() { printf '%-44s %14s %14s %14s  %s\n' "$@"; }
+
+# reads: how many requests the slow disks have answered so far.
+reads() { cat /sys/block/dm-*/stat | awk '{ n += $1 } END { print n }'; }
+
+# per_member WHAT: of one --examine --scan, the reads or ioctls for each member, by both programs.
+per_member() {
+    local program before_reads
+    for program in "$REFERENCE" "$OURS"; do
+        cold
+        before_reads=$(reads)
+        strace -f -qq -o "$work/trace" -e trace=ioctl "$program" --examine --scan >/dev/null 2>&1 || true
+        case $1 in
+            reads) printf '%s\n' "$(($(reads) - before_reads))" ;;
+            ioctls) grep -c ioctl "$work/trace" || true ;;
+        esac | awk -v disks="$disks" '{ printf "%.1f\n", $1 / disks }'
+    done
+}
+
+row "what" "mdadm" "ours" "budget" "output"
+before='cold'
+both "--examine --scan, $disks members, $DELAY ms a request" "0.1 s" mdadm --examine --scan
+before='stop_all; cold' after="grep -c ' active ' /proc/mdstat || true"
+both "--assemble --scan, $ARRAYS arrays of $MEMBERS" "1 s" mdadm --assemble --scan
+stop_all
+before='' after=''
+"$REFERENCE" --assemble --scan >/dev/null 2>&1
+udevadm settle
+both "--detail --scan, $ARRAYS arrays" "-" mdadm --detail --scan
+stop_all
+both "20 starts: --version" "0.04 s" bash -c "for i in {1..20}; do \$0 --version; done" mdadm
+timed reference "$REFERENCE" --version
+timed ours "$OURS" --version
+row "memory of --version" "$(figure reference 2) KiB" "$(figure ours 2) KiB" "6144 KiB" "-"
+row "size of the program" "$(($(stat -Lc %s "$REFERENCE") / 1024)) KiB" "$(($(stat -Lc %s "$OURS") / 1024)) KiB" "5120 KiB" "-"
+mapfile -t n < <(per_member reads)
+row "reads per member, --examine --scan" "${n[0]}" "${n[1]}" "3" "-"
+mapfile -t n < <(per_member ioctls)
+row "ioctls per member, --examine --scan" "${n[0]}" "${n[1]}" "-" "-"
