@@ -49,6 +49,13 @@ pub fn read(procfs: &Procfs) -> Result<Vec<Entry>, KernelError> {
     Ok(parse(&procfs.text("mdstat")?))
 }
 
+/// The levels that the kernel can run now, by its names (`raid1`, `linear`); a module may still bring others.
+pub fn personalities(text: &str) -> Vec<String> {
+    let line = text.lines().find_map(|line| line.strip_prefix("Personalities :")).unwrap_or_default();
+    let name = |word: &str| Some(word.strip_prefix('[')?.strip_suffix(']')?.to_owned());
+    line.split_whitespace().filter_map(name).collect()
+}
+
 /// From the text. An array's first line begins with its name, the others are indented.
 pub fn parse(text: &str) -> Vec<Entry> {
     let mut entries: Vec<Entry> = vec![];
@@ -133,6 +140,8 @@ unused devices: <none>\n";
     fn entries() {
         let entries = parse(TEXT);
         assert_eq!(entries.iter().map(|e| e.name.as_str()).collect::<Vec<_>>(), ["md_home", "md1", "md127"]);
+        assert_eq!(personalities(TEXT), ["raid1", "raid6", "raid5", "raid4"]);
+        assert_eq!(personalities("Personalities : \n"), Vec::<String>::new());
         let [home, second, third] = entries.try_into().unwrap();
         assert!(home.active && second.active && !third.active);
         assert_eq!((home.metadata.as_str(), home.pattern.as_str()), ("1.2", "UU_"));

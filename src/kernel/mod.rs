@@ -7,6 +7,7 @@
 pub mod appear;
 pub mod block;
 pub mod dev;
+pub mod devdir;
 pub mod error;
 pub mod files;
 pub mod holders;
@@ -23,8 +24,10 @@ pub mod node;
 mod page;
 pub mod procfs;
 pub mod sysfs;
+pub mod udev;
 pub mod uevent;
 pub mod wait;
+pub mod watch;
 pub mod window;
 
 pub use block::{Access, Device};
@@ -38,4 +41,5 @@ pub use node::Places;
 pub use procfs::Procfs;
 pub use sysfs::Sysfs;
 pub use wait::Deadline;
+pub use watch::Watched;
 pub use window::Ends;

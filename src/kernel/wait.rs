@@ -40,13 +40,19 @@ impl Deadline {
 }
 
 /// Sleeps until one of the descriptors has something to read, or the slice of time is over.
-pub(super) fn readable(fds: &[BorrowedFd<'_>], slice: Duration) -> Result<(), KernelError> {
-    let mut fds: Vec<PollFd<'_>> = fds.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN)).collect();
+pub(super) fn readable(fds: &[BorrowedFd<'_>], slice: Duration) -> Result<bool, KernelError> {
+    ready(fds, PollFlags::POLLIN, slice)
+}
+
+/// Sleeps until one of the descriptors is ready in this way, or the slice of time is over; whether one is.
+pub(super) fn ready(fds: &[BorrowedFd<'_>], how: PollFlags, slice: Duration) -> Result<bool, KernelError> {
+    let mut fds: Vec<PollFd<'_>> = fds.iter().map(|fd| PollFd::new(*fd, how)).collect();
     // Rounded up: a slice of less than a millisecond must not spin.
-    let timeout =
-        PollTimeout::try_from(slice.saturating_add(Duration::from_millis(1))).unwrap_or(PollTimeout::MAX);
+    let slice = slice.saturating_add(Duration::from_millis(1));
+    let timeout = PollTimeout::try_from(slice).unwrap_or(PollTimeout::MAX);
     match poll(&mut fds, timeout) {
-        Ok(_) | Err(Errno::EINTR) => Ok(()),
+        Ok(count) => Ok(count > 0),
+        Err(Errno::EINTR) => Ok(false),
         Err(errno) => Err(KernelError::new("event descriptors", "poll", errno)),
     }
 }

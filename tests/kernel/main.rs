@@ -3,6 +3,7 @@
 //! `cargo test` on any other machine lists every case as ignored and says why; it never passes one.
 //! `tests/vm/test [PART-OF-A-NAME]` runs them. One module per area of the commands; a new one is one line here.
 
+mod attributes;
 mod guest;
 mod ioctl;
 mod nodes;
@@ -14,7 +15,12 @@ fn main() {
     let mut arguments = Arguments::from_args();
     // The cases share one kernel's names and disks.
     arguments.test_threads = Some(1);
-    let areas = [("ioctl", ioctl::cases()), ("nodes", nodes::cases()), ("smoke", smoke::cases())];
+    let areas = [
+        ("attributes", attributes::cases()),
+        ("ioctl", ioctl::cases()),
+        ("nodes", nodes::cases()),
+        ("smoke", smoke::cases()),
+    ];
     let place = guest::place();
     let trials = areas
         .into_iter()

@@ -71,7 +71,11 @@ impl<'a> Array<'a> {
 
     /// One attribute as text.
     pub fn read(&self, attr: ArrayAttr) -> Answer<String> {
-        self.sysfs.read(self.attr(attr))
+        self.sysfs.read(self.attr(attr)).map_err(|error| KernelError {
+            device: self.name.to_owned(),
+            operation: format!("read {}", attr.path()).into(),
+            cause: error.cause,
+        })
     }
 
     /// Writes one attribute.
@@ -244,7 +248,11 @@ impl Member<'_> {
 
     /// One attribute as text.
     pub fn read(&self, attr: MemberAttr) -> Answer<String> {
-        self.array.sysfs.read(self.below(attr.path()))
+        self.array.sysfs.read(self.below(attr.path())).map_err(|error| KernelError {
+            device: self.array.name.to_owned(),
+            operation: format!("read dev-{}/{}", self.name, attr.path()).into(),
+            cause: error.cause,
+        })
     }
 
     /// Writes one attribute.

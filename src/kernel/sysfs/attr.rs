@@ -36,6 +36,8 @@ attributes! {
         BitmapLocation = "bitmap/location",
         BitmapMaxBacklogUsed = "bitmap/max_backlog_used",
         BitmapMetadata = "bitmap/metadata",
+        /// Write only: `CHUNK` or `FIRST-LAST`.
+        BitmapSetBits = "bitmap_set_bits",
         BitmapSpace = "bitmap/space",
         BitmapTimeBase = "bitmap/time_base",
         /// Since 6.18.
