@@ -85,6 +85,7 @@ attributes! {
         SyncAction = "sync_action",
         SyncCompleted = "sync_completed",
         SyncForceParallel = "sync_force_parallel",
+        SyncIoDepth = "sync_io_depth",
         SyncMax = "sync_max",
         SyncMin = "sync_min",
         /// KiB a second.
