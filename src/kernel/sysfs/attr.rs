@@ -68,6 +68,7 @@ attributes! {
         NewDev = "new_dev",
         /// Since 6.12.
         NewLevel = "new_level",
+        PplWriteHint = "ppl_write_hint",
         PrereadBypassThreshold = "preread_bypass_threshold",
         RaidDisks = "raid_disks",
         ReshapeDirection = "reshape_direction",
@@ -78,6 +79,8 @@ attributes! {
         SafeModeDelay = "safe_mode_delay",
         SerializePolicy = "serialize_policy",
         SkipCopy = "skip_copy",
+        /// Bytes.
+        StripeSize = "stripe_size",
         StripeCacheActive = "stripe_cache_active",
         StripeCacheSize = "stripe_cache_size",
         SuspendHi = "suspend_hi",
