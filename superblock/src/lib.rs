@@ -12,16 +12,19 @@ pub mod badblocks;
 pub mod bitmap;
 pub mod checksum;
 pub mod endian;
+pub mod foreign;
 pub mod id;
 pub mod journal;
 pub mod media;
 pub mod membership;
 pub mod placement;
 pub mod ppl;
+pub mod probe;
 pub mod sectors;
 pub mod units;
 pub mod v0;
 pub mod v1;
+pub mod window;
 
 mod damage;
 

@@ -1,0 +1,140 @@
+//! What a device carries: every native superblock on it, and what is damaged, from two reads.
+//!
+//! A device may well carry several (a member of an old array made into one of a new; a disk and its last partition).
+//! Which counts is the caller's decision; mdadm takes the latest creation time ([`Found::created`]).
+
+use crate::{
+    Damage, Media, Membership, What, bitmap,
+    units::{Bytes, Sectors},
+    v0, v1,
+    window::Window,
+};
+
+/// What was found on a device.
+#[derive(Debug, Default)]
+pub struct Probe {
+    /// Superblocks in their places, in probe order: 0.90, 1.0, 1.1, 1.2.
+    pub found: Vec<Found>,
+    /// What is there and cannot be used, and what could not be read.
+    pub damaged: Vec<Damage>,
+}
+
+/// A superblock and the bitmap that it names.
+#[derive(Debug)]
+pub struct Found {
+    /// The superblock.
+    pub superblock: Native,
+    /// The bitmap's superblock, where the superblock names one and it is sound and this array's. mdadm drops
+    /// the mention of any other.
+    pub bitmap: Option<bitmap::Superblock>,
+}
+
+/// A native superblock. Not [verified](Found::verify): a report shows what is there.
+#[derive(Debug)]
+pub enum Native {
+    /// 0.90.
+    V0(v0::Unverified),
+    /// 1.x.
+    V1(v1::Unverified),
+}
+
+impl Found {
+    /// When the array was created, seconds since 1970.
+    #[must_use]
+    pub fn created(&self) -> u64 {
+        match &self.superblock {
+            Native::V0(sb) => sb.fields().ctime().into(),
+            Native::V1(sb) => sb.fields().ctime().seconds,
+        }
+    }
+
+    /// The format as the user writes it: "0.90", "1.2".
+    #[must_use]
+    pub fn format(&self) -> &'static str {
+        match &self.superblock {
+            Native::V0(_) => "0.90",
+            Native::V1(sb) => sb.fields().minor().name(),
+        }
+    }
+
+    /// Where the superblock is.
+    #[must_use]
+    pub fn at(&self) -> Sectors {
+        match &self.superblock {
+            Native::V0(sb) => sb.fields().at(),
+            Native::V1(sb) => sb.fields().at(),
+        }
+    }
+
+    /// What it says, if its checksum is right.
+    ///
+    /// # Errors
+    /// [`Damage::Corrupt`] or [`Damage::Unsupported`] with what is wrong.
+    pub fn verify(&self) -> Result<Membership, Damage> {
+        match &self.superblock {
+            Native::V0(sb) => sb.check().map(|()| sb.fields().membership()),
+            Native::V1(sb) => sb.check().map(|()| sb.fields().membership()),
+        }
+    }
+
+    /// Where its bitmap is, and the array's UUID as that bitmap is to have it.
+    fn bitmap_place(&self) -> Option<(Sectors, [u8; 16])> {
+        match &self.superblock {
+            Native::V0(sb) => Some((sb.fields().bitmap_at()?, sb.fields().uuid_bytes())),
+            Native::V1(sb) => Some((sb.fields().bitmap_at()?, sb.fields().set_uuid().0)),
+        }
+    }
+}
+
+/// Looks for every native superblock. At most two reads, more only where one fails or a bitmap is out of reach.
+#[must_use]
+pub fn probe(media: &dyn Media) -> Probe {
+    let window = Window::new(media);
+    let mut probe = Probe::default();
+    probe.note(v0::read(&window).map(|sb| sb.map(Native::V0)), &window);
+    for minor in v1::Minor::ALL {
+        probe.note(v1::read(&window, minor).map(|sb| sb.map(Native::V1)), &window);
+    }
+    probe
+}
+
+impl Probe {
+    fn note(&mut self, outcome: Result<Option<Native>, Damage>, media: &dyn Media) {
+        match outcome {
+            Ok(None) => {}
+            Ok(Some(superblock)) => {
+                let mut found = Found { superblock, bitmap: None };
+                if let Some((at, uuid)) = found.bitmap_place() {
+                    match bitmap_of(media, at, uuid) {
+                        Ok(bitmap) => found.bitmap = Some(bitmap),
+                        Err(damage) => self.damaged.push(damage),
+                    }
+                }
+                self.found.push(found);
+            }
+            Err(damage) => self.damaged.push(damage),
+        }
+    }
+}
+
+fn bitmap_of(media: &dyn Media, at: Sectors, uuid: [u8; 16]) -> Result<bitmap::Superblock, Damage> {
+    let wrong = |field, value, rule| Damage::Corrupt {
+        format: "bitmap",
+        at,
+        what: What::Field { field, value, rule },
+    };
+    if at.bytes().saturating_add(Bytes(512)) > media.len() {
+        return Err(wrong("bitmap_offset", at.0.into(), "on the device"));
+    }
+    let bitmap = bitmap::load(media, at)?;
+    if bitmap.magic() != bitmap::MAGIC {
+        return Err(wrong("magic", bitmap.magic().into(), "0x6d746962 where the superblock names a bitmap"));
+    }
+    if bitmap.uuid() != uuid {
+        let [a, b, c, d, ..] = bitmap.uuid();
+        let value = u32::from_be_bytes([a, b, c, d]);
+        return Err(wrong("uuid", value.into(), "that of the array"));
+    }
+    bitmap.check(at)?;
+    Ok(bitmap)
+}
