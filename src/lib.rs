@@ -10,4 +10,5 @@ pub mod inventory;
 pub mod kernel;
 pub mod model;
 pub mod plan;
+pub mod report;
 pub mod ui;

@@ -1,0 +1,211 @@
+//! One running array as a value, with everything that a report about it shows.
+
+use superblock::{Bytes, Kib, Level, MdUuid, bitmap, v0, v1};
+
+use super::DevId;
+
+/// An array as the kernel, its members and the map file describe it.
+#[derive(Clone, Debug)]
+pub struct ArrayDetail {
+    /// As the user or the scan named it.
+    pub device: String,
+    /// The kernel's name (`md127`).
+    pub kernel_name: String,
+    /// The size of the block device; 0 before the array is started.
+    pub size: Bytes,
+    /// `metadata_version`, as the kernel has it.
+    pub metadata: MetadataVersion,
+    /// `array_state`; `None` where sysfs has none.
+    pub array_state: Option<String>,
+    /// The level's number. 0 too where the array has not been started.
+    pub level: Level,
+    /// Layout number.
+    pub layout: u32,
+    /// Chunk; 0 where the level has none.
+    pub chunk: Bytes,
+    /// Used size of each member.
+    pub component_size: Option<Kib>,
+    /// How many devices there are, by kind.
+    pub counts: Counts,
+    /// Creation time, seconds since 1970; 0 where it is not known.
+    pub created: u32,
+    /// Last update; 0 where it is not known.
+    pub updated: u32,
+    /// The array has no superblocks.
+    pub not_persistent: bool,
+    /// Its minor number.
+    pub minor: i32,
+    /// The kernel's flags.
+    pub flags: Flags,
+    /// An external bitmap's path; of kernels that still have such.
+    pub bitmap_file: Option<String>,
+    /// `consistency_policy`; `None` where the kernel has no such attribute.
+    pub consistency_policy: Option<String>,
+    /// What runs, or waits to run.
+    pub sync: Option<Sync>,
+    /// The members with a number, as GET_DISK_INFO has them; of an array that has not been started, all with
+    /// number −1.
+    pub members: Vec<Member>,
+    /// The members in sysfs, in the order of its directory.
+    pub attached: Vec<Attached>,
+    /// The superblock of a member, where one could be read that belongs to this array.
+    pub superblock: Option<MemberSuperblock>,
+    /// The array's line in the map file.
+    pub map: Option<Known>,
+    /// The container, for a member of one.
+    pub container: Option<Container>,
+    /// The arrays on a container, by path.
+    pub member_arrays: Vec<String>,
+}
+
+/// `metadata_version`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MetadataVersion {
+    /// No superblocks that the kernel manages.
+    None,
+    /// Superblocks managed in user space: the text after `external:`.
+    External(String),
+    /// The kernel's own: major, minor.
+    Native(i32, i32),
+}
+
+/// Devices by kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Slots; 0 before the array is started.
+    pub raid_disks: u32,
+    /// All.
+    pub total: i32,
+    /// In sync.
+    pub active: i32,
+    /// Not failed.
+    pub working: i32,
+    /// Failed.
+    pub failed: i32,
+    /// Neither failed nor in sync.
+    pub spare: i32,
+}
+
+/// The kernel's flags of the array.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flags {
+    /// No write is under way.
+    pub clean: bool,
+    /// There is a bitmap.
+    pub bitmap: bool,
+    /// It is a cluster's.
+    pub clustered: bool,
+}
+
+/// What synchronises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SyncKind {
+    /// A member is filled.
+    Recovery,
+    /// Members are made equal.
+    Resync,
+    /// The geometry changes.
+    Reshape,
+    /// Members are compared.
+    Check,
+}
+
+/// How far a synchronisation is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SyncStage {
+    /// Whole percents.
+    Percent(u8),
+    /// It waits for another array on the same devices.
+    Delayed,
+    /// It waits for the first write.
+    Pending,
+    /// Another node of the cluster does it.
+    Remote,
+}
+
+/// A synchronisation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sync {
+    /// What.
+    pub kind: SyncKind,
+    /// How far.
+    pub stage: SyncStage,
+}
+
+/// One member as the kernel's table has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Its number in the metadata; −1 where it has none.
+    pub number: i32,
+    /// Its device number.
+    pub dev: DevId,
+    /// Its slot; −1 where it has none.
+    pub raid_disk: i32,
+    /// The kernel's bits.
+    pub state: MemberFlags,
+    /// A path to it; `None` where there is no node, or no such device any more.
+    pub path: Option<String>,
+    /// Whether the device is still there.
+    pub alive: bool,
+}
+
+/// A member's state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MemberFlags {
+    /// Failed.
+    pub faulty: bool,
+    /// In a slot.
+    pub active: bool,
+    /// Up to date.
+    pub sync: bool,
+    /// Gone.
+    pub removed: bool,
+    /// Read only when there is no other.
+    pub write_mostly: bool,
+    /// Not retried.
+    pub failfast: bool,
+    /// The write journal.
+    pub journal: bool,
+    /// Any further bit: replacement, clustered states.
+    pub other: bool,
+}
+
+/// A member as sysfs has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attached {
+    /// `dev-sda1`.
+    pub sys_name: String,
+    /// Its device number.
+    pub dev: DevId,
+    /// Its slot; `None` for what is no number there.
+    pub slot: Option<u32>,
+    /// A path to it.
+    pub path: Option<String>,
+}
+
+/// A member's superblock.
+#[derive(Clone, Debug)]
+pub enum MemberSuperblock {
+    /// 0.90.
+    V0(v0::Superblock),
+    /// 1.x, and the bitmap's superblock where there is one.
+    V1(v1::Superblock, Option<Box<bitmap::Superblock>>),
+}
+
+/// What the map file knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// The array.
+    pub uuid: MdUuid,
+    /// The chosen path.
+    pub path: String,
+}
+
+/// A container and the place in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Container {
+    /// A path to it.
+    pub path: String,
+    /// Which of its arrays.
+    pub member: String,
+}

@@ -1,0 +1,12 @@
+//! Words out: what is, as text of the original and as JSON. A report gets values and reads nothing.
+//!
+//! Each report is one value that serialises to JSON (units in the names of its keys, the schema's name in the
+//! first), and the original's text forms are views of that value, byte for byte.
+
+pub mod detail;
+pub mod examine;
+pub mod query;
+mod text;
+mod words;
+
+pub use text::DiskText;
