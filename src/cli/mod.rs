@@ -29,25 +29,33 @@ pub fn understand(program: &str, args: Vec<OsString>) -> Result<Outcome, UsageEr
 /// A command line that is refused: what to say and the exit status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UsageError {
+    /// What was found on the way, to be said first.
+    pub said: Vec<String>,
     /// First line; the program's name goes before it. Further lines stand as they are.
     pub message: String,
     /// Whether the two lines of usage follow.
     pub usage: bool,
     /// Exit status.
     pub status: u8,
+    /// Whether only root is told; others hear that they are not.
+    pub for_root: bool,
 }
 
 impl UsageError {
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), usage: false, status: 2 }
+        Self { said: Vec::new(), message: message.into(), usage: false, status: 2, for_root: false }
     }
 
     pub(crate) fn status(message: impl Into<String>, status: u8) -> Self {
-        Self { message: message.into(), usage: false, status }
+        Self { said: Vec::new(), message: message.into(), usage: false, status, for_root: false }
+    }
+
+    pub(crate) fn for_root(message: impl Into<String>, status: u8) -> Self {
+        Self { for_root: true, ..Self::status(message, status) }
     }
 
     pub(crate) fn with_usage(message: impl Into<String>) -> Self {
-        Self { message: message.into(), usage: true, status: 2 }
+        Self { said: Vec::new(), message: message.into(), usage: true, status: 2, for_root: false }
     }
 }
 

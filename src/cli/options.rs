@@ -207,6 +207,13 @@ pub enum Id {
     DryRun,
 }
 
+impl Id {
+    /// Whether mdadm does not have it.
+    pub fn is_new(self) -> bool {
+        matches!(self, Self::Json | Self::DryRun)
+    }
+}
+
 /// One option.
 #[derive(Debug)]
 pub struct Opt {
@@ -264,13 +271,20 @@ pub enum Found {
     Unknown,
 }
 
-/// Finds a long option by its exact name or by an abbreviation that fits only spellings of one option.
+/// Finds a long option by its exact name or by an abbreviation that fits only spellings of one option. What
+/// mdadm does not have is looked for last, so that no abbreviation that mdadm takes becomes ambiguous.
 pub fn by_name(text: &str) -> Found {
     let names = || TABLE.iter().flat_map(|opt| opt.names.iter().map(move |name| (opt, *name)));
     if let Some((opt, name)) = names().find(|(_, name)| *name == text) {
         return Found::One(opt, name);
     }
-    let mut fits = names().filter(|(_, name)| name.starts_with(text));
+    match unique(names().filter(|(opt, name)| name.starts_with(text) && !opt.id.is_new())) {
+        Found::Unknown => unique(names().filter(|(_, name)| name.starts_with(text))),
+        found => found,
+    }
+}
+
+fn unique(mut fits: impl Iterator<Item = (&'static Opt, &'static str)>) -> Found {
     let Some((first, name)) = fits.next() else { return Found::Unknown };
     let mut possible = vec![name];
     possible.extend(fits.filter(|(opt, _)| opt.id != first.id).map(|(_, name)| name));

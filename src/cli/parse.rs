@@ -6,7 +6,7 @@ use super::{
     UsageError, help,
     low::LowArgs,
     options::{Id, Mode, Opt, Sets},
-    request::{Invocation, MiscAction},
+    request::{Invocation, MiscAction, Update},
     scan::{Scanner, Token},
 };
 
@@ -22,24 +22,37 @@ pub enum Outcome {
 
 /// Parses the words after the program's name.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Outcome, UsageError> {
-    let mut scanner = Scanner::new(args);
     let mut low = LowArgs::default();
+    parse_into(&mut low, args).map_err(|error| {
+        let mut said = std::mem::take(&mut low.notices);
+        said.extend(error.said);
+        UsageError { said, ..error }
+    })
+}
+
+fn parse_into(low: &mut LowArgs, args: impl IntoIterator<Item = OsString>) -> Result<Outcome, UsageError> {
+    let mut scanner = Scanner::new(args);
+    // Help waits for the end: a line that is wrong gets no help but its error.
+    let mut help = None;
     while let Some(token) = scanner.next(low.mode)? {
         match token {
-            Token::Word(text) => word(&mut low, text)?,
-            Token::Option { opt, shown, value } => {
-                if let Some(outcome) = option(&mut low, opt, &shown, value.as_deref())? {
-                    return Ok(outcome);
-                }
-            }
+            Token::Word(text) => word(low, text)?,
+            Token::Option { opt, shown, value } => match option(low, opt, &shown, value.as_deref())? {
+                Some(Outcome::Help(text)) => help = Some(text),
+                Some(outcome @ (Outcome::Run(_) | Outcome::Version)) => return Ok(outcome),
+                None => {}
+            },
         }
+    }
+    if let Some(text) = help {
+        return Ok(Outcome::Help(text));
     }
     let mode = match (low.mode, low.words.is_empty()) {
         (Some(mode), _) => mode,
         (None, false) => Mode::Misc,
         (None, true) => return Err(UsageError::with_usage("")),
     };
-    Invocation::from_low(mode, low).map(|invocation| Outcome::Run(Box::new(invocation)))
+    Invocation::from_low(mode, low.clone()).map(|invocation| Outcome::Run(Box::new(invocation)))
 }
 
 fn word(low: &mut LowArgs, text: OsString) -> Result<(), UsageError> {
@@ -50,7 +63,6 @@ fn word(low: &mut LowArgs, text: OsString) -> Result<(), UsageError> {
                 "An option must be given to set the mode before a second device\n       ({shown}) is listed"
             )));
         }
-        Some(Mode::Misc) if low.action.is_none() => return Err(no_action(&shown)),
         Some(Mode::Misc)
             if matches!(low.action, Some(MiscAction::DetailPlatform))
                 && low.words.iter().any(|word| word.action == Some(MiscAction::DetailPlatform)) =>
@@ -107,7 +119,12 @@ fn option(
         Id::Help => return Ok(Some(Outcome::Help(help::text(low.mode)))),
         Id::HelpOptions => return Ok(Some(Outcome::Help(help::options()))),
         Id::Version => return Ok(Some(Outcome::Version)),
-        Id::Config if value.is_some_and(asks_for_help) => {
+        Id::Update => {
+            if let Some(names) = update_help(low, value) {
+                return Ok(Some(Outcome::Help(names)));
+            }
+        }
+        Id::Config if low.mode.is_none() && value.is_some_and(asks_for_help) => {
             return Ok(Some(Outcome::Help(help::config())));
         }
         _ => {}
@@ -140,6 +157,18 @@ fn set_mode(low: &mut LowArgs, mode: Mode) -> Result<(), UsageError> {
         Some(word) if mode == Mode::Misc => Err(no_action(&word.text.to_string_lossy())),
         _ => Ok(()),
     }
+}
+
+/// `--update=help` lists the words that may stand there.
+fn update_help(low: &LowArgs, value: Option<&OsStr>) -> Option<String> {
+    let (of, updates) = match (low.mode, &low.action) {
+        (Some(Mode::Assemble), _) => ("", Update::ASSEMBLE),
+        (Some(Mode::Misc), Some(MiscAction::UpdateSubarray(_))) => (" for update-subarray", Update::SUBARRAY),
+        (_, _) => return None,
+    };
+    let asked = value.is_some_and(|word| word == "help" || word == "?");
+    let names: Vec<String> = updates.iter().map(|update| format!("'{}'", update.name())).collect();
+    asked.then(|| format!("Valid --update options{of} are:\n\t{}\n", names.join(", ")))
 }
 
 /// `--config --help` and `-c -h` ask about the configuration file.

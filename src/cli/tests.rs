@@ -136,10 +136,6 @@ fn refusals_speak_the_known_words() {
             "/dev/md0 --stop",
             "No action given for /dev/md0 in --misc mode\n       Action options must come before device names",
         ),
-        (
-            "--misc /dev/md0",
-            "No action given for /dev/md0 in --misc mode\n       Action options must come before device names",
-        ),
         ("--bogus=1", "unrecognized option '--bogus=1'"),
         ("--det", "option '--det' is ambiguous; possibilities: '--detail' '--detail-platform'"),
         ("--detail=3", "option '--detail' doesn't allow an argument"),
@@ -188,4 +184,33 @@ fn callers_find_a_version_that_they_accept() {
     let (major, minor) = number.split_once('.').unwrap();
     assert!((major.parse::<u32>().unwrap(), minor.parse::<u32>().unwrap()) > (3, 4), "{text}");
     assert!(super::help::version("mdctl").starts_with("mdctl "));
+}
+
+/// `tests/fixtures/option-modes.txt` is what mdadm 4.6 says to each option in each mode.
+#[test]
+fn every_option_is_accepted_where_it_should_be() {
+    let modes = ["-A", "-B", "-C", "-G", "-I", "--manage", "--misc", "-F", "--auto-detect"];
+    let mut seen = 0;
+    for line in include_str!("../../tests/fixtures/option-modes.txt").lines().filter(|l| !l.starts_with('#'))
+    {
+        let (name, verdicts) = line.split_once(' ').unwrap();
+        for (mode, verdict) in modes.iter().zip(verdicts.chars()) {
+            let opt = TABLE.iter().find(|opt| opt.names.contains(&name)).unwrap();
+            let value = if opt.arg == super::options::Arg::No { "" } else { "=1" };
+            let said = match parse(words(&format!("{mode} --{name}{value}"))) {
+                Ok(_) => String::new(),
+                Err(error) => error.message,
+            };
+            let found = if said.contains("not valid in") {
+                '.'
+            } else if said.contains("would set mdadm mode") {
+                'x'
+            } else {
+                'o'
+            };
+            assert_eq!(found, verdict, "--{name} after {mode}: {said}");
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, 103 * 9);
 }

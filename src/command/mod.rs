@@ -25,6 +25,8 @@ const DONE: u8 = 0;
 /// Exit status of a failure.
 const FAILED: u8 = 1;
 
+const NOT_ROOT: &str = "must be super-user to perform this action";
+
 /// Runs the program: the words after its name, under the name by which it was called.
 #[must_use]
 pub fn run(program: &Path, args: Vec<OsString>) -> u8 {
@@ -39,6 +41,13 @@ pub fn run(program: &Path, args: Vec<OsString>) -> u8 {
         }
         Err(error) => {
             let ui = Ui::new(name.as_str(), 0);
+            for said in &error.said {
+                ui.warn(said);
+            }
+            if error.for_root && !host::is_root() {
+                ui.error(NOT_ROOT);
+                return FAILED;
+            }
             if !error.message.is_empty() {
                 ui.error(&error.message);
             }
@@ -65,7 +74,7 @@ fn dispatch(name: &str, invocation: &Invocation) -> u8 {
         ui.warn(notice);
     }
     if !host::is_root() {
-        ui.error("must be super-user to perform this action");
+        ui.error(NOT_ROOT);
         return FAILED;
     }
     let machine = inventory::machine();

@@ -3,15 +3,20 @@
 //! Refusals of a single value are made here, at the option, like the original does; what depends on several
 //! options is checked in `request`.
 
+mod identity;
+mod shape;
+
+pub(super) use identity::no_logical_block_size;
+
 use std::ffi::{OsStr, OsString};
 
 use superblock::{Bytes, Level, MdUuid, Sectors};
 
 use super::{
     UsageError,
-    options::{Id, Mode},
+    options::{self, Id, Mode},
     request::{ManageOp, MiscAction, SyncAction, Update},
-    values::{self, BadLayout, BitmapKind, ConsistencyPolicy, DataOffset, Layout, Metadata, SizeOrMax},
+    values::{self, BitmapKind, ConsistencyPolicy, DataOffset, Layout, Metadata, SizeOrMax},
 };
 use crate::config::HostName;
 
@@ -96,8 +101,8 @@ pub struct LowArgs {
 
     pub op: Option<ManageOp>,
     pub action: Option<MiscAction>,
-    /// How the last action was spelled.
-    pub action_shown: Option<String>,
+    /// The letter of the last action, where it has one.
+    pub action_letter: Option<char>,
     pub write_mostly: Option<bool>,
     pub failfast: Option<bool>,
 
@@ -106,6 +111,8 @@ pub struct LowArgs {
     pub increment: Option<u32>,
     pub daemonise: bool,
     pub oneshot: bool,
+    /// The old `--auto` was used.
+    pub auto: bool,
     pub pid_file: Option<OsString>,
     pub syslog: bool,
     pub no_sharing: bool,
@@ -142,7 +149,7 @@ impl LowArgs {
             Some(Mode::Incremental) if self.incremental(id, given) => return Ok(()),
             Some(Mode::Misc) => {
                 if let Some(action) = self.misc_action(id, value)? {
-                    return self.set_action(action, shown);
+                    return self.set_action(action, id, shown);
                 }
             }
             Some(
@@ -173,8 +180,10 @@ impl LowArgs {
             Id::Bitmap | Id::BitmapChunk | Id::WriteBehind | Id::Nodes | Id::HomeCluster => {
                 self.bitmap_option(id, &word, value, mode)
             }
-            Id::Uuid | Id::Name | Id::SuperMinor | Id::Metadata | Id::HomeHost => self.identity(id, &word),
-            Id::Mail | Id::Program | Id::Increment | Id::Delay | Id::PidFile => self.monitor(id, given, mode),
+            Id::Uuid | Id::Name | Id::SuperMinor | Id::Metadata | Id::HomeHost => {
+                self.identity(id, &word, mode)
+            }
+            Id::Mail | Id::Program | Id::Increment | Id::Delay | Id::PidFile => self.monitor(id, given),
             _ => self.rest(id, given, mode),
         }
     }
@@ -192,13 +201,12 @@ impl LowArgs {
             Id::Test => self.test = true,
             Id::Scan => self.scan = true,
             Id::Force => self.force = true,
-            Id::Run => self.run = true,
+            Id::Run if !self.stop => self.run = true,
             Id::ReadOnly => self.readonly = true,
             Id::AssumeClean => self.assume_clean = true,
             Id::WriteZeroes => self.write_zeroes = true,
             Id::WriteMostly => self.write_mostly = Some(true),
             Id::FailFast => self.failfast = Some(true),
-            Id::Sparc22 => self.sparc22 = true,
             Id::Daemonise => self.daemonise = true,
             Id::OneShot => self.oneshot = true,
             Id::Syslog => self.syslog = true,
@@ -301,266 +309,23 @@ impl LowArgs {
         }))
     }
 
-    /// Each device keeps the action in force when it was read; only examine insists on being alone.
-    fn set_action(&mut self, action: MiscAction, shown: &str) -> Done {
-        if let (Some(old), Some(before)) = (&self.action, &self.action_shown) {
-            let examine = |a: &MiscAction| matches!(a, MiscAction::Examine);
-            if *old != action && (examine(old) || examine(&action)) {
-                let other = if examine(old) { shown } else { before };
-                return refuse(format!("--examine/-E cannot be given with {other}"));
+    /// Each device keeps the action in force when it was read; only examine insists on being alone, but
+    /// takes over from query, which is what happens anyway.
+    fn set_action(&mut self, action: MiscAction, id: Id, shown: &str) -> Done {
+        match (&self.action, &action) {
+            (Some(MiscAction::Examine), MiscAction::Examine) => {}
+            (Some(MiscAction::Examine), _) => {
+                return refuse(format!("--examine/-E cannot be given with {shown}"));
             }
+            (Some(old), MiscAction::Examine) if *old != MiscAction::Query => {
+                let before = self.action_letter.map(|letter| format!("-{letter}"));
+                let before = before.as_deref().unwrap_or("previous option");
+                return refuse(format!("--examine/-E cannot be given with {before}"));
+            }
+            (_, _) => {}
         }
         self.action = Some(action);
-        self.action_shown = Some(shown.to_owned());
-        Ok(())
-    }
-
-    fn shape(&mut self, id: Id, word: &str, mode: Option<Mode>) -> Done {
-        match id {
-            Id::Chunk => {
-                if self.chunk.is_some() {
-                    return refuse(format!(
-                        "chunk/rounding may only be specified once. Second value is {word}."
-                    ));
-                }
-                self.chunk = values::size(word).filter(|s| s.0 >= 8 && s.0 % 2 == 0);
-                self.chunk.map_or_else(|| refuse(format!("invalid chunk/rounding value: {word}")), |_| Ok(()))
-            }
-            Id::Level => self.set_level(word, mode),
-            Id::Layout => self.set_layout(word, mode),
-            Id::RaidDevices | Id::SpareDevices => self.count(id, word),
-            Id::Size => {
-                if self.size.is_some() {
-                    return refuse(format!("size may only be specified once. Second value is {word}."));
-                }
-                self.size = size_or_max(word).filter(|s| *s >= SizeOrMax::Size(Sectors(8)));
-                self.size.map_or_else(|| refuse(format!("invalid size: {word}")), |_| Ok(()))
-            }
-            Id::ArraySize => {
-                if self.array_size.is_some() {
-                    return refuse(format!("array-size may only be specified once. Second value is {word}."));
-                }
-                self.array_size = size_or_max(word);
-                self.array_size.map_or_else(|| refuse(format!("invalid array size: {word}")), |_| Ok(()))
-            }
-            _ => {
-                if self.data_offset.is_some() {
-                    return refuse(format!("data-offset may only be specified one. Second value is {word}."));
-                }
-                self.data_offset = match word {
-                    "variable" => Some(DataOffset::Variable),
-                    _ => values::size(word).map(DataOffset::Fixed),
-                };
-                self.data_offset.map_or_else(|| refuse(format!("invalid data-offset: {word}")), |_| Ok(()))
-            }
-        }
-    }
-
-    fn set_level(&mut self, word: &str, mode: Option<Mode>) -> Done {
-        if self.level.is_some() {
-            return refuse(format!("raid level may only be set once.  Second value is {word}."));
-        }
-        let Some(level) = values::level(word) else { return refuse(format!("invalid raid level: {word}")) };
-        if mode == Some(Mode::Create)
-            && matches!(level, Level::Raid0 | Level::Linear)
-            && self.spares.is_some_and(|n| n > 0)
-        {
-            return refuse(format!("raid level {word} is incompatible with spare-devices setting."));
-        }
-        let buildable = matches!(
-            level,
-            Level::Linear | Level::Raid0 | Level::Raid1 | Level::Raid10 | Level::Multipath | Level::Faulty
-        );
-        if mode == Some(Mode::Build) && !buildable {
-            return refuse(format!("Raid level {word} not permitted with --build."));
-        }
-        self.level = Some(level);
-        Ok(())
-    }
-
-    fn set_layout(&mut self, word: &str, mode: Option<Mode>) -> Done {
-        if self.layout_word.is_some() {
-            return refuse(format!("layout may only be sent once.  Second value was {word}"));
-        }
-        self.layout_word = Some(word.to_owned());
-        if mode == Some(Mode::Grow) {
-            return Ok(());
-        }
-        let Some(level) = self.level else { return refuse("raid level must be given before layout.") };
-        let name = level.name().unwrap_or("unknown");
-        match values::layout(level, word) {
-            Ok(number) => self.layout = Some(Layout::Number(number)),
-            Err(BadLayout::NoLayouts) => return refuse(format!("layout not meaningful for {name} arrays.")),
-            Err(BadLayout::Unknown) if level == Level::Raid10 => {
-                return refuse(format!(
-                    "layout for raid10 must be 'nNN', 'oNN' or 'fNN' where NN is a number, not {word}"
-                ));
-            }
-            Err(BadLayout::Unknown) => return refuse(format!("layout {word} not understood for {name}.")),
-        }
-        Ok(())
-    }
-
-    fn count(&mut self, id: Id, word: &str) -> Done {
-        let (field, least, what, twice) = if id == Id::RaidDevices {
-            (&mut self.raid_devices, 1, "raid devices", "raid-devices")
-        } else {
-            (&mut self.spares, 0, "spare-devices", "spare-devices")
-        };
-        if let Some(first) = field {
-            return refuse(format!("{twice} set twice: {first} and {word}"));
-        }
-        let number = values::number(word).and_then(|n| u32::try_from(n).ok());
-        let Some(number) = number.filter(|n| *n >= least && i32::try_from(*n).is_ok()) else {
-            return refuse(format!("invalid number of {what}: {word}"));
-        };
-        *field = Some(number);
-        let no_spares = self.level.filter(|level| matches!(level, Level::Raid0 | Level::Linear));
-        if let (Id::SpareDevices, 1.., Some(level)) = (id, number, no_spares) {
-            return refuse(format!(
-                "spare-devices setting is incompatible with raid level {}",
-                level.number()
-            ));
-        }
-        Ok(())
-    }
-
-    fn bitmap_option(&mut self, id: Id, word: &str, value: Option<&OsStr>, mode: Option<Mode>) -> Done {
-        match id {
-            Id::Bitmap if mode == Some(Mode::Assemble) => {
-                // In the original only `clustered` passes here, by accident; `internal` is as harmless.
-                if !matches!(word, "internal" | "clustered") {
-                    return refuse(format!("bitmap file is not supported {word}"));
-                }
-                self.notices.push(
-                    "no need to specify --bitmap when assembling arrays with internal or clustered bitmap"
-                        .to_owned(),
-                );
-            }
-            Id::Bitmap => {
-                if self.bitmap.is_some() {
-                    return refuse(format!("--bitmap cannot be set twice. Second value: \"{word}\"."));
-                }
-                if word.contains('/') {
-                    return refuse("Custom write-intent bitmap file option is not supported.");
-                }
-                let Some(kind) = values::bitmap(word) else {
-                    return refuse(format!(
-                        "--bitmap value must be 'internal', 'clustered' or 'none'\nCurrent value is \"{word}\""
-                    ));
-                };
-                self.bitmap = Some(kind);
-            }
-            Id::BitmapChunk => {
-                self.bitmap_chunk = values::bitmap_chunk(word);
-                if self.bitmap_chunk.is_none() {
-                    return refuse(format!("invalid bitmap chunksize: {word}"));
-                }
-            }
-            Id::WriteBehind => {
-                let number = value.map_or(Some(256), |_| values::number(word));
-                self.write_behind = number.and_then(|n| u32::try_from(n).ok()).filter(|n| *n <= 16383);
-                if self.write_behind.is_none() {
-                    return refuse(format!(
-                        "Invalid value for maximum outstanding write-behind writes: {word}.\n\tMust be between 0 and 16383."
-                    ));
-                }
-            }
-            Id::Nodes => {
-                let number = values::number(word).and_then(|n| u32::try_from(n).ok());
-                self.nodes = number.filter(|n| *n >= 2);
-                if self.nodes.is_none() {
-                    return refuse(format!("clustered array needs two nodes at least: {word}"));
-                }
-            }
-            _ => {
-                if word.len() > 64 {
-                    return refuse("Cluster name too big.");
-                }
-                self.home_cluster = Some(word.to_owned());
-            }
-        }
-        Ok(())
-    }
-
-    fn identity(&mut self, id: Id, word: &str) -> Done {
-        match id {
-            Id::Uuid => {
-                if self.uuid.is_some() {
-                    return refuse(format!("uuid cannot be set twice.  Second value {word}."));
-                }
-                self.uuid = Some(word.parse().or_else(|_| refuse(format!("Bad uuid: {word}")))?);
-            }
-            Id::Name => {
-                let why = if self.name.is_some() { "Already defined" } else { "Too long or empty" };
-                if self.name.is_some() || word.is_empty() || word.len() > 32 {
-                    return refuse(format!("Value \"{word}\" cannot be set as name. Reason: {why}."));
-                }
-                self.name = Some(word.to_owned());
-            }
-            Id::SuperMinor => {
-                if self.super_minor.is_some() {
-                    return refuse(format!("super-minor cannot be set twice.  Second value: {word}."));
-                }
-                self.super_minor = Some(match word {
-                    "dev" => SuperMinor::OfNode,
-                    _ => values::number(word)
-                        .and_then(|n| u32::try_from(n).ok())
-                        .map(SuperMinor::Number)
-                        .map_or_else(|| refuse(format!("Bad super-minor number: {word}.")), Ok)?,
-                });
-            }
-            Id::Metadata => {
-                if self.metadata.is_some() {
-                    return refuse("metadata information already given");
-                }
-                self.metadata = Metadata::from_name(word);
-                if self.metadata.is_none() {
-                    return refuse(format!("unrecognised metadata identifier: {word}"));
-                }
-            }
-            _ => match word {
-                "<ignore>" => self.ignore_homehost = true,
-                _ => self.homehost = Some(HostName::from_word(word)),
-            },
-        }
-        Ok(())
-    }
-
-    /// Options of monitor, of which a second one is only remarked upon; and the delay, also the bitmap's.
-    fn monitor(&mut self, id: Id, given: &OsStr, mode: Option<Mode>) -> Done {
-        let word = text(given);
-        let mut once = |taken: bool, what: &str| {
-            if taken {
-                self.notices.push(format!("only specify {what}. {word} ignored."));
-            }
-            !taken
-        };
-        match id {
-            Id::Mail if once(self.mail.is_some(), "one mailaddress") => self.mail = Some(word),
-            Id::Program if once(self.program.is_some(), "one alter program") => {
-                self.program = Some(given.to_owned());
-            }
-            Id::PidFile if once(self.pid_file.is_some(), "one pid file") => {
-                self.pid_file = Some(given.to_owned());
-            }
-            Id::Increment => {
-                self.increment = values::number(&word)
-                    .and_then(|n| u32::try_from(n).ok())
-                    .filter(|n| (1..=99).contains(n));
-                if self.increment.is_none() {
-                    return refuse("please specify positive integer between 1 and 99 as rebuild increments.");
-                }
-            }
-            Id::Delay if mode != Some(Mode::Monitor) || once(self.delay.is_some(), "delay once") => {
-                let number = values::number(&word).and_then(|n| u32::try_from(n).ok());
-                self.delay = number.filter(|n| *n > 0 && i32::try_from(*n).is_ok());
-                if self.delay.is_none() {
-                    return refuse(format!("invalid delay: {word}"));
-                }
-            }
-            _ => {}
-        }
+        self.action_letter = options::by_id(id).letters.first().map(|(letter, _)| *letter);
         Ok(())
     }
 
@@ -592,9 +357,7 @@ impl LowArgs {
                 self.backup_file = Some(given.to_owned());
             }
             Id::Prefer => self.prefer = Some(word),
-            Id::Auto => {
-                self.notices.push("--auto is deprecated and will be removed in future releases.".to_owned())
-            }
+            Id::Auto => self.auto = true,
             Id::Update => self.set_update(&word, mode)?,
             Id::With => {
                 if self.op != Some(ManageOp::Replace) {
@@ -602,76 +365,17 @@ impl LowArgs {
                 }
                 self.op = Some(ManageOp::With);
             }
+            Id::Stop if self.run => return refuse("Cannot both Run and Stop an array"),
             Id::Stop => self.stop = true,
+            Id::Run => return refuse("Cannot both Stop and Run an array"),
+            Id::Sparc22 => {
+                if self.action != Some(MiscAction::Examine) {
+                    return refuse("--sparc2.2 only allowed with --examine");
+                }
+                self.sparc22 = true;
+            }
             _ => {}
         }
         Ok(())
-    }
-
-    fn set_logical_block_size(&mut self, word: &str) -> Done {
-        if matches!(self.metadata, Some(Metadata::V0 | Metadata::Ddf | Metadata::Imsm)) {
-            return refuse("The logical block size is only supported for metadata 1.x.");
-        }
-        let Some(number) = values::number(word) else {
-            return refuse(format!("logical block size [{word}] can't be converted to an integer"));
-        };
-        self.logical_block_size = u32::try_from(number).ok().filter(|n| *n > 0);
-        if self.logical_block_size.is_none() {
-            return refuse(format!(
-                "The range of logical-block-size is (0, 4294967295], current is {number}"
-            ));
-        }
-        Ok(())
-    }
-
-    fn set_update(&mut self, word: &str, mode: Option<Mode>) -> Done {
-        if let Some(first) = self.update {
-            return refuse(format!(
-                "Can only update one aspect of superblock, both {} and {word} given.",
-                first.name()
-            ));
-        }
-        let allowed: &[Update] = match mode {
-            Some(Mode::Manage) => {
-                if self.op != Some(ManageOp::ReAdd) {
-                    return Err(UsageError::status("--update in Manage mode only allowed with --re-add.", 1));
-                }
-                Update::RE_ADD
-            }
-            Some(Mode::Misc) => {
-                if !matches!(self.action, Some(MiscAction::UpdateSubarray(_))) {
-                    return refuse("Only subarrays can be updated in misc mode");
-                }
-                Update::SUBARRAY
-            }
-            _ => Update::ASSEMBLE,
-        };
-        self.update = allowed.iter().copied().find(|update| update.name() == word);
-        if self.update.is_some() {
-            return Ok(());
-        }
-        let names: Vec<String> = allowed.iter().map(|update| format!("'{}'", update.name())).collect();
-        refuse(match mode {
-            Some(Mode::Manage) => format!("only {} can be updated with --re-add", and(&names)),
-            Some(Mode::Misc) => format!(
-                "'--update={word}' is invalid update-subarray option. Valid --update options for update-subarray are:\n\t{}",
-                names.join(", ")
-            ),
-            _ => format!(
-                "'--update={word}' is invalid update option. Valid --update options are:\n\t{}",
-                names.join(", ")
-            ),
-        })
-    }
-}
-
-fn size_or_max(word: &str) -> Option<SizeOrMax> {
-    if word == "max" { Some(SizeOrMax::Max) } else { values::size(word).map(SizeOrMax::Size) }
-}
-
-fn and(names: &[String]) -> String {
-    match names.split_last() {
-        Some((last, rest)) if !rest.is_empty() => format!("{}, and {last}", rest.join(", ")),
-        _ => names.concat(),
     }
 }

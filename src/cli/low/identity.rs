@@ -1,0 +1,178 @@
+//! Options about which array: identity, format, updates; and those of monitor.
+
+use std::ffi::OsStr;
+
+use super::{Done, LowArgs, SuperMinor, refuse, text};
+use crate::{
+    cli::{
+        UsageError,
+        options::{Id, Mode},
+        request::{ManageOp, MiscAction, Update},
+        values::{self, Metadata},
+    },
+    config::HostName,
+};
+
+impl LowArgs {
+    pub(super) fn identity(&mut self, id: Id, word: &str, mode: Option<Mode>) -> Done {
+        match id {
+            Id::Uuid => {
+                if self.uuid.is_some() {
+                    return refuse(format!("uuid cannot be set twice.  Second value {word}."));
+                }
+                self.uuid = Some(word.parse().or_else(|_| refuse(format!("Bad uuid: {word}")))?);
+            }
+            Id::Name => {
+                if mode == Some(Mode::Misc) && !matches!(self.action, Some(MiscAction::UpdateSubarray(_))) {
+                    return refuse("-N/--name only valid with --update-subarray in misc mode");
+                }
+                let why = if self.name.is_some() { "Already defined" } else { "Too long or empty" };
+                if self.name.is_some() || word.is_empty() || word.len() > 32 {
+                    return refuse(format!("Value \"{word}\" cannot be set as name. Reason: {why}."));
+                }
+                self.name = Some(word.to_owned());
+            }
+            Id::SuperMinor => {
+                if self.super_minor.is_some() {
+                    return refuse(format!("super-minor cannot be set twice.  Second value: {word}."));
+                }
+                self.super_minor = Some(match word {
+                    "dev" => SuperMinor::OfNode,
+                    _ => values::number(word)
+                        .and_then(|n| u32::try_from(n).ok())
+                        .map(SuperMinor::Number)
+                        .map_or_else(|| refuse(format!("Bad super-minor number: {word}.")), Ok)?,
+                });
+            }
+            Id::Metadata => {
+                if self.metadata.is_some() {
+                    return refuse("metadata information already given");
+                }
+                self.metadata = Metadata::from_name(word);
+                if self.metadata.is_none() {
+                    return refuse(format!("unrecognised metadata identifier: {word}"));
+                }
+            }
+            _ => match word {
+                "<ignore>" => self.ignore_homehost = true,
+                _ => self.homehost = Some(HostName::from_word(word)),
+            },
+        }
+        Ok(())
+    }
+
+    /// Options of monitor, of which a second one is only remarked upon; and the delay, also the bitmap's.
+    pub(super) fn monitor(&mut self, id: Id, given: &OsStr) -> Done {
+        let word = text(given);
+        let mut once = |taken: bool, what: &str| {
+            if taken {
+                self.notices.push(format!("only specify {what}. {word} ignored."));
+            }
+            !taken
+        };
+        match id {
+            Id::Mail if once(self.mail.is_some(), "one mailaddress") => self.mail = Some(word),
+            Id::Program if once(self.program.is_some(), "one alter program") => {
+                self.program = Some(given.to_owned());
+            }
+            Id::PidFile if once(self.pid_file.is_some(), "one pid file") => {
+                self.pid_file = Some(given.to_owned());
+            }
+            Id::Increment => {
+                self.increment = values::number(&word)
+                    .and_then(|n| u32::try_from(n).ok())
+                    .filter(|n| (1..=99).contains(n));
+                if self.increment.is_none() {
+                    return refuse("please specify positive integer between 1 and 99 as rebuild increments.");
+                }
+            }
+            Id::Delay if once(self.delay.is_some(), "delay once") => {
+                let number = values::number(&word).and_then(|n| u32::try_from(n).ok());
+                self.delay = number.filter(|n| *n > 0 && i32::try_from(*n).is_ok());
+                if self.delay.is_none() {
+                    return refuse(format!("invalid delay: {word}"));
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    pub(super) fn set_logical_block_size(&mut self, word: &str) -> Done {
+        if let Some((said, error)) = self.metadata.and_then(no_logical_block_size) {
+            self.notices.push(said);
+            return refuse(error);
+        }
+        let Some(number) = values::number(word) else {
+            return refuse(format!("logical block size [{word}] can't be converted to an integer"));
+        };
+        self.logical_block_size = u32::try_from(number).ok().filter(|n| *n > 0);
+        if self.logical_block_size.is_none() {
+            return refuse(format!(
+                "The range of logical-block-size is (0, 4294967295], current is {number}"
+            ));
+        }
+        Ok(())
+    }
+
+    pub(super) fn set_update(&mut self, word: &str, mode: Option<Mode>) -> Done {
+        if let Some(first) = self.update {
+            return refuse(format!(
+                "Can only update one aspect of superblock, both {} and {word} given.",
+                first.name()
+            ));
+        }
+        let allowed: &[Update] = match mode {
+            Some(Mode::Manage) => {
+                if self.op != Some(ManageOp::ReAdd) {
+                    return Err(UsageError::status("--update in Manage mode only allowed with --re-add.", 1));
+                }
+                Update::RE_ADD
+            }
+            Some(Mode::Misc) => {
+                if !matches!(self.action, Some(MiscAction::UpdateSubarray(_))) {
+                    return refuse("Only subarrays can be updated in misc mode");
+                }
+                Update::SUBARRAY
+            }
+            _ => Update::ASSEMBLE,
+        };
+        self.update = allowed.iter().copied().find(|update| update.name() == word);
+        if self.update.is_some() {
+            return Ok(());
+        }
+        let names: Vec<String> = allowed.iter().map(|update| format!("'{}'", update.name())).collect();
+        refuse(match mode {
+            Some(Mode::Manage) => format!("only {} can be updated with --re-add", and(&names)),
+            Some(Mode::Misc) => format!(
+                "'--update={word}' is invalid update-subarray option. Valid --update options for update-subarray are:\n\t{}",
+                names.join(", ")
+            ),
+            _ => format!(
+                "'--update={word}' is invalid update option. Valid --update options are:\n\t{}",
+                names.join(", ")
+            ),
+        })
+    }
+}
+
+fn and(names: &[String]) -> String {
+    match names.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{}, and {last}", rest.join(", ")),
+        _ => names.concat(),
+    }
+}
+
+/// Only 1.x has a field for it: what to say of another format, first and last.
+pub(in crate::cli) fn no_logical_block_size(metadata: Metadata) -> Option<(String, String)> {
+    let name = match metadata {
+        Metadata::V0 => "0.90",
+        Metadata::Ddf => "ddf",
+        Metadata::Imsm => "imsm",
+        Metadata::Gpt => "gpt",
+        Metadata::Mbr => "mbr",
+        Metadata::V1(_) | Metadata::Default => return None,
+    };
+    let said = "The logical block size is only supported for metadata 1.x.".to_owned();
+    Some((said, format!("Current metadata version is {name}")))
+}
