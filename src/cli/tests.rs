@@ -214,3 +214,64 @@ fn every_option_is_accepted_where_it_should_be() {
     }
     assert_eq!(seen, 103 * 9);
 }
+
+mod any {
+    //! Nothing that can be typed or written into a configuration file makes us panic.
+
+    use proptest::prelude::*;
+
+    use super::{TABLE, parse};
+    use crate::config::{conf, map, name::ArrayWord, policy};
+
+    /// Words that are nearly right: options of the table, abbreviated and not, letters, values, devices.
+    fn word() -> impl Strategy<Value = String> {
+        let names: Vec<&str> = TABLE.iter().flat_map(|opt| opt.names).copied().collect();
+        let value = prop_oneof![
+            Just(String::new()),
+            "=[0-9]{0,20}[sKMGTk]?",
+            "=(max|none|internal|variable|raid10|n2|f3|help|1\\.2|missing|\u{fffd})",
+            "=\\PC{0,12}",
+        ];
+        prop_oneof![
+            4 => (prop::sample::select(names), 1usize..20, value).prop_map(|(name, cut, value)| {
+                format!("--{}{value}", name.get(..cut).unwrap_or(name))
+            }),
+            2 => "-[a-zA-Z0-9]{1,4}",
+            2 => "/dev/(md[0-9]{1,8}|sd[a-z]|md/[a-z:.]{1,40})",
+            1 => "(missing|failed|detached|set-A|8:16|-|--|max|raid5|n2)",
+            1 => "\\PC{0,20}",
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn command_line(line in prop::collection::vec(word(), 0..12)) {
+            let _ = parse(line.iter().map(Into::into));
+            let _ = crate::cli::understand("mdctl", line.iter().map(Into::into).collect());
+        }
+
+        #[test]
+        fn command_line_of_bytes(line in prop::collection::vec(prop::collection::vec(1u8.., 0..16), 0..8)) {
+            use std::os::unix::ffi::OsStringExt;
+            let _ = parse(line.into_iter().map(std::ffi::OsString::from_vec));
+        }
+
+        #[test]
+        fn configuration(text in "((ARRAY|DEVICE|CREATE|AUTO|POLICY|SYSFS|HOMEHOST|mail|prob)[ \t\n\"'#=,:a-z0-9/<>*\\[\\]-]{0,60}\n){0,8}") {
+            let (config, _) = conf::parse([("f", text.as_str())]);
+            let rules = config.auto.unwrap_or_default();
+            let _ = policy::auto(&rules, policy::Family::V1);
+            let paths = [text.clone()];
+            let subject = policy::Subject { paths: &paths, is_partition: true, family: None };
+            let _ = policy::policy(&config.policies, &subject);
+        }
+
+        #[test]
+        fn any_text(text in "\\PC*") {
+            let _ = conf::parse([("f", text.as_str())]);
+            let _ = ArrayWord::parse(&text);
+            let entries = map::parse(&text);
+            prop_assert_eq!(map::parse(&map::format(&entries)), entries);
+        }
+    }
+}

@@ -184,3 +184,17 @@ fn what_create_stores() {
         assert_eq!(to_store(word, name), expected, "{word}");
     }
 }
+
+proptest::proptest! {
+    /// Whatever metadata says, the path is one word below /dev/md.
+    #[test]
+    fn a_stored_name_never_leads_elsewhere(stored in "(.|\n|/|\\.\\.|:){0,300}", local: bool) {
+        let trust = if local { Trust::Local } else { Trust::Foreign };
+        let chosen = found(&stored, trust, &world(&["md127"], &[("md127", "/dev/md/x")]), &Config::default()).unwrap();
+        let path = chosen.array.path;
+        let name = path.strip_prefix("/dev/md/").or_else(|| path.strip_prefix("/dev/")).unwrap();
+        proptest::prop_assert!(!name.is_empty() && !name.contains('/') && name != "." && name != "..", "{path:?}");
+        proptest::prop_assert!(!name.contains(|c: char| c.is_whitespace() || c.is_control()), "{path:?}");
+        let _ = given(&stored, Some(&stored), &world(&[], &[]), &Config::default());
+    }
+}
