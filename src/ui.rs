@@ -1,6 +1,6 @@
 //! Words to people: notes, warnings, errors and questions. The only writer to standard error.
 
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::{self, BufRead, Read, Write};
 
 /// Speaks for one command under the name it was called by.
 #[derive(Clone, Debug)]
@@ -61,29 +61,24 @@ impl Ui {
         self.plain(&line);
     }
 
-    /// Asks until the answer begins with y or n. The end of input means no, as does a fifth other answer;
-    /// without a terminal the answer is what standard input holds, so nothing waits for a person who is
-    /// not there.
+    /// Asks once. Only a whole line of `y` or `yes` is a yes; the end of input means no, so nothing waits for
+    /// a person who is not there. (mdadm 4.6 takes `yes` for a bad option.)
     pub fn ask(&self, question: &str) -> bool {
-        self.ask_from(question, &mut io::stdin().lock(), io::stdin().is_terminal())
+        self.ask_from(question, &mut io::stdin().lock())
     }
 
-    fn ask_from(&self, question: &str, input: &mut dyn BufRead, terminal: bool) -> bool {
-        for _ in 0..5 {
-            self.plain(&format!("{question} [y/N]? "));
-            let mut answer = String::new();
-            if !matches!(input.read_line(&mut answer), Ok(n) if n > 0) {
-                self.plain("\n");
-                return false;
-            }
-            if !terminal {
-                self.plain("\n");
-            }
-            match answer.trim_start().bytes().next() {
-                Some(b'y' | b'Y') => return true,
-                Some(b'n' | b'N') | None => return false,
-                Some(_) => {}
-            }
+    fn ask_from(&self, question: &str, input: &mut dyn BufRead) -> bool {
+        self.plain(&format!("{question} [y/N]? "));
+        let mut line = Vec::new();
+        // Nobody answers with more than this; a line without end is no answer.
+        if input.take(80).read_until(b'\n', &mut line).is_err() || line.is_empty() {
+            return false;
+        }
+        match line.to_ascii_lowercase().as_slice() {
+            b"y\n" | b"yes\n" => return true,
+            b"n\n" | b"no\n" => {}
+            b"\n" | [_] => self.say("assuming no."),
+            _ => self.say("bad option."),
         }
         false
     }
@@ -98,15 +93,19 @@ mod tests {
         let ui = Ui::new("test", 0);
         for (input, expected) in [
             ("y\n", true),
+            ("Y\n", true),
             ("Yes\n", true),
+            ("y\nn\n", true),
             ("n\n", false),
+            ("no\n", false),
             ("\n", false),
             ("", false),
-            ("what\ny\n", true),
-            ("what\n", false),
-            ("a\nb\nc\nd\ne\ny\n", false),
+            ("y", false),
+            (" y\n", false),
+            ("what\ny\n", false),
         ] {
-            assert_eq!(ui.ask_from("go on", &mut input.as_bytes(), false), expected, "{input:?}");
+            assert_eq!(ui.ask_from("go on", &mut input.as_bytes()), expected, "{input:?}");
         }
+        assert!(!ui.ask_from("go on", &mut io::BufReader::new(io::repeat(b'y'))));
     }
 }
