@@ -10,7 +10,7 @@ use std::{
 
 use nix::fcntl::{Flock, FlockArg};
 
-use super::{KernelError, wait::Deadline};
+use super::{DevId, Holder, KernelError, Procfs, wait::Deadline};
 
 /// A lock file that is held, for as long as this lives; the file goes with it, as mdadm does it too.
 #[derive(Debug)]
@@ -54,6 +54,17 @@ impl Drop for Lock {
         // Before the lock is let go, see `take`. Left in place it would do no harm.
         let _ = fs::remove_file(&self.path);
     }
+}
+
+/// The processes that hold a lock on the file or wait for it, this one left out: whom to name when it took too long.
+pub fn holders(procfs: &Procfs, path: &Path) -> Result<Vec<Holder>, KernelError> {
+    let meta = fs::symlink_metadata(path).map_err(|error| KernelError::io(path, "stat", &error))?;
+    let mut pids = procfs.lockers(DevId::from_raw(meta.dev()), meta.ino())?;
+    pids.sort_unstable();
+    pids.dedup();
+    pids.retain(|pid| *pid != std::process::id());
+    let process = |pid| Holder::Process { pid, name: procfs.command_name(pid).unwrap_or_default() };
+    Ok(pids.into_iter().map(process).collect())
 }
 
 fn late(path: &Path, deadline: Deadline) -> KernelError {

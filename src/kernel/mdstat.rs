@@ -155,6 +155,15 @@ unused devices: <none>\n";
 
     #[test]
     fn any_text_is_survived() {
+        for end in 0..=TEXT.len() {
+            parse(&TEXT[..end]);
+            parse(&TEXT[end..]);
+            let mut bytes = TEXT.as_bytes().to_vec();
+            for byte in bytes.get_mut(end).into_iter() {
+                *byte = b"[]:=%( \n"[end % 8];
+            }
+            parse(&String::from_utf8_lossy(&bytes));
+        }
         for text in [
             "",
             ":",

@@ -30,9 +30,9 @@ impl Default for Places {
 }
 
 impl Places {
-    /// Whether udev runs: its control socket is there. Whoever does not want it asks not.
+    /// Whether udev runs: one of its control sockets is there. Whoever does not want it asks not.
     pub fn has_udev(&self) -> bool {
-        self.run.join("udev/control").exists()
+        ["udev/control", "udev/io.systemd.Udev"].iter().any(|socket| self.run.join(socket).exists())
     }
 }
 

@@ -208,6 +208,21 @@ mod tests {
     }
 
     #[test]
+    fn any_bytes_are_survived() {
+        let good = udev_message(40, u32::try_from(PROPERTIES.len()).unwrap());
+        for at in 0..good.len() {
+            for value in [0, 1, 0x7f, 0xff] {
+                let mut bytes = good.clone();
+                bytes[at] = value;
+                for source in [Source::Kernel, Source::Udev] {
+                    Uevent::parse(source, &bytes);
+                    Uevent::parse(source, &bytes[..at]);
+                }
+            }
+        }
+    }
+
+    #[test]
     fn what_is_no_event_is_none() {
         let length = u32::try_from(PROPERTIES.len()).unwrap();
         for (offset, length) in [(40, length + 1), (u32::MAX, 1), (40, u32::MAX)] {
