@@ -9,7 +9,7 @@ use std::{
 };
 
 use mdctl::kernel::{
-    Access, Deadline, DevId, Device, Ends, Holder, Lock, MdDevice, Places, Procfs, Sysfs,
+    Access, Deadline, DevId, Device, Ends, Holder, KernelError, Lock, MdDevice, Places, Procfs, Sysfs,
     appear::{self, Gone},
     dev::MD_MAJOR,
     holders, node,
@@ -155,13 +155,19 @@ fn who_holds_a_member() {
     assert_eq!(held(disks.path(2)), [Holder::Swap]);
     let error = Device::open(disks.path(0).as_ref(), Access::WriteExclusive).unwrap_err();
     assert_eq!(error.to_string(), "/dev/ram0: open: EBUSY: Device or resource busy");
-    guest::sh(
-        "swapoff /dev/ram2; umount /tmp/mnt; rmdir /tmp/mnt; exec 9</dev/ram2; sleep 30 >/dev/null 2>&1 & echo $! >/tmp/pid",
-    )
-    .ok();
+    guest::sh("swapoff /dev/ram2; umount /tmp/mnt; rmdir /tmp/mnt").ok();
+    let pid = background("sleep 30 </dev/ram2", "sleep");
     let by = held(disks.path(2));
-    assert!(matches!(&by[..], [Holder::Process { name, .. }] if name == "sleep"), "{by:?}");
-    guest::sh("kill $(cat /tmp/pid); rm /tmp/pid").ok();
+    guest::sh(&format!("kill {pid}")).ok();
+    assert_eq!(by, [Holder::Process { pid, name: "sleep".into() }]);
+}
+
+/// Starts a command and returns when it is the named program; its process number.
+fn background(command: &str, name: &str) -> u32 {
+    let started = format!("{command} >/dev/null 2>&1 & echo $! >/tmp/pid");
+    let there = format!("until grep -qsx {name} /proc/$!/comm; do sleep 0.05; done");
+    guest::sh(&format!("{started}; {there}")).ok();
+    guest::sh("cat /tmp/pid; rm /tmp/pid").ok().stdout.trim().parse().unwrap()
 }
 
 fn a_device_around_the_page_cache() {
@@ -274,11 +280,16 @@ fn a_device_that_vanishes() {
 }
 
 fn who_holds_a_lock() {
-    guest::sh("flock /run/mdadm-test.lock sleep 30 >/dev/null 2>&1 & echo $! >/tmp/pid; sleep 0.5").ok();
+    let pid = background("flock -o /run/mdadm-test.lock sleep 10", "flock");
     let path = Path::new("/run/mdadm-test.lock");
-    let error = Lock::take(path, Deadline::after(Duration::from_millis(100))).unwrap_err();
-    assert_eq!(error.to_string(), "/run/mdadm-test.lock: flock: did not happen within 100 ms");
+    let held = || match mdctl::kernel::lock::holders(&Procfs::default(), path)?.is_empty() {
+        true => Err(KernelError::new("the lock", "flock", nix::errno::Errno::EAGAIN)),
+        false => Ok(()),
+    };
+    mdctl::kernel::wait::retry(soon(), held, |_| true).unwrap();
+    let taken = Lock::take(path, Deadline::after(Duration::from_millis(100)));
     let by = mdctl::kernel::lock::holders(&Procfs::default(), path).unwrap();
-    assert!(matches!(&by[..], [Holder::Process { name, .. }] if name == "flock"), "{by:?}");
-    guest::sh("kill $(cat /tmp/pid); pkill -x sleep; rm -f /tmp/pid /run/mdadm-test.lock").ok();
+    guest::sh(&format!("kill {pid}; rm {}", path.display())).ok();
+    assert_eq!(taken.unwrap_err().to_string(), "/run/mdadm-test.lock: flock: did not happen within 100 ms");
+    assert_eq!(by, [Holder::Process { pid, name: "flock".into() }]);
 }
