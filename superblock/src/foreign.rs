@@ -320,5 +320,23 @@ fn dashed(bytes: impl IntoIterator<Item = u8>, before: &[usize]) -> String {
     text
 }
 
+/// A device with one of the magics planted into a pattern of the given bytes.
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) fn planted(pick: usize, around: &[u8]) -> Vec<u8> {
+    let len = 256usize << 10;
+    let piece = [around, &[0]].concat();
+    let mut device = piece.repeat(len.div_ceil(piece.len()));
+    device.truncate(len);
+    let Some(entry) = TABLE.get(pick.checked_rem(TABLE.len()).unwrap_or(0)) else { return device };
+    let at = match entry.place {
+        Start(at) => usize::try_from(at).unwrap_or(0),
+        End(at) => len.saturating_sub(usize::try_from(at).unwrap_or(0)),
+    };
+    for (to, from) in device.iter_mut().skip(at).zip(entry.magic) {
+        *to = *from;
+    }
+    device
+}
+
 #[cfg(test)]
 mod tests;

@@ -13,6 +13,8 @@ pub mod bitmap;
 pub mod checksum;
 pub mod endian;
 pub mod foreign;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 pub mod id;
 pub mod journal;
 pub mod media;

@@ -5,6 +5,8 @@ mod created;
 #[cfg(test)]
 mod created_v0;
 #[cfg(test)]
+mod foreign;
+#[cfg(test)]
 mod probe;
 #[cfg(test)]
 mod read;

@@ -1,0 +1,4 @@
+//! No bytes make `superblock::fuzz::ppl` panic, hang or run out of memory.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| superblock::fuzz::ppl(data));
