@@ -8,7 +8,7 @@ use crate::{
     cli::{
         self, help,
         parse::Outcome,
-        request::{Invocation, MiscAction, Request},
+        request::{Common, Invocation, MiscAction, MiscRequest, Request},
     },
     execute::{self, Failure, Live},
     inventory,
@@ -18,6 +18,9 @@ use crate::{
 };
 
 mod create;
+mod detail;
+mod examine;
+mod query;
 mod stop;
 
 /// Exit status of a command that did what it was asked to.
@@ -73,7 +76,9 @@ fn dispatch(name: &str, invocation: &Invocation) -> u8 {
     for notice in &invocation.notices {
         ui.warn(notice);
     }
-    if !host::is_root() {
+    let examines =
+        matches!(&invocation.request, Request::Misc(request) if request.action == MiscAction::Examine);
+    if !examines && !host::is_root() {
         ui.error(NOT_ROOT);
         return FAILED;
     }
@@ -82,6 +87,10 @@ fn dispatch(name: &str, invocation: &Invocation) -> u8 {
         Request::Create(request) => create::run(request, &invocation.common, &machine, &ui),
         Request::Misc(request) if request.action == MiscAction::Stop => {
             stop::run(request, &invocation.common, &machine, &ui)
+        }
+        Request::Misc(request) if examines => examine::run(request, &invocation.common, &machine, &ui),
+        Request::Misc(request) if matches!(request.action, MiscAction::Detail | MiscAction::Query) => {
+            look(request, &invocation.common, &machine, &ui)
         }
         _ => {
             ui.error("this mode is not there yet");
@@ -92,6 +101,23 @@ fn dispatch(name: &str, invocation: &Invocation) -> u8 {
         ui.error(&format!("{error:#}"));
         FAILED
     })
+}
+
+/// Detail and query; where both are asked for, each device is asked about in its turn.
+fn look(request: &MiscRequest, common: &Common, machine: &Machine, ui: &Ui) -> anyhow::Result<u8> {
+    let run = |request: &MiscRequest| match request.action {
+        MiscAction::Query => query::run(request, common, machine, ui),
+        _ => detail::run(request, common, machine, ui),
+    };
+    if request.devices.iter().all(|(action, _)| *action == request.action) {
+        return run(request);
+    }
+    let mut status = DONE;
+    for (action, path) in &request.devices {
+        let devices = vec![(action.clone(), path.clone())];
+        status |= run(&MiscRequest { action: action.clone(), devices, ..request.clone() })?;
+    }
+    Ok(status)
 }
 
 /// Says what a refusal says.

@@ -21,22 +21,27 @@ const AT_ONCE: usize = 64;
 /// whether somebody else holds the device.
 #[must_use]
 pub fn look(machine: &Machine, paths: &[String], exclusive: bool) -> Vec<Candidate> {
+    all_at_once(paths, |path| Candidate { path: path.clone(), found: one(machine, path, exclusive) })
+}
+
+/// Does the same for every path, many at a time; the answers are in the order of the paths.
+pub(super) fn all_at_once<T: Send>(paths: &[String], look: impl Fn(&String) -> T + Sync) -> Vec<T> {
     let next = AtomicUsize::new(0);
     let work = || {
         let mut done = Vec::new();
         while let Some((index, path)) = take(&next, paths) {
-            done.push((index, Candidate { path: path.clone(), found: one(machine, path, exclusive) }));
+            done.push((index, look(path)));
         }
         done
     };
-    let mut found: Vec<(usize, Candidate)> = thread::scope(|scope| {
+    let mut found: Vec<(usize, T)> = thread::scope(|scope| {
         let helpers: Vec<_> = (1..paths.len().min(AT_ONCE)).map(|_| scope.spawn(work)).collect();
         let mut found = work();
         found.extend(helpers.into_iter().filter_map(|helper| helper.join().ok()).flatten());
         found
     });
     found.sort_by_key(|(index, _)| *index);
-    found.into_iter().map(|(_, candidate)| candidate).collect()
+    found.into_iter().map(|(_, answer)| answer).collect()
 }
 
 fn take<'a>(next: &AtomicUsize, paths: &'a [String]) -> Option<(usize, &'a String)> {

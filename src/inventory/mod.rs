@@ -1,9 +1,22 @@
 //! Looking at the machine. Everything here reads; nothing changes anything.
 
 mod arrays;
-mod devices;
+mod configuration;
+mod detail;
+mod names;
 
+mod devices;
+mod nodes;
+mod query;
+mod superblocks;
+
+pub use configuration::{candidates, configuration, homehost};
+pub use detail::{Absent, Look};
 pub use devices::look;
+pub use names::arrays_in_order;
+pub use nodes::Nodes;
+pub use query::query;
+pub use superblocks::{Format, Nothing, Seen, Shown, superblocks};
 
 use superblock::MdUuid;
 
@@ -54,8 +67,16 @@ pub fn world(machine: &Machine, identities: usize) -> Result<World, KernelError>
 /// # Errors
 /// What could not be read; a missing file is no lines.
 pub fn map_entries(machine: &Machine) -> Result<Vec<MapEntry>, KernelError> {
-    let text = files::read(&machine.places.run.join("mdadm/map"), MAP_LIMIT)?.unwrap_or_default();
-    Ok(map::parse(&String::from_utf8_lossy(&text)))
+    Ok(map_entries_if_any(machine)?.unwrap_or_default())
+}
+
+/// The lines of the map file; `None` where there is no such file.
+///
+/// # Errors
+/// What could not be read.
+pub fn map_entries_if_any(machine: &Machine) -> Result<Option<Vec<MapEntry>>, KernelError> {
+    let text = files::read(&machine.places.run.join("mdadm/map"), MAP_LIMIT)?;
+    Ok(text.map(|text| map::parse(&String::from_utf8_lossy(&text))))
 }
 
 fn md_support(machine: &Machine) -> Result<MdSupport, KernelError> {

@@ -209,3 +209,62 @@ pub struct Container {
     /// Which of its arrays.
     pub member: String,
 }
+
+/// What `--query` finds out about one device.
+#[derive(Clone, Debug)]
+pub struct Queried {
+    /// As an array.
+    pub array: QueriedArray,
+    /// As a member, by its superblock.
+    pub member: Option<QueriedMember>,
+}
+
+/// A device as an array.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum QueriedArray {
+    /// Nothing of md's.
+    No,
+    /// An md device whose array does not run.
+    Inactive,
+    /// An md device that does not answer: the kernel's words.
+    Unanswered(String),
+    /// An array that runs.
+    Yes {
+        /// Its size.
+        size: Bytes,
+        /// The kernel's word.
+        level: String,
+        /// Slots.
+        raid_disks: u32,
+        /// Members that are neither failed nor in sync.
+        spares: u32,
+    },
+}
+
+/// A device as a member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueriedMember {
+    /// Its number.
+    pub number: u32,
+    /// Slots of its array.
+    pub raid_disks: u32,
+    /// Its array's level.
+    pub level: Level,
+    /// What the array does.
+    pub activity: Activity,
+    /// A path to the array.
+    pub path: Option<String>,
+}
+
+/// Whether an array runs and has a device that says it belongs to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activity {
+    /// It runs with this device.
+    Active,
+    /// It runs, and has another device for this number.
+    Mismatch,
+    /// It is known and does not run.
+    Undetected,
+    /// It is not known.
+    Inactive,
+}

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use serde::Serialize;
 
 use super::{text::brief_binary, words};
+use crate::model::detail::{Activity, Queried, QueriedArray};
 
 /// The answer for one device.
 #[derive(Clone, Debug, Serialize)]
@@ -24,11 +25,12 @@ pub enum Array {
     /// An md device without an array.
     Inactive,
     /// An md device that does not answer.
-    Unanswered { error: String },
+    Unanswered {
+        error: String,
+    },
     Yes {
         size_bytes: u64,
-        /// `null` for an array that has none yet.
-        level: Option<String>,
+        level: String,
         raid_devices: u32,
         spare_devices: u32,
     },
@@ -40,23 +42,10 @@ pub struct Member {
     pub device_number: u32,
     pub raid_devices: u32,
     pub level: Option<&'static str>,
-    pub activity: Activity,
+    /// `active`, `mismatch`, `undetected`, `inactive`.
+    pub activity: &'static str,
     /// A path to the array.
     pub array: Option<String>,
-}
-
-/// Whether the array runs and has this device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Activity {
-    /// It runs with this device.
-    Active,
-    /// It runs, and has another device for this number.
-    Mismatch,
-    /// It is known and does not run.
-    Undetected,
-    /// It is not known.
-    Inactive,
 }
 
 /// What JSON says of all devices that were asked about.
@@ -83,6 +72,35 @@ impl Report {
 }
 
 impl Query {
+    /// From what was found out about a device.
+    #[must_use]
+    pub fn of(device: &str, queried: &Queried) -> Self {
+        let array = match &queried.array {
+            QueriedArray::No => Array::No,
+            QueriedArray::Inactive => Array::Inactive,
+            QueriedArray::Unanswered(error) => Array::Unanswered { error: error.clone() },
+            QueriedArray::Yes { size, level, raid_disks, spares } => Array::Yes {
+                size_bytes: size.0,
+                level: level.clone(),
+                raid_devices: *raid_disks,
+                spare_devices: *spares,
+            },
+        };
+        let member = queried.member.as_ref().map(|member| Member {
+            device_number: member.number,
+            raid_devices: member.raid_disks,
+            level: member.level.name(),
+            activity: match member.activity {
+                Activity::Active => "active",
+                Activity::Mismatch => "mismatch",
+                Activity::Undetected => "undetected",
+                Activity::Inactive => "inactive",
+            },
+            array: member.path.clone(),
+        });
+        Self { device: device.to_owned(), array, member }
+    }
+
     /// The text.
     #[must_use]
     pub fn text(&self) -> String {
@@ -95,7 +113,6 @@ impl Query {
             }
             Array::Yes { size_bytes, level, raid_devices, spare_devices } => {
                 let size = brief_binary(u128::from(*size_bytes));
-                let level = level.as_deref().unwrap_or(words::UNKNOWN);
                 let s = words::plural((*spare_devices).into());
                 format!(
                     "{device}: {size} {level} {raid_devices} devices, {spare_devices} spare{s}. \
@@ -105,12 +122,6 @@ impl Query {
         };
         if let Some(member) = &self.member {
             let Member { device_number, raid_devices, level, activity, array } = member;
-            let activity = match activity {
-                Activity::Active => "active",
-                Activity::Mismatch => "mismatch",
-                Activity::Undetected => "undetected",
-                Activity::Inactive => "inactive",
-            };
             let (level, array) = (level.unwrap_or(words::UNKNOWN), array.as_deref().unwrap_or("array"));
             let written = writeln!(
                 out,

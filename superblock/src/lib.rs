@@ -17,6 +17,7 @@ pub mod foreign;
 pub mod fuzz;
 pub mod id;
 pub mod journal;
+pub mod mbr;
 pub mod media;
 pub mod membership;
 pub mod placement;

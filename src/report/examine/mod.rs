@@ -102,12 +102,28 @@ impl Examined {
         out
     }
 
-    /// What is wrong with the metadata, said although it is shown.
+    /// What is wrong with the metadata and could not be shown; for `keys`, also what has no name to export.
     #[must_use]
-    pub fn defects(&self) -> &[String] {
+    pub fn refusals(&self, keys: bool) -> Vec<String> {
+        let (mut found, level, number) = match &self.superblock {
+            Superblock::V1(v1) => (v1.defects.clone(), v1.level, v1.level_number),
+            Superblock::V0(v0) => (vec![], v0.level, v0.level_number),
+            Superblock::Mbr(_) => return vec![],
+        };
+        found.retain(|defect| defect != INCONSISTENT);
+        if keys && level.is_none() {
+            found.push(format!("level {number} is unknown"));
+        }
+        found
+    }
+
+    /// Whether an array of this machine can have it: a 0.90 superblock in the other byte order is for another.
+    #[must_use]
+    pub fn is_of_this_machine(&self) -> bool {
         match &self.superblock {
-            Superblock::V1(v1) => &v1.defects,
-            Superblock::V0(_) | Superblock::Mbr(_) => &[],
+            Superblock::V0(v0) => v0.native_byte_order,
+            Superblock::V1(_) => true,
+            Superblock::Mbr(_) => false,
         }
     }
 

@@ -1,0 +1,160 @@
+//! `--examine`.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+
+use super::{DONE, FAILED, print};
+use crate::{
+    cli::request::{Common, MiscRequest},
+    config::sources::Sources,
+    inventory::{self, Format, Nodes, Nothing, Seen, Shown},
+    kernel::Machine,
+    model::{DevId, detail::MemberSuperblock},
+    report::{
+        examine::{self, Answer, Examined, Mbr, Partition, Report, Superblock, V0, V1},
+        local_zone,
+    },
+    ui::Ui,
+};
+
+/// Shows what the superblocks on devices say.
+pub(super) fn run(request: &MiscRequest, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
+    let (config, diagnostics) = inventory::configuration(&Sources::from_option(common.config.as_deref()))?;
+    for diagnostic in diagnostics {
+        ui.warn(&diagnostic.to_string());
+    }
+    let host = inventory::homehost(common.homehost.as_ref(), common.ignore_homehost, &config);
+    let mut nodes = None;
+    let paths: Vec<String> = if request.devices.is_empty() {
+        if !request.scan {
+            ui.error("No devices to examine");
+            return Ok(2);
+        }
+        let nodes = nodes.insert(Nodes::walk(machine));
+        inventory::candidates(machine, &config, nodes)?
+    } else {
+        request.devices.iter().map(|(_, path)| path.display().to_string()).collect()
+    };
+    if paths.is_empty() {
+        ui.error("No devices listed in the configuration");
+        return Ok(FAILED);
+    }
+    let seen = inventory::superblocks(&paths, request.metadata);
+    let form = Form {
+        brief: common.brief || request.scan && common.verbose < 2,
+        scan: request.scan,
+        export: common.export,
+        asked: request.metadata.is_some(),
+    };
+    let mut answers = Answers { form, ui, status: DONE, found: vec![], json: common.json.then(Vec::new) };
+    // Only 0.90 has device numbers to name.
+    let names = if seen.iter().any(Seen::names_devices) {
+        nodes.get_or_insert_with(|| Nodes::walk(machine)).all()
+    } else {
+        BTreeMap::new()
+    };
+    for Seen { path, found } in seen {
+        match found {
+            Ok(shown) => answers.shown(path, &shown, |shown| superblock(shown, &names, host.as_deref())),
+            Err(nothing) => answers.nothing(path, nothing),
+        }
+    }
+    answers.finish(common.verbose > 0)
+}
+
+#[derive(Clone, Copy)]
+struct Form {
+    brief: bool,
+    scan: bool,
+    export: bool,
+    /// A format was asked for.
+    asked: bool,
+}
+
+struct Answers<'a> {
+    form: Form,
+    ui: &'a Ui,
+    status: u8,
+    /// For the lists, which come last.
+    found: Vec<Examined>,
+    json: Option<Vec<Answer>>,
+}
+
+impl Answers<'_> {
+    fn shown(&mut self, device: String, shown: &Shown, value: impl Fn(&Shown) -> Superblock) {
+        for note in &shown.notes {
+            self.complain(note);
+        }
+        let examined = Examined { device, size_bytes: shown.size.0, superblock: value(shown) };
+        for refusal in examined.refusals(self.form.export && !self.form.brief) {
+            self.complain(&format!("{}: {refusal}", examined.device));
+        }
+        let zone = local_zone();
+        if let Some(json) = &mut self.json {
+            json.push(Answer::Found(Box::new(examined)));
+        } else if self.form.brief {
+            if matches!(examined.superblock, Superblock::Mbr(_)) && !self.form.scan {
+                self.ui.error(&format!("No brief listing for mbr on {}", examined.device));
+            }
+            if examined.is_of_this_machine() {
+                self.found.push(examined);
+            }
+        } else if self.form.export {
+            print(&examined.export());
+        } else {
+            print(&examined.text(&zone));
+        }
+    }
+
+    fn complain(&mut self, text: &str) {
+        self.ui.error(text);
+        self.status = FAILED;
+    }
+
+    fn nothing(&mut self, device: String, nothing: Nothing) {
+        let Form { brief, scan, asked, .. } = self.form;
+        let (texts, said) = match nothing {
+            Nothing::Unopened(why) => (vec![format!("cannot open {device}: {why}")], !scan),
+            Nothing::Absent => (vec![format!("No md superblock detected on {device}.")], !brief),
+            Nothing::NotAsAsked(reasons) => (reasons, !brief && !scan),
+            Nothing::Damaged(reasons) => (reasons, true),
+        };
+        if let Some(json) = &mut self.json {
+            json.push(Answer::Not { device, error: texts.join("; ") });
+        } else if said {
+            texts.iter().for_each(|text| self.ui.error(text));
+        }
+        // As the original: what is not there in the format that was asked for is no failure.
+        if said && !asked {
+            self.status = FAILED;
+        }
+    }
+
+    fn finish(self, verbose: bool) -> Result<u8> {
+        if let Some(json) = self.json {
+            print(&format!("{}\n", serde_json::to_string_pretty(&Report::new(json))?));
+        } else if self.form.brief {
+            print(&examine::brief(&self.found, verbose));
+        }
+        Ok(self.status)
+    }
+}
+
+fn superblock(shown: &Shown, names: &BTreeMap<DevId, String>, host: Option<&str>) -> Superblock {
+    match &shown.format {
+        Format::Md(MemberSuperblock::V1(sb, bitmap)) => {
+            Superblock::V1(Box::new(V1::of(sb, bitmap.as_deref(), shown.size.sectors(), host)))
+        }
+        Format::Md(MemberSuperblock::V0(sb)) => Superblock::V0(Box::new(V0::of(sb, names, host))),
+        Format::Mbr(table) => {
+            let partition = |entry: superblock::mbr::Entry| Partition {
+                start_sectors: entry.start,
+                size_sectors: entry.count,
+                kind: entry.kind,
+            };
+            let used = |entry: superblock::mbr::Entry| (entry.count != 0).then(|| partition(entry));
+            Superblock::Mbr(Mbr { partitions: table.entries.map(used) })
+        }
+    }
+}

@@ -1,0 +1,378 @@
+//! One array as a value, from the kernel's tables, sysfs, a member's superblock and the map file.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use nix::errno::Errno;
+use superblock::{Bytes, Kib, Level, MdUuid, v0, v1};
+
+use super::{
+    names::{id, whole},
+    nodes::Nodes,
+    superblocks::bitmap_of,
+};
+use crate::{
+    kernel::{
+        self, Access, Cause, Device, KernelError, Machine, MdDevice, md, mdstat, node,
+        sysfs::{Array, ArrayAttr},
+    },
+    model::{
+        DevId,
+        detail::{
+            ArrayDetail, Attached, Container, Counts, Flags, Known, Member, MemberFlags, MemberSuperblock,
+            MetadataVersion, Sync, SyncKind, SyncStage,
+        },
+        world::MapEntry,
+    },
+};
+
+/// Why there is no array to show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Absent {
+    /// It could not be opened: the kernel's words.
+    Unopened(String),
+    /// It is no md device.
+    NotMd,
+    /// An md device without an array.
+    Empty,
+    /// The kernel did not answer: its words.
+    Unanswered(String),
+}
+
+/// What looking at arrays takes: the machine, its nodes, the map, and which names are preferred.
+#[derive(Debug)]
+pub struct Look<'a> {
+    /// The machine.
+    pub machine: &'a Machine,
+    /// Paths of block devices.
+    pub nodes: &'a Nodes,
+    /// The map file; `None` where there is none.
+    pub map: Option<&'a [MapEntry]>,
+    /// `--prefer`.
+    pub prefer: Option<&'a str>,
+}
+
+impl Look<'_> {
+    /// The array behind a path.
+    ///
+    /// # Errors
+    /// Why there is nothing to show.
+    pub fn at(&self, path: &str) -> Result<ArrayDetail, Absent> {
+        let opened = node::open_md(Path::new(path), Access::Read).map_err(|error| unopened(&error))?;
+        let number = opened.dev().map_err(|error| unopened(&error))?;
+        let (name, size) = whole(self.machine, number).ok_or(Absent::NotMd)?;
+        let array = self.machine.sysfs.array(&name);
+        let asked = opened.array_info();
+        if !array.exists() && asked.is_err() {
+            return Err(Absent::NotMd);
+        }
+        let metadata = metadata(&array);
+        let attached = self.attached(&array);
+        let info = match asked {
+            Ok(info) => Some(info),
+            Err(error) if error.is(Errno::ENODEV) => {
+                if metadata == MetadataVersion::None && attached.is_empty() {
+                    return Err(Absent::Empty);
+                }
+                None
+            }
+            Err(error) => return Err(Absent::Unanswered(words(&error))),
+        };
+        let state = array.read(ArrayAttr::ArrayState).ok().flatten();
+        let idle = state.as_deref().is_some_and(|state| matches!(state, "clear" | "inactive"));
+        let members = if idle { self.unnumbered(&attached) } else { self.numbered(&opened, info, &metadata) };
+        let superblock = self.superblock(&metadata, info, &members, &attached);
+        let uuid = superblock.as_ref().map(superblock_uuid);
+        Ok(ArrayDetail {
+            device: path.to_owned(),
+            size: size.bytes(),
+            array_state: state,
+            level: Level::from_number(info.map_or(0, |info| info.level)),
+            layout: info.map_or(0, |info| u32::from_ne_bytes(info.layout.to_ne_bytes())),
+            chunk: Bytes(info.and_then(|info| u64::try_from(info.chunk_size).ok()).unwrap_or(0)),
+            component_size: component_size(&array, info),
+            counts: info.map_or_else(|| counted(&attached), |info| counts(&info)),
+            created: info.map_or(0, |info| info.ctime),
+            updated: info.map_or(0, |info| info.utime),
+            not_persistent: info.is_some_and(|info| info.not_persistent != 0),
+            minor: info.map_or(0, |info| info.md_minor),
+            flags: info.map(|info| flags(info.flags())).unwrap_or_default(),
+            bitmap_file: opened.bitmap_file().ok().map(|p| p.display().to_string()).filter(|p| !p.is_empty()),
+            consistency_policy: array.read(ArrayAttr::ConsistencyPolicy).ok().flatten(),
+            sync: self.sync(&name),
+            attached: attached.into_iter().map(|(attached, _)| attached).collect(),
+            map: self.known(&name, uuid),
+            container: self.container(&metadata),
+            member_arrays: self.member_arrays(&name),
+            kernel_name: name,
+            metadata,
+            members,
+            superblock,
+        })
+    }
+
+    /// The members in sysfs with their states, in the directory's own order.
+    fn attached(&self, array: &Array<'_>) -> Vec<(Attached, MemberFlags)> {
+        let sysfs = &self.machine.sysfs;
+        let dir = Path::new("block").join(array.name()).join("md");
+        let mut found = vec![];
+        for entry in fs::read_dir(sysfs.path(&dir)).into_iter().flatten().flatten() {
+            let Ok(sys_name) = entry.file_name().into_string() else { continue };
+            if !sys_name.starts_with("dev-") {
+                continue;
+            }
+            let read = |attr: &str| sysfs.read(dir.join(&sys_name).join(attr)).ok().flatten();
+            let number = read("block/dev").and_then(|text| text.parse::<kernel::DevId>().ok());
+            let (Some(number), Some(slot)) = (number, read("slot")) else { continue };
+            if read("block/device/state").is_some_and(|state| state.starts_with("offline")) {
+                continue;
+            }
+            let state = read("state").unwrap_or_default();
+            let faulty = state.contains("faulty");
+            let flags =
+                MemberFlags { faulty, sync: !faulty && state.contains("in_sync"), ..MemberFlags::default() };
+            let dev = id(number);
+            let path = self.nodes.path(dev, None);
+            found.push((Attached { sys_name, dev, slot: slot.parse().ok(), path }, flags));
+        }
+        found
+    }
+
+    /// The members of an array that has not been started.
+    fn unnumbered(&self, attached: &[(Attached, MemberFlags)]) -> Vec<Member> {
+        let member = |(attached, state): &(Attached, MemberFlags)| Member {
+            number: -1,
+            dev: attached.dev,
+            raid_disk: attached.slot.and_then(|slot| i32::try_from(slot).ok()).unwrap_or(-1),
+            state: *state,
+            path: self.nodes.path(attached.dev, self.prefer),
+            alive: true,
+        };
+        attached.iter().map(member).collect()
+    }
+
+    /// The kernel's table, by number, until all are found that the kernel says there are.
+    fn numbered(
+        &self,
+        md: &MdDevice,
+        info: Option<md::ArrayInfo>,
+        metadata: &MetadataVersion,
+    ) -> Vec<Member> {
+        let most = match metadata {
+            MetadataVersion::Native(1, _) => i32::try_from(v1::MAX_DEVICES).unwrap_or(i32::MAX),
+            _ => i32::try_from(v0::MAX_DISKS).unwrap_or(i32::MAX),
+        };
+        let count = info.and_then(|info| usize::try_from(info.nr_disks).ok()).unwrap_or(usize::MAX);
+        let mut found = vec![];
+        for number in 0..most {
+            if found.len() >= count {
+                break;
+            }
+            let Ok(disk) = md.disk_info(number) else { continue };
+            let Some(dev) = disk.dev() else { continue };
+            found.push(Member {
+                number: disk.number,
+                dev: id(dev),
+                raid_disk: disk.raid_disk,
+                state: member_flags(disk.flags()),
+                path: self.nodes.path(id(dev), self.prefer),
+                alive: self.machine.sysfs.exists(Path::new("dev/block").join(dev.to_string())),
+            });
+        }
+        found
+    }
+
+    /// The first superblock that belongs to this array.
+    fn superblock(
+        &self,
+        metadata: &MetadataVersion,
+        info: Option<md::ArrayInfo>,
+        members: &[Member],
+        attached: &[(Attached, MemberFlags)],
+    ) -> Option<MemberSuperblock> {
+        let started = info.filter(|info| info.raid_disks > 0);
+        let devices: Vec<DevId> = match started {
+            Some(_) => members.iter().filter(|member| member.state.active).map(|member| member.dev).collect(),
+            None => attached.iter().map(|(attached, _)| attached.dev).collect(),
+        };
+        devices.into_iter().find_map(|dev| {
+            let superblock = self.load(metadata, dev)?;
+            let fits = started.is_none_or(|info| is_of(&superblock, &info));
+            (fits && !superblock_uuid(&superblock).is_zero()).then_some(superblock)
+        })
+    }
+
+    fn load(&self, metadata: &MetadataVersion, dev: DevId) -> Option<MemberSuperblock> {
+        let MetadataVersion::Native(major, minor) = *metadata else { return None };
+        let path = self.nodes.path(dev, None)?;
+        let device = Device::open(Path::new(&path), Access::Read).ok()?;
+        if major == 0 {
+            return Some(MemberSuperblock::V0(v0::read(&device).ok()??.despite_checksum()));
+        }
+        let minor = v1::Minor::ALL.into_iter().find(|known| known.number() == minor)?;
+        let superblock = v1::read(&device, minor).ok()??.despite_checksum();
+        if !superblock.fits(superblock::Media::len(&device).sectors()) {
+            return None;
+        }
+        let bitmap = bitmap_of(&device, &superblock).map(Box::new);
+        Some(MemberSuperblock::V1(superblock, bitmap))
+    }
+
+    fn sync(&self, name: &str) -> Option<Sync> {
+        let entries = mdstat::read(&self.machine.procfs).ok()?;
+        let activity = entries.into_iter().find(|entry| entry.name == name)?.activity?;
+        let kind = match activity.kind.as_str() {
+            "recovery" => SyncKind::Recovery,
+            "resync" => SyncKind::Resync,
+            "reshape" => SyncKind::Reshape,
+            "check" => SyncKind::Check,
+            _ => return None,
+        };
+        let stage = match activity.at {
+            mdstat::Stage::Percent(percent) => SyncStage::Percent(percent),
+            mdstat::Stage::Delayed => SyncStage::Delayed,
+            mdstat::Stage::Pending => SyncStage::Pending,
+            mdstat::Stage::Remote => SyncStage::Remote,
+        };
+        Some(Sync { kind, stage })
+    }
+
+    /// What the map knows: by UUID, else by the kernel's name. Without a map, what its making would find.
+    fn known(&self, name: &str, uuid: Option<MdUuid>) -> Option<Known> {
+        let Some(map) = self.map else {
+            let number = self.machine.sysfs.array(name).dev().ok()??;
+            let path = self.nodes.path(id(number), None).unwrap_or_default();
+            return uuid.map(|uuid| Known { uuid, path });
+        };
+        let running: BTreeSet<String> = self.machine.sysfs.arrays().unwrap_or_default().into_iter().collect();
+        let live = || map.iter().filter(|entry| running.contains(&entry.devnm));
+        let found = live()
+            .find(|entry| uuid.is_some_and(|uuid| !uuid.is_zero() && printed_uuid(entry) == uuid))
+            .or_else(|| live().find(|entry| entry.devnm == name))?;
+        Some(Known { uuid: printed_uuid(found), path: found.path.clone() })
+    }
+
+    /// `/md127/0`, or `-md127/0` while user space must not touch it.
+    fn container(&self, metadata: &MetadataVersion) -> Option<Container> {
+        let MetadataVersion::External(text) = metadata else { return None };
+        let (name, member) = text.strip_prefix(['/', '-'])?.split_once('/')?;
+        let number = self.machine.sysfs.array(name).dev().ok()??;
+        let path = self.nodes.path(id(number), self.prefer).unwrap_or_else(|| number.to_string());
+        Some(Container { path, member: member.to_owned() })
+    }
+
+    fn member_arrays(&self, container: &str) -> Vec<String> {
+        let mut found = vec![];
+        for name in self.machine.sysfs.arrays().unwrap_or_default() {
+            let array = self.machine.sysfs.array(&name);
+            let MetadataVersion::External(text) = metadata(&array) else { continue };
+            let inside = text.strip_prefix(['/', '-']).and_then(|rest| rest.strip_prefix(container));
+            let number = array.dev().ok().flatten();
+            if let (Some(true), Some(number)) = (inside.map(|rest| rest.starts_with('/')), number) {
+                let path = self.nodes.path(id(number), self.prefer);
+                found.push(path.unwrap_or_else(|| number.to_string()));
+            }
+        }
+        found
+    }
+}
+
+fn unopened(error: &KernelError) -> Absent {
+    if error.is(Errno::ENOTBLK) { Absent::NotMd } else { Absent::Unopened(words(error)) }
+}
+
+/// The kernel's words alone.
+fn words(error: &KernelError) -> String {
+    match &error.cause {
+        Cause::Errno(errno) => errno.desc().to_owned(),
+        other => other.to_string(),
+    }
+}
+
+fn metadata(array: &Array<'_>) -> MetadataVersion {
+    let text = array.metadata_version().ok().flatten().unwrap_or_default();
+    if let Some(rest) = text.strip_prefix("external:") {
+        return MetadataVersion::External(rest.to_owned());
+    }
+    let numbers = text.split_once('.').and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
+    numbers.map_or(MetadataVersion::None, |(major, minor)| MetadataVersion::Native(major, minor))
+}
+
+/// sysfs has the whole number; the table's has 32 bits.
+fn component_size(array: &Array<'_>, info: Option<md::ArrayInfo>) -> Option<Kib> {
+    let exact = array.component_size().ok().flatten().filter(|size| size.0 != 0);
+    exact.or_else(|| info.and_then(|info| u64::try_from(info.size).ok()).map(Kib))
+}
+
+fn counts(info: &md::ArrayInfo) -> Counts {
+    Counts {
+        raid_disks: u32::try_from(info.raid_disks).unwrap_or(0),
+        total: info.nr_disks,
+        active: info.active_disks,
+        working: info.working_disks,
+        failed: info.failed_disks,
+        spare: info.spare_disks,
+    }
+}
+
+/// The counts of an array that has not been started.
+fn counted(attached: &[(Attached, MemberFlags)]) -> Counts {
+    let count = |fits: fn(&MemberFlags) -> bool| {
+        i32::try_from(attached.iter().filter(|(_, flags)| fits(flags)).count()).unwrap_or(i32::MAX)
+    };
+    Counts {
+        raid_disks: 0,
+        total: count(|_| true),
+        active: count(|flags| flags.sync),
+        working: count(|flags| !flags.faulty),
+        failed: 0,
+        spare: count(|flags| !flags.faulty && !flags.sync),
+    }
+}
+
+fn flags(flags: md::ArrayFlags) -> Flags {
+    Flags {
+        clean: flags.contains(md::ArrayFlags::CLEAN),
+        bitmap: flags.contains(md::ArrayFlags::BITMAP_PRESENT),
+        clustered: flags.contains(md::ArrayFlags::CLUSTERED),
+    }
+}
+
+fn member_flags(flags: md::DiskFlags) -> MemberFlags {
+    use md::DiskFlags as F;
+    let known = F::FAULTY | F::ACTIVE | F::SYNC | F::REMOVED | F::WRITE_MOSTLY | F::FAILFAST | F::JOURNAL;
+    MemberFlags {
+        faulty: flags.contains(F::FAULTY),
+        active: flags.contains(F::ACTIVE),
+        sync: flags.contains(F::SYNC),
+        removed: flags.contains(F::REMOVED),
+        write_mostly: flags.contains(F::WRITE_MOSTLY),
+        failfast: flags.contains(F::FAILFAST),
+        journal: flags.contains(F::JOURNAL),
+        other: !flags.difference(known).is_empty(),
+    }
+}
+
+fn superblock_uuid(superblock: &MemberSuperblock) -> MdUuid {
+    match superblock {
+        MemberSuperblock::V0(sb) => sb.set_uuid(),
+        MemberSuperblock::V1(sb, _) => sb.set_uuid(),
+    }
+}
+
+/// Whether a superblock is this array's: the same creation time and level.
+fn is_of(superblock: &MemberSuperblock, info: &md::ArrayInfo) -> bool {
+    let (created, level) = match superblock {
+        MemberSuperblock::V0(sb) => (u64::from(sb.ctime()), sb.level()),
+        MemberSuperblock::V1(sb, _) => (sb.ctime().raw() & u64::from(u32::MAX), sb.level()),
+    };
+    created == u64::from(info.ctime) && level.number() == info.level
+}
+
+/// The UUID of a line of the map as it is printed: for 1.x the map has each of its words the other way round.
+pub(super) fn printed_uuid(entry: &MapEntry) -> MdUuid {
+    if entry.metadata.starts_with("1.") {
+        MdUuid::from_words(entry.uuid.words().map(u32::swap_bytes))
+    } else {
+        entry.uuid
+    }
+}

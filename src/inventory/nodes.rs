@@ -1,0 +1,44 @@
+//! Paths to block devices: which names below /dev a device number has.
+
+use std::collections::BTreeMap;
+
+use super::arrays::model_id;
+use crate::{
+    kernel::{Machine, devdir},
+    model::DevId,
+};
+
+/// Every block device node and link below /dev, as found in one walk.
+#[derive(Clone, Debug, Default)]
+pub struct Nodes {
+    paths: BTreeMap<DevId, Vec<String>>,
+}
+
+impl Nodes {
+    /// Walks through /dev. What cannot be read, or has no text for a name, is not there.
+    #[must_use]
+    pub fn walk(machine: &Machine) -> Self {
+        let mut paths: BTreeMap<DevId, Vec<String>> = BTreeMap::new();
+        for (path, number) in devdir::names(&machine.places) {
+            if let Ok(text) = path.into_os_string().into_string() {
+                paths.entry(model_id(number)).or_default().push(text);
+            }
+        }
+        Self { paths }
+    }
+
+    /// The name to show: one below /dev/md or with `prefer` in it before all others, and of those the shortest.
+    #[must_use]
+    pub fn path(&self, id: DevId, prefer: Option<&str>) -> Option<String> {
+        let preferred = |path: &str| path.starts_with("/dev/md/") || prefer.is_some_and(|p| path.contains(p));
+        let paths = self.paths.get(&id).filter(|_| id != DevId::default())?;
+        let best = paths.iter().min_by_key(|path| (!preferred(path), path.len()))?;
+        Some(best.clone())
+    }
+
+    /// The name of every device.
+    #[must_use]
+    pub fn all(&self) -> BTreeMap<DevId, String> {
+        self.paths.keys().filter_map(|id| Some((*id, self.path(*id, None)?))).collect()
+    }
+}

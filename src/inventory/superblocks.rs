@@ -1,0 +1,180 @@
+//! The superblock that a report shows for a device: of all that are there, the one that was created last.
+
+use std::path::Path;
+
+use superblock::{
+    Bytes, Endian, Media, Sectors, bitmap, mbr,
+    probe::{self, Found, Native},
+    v0,
+    v1::{self, Minor},
+};
+
+use crate::{
+    config::Metadata,
+    kernel::{self, Access, Cause, KernelError},
+    model::detail::MemberSuperblock,
+};
+
+/// One device that was read.
+#[derive(Debug)]
+pub struct Seen {
+    /// As it was named.
+    pub path: String,
+    /// What there is to show.
+    pub found: Result<Shown, Nothing>,
+}
+
+impl Seen {
+    /// Whether its superblock speaks of other devices by their numbers: only 0.90 does.
+    #[must_use]
+    pub fn names_devices(&self) -> bool {
+        let format = self.found.as_ref().map(|shown| &shown.format);
+        matches!(format, Ok(Format::Md(MemberSuperblock::V0(_))))
+    }
+}
+
+/// A superblock to show.
+#[derive(Debug)]
+pub struct Shown {
+    /// The device's size.
+    pub size: Bytes,
+    /// The superblock.
+    pub format: Format,
+    /// What else was found wrong.
+    pub notes: Vec<String>,
+}
+
+/// A superblock by format, its checksum not looked at.
+#[derive(Debug)]
+pub enum Format {
+    /// Of an md member.
+    Md(MemberSuperblock),
+    /// A partition table.
+    Mbr(mbr::Table),
+}
+
+/// Why there is none.
+#[derive(Debug)]
+pub enum Nothing {
+    /// It could not be opened: the kernel's words.
+    Unopened(String),
+    /// No format that we know.
+    Absent,
+    /// Not in the format that was asked for: one reason for each place.
+    NotAsAsked(Vec<String>),
+    /// There is one, and it cannot be shown; or the device could not be read.
+    Damaged(Vec<String>),
+}
+
+/// Reads all devices at once; the answers are in the order of the paths.
+#[must_use]
+pub fn superblocks(paths: &[String], asked: Option<Metadata>) -> Vec<Seen> {
+    super::devices::all_at_once(paths, |path| Seen { path: path.clone(), found: one(path, asked) })
+}
+
+fn one(path: &str, asked: Option<Metadata>) -> Result<Shown, Nothing> {
+    let device = kernel::Device::open(Path::new(path), Access::Read).map_err(|error| unopened(&error))?;
+    shown(&device, path, asked)
+}
+
+/// The kernel's words for what a user would see of open(2).
+fn unopened(error: &KernelError) -> Nothing {
+    Nothing::Unopened(match &error.cause {
+        Cause::Errno(errno) => errno.desc().to_owned(),
+        other => other.to_string(),
+    })
+}
+
+/// What a medium has to show, or why there is nothing: at most three reads.
+fn shown(media: &dyn Media, path: &str, asked: Option<Metadata>) -> Result<Shown, Nothing> {
+    let probe = probe::probe(media);
+    let notes: Vec<String> = probe.damaged.iter().map(|damage| format!("{path}: {damage}")).collect();
+    let (ours, other): (Vec<Found>, Vec<Found>) = probe.found.into_iter().partition(is_of_this_machine);
+    let wanted = ours.into_iter().filter(|found| is_asked(found, asked));
+    let best = latest(wanted.collect()).or_else(|| if asked.is_none() { latest(other) } else { None });
+    let format = match best {
+        Some(found) => Some(Format::Md(member(found))),
+        None if matches!(asked, None | Some(Metadata::Mbr)) => {
+            // Of all that is no md metadata, the original shows this.
+            mbr::read(media).ok().flatten().map(Format::Mbr)
+        }
+        None => None,
+    };
+    match (format, asked) {
+        (Some(format), _) => Ok(Shown { size: media.len(), format, notes }),
+        (None, _) if !notes.is_empty() => Err(Nothing::Damaged(notes)),
+        (None, None) => Err(Nothing::Absent),
+        (None, Some(asked)) => Err(Nothing::NotAsAsked(reasons(media, path, asked))),
+    }
+}
+
+/// A 0.90 superblock in the other byte order belongs to no array of this machine.
+fn is_of_this_machine(found: &Found) -> bool {
+    match &found.superblock {
+        Native::V0(sb) => sb.fields().order() == Endian::HOST,
+        Native::V1(_) => true,
+    }
+}
+
+fn is_asked(found: &Found, asked: Option<Metadata>) -> bool {
+    match (asked, &found.superblock) {
+        (None, _) | (Some(Metadata::V0), Native::V0(_)) => true,
+        (Some(Metadata::V1(minor)), Native::V1(sb)) => minors(minor).contains(&sb.fields().minor()),
+        (Some(Metadata::Default), Native::V1(sb)) => sb.fields().minor() == Minor::V1_2,
+        _ => false,
+    }
+}
+
+fn minors(minor: Option<u8>) -> Vec<Minor> {
+    let wanted = |candidate: &Minor| minor.is_none_or(|minor| candidate.number() == i32::from(minor));
+    Minor::ALL.into_iter().filter(wanted).collect()
+}
+
+/// The one that was created last; of equals the first.
+fn latest(found: Vec<Found>) -> Option<Found> {
+    found.into_iter().reduce(|best, next| if next.created() > best.created() { next } else { best })
+}
+
+fn member(found: Found) -> MemberSuperblock {
+    match found.superblock {
+        Native::V0(sb) => MemberSuperblock::V0(sb.despite_checksum()),
+        Native::V1(sb) => MemberSuperblock::V1(sb.despite_checksum(), found.bitmap.map(Box::new)),
+    }
+}
+
+/// The bitmap's superblock of a member, where there is a sound one.
+pub(super) fn bitmap_of(media: &dyn Media, superblock: &v1::Superblock) -> Option<bitmap::Superblock> {
+    let bitmap = bitmap::load(media, superblock.bitmap_at()?).ok()?;
+    let ours = bitmap.magic() == bitmap::MAGIC && bitmap.uuid() == superblock.set_uuid().0;
+    ours.then_some(bitmap)
+}
+
+/// Why a format that was asked for is not there, place by place, as the original says it.
+fn reasons(media: &dyn Media, path: &str, asked: Metadata) -> Vec<String> {
+    let device = media.len().sectors();
+    let places: Vec<Option<Sectors>> = match asked {
+        Metadata::V0 => vec![v0::place(media.len())],
+        Metadata::V1(minor) => minors(minor).into_iter().map(|minor| minor.place(media.len())).collect(),
+        Metadata::Default => vec![Minor::V1_2.place(media.len())],
+        Metadata::Mbr => return vec![format!("No partition table found on {path}")],
+        Metadata::Ddf | Metadata::Imsm | Metadata::Gpt => {
+            return vec![format!("{path}: this metadata format is not supported yet")];
+        }
+    };
+    let reason = |place: Option<Sectors>| {
+        let Some(at) = place else {
+            return format!("{path} is too small for md: size is {} sectors.", device.0);
+        };
+        let mut magic = [0; 4];
+        if media.read_at(at.bytes(), &mut magic).is_err() {
+            return format!("Cannot read superblock on {path}");
+        }
+        match u32::from_le_bytes(magic) {
+            v1::MAGIC => format!("No superblock found on {path} (super_offset is wrong)"),
+            other => {
+                format!("No super block found on {path} (Expected magic {:08x}, got {other:08x})", v1::MAGIC)
+            }
+        }
+    };
+    places.into_iter().map(reason).collect()
+}
