@@ -337,6 +337,9 @@ pub(crate) fn same_text(reference: &str, ours: &str) {
 /// Compares bytes and shows the first differences as offsets.
 #[track_caller]
 pub(crate) fn same_bytes(what: &str, reference: &[u8], ours: &[u8]) {
+    if reference == ours {
+        return;
+    }
     assert!(reference.len() == ours.len(), "{what}: {} bytes and not {}", ours.len(), reference.len());
     let differences: Vec<String> = (0..reference.len())
         .filter(|&at| reference[at] != ours[at])

@@ -4,6 +4,7 @@
 //! `tests/vm/test [PART-OF-A-NAME]` runs them. One module per area of the commands; a new one is one line here.
 
 mod attributes;
+mod create;
 mod guest;
 mod ioctl;
 mod nodes;
@@ -17,6 +18,7 @@ fn main() {
     arguments.test_threads = Some(1);
     let areas = [
         ("attributes", attributes::cases()),
+        ("create", create::cases()),
         ("ioctl", ioctl::cases()),
         ("nodes", nodes::cases()),
         ("smoke", smoke::cases()),
