@@ -24,7 +24,7 @@ pub(super) fn run(request: &CreateRequest, common: &Common, machine: &Machine, u
             && ui.ask("To optimize recovery speed, it is recommended to enable write-intent bitmap, do you want to enable it now?");
         request.bitmap = Some(if wanted { BitmapKind::Internal } else { BitmapKind::None });
     }
-    let mut world = inventory::world(machine, request.members.len() + 1)?;
+    let mut world = inventory::world(machine, request.members.len() + 2)?;
     world.devices = inventory::look(machine, &paths(&request), true);
     let text = request.device.to_string_lossy().into_owned();
     let kernel = text.trim_start_matches("/dev/").to_owned();

@@ -1,14 +1,12 @@
 //! The bytes of every member, and the steps.
 
-use superblock::{
-    Events, MdUuid, Role, Sectors, Write, bitmap, placement,
-    v1::{self, DevFlags, Minor, NewArray, NewBitmap, NewMember},
-};
+use superblock::{Endian, Level, MdUuid, Sectors, Write, v0::uuid_at_home};
 
 use super::{
-    Context, Format, Listing, bitmap_kind, is_redundant,
+    Context, Format, Listing, bitmap_kind,
     size::Sizing,
     slots::{Part, Placed, Slots},
+    v0, v1,
 };
 use crate::{
     model::{Device, World, geometry::Copies, world::MapEntry},
@@ -17,10 +15,9 @@ use crate::{
         request::{BitmapKind, ConsistencyPolicy, CreateRequest, MemberWord},
     },
 };
-use superblock::Level;
 
 /// Seconds between bitmap flushes when nothing was asked.
-const BITMAP_DELAY: u32 = 5;
+pub(super) const BITMAP_DELAY: u32 = 5;
 
 /// MD_DISK_* bits of `mdu_disk_info_t.state` (`md_p.h`).
 mod disk_state {
@@ -45,43 +42,57 @@ pub(super) struct Decided<'a> {
 }
 
 /// One member: where it goes and what is written to it.
-struct Made<'a> {
-    device: &'a Device,
-    info: DiskInfo,
-    what: String,
-    writes: Vec<Write>,
-    data: (Sectors, Sectors),
+pub(super) struct Made<'a> {
+    pub(super) device: &'a Device,
+    pub(super) info: DiskInfo,
+    pub(super) what: String,
+    pub(super) writes: Vec<Write>,
+    /// Where its data begins and how long it is.
+    pub(super) data: (Sectors, Sectors),
 }
 
 impl<'a> Decided<'a> {
-    fn has_journal(&self) -> bool {
+    pub(super) fn has_journal(&self) -> bool {
         self.slots.placed.iter().any(|p| p.part == Part::Journal)
     }
 
-    fn has_ppl(&self) -> bool {
+    pub(super) fn has_ppl(&self) -> bool {
         self.request.consistency_policy == Some(ConsistencyPolicy::Ppl)
     }
 
-    fn uuid(&self) -> Result<MdUuid, Refusal> {
-        self.request
-            .uuid
-            .or_else(|| self.world.fresh.first().copied())
-            .ok_or_else(|| Refusal::new("no random bytes for the array's UUID"))
+    /// The UUID that was asked for, else a fresh one; in 0.90 half of a fresh one tells the host.
+    pub(super) fn uuid(&self) -> Result<MdUuid, Refusal> {
+        if let Some(uuid) = self.request.uuid {
+            return Ok(uuid);
+        }
+        let fresh = self.world.fresh.first().copied();
+        let fresh = fresh.ok_or_else(|| Refusal::new("no random bytes for the array's UUID"))?;
+        Ok(match (self.format, &self.context.homehost) {
+            (Format::V0, Some(host)) => uuid_at_home(fresh, host.as_bytes(), Endian::HOST),
+            _ => fresh,
+        })
     }
 
-    fn word(&self, placed: &Placed) -> Option<&MemberWord> {
+    pub(super) fn word(&self, placed: &Placed) -> Option<&MemberWord> {
         self.request.members.get(placed.listed)
     }
 
-    fn device(&self, placed: &Placed) -> Result<&'a Device, Refusal> {
+    pub(super) fn device(&self, placed: &Placed) -> Result<&'a Device, Refusal> {
         self.listing
             .get(placed.listed)
             .and_then(|item| item.device)
             .ok_or_else(|| Refusal::new("a device lost its place in the list"))
     }
 
+    /// A random number for a journal's start, from the last of the fresh identities.
+    pub(super) fn random(&self) -> Result<u64, Refusal> {
+        let [high, low, ..] =
+            self.world.fresh.last().ok_or_else(|| Refusal::new("no random bytes for the journal"))?.words();
+        Ok((u64::from(high) << 32) | u64::from(low))
+    }
+
     /// What ADD_NEW_DISK is told.
-    fn info(&self, placed: &Placed) -> DiskInfo {
+    pub(super) fn info(&self, placed: &Placed) -> DiskInfo {
         let number = |n: u32| i32::try_from(n).unwrap_or(i32::MAX);
         let (raid_disk, mut state) = match placed.part {
             Part::Active(slot) => (number(slot), disk_state::ACTIVE | disk_state::SYNC),
@@ -98,7 +109,7 @@ impl<'a> Decided<'a> {
     }
 
     /// What a bitmap of this array covers: the members' used size, for RAID10 the whole array.
-    fn sync_size(&self) -> Sectors {
+    pub(super) fn sync_size(&self) -> Sectors {
         let size = self.sizing.size.0;
         let copies = u64::from(Copies::from_layout(self.sizing.layout).total());
         match self.level {
@@ -110,7 +121,7 @@ impl<'a> Decided<'a> {
     }
 
     /// Devices beyond the filled slots, counted as the original counts them.
-    fn spares(&self) -> u32 {
+    pub(super) fn spares(&self) -> u32 {
         let slots = usize::try_from(self.raid_disks).unwrap_or(usize::MAX);
         let devices = self.slots.placed.len();
         let first = self.listing.iter().take(slots).filter(|i| i.device.is_some() && !i.journal).count();
@@ -128,8 +139,8 @@ impl<'a> Decided<'a> {
 pub(super) fn build(decided: &Decided<'_>, said: &mut Vec<Warning>) -> Result<Plan, Refusal> {
     let uuid = decided.uuid()?;
     let made = match decided.format {
-        Format::V1(minor) => members_v1(decided, minor, uuid)?,
-        Format::V0 => return Err(Refusal::new("0.90 metadata cannot be created yet")),
+        Format::V1(minor) => v1::members(decided, minor, uuid)?,
+        Format::V0 => v0::members(decided, uuid)?,
     };
     if decided.request.metadata.is_none() && decided.context.verbose >= 0 {
         said.push(Warning::out(format!("Defaulting to version {} metadata", decided.format.name())));
@@ -147,132 +158,6 @@ fn summary(decided: &Decided<'_>) -> String {
         text += &format!(", {} KiB chunks", decided.sizing.chunk.kib().0);
     }
     text + &format!(", metadata {}", decided.format.name())
-}
-
-/// Superblock, bitmap and logs of every member.
-fn members_v1<'a>(decided: &Decided<'a>, minor: Minor, uuid: MdUuid) -> Result<Vec<Made<'a>>, Refusal> {
-    let array = array_v1(decided, minor, uuid)?;
-    let fresh = decided.world.fresh.get(1..).unwrap_or_default();
-    decided
-        .slots
-        .placed
-        .iter()
-        .zip(fresh)
-        .map(|(placed, device_uuid)| member_v1(decided, &array, placed, *device_uuid))
-        .collect()
-}
-
-fn array_v1(decided: &Decided<'_>, minor: Minor, uuid: MdUuid) -> Result<NewArray, Refusal> {
-    let context = decided.context;
-    let host = context.homehost.as_deref().map(str::as_bytes);
-    Ok(NewArray {
-        minor,
-        uuid,
-        name: v1::set_name(host, context.name.as_bytes()),
-        created: decided.world.now.seconds,
-        level: decided.level,
-        layout: decided.sizing.layout,
-        size: decided.sizing.size,
-        chunk: decided.sizing.chunk,
-        raid_disks: decided.raid_disks,
-        spares: decided.spares(),
-        clean: decided.slots.clean,
-        raid0_layout: decided.level == Level::Raid0 && decided.sizing.layout != 0,
-        journal: decided.has_journal(),
-        ppl: decided.has_ppl(),
-        bitmap: new_bitmap(decided, minor, uuid)?,
-        bad_block_log: context.bad_block_log,
-        roles: roles(&decided.slots),
-    })
-}
-
-/// Roles by device number; a number that nobody has is a spare.
-fn roles(slots: &Slots) -> Vec<Role> {
-    let last = slots.placed.iter().map(|p| p.number).max().unwrap_or(0);
-    (0..=last)
-        .map(|number| match slots.placed.iter().find(|p| p.number == number).map(|p| p.part) {
-            Some(Part::Active(slot)) => Role::Slot { slot, replacement: false },
-            Some(Part::Journal) => Role::Journal,
-            Some(Part::Spare(_)) | None => Role::Spare,
-        })
-        .collect()
-}
-
-fn new_bitmap(decided: &Decided<'_>, minor: Minor, uuid: MdUuid) -> Result<Option<NewBitmap>, Refusal> {
-    let request = decided.request;
-    let (version, nodes) = match bitmap_kind(request) {
-        BitmapKind::None => {
-            if request.write_behind.is_some() && is_redundant(decided.level) {
-                return Err(Refusal::new("write-behind mode requires a bitmap."));
-            }
-            return Ok(None);
-        }
-        BitmapKind::Internal => (bitmap::Version::Plain, 0),
-        BitmapKind::Lockless => (bitmap::Version::Lockless, 0),
-        BitmapKind::Clustered => (bitmap::Version::Clustered, request.nodes.unwrap_or(4)),
-    };
-    let size = decided.sizing.size;
-    let place = placement::internal_bitmap(minor, size, decided.sync_size(), request.bitmap_chunk)
-        .map_err(|why| Refusal::new("Given bitmap chunk size not supported.").hint(why.to_string()))?;
-    let superblock = bitmap::NewSuperblock {
-        version,
-        uuid: uuid.0,
-        sync_size: decided.sync_size(),
-        chunk: place.chunk,
-        daemon_sleep: request.delay.unwrap_or(BITMAP_DELAY),
-        write_behind: request.write_behind.unwrap_or(0),
-        sectors_reserved: if version == bitmap::Version::Lockless {
-            u32::try_from(place.room.0).unwrap_or(u32::MAX)
-        } else {
-            0
-        },
-        nodes,
-        cluster_name: request.home_cluster.clone().unwrap_or_default().into_bytes(),
-        assume_clean: request.assume_clean || request.write_zeroes,
-    }
-    .build();
-    Ok(Some(NewBitmap { offset: place.offset, superblock }))
-}
-
-fn member_v1<'a>(
-    decided: &Decided<'a>,
-    array: &NewArray,
-    placed: &Placed,
-    uuid: MdUuid,
-) -> Result<Made<'a>, Refusal> {
-    let device = decided.device(placed)?;
-    let info = decided.info(placed);
-    let data_offset = decided.sizing.data_offsets.get(placed.listed).copied().unwrap_or_default();
-    let mut flags = DevFlags::empty();
-    let word = decided.word(placed);
-    flags.set(DevFlags::WRITE_MOSTLY, word.is_some_and(|w| w.write_mostly));
-    flags.set(DevFlags::FAIL_FAST, word.is_some_and(|w| w.failfast));
-    let member = NewMember {
-        number: placed.number,
-        uuid,
-        events: Events(0),
-        device: device.sectors(),
-        data_offset,
-        flags,
-    };
-    let superblock = array.member(&member).map_err(|why| Refusal::new(format!("{}: {why}", device.path)))?;
-    let mut writes = Vec::new();
-    if let (Some(bitmap), Some(at), false) =
-        (&array.bitmap, superblock.bitmap_at(), placed.part == Part::Journal)
-    {
-        let initial = bitmap.superblock.initial(at);
-        writes
-            .push(initial.ok_or_else(|| Refusal::new(format!("{}: the bitmap is too large", device.path)))?);
-    }
-    writes.push(superblock.encode());
-    let role = match placed.part {
-        Part::Active(slot) => format!("slot {slot}"),
-        Part::Spare(_) => "spare".to_owned(),
-        Part::Journal => "journal".to_owned(),
-    };
-    let what = format!("superblock {} at {} ({role})", array.minor, superblock.at());
-    let size = if decided.sizing.size.0 > 0 { decided.sizing.size } else { superblock.data_size() };
-    Ok(Made { device, info, what, writes, data: (data_offset, size) })
 }
 
 fn steps(decided: &Decided<'_>, made: &[Made<'_>], uuid: MdUuid) -> Vec<Step> {

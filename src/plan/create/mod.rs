@@ -4,6 +4,8 @@ mod build;
 mod check;
 mod size;
 pub mod slots;
+mod v0;
+mod v1;
 
 use superblock::{Level, v1::Minor};
 
