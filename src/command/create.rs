@@ -36,6 +36,7 @@ pub(super) fn run(request: &CreateRequest, common: &Common, machine: &Machine, u
         homehost: world.hostname.clone(),
         verbose: common.verbose,
         bad_block_log: true,
+        zone: jiff::tz::TimeZone::try_system().unwrap_or(jiff::tz::TimeZone::UTC),
         default_metadata: None,
     };
     let plan = match create::plan(&request, &context, &world) {

@@ -6,7 +6,7 @@ use std::{
     thread,
 };
 
-use superblock::Media;
+use superblock::{Media, foreign, probe, window::Window};
 
 use super::arrays::model_id;
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
 const AT_ONCE: usize = 64;
 
 /// Looks at every path, in parallel; the answers are in the order of the paths. With `exclusive` it also finds out
-/// whether somebody else holds the device.
+/// whether somebody else holds the device, and what besides md metadata is on it.
 #[must_use]
 pub fn look(machine: &Machine, paths: &[String], exclusive: bool) -> Vec<Candidate> {
     all_at_once(paths, |path| Candidate { path: path.clone(), found: one(machine, path, exclusive) })
@@ -56,6 +56,9 @@ fn one(machine: &Machine, path: &str, exclusive: bool) -> Result<Device, Unusabl
     let kernel_name = sysfs.name_of(dev).unwrap_or_default();
     let held_by =
         if busy { holders::holders(sysfs, &machine.procfs, dev).unwrap_or_default() } else { Vec::new() };
+    let window = Window::new(&device);
+    let probe = probe::probe(&window);
+    let foreign = if exclusive { foreign::scan(&window).unwrap_or_default() } else { Vec::new() };
     Ok(Device {
         path: path.to_owned(),
         id: model_id(dev),
@@ -66,6 +69,8 @@ fn one(machine: &Machine, path: &str, exclusive: bool) -> Result<Device, Unusabl
         kernel_name,
         busy,
         holders: held_by.iter().map(ToString::to_string).collect(),
+        probe,
+        foreign,
     })
 }
 

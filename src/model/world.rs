@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use superblock::{Bytes, Level, MdUuid, Sectors};
+use superblock::{Bytes, Level, MdUuid, Sectors, foreign::Foreign, probe::Probe};
 
 /// A block device number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,6 +40,10 @@ pub struct Device {
     pub busy: bool,
     /// What holds it, in words ("array md0"); looked for only when it is busy.
     pub holders: Vec<String>,
+    /// md metadata on it.
+    pub probe: Probe,
+    /// What else is on it.
+    pub foreign: Vec<Foreign>,
 }
 
 impl Device {

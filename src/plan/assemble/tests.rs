@@ -57,6 +57,8 @@ fn claim(array: &v1::NewArray, number: u32, events: u64, edits: &[v1::Edit]) -> 
         whole: None,
         busy: false,
         holders: Vec::new(),
+        probe: superblock::probe::Probe::default(),
+        foreign: Vec::new(),
     };
     Claim::from_v1(&device, superblock, None)
 }

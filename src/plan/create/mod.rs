@@ -2,6 +2,7 @@
 
 mod build;
 mod check;
+mod content;
 mod size;
 pub mod slots;
 mod v0;
@@ -12,9 +13,9 @@ use superblock::{Level, v1::Minor};
 use self::slots::{Listed, Wish};
 use super::{
     ArrayName, Plan, Refusal, Warning,
-    request::{BitmapKind, ConsistencyPolicy, CreateRequest, MemberSource, Metadata},
+    request::{BitmapKind, ConsistencyPolicy, CreateRequest, Metadata},
 };
-use crate::model::{DevId, Device, Unusable, World};
+use crate::model::{DevId, Device, World};
 
 /// The metadata format of a new array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +60,8 @@ pub struct Context {
     pub verbose: i32,
     /// Whether members get a bad-block log (`CREATE bbl=`).
     pub bad_block_log: bool,
+    /// The zone in which dates are said.
+    pub zone: jiff::tz::TimeZone,
     /// `CREATE metadata=`.
     pub default_metadata: Option<Metadata>,
 }
@@ -96,11 +99,8 @@ fn decide(
     let (level, raid_disks) = check::shape(request)?;
     let format = format(request, context)?;
     let listed = check::listed(request);
-    let listing = devices(request, world)?;
-    let sizing = size::sizing(request, level, format, context.verbose, &listing, said)?;
-    if listed.iter().all(|l| *l == Listed::Missing) {
-        return Err(Refusal::new("Subdevs can't be all missing"));
-    }
+    let wanted = size::Wanted::new(request, context, (level, raid_disks), format)?;
+    let (listing, sizing) = size::survey(&wanted, world, said)?;
     if u64::from(raid_disks) + u64::from(request.spares) > u64::from(format.max_devices()) {
         let most = format.max_devices();
         return Err(Refusal::new(format!(
@@ -140,37 +140,6 @@ fn format(request: &CreateRequest, context: &Context) -> Result<Format, Refusal>
             return Err(Refusal::new("a partition table is no metadata for an array").status(2));
         }
     })
-}
-
-/// Matches the listed words with what was found. What cannot be opened ends the command, as in the original.
-fn devices<'a>(request: &CreateRequest, world: &'a World) -> Result<Vec<Listing<'a>>, Refusal> {
-    let mut listing = Vec::with_capacity(request.members.len());
-    for word in &request.members {
-        let (path, journal) = match &word.source {
-            MemberSource::Path(path) => (path, false),
-            MemberSource::Journal(path) => (path, true),
-            MemberSource::Missing => {
-                listing.push(Listing { device: None, journal: false });
-                continue;
-            }
-        };
-        let path = path.display().to_string();
-        let candidate = world.devices.iter().find(|candidate| candidate.path == path);
-        let Some(candidate) = candidate else {
-            return Err(Refusal::new(format!("cannot open {path}: it was not looked at")).status(2));
-        };
-        match &candidate.found {
-            Ok(device) => listing.push(Listing { device: Some(device), journal }),
-            Err(Unusable::Open(why)) => {
-                return Err(Refusal::new(format!("cannot open {path}: {why}")).status(2));
-            }
-            Err(Unusable::NotBlock) => {
-                return Err(Refusal::new(format!("{path} is not a block device.")).status(2));
-            }
-            Err(Unusable::Broken(why)) => return Err(Refusal::new(why.clone()).status(2)),
-        }
-    }
-    Ok(listing)
 }
 
 /// The bitmap that the array gets.

@@ -2,15 +2,24 @@
 
 use superblock::{Level, Sectors, placement, v1::Minor};
 
-use super::{Format, Listing};
+use super::{
+    Context, Format, Listing,
+    content::{self, Purpose},
+};
 use crate::{
-    model::{Device, layout},
+    model::{Device, Unusable, World, layout},
     plan::{
         Refusal, Warning,
-        request::{ConsistencyPolicy, CreateRequest, DataOffset, SizeOrMax},
+        request::{ConsistencyPolicy, CreateRequest, DataOffset, MemberSource, MemberWord, SizeOrMax},
     },
 };
 
+/// The original's remark on metadata where a boot loader does not look for it.
+const BOOT_NOTE: &str = "Note: this array has metadata at the start and
+    may not be suitable as a boot device.  If you plan to
+    store '/boot' on this device please ensure that
+    your boot-loader understands md/v1.x metadata, or use
+    --metadata=0.90";
 /// Chunk of new arrays where the level has chunks and none was asked for: 512 KiB.
 pub(super) const DEFAULT_CHUNK: Sectors = Sectors(1024);
 /// RAID1 sizes are rounded to this, so that a later change to RAID5 finds a chunk that fits: 64 KiB.
@@ -44,74 +53,189 @@ fn chunk_of(request: &CreateRequest, level: Level) -> Sectors {
     }
 }
 
-/// Chooses chunk, layout, offsets and size; remarks go to `said`.
-pub(super) fn sizing(
-    request: &CreateRequest,
-    level: Level,
-    format: Format,
-    verbose: i32,
-    listing: &[Listing<'_>],
-    said: &mut Vec<Warning>,
-) -> Result<Sizing, Refusal> {
-    let chunk = chunk_of(request, level);
-    let layout = request.layout.unwrap_or_else(|| layout::default_layout(level));
-    let ppl = request.consistency_policy == Some(ConsistencyPolicy::Ppl);
-    let given = match request.size {
-        Some(SizeOrMax::Size(size)) if chunk.0 > 0 => Some(size.round_down(chunk)),
-        Some(SizeOrMax::Size(size)) => Some(size),
-        Some(SizeOrMax::Max) | None => None,
-    };
-    if given.is_some_and(|size| size < chunk || size.0 == 0) {
-        return Err(Refusal::new("Size cannot be smaller than chunk."));
+/// What was asked for, before any device is looked at.
+pub(super) struct Wanted<'a> {
+    pub(super) request: &'a CreateRequest,
+    pub(super) context: &'a Context,
+    pub(super) level: Level,
+    pub(super) raid_disks: u32,
+    pub(super) format: Format,
+    chunk: Sectors,
+    /// The size that was given, in whole chunks.
+    given: Option<Sectors>,
+    ppl: bool,
+}
+
+impl<'a> Wanted<'a> {
+    pub(super) fn new(
+        request: &'a CreateRequest,
+        context: &'a Context,
+        (level, raid_disks): (Level, u32),
+        format: Format,
+    ) -> Result<Self, Refusal> {
+        let chunk = chunk_of(request, level);
+        let given = match request.size {
+            Some(SizeOrMax::Size(size)) if chunk.0 > 0 => Some(size.round_down(chunk)),
+            Some(SizeOrMax::Size(size)) => Some(size),
+            Some(SizeOrMax::Max) | None => None,
+        };
+        if given.is_some_and(|size| size < chunk || size.0 == 0) {
+            return Err(Refusal::new("Size cannot be smaller than chunk."));
+        }
+        let ppl = request.consistency_policy == Some(ConsistencyPolicy::Ppl);
+        Ok(Self { request, context, level, raid_disks, format, chunk, given, ppl })
     }
-    let data_offsets = data_offsets(request, format, chunk, ppl, listing);
+
+    /// Says which defaults were taken; with `--verbose`.
+    fn say_defaults(&self, said: &mut Vec<Warning>) {
+        if self.context.verbose <= 0 {
+            return;
+        }
+        let layout = layout::default_layout(self.level);
+        if self.request.layout.is_none() {
+            match self.level {
+                Level::Raid5 | Level::Raid6 => said.extend(
+                    layout::parity_layout_name(self.level, layout)
+                        .map(|name| Warning::note(format!("layout defaults to {name}"))),
+                ),
+                Level::Raid10 => said.push(Warning::note("layout defaults to n2")),
+                _ => {}
+            }
+        }
+        if self.chunk.0 > 0 && self.request.chunk.is_none() {
+            said.push(Warning::note(format!("chunk size defaults to {}K", self.chunk.kib().0)));
+        }
+    }
+}
+
+/// Looks through the devices in the order in which they are listed, and chooses offsets and size. Remarks go to
+/// `said` in the original's order: of each device first what is wrong with it, then what is on it.
+pub(super) fn survey<'a>(
+    wanted: &Wanted<'_>,
+    world: &'a World,
+    said: &mut Vec<Warning>,
+) -> Result<(Vec<Listing<'a>>, Sizing), Refusal> {
+    wanted.say_defaults(said);
+    let mut listing: Vec<Listing<'a>> = Vec::new();
+    let mut usable = Vec::new();
+    let mut data_offsets = Vec::new();
     let mut failed = false;
-    let mut usable: Vec<(&str, Sectors)> = Vec::new();
-    for (index, item) in listing.iter().enumerate() {
-        let Some(device) = item.device else { continue };
-        let offset = data_offsets.get(index).copied().unwrap_or_default();
-        let room = room(format, device, offset, ppl);
-        let room = if chunk.0 > 0 { room.round_down(chunk) } else { room };
-        if item.journal {
-            continue;
-        }
-        match given {
-            _ if room.kib().0 == 0 => {
-                said.push(Warning::note(format!("no free space left on {}", device.path)));
-                failed = true;
+    let mut noted = false;
+    for word in &wanted.request.members {
+        let item = find(&word.source, world)?;
+        let offset = data_offset(wanted, word, item.device, &listing, &data_offsets);
+        data_offsets.push(offset);
+        if let Some(device) = item.device {
+            match fitness(wanted, device, item.journal, offset, &listing) {
+                Err(complaints) => {
+                    said.extend(complaints);
+                    failed = true;
+                }
+                Ok(room) => {
+                    said.extend(content(wanted, device, room, &mut noted));
+                    if !item.journal {
+                        usable.push((device.path.as_str(), room));
+                    }
+                }
             }
-            Some(size) if room.kib() < size.kib() => {
-                said.push(Warning::note(format!(
-                    "{} is smaller than given size. {}K < {}K + metadata",
-                    device.path,
-                    room.kib().0,
-                    size.kib().0
-                )));
-                failed = true;
-            }
-            _ => usable.push((&device.path, room)),
         }
+        listing.push(item);
+    }
+    if listing.iter().all(|item| item.device.is_none()) {
+        return Err(Refusal::new("Subdevs can't be all missing"));
     }
     if failed {
         return Err(Refusal::new("create aborted"));
     }
+    let size = common_size(wanted, &usable, said)?;
+    let layout = wanted.request.layout.unwrap_or_else(|| layout::default_layout(wanted.level));
+    Ok((listing, Sizing { chunk: wanted.chunk, layout, size, data_offsets }))
+}
+
+/// The room on a device, or all that keeps it from being a member.
+fn fitness(
+    wanted: &Wanted<'_>,
+    device: &Device,
+    journal: bool,
+    offset: Sectors,
+    before: &[Listing<'_>],
+) -> Result<Sectors, Vec<Warning>> {
+    let complain = |text: String| Err(vec![Warning::note(text)]);
+    let path = &device.path;
+    if before.iter().filter_map(|item| item.device).any(|other| other.id == device.id) {
+        return complain(format!("{path} is listed twice"));
+    }
+    if device.busy {
+        let format = if wanted.format == Format::V0 { "super0.90" } else { "super1.x" };
+        let mut said = vec![Warning::note(format!("{format} cannot open {path}: Device or resource busy"))];
+        if !device.holders.is_empty() {
+            said.push(Warning::note(format!("{path} is held by {}", device.holders.join(", "))));
+        }
+        said.push(Warning::note(format!("{path} is not suitable for this array.")));
+        return Err(said);
+    }
+    if device.read_only {
+        return complain(format!("{path} is read-only"));
+    }
+    let room = room(wanted.format, device, offset, wanted.ppl);
+    let room = if wanted.chunk.0 > 0 && !journal { room.round_down(wanted.chunk) } else { room };
+    match wanted.given {
+        _ if room.kib().0 == 0 => complain(format!("no free space left on {path}")),
+        Some(size) if !journal && room.kib() < size.kib() => complain(format!(
+            "{path} is smaller than given size. {}K < {}K + metadata",
+            room.kib().0,
+            size.kib().0
+        )),
+        _ => Ok(room),
+    }
+}
+
+/// What is on the device; said unless the caller wants neither questions nor remarks.
+fn content(wanted: &Wanted<'_>, device: &Device, room: Sectors, noted: &mut bool) -> Vec<Warning> {
+    if wanted.request.run && wanted.context.verbose < 0 {
+        return Vec::new();
+    }
+    let purpose = Purpose {
+        level: wanted.level,
+        raid_disks: wanted.raid_disks,
+        format: wanted.format,
+        room,
+        size: wanted.given.unwrap_or_default(),
+        zone: &wanted.context.zone,
+    };
+    let mut said = content::warnings(device, purpose);
+    let at_front = matches!(wanted.format, Format::V1(Minor::V1_1 | Minor::V1_2));
+    if at_front && wanted.request.metadata.is_none() && wanted.level == Level::Raid1 && !*noted {
+        *noted = true;
+        said.push(Warning::ask(BOOT_NOTE));
+    }
+    said
+}
+
+/// The size that all members use.
+fn common_size(
+    wanted: &Wanted<'_>,
+    usable: &[(&str, Sectors)],
+    said: &mut Vec<Warning>,
+) -> Result<Sectors, Refusal> {
     let smallest = usable.iter().map(|(_, room)| *room).min();
-    let largest = usable.iter().rev().max_by_key(|(_, room)| *room).copied();
-    let size = match (given, smallest) {
+    let size = match (wanted.given, smallest) {
         (Some(size), _) => size,
         (None, None) => return Err(Refusal::new("no size and no drives given - aborting create.")),
-        (None, Some(_)) if !has_common_size(level) => Sectors(0),
+        (None, Some(_)) if !has_common_size(wanted.level) => Sectors(0),
         (None, Some(room)) => {
-            let room = Sectors(room.kib().0 * 2);
-            let size = if level == Level::Raid1 { room.round_down(RAID1_ROUNDING) } else { room };
-            if verbose > 0 {
+            let room = room.kib().sectors();
+            let size = if wanted.level == Level::Raid1 { room.round_down(RAID1_ROUNDING) } else { room };
+            if wanted.context.verbose > 0 {
                 said.push(Warning::note(format!("size set to {}K", size.kib().0)));
             }
             size
         }
     };
-    warn_of_waste(level, size, largest, said);
-    Ok(Sizing { chunk, layout, size, data_offsets })
+    // The first of the largest is named.
+    let largest = usable.iter().rev().max_by_key(|(_, room)| *room).copied();
+    warn_of_waste(wanted.level, size, largest, said);
+    Ok(size)
 }
 
 /// Members that could give more than one percent more than they are asked for: probably a slip.
@@ -123,32 +247,47 @@ fn warn_of_waste(level: Level, size: Sectors, largest: Option<(&str, Sectors)>, 
     }
 }
 
-/// Where data begins on each listed device. The default is computed on the first and used for all, as mdadm does.
-fn data_offsets(
-    request: &CreateRequest,
-    format: Format,
-    chunk: Sectors,
-    ppl: bool,
-    listing: &[Listing<'_>],
-) -> Vec<Sectors> {
-    let Format::V1(minor) = format else { return vec![Sectors(0); listing.len()] };
-    let mut shared = match request.data_offset {
-        Some(DataOffset::Fixed(offset)) => Some(offset),
-        Some(DataOffset::Variable) | None => None,
-    };
-    let mut offsets = Vec::with_capacity(listing.len());
-    for (item, word) in listing.iter().zip(&request.members) {
-        let own = word.data_offset.filter(|_| request.data_offset == Some(DataOffset::Variable));
-        let offset = own.or(shared).unwrap_or_else(|| match item.device {
-            Some(device) => placement::default_data_offset(minor, device.sectors(), chunk, ppl),
-            None => Sectors(0),
-        });
-        if item.device.is_some() {
-            shared = shared.or(Some(offset));
+/// Where data begins on a device. The default is computed on the first and used for all, as mdadm does.
+fn data_offset(
+    wanted: &Wanted<'_>,
+    word: &MemberWord,
+    device: Option<&Device>,
+    before: &[Listing<'_>],
+    offsets: &[Sectors],
+) -> Sectors {
+    let Format::V1(minor) = wanted.format else { return Sectors(0) };
+    match wanted.request.data_offset {
+        Some(DataOffset::Fixed(offset)) => return offset,
+        Some(DataOffset::Variable) => {
+            if let Some(offset) = word.data_offset {
+                return offset;
+            }
         }
-        offsets.push(offset);
+        None => {}
     }
-    offsets
+    let first = before.iter().zip(offsets).find(|(item, _)| item.device.is_some()).map(|(_, offset)| *offset);
+    first.unwrap_or_else(|| match device {
+        Some(device) => placement::default_data_offset(minor, device.sectors(), wanted.chunk, wanted.ppl),
+        None => Sectors(0),
+    })
+}
+
+/// The device that a word names. What cannot be opened ends the command, as in the original.
+fn find<'a>(source: &MemberSource, world: &'a World) -> Result<Listing<'a>, Refusal> {
+    let (path, journal) = match source {
+        MemberSource::Path(path) => (path, false),
+        MemberSource::Journal(path) => (path, true),
+        MemberSource::Missing => return Ok(Listing { device: None, journal: false }),
+    };
+    let path = path.display().to_string();
+    let refuse = |text: String| Err(Refusal::new(text).status(2));
+    match world.devices.iter().find(|candidate| candidate.path == path).map(|candidate| &candidate.found) {
+        Some(Ok(device)) => Ok(Listing { device: Some(device), journal }),
+        Some(Err(Unusable::Open(why))) => refuse(format!("cannot open {path}: {why}")),
+        Some(Err(Unusable::NotBlock)) => refuse(format!("{path} is not a block device.")),
+        Some(Err(Unusable::Broken(why))) => refuse(why.clone()),
+        None => refuse(format!("cannot open {path}: it was not looked at")),
+    }
 }
 
 /// Room for data on a device.

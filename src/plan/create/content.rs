@@ -1,0 +1,119 @@
+//! What is on a device that is to become a member, and whether that needs a yes.
+
+use jiff::tz::TimeZone;
+use superblock::{
+    Level, Sectors,
+    foreign::{Foreign, Kind},
+    probe::Native,
+    v1::Minor,
+};
+
+use super::Format;
+use crate::{
+    model::{Device, clock::ctime},
+    plan::Warning,
+};
+
+/// What the array will be, as far as the warnings depend on it.
+#[derive(Clone, Copy)]
+pub(super) struct Purpose<'a> {
+    pub(super) level: Level,
+    pub(super) raid_disks: u32,
+    pub(super) format: Format,
+    /// Room on this device.
+    pub(super) room: Sectors,
+    /// The size that was asked for; 0 without.
+    pub(super) size: Sectors,
+    pub(super) zone: &'a TimeZone,
+}
+
+/// Everything found on the device, in the order in which the original looks.
+pub(super) fn warnings(device: &Device, purpose: Purpose<'_>) -> Vec<Warning> {
+    let mut said = Vec::new();
+    for foreign in &device.foreign {
+        said.extend(file_system(&device.path, foreign, purpose.zone));
+    }
+    let array = member(device, purpose.zone);
+    let is_member = array.is_some();
+    said.extend(array);
+    let table = device.foreign.iter().find(|f| matches!(f.kind, Kind::Gpt | Kind::Mbr));
+    if let Some(table) = table
+        && !is_member
+    {
+        said.extend(partitions(&device.path, table, purpose));
+    }
+    said
+}
+
+/// The original knows ext2 to ext4 and reiserfs, and overwrites all others without a word.
+fn file_system(path: &str, foreign: &Foreign, zone: &TimeZone) -> Vec<Warning> {
+    let kind = foreign.kind;
+    if kind.is_ext() {
+        let size = foreign.size.map(|size| size.0 / 1024).unwrap_or_default();
+        let mtime = ctime(foreign.mtime.unwrap_or_default().into(), zone);
+        return vec![
+            Warning::ask(format!("{path} appears to contain an ext2fs file system")),
+            Warning::ask(format!("size={size}K  mtime={mtime}")),
+        ];
+    }
+    match kind {
+        Kind::Reiserfs => {
+            let size = foreign.size.map(|size| size.0 / 1024).unwrap_or_default();
+            vec![
+                Warning::ask(format!("{path} appears to contain a reiserfs file system")),
+                Warning::ask(format!("size = {size}K")),
+            ]
+        }
+        Kind::Gpt | Kind::Mbr => Vec::new(),
+        Kind::Swap => vec![Warning::ask(format!("{path} appears to contain swap space"))],
+        Kind::Luks1 | Kind::Luks2 | Kind::Bitlocker => {
+            vec![Warning::ask(format!("{path} appears to be encrypted ({})", kind.name()))]
+        }
+        Kind::Lvm2
+        | Kind::Bcache
+        | Kind::Zfs
+        | Kind::Stratis
+        | Kind::Vdo
+        | Kind::Integrity
+        | Kind::Verity => {
+            vec![Warning::ask(format!("{path} appears to belong to {}", kind.name()))]
+        }
+        Kind::Ddf | Kind::Imsm => {
+            vec![Warning::ask(format!("{path} appears to be part of a {} array", kind.name()))]
+        }
+        _ => vec![Warning::ask(format!("{path} appears to contain a {} file system", kind.name()))],
+    }
+}
+
+/// The array of which it is a member; the youngest where there are several.
+fn member(device: &Device, zone: &TimeZone) -> Option<Warning> {
+    let found = device.probe.found.iter().max_by_key(|found| found.created())?;
+    let (level, raid_disks) = match &found.superblock {
+        Native::V0(sb) => (sb.fields().level(), sb.fields().raid_disks()),
+        Native::V1(sb) => (sb.fields().level(), sb.fields().raid_disks()),
+    };
+    let level = level.name().map_or_else(|| level.number().to_string(), str::to_owned);
+    let created = ctime(found.created(), zone);
+    Some(Warning::ask(format!(
+        "{} appears to be part of a raid array:\n       level={level} devices={raid_disks} ctime={created}",
+        device.path
+    )))
+}
+
+/// A partition table may be wanted on a mirror whose metadata is at the end; anywhere else it is lost.
+fn partitions(path: &str, table: &Foreign, purpose: Purpose<'_>) -> Vec<Warning> {
+    let mut said = vec![Warning::ask(format!("partition table exists on {path}"))];
+    let end = table.table.map(|table| table.end).unwrap_or_default();
+    let at_front = matches!(purpose.format, Format::V1(Minor::V1_1 | Minor::V1_2));
+    let mirrors = purpose.level == Level::Raid1 || (purpose.level == Level::Raid0 && purpose.raid_disks == 1);
+    if at_front || !mirrors {
+        said.push(Warning::ask(format!(
+            "partition table exists on {path} but will be lost or\n       meaningless after creating array"
+        )));
+    } else if end > purpose.room {
+        said.push(Warning::ask(format!("metadata will over-write last partition on {path}.")));
+    } else if purpose.size.0 > 0 && end > purpose.size {
+        said.push(Warning::ask(format!("array size is too small to cover all partitions on {path}.")));
+    }
+    said
+}
