@@ -8,10 +8,12 @@ VM_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 TOP=$(cd "$VM_DIR/../.." && pwd)
 # The target directory of this work tree holds its own guest; the cache (kernels, guest root, QEMU,
 # downloads) is big and the same for every work tree, so that it may be elsewhere.
-TARGET=${CARGO_TARGET_DIR:-$TOP/target}
-CACHE=${MDCTL_VM_CACHE:-$TARGET/vm}
-RUN_DIR=${MDCTL_VM_RUN:-$TARGET/vm/run}
-TRIPLE=$(rustc -vV | sed -n 's/^host: //p')
+TARGET=$(realpath -m "${CARGO_TARGET_DIR:-$TOP/target}")
+CACHE=$(realpath -m "${MDCTL_VM_CACHE:-$TARGET/vm}")
+RUN_DIR=$(realpath -m "${MDCTL_VM_RUN:-$TARGET/vm/run}")
+
+# The target that programs are built for: this machine's.
+triple() { rustc -vV | sed -n 's/^host: //p'; }
 
 say() { printf 'vm: %s\n' "$*" >&2; }
 die() { say "$*"; exit 125; }
