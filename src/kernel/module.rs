@@ -38,3 +38,11 @@ pub fn load(module: &str) -> Result<(), KernelError> {
 pub fn ensure_md(sysfs: &Sysfs) -> Result<(), KernelError> {
     if has_md(sysfs) { Ok(()) } else { load("md_mod") }
 }
+
+/// Asks for the device of a stopped array to be gone when STOP_ARRAY returns (`legacy_async_del_gendisk`, from 6.18).
+/// `Ok(false)`: this kernel has no such choice; older ones take the device away a moment later.
+///
+/// Ask before every stop too: in the old manner 7.2 never removes an empty array with a name (`md_home`).
+pub fn remove_at_once(sysfs: &Sysfs) -> Result<bool, KernelError> {
+    sysfs.set_parameter("md_mod", "legacy_async_del_gendisk", "N")
+}

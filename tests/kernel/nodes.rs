@@ -12,7 +12,7 @@ use mdctl::kernel::{
     Access, Deadline, DevId, Device, Ends, Holder, KernelError, Lock, MdDevice, Places, Procfs, Sysfs,
     appear::{self, Gone},
     dev::MD_MAJOR,
-    holders, node,
+    holders, module, node,
 };
 use superblock::{Bytes, Media};
 
@@ -46,6 +46,7 @@ fn open(name: &str, access: Access) -> MdDevice {
 fn stop(name: &str) {
     let (sysfs, places) = (Sysfs::default(), Places::default());
     let gone = Gone::listen(&sysfs, &places, name, places.has_udev()).unwrap();
+    module::remove_at_once(&sysfs).unwrap();
     let md = open(name, Access::WriteExclusive);
     md.stop_array().unwrap();
     drop(md);
@@ -59,6 +60,8 @@ fn no_temporary_nodes() {
 
 fn by_name() {
     let sysfs = Sysfs::default();
+    // As a kernel is after boot, whatever an earlier case asked for.
+    sysfs.set_parameter("md_mod", "legacy_async_del_gendisk", "Y").unwrap();
     for name in ["md77", "md_home"] {
         assert!(node::new_array(&sysfs, name).unwrap());
         assert!(sysfs.array(name).exists());
