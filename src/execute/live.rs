@@ -211,7 +211,7 @@ impl Live {
         let sysfs = &self.machine.sysfs;
         module::ensure_md(sysfs).context("the md driver is not in this kernel")?;
         // From 6.18: the device is gone when STOP_ARRAY returns. Elsewhere we wait for it.
-        if let Err(error) = sysfs.set_parameter("md_mod", "legacy_async_del_gendisk", "N") {
+        if let Err(error) = module::remove_at_once(sysfs) {
             tracing::debug!(%error, "legacy_async_del_gendisk stays");
         }
         let by_name = node::new_array(sysfs, &array.kernel);
@@ -331,6 +331,10 @@ impl Live {
     fn stop(&mut self, array: &ArrayName) -> Result<()> {
         let sysfs = self.machine.sysfs.clone();
         let gone = Gone::listen(&sysfs, &self.machine.places, &array.kernel, self.machine.udev)?;
+        // Whoever made the array may not have asked for it.
+        if let Err(error) = module::remove_at_once(&sysfs) {
+            tracing::debug!(%error, "legacy_async_del_gendisk stays");
+        }
         let opened = match self.arrays.remove(&array.kernel) {
             Some(device) => device,
             None => {
