@@ -83,7 +83,7 @@ pub fn to_store(word: &str, name: Option<&str>) -> String {
 }
 
 /// Names for an array that was named by `word`. `stored` is the name in its metadata, without host, where
-/// it has one that is trusted: a number in it is honoured.
+/// it has one that is trusted, or the name that it is created with: a number in it is honoured.
 ///
 /// # Errors
 /// The word names no array, or one that is there already.
@@ -96,7 +96,7 @@ pub fn given(word: &str, stored: Option<&str>, world: &World, config: &Config) -
         ArrayWord::Name(_) if word.starts_with("/dev/md_") => return Err(bad_word(word, BadName::Place)),
         ArrayWord::Name(name) => {
             let digits = name.strip_prefix('d').unwrap_or(&name);
-            (number(digits), format!("/dev/md/{name}"), Some(name))
+            (number(digits), format!("/dev/md/{}", clean(&name)), Some(name))
         }
     };
     if let Some(entry) = world.map.iter().find(|entry| entry.path == path && exists(world, &entry.devnm)) {
@@ -163,12 +163,14 @@ fn unused(plain: &str, separator: &str, plain_allowed: bool, world: &World) -> S
     path.unwrap_or_else(|| plain.to_owned())
 }
 
-/// A name from metadata as a word below /dev/md. Anything may stand there, also another directory.
+/// A name as a word below /dev/md. Metadata may hold anything, also another directory; and udev makes links
+/// with these characters only, so any other would name a link that never comes.
 fn clean(name: &str) -> String {
     let allowed = |c: char| match c {
         '/' => '-',
-        c if c.is_whitespace() || c.is_control() => '_',
-        c => c,
+        '#' | '+' | '-' | '.' | ':' | '=' | '@' | '_' => c,
+        c if c.is_alphanumeric() || (!c.is_ascii() && !c.is_whitespace() && !c.is_control()) => c,
+        _ => '_',
     };
     let name: String = name.chars().map(allowed).take(LONGEST).collect();
     match name.as_str() {
@@ -191,7 +193,7 @@ fn kernel_device(
         return Ok(numbered(number, path));
     }
     if config.create.names == Some(true) {
-        let kernel = name.map(|name| format!("md_{name}"));
+        let kernel = name.map(|name| format!("md_{}", clean(name)));
         if let Some(kernel) = kernel.filter(|kernel| kernel.len() < KERNEL_NAME && !exists(world, kernel)) {
             return Ok(Chosen { array: ArrayName { kernel, path }, id: None });
         }

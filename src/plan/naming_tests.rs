@@ -55,6 +55,10 @@ fn a_word_gives_device_and_path() {
         ("05", "md5 /dev/md/05"),
         ("/dev/md1048575", "md1048575 /dev/md1048575"),
         (".x", "md127 /dev/md/.x"),
+        // The original waits five seconds for a link with a blank and writes a map that loses it.
+        ("a b", "md127 /dev/md/a_b"),
+        // The original makes a link that takes the place of the directory /dev/md.
+        ("/dev/md/.", "md127 /dev/md/_"),
         ("/dev/md/a:b", "md127 /dev/md/a:b"),
         ("/dev/md_foo", "/dev/md_foo is an invalid name for an md device.  Try /dev/md/md_foo"),
         ("/dev/mdx", "/dev/mdx is an invalid name for an md device.  Try /dev/md/mdx"),
@@ -147,7 +151,7 @@ fn found_names_depend_on_trust() {
         // Not to be had from the original's own create.
         ("guest:", Local, "md127 /dev/md127"),
         ("guest:..", Local, "md127 /dev/md/__"),
-        ("a\n\u{1b}[m", Foreign, "md127 /dev/md/a__[m_0"),
+        ("a\n\u{1b}[m", Foreign, "md127 /dev/md/a___m_0"),
     ] {
         assert_eq!(shown(found(stored, trust, &empty, &Config::default())), expected, "{stored:?} {trust:?}");
     }
