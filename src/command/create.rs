@@ -2,50 +2,77 @@
 
 use anyhow::Result;
 
-use super::{DONE, FAILED, execute, print, refuse, report_failure, say};
-use crate::model::DevId;
+use super::{Ended, FAILED, carry_out, preview, refuse, say};
 use crate::{
     cli::request::Common,
+    config::{conf::Config, sources::Sources},
     inventory,
     kernel::Machine,
+    model::World,
     plan::{
-        ArrayName, Say,
+        Plan, Refusal, Say,
         create::{self, Context},
+        naming,
         request::{BitmapKind, CreateRequest, MemberSource},
     },
+    report::local_zone,
     ui::Ui,
 };
+
+/// The original's question.
+const WANT_BITMAP: &str = "To optimize recovery speed, it is recommended to enable write-intent bitmap, do you want to enable it now?";
 
 /// Makes an array.
 pub(super) fn run(request: &CreateRequest, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
     let mut request = request.clone();
     if create::asks_for_bitmap(&request) {
-        let wanted = !common.dry_run
-            && ui.ask("To optimize recovery speed, it is recommended to enable write-intent bitmap, do you want to enable it now?");
+        let wanted = !common.dry_run && !common.json && ui.ask(WANT_BITMAP);
         request.bitmap = Some(if wanted { BitmapKind::Internal } else { BitmapKind::None });
     }
+    let (config, _) = inventory::configuration(&Sources::from_option(common.config.as_deref()))?;
     let mut world = inventory::world(machine, request.members.len() + 2)?;
     world.devices = inventory::look(machine, &paths(&request), true);
-    let text = request.device.to_string_lossy().into_owned();
-    let kernel = text.trim_start_matches("/dev/").to_owned();
-    let minor = kernel.trim_start_matches("md").parse().ok();
-    let context = Context {
-        array: ArrayName { kernel: kernel.clone(), path: text.clone() },
-        id: minor.map(|minor| DevId { major: 9, minor }),
-        name: request.name.clone().unwrap_or_else(|| kernel.trim_start_matches("md").to_owned()),
-        homehost: world.hostname.clone(),
-        verbose: common.verbose,
-        bad_block_log: true,
-        zone: jiff::tz::TimeZone::try_system().unwrap_or(jiff::tz::TimeZone::UTC),
-        default_metadata: None,
-    };
-    let plan = match create::plan(&request, &context, &world) {
-        Ok(plan) => plan,
-        Err(refusal) => return Ok(refuse(&refusal, ui)),
+    let decided = context(&request, common, &config, &world)
+        .and_then(|context| Ok((create::plan(&request, &context, &world)?, context)));
+    let (plan, context) = match decided {
+        Ok(decided) => decided,
+        Err(refusal) => return Ok(refuse(&refusal, common, ui)),
     };
     if common.dry_run {
-        return Ok(print(&plan.to_string()));
+        return preview(&plan, common);
     }
+    if !agreed(&plan, &request, ui) {
+        ui.error("create aborted.");
+        return Ok(FAILED);
+    }
+    let said =
+        if common.verbose >= 0 { format!("array {} started.", context.array.path) } else { String::new() };
+    carry_out(&plan, machine, common, ui, Ended { out: said, ..Ended::default() })
+}
+
+/// Names, and what the configuration says.
+fn context(
+    request: &CreateRequest,
+    common: &Common,
+    config: &Config,
+    world: &World,
+) -> Result<Context, Refusal> {
+    let word = request.device.to_string_lossy().into_owned();
+    let chosen = naming::given(&word, None, world, config)?;
+    Ok(Context {
+        array: chosen.array,
+        id: chosen.id,
+        name: naming::to_store(&word, request.name.as_deref()),
+        homehost: inventory::homehost(common.homehost.as_ref(), common.ignore_homehost, config),
+        verbose: common.verbose,
+        bad_block_log: config.create.bbl != Some(false),
+        zone: local_zone(),
+        default_metadata: config.create.metadata,
+    })
+}
+
+/// Says what was found, and asks where that needs a yes.
+fn agreed(plan: &Plan, request: &CreateRequest, ui: &Ui) -> bool {
     for warning in plan.warnings.iter().filter(|w| w.kind != Say::Out) {
         say(warning.kind, &warning.text, ui);
     }
@@ -53,20 +80,13 @@ pub(super) fn run(request: &CreateRequest, common: &Common, machine: &Machine, u
         if request.run {
             ui.detail("creation continuing despite oddities due to --run");
         } else if !ui.ask("Continue creating array") {
-            ui.error("create aborted.");
-            return Ok(FAILED);
+            return false;
         }
     }
     for warning in plan.warnings.iter().filter(|w| w.kind == Say::Out) {
         say(warning.kind, &warning.text, ui);
     }
-    if let Err(failure) = execute(&plan, machine) {
-        return Ok(report_failure(&failure, ui));
-    }
-    if common.verbose >= 0 {
-        print(&format!("{}: array {} started.\n", ui.program(), context.array.path));
-    }
-    Ok(DONE)
+    true
 }
 
 fn paths(request: &CreateRequest) -> Vec<String> {

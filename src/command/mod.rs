@@ -6,14 +6,14 @@ use anyhow::Result;
 
 use crate::{
     cli::{
-        self, help,
-        parse::Outcome,
+        self, help, parse,
         request::{Common, Invocation, MiscAction, MiscRequest, Request},
     },
-    execute::{self, Failure, Live},
+    execute::{self, Live},
     inventory,
     kernel::{Machine, host},
-    plan::{Plan, Refusal, Say},
+    plan::{Plan, Refusal, Say, Step, Warning},
+    report::outcome::Outcome,
     ui::Ui,
 };
 
@@ -22,6 +22,7 @@ mod detail;
 mod examine;
 mod query;
 mod stop;
+mod wait;
 
 /// Exit status of a command that did what it was asked to.
 const DONE: u8 = 0;
@@ -35,9 +36,9 @@ const NOT_ROOT: &str = "must be super-user to perform this action";
 pub fn run(program: &Path, args: Vec<OsString>) -> u8 {
     let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
     match cli::understand(&name, args) {
-        Ok(Outcome::Run(invocation)) => dispatch(&name, &invocation),
-        Ok(Outcome::Help(text)) => print(&text),
-        Ok(Outcome::Version) => {
+        Ok(parse::Outcome::Run(invocation)) => dispatch(&name, &invocation),
+        Ok(parse::Outcome::Help(text)) => print(&text),
+        Ok(parse::Outcome::Version) => {
             let ui = Ui::new(name.as_str(), 0);
             ui.plain(&help::version(&name));
             DONE
@@ -85,9 +86,15 @@ fn dispatch(name: &str, invocation: &Invocation) -> u8 {
     let machine = inventory::machine();
     let ended = match &invocation.request {
         Request::Create(request) => create::run(request, &invocation.common, &machine, &ui),
-        Request::Misc(request) if request.action == MiscAction::Stop => {
+        Request::Misc(request)
+            if matches!(
+                request.action,
+                MiscAction::Stop | MiscAction::Run | MiscAction::ReadOnly | MiscAction::ReadWrite
+            ) =>
+        {
             stop::run(request, &invocation.common, &machine, &ui)
         }
+        Request::Misc(request) if request.action == MiscAction::Wait => wait::run(request, &machine, &ui),
         Request::Misc(request) if examines => examine::run(request, &invocation.common, &machine, &ui),
         Request::Misc(request) if matches!(request.action, MiscAction::Detail | MiscAction::Query) => {
             look(request, &invocation.common, &machine, &ui)
@@ -121,13 +128,17 @@ fn look(request: &MiscRequest, common: &Common, machine: &Machine, ui: &Ui) -> a
 }
 
 /// Says what a refusal says.
-fn refuse(refusal: &Refusal, ui: &Ui) -> u8 {
+fn refuse(refusal: &Refusal, common: &Common, ui: &Ui) -> u8 {
     for warning in &refusal.said {
         say(warning.kind, &warning.text, ui);
     }
     ui.error(&refusal.text);
     if let Some(hint) = &refusal.hint {
         ui.note(hint);
+    }
+    if common.json {
+        let told = Outcome::refused(refusal.text.clone(), refusal.hint.clone(), texts(&refusal.said));
+        print(&told.text());
     }
     refusal.status
 }
@@ -139,17 +150,62 @@ fn say(kind: Say, text: &str, ui: &Ui) {
     }
 }
 
-/// Carries a plan out; the machine is as it was when this fails before the commit.
-fn execute(plan: &Plan, machine: &Machine) -> Result<(), Failure> {
-    let mut live = Live::new(machine.clone());
-    execute::run(plan, &mut live)
+/// Shows a plan instead of carrying it out.
+fn preview(plan: &Plan, common: &Common) -> Result<u8> {
+    Ok(print(&if common.json { outcome(plan, true).text() } else { plan.to_string() }))
 }
 
-/// Says what went wrong, and what could not be put right.
-fn report_failure(failure: &Failure, ui: &Ui) -> u8 {
-    ui.error(&format!("{:#}", failure.cause));
+fn outcome(plan: &Plan, planned_only: bool) -> Outcome {
+    let undo = |step: &Step| step.undo(Vec::new()).map(|undo| undo.to_string());
+    let steps = plan.steps.iter().map(|step| (step.to_string(), undo(step))).collect();
+    Outcome::new(planned_only, &plan.summary, steps, texts(&plan.warnings))
+}
+
+fn texts(warnings: &[Warning]) -> Vec<String> {
+    warnings.iter().map(|warning| warning.text.clone()).collect()
+}
+
+/// What is said when a plan has been carried out, or could not be.
+#[derive(Default)]
+struct Ended {
+    /// On standard output.
+    out: String,
+    /// On standard error, unless `--quiet`.
+    note: String,
+    /// Goes before the kernel's reason of a failure.
+    failed: Option<String>,
+}
+
+/// Carries a plan out and says how it ended. When it fails before its commit, the machine is as it was.
+fn carry_out(plan: &Plan, machine: &Machine, common: &Common, ui: &Ui, ended: Ended) -> Result<u8> {
+    let mut live = Live::new(machine.clone());
+    let done = execute::run(plan, &mut live);
+    if common.json {
+        let mut told = outcome(plan, false);
+        if let Err(failure) = &done {
+            let reason = format!("{:#}", failure.cause);
+            told = told.failed(&failure.step, reason, &failure.not_undone, failure.committed);
+        }
+        print(&told.text());
+    }
+    let Err(failure) = done else {
+        if !ended.out.is_empty() && !common.json {
+            print(&format!("{}: {}\n", ui.program(), ended.out));
+        }
+        if !ended.note.is_empty() {
+            ui.note(&ended.note);
+        }
+        return Ok(DONE);
+    };
+    match ended.failed {
+        Some(what) => ui.error(&format!("{what}: {:#}", failure.cause)),
+        None => ui.error(&format!("{:#}", failure.cause)),
+    }
+    if failure.committed {
+        ui.error(&format!("this was the step that failed: {}", failure.step));
+    }
     for left in &failure.not_undone {
         ui.error(&format!("could not undo: {left}"));
     }
-    FAILED
+    Ok(FAILED)
 }

@@ -1,51 +1,110 @@
-//! `--stop`.
+//! `--stop`, `--run`, `--readonly`, `--readwrite`: one array after the other.
 
 use std::path::Path;
 
 use anyhow::Result;
 
-use super::{DONE, FAILED, execute, print, report_failure};
+use super::{DONE, Ended, FAILED, carry_out, preview};
 use crate::{
-    cli::request::{Common, MiscRequest},
+    cli::request::{Common, MiscAction, MiscRequest},
     inventory,
-    kernel::{Machine, node},
-    plan::stop,
+    kernel::{Access, Machine, node},
+    model::{DevId, RunningArray, World},
+    plan::{Plan, stop, switch},
     ui::Ui,
 };
 
-/// Stops arrays.
+/// Does it to every array that is named, with `--stop --scan` to all.
 pub(super) fn run(request: &MiscRequest, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
+    if request.devices.is_empty() {
+        if request.action == MiscAction::Stop && request.scan {
+            return stop_all(common, machine, ui);
+        }
+        ui.error("No devices given.");
+        return Ok(2);
+    }
     let mut status = DONE;
-    for (_, path) in &request.devices {
-        status |= one(path, common, machine, ui)?;
+    for (action, path) in &request.devices {
+        status |= one(action, path, common, machine, ui)?;
     }
     Ok(status)
 }
 
-fn one(path: &Path, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
+fn one(action: &MiscAction, path: &Path, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
     let shown = path.display().to_string();
     let number = match node::number_of(path) {
         Ok(number) => number,
         Err(error) => {
-            ui.error(&format!("error opening {shown}: {}", error.cause));
+            let why = error.errno().map_or_else(|| error.to_string(), |errno| errno.desc().to_owned());
+            ui.error(&format!("error opening {shown}: {why}"));
             return Ok(FAILED);
         }
     };
     let world = inventory::world(machine, 0)?;
-    let id = number.map(|n| crate::model::DevId { major: n.major, minor: n.minor });
+    let id = number.map(|n| DevId { major: n.major, minor: n.minor });
     let Some(array) = world.arrays.iter().find(|array| Some(array.id) == id) else {
         ui.error(&format!("{shown} does not appear to be an md device"));
         return Ok(FAILED);
     };
-    let plan = stop::plan(array, &shown, &world);
+    let (plan, ended) = decide(action, array, &shown, &world);
+    let Some(plan) = plan else { return Ok(DONE) };
     if common.dry_run {
-        return Ok(print(&plan.to_string()));
+        return preview(&plan, common);
     }
-    match execute(&plan, machine) {
-        Ok(()) => {
-            ui.note(&format!("stopped {shown}"));
-            Ok(DONE)
+    carry_out(&plan, machine, common, ui, ended)
+}
+
+/// The plan, and what is said at its end; no plan where there is nothing to do.
+fn decide(action: &MiscAction, array: &RunningArray, shown: &str, world: &World) -> (Option<Plan>, Ended) {
+    let failed =
+        |what: &str| Ended { failed: Some(format!("failed to set {what} for {shown}")), ..Ended::default() };
+    match action {
+        MiscAction::Run => {
+            let started = switch::known_as(array, world);
+            let ended = Ended { note: format!("started array {started}"), ..Ended::default() };
+            (switch::start(array, shown), ended)
         }
-        Err(failure) => Ok(report_failure(&failure, ui)),
+        MiscAction::ReadOnly => (Some(switch::readonly(array, shown)), failed("readonly")),
+        MiscAction::ReadWrite => (Some(switch::readwrite(array, shown)), failed("writable")),
+        _ => {
+            let ended = Ended { note: format!("stopped {shown}"), ..Ended::default() };
+            (Some(stop::plan(array, shown, world)), ended)
+        }
     }
+}
+
+/// Stops whatever can be stopped. An array may be a member of another, or hold one back that is not stopped yet: go
+/// round as long as something was stopped, and only then say what could not be.
+fn stop_all(common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
+    loop {
+        let world = inventory::world(machine, 0)?;
+        let plans: Vec<(String, Plan)> = stop::in_order(&world)
+            .into_iter()
+            .map(|array| (format!("/dev/{}", array.name), array))
+            .map(|(path, array)| (path.clone(), stop::plan(array, &path, &world)))
+            .collect();
+        if common.dry_run {
+            return plans.iter().try_fold(DONE, |status, (_, plan)| Ok(status | preview(plan, common)?));
+        }
+        let free = plans.iter().filter(|(path, _)| is_free(machine, path)).count();
+        let mut status = DONE;
+        for (path, plan) in &plans {
+            if free > 0 && !is_free(machine, path) {
+                continue;
+            }
+            // The original says nothing of what it stops in a scan unless asked.
+            let note = if common.verbose > 0 { format!("stopped {path}") } else { String::new() };
+            status |= carry_out(plan, machine, common, ui, Ended { note, ..Ended::default() })?;
+        }
+        if free == 0 || plans.is_empty() || status != DONE {
+            return Ok(status);
+        }
+    }
+}
+
+/// Whether nobody holds the array, so that a stop can succeed.
+fn is_free(machine: &Machine, path: &str) -> bool {
+    let name = path.trim_start_matches("/dev/");
+    let dev = machine.sysfs.array(name).dev().ok().flatten();
+    dev.is_some_and(|dev| node::open_number(&machine.places, dev, Access::ReadExclusive, path).is_ok())
 }

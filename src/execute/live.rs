@@ -68,7 +68,7 @@ impl Host for Live {
             Step::AddDisk { array, device, info } => self.add_disk(array, device, *info)?,
             Step::Run { array } => self.run(array)?,
             Step::MakeWritable { array } => self.make_writable(array)?,
-            Step::MakeReadonly { array } => self.array(array)?.stop_array_ro()?,
+            Step::MakeReadonly { array } => self.make_readonly(array)?,
             Step::Stop { array } => self.stop(array)?,
             Step::MapAdd { entry } => self.edit_map(|entries| map::with(entries, entry))?,
             Step::MapRemove { entry } => self.edit_map(|entries| map::without(entries, &entry.devnm))?,
@@ -319,6 +319,20 @@ impl Live {
         }
     }
 
+    fn make_readonly(&mut self, array: &ArrayName) -> Result<()> {
+        match self.array(array)?.stop_array_ro() {
+            // Read-only already: the kernel answers as if it were not there.
+            Err(error) if error.is(Errno::ENXIO) && self.is_readonly(array) => Ok(()),
+            Err(error) if error.is(Errno::EBUSY) => Err(self.explain_busy(&array.path, error)),
+            other => Ok(other?),
+        }
+    }
+
+    fn is_readonly(&self, array: &ArrayName) -> bool {
+        let state = self.machine.sysfs.array(&array.kernel).state();
+        matches!(state, Ok(Some(kernel::sysfs::ArrayState::ReadOnly)))
+    }
+
     fn make_writable(&mut self, array: &ArrayName) -> Result<()> {
         match self.array(array)?.restart_array_rw() {
             // It was not read-only.
@@ -344,12 +358,15 @@ impl Live {
                     || node::open_number(&self.machine.places, dev, Access::ReadExclusive, &array.path);
                 let again = |error: &KernelError| error.is(Errno::EBUSY) && self.only_processes_hold_md(dev);
                 wait::retry(Deadline::after(BUSY_WAIT), open, again)
-                    .map_err(|error| self.explain_busy(&array.path, error))?
+                    .map_err(|error| self.explain_busy(&array.path, error))
+                    .with_context(|| format!("Cannot get exclusive access to {}", array.path))?
             }
         };
         let stopped =
             wait::retry(Deadline::after(BUSY_WAIT), || opened.stop_array(), |error| error.is(Errno::EBUSY));
-        stopped.map_err(|error| self.explain_busy(&array.path, error))?;
+        stopped
+            .map_err(|error| self.explain_busy(&array.path, error))
+            .with_context(|| format!("failed to stop array {}", array.path))?;
         drop(opened);
         gone.wait(Deadline::after(UDEV_WAIT))?;
         Ok(())

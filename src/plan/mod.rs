@@ -8,6 +8,7 @@ pub mod naming;
 pub mod request;
 pub mod step;
 pub mod stop;
+pub mod switch;
 
 pub use step::{ArrayName, DiskInfo, Step};
 

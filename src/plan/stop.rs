@@ -1,4 +1,4 @@
-//! Stopping an array.
+//! Stopping arrays.
 
 use super::{ArrayName, Plan, Step};
 use crate::model::{RunningArray, World};
@@ -7,14 +7,83 @@ use crate::model::{RunningArray, World};
 #[must_use]
 pub fn plan(array: &RunningArray, path: &str, world: &World) -> Plan {
     let name = ArrayName { kernel: array.name.clone(), path: path.to_owned() };
-    let entry = world.map.iter().find(|entry| entry.devnm == array.name);
-    let mut steps = vec![Step::Stop { array: name.clone() }, Step::Commit];
-    if let Some(entry) = entry {
+    let mut steps = vec![Step::Stop { array: name }, Step::Commit];
+    if let Some(entry) = world.map.iter().find(|entry| entry.devnm == array.name) {
         steps.extend([Step::LockMap, Step::MapRemove { entry: entry.clone() }, Step::UnlockMap]);
-        let linked = ArrayName { kernel: array.name.clone(), path: entry.path.clone() };
         if !entry.path.is_empty() {
+            let linked = ArrayName { kernel: array.name.clone(), path: entry.path.clone() };
             steps.push(Step::RemoveNode { array: linked });
         }
     }
     Plan { summary: format!("stop {path}"), steps, warnings: Vec::new() }
+}
+
+/// All arrays, those first that stand on others.
+#[must_use]
+pub fn in_order(world: &World) -> Vec<&RunningArray> {
+    let mut order: Vec<&RunningArray> = world.arrays.iter().collect();
+    order.sort_by_key(|array| std::cmp::Reverse(depth(array, world, 0)));
+    order
+}
+
+/// How many arrays lie below; a damaged world cannot make this endless.
+fn depth(array: &RunningArray, world: &World, seen: usize) -> usize {
+    if seen > world.arrays.len() {
+        return seen;
+    }
+    let below = world.arrays.iter().filter(|other| array.members.contains(&other.id));
+    below.map(|other| depth(other, world, seen + 1) + 1).max().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        execute::tests::every_failure_leaves_no_trace,
+        model::{DevId, world::MapEntry},
+    };
+
+    fn array(name: &str, minor: u32, members: &[DevId]) -> RunningArray {
+        let id = DevId { major: 9, minor };
+        RunningArray { name: name.into(), id, members: members.to_vec(), ..RunningArray::default() }
+    }
+
+    #[test]
+    fn arrays_on_arrays_go_first() {
+        let [low, high] = [DevId { major: 9, minor: 1 }, DevId { major: 9, minor: 2 }];
+        let world = World {
+            arrays: vec![array("md1", 1, &[]), array("md2", 2, &[low]), array("md3", 3, &[high])],
+            ..World::default()
+        };
+        let order: Vec<&str> = in_order(&world).iter().map(|a| a.name.as_str()).collect();
+        assert_eq!(order, ["md3", "md2", "md1"]);
+        let looped = World { arrays: vec![array("md1", 1, &[low])], ..World::default() };
+        assert_eq!(in_order(&looped).len(), 1);
+    }
+
+    #[test]
+    fn a_stopped_array_is_forgotten() {
+        let entry = MapEntry {
+            devnm: "md1".into(),
+            metadata: "1.2".into(),
+            uuid: superblock::MdUuid([7; 16]),
+            path: "/dev/md/home".into(),
+        };
+        let world = World { map: vec![entry], ..World::default() };
+        let plan = plan(&array("md1", 1, &[]), "/dev/md1", &world);
+        let text: Vec<String> = plan.steps.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            text,
+            [
+                "stop md1",
+                "commit",
+                "lock the map file",
+                "remove md1 from the map",
+                "unlock the map file",
+                "remove what is left of /dev/md/home"
+            ]
+        );
+        // The fake has no array to stop: the first step fails by itself, and nothing is left.
+        assert_eq!(every_failure_leaves_no_trace(&plan), 2);
+    }
 }

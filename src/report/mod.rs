@@ -5,6 +5,7 @@
 
 pub mod detail;
 pub mod examine;
+pub mod outcome;
 pub mod query;
 mod text;
 mod words;

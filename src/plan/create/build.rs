@@ -1,6 +1,6 @@
 //! The bytes of every member, and the steps.
 
-use superblock::{Endian, Level, MdUuid, Sectors, Write, v0::uuid_at_home};
+use superblock::{Bytes, Endian, Level, MdUuid, Sectors, Write, v0::uuid_at_home};
 
 use super::{
     Context, Format, Listing, bitmap_kind,
@@ -135,6 +135,21 @@ impl<'a> Decided<'a> {
     }
 }
 
+/// Zeroes over metadata that lies elsewhere on the device, so that nobody believes it instead of the new. Metadata of
+/// other formats that a new superblock covers needs nothing.
+pub(super) fn wipes(device: &Device, new: &[Write]) -> Vec<Write> {
+    let old = device.probe.found.iter().map(|found| found.at().bytes());
+    old.filter(|at| !new.iter().any(|write| write.at == *at))
+        .map(|at| Write { at, data: vec![0; superblock_length(device, at)] })
+        .collect()
+}
+
+/// What a superblock at `at` takes: 4 KiB, or less where the device ends.
+fn superblock_length(device: &Device, at: Bytes) -> usize {
+    let left = device.size.saturating_sub(at).round_down(Bytes(512)).min(Bytes(4096));
+    usize::try_from(left.0).unwrap_or(0)
+}
+
 /// Makes the plan.
 pub(super) fn build(decided: &Decided<'_>, said: &mut Vec<Warning>) -> Result<Plan, Refusal> {
     let uuid = decided.uuid()?;
@@ -172,11 +187,14 @@ fn steps(decided: &Decided<'_>, made: &[Made<'_>], uuid: MdUuid) -> Vec<Step> {
         let ranges = data.map(|m| (path(m), m.data.0, m.data.1)).collect();
         steps.push(Step::Zero { ranges });
     }
-    steps.extend(made.iter().map(|m| Step::Write {
-        device: path(m),
-        what: m.what.clone(),
-        writes: m.writes.clone(),
-    }));
+    for m in made {
+        let wipes = wipes(m.device, &m.writes);
+        if !wipes.is_empty() {
+            let what = "zeroes over older metadata".to_owned();
+            steps.push(Step::Write { device: path(m), what, writes: wipes });
+        }
+        steps.push(Step::Write { device: path(m), what: m.what.clone(), writes: m.writes.clone() });
+    }
     steps.push(Step::NewArray { array: array.clone(), id: decided.context.id });
     if bitmap_kind(request) == BitmapKind::Lockless {
         steps.push(attr(decided, "bitmap_type", "llbitmap"));

@@ -155,3 +155,6 @@ fn bitmap_kind(request: &CreateRequest) -> BitmapKind {
 fn is_redundant(level: Level) -> bool {
     level.number() > 0
 }
+
+#[cfg(test)]
+mod tests;

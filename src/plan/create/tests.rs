@@ -1,0 +1,253 @@
+//! Plans against worlds made by hand.
+
+use std::path::PathBuf;
+
+use jiff::tz::TimeZone;
+use superblock::{Bytes, Level, MdUuid, Write, probe, v1};
+
+use super::*;
+use crate::{
+    execute::tests::every_failure_leaves_no_trace,
+    model::{Candidate, DevId, Unusable, world::Timestamp},
+    plan::{
+        Say, Step,
+        request::{MemberSource, MemberWord, SizeOrMax},
+    },
+};
+
+const MIB: u64 = 1 << 20;
+
+fn device(path: &str, size: u64) -> Candidate {
+    let name = path.trim_start_matches("/dev/").to_owned();
+    let minor = u32::from(name.bytes().last().unwrap_or(0));
+    Candidate {
+        path: path.to_owned(),
+        found: Ok(Device {
+            path: path.to_owned(),
+            kernel_name: name,
+            id: DevId { major: 8, minor },
+            size: Bytes(size),
+            logical_block: 512,
+            read_only: false,
+            whole: None,
+            busy: false,
+            holders: Vec::new(),
+            probe: probe::Probe::default(),
+            foreign: Vec::new(),
+        }),
+    }
+}
+
+fn world(devices: Vec<Candidate>) -> World {
+    World {
+        now: Timestamp { seconds: 1_700_000_000, micros: 0 },
+        fresh: (1..20).map(|n| MdUuid([n; 16])).collect(),
+        devices,
+        ..World::default()
+    }
+}
+
+fn context() -> Context {
+    Context {
+        array: ArrayName { kernel: "md0".into(), path: "/dev/md0".into() },
+        id: Some(DevId { major: 9, minor: 0 }),
+        name: "0".into(),
+        homehost: Some("alpha".into()),
+        verbose: 0,
+        bad_block_log: true,
+        zone: TimeZone::UTC,
+        default_metadata: None,
+    }
+}
+
+fn member(path: &str) -> MemberWord {
+    let source = match path {
+        "missing" => MemberSource::Missing,
+        path => MemberSource::Path(PathBuf::from(path)),
+    };
+    MemberWord { source, write_mostly: false, failfast: false, data_offset: None }
+}
+
+fn request(level: Level, paths: &[&str]) -> CreateRequest {
+    CreateRequest {
+        device: "/dev/md0".into(),
+        level: Some(level),
+        raid_devices: u32::try_from(paths.len()).ok(),
+        spares: 0,
+        layout: None,
+        chunk: None,
+        size: None,
+        data_offset: None,
+        metadata: Some(Metadata::V1(Some(2))),
+        bitmap: None,
+        bitmap_chunk: None,
+        write_behind: None,
+        delay: None,
+        members: paths.iter().map(|path| member(path)).collect(),
+        consistency_policy: None,
+        assume_clean: false,
+        write_zeroes: false,
+        uuid: None,
+        name: None,
+        run: false,
+        force: false,
+        readonly: false,
+        logical_block_size: None,
+        nodes: None,
+        home_cluster: None,
+    }
+}
+
+fn three() -> World {
+    world(["/dev/a", "/dev/b", "/dev/c"].map(|path| device(path, 64 * MIB)).into())
+}
+
+#[test]
+fn golden_plan_of_a_raid5() {
+    let plan = plan(&request(Level::Raid5, &["/dev/a", "/dev/b", "/dev/c"]), &context(), &three()).unwrap();
+    let lines: Vec<String> = plan.steps.iter().map(ToString::to_string).collect();
+    let expected = "open /dev/a exclusively
+open /dev/b exclusively
+open /dev/c exclusively
+lock the map file
+mark md0 as being created
+write superblock 1.2 at 8 sectors (slot 0) to /dev/a
+write superblock 1.2 at 8 sectors (slot 1) to /dev/b
+write superblock 1.2 at 8 sectors (spare) to /dev/c
+new array md0
+set md0 to metadata 1.2
+add /dev/a to md0 as slot 0
+add /dev/b to md0 as slot 1
+add /dev/c to md0 as slot 3
+map md0 -> /dev/md0
+run md0
+commit
+make md0 writable
+unlock the map file
+mark md0 as created
+send a change event for md0
+make /dev/md0 appear";
+    assert_eq!(lines.join("\n"), expected);
+    assert_eq!(plan.warnings, []);
+}
+
+#[test]
+fn no_failure_leaves_a_trace() {
+    let all = ["/dev/a", "/dev/b", "/dev/c"];
+    let mut bitmap = request(Level::Raid1, &all[..2]);
+    bitmap.bitmap = Some(BitmapKind::Internal);
+    let mut ppl = request(Level::Raid5, &all);
+    ppl.consistency_policy = Some(ConsistencyPolicy::Ppl);
+    let mut zeroed = request(Level::Raid6, &["/dev/a", "/dev/b", "/dev/c", "missing"]);
+    zeroed.write_zeroes = true;
+    let mut old = request(Level::Raid0, &all);
+    old.metadata = Some(Metadata::V0);
+    let mut readonly = request(Level::Raid10, &all);
+    readonly.readonly = true;
+    let mut lockless = request(Level::Raid1, &all[..2]);
+    lockless.bitmap = Some(BitmapKind::Lockless);
+    lockless.logical_block_size = Some(4096);
+    for request in [bitmap, ppl, zeroed, old, readonly, lockless] {
+        let plan = plan(&request, &context(), &three()).unwrap();
+        assert!(every_failure_leaves_no_trace(&plan) >= 12, "{plan}");
+    }
+}
+
+#[test]
+fn what_is_written_reads_back_as_this_array() {
+    let plan = plan(&request(Level::Raid1, &["/dev/a", "/dev/b"]), &context(), &three()).unwrap();
+    let mut disk = vec![0u8; usize::try_from(64 * MIB).unwrap()];
+    for step in &plan.steps {
+        let Step::Write { device, writes, .. } = step else { continue };
+        if device == "/dev/b" {
+            for Write { at, data } in writes {
+                let at = usize::try_from(at.0).unwrap();
+                disk[at..at + data.len()].copy_from_slice(data);
+            }
+        }
+    }
+    let read = v1::read(&disk, v1::Minor::V1_2).unwrap().unwrap().verify().unwrap();
+    let membership = read.membership();
+    assert_eq!(membership.name.as_deref(), Some(&b"alpha:0"[..]));
+    assert_eq!(membership.role, superblock::Role::Slot { slot: 1, replacement: false });
+    assert_eq!(membership.array, MdUuid([1; 16]));
+    // Made again over itself: the question, and no zeroes over what is overwritten anyway.
+    let mut again = three();
+    let Ok(found) = &mut again.devices[1].found else { panic!("a device") };
+    found.probe = probe::probe(&disk);
+    let plan = super::plan(&request(Level::Raid1, &["/dev/a", "/dev/b"]), &context(), &again).unwrap();
+    assert!(plan.needs_consent());
+    assert_eq!(
+        plan.warnings[0].text,
+        "/dev/b appears to be part of a raid array:\n       level=raid1 devices=2 ctime=Tue Nov 14 22:13:20 2023"
+    );
+    assert!(!plan.to_string().contains("zeroes over older metadata"));
+    let mut at_end = request(Level::Raid1, &["/dev/a", "/dev/b"]);
+    at_end.metadata = Some(Metadata::V1(Some(0)));
+    let plan = super::plan(&at_end, &context(), &again).unwrap();
+    assert!(plan.to_string().contains("write zeroes over older metadata to /dev/b"), "{plan}");
+    assert!(every_failure_leaves_no_trace(&plan) > 10);
+}
+
+#[test]
+fn refusals_in_the_original_s_words() {
+    let pair = || request(Level::Raid1, &["/dev/a", "/dev/b"]);
+    let with = |edit: &dyn Fn(&mut CreateRequest)| {
+        let mut request = pair();
+        edit(&mut request);
+        request
+    };
+    let cases = [
+        (with(&|r| r.level = None), 1, "a RAID level is needed to create an array."),
+        (with(&|r| r.raid_devices = None), 1, "no raid-devices specified."),
+        (
+            with(&|r| r.raid_devices = Some(3)),
+            1,
+            "You haven't given enough devices (real or missing) to create this array",
+        ),
+        (
+            with(&|r| r.raid_devices = Some(1)),
+            1,
+            "You have listed more devices (2) than are in the array(1)!",
+        ),
+        (with(&|r| r.level = Some(Level::Raid6)), 1, "at least 4 raid-devices needed for level 6"),
+        (
+            with(&|r| r.chunk = Some(superblock::Sectors(128))),
+            1,
+            "specifying chunk size is forbidden for this level",
+        ),
+        (with(&|r| r.size = Some(SizeOrMax::Size(superblock::Sectors(1 << 20)))), 1, "create aborted"),
+        (with(&|r| r.members[1] = member("/dev/nosuch")), 2, "cannot open /dev/nosuch: it was not looked at"),
+        (with(&|r| r.members[1] = member("/dev/a")), 1, "create aborted"),
+        (request(Level::Raid1, &["missing", "missing"]), 1, "Subdevs can't be all missing"),
+        (request(Level::Raid0, &["/dev/a", "missing"]), 1, "This level does not support missing devices"),
+    ];
+    for (request, status, text) in cases {
+        let refusal = plan(&request, &context(), &three()).unwrap_err();
+        assert_eq!((refusal.status, refusal.text.as_str()), (status, text));
+    }
+}
+
+#[test]
+fn unusable_devices_are_named_with_the_reason() {
+    let mut busy = three();
+    let Ok(found) = &mut busy.devices[1].found else { panic!("a device") };
+    found.busy = true;
+    found.holders = vec!["array md7".into()];
+    let pair = request(Level::Raid1, &["/dev/a", "/dev/b"]);
+    let refusal = plan(&pair, &context(), &busy).unwrap_err();
+    let said: Vec<&str> = refusal.said.iter().map(|w| w.text.as_str()).collect();
+    assert_eq!(
+        said,
+        [
+            "super1.x cannot open /dev/b: Device or resource busy",
+            "/dev/b is held by array md7",
+            "/dev/b is not suitable for this array."
+        ]
+    );
+    assert!(refusal.said.iter().all(|w| w.kind == Say::Note));
+    let mut gone = three();
+    gone.devices[1].found = Err(Unusable::Open("No such file or directory".into()));
+    let refusal = plan(&pair, &context(), &gone).unwrap_err();
+    assert_eq!((refusal.status, refusal.text.as_str()), (2, "cannot open /dev/b: No such file or directory"));
+}

@@ -1,0 +1,109 @@
+//! What a command that changes something did or would do, as JSON.
+
+use serde::Serialize;
+
+/// Grows when a key changes its meaning or goes.
+const SCHEMA: u32 = 1;
+
+/// The plan of a command and how it ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Outcome {
+    schema_version: u32,
+    /// `planned`, `done`, `failed` (rolled back), `incomplete` (failed after its commit), `refused`.
+    result: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    summary: Option<String>,
+    steps: Vec<Step>,
+    warnings: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Problem>,
+}
+
+/// One step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Step {
+    step: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    undo: Option<String>,
+}
+
+/// What went wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Problem {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    step: Option<String>,
+    reason: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+    not_undone: Vec<String>,
+}
+
+/// Steps with their undo, as lines for people.
+type Steps = Vec<(String, Option<String>)>;
+
+impl Outcome {
+    /// A plan that was not carried out, or was.
+    #[must_use]
+    pub fn new(planned_only: bool, summary: &str, steps: Steps, warnings: Vec<String>) -> Self {
+        Self {
+            schema_version: SCHEMA,
+            result: if planned_only { "planned" } else { "done" },
+            summary: Some(summary.to_owned()),
+            steps: steps.into_iter().map(|(step, undo)| Step { step, undo }).collect(),
+            warnings,
+            error: None,
+        }
+    }
+
+    /// A request that came to no plan.
+    #[must_use]
+    pub fn refused(reason: String, hint: Option<String>, warnings: Vec<String>) -> Self {
+        Self {
+            schema_version: SCHEMA,
+            result: "refused",
+            summary: None,
+            steps: Vec::new(),
+            warnings,
+            error: Some(Problem { step: None, reason, hint, not_undone: Vec::new() }),
+        }
+    }
+
+    /// The same plan, failed at this step.
+    #[must_use]
+    pub fn failed(mut self, step: &str, reason: String, not_undone: &[String], committed: bool) -> Self {
+        self.result = if committed { "incomplete" } else { "failed" };
+        self.error = Some(Problem {
+            step: Some(step.to_owned()),
+            reason,
+            hint: None,
+            not_undone: not_undone.to_vec(),
+        });
+        self
+    }
+
+    /// The text, with its line end.
+    #[must_use]
+    pub fn text(&self) -> String {
+        // Strings and numbers only: there is nothing that cannot be written.
+        serde_json::to_string_pretty(self).map(|text| text + "\n").unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_and_results() {
+        let steps =
+            vec![("new array md0".to_owned(), Some("stop md0".to_owned())), ("commit".to_owned(), None)];
+        let outcome = Outcome::new(false, "create /dev/md0", steps, vec!["odd".into()]);
+        let failed = outcome.failed("run md0", "/dev/md0: RUN_ARRAY: EINVAL".into(), &[], false);
+        let value: serde_json::Value = serde_json::from_str(&failed.text()).unwrap();
+        assert_eq!(value["result"], "failed");
+        assert_eq!(value["steps"][0]["undo"], "stop md0");
+        assert_eq!(value["steps"][1].get("undo"), None);
+        assert_eq!(value["error"]["reason"], "/dev/md0: RUN_ARRAY: EINVAL");
+        assert_eq!(value["schema_version"], 1);
+    }
+}
