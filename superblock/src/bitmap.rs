@@ -446,3 +446,6 @@ pub fn count(media: &dyn Media, at: Sectors, superblock: &Superblock, room: Byte
     }
     Ok(seen)
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,18 @@
 //! allocate by a count that was not checked first. A `read` has five outcomes: `Ok(None)` this format is
 //! not here; `Ok(Some(_))`; [`Damage::Corrupt`] it is here and damaged; [`Damage::Unsupported`] it is
 //! here and newer than we are; [`Damage::Io`] the device could not be read. They are never mixed.
+//!
+//! **Checksums.** Where the whole structure can be shown in spite of a wrong checksum (0.90, 1.x), reading gives an
+//! `Unverified`, whose fields a report may look at; only `verify` makes the value that decisions are made with.
+//!
+//! **Formats**, in the order in which [`probe::probe`] looks for them:
+//! - [`v0`]: near the end, so it is looked for first: a disk may carry it together with its last partition.
+//! - [`v1`]: near the end (1.0), at the start (1.1), at 4 KiB (1.2); each says itself where it is.
+//! - what they point to: [`bitmap`], [`badblocks`], [`ppl`], [`journal`].
+//! - [`foreign`]: what belongs to others. [`placement`] says where new things go.
+//!
+//! New superblocks are made from inputs alone (`NewArray`, `NewSuperblock`), byte for byte as mdadm makes them:
+//! `tests/it/created.rs` compares.
 
 pub mod badblocks;
 pub mod bitmap;

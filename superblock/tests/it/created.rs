@@ -196,22 +196,23 @@ fn new_bitmap(minor: v1::Minor, words: &Words, size: Sectors, uuid: MdUuid) -> O
     Some(v1::NewBitmap { offset: placed.offset, superblock })
 }
 
-fn compare(minor: v1::Minor, words: &Words, name: &str) {
-    let devices = fixture(name);
-    let sizes: Vec<Sectors> = devices.iter().map(|(_, device)| device.len().sectors()).collect();
+/// The array that these words make of devices of these sizes, and where its data begins.
+fn new_array(
+    minor: v1::Minor,
+    words: &Words,
+    name: &str,
+    sizes: &[Sectors],
+    created: u64,
+) -> (v1::NewArray, Sectors) {
     let default = placement::default_data_offset(minor, sizes[0], words.chunk, words.ppl);
     let data_offset = words.data_offset.unwrap_or(default);
-    let size = usable(minor, words, &sizes, data_offset);
+    let size = usable(minor, words, sizes, data_offset);
     let uuid: MdUuid = UUID.parse().unwrap();
-    let found: Vec<v1::Superblock> = devices
-        .iter()
-        .map(|(_, device)| v1::read(device, minor).unwrap().unwrap().verify().unwrap())
-        .collect();
     let new = v1::NewArray {
         minor,
         uuid,
         name: v1::set_name(Some(b"box"), name.as_bytes()),
-        created: found[0].ctime().seconds,
+        created,
         level: Level::from_number(words.level),
         layout: words.layout,
         size,
@@ -226,10 +227,20 @@ fn compare(minor: v1::Minor, words: &Words, name: &str) {
         bad_block_log: true,
         roles: roles(words),
     };
+    (new, data_offset)
+}
+
+fn compare(minor: v1::Minor, words: &Words, name: &str) {
+    let devices = fixture(name);
+    let sizes: Vec<Sectors> = devices.iter().map(|(_, device)| device.len().sectors()).collect();
+    let found: Vec<v1::Superblock> = devices
+        .iter()
+        .map(|(_, device)| v1::read(device, minor).unwrap().unwrap().verify().unwrap())
+        .collect();
+    let (new, data_offset) = new_array(minor, words, name, &sizes, found[0].ctime().seconds);
     for ((nth, device), theirs) in devices.iter().zip(&found) {
-        let number = theirs.dev_number();
         let member = v1::NewMember {
-            number,
+            number: theirs.dev_number(),
             uuid: theirs.device_uuid(),
             // The journal is written first here, before anyone set the count to 0.
             events: Events(u64::from(theirs.role() == Role::Journal)),
@@ -245,13 +256,50 @@ fn compare(minor: v1::Minor, words: &Words, name: &str) {
         }
         // mdadm 4.6 fails before it writes a PPL with 1.0, see `ppl`.
         if words.ppl && minor != v1::Minor::V1_0 {
-            made.write(&ppl::Header::new(uuid).initial(ours.ppl_at().unwrap(), placement::PPL_AREA));
+            made.write(&ppl::Header::new(new.uuid).initial(ours.ppl_at().unwrap(), placement::PPL_AREA));
         }
         if ours.role() == Role::Journal {
             let at = ours.data_offset();
-            let seq = journal::read(device, at, uuid).unwrap().unwrap().seq();
-            made.write(&journal::MetaBlock::new(uuid, seq).encode(at, uuid));
+            let seq = journal::read(device, at, new.uuid).unwrap().unwrap().seq();
+            made.write(&journal::MetaBlock::new(new.uuid, seq).encode(at, new.uuid));
         }
         assert_eq!(made.to_string(), device.to_string(), "{name} device {nth}");
     }
+}
+
+/// Superblock and bitmap superblock of the first member, from 3 MiB to 3 TiB.
+#[test]
+fn version_1_arrays_of_all_sizes() {
+    let raid5k = Words { name: "raid5k", chunk: Sectors(1024), bitmap: Bitmap::Internal, ..PER_VERSION[4] };
+    let mut cases = 0u32;
+    for block in include_str!("../fixtures/sizes.txt").split("case ").skip(1) {
+        let (head, text) = block.split_once('\n').unwrap();
+        let (name, version) = head.split_once(' ').unwrap();
+        let minor = v1::Minor::ALL.into_iter().find(|minor| minor.name() == version).unwrap();
+        let words = PER_VERSION.iter().chain([&raid5k]).find(|words| words.name == name).unwrap();
+        let device: SectorMap = text.parse().unwrap();
+        let what = format!("{name} {version} on {}", device.len());
+        let theirs = v1::read(&device, minor).unwrap().unwrap().verify().unwrap();
+        let len = device.len().sectors();
+        let full = format!("{name}-{version}");
+        let (new, data_offset) = new_array(minor, words, &full, &[len], theirs.ctime().seconds);
+        let member = v1::NewMember {
+            number: 0,
+            uuid: theirs.device_uuid(),
+            events: Events(0),
+            device: len,
+            data_offset,
+            flags: v1::DevFlags::empty(),
+        };
+        let ours = new.member(&member).unwrap();
+        assert_eq!(ours.membership().data_offset, theirs.data_offset(), "{what}");
+        assert_eq!(ours.bad_block_log(), theirs.bad_block_log(), "{what}");
+        assert_eq!(ours.encode(), theirs.encode(), "{what}");
+        if let Some(at) = theirs.bitmap_at() {
+            let bitmap = bitmap::load(&device, at).unwrap();
+            assert_eq!(new.bitmap.unwrap().superblock.as_bytes(), bitmap.as_bytes(), "{what}");
+        }
+        cases = cases.saturating_add(1);
+    }
+    assert!(cases > 150, "{cases}");
 }
