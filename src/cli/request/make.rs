@@ -69,7 +69,7 @@ fn member(word: Word, variable: bool) -> Result<MemberWord, UsageError> {
     let split = path.to_str().filter(|_| variable).and_then(|text| text.rsplit_once(':'));
     if let Some((name, offset)) = split {
         let Some(sectors) = size(offset) else {
-            return Err(UsageError::new(format!("Invalid data offset in {name}:{offset}")));
+            return Err(UsageError::for_root(format!("Invalid data offset in {name}:{offset}"), 2));
         };
         data_offset = Some(sectors);
         path = OsString::from(name);
@@ -324,7 +324,7 @@ fn grow(low: LowArgs) -> Result<GrowRequest, UsageError> {
         )));
     }
     if low.data_offset.is_some() && low.backup_file.is_some() {
-        return Err(UsageError::new("--backup-file and --data-offset are incompatible"));
+        return Err(UsageError::for_root("--backup-file and --data-offset are incompatible", 2));
     }
     Ok(GrowRequest {
         device,
