@@ -5,6 +5,7 @@
 
 mod attributes;
 mod create;
+mod faults;
 mod guest;
 mod ioctl;
 mod nodes;
@@ -19,6 +20,7 @@ fn main() {
     let areas = [
         ("attributes", attributes::cases()),
         ("create", create::cases()),
+        ("faults", faults::cases()),
         ("ioctl", ioctl::cases()),
         ("nodes", nodes::cases()),
         ("smoke", smoke::cases()),

@@ -1,0 +1,133 @@
+//! The directions of docs/ARCHITECTURE.md, read from each room's own words.
+#![expect(clippy::disallowed_methods, reason = "a test reads the sources")]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Room, and the rooms that it may name.
+const MAY_NAME: &[(&str, &[&str])] = &[
+    ("model", &[]),
+    ("config", &["model"]),
+    ("plan", &["model", "config"]),
+    ("cli", &["plan", "config", "model"]),
+    ("report", &["model"]),
+    ("kernel", &[]),
+    ("inventory", &["kernel", "config", "model", "plan"]),
+    ("execute", &["plan", "kernel", "model", "config"]),
+];
+
+/// Rooms that touch the machine; all others are pure.
+const TOUCHING: &[&str] = &["kernel", "inventory", "execute", "command"];
+
+fn sources(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).expect("a room can be listed") {
+        let path = entry.expect("a room can be listed").path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// The code of a room without its tests: those may use the fake machine.
+fn code(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    if name == "tests.rs"
+        || name.ends_with("_tests.rs")
+        || path.components().any(|c| c.as_os_str() == "tests")
+    {
+        return String::new();
+    }
+    let text = fs::read_to_string(path).expect("a source can be read");
+    text.split("#[cfg(test)]").next().unwrap_or_default().to_owned()
+}
+
+/// The rooms named as `crate::ROOM`, alone or in a list.
+fn named(code: &str) -> Vec<String> {
+    let word = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+    let mut rooms = Vec::new();
+    for (index, path) in code.match_indices("crate::") {
+        let rest = &code[index + path.len()..];
+        match rest.strip_prefix('{') {
+            Some(list) => rooms.extend(top_level(list).into_iter().map(word)),
+            None => rooms.push(word(rest)),
+        }
+    }
+    rooms.retain(|room| !room.is_empty());
+    rooms
+}
+
+/// The items of a list, up to the brace that ends it.
+fn top_level(list: &str) -> Vec<&str> {
+    let mut items = Vec::new();
+    let (mut depth, mut start) = (0, 0);
+    for (at, c) in list.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth > 0 => depth -= 1,
+            ',' if depth > 0 => {}
+            ',' | '}' => {
+                items.push(list[start..at].trim_start());
+                start = at + 1;
+                if c == '}' {
+                    break;
+                }
+            }
+            _ => {}
+        }
+    }
+    items
+}
+
+#[test]
+fn rooms_name_only_what_the_map_allows() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let rooms: Vec<&str> = MAY_NAME.iter().map(|(room, _)| *room).chain(["command", "ui"]).collect();
+    let mut wrong = Vec::new();
+    for (room, allowed) in MAY_NAME {
+        for path in sources(&src.join(room)) {
+            for name in named(&code(&path)) {
+                if rooms.contains(&name.as_str()) && name != *room && !allowed.contains(&name.as_str()) {
+                    wrong.push(format!("{}: names {name}", path.display()));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn pure_rooms_name_no_system_calls() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    for (room, _) in MAY_NAME.iter().filter(|(room, _)| !TOUCHING.contains(room)) {
+        for path in sources(&src.join(room)) {
+            let code = code(&path);
+            let names_nix = code.lines().any(|line| line.trim_start().starts_with("use nix"));
+            assert!(!names_nix && !code.contains(" nix::"), "{} names nix", path.display());
+        }
+    }
+}
+
+#[test]
+fn every_room_is_on_the_map() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let map = fs::read_to_string(top.join("docs/ARCHITECTURE.md")).expect("the map is there");
+    for entry in fs::read_dir(top.join("src")).expect("src can be listed") {
+        let path = entry.expect("src can be listed").path();
+        if path.is_dir() {
+            let room = format!("`src/{}`", path.file_name().unwrap_or_default().to_string_lossy());
+            assert!(map.contains(&room), "docs/ARCHITECTURE.md does not name {room}");
+        }
+    }
+}
+
+#[test]
+fn names_are_found_in_all_spellings() {
+    let code = "use crate::model::World;\nuse crate::{\n    config::map,\n    kernel::{self, Access},\n    plan::Step,\n};\nlet x = crate::report::y();";
+    assert_eq!(named(code), ["model", "config", "kernel", "plan", "report"].map(str::to_owned));
+}
