@@ -58,7 +58,7 @@ fn context(
     world: &World,
 ) -> Result<Context, Refusal> {
     let word = request.device.to_string_lossy().into_owned();
-    let chosen = naming::given(&word, None, world, config)?;
+    let chosen = naming::given(&word, request.name.as_deref(), world, config)?;
     Ok(Context {
         array: chosen.array,
         id: chosen.id,
