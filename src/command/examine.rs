@@ -83,7 +83,9 @@ struct Answers<'a> {
 
 impl Answers<'_> {
     fn shown(&mut self, device: String, shown: &Shown, value: impl Fn(&Shown) -> Superblock) {
-        for note in &shown.notes {
+        // A scan passes over what it cannot read, as over what it cannot open.
+        let unread: &[String] = if self.form.scan { &[] } else { &shown.unread };
+        for note in shown.notes.iter().chain(unread) {
             self.complain(note);
         }
         let examined = Examined { device, size_bytes: shown.size.0, superblock: value(shown) };
@@ -114,11 +116,13 @@ impl Answers<'_> {
 
     fn nothing(&mut self, device: String, nothing: Nothing) {
         let Form { brief, scan, asked, .. } = self.form;
+        let damaged = matches!(nothing, Nothing::Damaged(_) | Nothing::Unread(_));
         let (texts, said) = match nothing {
             Nothing::Unopened(why) => (vec![format!("cannot open {device}: {why}")], !scan),
             Nothing::Absent => (vec![format!("No md superblock detected on {device}.")], !brief),
             Nothing::NotAsAsked(reasons) => (reasons, !brief && !scan),
             Nothing::Damaged(reasons) => (reasons, true),
+            Nothing::Unread(reasons) => (reasons, !scan),
         };
         if let Some(json) = &mut self.json {
             json.push(Answer::Not { device, error: texts.join("; ") });
@@ -126,7 +130,7 @@ impl Answers<'_> {
             texts.iter().for_each(|text| self.ui.error(text));
         }
         // As the original: what is not there in the format that was asked for is no failure.
-        if said && !asked {
+        if said && (!asked || damaged) {
             self.status = FAILED;
         }
     }

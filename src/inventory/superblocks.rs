@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use superblock::{
-    Bytes, Endian, Media, Sectors, bitmap, mbr,
+    Bytes, Damage, Endian, Media, Sectors, bitmap, mbr,
     probe::{self, Found, Native},
     v0,
     v1::{self, Minor},
@@ -42,6 +42,8 @@ pub struct Shown {
     pub format: Format,
     /// What else was found wrong.
     pub notes: Vec<String>,
+    /// Places that could not be read.
+    pub unread: Vec<String>,
 }
 
 /// A superblock by format, its checksum not looked at.
@@ -62,8 +64,10 @@ pub enum Nothing {
     Absent,
     /// Not in the format that was asked for: one reason for each place.
     NotAsAsked(Vec<String>),
-    /// There is one, and it cannot be shown; or the device could not be read.
+    /// There is one, and it cannot be shown.
     Damaged(Vec<String>),
+    /// Where there may be one, the device could not be read.
+    Unread(Vec<String>),
 }
 
 /// Reads all devices at once; the answers are in the order of the paths.
@@ -88,7 +92,11 @@ fn unopened(error: &KernelError) -> Nothing {
 /// What a medium has to show, or why there is nothing: at most three reads.
 fn shown(media: &dyn Media, path: &str, asked: Option<Metadata>) -> Result<Shown, Nothing> {
     let probe = probe::probe(media);
-    let notes: Vec<String> = probe.damaged.iter().map(|damage| format!("{path}: {damage}")).collect();
+    let (unread, notes): (Vec<&Damage>, Vec<&Damage>) =
+        probe.damaged.iter().partition(|damage| matches!(damage, Damage::Io { .. }));
+    let say = |damage: &&Damage| format!("{path}: {damage}");
+    let (unread, notes): (Vec<String>, Vec<String>) =
+        (unread.iter().map(say).collect(), notes.iter().map(say).collect());
     let (ours, other): (Vec<Found>, Vec<Found>) = probe.found.into_iter().partition(is_of_this_machine);
     let wanted = ours.into_iter().filter(|found| is_asked(found, asked));
     let best = latest(wanted.collect()).or_else(|| if asked.is_none() { latest(other) } else { None });
@@ -101,8 +109,9 @@ fn shown(media: &dyn Media, path: &str, asked: Option<Metadata>) -> Result<Shown
         None => None,
     };
     match (format, asked) {
-        (Some(format), _) => Ok(Shown { size: media.len(), format, notes }),
+        (Some(format), _) => Ok(Shown { size: media.len(), format, notes, unread }),
         (None, _) if !notes.is_empty() => Err(Nothing::Damaged(notes)),
+        (None, _) if !unread.is_empty() => Err(Nothing::Unread(unread)),
         (None, None) => Err(Nothing::Absent),
         (None, Some(asked)) => Err(Nothing::NotAsAsked(reasons(media, path, asked))),
     }

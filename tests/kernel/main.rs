@@ -5,6 +5,8 @@
 
 mod attributes;
 mod create;
+mod detail;
+mod examine;
 mod faults;
 mod guest;
 mod ioctl;
@@ -20,6 +22,8 @@ fn main() {
     let areas = [
         ("attributes", attributes::cases()),
         ("create", create::cases()),
+        ("detail", detail::cases()),
+        ("examine", examine::cases()),
         ("faults", faults::cases()),
         ("ioctl", ioctl::cases()),
         ("nodes", nodes::cases()),
