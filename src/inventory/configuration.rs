@@ -81,10 +81,10 @@ pub fn candidates(machine: &Machine, config: &Config, nodes: &Nodes) -> Result<V
         match word {
             DeviceWord::Partitions => listed.extend(partitions(machine, nodes)?),
             DeviceWord::Containers => {}
-            DeviceWord::Pattern(pattern) => patterns.extend(expand(pattern)?),
+            // The word's last path comes first, as the original has it.
+            DeviceWord::Pattern(pattern) => patterns.extend(expand(pattern)?.into_iter().rev()),
         }
     }
-    patterns.reverse();
     patterns.extend(listed);
     Ok(patterns)
 }
