@@ -1,6 +1,12 @@
 //! Words to people: notes, warnings, errors and questions. The only writer to standard error.
 
-use std::io::{self, BufRead, Read, Write};
+use std::{
+    collections::BTreeMap,
+    io::{self, BufRead, Read, Write},
+    sync::Mutex,
+};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 /// Speaks for one command under the name it was called by.
 #[derive(Clone, Debug)]
@@ -81,6 +87,42 @@ impl Ui {
             _ => self.say("bad option."),
         }
         false
+    }
+}
+
+/// Progress of long work, a bar for each thing that it is done to. Silent unless standard error is a terminal.
+#[derive(Debug, Default)]
+pub struct Bars {
+    all: MultiProgress,
+    bars: Mutex<BTreeMap<String, ProgressBar>>,
+}
+
+impl Bars {
+    /// So many bytes of so many are done.
+    pub fn show(&self, what: &str, done: u64, total: u64) {
+        let Ok(mut bars) = self.bars.lock() else { return };
+        let bar = bars.entry(what.to_owned()).or_insert_with(|| self.begin(what, total));
+        bar.set_position(done);
+        if done >= total {
+            bar.finish();
+        }
+    }
+
+    fn begin(&self, what: &str, total: u64) -> ProgressBar {
+        let bar = self.all.add(ProgressBar::new(total));
+        let style = "{msg} [{bar:40}] {percent:>3}% {binary_bytes_per_sec}, {eta} to go";
+        if let Ok(style) = ProgressStyle::with_template(style) {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        bar.set_message(what.to_owned());
+        bar
+    }
+}
+
+impl Ui {
+    /// Bars for a command that takes long.
+    pub fn bars(&self) -> Bars {
+        Bars::default()
     }
 }
 

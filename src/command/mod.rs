@@ -178,7 +178,9 @@ struct Ended {
 
 /// Carries a plan out and says how it ended. When it fails before its commit, the machine is as it was.
 fn carry_out(plan: &Plan, machine: &Machine, common: &Common, ui: &Ui, ended: Ended) -> Result<u8> {
-    let mut live = Live::new(machine.clone());
+    let bars = ui.bars();
+    let mut live =
+        Live::new(machine.clone(), Box::new(move |what, done, total| bars.show(what, done.0, total.0)));
     let done = execute::run(plan, &mut live);
     if common.json {
         let mut told = outcome(plan, false);

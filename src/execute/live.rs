@@ -19,7 +19,7 @@ use crate::{
         appear::{self, Gone},
         files, host,
         kmsg::KernelLog,
-        md, module, node, wait,
+        lock, md, module, node, wait,
     },
     model::{DevId, world::MapEntry},
     plan::{ArrayName, DiskInfo, Step},
@@ -31,12 +31,15 @@ const LOCK_WAIT: Duration = Duration::from_secs(30);
 const BUSY_WAIT: Duration = Duration::from_secs(5);
 /// How long udev has for one event.
 const UDEV_WAIT: Duration = Duration::from_secs(10);
-/// One request for zeroes.
-const ZERO_UNIT: Bytes = Bytes(1 << 30);
+/// One request for zeroes: progress is told after each.
+const ZERO_UNIT: Bytes = Bytes(256 << 20);
+
+/// Is told how far a long step is: the device, what is done and what there is.
+pub type Progress = Box<dyn Fn(&str, Bytes, Bytes) + Send + Sync>;
 
 /// Carries steps out for real.
-#[derive(Debug)]
 pub struct Live {
+    progress: Progress,
     machine: Machine,
     claims: BTreeMap<String, Device>,
     /// Whole disks that udev is kept from, by kernel name.
@@ -53,7 +56,7 @@ impl Host for Live {
             Step::Claim { device } => self.claim(device)?,
             Step::Release { device } => drop(self.claims.remove(device)),
             Step::Write { device, writes, .. } => saved = self.write(device, writes)?,
-            Step::Zero { ranges } => zero_all(ranges)?,
+            Step::Zero { ranges } => zero_all(ranges, &self.progress)?,
             Step::LockMap => self.lock_map()?,
             Step::UnlockMap => drop(self.lock.take()),
             Step::HideFromUdev { array } => self.hide(array)?,
@@ -84,9 +87,10 @@ impl Host for Live {
 impl Live {
     /// Ready to act.
     #[must_use]
-    pub fn new(machine: Machine) -> Self {
+    pub fn new(machine: Machine, progress: Progress) -> Self {
         let log = KernelLog::mark(&machine.places.dev.join("kmsg"));
         Self {
+            progress,
             machine,
             claims: BTreeMap::new(),
             hidden: BTreeMap::new(),
@@ -132,10 +136,7 @@ impl Live {
         }
         match self.holders(path).as_slice() {
             [] => error.into(),
-            holders => {
-                let by: Vec<String> = holders.iter().map(ToString::to_string).collect();
-                anyhow!("{error}: held by {}", by.join(", "))
-            }
+            holders => anyhow!("{error}: held by {}", held(holders)),
         }
     }
 
@@ -178,9 +179,13 @@ impl Live {
         let dir = self.run_dir();
         files::make_dirs(&dir, 0o755)?;
         let path = dir.join("map.lock");
-        let lock = Lock::take(&path, Deadline::after(LOCK_WAIT)).context(
-            "another program holds the lock of the map file; see who with: fuser /run/mdadm/map.lock",
-        )?;
+        let lock = Lock::take(&path, Deadline::after(LOCK_WAIT)).map_err(|error| {
+            let by = lock::holders(&self.machine.procfs, &path).unwrap_or_default();
+            match held(&by) {
+                by if by.is_empty() => error.into(),
+                by => anyhow!("{error}: the lock of the map file is held by {by}"),
+            }
+        })?;
         self.lock = Some(lock);
         Ok(())
     }
@@ -415,12 +420,17 @@ impl Live {
     }
 }
 
+/// Holders in one line.
+fn held(by: &[kernel::Holder]) -> String {
+    by.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
 /// Zeroes all ranges, every device in a thread of its own.
-fn zero_all(ranges: &[(String, Sectors, Sectors)]) -> Result<()> {
+fn zero_all(ranges: &[(String, Sectors, Sectors)], progress: &Progress) -> Result<()> {
     std::thread::scope(|scope| {
         let workers: Vec<_> = ranges
             .iter()
-            .map(|(path, start, length)| scope.spawn(|| zero(path, start.bytes(), length.bytes())))
+            .map(|(path, start, length)| scope.spawn(|| zero(path, start.bytes(), length.bytes(), progress)))
             .collect();
         workers.into_iter().try_for_each(|worker| match worker.join() {
             Ok(done) => done,
@@ -429,13 +439,14 @@ fn zero_all(ranges: &[(String, Sectors, Sectors)]) -> Result<()> {
     })
 }
 
-fn zero(path: &str, start: Bytes, length: Bytes) -> Result<()> {
+fn zero(path: &str, start: Bytes, length: Bytes, progress: &Progress) -> Result<()> {
     let device = Device::open(Path::new(path), Access::Write)?;
     let mut done = Bytes(0);
     while done < length {
         let unit = ZERO_UNIT.min(length.saturating_sub(done));
         device.zero(start.saturating_add(done), unit)?;
         done = done.saturating_add(unit);
+        progress(path, done, length);
     }
     Ok(device.sync()?)
 }

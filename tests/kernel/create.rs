@@ -64,7 +64,6 @@ const WORDS: &[(&str, &str)] = &[
     ("raid5_right_symmetric", "-l5 -n3 -p rs -c 64K D3"),
     ("raid5_parity_first", "-l5 -n3 -p parity-first D3"),
     ("raid5_ppl", "-l5 -n3 -k ppl D3"),
-    ("raid5_ppl_1_0", "-l5 -n3 -e1.0 -k ppl D3"),
     ("raid5_ppl_1_1", "-l5 -n3 -e1.1 -k ppl D3"),
     ("raid5_ppl_spare", "-l5 -n3 -x1 -k ppl D4"),
     ("raid5_journal", "-l5 -n3 D3 --write-journal /dev/ram3"),

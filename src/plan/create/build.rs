@@ -180,13 +180,14 @@ fn steps(decided: &Decided<'_>, made: &[Made<'_>], uuid: MdUuid) -> Vec<Step> {
     let request = decided.request;
     let path = |m: &Made<'_>| m.device.path.clone();
     let mut steps: Vec<Step> = made.iter().map(|m| Step::Claim { device: path(m) }).collect();
-    steps.push(Step::LockMap);
-    steps.push(Step::HideFromUdev { array: array.clone() });
+    // Before the map is locked: it may take hours, and nobody must wait for it.
     if request.write_zeroes {
         let data = made.iter().filter(|m| m.info.state & disk_state::JOURNAL == 0);
         let ranges = data.map(|m| (path(m), m.data.0, m.data.1)).collect();
         steps.push(Step::Zero { ranges });
     }
+    steps.push(Step::LockMap);
+    steps.push(Step::HideFromUdev { array: array.clone() });
     for m in made {
         let wipes = wipes(m.device, &m.writes);
         if !wipes.is_empty() {

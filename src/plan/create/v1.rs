@@ -93,7 +93,7 @@ fn new_bitmap(decided: &Decided<'_>, minor: Minor, uuid: MdUuid) -> Result<Optio
         daemon_sleep: request.delay.unwrap_or(BITMAP_DELAY),
         write_behind: request.write_behind.unwrap_or(0),
         sectors_reserved: if version == bitmap::Version::Lockless {
-            u32::try_from(place.room.0).unwrap_or(u32::MAX)
+            u32::try_from(placement::LOCKLESS_ROOM.0).unwrap_or(u32::MAX)
         } else {
             0
         },
@@ -121,7 +121,7 @@ fn member<'a>(
     let member = NewMember {
         number: placed.number,
         uuid,
-        events: Events(0),
+        events: first_events(decided, placed),
         device: device.sectors(),
         data_offset,
         flags,
@@ -138,6 +138,13 @@ fn member<'a>(
     let what = format!("superblock {} at {} ({role})", array.minor, superblock.at());
     let size = if decided.sizing.size.0 > 0 { decided.sizing.size } else { superblock.data_size() };
     Ok(Made { device, info, what, writes, data: (data_offset, size) })
+}
+
+/// Members begin at 0 and the kernel counts from there. A journal that is written before any other begins at 1
+/// (observed with mdadm 4.6).
+fn first_events(decided: &Decided<'_>, placed: &Placed) -> Events {
+    let is_first = decided.slots.placed.first() == Some(placed);
+    Events(u64::from(is_first && placed.part == Part::Journal))
 }
 
 /// What stands beside the superblock: the bitmap or the partial parity log, on a journal its first block.
