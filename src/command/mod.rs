@@ -17,6 +17,7 @@ use crate::{
     ui::Ui,
 };
 
+mod assemble;
 mod create;
 mod detail;
 mod examine;
@@ -85,6 +86,7 @@ fn dispatch(name: &str, invocation: &Invocation) -> u8 {
     }
     let machine = inventory::machine();
     let ended = match &invocation.request {
+        Request::Assemble(request) => assemble::run(request, &invocation.common, &machine, &ui),
         Request::Create(request) => create::run(request, &invocation.common, &machine, &ui),
         Request::Misc(request)
             if matches!(

@@ -49,6 +49,22 @@ pub struct Live {
     log: KernelLog,
 }
 
+/// A refusal, and what the kernel logged about it.
+#[derive(Debug, thiserror::Error)]
+#[error("{error} (kernel: {line})")]
+pub struct Logged {
+    error: KernelError,
+    line: String,
+}
+
+impl Logged {
+    /// The refusal.
+    #[must_use]
+    pub fn error(&self) -> &KernelError {
+        &self.error
+    }
+}
+
 impl Host for Live {
     fn apply(&mut self, step: &Step) -> Result<Vec<Write>> {
         let mut saved = Vec::new();
@@ -319,7 +335,7 @@ impl Live {
         let about = format!("{}:", array.kernel);
         let lines = self.log.since(&[about.as_str(), "md:", "md/raid"]);
         match lines.last() {
-            Some(line) => anyhow!("{error} (kernel: {})", line.trim()),
+            Some(line) => Logged { error, line: line.trim().to_owned() }.into(),
             None => error.into(),
         }
     }

@@ -2,7 +2,10 @@
 
 use superblock::Write;
 
-use crate::plan::{Plan, Step};
+use crate::{
+    kernel::KernelError,
+    plan::{Plan, Step},
+};
 
 #[cfg(test)]
 mod fake;
@@ -28,12 +31,25 @@ pub trait Host {
 pub struct Failure {
     /// The step that failed.
     pub step: String,
+    /// Its place in the plan.
+    pub at: usize,
     /// Why.
     pub cause: anyhow::Error,
     /// Whether the failed step came after the commit: then nothing was rolled back.
     pub committed: bool,
     /// What could not be undone, in the order of trying; empty when the machine is as it was.
     pub not_undone: Vec<String>,
+}
+
+impl Failure {
+    /// The kernel's answer in the C library's words ("Invalid argument"), where it was the kernel who refused.
+    #[must_use]
+    pub fn answer(&self) -> Option<String> {
+        let refused = self.cause.downcast_ref::<KernelError>();
+        let refused = refused.or_else(|| self.cause.downcast_ref::<live::Logged>().map(live::Logged::error));
+        let text = std::io::Error::from(refused?.errno()?).to_string();
+        Some(text.split(" (os error").next().unwrap_or_default().to_owned())
+    }
 }
 
 /// Carries the plan out.
@@ -44,14 +60,14 @@ pub struct Failure {
 pub fn run(plan: &Plan, host: &mut dyn Host) -> Result<(), Failure> {
     let mut done: Vec<(&Step, Vec<Write>)> = Vec::new();
     let mut committed = false;
-    for step in &plan.steps {
+    for (at, step) in plan.steps.iter().enumerate() {
         tracing::debug!(%step, "step");
         match host.apply(step) {
             Ok(saved) => done.push((step, saved)),
             Err(cause) => {
                 tracing::debug!(%step, error = %format!("{cause:#}"), "failed");
                 let not_undone = if committed { Vec::new() } else { roll_back(done, host) };
-                return Err(Failure { step: step.to_string(), cause, committed, not_undone });
+                return Err(Failure { step: step.to_string(), at, cause, committed, not_undone });
             }
         }
         if matches!(step, Step::Commit) {

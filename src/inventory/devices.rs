@@ -50,27 +50,41 @@ fn take<'a>(next: &AtomicUsize, paths: &'a [String]) -> Option<(usize, &'a Strin
 }
 
 fn one(machine: &Machine, path: &str, exclusive: bool) -> Result<Device, Unusable> {
-    let (device, busy) = open(path, exclusive).map_err(unusable)?;
-    let dev = device.dev().ok_or(Unusable::NotBlock)?;
-    let sysfs = &machine.sysfs;
-    let kernel_name = sysfs.name_of(dev).unwrap_or_default();
-    let held_by =
-        if busy { holders::holders(sysfs, &machine.procfs, dev).unwrap_or_default() } else { Vec::new() };
-    let window = Window::new(&device);
-    let probe = probe::probe(&window);
-    let foreign = if exclusive { foreign::scan(&window).unwrap_or_default() } else { Vec::new() };
+    let (opened, busy) = open(path, exclusive).map_err(unusable)?;
+    let window = Window::new(&opened);
+    let mut device = describe(machine, path, &opened, &window)?;
+    if exclusive {
+        device.foreign = foreign::scan(&window).unwrap_or_default();
+    }
+    if let Some(dev) = opened.dev().filter(|_| busy) {
+        let found = holders::holders(&machine.sysfs, &machine.procfs, dev).unwrap_or_default();
+        device.busy = true;
+        device.holders = found.iter().map(ToString::to_string).collect();
+    }
+    Ok(device)
+}
+
+/// What an open device is, and the md metadata on it.
+pub(super) fn describe(
+    machine: &Machine,
+    path: &str,
+    opened: &kernel::Device,
+    window: &Window<'_>,
+) -> Result<Device, Unusable> {
+    let dev = opened.dev().ok_or(Unusable::NotBlock)?;
+    let kernel_name = machine.sysfs.name_of(dev).unwrap_or_default();
     Ok(Device {
         path: path.to_owned(),
         id: model_id(dev),
-        size: device.len(),
-        logical_block: device.logical_block_size(),
-        read_only: device.is_read_only(),
-        whole: sysfs.whole_of(&kernel_name),
+        size: opened.len(),
+        logical_block: opened.logical_block_size(),
+        read_only: opened.is_read_only(),
+        whole: machine.sysfs.whole_of(&kernel_name),
         kernel_name,
-        busy,
-        holders: held_by.iter().map(ToString::to_string).collect(),
-        probe,
-        foreign,
+        busy: false,
+        holders: Vec::new(),
+        probe: probe::probe(window),
+        foreign: Vec::new(),
     })
 }
 
@@ -89,7 +103,7 @@ fn open(path: &str, exclusive: bool) -> Result<(kernel::Device, bool), KernelErr
     }
 }
 
-fn unusable(error: KernelError) -> Unusable {
+pub(super) fn unusable(error: KernelError) -> Unusable {
     match (&error.cause, error.operation.as_ref()) {
         (Cause::Errno(nix::errno::Errno::ENOTBLK), _) => Unusable::NotBlock,
         (Cause::Errno(errno), "open" | "stat") => Unusable::Open(errno.desc().to_owned()),

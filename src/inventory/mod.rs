@@ -3,9 +3,9 @@
 mod arrays;
 mod configuration;
 mod detail;
-mod names;
-
 mod devices;
+mod members;
+mod names;
 mod nodes;
 mod query;
 mod superblocks;
@@ -13,6 +13,7 @@ mod superblocks;
 pub use configuration::{candidates, configuration, homehost};
 pub use detail::{Absent, Look};
 pub use devices::look;
+pub use members::members;
 pub use names::arrays_in_order;
 pub use nodes::Nodes;
 pub use query::query;

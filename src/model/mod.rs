@@ -4,7 +4,9 @@ pub mod clock;
 pub mod detail;
 pub mod geometry;
 pub mod layout;
+pub mod probe;
 pub mod world;
 
 pub use geometry::Geometry;
+pub use probe::Sight;
 pub use world::{Candidate, DevId, Device, RunningArray, Unusable, World};

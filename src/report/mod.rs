@@ -3,6 +3,7 @@
 //! Each report is one value that serialises to JSON (units in the names of its keys, the schema's name in the
 //! first), and the original's text forms are views of that value, byte for byte.
 
+pub mod assemble;
 pub mod detail;
 pub mod examine;
 pub mod outcome;

@@ -1,8 +1,16 @@
 //! What one device says of its array, in the form in which assembly looks at it, whatever the format.
 
-use superblock::{Damage, Events, Membership, Role, Sectors, Write, endian::Endian, v0, v1};
+use superblock::{
+    Damage, Endian, Events, Membership, Role, Sectors, Write,
+    bitmap::Version,
+    probe::{Found, Native},
+    v0, v1,
+};
 
-use crate::model::{DevId, Device};
+use crate::{
+    config::Metadata as Format,
+    model::{DevId, Device},
+};
 
 /// A superblock of a native format.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +37,18 @@ impl Metadata {
         match self {
             Self::V0(superblock) => (0, i32::try_from(superblock.minor_version()).unwrap_or(90)),
             Self::V1(superblock) => (1, superblock.minor().number()),
+        }
+    }
+
+    /// Whether it is of the format that is asked for.
+    #[must_use]
+    pub fn is_of(&self, asked: Option<Format>) -> bool {
+        match asked {
+            None | Some(Format::Default) => true,
+            Some(Format::V0) => self.version().0 == 0,
+            Some(Format::V1(None)) => self.version().0 == 1,
+            Some(Format::V1(Some(minor))) => self.version() == (1, i32::from(minor)),
+            Some(Format::Ddf | Format::Imsm | Format::Gpt | Format::Mbr) => false,
         }
     }
 
@@ -199,14 +219,39 @@ pub struct Claim {
     pub damage: Option<String>,
     /// The array has a bitmap of the lockless kind.
     pub lockless: bool,
+    /// Somebody has it.
+    pub busy: bool,
 }
 
 impl Claim {
-    /// From a device and the 1.x superblock that was found on it.
+    /// From what was read of a device: of several superblocks the one that was created last, or the one of the format
+    /// that is asked for. `None` where there is none.
     #[must_use]
-    pub fn v1(device: &Device, found: v1::Unverified) -> Self {
-        let damage = found.check().err().map(|damage| in_short(&damage));
-        Self::from_v1(device, found.despite_checksum(), damage)
+    pub fn of(device: &Device, asked: Option<Format>) -> Option<Self> {
+        let claims = device.probe.found.iter().map(|found| Self::found(device, found));
+        let wanted = claims.filter(|claim| claim.metadata.is_of(asked));
+        // Sound ones first; of equals the first.
+        wanted.reduce(|best, next| {
+            let rank = |claim: &Self| (claim.damage.is_none(), claim.facts.created);
+            if rank(&next) > rank(&best) { next } else { best }
+        })
+    }
+
+    fn found(device: &Device, found: &Found) -> Self {
+        let damage = found.verify().err().map(|damage| in_short(&damage));
+        let lockless = found.bitmap.is_some_and(|bitmap| bitmap.version() == Some(Version::Lockless));
+        match &found.superblock {
+            Native::V0(unverified) => {
+                let superblock = unverified.fields().clone();
+                let swapped = superblock.order() != Endian::HOST;
+                let swapped = swapped.then(|| "its byte order is not this machine's".to_owned());
+                let facts = superblock.membership();
+                Self::new(device, Metadata::V0(superblock), facts, damage.or(swapped))
+            }
+            Native::V1(unverified) => {
+                Self { lockless, ..Self::from_v1(device, unverified.fields().clone(), damage) }
+            }
+        }
     }
 
     /// From a device and a superblock that has been checked.
@@ -229,7 +274,15 @@ impl Claim {
     }
 
     fn new(device: &Device, metadata: Metadata, facts: Membership, damage: Option<String>) -> Self {
-        Self { path: device.path.clone(), id: device.id, metadata, facts, damage, lockless: false }
+        Self {
+            path: device.path.clone(),
+            id: device.id,
+            metadata,
+            facts,
+            damage,
+            lockless: false,
+            busy: device.busy,
+        }
     }
 
     /// Slots that the array may have, during a reshape the larger number; bounded by the format.
@@ -244,6 +297,16 @@ impl Claim {
         match &self.metadata {
             Metadata::V0(superblock) => superblock.is_local_to(host),
             Metadata::V1(superblock) => superblock.is_local_to(host),
+        }
+    }
+
+    /// The stored name; for 0.90, which has none, the preferred minor in decimal.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match (&self.facts.name, self.facts.minor) {
+            (Some(name), _) => String::from_utf8_lossy(name).into_owned(),
+            (None, Some(minor)) => minor.to_string(),
+            (None, None) => String::new(),
         }
     }
 

@@ -15,7 +15,7 @@ use super::{
     classify::Class,
     force,
     lineup::{Lineup, Place, Twins, Why},
-    startable::{self, Count, Verdict},
+    startable::{Count, Shortage, Verdict},
     steps::{self, Parts, Rewrite, Start},
 };
 
@@ -65,6 +65,20 @@ impl Draft {
             )));
             let what = format!("superblock (events {} instead of {})", promotion.to, promotion.from);
             self.rewrites.push(Rewrite { claim: promotion.claim, what });
+        }
+    }
+
+    /// The kernel takes no superblock with a wrong checksum, so those that are used in spite of it get a right one.
+    pub(super) fn mend(&mut self) {
+        let seats = self.lineup.seats().map(|place| place.claim);
+        let others = self.lineup.spares.iter().copied().chain(self.lineup.journal.map(|place| place.claim));
+        for index in seats.chain(others).collect::<Vec<_>>() {
+            let Some(claim) = self.claims.get(index) else { continue };
+            let Some(damage) = &claim.damage else { continue };
+            self.before.push(Remark::note(format!("taking {} although its {damage}", claim.path)));
+            if !self.rewrites.iter().any(|rewrite| rewrite.claim == index) {
+                self.rewrites.push(Rewrite { claim: index, what: "superblock (checksum)".to_owned() });
+            }
         }
     }
 
@@ -123,13 +137,13 @@ impl Draft {
         mut self,
         name: ArrayName,
         adopted: Option<&Adopted>,
-        shortage: Option<&'static str>,
+        shortage: Option<Shortage>,
         options: &super::Options,
     ) -> Outcome {
         let journal = self.claims.get(self.model).is_some_and(|claim| claim.metadata.wants_journal());
         let expected = self.claims.get(self.model).map(|claim| claim.metadata.working_devices(claim.slots()));
         let count = Count::new(&self.lineup, &self.geometry, expected.unwrap_or(0));
-        let verdict = startable::verdict(&count, journal, shortage, &self.path, options);
+        let verdict = super::startable::verdict(&count, journal, shortage, &self.path, options);
         if verdict == Verdict::StartReadonly {
             self.before
                 .push(Remark::note("Journal is missing or stale, starting array read only.".to_owned()));

@@ -9,8 +9,10 @@ pub mod claim;
 pub mod classify;
 mod draft;
 pub mod force;
+pub mod gather;
 pub mod lineup;
 pub mod select;
+pub mod session;
 pub mod startable;
 pub mod steps;
 
@@ -24,9 +26,11 @@ use crate::{
 
 pub use claim::{Claim, Metadata};
 pub use classify::Class;
+pub use gather::{Candidate, Stop, Wish};
 pub use lineup::{Lineup, Why};
 pub use select::{Home, Identity};
-pub use startable::{Count, Verdict};
+pub use session::{Attempt, Session, Target};
+pub use startable::{Count, Shortage, Verdict};
 
 use draft::Draft;
 
@@ -89,16 +93,17 @@ pub struct Outcome {
     /// Who is there.
     pub count: Count,
     /// Said when the kernel will not start it.
-    pub shortage: Option<&'static str>,
+    pub shortage: Option<Shortage>,
     /// Devices that are left out.
     pub out: Vec<(String, Why)>,
 }
 
 impl Outcome {
-    /// Whether slots stay empty.
+    /// Whether it starts with all members that it had: nothing is to be gained by waiting.
     #[must_use]
-    pub fn is_degraded(&self) -> bool {
-        self.count.whole < self.count.slots
+    pub fn is_complete(&self) -> bool {
+        let starts = matches!(self.verdict, Verdict::Start | Verdict::StartReadonly);
+        starts && self.count.whole + self.count.rebuilding >= self.count.expected
     }
 }
 
@@ -115,6 +120,7 @@ pub fn plan(
     let mut draft = Draft::new(claims, &name.path, options)?;
     if options.force {
         draft.promote();
+        draft.mend();
     }
     draft.agree(options.force);
     let clean = draft.clean(options.force);

@@ -3,7 +3,7 @@
 use superblock::{Level, MdUuid};
 
 use super::claim::Claim;
-use crate::plan::request::Metadata;
+use crate::config::Metadata;
 
 /// What is known of the array that is wanted. Nothing known matches everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -63,18 +63,6 @@ impl Identity {
             Some("requires wrong number of drives")
         } else {
             None
-        }
-    }
-
-    /// Whether the device's format is the one asked for.
-    #[must_use]
-    pub fn wants_format(&self, claim: &Claim) -> bool {
-        match self.metadata {
-            None | Some(Metadata::Default) => true,
-            Some(Metadata::V0) => claim.metadata.version().0 == 0,
-            Some(Metadata::V1(None)) => claim.metadata.version().0 == 1,
-            Some(Metadata::V1(Some(minor))) => claim.metadata.version() == (1, i32::from(minor)),
-            Some(Metadata::Ddf | Metadata::Imsm | Metadata::Gpt | Metadata::Mbr) => false,
         }
     }
 }

@@ -94,15 +94,39 @@ pub enum Verdict {
     Refuse(String),
 }
 
+/// Why an array with these members cannot run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shortage {
+    /// Too few.
+    Members,
+    /// Too few for an array that was being written to.
+    Dirty,
+}
+
+impl Shortage {
+    fn unless_clean(self) -> &'static str {
+        match self {
+            Self::Members => "",
+            Self::Dirty => " while not clean - consider --force",
+        }
+    }
+
+    /// After the kernel would not start it.
+    #[must_use]
+    pub fn insisted(self) -> String {
+        format!("Not enough devices to start the array{}.", self.unless_clean())
+    }
+}
+
 /// Why an array with these members cannot run; `None` where it can.
 #[must_use]
-pub fn shortage(geometry: &Geometry, present: &[bool], clean: bool) -> Option<&'static str> {
+pub fn shortage(geometry: &Geometry, present: &[bool], clean: bool) -> Option<Shortage> {
     if geometry.enough(present, clean) {
         None
     } else if geometry.enough(present, true) {
-        Some("not enough to start the array while not clean - consider --force")
+        Some(Shortage::Dirty)
     } else {
-        Some("not enough to start the array")
+        Some(Shortage::Members)
     }
 }
 
@@ -111,7 +135,7 @@ pub fn shortage(geometry: &Geometry, present: &[bool], clean: bool) -> Option<&'
 pub fn verdict(
     count: &Count,
     journal: bool,
-    shortage: Option<&'static str>,
+    shortage: Option<Shortage>,
     path: &str,
     options: &Options,
 ) -> Verdict {
@@ -130,7 +154,7 @@ pub fn verdict(
         return Verdict::LeaveInactive;
     }
     let why = match shortage {
-        Some(why) => why.to_owned(),
+        Some(why) => format!("not enough to start the array{}", why.unless_clean()),
         None if count.expected == count.slots => {
             format!("need all {} to start it (use --run to insist)", count.expected)
         }

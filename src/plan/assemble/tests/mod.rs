@@ -1,5 +1,7 @@
 //! Arrays made of superblocks by hand: who is taken, what is said, and which steps follow.
 
+mod session;
+
 use superblock::{Events, Level, MdUuid, Role, Sectors, v1};
 
 use super::*;
@@ -233,7 +235,7 @@ fn dirty_and_degraded_needs_force() {
     assert_eq!(notes(&outcome), ["Marking array /dev/md0 as 'clean'"]);
     assert_eq!(outcome.verdict, Verdict::Start);
     let insisted = decide(claims(), Options { run: true, ..Options::default() });
-    assert_eq!((insisted.verdict, insisted.shortage), (Verdict::Start, Some(why)));
+    assert_eq!((insisted.verdict, insisted.shortage), (Verdict::Start, Some(Shortage::Dirty)));
     let ppl = v1::NewArray { ppl: true, ..raid5.clone() };
     let claims = [0, 1].map(|n| claim(&ppl, n, 7, &[faulty(2)])).to_vec();
     assert_eq!(decide(claims, Options::default()).verdict, Verdict::Start, "a PPL closes the write hole");
@@ -303,6 +305,8 @@ fn damaged_members_are_left_out_and_named() {
     assert_eq!(outcome.out[0].0, "/dev/b");
     let forced = decide(claims, Options { force: true, ..Options::default() });
     assert!(added(&forced).contains(&"/dev/b"));
+    let mended = |step: &Step| step.to_string() == "write superblock (checksum) to /dev/b";
+    assert!(forced.plan.steps.iter().any(mended), "the kernel would not have it as it is");
     let refusal = plan(vec![bad], name(), None, &Options::default()).unwrap_err();
     assert!(refusal.text.contains("checksum is 00000000"), "{refusal}");
 }

@@ -1,0 +1,426 @@
+//! `--assemble`.
+
+use std::{collections::BTreeSet, path::Path};
+
+use anyhow::Result;
+
+use super::{DONE, FAILED, print};
+use crate::{
+    cli::{
+        low::SuperMinor,
+        request::{AssembleRequest, Common},
+    },
+    config::{Config, sources::Sources},
+    execute::{self, Failure, Live},
+    inventory::{self, Nodes},
+    kernel::{Machine, node},
+    plan::{
+        Refusal, Step,
+        assemble::{
+            Attempt, Candidate, Home, Identity, Options, Outcome, Remark, Session, Stop, Target, Verdict,
+            Why, Wish,
+            session::{is_line_for, same_names},
+        },
+    },
+    report::assemble::{Array, Assembled, Became, LeftOut, Members},
+    ui::Ui,
+};
+
+/// Exit status where no device fits.
+const NOT_FOUND: u8 = 2;
+
+/// Assembles arrays.
+pub(super) fn run(request: &AssembleRequest, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
+    if let Some(refusal) = early(request) {
+        return Ok(tell(&refusal, ui));
+    }
+    let (config, diagnostics) = inventory::configuration(&Sources::from_option(common.config.as_deref()))?;
+    for diagnostic in diagnostics {
+        ui.error(&diagnostic.text);
+    }
+    let mut work = Work::new(request, common, machine, ui, &config)?;
+    let status = match &request.device {
+        None => work.scan(request)?,
+        Some(_) if request.scan => work.words(request)?,
+        Some(word) => work.word(&word.to_string_lossy(), request)?,
+    };
+    if common.json {
+        let text = serde_json::to_string_pretty(&Assembled::new(work.report))?;
+        print(&format!("{text}\n"));
+    }
+    Ok(status)
+}
+
+/// What needs no look at anything.
+fn early(request: &AssembleRequest) -> Option<Refusal> {
+    if let Some(update) = request.update {
+        let text = format!("--update={} is not supported yet.", update.name());
+        return Some(Refusal::new(text).hint("assemble without it, or with mdadm"));
+    }
+    if request.no_degraded && !request.scan {
+        return Some(Refusal::new("--no-degraded not meaningful without a --scan assembly."));
+    }
+    None
+}
+
+/// How far an attempt goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pass {
+    /// Only arrays that have all members that they had: the others may gain one that stands on these.
+    Complete,
+    /// Degraded ones too; what fails is kept for the last pass.
+    Degraded,
+    /// What fails is said.
+    Last,
+}
+
+/// What became of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    Done,
+    Later,
+    Failed(u8),
+}
+
+struct Work<'a> {
+    common: &'a Common,
+    machine: &'a Machine,
+    ui: &'a Ui,
+    session: Session<'a>,
+    report: Vec<Array>,
+}
+
+impl<'a> Work<'a> {
+    fn new(
+        request: &AssembleRequest,
+        common: &'a Common,
+        machine: &'a Machine,
+        ui: &'a Ui,
+        config: &'a Config,
+    ) -> Result<Self> {
+        let world = inventory::world(machine, 0)?;
+        let ignore = common.ignore_homehost || config.home_host.ignore;
+        let host = inventory::homehost(common.homehost.as_ref(), common.ignore_homehost, config);
+        let options = Options {
+            run: request.run,
+            force: request.force,
+            no_degraded: request.no_degraded,
+            readonly: request.readonly,
+            partial: request.devices.is_empty(),
+        };
+        let home = Home { host, required: !ignore };
+        let session =
+            Session { candidates: Vec::new(), asked: request.metadata, world, config, home, options };
+        Ok(Self { common, machine, ui, session, report: Vec::new() })
+    }
+
+    /// One array by its name.
+    fn word(&mut self, word: &str, request: &AssembleRequest) -> Result<u8> {
+        let mut wish = Wish { identity: identity(request), ..Wish::default() };
+        wish.identity.super_minor = match request.super_minor {
+            None => None,
+            Some(SuperMinor::Number(minor)) => Some(minor),
+            Some(SuperMinor::OfNode) => match node::number_of(Path::new(word)) {
+                Ok(Some(number)) => Some(number.minor),
+                _ => {
+                    let text = format!("--super-minor=dev given, and listed device {word} doesn't exist.");
+                    return Ok(tell(&Refusal::new(text), self.ui));
+                }
+            },
+        };
+        if !request.devices.is_empty() {
+            wish.listed = true;
+            let paths: Vec<String> = request.devices.iter().map(|path| path.display().to_string()).collect();
+            self.look(&paths, true);
+            return Ok(self.one(&Target::Wish(Box::new(wish), Some(word.to_owned()))));
+        }
+        if wish.identity.is_empty() {
+            return self.line(word);
+        }
+        self.look_everywhere()?;
+        Ok(self.one(&Target::Wish(Box::new(wish), Some(word.to_owned()))))
+    }
+
+    /// Arrays by their names, each from its ARRAY line.
+    fn words(&mut self, request: &AssembleRequest) -> Result<u8> {
+        let mut status = DONE;
+        for word in request.device.iter().chain(&request.more) {
+            status |= self.line(&word.to_string_lossy())?;
+        }
+        Ok(status)
+    }
+
+    fn line(&mut self, word: &str) -> Result<u8> {
+        let Some(nth) = self.session.config.arrays.iter().position(|line| is_line_for(line, word)) else {
+            let text = format!("{word} not identified in config file.");
+            return Ok(tell(&Refusal::new(text), self.ui));
+        };
+        if self.session.candidates.is_empty() {
+            self.look_everywhere()?;
+        }
+        Ok(self.one(&Target::Line(nth)))
+    }
+
+    /// All that the configuration lists; all that is found where it lists nothing, or not what is asked for.
+    fn scan(&mut self, request: &AssembleRequest) -> Result<u8> {
+        let identity = identity(request);
+        if let Some(text) = same_names(self.session.config) {
+            self.ui.error(&text);
+            self.ui.error("Duplicate MD device names in conf file were found.");
+            return Ok(FAILED);
+        }
+        let lines = self.session.lines(&identity);
+        self.look_everywhere()?;
+        if !lines.is_empty() {
+            return self.rounds(|_| lines.clone());
+        }
+        if self.session.home.host.is_none() {
+            self.ui.error("No arrays found in config file");
+            return Ok(FAILED);
+        }
+        self.ui.detail("looking for devices for further assembly");
+        let nothing = self.session.candidates.iter().filter_map(Candidate::nothing);
+        nothing.for_each(|text| self.ui.detail(&text));
+        let mut started = false;
+        self.rounds_noting(|session| session.found(&identity), &mut started)?;
+        if started {
+            return Ok(DONE);
+        }
+        self.ui.error("No arrays found in config file or automatically");
+        Ok(FAILED)
+    }
+
+    fn one(&mut self, target: &Target) -> u8 {
+        match self.attempt(target, Pass::Last) {
+            Ended::Done | Ended::Later => DONE,
+            Ended::Failed(status) => status,
+        }
+    }
+
+    fn rounds(&mut self, targets: impl Fn(&Session<'_>) -> Vec<Target>) -> Result<u8> {
+        self.rounds_noting(targets, &mut false)
+    }
+
+    /// Until nothing more comes up. An array that was started may be a member of another one, so complete arrays come
+    /// first, and each round looks at what is new. Every round ends something, so there are no more than arrays.
+    fn rounds_noting(
+        &mut self,
+        targets: impl Fn(&Session<'_>) -> Vec<Target>,
+        started: &mut bool,
+    ) -> Result<u8> {
+        let mut ended: Vec<Target> = Vec::new();
+        let mut status = DONE;
+        let mut pass = Pass::Complete;
+        loop {
+            let mut progress = false;
+            for target in targets(&self.session) {
+                if ended.contains(&target) {
+                    continue;
+                }
+                match self.attempt(&target, pass) {
+                    Ended::Later => continue,
+                    Ended::Done => (progress, *started) = (true, true),
+                    Ended::Failed(failure) => status |= failure,
+                }
+                ended.push(target);
+            }
+            pass = match pass {
+                _ if progress => {
+                    self.look_everywhere()?;
+                    Pass::Complete
+                }
+                Pass::Complete => Pass::Degraded,
+                Pass::Degraded => Pass::Last,
+                Pass::Last => return Ok(status),
+            };
+        }
+    }
+
+    /// Looks at devices that have not been looked at.
+    fn look_everywhere(&mut self) -> Result<()> {
+        let nodes = Nodes::walk(self.machine);
+        let paths = inventory::candidates(self.machine, self.session.config, &nodes)?;
+        let known: BTreeSet<&str> =
+            self.session.candidates.iter().map(|candidate| candidate.path.as_str()).collect();
+        let new: Vec<String> = paths.into_iter().filter(|path| !known.contains(path.as_str())).collect();
+        self.look(&new, false);
+        Ok(())
+    }
+
+    fn look(&mut self, paths: &[String], explain: bool) {
+        let sights = inventory::members(self.machine, paths, explain);
+        let new = sights.iter().map(|sight| Candidate::new(sight, self.session.asked));
+        let old = std::mem::take(&mut self.session.candidates);
+        self.session.candidates = new.chain(old).collect();
+    }
+
+    /// Tries until it is done or there is nothing left to try: each time that the kernel will not have a member, the
+    /// decision is taken anew without it.
+    fn attempt(&mut self, target: &Target, pass: Pass) -> Ended {
+        loop {
+            let Attempt { remarks, result } = self.session.try_target(target);
+            let (outcome, members) = match result {
+                Ok(decided) => decided,
+                Err(_) if pass != Pass::Last => return Ended::Later,
+                Err(stop) => {
+                    self.say(&remarks);
+                    return self.stopped(target, &stop);
+                }
+            };
+            let wait = match pass {
+                Pass::Complete => !outcome.is_complete(),
+                Pass::Degraded => matches!(outcome.verdict, Verdict::Refuse(_)),
+                Pass::Last => false,
+            };
+            if wait {
+                return Ended::Later;
+            }
+            self.say(&remarks);
+            self.say(&outcome.before);
+            match self.carry_out(&outcome, &members) {
+                Some(ended) => return ended,
+                None => continue,
+            }
+        }
+    }
+
+    /// `None`: a member is not to be had, so it has to be decided again.
+    fn carry_out(&mut self, outcome: &Outcome, members: &[usize]) -> Option<Ended> {
+        if let Verdict::Refuse(text) = &outcome.verdict {
+            self.ui.error(text);
+            self.note(outcome, Became::Refused, text);
+            return Some(Ended::Failed(FAILED));
+        }
+        if self.common.dry_run {
+            if !self.common.json {
+                print(&outcome.plan.to_string());
+            }
+            let became =
+                if outcome.verdict == Verdict::LeaveInactive { Became::Inactive } else { Became::Started };
+            self.note(outcome, became, &outcome.done);
+            self.session.record(outcome, members);
+            return Some(Ended::Done);
+        }
+        let mut live = Live::new(self.machine.clone(), Box::new(|_, _, _| {}));
+        if let Err(failure) = execute::run(&outcome.plan, &mut live) {
+            return self.failed(outcome, &failure);
+        }
+        self.say(&outcome.after);
+        let became = if outcome.verdict == Verdict::LeaveInactive {
+            self.ui.note(&outcome.done);
+            Became::Inactive
+        } else {
+            if self.common.verbose >= 0 && !self.common.json {
+                print(&format!("{}: {}\n", self.ui.program(), outcome.done));
+            }
+            Became::Started
+        };
+        self.note(outcome, became, &outcome.done);
+        self.session.record(outcome, members);
+        Some(Ended::Done)
+    }
+
+    fn failed(&mut self, outcome: &Outcome, failure: &Failure) -> Option<Ended> {
+        for left in &failure.not_undone {
+            self.ui.error(&format!("could not undo: {left}"));
+        }
+        let path = &outcome.name.path;
+        let why = failure.answer().unwrap_or_else(|| format!("{:#}", failure.cause));
+        match outcome.plan.steps.get(failure.at) {
+            Some(Step::AddDisk { device, .. }) => {
+                self.ui.error(&format!("failed to add {device} to {path}: {why}"));
+                self.ui.detail(&format!("{:#}", failure.cause));
+                self.session.give_up(device).then_some(()).map_or(Some(Ended::Failed(FAILED)), |()| None)
+            }
+            Some(Step::Claim { device }) if !failure.committed => {
+                self.ui.error(&format!("{device} is busy - skipping"));
+                self.ui.detail(&format!("{:#}", failure.cause));
+                self.session.give_up(device).then_some(()).map_or(Some(Ended::Failed(FAILED)), |()| None)
+            }
+            Some(Step::Run { .. }) => {
+                self.ui.error(&format!("failed to RUN_ARRAY {path}: {why}"));
+                let hint = outcome.shortage.map_or_else(|| format!("{:#}", failure.cause), |s| s.insisted());
+                self.ui.error(&hint);
+                self.note(outcome, Became::Failed, &format!("{:#}", failure.cause));
+                Some(Ended::Failed(FAILED))
+            }
+            _ => {
+                let text = format!("{path}: {}: {:#}", failure.step, failure.cause);
+                self.ui.error(&text);
+                self.note(outcome, Became::Failed, &text);
+                Some(Ended::Failed(FAILED))
+            }
+        }
+    }
+
+    fn stopped(&mut self, target: &Target, stop: &Stop) -> Ended {
+        let (status, became, message) = match stop {
+            Stop::Nothing => (NOT_FOUND, Became::NotFound, "no device of it was found".to_owned()),
+            Stop::Refused(refusal) => (tell(refusal, self.ui), Became::Refused, refusal.text.clone()),
+        };
+        self.report.push(Array {
+            array: self.session.name_of_target(target),
+            kernel_name: None,
+            result: became,
+            message,
+            members: None,
+            left_out: Vec::new(),
+        });
+        Ended::Failed(status)
+    }
+
+    fn say(&self, remarks: &[Remark]) {
+        for remark in remarks {
+            if remark.detail {
+                self.ui.detail(&remark.text);
+            } else {
+                self.ui.note(&remark.text);
+            }
+        }
+    }
+
+    fn note(&mut self, outcome: &Outcome, result: Became, message: &str) {
+        let count = &outcome.count;
+        let left_out =
+            |(device, why): &(String, Why)| LeftOut { device: device.clone(), reason: why.to_string() };
+        self.report.push(Array {
+            array: outcome.name.path.clone(),
+            kernel_name: Some(outcome.name.kernel.clone()),
+            result,
+            message: message.to_owned(),
+            members: Some(Members {
+                in_sync: count.whole,
+                slots: count.slots,
+                rebuilding: count.rebuilding,
+                spares: count.spares,
+                journals: count.journals,
+            }),
+            left_out: outcome.out.iter().map(left_out).collect(),
+        });
+    }
+}
+
+/// Says what a refusal says; one JSON answer for all arrays comes at the end.
+fn tell(refusal: &Refusal, ui: &Ui) -> u8 {
+    for warning in &refusal.said {
+        ui.warn(&warning.text);
+    }
+    ui.error(&refusal.text);
+    if let Some(hint) = &refusal.hint {
+        ui.note(hint);
+    }
+    refusal.status
+}
+
+fn identity(request: &AssembleRequest) -> Identity {
+    Identity {
+        uuid: request.uuid,
+        name: request.name.clone(),
+        super_minor: match request.super_minor {
+            Some(SuperMinor::Number(minor)) => Some(minor),
+            Some(SuperMinor::OfNode) | None => None,
+        },
+        metadata: request.metadata,
+        ..Identity::default()
+    }
+}

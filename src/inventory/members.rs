@@ -1,0 +1,58 @@
+//! Devices that may be members: what is on them, and whether somebody holds them.
+
+use std::path::Path;
+
+use superblock::{Media, v1::Minor, window::Window};
+
+use super::devices::{all_at_once, describe, unusable};
+use crate::{
+    kernel::{self, Access, Machine, holders},
+    model::{Device, Sight},
+};
+
+/// Reads all devices, in parallel, two reads for each; the answers are in the order of the paths.
+///
+/// Whether those with metadata are in use is found out afterwards, one by one: a partition and its disk, asked for
+/// alone at the same time, would each find the other in the way. With `explain`, also by whom.
+#[must_use]
+pub fn members(machine: &Machine, paths: &[String], explain: bool) -> Vec<Sight> {
+    let mut sights = all_at_once(paths, |path| one(machine, path));
+    for device in sights.iter_mut().filter_map(|sight| sight.found.as_mut().ok()) {
+        if !device.probe.found.is_empty() {
+            find_holders(machine, device, explain);
+        }
+    }
+    sights
+}
+
+fn one(machine: &Machine, path: &str) -> Sight {
+    let unread = |found| Sight { path: path.to_owned(), found: Err(found), magic: [None; 3] };
+    let opened = match kernel::Device::open(Path::new(path), Access::Read) {
+        Ok(opened) => opened,
+        Err(error) => return unread(unusable(error)),
+    };
+    let window = Window::new(&opened);
+    let found = describe(machine, path, &opened, &window);
+    let magic = Minor::ALL.map(|minor| {
+        let mut bytes = [0; 4];
+        window.read_at(minor.place(window.len())?.bytes(), &mut bytes).ok()?;
+        Some(u32::from_le_bytes(bytes))
+    });
+    Sight { path: path.to_owned(), found, magic }
+}
+
+fn find_holders(machine: &Machine, device: &mut Device, explain: bool) {
+    match kernel::Device::open(Path::new(&device.path), Access::ReadExclusive) {
+        Err(error) if error.is(nix::errno::Errno::EBUSY) => {
+            device.busy = true;
+            if !explain {
+                return;
+            }
+            let id = kernel::DevId { major: device.id.major, minor: device.id.minor };
+            let found = holders::holders(&machine.sysfs, &machine.procfs, id).unwrap_or_default();
+            device.holders = found.iter().map(ToString::to_string).collect();
+        }
+        // What cannot be opened now will be refused when it is claimed, with the reason.
+        Ok(_) | Err(_) => {}
+    }
+}

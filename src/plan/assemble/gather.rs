@@ -1,0 +1,211 @@
+//! Who is meant: from everything that was looked at to the devices of one array, or the reason why there are none.
+
+use std::collections::BTreeSet;
+
+use superblock::MdUuid;
+
+use super::{
+    Remark,
+    claim::Claim,
+    select::{Home, Identity},
+};
+use crate::{
+    config::glob::{self, Slash},
+    model::{Sight, Unusable},
+    plan::Refusal,
+};
+
+/// A path that may give a member.
+#[derive(Debug)]
+pub struct Candidate {
+    /// As the user or the scan named it.
+    pub path: String,
+    /// What it says of its array; else why it says nothing.
+    pub claim: Result<Claim, Nothing>,
+    /// It is in an array by now, or was refused: not to be looked at again.
+    pub used: bool,
+}
+
+/// Why a device says nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Nothing {
+    /// It cannot be used: the sentence.
+    Unusable(String),
+    /// There is no superblock on it.
+    Empty {
+        /// What stands where the magic of 1.0, 1.1 and 1.2 would.
+        magic: [Option<u32>; 3],
+        /// Metadata that is there and too damaged even to look at.
+        trouble: Vec<String>,
+    },
+}
+
+impl Candidate {
+    /// From what was read. `asked` is the only format that counts.
+    #[must_use]
+    pub fn new(sight: &Sight, asked: Option<crate::config::Metadata>) -> Self {
+        let path = sight.path.clone();
+        let claim = match &sight.found {
+            Err(Unusable::Open(why)) => Err(Nothing::Unusable(format!("cannot open device {path}: {why}"))),
+            Err(Unusable::NotBlock) => Err(Nothing::Unusable(format!("{path} is not a block device."))),
+            Err(Unusable::Broken(error)) => Err(Nothing::Unusable(error.clone())),
+            Ok(device) => Claim::of(device, asked).ok_or_else(|| Nothing::Empty {
+                magic: sight.magic,
+                trouble: device.probe.damaged.iter().map(ToString::to_string).collect(),
+            }),
+        };
+        Self { path, claim, used: false }
+    }
+
+    /// Why it says nothing, in a sentence.
+    #[must_use]
+    pub fn nothing(&self) -> Option<String> {
+        match self.claim.as_ref().err()? {
+            Nothing::Unusable(text) => Some(text.clone()),
+            Nothing::Empty { trouble, .. } if trouble.is_empty() => {
+                Some(format!("no recogniseable superblock on {}", self.path))
+            }
+            Nothing::Empty { trouble, .. } => Some(format!("{}: {}", self.path, trouble.join("; "))),
+        }
+    }
+}
+
+/// What is looked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wish {
+    /// What is known of the array.
+    pub identity: Identity,
+    /// `devices=`: paths must fit one of these.
+    pub patterns: Vec<String>,
+    /// The devices were listed one by one, so each that does not fit is worth a word, and may end it all.
+    pub listed: bool,
+}
+
+/// Why there is no array.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// Nothing fits.
+    Nothing,
+    /// Something is wrong.
+    Refused(Refusal),
+}
+
+/// The members among the candidates, by index; and what to say on the way.
+pub fn gather(
+    candidates: &[Candidate],
+    wish: &Wish,
+    home: &Home,
+    remarks: &mut Vec<Remark>,
+) -> Result<Vec<usize>, Stop> {
+    let mut search = Search { candidates, wish, home, remarks, chosen: Vec::new() };
+    for (index, candidate) in candidates.iter().enumerate().filter(|(_, candidate)| !candidate.used) {
+        search.consider(index, candidate)?;
+    }
+    if search.chosen.is_empty() { Err(Stop::Nothing) } else { Ok(search.chosen) }
+}
+
+struct Search<'a> {
+    candidates: &'a [Candidate],
+    wish: &'a Wish,
+    home: &'a Home,
+    remarks: &'a mut Vec<Remark>,
+    chosen: Vec<usize>,
+}
+
+impl Search<'_> {
+    fn say(&mut self, text: String) {
+        self.remarks.push(Remark { detail: !self.wish.listed, text });
+    }
+
+    fn consider(&mut self, index: usize, candidate: &Candidate) -> Result<(), Stop> {
+        let path = &candidate.path;
+        let fits = |pattern: &String| glob::matches(pattern, path, Slash::Separates);
+        if !self.wish.patterns.is_empty() && !self.wish.patterns.iter().any(fits) {
+            self.say(format!("{path} is not one of {}", self.wish.patterns.join(",")));
+            return Ok(());
+        }
+        let claim = match &candidate.claim {
+            Ok(claim) => claim,
+            Err(nothing) => return self.empty(path, nothing),
+        };
+        if let Some(mismatch) = self.wish.identity.mismatch(claim, self.home) {
+            self.say(format!("{path} {mismatch}."));
+            return Ok(());
+        }
+        if claim.busy {
+            self.say(format!("{path} is busy - skipping"));
+            return Ok(());
+        }
+        self.join(index, claim)
+    }
+
+    fn empty(&mut self, path: &str, nothing: &Nothing) -> Result<(), Stop> {
+        match nothing {
+            Nothing::Unusable(text) => self.say(text.clone()),
+            Nothing::Empty { magic, trouble } => {
+                for text in trouble {
+                    self.say(format!("{path}: {text}"));
+                }
+                let model = self.chosen.first().and_then(|index| self.claim(*index));
+                let asked = self.wish.identity.metadata.is_some();
+                match model.and_then(|claim| usize::try_from(claim.metadata.version().1).ok()) {
+                    None if !asked => self.say(format!("no recogniseable superblock on {path}")),
+                    minor => {
+                        let found = magic.get(minor.unwrap_or(2)).copied().flatten().unwrap_or(0);
+                        let wanted = superblock::v1::MAGIC;
+                        self.say(format!(
+                            "No super block found on {path} (Expected magic {wanted:08x}, got {found:08x})"
+                        ));
+                        self.say(format!("no RAID superblock on {path}"));
+                    }
+                }
+            }
+        }
+        if self.wish.listed && self.wish.identity.is_empty() {
+            let text = format!("{path} has no superblock - assembly aborted");
+            return Err(Stop::Refused(Refusal::new(text)));
+        }
+        Ok(())
+    }
+
+    fn claim(&self, index: usize) -> Option<&Claim> {
+        self.candidates.get(index).and_then(|candidate| candidate.claim.as_ref().ok())
+    }
+
+    /// One array only. Damaged superblocks never decide which.
+    fn join(&mut self, index: usize, claim: &Claim) -> Result<(), Stop> {
+        let sound = |index: &&usize| self.claim(**index).is_some_and(|claim| claim.damage.is_none());
+        let model = self.chosen.iter().find(sound).or(self.chosen.first());
+        let Some(model) = model.and_then(|index| self.claim(*index)) else {
+            self.chosen.push(index);
+            return Ok(());
+        };
+        if is_same(model, claim) {
+            self.chosen.push(index);
+        } else if claim.damage.is_some() {
+            self.say(format!("{} is damaged and names another array - skipping", claim.path));
+        } else if model.damage.is_some() || (self.home.owns(claim) && !self.home.owns(model)) {
+            if model.damage.is_none() {
+                self.say(format!("{} overrides previous devices due to good homehost", claim.path));
+            }
+            self.chosen = vec![index];
+        } else if self.home.owns(claim) == self.home.owns(model) {
+            let text = format!("superblock on {} doesn't match others - assembly aborted", claim.path);
+            return Err(Stop::Refused(Refusal::new(text)));
+        }
+        Ok(())
+    }
+}
+
+fn is_same(a: &Claim, b: &Claim) -> bool {
+    a.facts.array == b.facts.array && a.metadata.version().0 == b.metadata.version().0
+}
+
+/// All arrays among the candidates that are free and fit, in the order of their first device.
+#[must_use]
+pub fn by_array(candidates: &[Candidate], fits: impl Fn(&Claim) -> bool) -> Vec<MdUuid> {
+    let mut seen = BTreeSet::new();
+    let claims = candidates.iter().filter(|candidate| !candidate.used).filter_map(|c| c.claim.as_ref().ok());
+    let free = claims.filter(|claim| !claim.busy && fits(claim)).map(|claim| claim.facts.array);
+    free.filter(|array| seen.insert(*array)).collect()
+}

@@ -1,0 +1,338 @@
+//! Several arrays out of one look at the machine: what each attempt changes is remembered, nothing is read again.
+
+use superblock::MdUuid;
+
+use super::{
+    Adopted, Identity, Options, Outcome, Remark,
+    claim::Claim,
+    gather::{self, Candidate, Stop, Wish},
+    select::Home,
+};
+use crate::{
+    config::{
+        Config, Metadata,
+        conf::{ArrayLine, ArrayName as LineName},
+        name::{ArrayWord, number},
+        policy::{self, Family, Verdict as Auto},
+    },
+    model::{DevId, RunningArray, World, world::MapEntry},
+    plan::{ArrayName, Refusal, Warning, naming},
+};
+
+/// What all attempts share.
+#[derive(Debug)]
+pub struct Session<'a> {
+    /// Everything that was looked at.
+    pub candidates: Vec<Candidate>,
+    /// The only format that counts.
+    pub asked: Option<Metadata>,
+    /// The machine; arrays that are assembled are added.
+    pub world: World,
+    /// The configuration.
+    pub config: &'a Config,
+    /// Whose arrays are ours.
+    pub home: Home,
+    /// How much is allowed.
+    pub options: Options,
+}
+
+/// What came of looking for one array.
+#[derive(Debug)]
+pub struct Attempt {
+    /// What to say first.
+    pub remarks: Vec<Remark>,
+    /// The decision, and its members among the candidates.
+    pub result: Result<(Outcome, Vec<usize>), Stop>,
+}
+
+/// One array that is to be assembled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// An ARRAY line's, by its place.
+    Line(usize),
+    /// What is known of it, and its name.
+    Wish(Box<Wish>, Option<String>),
+    /// One that was found.
+    Found(MdUuid),
+}
+
+impl Session<'_> {
+    /// Looks for the devices of a target and decides.
+    #[must_use]
+    pub fn try_target(&self, target: &Target) -> Attempt {
+        match target {
+            Target::Line(nth) => {
+                let line = self.config.arrays.get(*nth).cloned().unwrap_or_default();
+                let word = match &line.name {
+                    LineName::Word(word) => Some(word.as_str()),
+                    LineName::Unnamed | LineName::Ignore => None,
+                };
+                self.attempt(&wish_of(&line), word)
+            }
+            Target::Wish(wish, word) => self.attempt(wish, word.as_deref()),
+            Target::Found(uuid) => self.attempt_found(*uuid),
+        }
+    }
+
+    /// The ARRAY lines to go by. Where the command line identifies an array, only those that do not contradict it;
+    /// none where no line names it.
+    #[must_use]
+    pub fn lines(&self, wanted: &Identity) -> Vec<Target> {
+        let fits = |line: &ArrayLine| {
+            line.name != LineName::Ignore
+                && wanted.uuid.is_none_or(|uuid| line.uuid == Some(uuid))
+                && wanted.super_minor.is_none_or(|minor| line.super_minor == Some(minor))
+                && wanted.name.is_none()
+        };
+        let lines = self.config.arrays.iter().enumerate().filter(|(_, line)| fits(line));
+        lines.map(|(nth, _)| Target::Line(nth)).collect()
+    }
+
+    /// The arrays that are there, as far as the command line asks for them.
+    #[must_use]
+    pub fn found(&self, wanted: &Identity) -> Vec<Target> {
+        let fits = |claim: &Claim| wanted.mismatch(claim, &self.home).is_none();
+        let arrays = gather::by_array(&self.candidates, fits);
+        arrays.into_iter().map(Target::Found).collect()
+    }
+
+    /// What a target is called before it has a name.
+    #[must_use]
+    pub fn name_of_target(&self, target: &Target) -> String {
+        let line = |nth: &usize| self.config.arrays.get(*nth);
+        match target {
+            Target::Wish(_, Some(word)) => word.clone(),
+            Target::Wish(_, None) => String::new(),
+            Target::Found(uuid) => uuid.to_string(),
+            Target::Line(nth) => match line(nth).map(|line| (&line.name, line.uuid)) {
+                Some((LineName::Word(word), _)) => word.clone(),
+                Some((_, Some(uuid))) => uuid.to_string(),
+                _ => String::new(),
+            },
+        }
+    }
+
+    /// Looks for one array. `word` is its name, where the user or the configuration gives one.
+    fn attempt(&self, wish: &Wish, word: Option<&str>) -> Attempt {
+        let mut remarks = Vec::new();
+        if let Some(word) = word {
+            let text = format!("looking for devices for {}", shown(word));
+            remarks.push(Remark { detail: true, text });
+        }
+        let result = gather::gather(&self.candidates, wish, &self.home, &mut remarks)
+            .and_then(|members| self.decide(members, word).map_err(Stop::Refused));
+        Attempt { remarks, result }
+    }
+
+    /// Decides about the array of this UUID, which nobody named.
+    fn attempt_found(&self, uuid: MdUuid) -> Attempt {
+        let member = |candidate: &Candidate| {
+            let fits = |claim: &Claim| claim.facts.array == uuid && !claim.busy && self.may_assemble(claim);
+            !candidate.used && candidate.claim.as_ref().is_ok_and(fits)
+        };
+        let members: Vec<usize> = (0..self.candidates.len())
+            .filter(|index| self.candidates.get(*index).is_some_and(member))
+            .collect();
+        let result = if members.is_empty() {
+            Err(Stop::Nothing)
+        } else {
+            self.decide(members, None).map_err(Stop::Refused)
+        };
+        Attempt { remarks: Vec::new(), result }
+    }
+
+    /// Whether an array may come up that nothing asks for: its format by AUTO, and no ARRAY line ignores it.
+    fn may_assemble(&self, claim: &Claim) -> bool {
+        let family = if claim.metadata.version().0 == 0 { Family::V0 } else { Family::V1 };
+        let auto = policy::auto(self.config.auto.iter().flatten(), family);
+        let allowed = match auto {
+            Auto::Yes => true,
+            Auto::HomeHost => self.home.owns(claim),
+            Auto::No => false,
+        };
+        allowed && !self.config.arrays.iter().any(|line| ignores(line, claim))
+    }
+
+    fn decide(&self, mut members: Vec<usize>, word: Option<&str>) -> Result<(Outcome, Vec<usize>), Refusal> {
+        let first = members.iter().filter_map(|index| self.claim(*index));
+        let model = first.clone().find(|claim| claim.damage.is_none()).or_else(|| first.clone().next());
+        let Some(model) = model else { return Err(Refusal::new("no device of the array can be used")) };
+        let existing = self.existing(model.facts.array);
+        let (name, adopted) = match existing {
+            Some(array) => {
+                let name = self.name_of(array);
+                if array.is_active() {
+                    let text = "giving up.";
+                    let said = format!("Found some drive for an array that is already active: {}", name.path);
+                    return Err(Refusal { said: vec![Warning::note(said)], ..Refusal::new(text) });
+                }
+                members = self.with_members_of(array, &members, model.facts.array);
+                (name, Some(Adopted { members: array.members.clone() }))
+            }
+            None => (self.choose_name(model, word)?, None),
+        };
+        let claims = members.iter().filter_map(|index| self.claim(*index)).cloned().collect();
+        let mut outcome = super::plan(claims, name, adopted.as_ref(), &self.options)?;
+        if existing.is_some() {
+            let text = format!("Merging with already-assembled {}", outcome.name.path);
+            outcome.before.insert(0, Remark { detail: false, text });
+        }
+        Ok((outcome, members))
+    }
+
+    fn claim(&self, index: usize) -> Option<&Claim> {
+        self.candidates.get(index).and_then(|candidate| candidate.claim.as_ref().ok())
+    }
+
+    /// The array in the kernel that has members of this UUID, or that the map says is it.
+    fn existing(&self, uuid: MdUuid) -> Option<&RunningArray> {
+        let ids = || self.claims().filter(|claim| claim.facts.array == uuid).map(|claim| claim.id);
+        let by_member = self.world.arrays.iter().find(|array| ids().any(|id| array.members.contains(&id)));
+        by_member.or_else(|| {
+            let entry = self.world.map.iter().find(|entry| entry.uuid == uuid)?;
+            self.world.arrays.iter().find(|array| array.name == entry.devnm && !array.members.is_empty())
+        })
+    }
+
+    fn claims(&self) -> impl Iterator<Item = &Claim> {
+        self.candidates.iter().filter_map(|candidate| candidate.claim.as_ref().ok())
+    }
+
+    /// The members in their order, and those that the array has already.
+    fn with_members_of(&self, array: &RunningArray, members: &[usize], uuid: MdUuid) -> Vec<usize> {
+        let inside = |claim: &Claim| claim.facts.array == uuid && array.members.contains(&claim.id);
+        let wanted = |index: &usize| members.contains(index) || self.claim(*index).is_some_and(inside);
+        (0..self.candidates.len()).filter(wanted).collect()
+    }
+
+    fn name_of(&self, array: &RunningArray) -> ArrayName {
+        let entry = self.world.map.iter().find(|entry| entry.devnm == array.name && !entry.path.is_empty());
+        let path = entry.map_or_else(|| format!("/dev/{}", array.name), |entry| entry.path.clone());
+        ArrayName { kernel: array.name.clone(), path }
+    }
+
+    fn choose_name(&self, model: &Claim, word: Option<&str>) -> Result<ArrayName, Refusal> {
+        let stored = model.name();
+        let chosen = if let Some(word) = word {
+            let bare = stored.split_once(':').map_or(stored.as_str(), |(_, name)| name);
+            naming::given(word, Some(bare), &self.world, self.config)?
+        } else {
+            let claim = naming::Claim {
+                stored: &stored,
+                of_this_host: self.home.owns(model),
+                listed: self.config.arrays.iter().any(|line| identifies(line, model)),
+                any_host: !self.home.required,
+            };
+            let trust = naming::trust(claim, self.config);
+            naming::found(&stored, trust, &self.world, self.config)?
+        };
+        Ok(chosen.array)
+    }
+
+    /// Remembers that these devices are in an array now.
+    pub fn record(&mut self, outcome: &Outcome, members: &[usize]) {
+        let ids: Vec<DevId> =
+            members.iter().filter_map(|index| self.claim(*index)).map(|claim| claim.id).collect();
+        let uuid = members.first().and_then(|index| self.claim(*index)).map(|claim| claim.facts.array);
+        for index in members {
+            if let Some(candidate) = self.candidates.get_mut(*index) {
+                candidate.used = true;
+            }
+        }
+        let state = if outcome.verdict == super::Verdict::LeaveInactive { "inactive" } else { "active" };
+        let array = RunningArray {
+            name: outcome.name.kernel.clone(),
+            state: state.to_owned(),
+            uuid,
+            members: ids,
+            ..RunningArray::default()
+        };
+        self.world.arrays.retain(|old| old.name != array.name);
+        self.world.arrays.push(array);
+        self.world.map.retain(|entry| entry.devnm != outcome.name.kernel);
+        self.world.map.push(MapEntry {
+            devnm: outcome.name.kernel.clone(),
+            metadata: String::new(),
+            uuid: uuid.unwrap_or_default(),
+            path: outcome.name.path.clone(),
+        });
+    }
+
+    /// Remembers that a device cannot be had. Answers whether it was known and not yet given up.
+    pub fn give_up(&mut self, path: &str) -> bool {
+        let known = self.candidates.iter_mut().find(|candidate| candidate.path == path && !candidate.used);
+        known.map(|candidate| candidate.used = true).is_some()
+    }
+}
+
+/// What an ARRAY line says of its array.
+#[must_use]
+pub fn wish_of(line: &ArrayLine) -> Wish {
+    let identity = super::Identity {
+        uuid: line.uuid,
+        name: None,
+        super_minor: line.super_minor,
+        level: line.level,
+        raid_disks: line.raid_devices,
+        metadata: line.metadata,
+    };
+    Wish { identity, patterns: line.devices.clone(), listed: false }
+}
+
+fn identifies(line: &ArrayLine, claim: &Claim) -> bool {
+    let wish = wish_of(line);
+    let known = !wish.identity.is_empty() || !wish.patterns.is_empty();
+    let fits = |pattern: &String| {
+        crate::config::glob::matches(pattern, &claim.path, crate::config::glob::Slash::Separates)
+    };
+    let here = wish.patterns.is_empty() || wish.patterns.iter().any(fits);
+    line.name != LineName::Ignore
+        && known
+        && here
+        && wish.identity.mismatch(claim, &Home::default()).is_none()
+}
+
+fn ignores(line: &ArrayLine, claim: &Claim) -> bool {
+    let named = ArrayLine { name: LineName::Unnamed, ..line.clone() };
+    line.name == LineName::Ignore && identifies(&named, claim)
+}
+
+/// Whether an ARRAY line's name and a word of the command line mean one array.
+#[must_use]
+pub fn is_line_for(line: &ArrayLine, word: &str) -> bool {
+    let LineName::Word(name) = &line.name else { return false };
+    name == word || matches!((plain(name), plain(word)), (Some(a), Some(b)) if a == b)
+}
+
+/// `/dev/md0`, `md0`, `/dev/md/0` and `0` are one name.
+fn plain(word: &str) -> Option<String> {
+    match ArrayWord::parse(word).ok()? {
+        ArrayWord::Number { number, partitionable: false } => Some(number.to_string()),
+        ArrayWord::Number { number, partitionable: true } => Some(format!("d{number}")),
+        ArrayWord::Name(name) => {
+            let digits = name.strip_prefix("md").filter(|digits| number(digits).is_some());
+            Some(digits.map_or(name.clone(), str::to_owned))
+        }
+    }
+}
+
+/// The path that a word means, for messages.
+fn shown(word: &str) -> String {
+    match ArrayWord::parse(word) {
+        Ok(ArrayWord::Name(name)) => format!("/dev/md/{name}"),
+        _ => word.to_owned(),
+    }
+}
+
+/// The first two ARRAY lines with one name.
+#[must_use]
+pub fn same_names(config: &Config) -> Option<String> {
+    let text = |line: &ArrayLine| {
+        line.uuid.map_or_else(|| "without a UUID".to_owned(), |uuid| format!("UUID-{uuid}"))
+    };
+    config.arrays.iter().enumerate().find_map(|(nth, line)| {
+        let LineName::Word(word) = &line.name else { return None };
+        let other = config.arrays.iter().skip(nth + 1).find(|other| is_line_for(other, word))?;
+        Some(format!("Devices {} and {} have the same name: {word}", text(line), text(other)))
+    })
+}

@@ -1,0 +1,213 @@
+//! Which devices are taken for which array, and in which order names are given.
+
+use superblock::{Level, v1};
+
+use super::{UUID, array, claim};
+use crate::{
+    config::{Config, conf},
+    model::{RunningArray, World, world::MapEntry},
+    plan::assemble::{
+        Candidate, Claim, Home, Identity, Options, Session, Stop, Target, Wish,
+        gather::{Nothing, gather},
+        session::{is_line_for, same_names},
+    },
+};
+
+const OTHER: superblock::MdUuid = superblock::MdUuid([0xaa; 16]);
+
+fn raid1(uuid: superblock::MdUuid, name: &str) -> v1::NewArray {
+    let mut stored = [0; 32];
+    stored[..name.len()].copy_from_slice(name.as_bytes());
+    v1::NewArray { uuid, name: stored, ..array(Level::Raid1, 0, 2) }
+}
+
+/// Both members of a mirror, on devices `a`, `b` or further ones.
+fn members(uuid: superblock::MdUuid, name: &str, first: u32) -> Vec<Candidate> {
+    let mirror = raid1(uuid, name);
+    (0..2).map(|n| moved(claim(&mirror, n, 5, &[]), first + n)).map(candidate).collect()
+}
+
+fn moved(mut claim: Claim, device: u32) -> Claim {
+    claim.id.minor = device;
+    claim.path = format!("/dev/{}", char::from(b'a' + u8::try_from(device).unwrap()));
+    claim
+}
+
+fn candidate(claim: Claim) -> Candidate {
+    Candidate { path: claim.path.clone(), claim: Ok(claim), used: false }
+}
+
+fn empty(path: &str) -> Candidate {
+    let claim = Err(Nothing::Empty { magic: [None, None, Some(0)], trouble: Vec::new() });
+    Candidate { path: path.into(), claim, used: false }
+}
+
+fn session(candidates: Vec<Candidate>, config: &Config) -> Session<'_> {
+    Session {
+        candidates,
+        asked: None,
+        world: World { udev: true, ..World::default() },
+        config,
+        home: Home { host: Some("guest".into()), required: true },
+        options: Options { partial: true, ..Options::default() },
+    }
+}
+
+fn config(text: &str) -> Config {
+    conf::parse([("test", text)]).0
+}
+
+fn paths(session: &Session<'_>, target: &Target) -> Result<(String, String), Stop> {
+    session.try_target(target).result.map(|(outcome, _)| (outcome.name.kernel, outcome.name.path))
+}
+
+fn named(kernel: &str, path: &str) -> Result<(String, String), Stop> {
+    Ok((kernel.to_owned(), path.to_owned()))
+}
+
+#[test]
+fn found_arrays_are_named_by_whose_they_are() {
+    let config = Config::default();
+    let mut candidates = members(UUID, "guest:0", 0);
+    candidates.extend(members(OTHER, "alpha:data", 2));
+    let mut session = session(candidates, &config);
+    let targets = session.found(&Identity::default());
+    assert_eq!(targets, [Target::Found(UUID), Target::Found(OTHER)]);
+    assert_eq!(paths(&session, &targets[0]), named("md0", "/dev/md/0"));
+    assert_eq!(paths(&session, &targets[1]), named("md127", "/dev/md/alpha:data"));
+    let (outcome, taken) = session.try_target(&targets[0]).result.unwrap();
+    session.record(&outcome, &taken);
+    assert_eq!(
+        session.found(&Identity::default()),
+        [Target::Found(OTHER)],
+        "taken ones are not offered again"
+    );
+    session.home.required = false;
+    assert_eq!(paths(&session, &targets[1]), named("md127", "/dev/md/data"));
+}
+
+#[test]
+fn auto_words_and_ignored_lines_keep_arrays_down() {
+    for (text, up) in [
+        ("", true),
+        ("AUTO -all", false),
+        ("AUTO +1.x -all", true),
+        ("AUTO homehost -all", true),
+        ("ARRAY <ignore> UUID=11111111:11111111:11111111:11111111", false),
+        ("ARRAY <ignore> UUID=21111111:11111111:11111111:11111111", true),
+    ] {
+        let config = config(text);
+        let session = session(members(UUID, "guest:0", 0), &config);
+        let result = paths(&session, &Target::Found(UUID));
+        assert_eq!(result.is_ok(), up, "{text}: {result:?}");
+    }
+    let config = config("AUTO homehost -all");
+    let session = session(members(UUID, "alpha:0", 0), &config);
+    assert_eq!(paths(&session, &Target::Found(UUID)), Err(Stop::Nothing));
+}
+
+#[test]
+fn lines_give_name_and_identity() {
+    let config = config(
+        "ARRAY /dev/md5 UUID=11111111:11111111:11111111:11111111\n\
+         ARRAY home devices=/dev/[cd]\n\
+         ARRAY /dev/md6 level=raid5 UUID=11111111:11111111:11111111:11111111",
+    );
+    let mut candidates = members(UUID, "guest:0", 0);
+    candidates.extend(members(OTHER, "guest:x", 2));
+    candidates.push(empty("/dev/e"));
+    let session = session(candidates, &config);
+    let lines = session.lines(&Identity::default());
+    assert_eq!(paths(&session, &lines[0]), named("md5", "/dev/md5"));
+    assert_eq!(paths(&session, &lines[1]), named("md127", "/dev/md/home"));
+    assert_eq!(paths(&session, &lines[2]), Err(Stop::Nothing));
+    let wanted = Identity { uuid: Some(OTHER), ..Identity::default() };
+    assert!(session.lines(&wanted).is_empty());
+    assert_eq!(session.found(&wanted), [Target::Found(OTHER)]);
+    assert!(is_line_for(&config.arrays[0], "5") && is_line_for(&config.arrays[1], "/dev/md/home"));
+    assert_eq!(same_names(&config), None);
+}
+
+#[test]
+fn duplicate_names_are_told() {
+    let config = config(
+        "ARRAY /dev/md0 UUID=11111111:11111111:11111111:11111111\nARRAY md0 UUID=aaaaaaaa:aaaaaaaa:aaaaaaaa:aaaaaaaa",
+    );
+    let text = same_names(&config).unwrap();
+    assert!(
+        text.starts_with("Devices UUID-11111111:11111111:11111111:11111111 and UUID-aaaaaaaa:"),
+        "{text}"
+    );
+}
+
+#[test]
+fn listed_devices_must_fit() {
+    let home = Home { host: Some("guest".into()), required: true };
+    let listed = Wish { listed: true, ..Wish::default() };
+    let by_uuid = Wish { identity: Identity { uuid: Some(UUID), ..Identity::default() }, ..listed.clone() };
+    let refusal = |candidates: &[Candidate], wish: &Wish| {
+        let mut remarks = Vec::new();
+        match gather(candidates, wish, &home, &mut remarks) {
+            Err(Stop::Refused(refusal)) => refusal.text,
+            other => format!("{other:?}"),
+        }
+    };
+    let mut with_empty = members(UUID, "guest:0", 0);
+    with_empty.push(empty("/dev/x"));
+    assert_eq!(refusal(&with_empty, &listed), "/dev/x has no superblock - assembly aborted");
+    assert_eq!(refusal(&with_empty, &by_uuid), "Ok([0, 1])");
+    let mut two = members(UUID, "guest:0", 0);
+    two.extend(members(OTHER, "guest:1", 2));
+    assert_eq!(refusal(&two, &listed), "superblock on /dev/c doesn't match others - assembly aborted");
+    assert_eq!(refusal(&two, &by_uuid), "Ok([0, 1])");
+    let mut ours_last = members(UUID, "alpha:0", 0);
+    ours_last.extend(members(OTHER, "guest:1", 2));
+    assert_eq!(refusal(&ours_last, &listed), "Ok([2, 3])", "the only one of this host is meant");
+    let mut damaged = members(UUID, "guest:0", 0);
+    damaged.insert(0, members(OTHER, "guest:1", 2).remove(0));
+    if let Ok(claim) = &mut damaged[0].claim {
+        claim.damage = Some("checksum".into());
+    }
+    assert_eq!(refusal(&damaged, &listed), "Ok([1, 2])", "a damaged superblock does not say which array");
+}
+
+#[test]
+fn busy_members_show_which_array_is_there() {
+    let config = Config::default();
+    let mut candidates = members(UUID, "guest:0", 0);
+    if let Ok(claim) = &mut candidates[0].claim {
+        claim.busy = true;
+    }
+    let id = candidates[0].claim.as_ref().unwrap().id;
+    let mut session = session(candidates, &config);
+    let array = |state: &str| RunningArray {
+        name: "md9".into(),
+        state: state.into(),
+        members: vec![id],
+        ..RunningArray::default()
+    };
+    session.world.arrays = vec![array("clean")];
+    let Err(Stop::Refused(refusal)) = session.try_target(&Target::Found(UUID)).result else { panic!() };
+    assert_eq!(refusal.said[0].text, "Found some drive for an array that is already active: /dev/md9");
+    session.world.arrays = vec![array("inactive")];
+    session.world.map = vec![MapEntry {
+        devnm: "md9".into(),
+        metadata: "1.2".into(),
+        uuid: UUID,
+        path: "/dev/md/nine".into(),
+    }];
+    let (outcome, taken) = session.try_target(&Target::Found(UUID)).result.unwrap();
+    assert_eq!((outcome.name.kernel.as_str(), outcome.name.path.as_str()), ("md9", "/dev/md/nine"));
+    assert_eq!(taken, [0, 1]);
+    assert_eq!(outcome.before[0].text, "Merging with already-assembled /dev/md/nine");
+}
+
+#[test]
+fn devices_that_were_given_up_stay_away() {
+    let config = Config::default();
+    let mut session = session(members(UUID, "guest:0", 0), &config);
+    assert!(session.give_up("/dev/a"));
+    assert!(!session.give_up("/dev/a"), "so that trying again ends");
+    let (outcome, _) = session.try_target(&Target::Found(UUID)).result.unwrap();
+    assert_eq!(outcome.done, "/dev/md/0 has been started with 1 drive (out of 2).");
+}

@@ -1,0 +1,120 @@
+//! `--assemble`, case by case by mdadm and by ours: the same words, status, kernel state, map and superblocks.
+#![expect(clippy::disallowed_methods, reason = "a test drives the machine from outside")]
+
+use std::fs;
+
+use crate::guest::{self, Case, run};
+
+/// The cases, and what is looked at after each of them.
+const SCRIPT: &str = include_str!("assemble/cases.sh");
+
+pub(crate) fn cases() -> Vec<Case> {
+    let names =
+        SCRIPT.lines().filter_map(|line| line.strip_prefix("c_")?.split_once("()")).map(|(name, _)| name);
+    let mut cases: Vec<Case> = names.map(|name| Case::new(name, move || compare(name))).collect();
+    cases.extend([
+        Case::new("damaged_checksum_is_named_and_left_out", damaged_checksum_is_named_and_left_out),
+        Case::new("hostile_counts_stop_nobody_else", hostile_counts_stop_nobody_else),
+        Case::new("array_on_arrays_waits_for_them", array_on_arrays_waits_for_them),
+        Case::new("asked_for_by_uuid_means_only_that", asked_for_by_uuid_means_only_that),
+        Case::new("meant_by_homehost", meant_by_homehost),
+        Case::new("one_that_fails_stops_no_other", one_that_fails_stops_no_other_and_is_told_once),
+        Case::new("dry_run_changes_nothing", dry_run_changes_nothing),
+        Case::new("json_says_who_was_left_out", json_says_who_was_left_out),
+        Case::new("two_reads_a_device", two_reads_a_device),
+    ]);
+    cases
+}
+
+fn script() -> &'static str {
+    fs::write("/tmp/assemble-cases.sh", SCRIPT).expect("/tmp takes a file");
+    "/tmp/assemble-cases.sh"
+}
+
+/// Runs one case by one program.
+fn by(program: &str, name: &str) -> String {
+    run(&["env", "REFERENCE=/usr/sbin/mdadm", "bash", script(), program, name]).ok().stdout
+}
+
+fn compare(name: &str) {
+    let name = format!("c_{name}");
+    let reference = by("/usr/sbin/mdadm", &name);
+    assert!(!reference.contains("SETUP FAILED"), "{reference}");
+    guest::same_text(&reference, &by("/usr/local/sbin/mdadm", &name));
+}
+
+fn ours(name: &str) -> String {
+    by("/usr/local/sbin/mdadm", name)
+}
+
+fn damaged_checksum_is_named_and_left_out() {
+    let text = ours("d_checksum_scan");
+    assert!(text.contains("ignoring /dev/ram1: its superblock is damaged: checksum is "), "{text}");
+    assert!(text.contains("has been started with 2 drives (out of 3)."), "{text}");
+    let text = ours("d_checksum_force");
+    assert!(text.contains("has been started with 2 drives"), "{text}");
+}
+
+fn hostile_counts_stop_nobody_else() {
+    for case in ["d_max_dev", "d_bitmap_chunk"] {
+        let text = ours(case);
+        assert!(text.contains("has been started with 2 drives"), "{text}");
+    }
+}
+
+fn array_on_arrays_waits_for_them() {
+    for case in ["d_stacked", "d_auto_stacked"] {
+        let text = ours(case);
+        assert_eq!(text.matches("has been started with 2 drives.").count(), 2, "{text}");
+    }
+}
+
+fn asked_for_by_uuid_means_only_that() {
+    for case in ["d_conf_scan_uuid", "d_conf_scan_uuid_unlisted"] {
+        let text = ours(case);
+        assert_eq!(text.matches("has been started").count(), 1, "{text}");
+        assert!(text.contains("/dev/md1 has been") || text.contains("/dev/md/1 has been"), "{text}");
+    }
+}
+
+fn meant_by_homehost() {
+    let text = ours("d_other_array_home");
+    assert!(text.contains("has been started with 2 drives."), "{text}");
+    let text = ours("d_auto_policy_home");
+    assert!(text.contains("/dev/md/0 has been started") && !text.contains("alpha"), "{text}");
+}
+
+fn one_that_fails_stops_no_other_and_is_told_once() {
+    for (case, status) in [("d_conf_one_fails", 1), ("d_auto_fail_two", 0)] {
+        let text = ours(case);
+        assert_eq!(text.matches("not enough to start the array").count(), 1, "{text}");
+        assert!(text.contains("has been started with 2 drives."), "{text}");
+        assert!(text.contains(&format!("status: {status}")), "{text}");
+    }
+}
+
+fn dry_run_changes_nothing() {
+    let text = ours("d_dry_run");
+    assert!(text.contains("  1  open /dev/ram1 exclusively"), "{text}");
+    assert!(text.contains("run md0") && text.contains("status: 0"), "{text}");
+    assert!(!text.contains("mdstat:") && !text.contains("map:"), "{text}");
+}
+
+fn json_says_who_was_left_out() {
+    let text = ours("d_json");
+    let json: String = text.lines().filter_map(|line| line.strip_prefix("  out: ")).collect();
+    let answer: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    let array = &answer["arrays"][0];
+    assert_eq!(array["result"], "started", "{text}");
+    assert_eq!(array["left_out"][0]["device"], "/dev/ram1", "{text}");
+    assert_eq!(array["members"]["in_sync"], 2, "{text}");
+}
+
+/// 16 members: two reads of metadata each, and none a second time although there are four arrays.
+fn two_reads_a_device() {
+    let text = ours("d_reads");
+    let reads: Vec<u32> =
+        text.lines().filter_map(|line| line.strip_prefix("  reads: ")?.parse().ok()).collect();
+    assert_eq!(reads.len(), 12, "{text}");
+    assert!(reads.iter().all(|count| (1..=3).contains(count)), "{text}");
+}
