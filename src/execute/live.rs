@@ -330,11 +330,13 @@ impl Live {
         started.map_err(|error| self.with_log(array, error))
     }
 
-    /// The errno, and what the kernel logged about this array meanwhile.
+    /// The errno, and what the kernel logged meanwhile: the last line about this array, else the last about md that
+    /// says more than that something failed.
     fn with_log(&mut self, array: &ArrayName, error: KernelError) -> anyhow::Error {
-        let about = format!("{}:", array.kernel);
-        let lines = self.log.since(&[about.as_str(), "md:", "md/raid"]);
-        match lines.last() {
+        let lines = self.log.since(&["md:", "md/", array.kernel.as_str()]);
+        let telling = |line: &&String| !line.contains("pers->run() failed");
+        let about = lines.iter().rev().find(|line| line.contains(&array.kernel));
+        match about.or_else(|| lines.iter().rev().find(telling)) {
             Some(line) => Logged { error, line: line.trim().to_owned() }.into(),
             None => error.into(),
         }
