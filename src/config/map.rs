@@ -1,6 +1,8 @@
 //! The map file, `/run/mdadm/map`: which array has which kernel name and which path.
 //!
 //! One line an array: kernel name, metadata, UUID, path. Written anew as a whole and renamed into place.
+//! mdadm keeps a UUID as four numbers of the machine: that of a 1.x array stands in the map with the bytes of each
+//! group the other way round than everywhere else (observed with mdadm 4.6).
 
 use superblock::MdUuid;
 
@@ -29,7 +31,7 @@ fn line(text: &str) -> Option<MapEntry> {
     Some(MapEntry {
         devnm: devnm.to_owned(),
         metadata: metadata.to_owned(),
-        uuid,
+        uuid: turned(metadata, uuid),
         path: if path.len() > LONGEST_PATH { String::new() } else { path.to_owned() },
     })
 }
@@ -44,7 +46,16 @@ fn entry(entry: &MapEntry) -> String {
         |text: &str| !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || c.is_control());
     let metadata = if readable(&entry.metadata) { &entry.metadata } else { "none" };
     let path = if readable(&entry.path) { &entry.path } else { "" };
-    format!("{} {metadata} {} {path}\n", entry.devnm, entry.uuid)
+    format!("{} {metadata} {} {path}\n", entry.devnm, turned(metadata, entry.uuid))
+}
+
+/// From the map's spelling to the usual one, and back.
+fn turned(metadata: &str, uuid: MdUuid) -> MdUuid {
+    if metadata.starts_with("1.") && cfg!(target_endian = "little") {
+        MdUuid::from_words(uuid.words().map(u32::swap_bytes))
+    } else {
+        uuid
+    }
 }
 
 /// The entries with this one in place of any with the same kernel name.
@@ -74,6 +85,7 @@ mod tests {
         let entries = parse(text);
         assert_eq!(entries.len(), 3);
         assert_eq!(entries[0].path, "/dev/md/home");
+        assert_eq!(entries[0].uuid.to_string(), "33221100:77665544:bbaa9988:ffeeddcc");
         assert_eq!(entries[1].metadata, "/md125/0");
         assert_eq!(format(&entries), text);
     }

@@ -246,9 +246,9 @@ impl Look<'_> {
         let running: BTreeSet<String> = self.machine.sysfs.arrays().unwrap_or_default().into_iter().collect();
         let live = || map.iter().filter(|entry| running.contains(&entry.devnm));
         let found = live()
-            .find(|entry| uuid.is_some_and(|uuid| !uuid.is_zero() && printed_uuid(entry) == uuid))
+            .find(|entry| uuid.is_some_and(|uuid| !uuid.is_zero() && entry.uuid == uuid))
             .or_else(|| live().find(|entry| entry.devnm == name))?;
-        Some(Known { uuid: printed_uuid(found), path: found.path.clone() })
+        Some(Known { uuid: found.uuid, path: found.path.clone() })
     }
 
     /// `/md127/0`, or `-md127/0` while user space must not touch it.
@@ -366,13 +366,4 @@ fn is_of(superblock: &MemberSuperblock, info: &md::ArrayInfo) -> bool {
         MemberSuperblock::V1(sb, _) => (sb.ctime().raw() & u64::from(u32::MAX), sb.level()),
     };
     created == u64::from(info.ctime) && level.number() == info.level
-}
-
-/// The UUID of a line of the map as it is printed: for 1.x the map has each of its words the other way round.
-pub(super) fn printed_uuid(entry: &MapEntry) -> MdUuid {
-    if entry.metadata.starts_with("1.") {
-        MdUuid::from_words(entry.uuid.words().map(u32::swap_bytes))
-    } else {
-        entry.uuid
-    }
 }

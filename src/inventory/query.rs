@@ -5,7 +5,6 @@ use std::path::Path;
 use superblock::v1::FeatureMap;
 
 use super::{
-    detail::printed_uuid,
     names::whole,
     superblocks::{Format, superblocks},
 };
@@ -76,7 +75,7 @@ fn member(machine: &Machine, map: &[MapEntry], path: &Path, dev: Option<DevId>) 
         }
     };
     let running = |entry: &&MapEntry| machine.sysfs.array(&entry.devnm).exists();
-    let known = map.iter().filter(running).find(|entry| printed_uuid(entry) == uuid);
+    let known = map.iter().filter(running).find(|entry| entry.uuid == uuid);
     let activity = known.map_or(Activity::Inactive, |entry| activity(machine, entry, number, dev));
     let path = known.map(|entry| entry.path.clone()).filter(|path| !path.is_empty());
     Some(QueriedMember { number, raid_disks, level, activity, path })

@@ -89,8 +89,11 @@ impl Sysfs {
         places.into_iter().find(|dir| self.exists(dir))
     }
 
-    /// The whole device of a partition.
+    /// The whole device of a partition; `None` for what is whole itself.
     pub fn whole_of(&self, name: &str) -> Option<String> {
+        if !self.exists(Path::new("class/block").join(name).join("partition")) {
+            return None;
+        }
         let target = std::fs::read_link(self.path(Path::new("class/block").join(name))).ok()?;
         target.parent()?.file_name()?.to_str().map(str::to_owned)
     }
