@@ -85,31 +85,50 @@ fn dispatch(name: &str, invocation: &Invocation) -> u8 {
         return FAILED;
     }
     let machine = inventory::machine();
+    let common = &invocation.common;
     let ended = match &invocation.request {
-        Request::Assemble(request) => assemble::run(request, &invocation.common, &machine, &ui),
-        Request::Create(request) => create::run(request, &invocation.common, &machine, &ui),
-        Request::Misc(request)
-            if matches!(
-                request.action,
-                MiscAction::Stop | MiscAction::Run | MiscAction::ReadOnly | MiscAction::ReadWrite
-            ) =>
-        {
-            stop::run(request, &invocation.common, &machine, &ui)
-        }
-        Request::Misc(request) if request.action == MiscAction::Wait => wait::run(request, &machine, &ui),
-        Request::Misc(request) if examines => examine::run(request, &invocation.common, &machine, &ui),
-        Request::Misc(request) if matches!(request.action, MiscAction::Detail | MiscAction::Query) => {
-            look(request, &invocation.common, &machine, &ui)
-        }
-        _ => {
-            ui.error("this mode is not there yet");
-            return 2;
-        }
+        Request::Assemble(request) => assemble::run(request, common, &machine, &ui),
+        Request::Create(request) => create::run(request, common, &machine, &ui),
+        Request::Misc(request) => misc(request, common, &machine, &ui),
+        Request::Build(_) => Ok(not_yet("--build", &ui)),
+        Request::Grow(_) => Ok(not_yet("--grow", &ui)),
+        Request::Incremental(_) => Ok(not_yet("--incremental", &ui)),
+        Request::Manage(_) => Ok(not_yet("--manage", &ui)),
+        Request::Monitor(_) => Ok(not_yet("--monitor", &ui)),
+        Request::AutoDetect => Ok(not_yet("--auto-detect", &ui)),
     };
     ended.unwrap_or_else(|error| {
         ui.error(&format!("{error:#}"));
         FAILED
     })
+}
+
+fn misc(request: &MiscRequest, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
+    match &request.action {
+        MiscAction::Stop | MiscAction::Run | MiscAction::ReadOnly | MiscAction::ReadWrite => {
+            stop::run(request, common, machine, ui)
+        }
+        MiscAction::Wait => wait::run(request, machine, ui),
+        MiscAction::Examine => examine::run(request, common, machine, ui),
+        MiscAction::Detail | MiscAction::Query => look(request, common, machine, ui),
+        MiscAction::ExamineBitmap => Ok(not_yet("--examine-bitmap", ui)),
+        MiscAction::ExamineBadblocks => Ok(not_yet("--examine-badblocks", ui)),
+        MiscAction::DetailPlatform => Ok(not_yet("--detail-platform", ui)),
+        MiscAction::ZeroSuperblock => Ok(not_yet("--zero-superblock", ui)),
+        MiscAction::KillSubarray(_) => Ok(not_yet("--kill-subarray", ui)),
+        MiscAction::UpdateSubarray(_) => Ok(not_yet("--update-subarray", ui)),
+        MiscAction::Dump(_) => Ok(not_yet("--dump", ui)),
+        MiscAction::Restore(_) => Ok(not_yet("--restore", ui)),
+        MiscAction::UdevRules(_) => Ok(not_yet("--udev-rules", ui)),
+        MiscAction::WaitClean => Ok(not_yet("--wait-clean", ui)),
+        MiscAction::Sync(_) => Ok(not_yet("--action", ui)),
+    }
+}
+
+/// What is understood and cannot be done yet.
+fn not_yet(what: &str, ui: &Ui) -> u8 {
+    ui.error(&format!("{what} is not supported yet; mdadm can be used on the same arrays meanwhile"));
+    2
 }
 
 /// Detail and query; where both are asked for, each device is asked about in its turn.

@@ -2,13 +2,13 @@
 
 use serde::Serialize;
 
-/// Grows when a key changes its meaning or goes.
-const SCHEMA: u32 = 1;
+/// Its number grows when a key changes its meaning or goes.
+const SCHEMA: &str = "mdctl.outcome.1";
 
 /// The plan of a command and how it ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Outcome {
-    schema_version: u32,
+    schema: &'static str,
     /// `planned`, `done`, `failed` (rolled back), `incomplete` (failed after its commit), `refused`.
     result: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -46,7 +46,7 @@ impl Outcome {
     #[must_use]
     pub fn new(planned_only: bool, summary: &str, steps: Steps, warnings: Vec<String>) -> Self {
         Self {
-            schema_version: SCHEMA,
+            schema: SCHEMA,
             result: if planned_only { "planned" } else { "done" },
             summary: Some(summary.to_owned()),
             steps: steps.into_iter().map(|(step, undo)| Step { step, undo }).collect(),
@@ -59,7 +59,7 @@ impl Outcome {
     #[must_use]
     pub fn refused(reason: String, hint: Option<String>, warnings: Vec<String>) -> Self {
         Self {
-            schema_version: SCHEMA,
+            schema: SCHEMA,
             result: "refused",
             summary: None,
             steps: Vec::new(),
@@ -104,6 +104,6 @@ mod tests {
         assert_eq!(value["steps"][0]["undo"], "stop md0");
         assert_eq!(value["steps"][1].get("undo"), None);
         assert_eq!(value["error"]["reason"], "/dev/md0: RUN_ARRAY: EINVAL");
-        assert_eq!(value["schema_version"], 1);
+        assert_eq!(value["schema"], "mdctl.outcome.1");
     }
 }
