@@ -72,7 +72,8 @@ show umount /mnt
 show vgchange -q -an vg
 show "$MDADM" --stop /dev/md/demo
 udevadm settle
-show "$REFERENCE" --assemble --scan
+show "$MDADM" --assemble --scan
+show "$MDADM" --detail /dev/md/demo
 show vgchange -q -ay vg
 udevadm settle
 show mount /dev/vg/root /mnt
