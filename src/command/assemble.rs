@@ -11,11 +11,11 @@ use crate::{
         request::{AssembleRequest, Common},
     },
     config::{Config, sources::Sources},
-    execute::{self, Failure, Live},
+    execute::{self, Failure},
     inventory::{self, Nodes},
     kernel::{Machine, node},
     plan::{
-        Refusal, Step,
+        Plan, Refusal, Step,
         assemble::{
             Attempt, Candidate, Home, Identity, Options, Outcome, Remark, Session, Stop, Target, Verdict,
             Why, Wish,
@@ -80,6 +80,19 @@ enum Ended {
     Done,
     Later,
     Failed(u8),
+}
+
+/// A decision that waits to be carried out.
+struct Ready {
+    target: Target,
+    outcome: Outcome,
+    members: Vec<usize>,
+}
+
+/// What is to be done about a target.
+enum Next {
+    Ended(Ended),
+    Ready(Box<Ready>),
 }
 
 struct Work<'a> {
@@ -191,9 +204,16 @@ impl<'a> Work<'a> {
     }
 
     fn one(&mut self, target: &Target) -> u8 {
-        match self.attempt(target, Pass::Last) {
-            Ended::Done | Ended::Later => DONE,
-            Ended::Failed(status) => status,
+        loop {
+            match self.decide(target, Pass::Last) {
+                Next::Ended(Ended::Failed(status)) => return status,
+                Next::Ended(_) => return DONE,
+                Next::Ready(ready) => match self.carry_out(vec![*ready]).pop() {
+                    Some((_, Some(Ended::Failed(status)))) => return status,
+                    Some((_, Some(_))) => return DONE,
+                    Some((_, None)) | None => {}
+                },
+            }
         }
     }
 
@@ -213,14 +233,28 @@ impl<'a> Work<'a> {
         let mut pass = Pass::Complete;
         loop {
             let mut progress = false;
+            let mut ready = Vec::new();
+            let mut outcomes = Vec::new();
             for target in targets(&self.session) {
                 if ended.contains(&target) {
                     continue;
                 }
-                match self.attempt(&target, pass) {
-                    Ended::Later => continue,
-                    Ended::Done => (progress, *started) = (true, true),
-                    Ended::Failed(failure) => status |= failure,
+                match self.decide(&target, pass) {
+                    Next::Ended(end) => outcomes.push((target, Some(end))),
+                    Next::Ready(found) => ready.push(*found),
+                }
+            }
+            outcomes.extend(self.carry_out(ready));
+            for (target, end) in outcomes {
+                match end {
+                    Some(Ended::Later) => continue,
+                    Some(Ended::Done) => (progress, *started) = (true, true),
+                    Some(Ended::Failed(failure)) => status |= failure,
+                    // A member was not to be had: once more without it.
+                    None => {
+                        progress = true;
+                        continue;
+                    }
                 }
                 ended.push(target);
             }
@@ -254,70 +288,75 @@ impl<'a> Work<'a> {
         self.session.candidates = new.chain(old).collect();
     }
 
-    /// Tries until it is done or there is nothing left to try: each time that the kernel will not have a member, the
-    /// decision is taken anew without it.
-    fn attempt(&mut self, target: &Target, pass: Pass) -> Ended {
-        loop {
-            let Attempt { remarks, result } = self.session.try_target(target);
-            let (outcome, members) = match result {
-                Ok(decided) => decided,
-                Err(_) if pass != Pass::Last => return Ended::Later,
-                Err(stop) => {
-                    self.say(&remarks);
-                    return self.stopped(target, &stop);
-                }
-            };
-            let wait = match pass {
-                Pass::Complete => !outcome.is_complete(),
-                Pass::Degraded => matches!(outcome.verdict, Verdict::Refuse(_)),
-                Pass::Last => false,
-            };
-            if wait {
-                return Ended::Later;
+    /// Decides about one array, and says what there is to say before it is carried out.
+    fn decide(&mut self, target: &Target, pass: Pass) -> Next {
+        let Attempt { remarks, result } = self.session.try_target(target);
+        let (outcome, members) = match result {
+            Ok(decided) => decided,
+            Err(_) if pass != Pass::Last => return Next::Ended(Ended::Later),
+            Err(stop) => {
+                self.say(&remarks);
+                return Next::Ended(self.stopped(target, &stop));
             }
-            self.say(&remarks);
-            self.say(&outcome.before);
-            match self.carry_out(&outcome, &members) {
-                Some(ended) => return ended,
-                None => continue,
-            }
+        };
+        let wait = match pass {
+            Pass::Complete => !outcome.is_complete(),
+            Pass::Degraded => matches!(outcome.verdict, Verdict::Refuse(_)),
+            Pass::Last => false,
+        };
+        if wait {
+            return Next::Ended(Ended::Later);
         }
-    }
-
-    /// `None`: a member is not to be had, so it has to be decided again.
-    fn carry_out(&mut self, outcome: &Outcome, members: &[usize]) -> Option<Ended> {
+        self.say(&remarks);
+        self.say(&outcome.before);
         if let Verdict::Refuse(text) = &outcome.verdict {
             self.ui.error(text);
-            self.note(outcome, Became::Refused, text);
-            return Some(Ended::Failed(FAILED));
+            self.note(&outcome, Became::Refused, text);
+            return Next::Ended(Ended::Failed(FAILED));
         }
+        self.session.record(&outcome, &members);
         if self.common.dry_run {
             if !self.common.json {
                 print(&outcome.plan.to_string());
             }
-            let became =
-                if outcome.verdict == Verdict::LeaveInactive { Became::Inactive } else { Became::Started };
-            self.note(outcome, became, &outcome.done);
-            self.session.record(outcome, members);
-            return Some(Ended::Done);
+            self.note(&outcome, became(&outcome), &outcome.done);
+            return Next::Ended(Ended::Done);
         }
-        let mut live = Live::new(self.machine.clone(), Box::new(|_, _, _| {}));
-        if let Err(failure) = execute::run(&outcome.plan, &mut live) {
-            return self.failed(outcome, &failure);
+        Next::Ready(Box::new(Ready { target: target.clone(), outcome, members }))
+    }
+
+    /// Carries out what was decided, all at once, and says in their order what came of it. `None`: a member was not to
+    /// be had, so it has to be decided again.
+    fn carry_out(&mut self, ready: Vec<Ready>) -> Vec<(Target, Option<Ended>)> {
+        let plans: Vec<&Plan> = ready.iter().map(|ready| &ready.outcome.plan).collect();
+        let results = execute::run_all(&plans, self.machine);
+        let mut ended = Vec::new();
+        for (Ready { target, outcome, members }, result) in ready.into_iter().zip(results) {
+            let end = match result {
+                Ok(()) => {
+                    self.started(&outcome);
+                    Some(Ended::Done)
+                }
+                Err(failure) => {
+                    if !failure.committed {
+                        self.session.forget(&outcome, &members);
+                    }
+                    self.failed(&outcome, &failure)
+                }
+            };
+            ended.push((target, end));
         }
+        ended
+    }
+
+    fn started(&mut self, outcome: &Outcome) {
         self.say(&outcome.after);
-        let became = if outcome.verdict == Verdict::LeaveInactive {
+        if outcome.verdict == Verdict::LeaveInactive {
             self.ui.note(&outcome.done);
-            Became::Inactive
-        } else {
-            if self.common.verbose >= 0 && !self.common.json {
-                print(&format!("{}: {}\n", self.ui.program(), outcome.done));
-            }
-            Became::Started
-        };
-        self.note(outcome, became, &outcome.done);
-        self.session.record(outcome, members);
-        Some(Ended::Done)
+        } else if self.common.verbose >= 0 && !self.common.json {
+            print(&format!("{}: {}\n", self.ui.program(), outcome.done));
+        }
+        self.note(outcome, became(outcome), &outcome.done);
     }
 
     fn failed(&mut self, outcome: &Outcome, failure: &Failure) -> Option<Ended> {
@@ -398,6 +437,10 @@ impl<'a> Work<'a> {
             left_out: outcome.out.iter().map(left_out).collect(),
         });
     }
+}
+
+fn became(outcome: &Outcome) -> Became {
+    if outcome.verdict == Verdict::LeaveInactive { Became::Inactive } else { Became::Started }
 }
 
 /// Says what a refusal says; one JSON answer for all arrays comes at the end.

@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     fs::File,
     path::{Path, PathBuf},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -45,9 +46,14 @@ pub struct Live {
     /// Whole disks that udev is kept from, by kernel name.
     hidden: BTreeMap<String, Flock<File>>,
     arrays: BTreeMap<String, MdDevice>,
-    lock: Option<Lock>,
+    lock: Option<MapLock>,
+    /// The lock of several plans that are carried out at once.
+    shared: Option<MapLock>,
     log: KernelLog,
 }
+
+/// The lock of the map file, held as long as somebody has it.
+pub(super) type MapLock = Arc<Mutex<Lock>>;
 
 /// A refusal, and what the kernel logged about it.
 #[derive(Debug, thiserror::Error)]
@@ -112,8 +118,14 @@ impl Live {
             hidden: BTreeMap::new(),
             arrays: BTreeMap::new(),
             lock: None,
+            shared: None,
             log,
         }
+    }
+
+    /// Ready to act beside others under one lock of the map.
+    pub(super) fn beside(machine: Machine, lock: MapLock) -> Self {
+        Self { shared: Some(lock), ..Self::new(machine, Box::new(|_, _, _| {})) }
     }
 
     fn run_dir(&self) -> PathBuf {
@@ -192,24 +204,17 @@ impl Live {
     }
 
     fn lock_map(&mut self) -> Result<()> {
-        let dir = self.run_dir();
-        files::make_dirs(&dir, 0o755)?;
-        let path = dir.join("map.lock");
-        let lock = Lock::take(&path, Deadline::after(LOCK_WAIT)).map_err(|error| {
-            let by = lock::holders(&self.machine.procfs, &path).unwrap_or_default();
-            match held(&by) {
-                by if by.is_empty() => error.into(),
-                by => anyhow!("{error}: the lock of the map file is held by {by}"),
-            }
-        })?;
-        self.lock = Some(lock);
+        self.lock = Some(match &self.shared {
+            Some(lock) => Arc::clone(lock),
+            None => map_lock(&self.machine)?,
+        });
         Ok(())
     }
 
     fn edit_map(&mut self, edit: impl FnOnce(Vec<MapEntry>) -> Vec<MapEntry>) -> Result<()> {
-        if self.lock.is_none() {
-            bail!("the map is changed only under its lock");
-        }
+        let Some(lock) = &self.lock else { bail!("the map is changed only under its lock") };
+        // Among those who share it, one at a time.
+        let _turn = lock.lock();
         let path = self.run_dir().join("map");
         let text = files::read(&path, 1 << 20)?.unwrap_or_default();
         let entries = edit(map::parse(&String::from_utf8_lossy(&text)));
@@ -441,6 +446,21 @@ impl Live {
 /// Holders in one line.
 fn held(by: &[kernel::Holder]) -> String {
     by.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// Takes the lock of the map file, in bounded time.
+pub(super) fn map_lock(machine: &Machine) -> Result<MapLock> {
+    let dir = machine.places.run.join("mdadm");
+    files::make_dirs(&dir, 0o755)?;
+    let path = dir.join("map.lock");
+    let lock = Lock::take(&path, Deadline::after(LOCK_WAIT)).map_err(|error| {
+        let by = lock::holders(&machine.procfs, &path).unwrap_or_default();
+        match held(&by) {
+            by if by.is_empty() => error.into(),
+            by => anyhow!("{error}: the lock of the map file is held by {by}"),
+        }
+    })?;
+    Ok(Arc::new(Mutex::new(lock)))
 }
 
 /// Zeroes all ranges, every device in a thread of its own.

@@ -10,8 +10,10 @@ use crate::{
 #[cfg(test)]
 mod fake;
 pub mod live;
+mod many;
 
 pub use live::Live;
+pub use many::run_all;
 
 /// What carries steps out: the live machine, or a test's model of it.
 ///

@@ -258,6 +258,17 @@ impl Session<'_> {
         });
     }
 
+    /// Takes [`Self::record`] back: the array did not come up.
+    pub fn forget(&mut self, outcome: &Outcome, members: &[usize]) {
+        for index in members {
+            if let Some(candidate) = self.candidates.get_mut(*index) {
+                candidate.used = false;
+            }
+        }
+        self.world.arrays.retain(|array| array.name != outcome.name.kernel);
+        self.world.map.retain(|entry| entry.devnm != outcome.name.kernel);
+    }
+
     /// Remembers that a device cannot be had. Answers whether it was known and not yet given up.
     pub fn give_up(&mut self, path: &str) -> bool {
         let known = self.candidates.iter_mut().find(|candidate| candidate.path == path && !candidate.used);
