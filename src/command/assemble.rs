@@ -10,7 +10,7 @@ use crate::{
         low::SuperMinor,
         request::{AssembleRequest, Common},
     },
-    config::{Config, sources::Sources},
+    config::{Config, conf::DeviceWord, sources::Sources},
     execute::{self, Failure},
     inventory::{self, Nodes},
     kernel::{Machine, node},
@@ -272,7 +272,8 @@ impl<'a> Work<'a> {
 
     /// Looks at devices that have not been looked at.
     fn look_everywhere(&mut self) -> Result<()> {
-        let nodes = Nodes::walk(self.machine);
+        let by_number = self.session.config.device_words().contains(&DeviceWord::Partitions);
+        let nodes = if by_number { Nodes::walk(self.machine) } else { Nodes::default() };
         let paths = inventory::candidates(self.machine, self.session.config, &nodes)?;
         let known: BTreeSet<&str> =
             self.session.candidates.iter().map(|candidate| candidate.path.as_str()).collect();
@@ -337,10 +338,14 @@ impl<'a> Work<'a> {
                     self.started(&outcome);
                     Some(Ended::Done)
                 }
+                // The array is there, and what shows it will come; mdadm too only says so.
+                Err(failure) if failure.committed => {
+                    self.ui.error(&format!("{}: {}: {:#}", outcome.name.path, failure.step, failure.cause));
+                    self.started(&outcome);
+                    Some(Ended::Done)
+                }
                 Err(failure) => {
-                    if !failure.committed {
-                        self.session.forget(&outcome, &members);
-                    }
+                    self.session.forget(&outcome, &members);
                     self.failed(&outcome, &failure)
                 }
             };

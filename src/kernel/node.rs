@@ -139,7 +139,11 @@ pub fn make_link(places: &Places, link: &Path, kernel_name: &str) -> Result<(), 
         Some(_) => drop(files::remove(link)?),
         None => {}
     }
-    std::os::unix::fs::symlink(&target, link).map_err(|error| KernelError::io(link, "symlink", &error))
+    match std::os::unix::fs::symlink(&target, link) {
+        // udev was there a moment before.
+        Err(_) if files::link_target(link).is_some_and(|there| there == target) => Ok(()),
+        done => done.map_err(|error| KernelError::io(link, "symlink", &error)),
+    }
 }
 
 /// Removes the link if it still leads to this kernel name; whether it did.

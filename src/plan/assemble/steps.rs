@@ -1,4 +1,7 @@
 //! The acts, in the order that keeps others out until all is done.
+//!
+//! udev is not told to look away: until it runs, an array has nothing to see, and the start itself sends the event by
+//! which udev looks. By then the map has the array's line.
 
 use superblock::Role;
 
@@ -76,7 +79,6 @@ pub fn steps(parts: &Parts<'_>) -> Vec<Step> {
         let writes = vec![claim.metadata.encode()];
         steps.push(Step::Write { device: claim.path.clone(), what: rewrite.what.clone(), writes });
     }
-    steps.push(Step::HideFromUdev { array: array.clone() });
     if parts.adopted.is_none() {
         steps.push(Step::NewArray { array: array.clone(), id: None });
         steps.push(Step::SetVersion { array: array.clone(), version: model.metadata.version() });
@@ -106,8 +108,6 @@ pub fn steps(parts: &Parts<'_>) -> Vec<Step> {
         steps.push(attr(array, "sync_action", "repair", true));
     }
     steps.push(Step::UnlockMap);
-    steps.push(Step::ShowToUdev { array: array.clone() });
-    steps.push(Step::Uevent { array: array.clone() });
     if parts.start != Start::Leave {
         steps.push(Step::Node { array: array.clone() });
     }
