@@ -90,6 +90,13 @@ impl Ui {
     }
 }
 
+/// Lets developers watch: every step and what came of it, on standard error. Once for a process.
+pub fn trace() {
+    let watch = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_writer(io::stderr);
+    // A second call finds the first one's subscriber in place, which is as good.
+    let _ = watch.without_time().with_target(false).try_init();
+}
+
 /// Progress of long work, a bar for each thing that it is done to. Silent unless standard error is a terminal.
 #[derive(Debug, Default)]
 pub struct Bars {

@@ -14,7 +14,7 @@ use crate::{
     kernel::{Machine, host},
     plan::{Plan, Refusal, Say, Step, Warning},
     report::outcome::Outcome,
-    ui::Ui,
+    ui::{self, Ui},
 };
 
 mod assemble;
@@ -27,6 +27,8 @@ mod wait;
 
 /// Exit status of a command that did what it was asked to.
 const DONE: u8 = 0;
+/// From this many `-v` on, developers' words too.
+const TRACED: i32 = 3;
 /// Exit status of a failure.
 const FAILED: u8 = 1;
 
@@ -75,6 +77,9 @@ fn print(text: &str) -> u8 {
 
 fn dispatch(name: &str, invocation: &Invocation) -> u8 {
     let ui = Ui::new(name, invocation.common.verbose);
+    if invocation.common.verbose >= TRACED {
+        ui::trace();
+    }
     for notice in &invocation.notices {
         ui.warn(notice);
     }

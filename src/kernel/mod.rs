@@ -28,7 +28,6 @@ pub mod udev;
 pub mod uevent;
 pub mod wait;
 pub mod watch;
-pub mod window;
 
 pub use block::{Access, Device};
 pub use dev::DevId;
@@ -42,4 +41,3 @@ pub use procfs::Procfs;
 pub use sysfs::Sysfs;
 pub use wait::Deadline;
 pub use watch::Watched;
-pub use window::Ends;

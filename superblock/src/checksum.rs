@@ -1,7 +1,7 @@
 //! Every checksum rule of the md formats, by name.
 //!
 //! 0.90 and 1.x add up 32-bit words; PPL and the RAID5 journal use CRC-32C, the one inverted at the end and
-//! the other not. Nothing else in this crate knows a checksum.
+//! the other not; a GPT header has the plain CRC-32. Nothing else in this crate knows a checksum.
 
 use crate::endian::Endian;
 
@@ -28,6 +28,19 @@ pub fn md1_sum(used: &[u8]) -> u32 {
     let words = words.map(|word| u32::from_le_bytes(word.try_into().unwrap_or_default()));
     let words = words.enumerate().filter(|(index, _)| *index != SB1_CSUM_WORD).map(|(_, word)| word);
     fold(words.chain([half]))
+}
+
+/// The CRC-32 of a GPT header (UEFI specification 5.3.2), its own field at 16 taken as 0. `header` is as long as the
+/// header says that it is.
+#[must_use]
+pub fn gpt_crc(header: &[u8]) -> u32 {
+    let mut crc = crc32fast::Hasher::new();
+    let (before, rest) = header.split_at(header.len().min(16));
+    let (own, after) = rest.split_at(rest.len().min(4));
+    crc.update(before);
+    crc.update([0; 4].get(..own.len()).unwrap_or_default());
+    crc.update(after);
+    crc.finalize()
 }
 
 /// Adds up in 64 bits and folds once, low half plus high half.

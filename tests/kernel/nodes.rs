@@ -9,7 +9,7 @@ use std::{
 };
 
 use mdctl::kernel::{
-    Access, Deadline, DevId, Device, Ends, Holder, KernelError, Lock, MdDevice, Places, Procfs, Sysfs,
+    Access, Deadline, DevId, Device, Holder, KernelError, Lock, MdDevice, Places, Procfs, Sysfs,
     appear::{self, Gone},
     dev::MD_MAJOR,
     holders, module, node,
@@ -253,7 +253,7 @@ fn bad_sectors_and_write_protection() {
     assert!(matches!(error.raw_os_error(), Some(nix::libc::EIO | nix::libc::ENODATA)), "{error}");
     device.read_at(Bytes(4096), &mut buf).unwrap();
     // A window over the bad sectors still serves what is beside them.
-    let ends = Ends::new(&device, Bytes(4 << 20), Bytes(4096));
+    let ends = superblock::window::Window::new(&device);
     ends.read_at(Bytes(4096), &mut buf).unwrap();
     assert!(ends.read_at(bad, &mut buf).is_err());
     drop(device);

@@ -1,7 +1,10 @@
 //! Partition tables, as far as one must know them to see what a new array would cover.
 
 use super::{Foreign, Reader};
-use crate::units::{Bytes, Sectors};
+use crate::{
+    checksum::gpt_crc,
+    units::{Bytes, Sectors},
+};
 
 /// What a partition table says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,8 +26,19 @@ pub(super) fn gpt(reader: &Reader<'_>, mut found: Foreign) -> Foreign {
     // The header is the second logical sector: its place tells their size.
     let sector = found.at.0;
     found.uuid = reader.array::<16>(sector.saturating_add(56)).map(mixed);
-    found.table = entries(reader, sector);
+    // What a damaged header says of its entries is not believed; that there is one is.
+    if is_sound(reader, sector) == Some(true) {
+        found.table = entries(reader, sector);
+    }
     found
+}
+
+/// Whether the header's checksum is right.
+fn is_sound(reader: &Reader<'_>, sector: u64) -> Option<bool> {
+    let length = usize::try_from(reader.le32(sector.saturating_add(12))?).ok();
+    let length = length.filter(|length| (92..=512).contains(length))?;
+    let stored = reader.le32(sector.saturating_add(16))?;
+    Some(gpt_crc(reader.detail(sector, length)?.as_ref()) == stored)
 }
 
 fn entries(reader: &Reader<'_>, sector: u64) -> Option<Table> {

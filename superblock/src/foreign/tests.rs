@@ -51,12 +51,18 @@ fn partition_tables_say_where_they_end() {
         header[72] = 2;
         header[80] = 128;
         header[84] = 128;
+        header[12] = 92;
+        let sum = crate::checksum::gpt_crc(&header);
+        header[16..20].copy_from_slice(&sum.to_le_bytes());
         let mut entry = [0; 128];
         entry[0] = 1;
         entry[40] = 99;
         let found = scan_of(&[(sector, &header), (2 * sector, &entry)]);
         let end = Bytes(100 * u64::try_from(sector).unwrap()).sectors();
         assert_eq!(found[0].table, Some(Table { partitions: 1, end, protective: false }), "{found:?}");
+        header[40] ^= 1;
+        let damaged = scan_of(&[(sector, &header), (2 * sector, &entry)]);
+        assert_eq!((damaged[0].kind, damaged[0].table), (Kind::Gpt, None));
     }
 }
 
