@@ -1,4 +1,5 @@
 #!/bin/bash
+# shellcheck disable=SC2010,SC2046  # words are meant to be split: no name here has a blank
 # Assembles the same disks by the program named in $1 and prints what came of it, case by case: status, words, kernel
 # state, map, members' superblocks. Run once with mdadm and once with ours, the two outputs must be equal.
 # usage: cases.sh PROGRAM [CASE…]
