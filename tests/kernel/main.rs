@@ -12,6 +12,7 @@ mod faults;
 mod guest;
 mod ioctl;
 mod nodes;
+mod readme;
 mod smoke;
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -29,6 +30,7 @@ fn main() {
         ("faults", faults::cases()),
         ("ioctl", ioctl::cases()),
         ("nodes", nodes::cases()),
+        ("readme", readme::cases()),
         ("smoke", smoke::cases()),
     ];
     let place = guest::place();
