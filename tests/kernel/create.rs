@@ -107,6 +107,20 @@ pub(crate) fn cases() -> Vec<Case> {
         .map(|(name, words)| Case::new(format!("same_bytes_{name}"), move || same_on_ram(words)))
         .collect();
     cases.push(Case::new("same_bytes_linear", || same_on_ram("-l linear -n2 D2")).needs("linear"));
+    let redundant = [
+        "-l1 -n2 D2",
+        "-l4 -n3 D3",
+        "-l5 -n3 -b internal D3",
+        "-l5 -n3 -k ppl D3",
+        "-l6 -n4 D4",
+        "-l10 -n4 D4",
+        "-l10 -n3 -p f2 D3",
+        "-l5 -n3 -e0.90 D3",
+        "-l5 -n3 --write-zeroes D3",
+    ];
+    cases.push(Case::new("a_check_finds_no_mismatch", move || {
+        redundant.iter().for_each(|words| check(words))
+    }));
     cases.extend(LARGE.iter().map(|(name, size, words)| {
         Case::new(format!("same_bytes_{name}"), move || same_on_loop(*size, words))
     }));
@@ -126,6 +140,23 @@ fn fill(words: &str, disks: &[&str]) -> Vec<String> {
         }
     }
     filled
+}
+
+/// Made by us and synced by the kernel, the members agree, and the reference can stop and assemble it.
+fn check(words: &str) {
+    let disks = Disks::new(4, 24 << 10);
+    let words = fill(words, &disks.all());
+    let words: Vec<&str> = words.iter().map(String::as_str).filter(|word| *word != "--readonly").collect();
+    ours(&words).ok();
+    guest::wait_idle();
+    reference(&["--stop", "/dev/md0"]).ok();
+    let members: Vec<&str> = words.into_iter().filter(|word| word.starts_with("/dev/ram")).collect();
+    reference(&[&["--assemble", "/dev/md0"], &members[..]].concat()).ok();
+    guest::sh("echo active >/sys/block/md0/md/array_state; echo check >/sys/block/md0/md/sync_action").ok();
+    guest::wait_idle();
+    let found = guest::sh("cat /sys/block/md0/md/mismatch_cnt /sys/block/md0/md/last_sync_action").ok();
+    assert_eq!(found.stdout, "0\ncheck\n", "{found}");
+    reference(&["--stop", "/dev/md0"]).ok();
 }
 
 fn same_on_ram(words: &str) {
