@@ -2,14 +2,17 @@
 
 use std::{
     fs::{self, File},
-    os::unix::fs::OpenOptionsExt,
+    os::{fd::AsRawFd, unix::fs::OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
 use nix::{
     errno::Errno,
     fcntl::OFlag,
-    sys::stat::{Mode, SFlag, mknod, stat},
+    sys::{
+        socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket},
+        stat::{Mode, SFlag, mknod, stat},
+    },
 };
 
 use super::{Access, DevId, KernelError, MdDevice, Sysfs, files};
@@ -30,10 +33,23 @@ impl Default for Places {
 }
 
 impl Places {
-    /// Whether udev runs: one of its control sockets is there. Whoever does not want it asks not.
+    /// Whether udev runs: somebody listens at one of its sockets, which a daemon that died leaves behind.
     pub fn has_udev(&self) -> bool {
-        ["udev/control", "udev/io.systemd.Udev"].iter().any(|socket| self.run.join(socket).exists())
+        let sockets = [("udev/control", SockType::SeqPacket), ("udev/io.systemd.Udev", SockType::Stream)];
+        sockets.into_iter().any(|(socket, kind)| is_served(&self.run.join(socket), kind))
     }
+}
+
+/// Whether somebody accepts connections there.
+fn is_served(path: &Path, kind: SockType) -> bool {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let Ok(address) = UnixAddr::new(path) else { return false };
+    let Ok(ours) = socket(AddressFamily::Unix, kind, flags, None) else { return false };
+    // Where it is not for us, or too busy to answer at once, it is there.
+    matches!(
+        connect(ours.as_raw_fd(), &address),
+        Ok(()) | Err(Errno::EACCES | Errno::EPERM | Errno::EAGAIN | Errno::EINPROGRESS)
+    )
 }
 
 /// The first door: asks the driver by name (`md127`, `md_home`). `Ok(false)`: this driver has no such door.

@@ -37,5 +37,5 @@ fn commands_work_as_written() {
         }
         guest::settle();
     }
-    assert!(guest::mdstat().contains("active raid1"), "{}", guest::mdstat());
+    assert!(guest::mdstat().contains(" raid1 "), "{}", guest::mdstat());
 }
