@@ -53,7 +53,10 @@ act() {
 }
 show() {
     idle; sleep 0.2
-    sed -n '3,$p;1,2p' /proc/mdstat | grep -v -e '^Personalities' -e '^unused' -e '^ *$' | mask | sed 's/^/  mdstat: /'
+    # by name: arrays of one scan come up in any order
+    for m in $(sed -n 's/^\(md[^ ]*\) :.*/\1/p' /proc/mdstat | sort); do
+        sed -n "/^$m :/,/^ *\$/p" /proc/mdstat | grep -v '^ *$' | mask | sed 's/^/  mdstat: /'
+    done
     sort /run/mdadm/map 2>/dev/null | while read -r n rest; do [ -e /sys/block/$n ] && echo "$n $rest"; done | sed 's/^/  map: /'
     for m in $(sed -n 's/^\(md[^ ]*\) :.*/\1/p' /proc/mdstat | sort); do
         echo "  $m: state $(cat /sys/block/$m/md/array_state) ro $(cat /sys/block/$m/ro)"
