@@ -14,7 +14,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("cli", &["plan", "config", "model"]),
     ("report", &["model"]),
     ("kernel", &[]),
-    ("inventory", &["kernel", "config", "model", "plan"]),
+    ("inventory", &["kernel", "config", "model"]),
     ("execute", &["plan", "kernel", "model", "config"]),
 ];
 
