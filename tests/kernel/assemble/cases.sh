@@ -24,7 +24,12 @@ stop_all() {
 clean() {
     umount /tmp/mnt 2>/dev/null
     stop_all
-    for i in $(seq 0 11); do dd if=/dev/zero of=${D}$i bs=1M conv=notrunc oflag=direct count=20 status=none 2>/dev/null; done
+    # Metadata lies in the first and the last megabytes.
+    for i in $(seq 0 11); do
+        local last=$(($(cat /sys/block/ram$i/size) / 2048 - 1))
+        dd if=/dev/zero of=${D}$i bs=1M conv=notrunc oflag=direct count=3 status=none 2>/dev/null
+        dd if=/dev/zero of=${D}$i bs=1M conv=notrunc oflag=direct count=1 seek=$last status=none 2>/dev/null
+    done
     rm -rf /run/mdadm/map /etc/mdadm/mdadm.conf /etc/mdadm/mdadm.conf.d /etc/mdadm.conf /etc/mdadm.conf.d
     mkdir -p /etc/mdadm
     hostname guest
