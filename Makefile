@@ -25,10 +25,10 @@ demo:
 bench:
 	tests/vm/run --release --kernel $(KERNEL) --memory 3072 --put benches/guest.sh -- /root/guest.sh
 
-# The links are the names that the program answers to.
+# The link is the other name that the program answers to.
 install:
 	install -D -m 755 $(TARGET)/*-linux-*/release/mdctl $(DESTDIR)$(SBINDIR)/mdctl
-	for name in mdadm mdmon raid6check; do ln -sf mdctl $(DESTDIR)$(SBINDIR)/$$name; done
+	ln -sf mdctl $(DESTDIR)$(SBINDIR)/mdadm
 	for page in $(wildcard man/*.8); do install -D -m 644 $$page $(DESTDIR)$(MANDIR)/man8/$${page##*/}; done
 
 clean:
