@@ -14,9 +14,10 @@ all:
 	tests/vm/build --release
 	@ls -l $(TARGET)/*-linux-*/release/mdctl
 
-# Everything that must hold. KERNEL is 6.1, 6.12, 7.2 or several of them in quotes.
+# Everything that must hold. KERNEL is 6.1, 6.12, 7.2 or several of them in quotes; CASES=all adds the cases on a real
+# kernel that take long.
 test:
-	tests/everything $(KERNEL)
+	MDCTL_CASES=$(CASES) tests/everything $(KERNEL)
 
 demo:
 	tests/vm/run --release --kernel $(KERNEL) --disks 4:64M --put tests/vm/demo.sh -- \

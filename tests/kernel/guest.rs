@@ -36,11 +36,12 @@ pub(crate) struct Case {
     pub(crate) name: String,
     body: Box<dyn FnOnce() + Send>,
     module: Option<&'static str>,
+    extra: bool,
 }
 
 impl Case {
     pub(crate) fn new(name: impl Into<String>, body: impl FnOnce() + Send + 'static) -> Self {
-        Self { name: name.into(), body: Box::new(body), module: None }
+        Self { name: name.into(), body: Box::new(body), module: None, extra: false }
     }
 
     /// Not every kernel has every personality: the case is reported as not run where this module is missing.
@@ -49,7 +50,22 @@ impl Case {
         self
     }
 
-    pub(crate) fn missing_module(&self) -> Option<String> {
+    /// Not part of every run: reported as not run unless all cases are asked for.
+    pub(crate) fn extra(mut self) -> Self {
+        self.extra = true;
+        self
+    }
+
+    /// Why the case cannot or need not run here.
+    pub(crate) fn obstacle(&self) -> Option<String> {
+        let all = std::env::var("MDCTL_CASES").is_ok_and(|cases| cases == "all");
+        if self.extra && !all {
+            return Some("only with CASES=all".to_owned());
+        }
+        self.missing_module()
+    }
+
+    fn missing_module(&self) -> Option<String> {
         let module = self.module?;
         let there = run(&["modprobe", "-n", "-q", module]).status == 0;
         (!there).then(|| format!("no module {module} in this kernel"))

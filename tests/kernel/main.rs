@@ -45,7 +45,7 @@ fn main() {
 fn trial(area: &str, case: guest::Case, place: guest::Place) -> Trial {
     let name = format!("{area}::{}", case.name);
     let obstacle = match place {
-        guest::Place::Guest => case.missing_module(),
+        guest::Place::Guest => case.obstacle(),
         guest::Place::Elsewhere(why) => Some(why.to_owned()),
     };
     match obstacle {
