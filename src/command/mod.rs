@@ -9,7 +9,7 @@ use crate::{
         self, help, parse,
         request::{Common, Invocation, MiscAction, MiscRequest, Request},
     },
-    execute::{self, Live},
+    execute::{self, Failure, Live},
     inventory,
     kernel::{Machine, host},
     plan::{Plan, Refusal, Say, Step, Warning},
@@ -216,24 +216,31 @@ fn carry_out(plan: &Plan, machine: &Machine, common: &Common, ui: &Ui, ended: En
         }
         print(&told.text());
     }
-    let Err(failure) = done else {
-        if !ended.out.is_empty() && !common.json {
-            print(&format!("{}: {}\n", ui.program(), ended.out));
+    if let Err(failure) = done {
+        // After the commit what was asked for is done; what is said is which part of the rest is not.
+        if failure.committed {
+            ui.warn(&format!("{}: {:#}", failure.step, failure.cause));
+        } else {
+            return Ok(failed(&failure, ended.failed, ui));
         }
-        if !ended.note.is_empty() {
-            ui.note(&ended.note);
-        }
-        return Ok(DONE);
-    };
-    match ended.failed {
+    }
+    if !ended.out.is_empty() && !common.json {
+        print(&format!("{}: {}\n", ui.program(), ended.out));
+    }
+    if !ended.note.is_empty() {
+        ui.note(&ended.note);
+    }
+    Ok(DONE)
+}
+
+/// Says why nothing was done, and what could not be put back.
+fn failed(failure: &Failure, what: Option<String>, ui: &Ui) -> u8 {
+    match what {
         Some(what) => ui.error(&format!("{what}: {:#}", failure.cause)),
         None => ui.error(&format!("{:#}", failure.cause)),
-    }
-    if failure.committed {
-        ui.error(&format!("this was the step that failed: {}", failure.step));
     }
     for left in &failure.not_undone {
         ui.error(&format!("could not undo: {left}"));
     }
-    Ok(FAILED)
+    FAILED
 }

@@ -73,32 +73,34 @@ fn decide(action: &MiscAction, array: &RunningArray, shown: &str, world: &World)
     }
 }
 
-/// Stops whatever can be stopped. An array may be a member of another, or hold one back that is not stopped yet: go
-/// round as long as something was stopped, and only then say what could not be.
+/// Stops whatever can be stopped. An array may be a member of another: go round as long as something was stopped, and
+/// only then say what could not be. No more rounds than there were arrays: one that comes back is not hunted for ever.
 fn stop_all(common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
+    let mut rounds = inventory::world(machine, 0)?.arrays.len();
     loop {
         let world = inventory::world(machine, 0)?;
-        let plans: Vec<(String, Plan)> = stop::in_order(&world)
-            .into_iter()
-            .map(|array| (format!("/dev/{}", array.name), array))
-            .map(|(path, array)| (path.clone(), stop::plan(array, &path, &world)))
-            .collect();
+        let plans = stop::in_order(&world).into_iter().map(|array| {
+            let path = format!("/dev/{}", array.name);
+            let plan = stop::plan(array, &path, &world);
+            (path, plan)
+        });
         if common.dry_run {
-            return plans.iter().try_fold(DONE, |status, (_, plan)| Ok(status | preview(plan, common)?));
+            return plans
+                .into_iter()
+                .try_fold(DONE, |status, (_, plan)| Ok(status | preview(&plan, common)?));
         }
-        let free = plans.iter().filter(|(path, _)| is_free(machine, path)).count();
+        let (free, held): (Vec<_>, Vec<_>) = plans.partition(|(path, _)| is_free(machine, path));
+        let last = free.is_empty() || rounds <= 1;
         let mut status = DONE;
-        for (path, plan) in &plans {
-            if free > 0 && !is_free(machine, path) {
-                continue;
-            }
+        for (path, plan) in if free.is_empty() { &held } else { &free } {
             // The original says nothing of what it stops in a scan unless asked.
             let note = if common.verbose > 0 { format!("stopped {path}") } else { String::new() };
             status |= carry_out(plan, machine, common, ui, Ended { note, ..Ended::default() })?;
         }
-        if free == 0 || plans.is_empty() || status != DONE {
+        if last || status != DONE {
             return Ok(status);
         }
+        rounds -= 1;
     }
 }
 

@@ -58,25 +58,31 @@ impl Failure {
 ///
 /// # Errors
 /// The first failing step. Before the commit everything done is undone, in reverse order; an undo that fails is
-/// recorded and does not stop the others.
+/// recorded and does not stop the others. After it there is no way back, so the steps that follow are taken all the
+/// same: they let go what was held, and most of them can do without the one that failed.
 pub fn run(plan: &Plan, host: &mut dyn Host) -> Result<(), Failure> {
     let mut done: Vec<(&Step, Vec<Write>)> = Vec::new();
     let mut committed = false;
+    let mut first: Option<Failure> = None;
     for (at, step) in plan.steps.iter().enumerate() {
         tracing::debug!(%step, "step");
         match host.apply(step) {
             Ok(saved) => done.push((step, saved)),
             Err(cause) => {
                 tracing::debug!(%step, error = %format!("{cause:#}"), "failed");
-                let not_undone = if committed { Vec::new() } else { roll_back(done, host) };
-                return Err(Failure { step: step.to_string(), at, cause, committed, not_undone });
+                let failure =
+                    Failure { step: step.to_string(), at, cause, committed, not_undone: Vec::new() };
+                if !committed {
+                    return Err(Failure { not_undone: roll_back(done, host), ..failure });
+                }
+                first.get_or_insert(failure);
             }
         }
         if matches!(step, Step::Commit) {
             committed = true;
         }
     }
-    Ok(())
+    first.map_or(Ok(()), Err)
 }
 
 fn roll_back(done: Vec<(&Step, Vec<Write>)>, host: &mut dyn Host) -> Vec<String> {
@@ -153,7 +159,8 @@ pub(crate) mod tests {
         let mut host = Fake { fail_at: Some(9), ..Fake::default() };
         let failure = run(&plan, &mut host).expect_err("told to fail");
         assert!(failure.committed);
-        assert_eq!(host.log.len(), 10, "nothing was undone");
+        assert_eq!(host.log.len(), plan.steps.len(), "nothing was undone, and what follows was done");
+        assert!(host.state.hidden.is_empty(), "udev may see it");
         assert!(host.state.arrays["md0"].1);
     }
 }
