@@ -1,5 +1,6 @@
 //! The rooms of mdctl. See `docs/ARCHITECTURE.md` for the map and its invariants.
 
+pub mod archive;
 pub mod cli;
 pub mod command;
 pub mod config;

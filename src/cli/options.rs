@@ -205,12 +205,13 @@ pub enum Id {
     Path,
     Json,
     DryRun,
+    NoArchive,
 }
 
 impl Id {
     /// Whether mdadm does not have it.
     pub fn is_new(self) -> bool {
-        matches!(self, Self::Json | Self::DryRun)
+        matches!(self, Self::Json | Self::DryRun | Self::NoArchive)
     }
 }
 

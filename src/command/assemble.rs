@@ -4,14 +4,14 @@ use std::{collections::BTreeSet, path::Path};
 
 use anyhow::Result;
 
-use super::{DONE, FAILED, print};
+use super::{DONE, FAILED, keep, print};
 use crate::{
     cli::{
         low::SuperMinor,
         request::{AssembleRequest, Common},
     },
     config::{Config, conf::DeviceWord, sources::Sources},
-    execute::{self, Failure},
+    execute::Failure,
     inventory::{self, Nodes},
     kernel::{Machine, node},
     plan::{
@@ -318,7 +318,7 @@ impl<'a> Work<'a> {
         self.session.record(&outcome, &members);
         if self.common.dry_run {
             if !self.common.json {
-                print(&outcome.plan.to_string());
+                print(&keep::Kept::new(&outcome.plan, self.machine, self.common).plan.to_string());
             }
             self.note(&outcome, became(&outcome), &outcome.done);
             return Next::Ended(Ended::Done);
@@ -330,7 +330,7 @@ impl<'a> Work<'a> {
     /// be had, so it has to be decided again.
     fn carry_out(&mut self, ready: Vec<Ready>) -> Vec<(Target, Option<Ended>)> {
         let plans: Vec<&Plan> = ready.iter().map(|ready| &ready.outcome.plan).collect();
-        let results = execute::run_all(&plans, self.machine);
+        let results = keep::run_all(&plans, self.machine, self.common);
         let mut ended = Vec::new();
         for (Ready { target, outcome, members }, result) in ready.into_iter().zip(results) {
             let end = match result {

@@ -9,7 +9,7 @@ use crate::{
         self, help, parse,
         request::{Common, Invocation, MiscAction, MiscRequest, Request},
     },
-    execute::{self, Failure, Live},
+    execute::Failure,
     inventory,
     kernel::{Machine, host},
     plan::{Plan, Refusal, Say, Step, Warning},
@@ -21,9 +21,12 @@ mod assemble;
 mod create;
 mod detail;
 mod examine;
+mod keep;
 mod query;
 mod stop;
 mod wait;
+
+use keep::Kept;
 
 /// Exit status of a command that did what it was asked to.
 const DONE: u8 = 0;
@@ -38,8 +41,13 @@ const NOT_ROOT: &str = "must be super-user to perform this action";
 #[must_use]
 pub fn run(program: &Path, args: Vec<OsString>) -> u8 {
     let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let words = args.iter().map(|word| word.to_string_lossy().into_owned());
+    let words = std::iter::once(name.clone()).chain(words).collect();
     match cli::understand(&name, args) {
-        Ok(parse::Outcome::Run(invocation)) => dispatch(&name, &invocation),
+        Ok(parse::Outcome::Run(mut invocation)) => {
+            invocation.common.words = words;
+            dispatch(&name, &invocation)
+        }
         Ok(parse::Outcome::Help(text)) => print(&text),
         Ok(parse::Outcome::Version) => {
             let ui = Ui::new(name.as_str(), 0);
@@ -178,7 +186,8 @@ fn say(kind: Say, text: &str, ui: &Ui) {
 
 /// Shows a plan instead of carrying it out.
 fn preview(plan: &Plan, common: &Common) -> Result<u8> {
-    Ok(print(&if common.json { outcome(plan, true).text() } else { plan.to_string() }))
+    let plan = Kept::new(plan, &inventory::machine(), common).plan;
+    Ok(print(&if common.json { outcome(&plan, true).text() } else { plan.to_string() }))
 }
 
 fn outcome(plan: &Plan, planned_only: bool) -> Outcome {
@@ -202,14 +211,12 @@ struct Ended {
     failed: Option<String>,
 }
 
-/// Carries a plan out and says how it ended. When it fails before its commit, the machine is as it was.
+/// Carries a plan out and says how it ended; what it overwrites is kept first. When it fails before its commit, the machine is as it was.
 fn carry_out(plan: &Plan, machine: &Machine, common: &Common, ui: &Ui, ended: Ended) -> Result<u8> {
-    let bars = ui.bars();
-    let mut live =
-        Live::new(machine.clone(), Box::new(move |what, done, total| bars.show(what, done.0, total.0)));
-    let done = execute::run(plan, &mut live);
+    let kept = Kept::new(plan, machine, common);
+    let done = keep::run(&kept, machine, ui);
     if common.json {
-        let mut told = outcome(plan, false);
+        let mut told = outcome(&kept.plan, false);
         if let Err(failure) = &done {
             let reason = format!("{:#}", failure.cause);
             told = told.failed(&failure.step, reason, &failure.not_undone, failure.committed);

@@ -25,6 +25,8 @@ pub(crate) struct State {
     pub(crate) hidden: BTreeSet<String>,
     /// Arrays: members and whether they run.
     pub(crate) arrays: BTreeMap<String, (BTreeSet<String>, bool)>,
+    /// Entries of the archive.
+    pub(crate) archive: BTreeSet<String>,
     /// Nodes and links.
     pub(crate) nodes: BTreeSet<String>,
 }
@@ -76,6 +78,12 @@ impl Host for Fake {
             }
             Step::Release { device } => {
                 state.claims.remove(device);
+            }
+            Step::Archive { record } => {
+                ensure!(state.archive.insert(record.about.id.to_string()), "kept twice");
+            }
+            Step::Discard { id } => {
+                ensure!(state.archive.remove(id.as_str()), "no such entry");
             }
             Step::Write { device, writes, .. } => return self.write(device, writes),
             Step::Zero { ranges } => {

@@ -12,8 +12,9 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use nix::{errno::Errno, fcntl::Flock};
 use superblock::{Bytes, Sectors, Write};
 
-use super::Host;
+use super::{Host, keeping};
 use crate::{
+    archive::Record,
     config::map,
     kernel::{
         self, Access, Deadline, Device, KernelError, Lock, Machine, MdDevice,
@@ -77,6 +78,8 @@ impl Host for Live {
         match step {
             Step::Claim { device } => self.claim(device)?,
             Step::Release { device } => drop(self.claims.remove(device)),
+            Step::Archive { record } => self.keep(record)?,
+            Step::Discard { id } => keeping::discard(&self.machine, id)?,
             Step::Write { device, writes, .. } => saved = self.write(device, writes)?,
             Step::Zero { ranges } => zero_all(ranges, &self.progress)?,
             Step::LockMap => self.lock_map()?,
@@ -201,6 +204,15 @@ impl Live {
         let saved = device.saved(writes)?;
         device.write_all(writes)?;
         Ok(saved)
+    }
+
+    /// Fetches what is endangered, all devices at once, and stores it.
+    fn keep(&self, record: &Record) -> Result<()> {
+        let fetch = |path: &str, ranges: &[(Bytes, Bytes)]| match self.claims.get(path) {
+            Some(device) => keeping::fetch(device, ranges),
+            None => keeping::fetch(&Device::open(Path::new(path), Access::Read)?, ranges),
+        };
+        keeping::store(&self.machine, record, fetch)
     }
 
     fn lock_map(&mut self) -> Result<()> {

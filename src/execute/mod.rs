@@ -9,6 +9,7 @@ use crate::{
 
 #[cfg(test)]
 mod fake;
+mod keeping;
 pub mod live;
 mod many;
 
@@ -89,6 +90,10 @@ fn roll_back(done: Vec<(&Step, Vec<Write>)>, host: &mut dyn Host) -> Vec<String>
     let mut failed = Vec::new();
     for (step, saved) in done.into_iter().rev() {
         let Some(undo) = step.undo(saved) else { continue };
+        // What could not be put back can be put back from the archive later.
+        if matches!(undo, Step::Discard { .. }) && !failed.is_empty() {
+            continue;
+        }
         tracing::debug!(step = %undo, "undo");
         if let Err(error) = host.apply(&undo) {
             failed.push(format!("{undo}: {error:#}"));

@@ -47,6 +47,17 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), KernelError> 
     done
 }
 
+/// Returns when the names in a directory are on stable storage.
+pub fn sync_dir(path: &Path) -> Result<(), KernelError> {
+    let synced = File::open(path).and_then(|dir| dir.sync_all());
+    synced.map_err(|error| KernelError::io(path, "fsync", &error))
+}
+
+/// The size of a regular file; `None` for anything else, a link included.
+pub fn size(path: &Path) -> Option<u64> {
+    fs::symlink_metadata(path).ok().filter(fs::Metadata::is_file).map(|meta| meta.len())
+}
+
 /// Makes an empty file; one that is there stays.
 pub fn touch(path: &Path, mode: u32) -> Result<(), KernelError> {
     let flags = nix::libc::O_NOFOLLOW;

@@ -1,5 +1,7 @@
 //! Where this machine keeps what we look at: one value, so that a recorded machine can stand in for it.
 
+use std::path::PathBuf;
+
 use super::{Places, Procfs, Sysfs};
 
 /// The roots of a machine, and whether udev serves it.
@@ -11,6 +13,8 @@ pub struct Machine {
     pub procfs: Procfs,
     /// `/dev` and `/run`.
     pub places: Places,
+    /// `/var/lib`.
+    pub state: PathBuf,
     /// udev runs and is relied on for nodes and links.
     pub udev: bool,
 }
@@ -21,6 +25,12 @@ impl Machine {
     pub fn live(without_udev: bool) -> Self {
         let places = Places::default();
         let udev = !without_udev && places.has_udev();
-        Self { sysfs: Sysfs::new("/sys"), procfs: Procfs::new("/proc"), places, udev }
+        Self {
+            sysfs: Sysfs::new("/sys"),
+            procfs: Procfs::new("/proc"),
+            places,
+            state: "/var/lib".into(),
+            udev,
+        }
     }
 }

@@ -36,3 +36,13 @@ fn civil(day: i64) -> (i64, i64, i64) {
     let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
     (year + era * 400 + i64::from(month <= 2), month, date)
 }
+
+/// A date and time of day in UTC as one word, `20261122-103455`.
+#[must_use]
+pub fn compact(seconds: u64) -> String {
+    let seconds = i64::try_from(seconds).unwrap_or(i64::MAX / 2).min(i64::MAX / 2);
+    let (year, month, date) = civil(seconds.div_euclid(86400));
+    let second = seconds.rem_euclid(86400);
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!("{year:04}{month:02}{date:02}-{hour:02}{minute:02}{second:02}")
+}

@@ -4,6 +4,7 @@ use std::fmt;
 
 pub mod assemble;
 pub mod create;
+pub mod keep;
 pub mod naming;
 pub mod request;
 pub mod step;

@@ -4,7 +4,10 @@ use std::fmt;
 
 use superblock::{Sectors, Write};
 
-use crate::model::{DevId, world::MapEntry};
+use crate::{
+    archive::{Id, Record},
+    model::{DevId, world::MapEntry},
+};
 
 /// An array as steps name it: the kernel's name, and the path that people use.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +47,16 @@ pub enum Step {
     Release {
         /// Path of the device.
         device: String,
+    },
+    /// Fetch the bytes that the plan endangers and store them in the archive. [`super::keep`] puts it in.
+    Archive {
+        /// What is kept.
+        record: Box<Record>,
+    },
+    /// Take an entry out of the archive again: what it was made for did not happen.
+    Discard {
+        /// The entry.
+        id: Id,
     },
     /// Write metadata and sync it. The host keeps the bytes that were there, so this can be undone.
     Write {
@@ -159,13 +172,14 @@ pub enum Step {
 impl Step {
     /// The step that takes this one back. `saved` is what the host kept when it carried out a [`Step::Write`].
     ///
-    /// `None`: `Release`, `UnlockMap`, `ShowToUdev`, `RemoveNode` and `Stop` come last in their plans, after the
+    /// `None`: `Release`, `Discard`, `UnlockMap`, `ShowToUdev`, `RemoveNode` and `Stop` come last in their plans, after the
     /// commit or as an undo; `Zero` destroys on request; `SetVersion`, `SetAttr`, `AddDisk`, `Run` and the read-only
     /// switches change an array that `NewArray`'s undo stops as a whole; events cannot be unsent.
     #[must_use]
     pub fn undo(&self, saved: Vec<Write>) -> Option<Step> {
         Some(match self {
             Step::Claim { device } => Step::Release { device: device.clone() },
+            Step::Archive { record } => Step::Discard { id: record.about.id.clone() },
             Step::Write { device, what, .. } => Step::Write {
                 device: device.clone(),
                 what: format!("the bytes that were there before {what}"),
@@ -178,6 +192,7 @@ impl Step {
             Step::MapRemove { entry } => Step::MapAdd { entry: entry.clone() },
             Step::Node { array } => Step::RemoveNode { array: array.clone() },
             Step::Release { .. }
+            | Step::Discard { .. }
             | Step::Zero { .. }
             | Step::UnlockMap
             | Step::ShowToUdev { .. }
@@ -200,6 +215,10 @@ impl fmt::Display for Step {
         match self {
             Step::Claim { device } => write!(f, "open {device} exclusively"),
             Step::Release { device } => write!(f, "release {device}"),
+            Step::Archive { record } => {
+                write!(f, "keep {} bytes in the archive as {}", record.size().0, record.about.id)
+            }
+            Step::Discard { id } => write!(f, "take {id} out of the archive"),
             Step::Write { device, what, .. } => write!(f, "write {what} to {device}"),
             Step::Zero { ranges } => {
                 write!(f, "write zeroes to")?;

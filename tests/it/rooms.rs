@@ -10,12 +10,13 @@ use std::{
 const MAY_NAME: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("config", &["model"]),
-    ("plan", &["model", "config"]),
+    ("archive", &["model"]),
+    ("plan", &["model", "config", "archive"]),
     ("cli", &["plan", "config", "model"]),
-    ("report", &["model"]),
+    ("report", &["model", "archive"]),
     ("kernel", &[]),
-    ("inventory", &["kernel", "config", "model"]),
-    ("execute", &["plan", "kernel", "model", "config"]),
+    ("inventory", &["kernel", "config", "model", "archive"]),
+    ("execute", &["plan", "kernel", "model", "config", "archive"]),
 ];
 
 /// Rooms that touch the machine; all others are pure.

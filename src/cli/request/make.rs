@@ -29,6 +29,8 @@ impl Invocation {
             dry_run: low.dry_run,
             json: low.json,
             test: low.test,
+            no_archive: low.no_archive,
+            words: Vec::new(),
         };
         let mut notices = low.notices.clone();
         if low.auto {

@@ -30,6 +30,10 @@ pub struct Common {
     pub dry_run: bool,
     pub json: bool,
     pub test: bool,
+    /// Do not keep what is overwritten.
+    pub no_archive: bool,
+    /// The whole command line, for the archive.
+    pub words: Vec<String>,
 }
 
 /// A command line that was understood.

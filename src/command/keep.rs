@@ -1,0 +1,70 @@
+//! How every plan is carried out: what it overwrites is kept first.
+
+use crate::{
+    archive::{About, Id},
+    cli::request::Common,
+    execute::{self, Failure, Live},
+    inventory,
+    kernel::{Machine, host},
+    plan::{Plan, keep},
+    ui::Ui,
+};
+
+/// A plan with what has to be kept, and where that step was put in.
+pub(super) struct Kept {
+    pub(super) plan: Plan,
+    at: Option<usize>,
+}
+
+impl Kept {
+    /// Adds to a plan that writes metadata the step that keeps what was there.
+    pub(super) fn new(plan: &Plan, machine: &Machine, common: &Common) -> Self {
+        Self::undoing(plan, machine, common, None)
+    }
+
+    /// The same for a plan that puts an entry back.
+    pub(super) fn undoing(plan: &Plan, machine: &Machine, common: &Common, undoes: Option<Id>) -> Self {
+        let paths = keep::endangered(plan);
+        if paths.is_empty() || common.no_archive {
+            return Self { plan: plan.clone(), at: None };
+        }
+        let (time, micros) = host::now();
+        let random = host::random_bytes().map_or(micros, u32::from_le_bytes);
+        let about = About {
+            id: Id::new(time, random),
+            time,
+            command: common.words.clone(),
+            summary: plan.summary.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            host: host::hostname(),
+            undoes,
+        };
+        let (plan, at) = keep::keep(plan, &inventory::endangered(machine, &paths), about);
+        Self { plan, at }
+    }
+
+    /// A failure, told with the places of the plan as it was before.
+    fn back(&self, failure: Failure) -> Failure {
+        match self.at {
+            Some(at) if failure.at == at => Failure { at: usize::MAX, ..failure },
+            Some(at) if failure.at > at => Failure { at: failure.at - 1, ..failure },
+            _ => failure,
+        }
+    }
+}
+
+/// Carries one plan out.
+pub(super) fn run(kept: &Kept, machine: &Machine, ui: &Ui) -> Result<(), Failure> {
+    let bars = ui.bars();
+    let mut live =
+        Live::new(machine.clone(), Box::new(move |what, done, total| bars.show(what, done.0, total.0)));
+    execute::run(&kept.plan, &mut live).map_err(|failure| kept.back(failure))
+}
+
+/// Carries plans out that have nothing in common but the map; the answers are in their order.
+pub(super) fn run_all(plans: &[&Plan], machine: &Machine, common: &Common) -> Vec<Result<(), Failure>> {
+    let kept: Vec<Kept> = plans.iter().map(|plan| Kept::new(plan, machine, common)).collect();
+    let ready: Vec<&Plan> = kept.iter().map(|kept| &kept.plan).collect();
+    let done = execute::run_all(&ready, machine);
+    kept.iter().zip(done).map(|(kept, done)| done.map_err(|failure| kept.back(failure))).collect()
+}
