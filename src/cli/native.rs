@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, error::ErrorKind};
 use super::{
     UsageError,
     parse::{self, Outcome},
+    request::{Common, Invocation, Request, StatusRequest},
 };
 
 /// Linux software RAID
@@ -47,6 +48,8 @@ enum Verb {
     Readwrite(Words),
     /// Wait until resync, recovery or reshape is over
     Wait(Words),
+    /// Show all arrays and their members at a glance
+    Status(StatusArgs),
     /// Start an array that has no metadata
     #[command(hide = true)]
     Build(Words),
@@ -64,10 +67,18 @@ enum Verb {
     Monitor(Words),
 }
 
+/// What a verb becomes.
+enum Meaning {
+    /// An option of mdadm and the words after it.
+    Option(&'static str, Words),
+    /// A request of its own.
+    Own(Box<(Common, Request)>),
+}
+
 impl Verb {
-    /// The option that the verb stands for, and the words after it.
-    fn into_option(self) -> (&'static str, Words) {
-        match self {
+    fn into_meaning(self) -> Meaning {
+        let (option, words) = match self {
+            Self::Status(args) => return args.into_meaning(),
             Self::Create(words) => ("--create", words),
             Self::Assemble(words) => ("--assemble", words),
             Self::Detail(words) => ("--detail", words),
@@ -83,7 +94,26 @@ impl Verb {
             Self::Incremental(words) => ("--incremental", words),
             Self::Manage(words) => ("--manage", words),
             Self::Monitor(words) => ("--monitor", words),
-        }
+        };
+        Meaning::Option(option, words)
+    }
+}
+
+/// Show all arrays and their members at a glance
+#[derive(Args, Debug)]
+struct StatusArgs {
+    /// Only these: paths, kernel names, names or UUIDs
+    #[arg(value_name = "ARRAY")]
+    arrays: Vec<String>,
+    /// As JSON (schema mdctl.status.1)
+    #[arg(long)]
+    json: bool,
+}
+
+impl StatusArgs {
+    fn into_meaning(self) -> Meaning {
+        let common = Common { json: self.json, ..Common::default() };
+        Meaning::Own(Box::new((common, Request::Status(StatusRequest { arrays: self.arrays }))))
     }
 }
 
@@ -106,10 +136,15 @@ pub fn parse(args: Vec<OsString>) -> Result<Outcome, UsageError> {
         None => return Err(UsageError::with_usage("")),
     }
     match Native::try_parse_from(std::iter::once(OsString::from("mdctl")).chain(args)) {
-        Ok(native) => {
-            let (option, words) = native.verb.into_option();
-            parse::parse(std::iter::once(OsString::from(option)).chain(words.words))
-        }
+        Ok(native) => match native.verb.into_meaning() {
+            Meaning::Option(option, words) => {
+                parse::parse(std::iter::once(OsString::from(option)).chain(words.words))
+            }
+            Meaning::Own(own) => {
+                let (common, request) = *own;
+                Ok(Outcome::Run(Box::new(Invocation { common, request, notices: Vec::new() })))
+            }
+        },
         Err(error) if error.kind() == ErrorKind::DisplayHelp => Ok(Outcome::Help(error.render().to_string())),
         Err(error) => {
             let text = error.render().to_string();

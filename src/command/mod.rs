@@ -23,6 +23,7 @@ mod detail;
 mod examine;
 mod keep;
 mod query;
+mod status;
 mod stop;
 mod wait;
 
@@ -93,7 +94,8 @@ fn dispatch(name: &str, invocation: &Invocation) -> u8 {
     }
     let examines =
         matches!(&invocation.request, Request::Misc(request) if request.action == MiscAction::Examine);
-    if !examines && !host::is_root() {
+    let unprivileged = examines || matches!(invocation.request, Request::Status(_));
+    if !unprivileged && !host::is_root() {
         ui.error(NOT_ROOT);
         return FAILED;
     }
@@ -108,6 +110,7 @@ fn dispatch(name: &str, invocation: &Invocation) -> u8 {
         Request::Incremental(_) => Ok(not_yet("--incremental", &ui)),
         Request::Manage(_) => Ok(not_yet("--manage", &ui)),
         Request::Monitor(_) => Ok(not_yet("--monitor", &ui)),
+        Request::Status(request) => status::run(request, common, &machine, &ui),
         Request::AutoDetect => Ok(not_yet("--auto-detect", &ui)),
     };
     ended.unwrap_or_else(|error| {

@@ -44,7 +44,8 @@ pub(super) fn model_id(dev: kernel::DevId) -> DevId {
     DevId { major: dev.major, minor: dev.minor }
 }
 
-fn level(text: &str) -> Option<Level> {
+/// A level by the kernel's word.
+pub(super) fn level(text: &str) -> Option<Level> {
     [-5, -4, -1, 0, 1, 4, 5, 6, 10]
         .map(Level::from_number)
         .into_iter()

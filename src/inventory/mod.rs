@@ -9,6 +9,7 @@ mod members;
 mod names;
 mod nodes;
 mod query;
+mod status;
 mod superblocks;
 
 pub use configuration::{candidates, configuration, homehost};
@@ -19,6 +20,7 @@ pub use members::members;
 pub use names::arrays_in_order;
 pub use nodes::Nodes;
 pub use query::query;
+pub use status::StatusLook;
 pub use superblocks::{Format, Nothing, Seen, Shown, superblocks};
 
 use superblock::MdUuid;

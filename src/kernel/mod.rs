@@ -24,6 +24,7 @@ pub mod node;
 mod page;
 pub mod procfs;
 pub mod sysfs;
+pub mod terminal;
 pub mod udev;
 pub mod uevent;
 pub mod wait;

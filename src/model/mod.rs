@@ -5,6 +5,7 @@ pub mod detail;
 pub mod geometry;
 pub mod layout;
 pub mod probe;
+pub mod status;
 pub mod world;
 
 pub use geometry::Geometry;

@@ -8,6 +8,7 @@ pub mod detail;
 pub mod examine;
 pub mod outcome;
 pub mod query;
+pub mod status;
 mod text;
 mod words;
 

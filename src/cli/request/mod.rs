@@ -57,6 +57,14 @@ pub enum Request {
     Misc(MiscRequest),
     Monitor(MonitorRequest),
     AutoDetect,
+    Status(StatusRequest),
+}
+
+/// `mdctl status`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatusRequest {
+    /// Paths, kernel names, names or UUIDs; all arrays where there are none.
+    pub arrays: Vec<String>,
 }
 
 pub use crate::plan::request::{CreateRequest, MemberSource, MemberWord};
