@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use superblock::{Media, v1::Minor, window::Window};
+use superblock::{Media, v1::Minor, window::Width};
 
-use super::devices::{all_at_once, describe, unusable};
+use super::devices::{Opened, describe, each, unusable};
 use crate::{
-    kernel::{self, Access, Machine, holders},
+    kernel::{self, Access, KernelError, Machine, holders},
     model::{Device, Sight},
 };
 
@@ -16,7 +16,7 @@ use crate::{
 /// alone at the same time, would each find the other in the way. With `explain`, also by whom.
 #[must_use]
 pub fn members(machine: &Machine, paths: &[String], explain: bool) -> Vec<Sight> {
-    let mut sights = all_at_once(paths, |path| one(machine, path));
+    let mut sights = each(paths, false, Width::Narrow, |path, opened| one(machine, path, opened));
     for device in sights.iter_mut().filter_map(|sight| sight.found.as_mut().ok()) {
         if !device.probe.found.is_empty() {
             find_holders(machine, device, explain);
@@ -25,14 +25,13 @@ pub fn members(machine: &Machine, paths: &[String], explain: bool) -> Vec<Sight>
     sights
 }
 
-fn one(machine: &Machine, path: &str) -> Sight {
-    let unread = |found| Sight { path: path.to_owned(), found: Err(found), magic: [None; 3] };
-    let opened = match kernel::Device::open(Path::new(path), Access::Read) {
+fn one(machine: &Machine, path: &str, opened: Result<Opened<'_>, KernelError>) -> Sight {
+    let opened = match opened {
         Ok(opened) => opened,
-        Err(error) => return unread(unusable(error)),
+        Err(error) => return Sight { path: path.to_owned(), found: Err(unusable(error)), magic: [None; 3] },
     };
-    let window = Window::new(&opened);
-    let found = describe(machine, path, &opened, &window);
+    let found = describe(machine, path, &opened);
+    let window = &opened.window;
     let magic = Minor::ALL.map(|minor| {
         let mut bytes = [0; 4];
         window.read_at(minor.place(window.len())?.bytes(), &mut bytes).ok()?;

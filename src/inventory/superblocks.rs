@@ -1,17 +1,16 @@
 //! The superblock that a report shows for a device: of all that are there, the one that was created last.
 
-use std::path::Path;
-
 use superblock::{
     Bytes, Damage, Endian, Media, Sectors, bitmap, mbr,
     probe::{self, Found, Native},
     v0,
     v1::{self, Minor},
+    window::Width,
 };
 
 use crate::{
     config::Metadata,
-    kernel::{self, Access, Cause, KernelError},
+    kernel::{Cause, KernelError},
     model::detail::MemberSuperblock,
 };
 
@@ -73,12 +72,10 @@ pub enum Nothing {
 /// Reads all devices at once; the answers are in the order of the paths.
 #[must_use]
 pub fn superblocks(paths: &[String], asked: Option<Metadata>) -> Vec<Seen> {
-    super::devices::all_at_once(paths, |path| Seen { path: path.clone(), found: one(path, asked) })
-}
-
-fn one(path: &str, asked: Option<Metadata>) -> Result<Shown, Nothing> {
-    let device = kernel::Device::open(Path::new(path), Access::Read).map_err(|error| unopened(&error))?;
-    shown(&device, path, asked)
+    super::devices::each(paths, false, Width::Narrow, |path, opened| Seen {
+        path: path.to_owned(),
+        found: opened.map_err(|error| unopened(&error)).and_then(|opened| shown(&opened.window, path, asked)),
+    })
 }
 
 /// The kernel's words for what a user would see of open(2).

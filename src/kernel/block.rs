@@ -151,6 +151,11 @@ impl Device {
         self.read_only
     }
 
+    /// A read that was made for it elsewhere.
+    pub(super) fn count_read(&self) {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// How many reads were done so far.
     pub fn reads(&self) -> u64 {
         self.reads.load(Ordering::Relaxed)

@@ -4,6 +4,8 @@
 //! (paths of /sys, /proc, /dev and /run, whether udev is there) is an argument, so that a recorded machine
 //! can be replayed and a test can make one up under a temporary directory.
 
+#[expect(unsafe_code, reason = "the system calls of asynchronous I/O have no safe form")]
+pub mod aio;
 pub mod appear;
 pub mod block;
 pub mod dev;

@@ -1,6 +1,8 @@
 //! Memory aligned for direct I/O.
 
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+use std::{ops::Range, sync::Arc};
+
+use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
 /// The unit of memory and the alignment that every block driver takes.
 pub(super) const PAGE: usize = 4096;
@@ -18,7 +20,9 @@ pub(super) struct Pages {
 impl Pages {
     /// `len` bytes.
     pub(super) fn new(len: usize) -> Self {
-        Self { pages: vec![Page([0; PAGE]); len.div_ceil(PAGE)], len }
+        // Memory that is zero because it is new is not touched until the device fills it.
+        let pages = Page::new_vec_zeroed(len.div_ceil(PAGE));
+        Self { pages: pages.unwrap_or_else(|_| vec![Page([0; PAGE]); len.div_ceil(PAGE)]), len }
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
@@ -27,6 +31,18 @@ impl Pages {
 
     pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
         self.pages.as_mut_bytes().split_at_mut(self.len).0
+    }
+}
+
+/// A range of pages that several share.
+pub(super) struct Part {
+    pub(super) pages: Arc<Pages>,
+    pub(super) range: Range<usize>,
+}
+
+impl AsRef<[u8]> for Part {
+    fn as_ref(&self) -> &[u8] {
+        self.pages.bytes().get(self.range.clone()).unwrap_or_default()
     }
 }
 

@@ -11,6 +11,7 @@ use crate::{
     probe::probe,
     sectors::SectorMap,
     v0, v1,
+    window::{Width, Window},
 };
 
 const DEVICE: usize = 128 << 10;
@@ -209,7 +210,7 @@ pub fn device_of(data: &[u8]) {
     let end: Vec<u8> = data.iter().rev().copied().collect();
     let at = u64::try_from(DEVICE.saturating_sub(end.len())).unwrap_or(0);
     for device in [data.to_vec(), device(&[(0, data), (at, &end)])] {
-        let probe = probe(&device);
+        let probe = probe(&Window::new(&device, Width::Narrow));
         assert!(probe.found.len() <= 4);
         assert!(
             !probe.damaged.iter().any(|damage| matches!(damage, Damage::Io { .. })),

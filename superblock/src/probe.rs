@@ -7,7 +7,6 @@ use crate::{
     Damage, Media, Membership, What, bitmap,
     units::{Bytes, Sectors},
     v0, v1,
-    window::Window,
 };
 
 /// What was found on a device.
@@ -86,14 +85,14 @@ impl Found {
     }
 }
 
-/// Looks for every native superblock. At most two reads, more only where one fails or a bitmap is out of reach.
+/// Looks for every native superblock. Through a [`Window`](crate::window::Window) that is at most two reads, more only
+/// where one fails or a bitmap is out of reach.
 #[must_use]
 pub fn probe(media: &dyn Media) -> Probe {
-    let window = Window::new(media);
     let mut probe = Probe::default();
-    probe.note(v0::read(&window).map(|sb| sb.map(Native::V0)), &window);
+    probe.note(v0::read(media).map(|sb| sb.map(Native::V0)), media);
     for minor in v1::Minor::ALL {
-        probe.note(v1::read(&window, minor).map(|sb| sb.map(Native::V1)), &window);
+        probe.note(v1::read(media, minor).map(|sb| sb.map(Native::V1)), media);
     }
     probe
 }

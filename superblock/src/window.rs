@@ -1,17 +1,43 @@
 //! The two ends of a device in memory, so that looking for all formats costs two reads.
 //!
-//! At the head: 1.1 and 1.2 with their bitmap's superblock, PPL header and bad-block log (a bitmap's room is at most
-//! 128 KiB, so all of it ends by 140 KiB), and every file system's magic. At the tail: 0.90 (at most 128 KiB from the
-//! end) with its bitmap's superblock, 1.0 with bitmap and bad-block log, and the anchors in the last sectors.
+//! At the head: 1.1 and 1.2 with their bitmap's superblock; a wide window also has PPL header and bad-block log (a
+//! bitmap's room is at most 128 KiB, so all of it ends by 140 KiB), and every file system's magic. At the tail: 0.90 (at
+//! most 128 KiB from the end) with its bitmap's superblock, and 1.0; a wide one also has all of 1.0's bitmap and bad-block
+//! log, and the anchors in the last sectors.
 
 use std::{cell::OnceCell, io};
 
 use crate::{Media, units::Bytes};
 
 /// How much of the beginning is read at once.
-pub const HEAD: Bytes = Bytes(144 << 10);
-/// How much of the end is read at once, and up to 4 KiB more so that it begins on a boundary of 4 KiB.
-pub const TAIL: Bytes = Bytes(160 << 10);
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Width {
+    /// Enough for md superblocks.
+    Narrow,
+    /// Enough for whatever else may be there.
+    Wide,
+}
+
+impl Width {
+    fn head(self) -> Bytes {
+        match self {
+            Self::Narrow => Bytes(16 << 10),
+            Self::Wide => Bytes(144 << 10),
+        }
+    }
+
+    /// Where the tail begins: on a boundary of 4 KiB.
+    fn tail(self, len: Bytes) -> Bytes {
+        match self {
+            // Where 0.90 stands.
+            Self::Narrow => len.round_down(Bytes(64 << 10)).saturating_sub(Bytes(64 << 10)),
+            Self::Wide => len.saturating_sub(Bytes(160 << 10)).round_down(Bytes(4096)),
+        }
+    }
+}
+
+/// Bytes that somebody read.
+pub type Loaded = Box<dyn AsRef<[u8]> + Send>;
 
 /// A device whose ends are read once, when first asked for; all else is passed on.
 pub struct Window<'a> {
@@ -24,23 +50,44 @@ struct End {
     start: Bytes,
     stop: Bytes,
     /// `None` inside where it could not be read as a whole.
-    bytes: OnceCell<Option<Vec<u8>>>,
+    bytes: OnceCell<Option<Loaded>>,
 }
 
 impl<'a> Window<'a> {
     /// Reads nothing yet.
     #[must_use]
-    pub fn new(device: &'a dyn Media) -> Self {
-        let len = device.len();
-        let end = |start, stop| End { start, stop, bytes: OnceCell::new() };
-        let tail = len.saturating_sub(TAIL).round_down(Bytes(4096));
-        // Where they would meet, one read has it all.
-        let (head, tail) = if tail <= HEAD { (len, len) } else { (HEAD, tail) };
-        Self { device, head: end(Bytes(0), head), tail: end(tail, len) }
+    pub fn new(device: &'a dyn Media, width: Width) -> Self {
+        let [head, tail] = Self::ends(device.len(), width);
+        let end = |(start, stop)| End { start, stop, bytes: OnceCell::new() };
+        Self { device, head: end(head), tail: end(tail) }
+    }
+
+    /// Where the ends of a device of this size begin and stop; the second is empty where one read has it all.
+    #[must_use]
+    pub fn ends(len: Bytes, width: Width) -> [(Bytes, Bytes); 2] {
+        let (head, tail) = (width.head(), width.tail(len));
+        if tail <= head { [(Bytes(0), len), (len, len)] } else { [(Bytes(0), head), (tail, len)] }
+    }
+
+    /// With what somebody read of the ends; `None` for one that could not be read as a whole. It will be asked for
+    /// piece by piece.
+    #[must_use]
+    pub fn filled(device: &'a dyn Media, width: Width, ends: [Option<Loaded>; 2]) -> Self {
+        let window = Self::new(device, width);
+        for (end, bytes) in [&window.head, &window.tail].into_iter().zip(ends) {
+            let whole = bytes.filter(|bytes| Media::len(bytes.as_ref().as_ref()) == end.len());
+            // A fresh cell takes it.
+            let _ = end.bytes.set(whole);
+        }
+        window
     }
 }
 
 impl End {
+    fn len(&self) -> Bytes {
+        self.stop.saturating_sub(self.start)
+    }
+
     /// The range, where this end has it.
     fn get(&self, device: &dyn Media, offset: Bytes, len: usize) -> Option<&[u8]> {
         let stop = offset.checked_add(Bytes(u64::try_from(len).ok()?))?;
@@ -49,13 +96,13 @@ impl End {
         }
         let bytes = self.bytes.get_or_init(|| self.load(device)).as_deref()?;
         let from = usize::try_from(offset.saturating_sub(self.start).0).ok()?;
-        bytes.get(from..)?.get(..len)
+        bytes.as_ref().get(from..)?.get(..len)
     }
 
-    fn load(&self, device: &dyn Media) -> Option<Vec<u8>> {
-        let mut bytes = vec![0; usize::try_from(self.stop.saturating_sub(self.start).0).ok()?];
+    fn load(&self, device: &dyn Media) -> Option<Loaded> {
+        let mut bytes = vec![0; usize::try_from(self.len().0).ok()?];
         device.read_at(self.start, &mut bytes).ok()?;
-        Some(bytes)
+        Some(Box::new(bytes))
     }
 }
 
@@ -117,7 +164,7 @@ mod tests {
     #[test]
     fn two_reads_and_aligned() {
         let device = counted((1 << 20) + 512, None);
-        let window = Window::new(&device);
+        let window = Window::new(&device, Width::Wide);
         for at in [0, 4096, 143 << 10, 1 << 20, (1 << 20) - (159 << 10)] {
             check(&window, &device, at);
         }
@@ -132,21 +179,35 @@ mod tests {
     #[test]
     fn a_small_device_is_one_read() {
         let device = counted(300 << 10, None);
-        let window = Window::new(&device);
+        let window = Window::new(&device, Width::Wide);
         for at in [0, 150 << 10, 299 << 10] {
             check(&window, &device, at);
         }
         assert_eq!(*device.reads.borrow(), [(0, 300 << 10)]);
-        assert!(Window::new(&counted(0, None)).is_empty());
+        assert!(Window::new(&counted(0, None), Width::Wide).is_empty());
     }
 
     #[test]
     fn a_bad_sector_spoils_itself_alone() {
         let device = counted(1 << 20, Some(8192));
-        let window = Window::new(&device);
+        let window = Window::new(&device, Width::Wide);
         check(&window, &device, 0);
         check(&window, &device, 4096);
         assert!(window.read_at(Bytes(8192), &mut [0; 512]).is_err());
         check(&window, &device, 1 << 19);
+    }
+    #[test]
+    fn what_was_read_before_is_not_read_again() {
+        let device = counted(1 << 20, None);
+        let ends = Window::ends(device.len(), Width::Narrow);
+        assert_eq!(ends, [(Bytes(0), Bytes(16 << 10)), (Bytes(960 << 10), Bytes(1 << 20))]);
+        let head: Loaded = Box::new(device.bytes[..16 << 10].to_vec());
+        let window = Window::filled(&device, Width::Narrow, [Some(head), None]);
+        check(&window, &device, 8192);
+        assert!(device.reads.borrow().is_empty());
+        check(&window, &device, 1000 << 10);
+        assert_eq!(*device.reads.borrow(), [(1000 << 10, 512)], "piece by piece where the whole failed");
+        let short: Loaded = Box::new(vec![0; 512]);
+        check(&Window::filled(&device, Width::Narrow, [Some(short), None]), &device, 0);
     }
 }

@@ -253,7 +253,7 @@ fn bad_sectors_and_write_protection() {
     assert!(matches!(error.raw_os_error(), Some(nix::libc::EIO | nix::libc::ENODATA)), "{error}");
     device.read_at(Bytes(4096), &mut buf).unwrap();
     // A window over the bad sectors still serves what is beside them.
-    let ends = superblock::window::Window::new(&device);
+    let ends = superblock::window::Window::new(&device, superblock::window::Width::Narrow);
     ends.read_at(Bytes(4096), &mut buf).unwrap();
     assert!(ends.read_at(bad, &mut buf).is_err());
     drop(device);

@@ -9,7 +9,7 @@ use superblock::{
     probe::{Native, probe},
     sectors::SectorMap,
     v1,
-    window::Window,
+    window::{Width, Window},
 };
 
 struct Counted {
@@ -46,8 +46,9 @@ fn every_fixture_in_two_reads() {
     for (name, text) in FIXTURES {
         for (nth, map) in devices(text) {
             let device = Counted::new(map);
-            let probe = probe(&device);
-            assert_eq!(device.reads.get(), 2, "{name} device {nth}");
+            let probe = probe(&Window::new(&device, Width::Narrow));
+            let far = name.ends_with("-1.0") && probe.found.iter().any(|found| found.bitmap.is_some());
+            assert!((2..=if far { 3 } else { 2 }).contains(&device.reads.get()), "{name} device {nth}");
             assert!(probe.damaged.is_empty(), "{name} device {nth}: {:?}", probe.damaged);
             let [found] = &probe.found[..] else { panic!("{name} device {nth}: {:?}", probe.found) };
             found.verify().unwrap();
@@ -65,7 +66,7 @@ fn every_fixture_in_two_reads() {
 #[test]
 fn native_and_foreign_together_in_two_reads() {
     let device = Counted::new(fixture("raid1b-1.2").remove(0).1);
-    let window = Window::new(&device);
+    let window = Window::new(&device, Width::Wide);
     assert_eq!(probe(&window).found.len(), 1);
     assert_eq!(scan(&window).unwrap(), []);
     assert_eq!(device.reads.get(), 2);
