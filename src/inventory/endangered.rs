@@ -1,13 +1,11 @@
 //! Devices that a plan is going to write to: what is on them, and what tells them from others.
 
-use std::path::Path;
+use superblock::{foreign, window::Width};
 
-use superblock::{foreign, window::Window};
-
-use super::devices::{all_at_once, describe, unusable};
+use super::devices::{Opened, describe, each, unusable};
 use crate::{
     archive::Sighted,
-    kernel::{self, Access, Machine},
+    kernel::{self, Machine},
     model::{DevId, Device, Unusable},
 };
 
@@ -18,7 +16,9 @@ pub fn endangered(machine: &Machine, paths: &[String]) -> Vec<Sighted> {
         return Vec::new();
     }
     let by_id = by_id(machine);
-    let found = all_at_once(paths, |path| one(machine, path));
+    let found = each(paths, false, Width::Wide, |path, opened| {
+        opened.map_err(unusable).and_then(|opened| one(machine, path, &opened))
+    });
     let sighted = |device: Device| {
         let names = by_id.iter().filter(|(_, id)| *id == device.id).map(|(path, _)| path.clone()).collect();
         let attr = |below: &[&str]| attribute(machine, &device, below);
@@ -29,11 +29,9 @@ pub fn endangered(machine: &Machine, paths: &[String]) -> Vec<Sighted> {
     found.into_iter().filter_map(Result::ok).map(sighted).collect()
 }
 
-fn one(machine: &Machine, path: &str) -> Result<Device, Unusable> {
-    let opened = kernel::Device::open(Path::new(path), Access::Read).map_err(unusable)?;
-    let window = Window::new(&opened);
-    let mut device = describe(machine, path, &opened, &window)?;
-    device.foreign = foreign::scan(&window).unwrap_or_default();
+fn one(machine: &Machine, path: &str, opened: &Opened<'_>) -> Result<Device, Unusable> {
+    let mut device = describe(machine, path, opened)?;
+    device.foreign = foreign::scan(&opened.window).unwrap_or_default();
     Ok(device)
 }
 
