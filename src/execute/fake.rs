@@ -27,6 +27,10 @@ pub(crate) struct State {
     pub(crate) arrays: BTreeMap<String, (BTreeSet<String>, bool)>,
     /// Entries of the archive.
     pub(crate) archive: BTreeSet<String>,
+    /// Failed members.
+    pub(crate) failed: BTreeSet<String>,
+    /// Arrays whose recovery is kept from starting.
+    pub(crate) frozen: BTreeSet<String>,
     /// Nodes and links.
     pub(crate) nodes: BTreeSet<String>,
 }
@@ -130,7 +134,24 @@ impl Host for Fake {
             Step::RemoveNode { array } => {
                 state.nodes.remove(&array.path);
             }
+            Step::Fail { array, member } => {
+                let Some((members, _)) = state.arrays.get(&array.kernel) else { bail!("no such array") };
+                ensure!(members.contains(&member.shown), "no such member");
+                ensure!(state.failed.insert(member.shown.clone()), "failed already");
+            }
+            Step::Remove { array, member, .. } => {
+                let Some((members, _)) = state.arrays.get_mut(&array.kernel) else { bail!("no such array") };
+                ensure!(members.remove(&member.shown), "no such member");
+                state.failed.remove(&member.shown);
+            }
+            Step::Freeze { array } => {
+                ensure!(state.frozen.insert(array.kernel.clone()), "frozen already");
+            }
+            Step::Thaw { array } => {
+                ensure!(state.frozen.remove(&array.kernel), "not frozen");
+            }
             Step::SetVersion { array, .. }
+            | Step::SetMember { array, .. }
             | Step::SetAttr { array, .. }
             | Step::MakeWritable { array }
             | Step::MakeReadonly { array }

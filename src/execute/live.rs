@@ -94,6 +94,11 @@ impl Host for Live {
             }
             Step::SetAttr { array, attr, value, optional } => self.set(array, attr, value, *optional)?,
             Step::AddDisk { array, device, info } => self.add_disk(array, device, *info)?,
+            Step::Fail { array, member } => self.fail(array, member)?,
+            Step::Remove { array, member, patient } => self.remove(array, member, *patient)?,
+            Step::SetMember { array, member, attr, value } => self.set_member(array, member, attr, value)?,
+            Step::Freeze { array } => self.set(array, "sync_action", "frozen", false)?,
+            Step::Thaw { array } => self.set(array, "sync_action", "idle", true)?,
             Step::Run { array } => self.run(array)?,
             Step::MakeWritable { array } => self.make_writable(array)?,
             Step::MakeReadonly { array } => self.make_readonly(array)?,
@@ -289,8 +294,13 @@ impl Live {
         }
     }
 
+    /// Where things are.
+    pub(super) fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
     /// The opened array.
-    fn array(&mut self, array: &ArrayName) -> Result<&MdDevice> {
+    pub(super) fn array(&mut self, array: &ArrayName) -> Result<&MdDevice> {
         if !self.arrays.contains_key(&array.kernel) {
             let dev = self.machine.sysfs.array(&array.kernel).dev()?;
             let dev = dev.ok_or_else(|| anyhow!("{}: there is no such array", array.kernel))?;
@@ -349,7 +359,7 @@ impl Live {
 
     /// The errno, and what the kernel logged meanwhile: the last line about this array, else the last about md that
     /// says more than that something failed.
-    fn with_log(&mut self, array: &ArrayName, error: KernelError) -> anyhow::Error {
+    pub(super) fn with_log(&mut self, array: &ArrayName, error: KernelError) -> anyhow::Error {
         let lines = self.log.since(&["md:", "md/", array.kernel.as_str()]);
         let telling = |line: &&String| !line.contains("pers->run() failed");
         let about = lines.iter().rev().find(|line| line.contains(&array.kernel));

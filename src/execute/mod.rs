@@ -12,6 +12,7 @@ mod fake;
 mod keeping;
 pub mod live;
 mod many;
+mod members;
 
 pub use live::Live;
 pub use many::run_all;

@@ -4,6 +4,7 @@ pub mod clock;
 pub mod detail;
 pub mod geometry;
 pub mod layout;
+pub mod manage;
 pub mod probe;
 pub mod status;
 pub mod world;

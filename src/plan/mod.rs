@@ -5,13 +5,14 @@ use std::fmt;
 pub mod assemble;
 pub mod create;
 pub mod keep;
+pub mod manage;
 pub mod naming;
 pub mod request;
 pub mod step;
 pub mod stop;
 pub mod switch;
 
-pub use step::{ArrayName, DiskInfo, Step};
+pub use step::{ArrayName, DiskInfo, MemberName, Step, disk_state};
 
 /// Steps in order, and what should be said before they are taken.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

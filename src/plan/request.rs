@@ -141,3 +141,27 @@ pub struct CreateRequest {
     /// Cluster name.
     pub home_cluster: Option<String>,
 }
+
+/// An operation of manage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ManageOp {
+    Add,
+    AddSpare,
+    AddJournal,
+    ReAdd,
+    Remove,
+    Fail,
+    Replace,
+    With,
+    ClusterConfirm,
+}
+
+/// A member word of manage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ManageWord {
+    pub op: ManageOp,
+    /// A path, a kernel name, `MAJ:MIN`, or `missing`, `failed`, `detached`, `set-X`.
+    pub device: OsString,
+    pub write_mostly: Option<bool>,
+    pub failfast: Option<bool>,
+}

@@ -24,6 +24,33 @@ impl fmt::Display for ArrayName {
     }
 }
 
+/// A member as steps name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberName {
+    /// As it is shown.
+    pub shown: String,
+    /// Its number; `None` once the device is gone.
+    pub dev: Option<DevId>,
+    /// Its name in sysfs, where that is how it was found.
+    pub link: Option<String>,
+}
+
+/// MD_DISK_* bits of `mdu_disk_info_t.state` (`md_p.h`).
+pub mod disk_state {
+    /// In a slot.
+    pub const ACTIVE: u32 = 1 << 1;
+    /// Up to date.
+    pub const SYNC: u32 = 1 << 2;
+    /// Another node of the cluster asked whether we see it.
+    pub const CANDIDATE: u32 = 1 << 5;
+    /// Read only when there is no other.
+    pub const WRITE_MOSTLY: u32 = 1 << 9;
+    /// Not retried.
+    pub const FAIL_FAST: u32 = 1 << 10;
+    /// The write journal.
+    pub const JOURNAL: u32 = 1 << 18;
+}
+
 /// How ADD_NEW_DISK introduces a member (`mdu_disk_info_t`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DiskInfo {
@@ -120,6 +147,43 @@ pub enum Step {
         /// Its number, slot and flags.
         info: DiskInfo,
     },
+    /// Mark a member as failed.
+    Fail {
+        /// The array.
+        array: ArrayName,
+        /// The member.
+        member: MemberName,
+    },
+    /// Take a member out of the array.
+    Remove {
+        /// The array.
+        array: ArrayName,
+        /// The member.
+        member: MemberName,
+        /// Wait for the kernel to let it go.
+        patient: bool,
+    },
+    /// Write an attribute of a member.
+    SetMember {
+        /// The array.
+        array: ArrayName,
+        /// The member.
+        member: MemberName,
+        /// Name below `md/dev-X/`.
+        attr: &'static str,
+        /// Text to write.
+        value: String,
+    },
+    /// Keep recovery from starting.
+    Freeze {
+        /// The array.
+        array: ArrayName,
+    },
+    /// Let recovery start.
+    Thaw {
+        /// The array.
+        array: ArrayName,
+    },
     /// Start the array.
     Run {
         /// The array.
@@ -173,7 +237,8 @@ impl Step {
     /// The step that takes this one back. `saved` is what the host kept when it carried out a [`Step::Write`].
     ///
     /// `None`: `Release`, `Discard`, `UnlockMap`, `ShowToUdev`, `RemoveNode` and `Stop` come last in their plans, after the
-    /// commit or as an undo; `Zero` destroys on request; `SetVersion`, `SetAttr`, `AddDisk`, `Run` and the read-only
+    /// commit or as an undo; `Fail`, `Remove` and `SetMember` are each the last act of their plan, `Thaw` is an undo
+    /// itself; `Zero` destroys on request; `SetVersion`, `SetAttr`, `AddDisk`, `Run` and the read-only
     /// switches change an array that `NewArray`'s undo stops as a whole; events cannot be unsent.
     #[must_use]
     pub fn undo(&self, saved: Vec<Write>) -> Option<Step> {
@@ -191,8 +256,13 @@ impl Step {
             Step::MapAdd { entry } => Step::MapRemove { entry: entry.clone() },
             Step::MapRemove { entry } => Step::MapAdd { entry: entry.clone() },
             Step::Node { array } => Step::RemoveNode { array: array.clone() },
-            Step::Release { .. }
-            | Step::Discard { .. }
+            Step::Freeze { array } => Step::Thaw { array: array.clone() },
+            Step::Discard { .. }
+            | Step::Fail { .. }
+            | Step::Remove { .. }
+            | Step::SetMember { .. }
+            | Step::Thaw { .. }
+            | Step::Release { .. }
             | Step::Zero { .. }
             | Step::UnlockMap
             | Step::ShowToUdev { .. }
@@ -239,6 +309,13 @@ impl fmt::Display for Step {
                 slot if slot >= 0 => write!(f, "add {device} to {array} as slot {slot}"),
                 _ => write!(f, "add {device} to {array} as number {}", info.number),
             },
+            Step::Fail { array, member } => write!(f, "mark {} in {array} as failed", member.shown),
+            Step::Remove { array, member, .. } => write!(f, "take {} out of {array}", member.shown),
+            Step::SetMember { array, member, attr, value } => {
+                write!(f, "set {attr} of {} in {array} to {value}", member.shown)
+            }
+            Step::Freeze { array } => write!(f, "keep recovery of {array} from starting"),
+            Step::Thaw { array } => write!(f, "let recovery of {array} start"),
             Step::Run { array } => write!(f, "run {array}"),
             Step::MakeWritable { array } => write!(f, "make {array} writable"),
             Step::MakeReadonly { array } => write!(f, "make {array} read-only"),

@@ -14,6 +14,7 @@
 mod create;
 mod edit;
 mod fields;
+mod join;
 mod raw;
 
 use std::fmt;
@@ -29,6 +30,7 @@ use crate::{
 pub use create::{NewArray, NewBitmap, NewMember, NotPossible, set_name};
 pub use edit::{Edit, NoSuchNumber};
 pub use fields::{BadBlockLog, Ppl};
+pub use join::Newcomer;
 pub use raw::{
     DevFlags, FeatureMap, MAGIC, MAX_DEVICES, ROLE_FAULTY, ROLE_JOURNAL, ROLE_MAX, ROLE_SPARE, SIZE, Stamp,
 };

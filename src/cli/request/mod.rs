@@ -67,7 +67,7 @@ pub struct StatusRequest {
     pub arrays: Vec<String>,
 }
 
-pub use crate::plan::request::{CreateRequest, MemberSource, MemberWord};
+pub use crate::plan::request::{CreateRequest, ManageOp, ManageWord, MemberSource, MemberWord};
 
 /// `--build`.
 #[derive(Clone, Debug, PartialEq)]
@@ -171,30 +171,6 @@ impl SyncAction {
             Self::Repair => "repair",
         }
     }
-}
-
-/// An operation of manage.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ManageOp {
-    Add,
-    AddSpare,
-    AddJournal,
-    ReAdd,
-    Remove,
-    Fail,
-    Replace,
-    With,
-    ClusterConfirm,
-}
-
-/// A member word of manage.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ManageWord {
-    pub op: ManageOp,
-    /// A path, a kernel name, `MAJ:MIN`, or `missing`, `failed`, `detached`, `set-X`.
-    pub device: OsString,
-    pub write_mostly: Option<bool>,
-    pub failfast: Option<bool>,
 }
 
 /// `--manage`.

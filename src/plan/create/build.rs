@@ -11,22 +11,13 @@ use super::{
 use crate::{
     model::{Device, World, geometry::Copies, world::MapEntry},
     plan::{
-        DiskInfo, Plan, Refusal, Step, Warning,
+        DiskInfo, Plan, Refusal, Step, Warning, disk_state,
         request::{BitmapKind, ConsistencyPolicy, CreateRequest, MemberWord},
     },
 };
 
 /// Seconds between bitmap flushes when nothing was asked.
 pub(super) const BITMAP_DELAY: u32 = 5;
-
-/// MD_DISK_* bits of `mdu_disk_info_t.state` (`md_p.h`).
-mod disk_state {
-    pub(super) const ACTIVE: u32 = 1 << 1;
-    pub(super) const SYNC: u32 = 1 << 2;
-    pub(super) const WRITE_MOSTLY: u32 = 1 << 9;
-    pub(super) const FAIL_FAST: u32 = 1 << 10;
-    pub(super) const JOURNAL: u32 = 1 << 18;
-}
 
 /// Everything that was decided before bytes are made.
 pub(super) struct Decided<'a> {
@@ -137,7 +128,7 @@ impl<'a> Decided<'a> {
 
 /// Zeroes over metadata that lies elsewhere on the device, so that nobody believes it instead of the new. Metadata of
 /// other formats that a new superblock covers needs nothing.
-pub(super) fn wipes(device: &Device, new: &[Write]) -> Vec<Write> {
+pub(in crate::plan) fn wipes(device: &Device, new: &[Write]) -> Vec<Write> {
     let old = device.probe.found.iter().map(|found| found.at().bytes());
     old.filter(|at| !new.iter().any(|write| write.at == *at))
         .map(|at| Write { at, data: vec![0; superblock_length(device, at)] })

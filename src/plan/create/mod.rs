@@ -10,6 +10,7 @@ mod v1;
 
 use superblock::{Level, v1::Minor};
 
+pub(super) use self::build::wipes;
 use self::slots::{Listed, Wish};
 use super::{
     ArrayName, Plan, Refusal, Warning,

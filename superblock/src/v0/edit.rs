@@ -100,6 +100,20 @@ impl NewArray {
     }
 }
 
+impl Superblock {
+    /// The superblock with which a device joins this member's array, at `at` on that device: as the spare `disk`.
+    ///
+    /// # Errors
+    /// [`NoSuchDisk`].
+    pub fn newcomer(&self, disk: Disk, at: Sectors) -> Result<Self, NoSuchDisk> {
+        let mut joined = self.clone();
+        joined.at = at;
+        joined.edit(Edit::Disk(disk))?;
+        joined.edit(Edit::ThisDisk(disk))?;
+        Ok(joined)
+    }
+}
+
 /// One change. What mdadm calls it, where it has a word, is in parentheses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Edit {

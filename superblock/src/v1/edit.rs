@@ -111,7 +111,7 @@ impl Superblock {
         Ok(())
     }
 
-    fn set_role(&mut self, number: u32, role: Role) -> Result<(), NoSuchNumber> {
+    pub(super) fn set_role(&mut self, number: u32, role: Role) -> Result<(), NoSuchNumber> {
         let index = usize::try_from(number).unwrap_or(usize::MAX);
         let counted = usize::try_from(self.max_dev()).unwrap_or(usize::MAX);
         // What lies between the old end and the new one was padding, with any content.

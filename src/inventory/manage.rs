@@ -1,0 +1,130 @@
+//! An array whose members are about to change, and the devices that the words of the command name.
+
+use std::path::Path;
+
+use superblock::{Bytes, Media, Sectors, bitmap, probe::Native};
+
+use super::{
+    Absent, Look, Nodes,
+    arrays::model_id,
+    devices::look,
+};
+use crate::{
+    kernel::{Access, Cause, Device, KernelError, Machine, node, sysfs::ArrayAttr, sysfs::MemberAttr},
+    model::{
+        Candidate,
+        detail::{ArrayDetail, MemberSuperblock},
+        manage::{Link, Managed, Subject, Unknown},
+    },
+};
+
+/// How closely a word is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// Its number is enough.
+    Number,
+    /// What is on it counts, and whether it is free.
+    Contents,
+}
+
+/// The array behind a path.
+///
+/// # Errors
+/// Why there is none.
+pub fn managed(machine: &Machine, path: &str) -> Result<Managed, Absent> {
+    let nodes = Nodes::walk(machine);
+    let detail = Look { machine, nodes: &nodes, map: None, prefer: None }.at(path)?;
+    let array = machine.sysfs.array(&detail.kernel_name);
+    let links = array.members().unwrap_or_default().into_iter().map(|member| Link {
+        name: member.name().to_owned(),
+        dev: member.dev().ok().flatten().map(model_id),
+        slot: member.read(MemberAttr::Slot).ok().flatten().and_then(|slot| slot.trim().parse().ok()),
+        states: member
+            .read(MemberAttr::State)
+            .ok()
+            .flatten()
+            .map(|text| text.split(',').map(|word| word.trim().to_owned()).collect())
+            .unwrap_or_default(),
+    });
+    let links = links.collect();
+    let queue = format!("block/{}/queue/logical_block_size", detail.kernel_name);
+    let logical_block = machine.sysfs.value(queue, |text| text.parse().ok()).ok().flatten().unwrap_or(512);
+    let (bitmap, bits) = array_bitmap(&nodes, &detail);
+    Ok(Managed {
+        links,
+        sync_action: array.read(ArrayAttr::SyncAction).ok().flatten(),
+        logical_block,
+        bitmap,
+        bits,
+        frozen: false,
+        detail,
+    })
+}
+
+/// The bitmap as the first member in sync has it.
+fn array_bitmap(nodes: &Nodes, detail: &ArrayDetail) -> (Option<bitmap::Superblock>, bitmap::Count) {
+    let nothing = (None, bitmap::Count::default());
+    if !detail.flags.bitmap {
+        return nothing;
+    }
+    let Some(superblock) = &detail.superblock else { return nothing };
+    let whole = detail.members.iter().filter(|m| m.state.sync && !m.state.faulty);
+    let mut found = whole.filter_map(|member| {
+        let path = nodes.path(member.dev, None)?;
+        let device = Device::open(Path::new(&path), Access::Read).ok()?;
+        let at = match superblock {
+            MemberSuperblock::V0(_) => superblock::v0::place(Media::len(&device))?.saturating_add(Sectors(8)),
+            MemberSuperblock::V1(sb, _) => {
+                superblock::v1::read(&device, sb.minor()).ok()??.despite_checksum().bitmap_at()?
+            }
+        };
+        read_bitmap(&device, at)
+    });
+    found.next().map_or(nothing, |(bitmap, bits)| (Some(bitmap), bits))
+}
+
+fn read_bitmap(media: &dyn Media, at: Sectors) -> Option<(bitmap::Superblock, bitmap::Count)> {
+    let found = bitmap::load(media, at).ok()?;
+    if found.magic() != bitmap::MAGIC {
+        return None;
+    }
+    let bits = bitmap::count(media, at, &found, Bytes(u64::MAX)).ok()?;
+    Some((found, bits))
+}
+
+/// The device that a path names.
+#[must_use]
+pub fn subject(machine: &Machine, path: &str, depth: Depth) -> Subject {
+    let number = match node::number_of(Path::new(path)) {
+        Ok(Some(number)) => number,
+        Ok(None) => return Subject { unknown: Some(Unknown::NotBlock), ..Subject::default() },
+        Err(error) => {
+            return Subject { unknown: Some(Unknown::NoFile(words(&error))), ..Subject::default() };
+        }
+    };
+    let dev = Some(model_id(number));
+    if depth == Depth::Number {
+        return Subject { dev, ..Subject::default() };
+    }
+    let seen = look(machine, &[path.to_owned()], true).into_iter().next();
+    let (bitmap, bits) = seen.as_ref().and_then(own_bitmap).unzip();
+    Subject { dev, seen, bits, bitmap, ..Subject::default() }
+}
+
+/// The bitmap beside the superblock that was found.
+fn own_bitmap(seen: &Candidate) -> Option<(bitmap::Superblock, bitmap::Count)> {
+    let device = seen.found.as_ref().ok()?;
+    let at = device.probe.found.iter().find_map(|found| match &found.superblock {
+        Native::V0(sb) => sb.fields().bitmap_at(),
+        Native::V1(sb) => sb.fields().bitmap_at(),
+    })?;
+    let opened = Device::open(Path::new(&seen.path), Access::Read).ok()?;
+    read_bitmap(&opened, at)
+}
+
+fn words(error: &KernelError) -> String {
+    match &error.cause {
+        Cause::Errno(errno) => errno.desc().to_owned(),
+        other => other.to_string(),
+    }
+}

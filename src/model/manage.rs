@@ -1,0 +1,125 @@
+//! An array whose members are about to change, and the devices that it is about.
+
+use superblock::{Kib, Level, Sectors, bitmap};
+
+use super::{Candidate, DevId, Geometry, detail::ArrayDetail};
+
+/// An array that runs, with what its members' changes depend on.
+#[derive(Clone, Debug)]
+pub struct Managed {
+    /// As the report has it.
+    pub detail: ArrayDetail,
+    /// The members in sysfs; those of a device that is gone among them.
+    pub links: Vec<Link>,
+    /// `sync_action`; `None` where the level has none.
+    pub sync_action: Option<String>,
+    /// The array's logical block size in bytes.
+    pub logical_block: u32,
+    /// The bitmap of the member whose superblock was read.
+    pub bitmap: Option<bitmap::Superblock>,
+    /// Bits of that bitmap.
+    pub bits: bitmap::Count,
+    /// The kernel starts no recovery until we say so; we have asked for that.
+    pub frozen: bool,
+}
+
+/// A member in sysfs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// The kernel's name of the device (`sda1`).
+    pub name: String,
+    /// Its number; `None` once the device is gone.
+    pub dev: Option<DevId>,
+    /// Its slot.
+    pub slot: Option<u32>,
+    /// Words of its `state`.
+    pub states: Vec<String>,
+}
+
+impl Link {
+    /// Whether `state` has this word.
+    #[must_use]
+    pub fn is(&self, state: &str) -> bool {
+        self.states.iter().any(|word| word == state)
+    }
+}
+
+/// What a word on the command line turned out to be.
+#[derive(Debug, Default)]
+pub struct Subject {
+    /// The device's number.
+    pub dev: Option<DevId>,
+    /// The member's name in sysfs.
+    pub link: Option<String>,
+    /// Why there is no number: the system's words, or that it is no block device.
+    pub unknown: Option<Unknown>,
+    /// The device as it was opened and read, where that was needed.
+    pub seen: Option<Candidate>,
+    /// Bits of the device's own bitmap.
+    pub bits: Option<bitmap::Count>,
+    /// The superblock of that bitmap.
+    pub bitmap: Option<bitmap::Superblock>,
+}
+
+/// Why a word is no device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unknown {
+    /// There is no such file: the system's words.
+    NoFile(String),
+    /// It is no block device.
+    NotBlock,
+}
+
+impl Managed {
+    /// The shape of the array.
+    #[must_use]
+    pub fn geometry(&self) -> Geometry {
+        Geometry {
+            level: self.detail.level,
+            layout: self.detail.layout,
+            chunk: self.detail.chunk.sectors(),
+            raid_disks: self.detail.counts.raid_disks,
+            component_size: self.component_size(),
+        }
+    }
+
+    /// Used size of each member.
+    #[must_use]
+    pub fn component_size(&self) -> Sectors {
+        self.detail.component_size.map(Kib::sectors).unwrap_or_default()
+    }
+
+    /// Which slots have a member that is in sync, `except` one device.
+    #[must_use]
+    pub fn present(&self, except: Option<DevId>) -> Vec<bool> {
+        let slots = usize::try_from(self.detail.counts.raid_disks).unwrap_or(0);
+        let mut present = vec![false; slots];
+        for member in &self.detail.members {
+            let whole = member.state.sync && !member.state.faulty && Some(member.dev) != except;
+            let slot = usize::try_from(member.raid_disk).ok().and_then(|slot| present.get_mut(slot));
+            if let Some(slot) = slot.filter(|_| whole) {
+                *slot = true;
+            }
+        }
+        present
+    }
+
+    /// The member that is this device, in sysfs.
+    #[must_use]
+    pub fn link_of(&self, dev: DevId) -> Option<&Link> {
+        self.links.iter().find(|link| link.dev == Some(dev))
+    }
+
+    /// Whether a number of the metadata is free.
+    #[must_use]
+    pub fn is_free(&self, number: u32) -> bool {
+        let number = i32::try_from(number).ok();
+        !self.detail.members.iter().any(|member| Some(member.number) == number)
+    }
+
+    /// Whether the level keeps copies or parity.
+    #[must_use]
+    pub fn is_redundant(&self) -> bool {
+        self.detail.level.number() > 0 || self.detail.level == Level::Multipath
+    }
+}

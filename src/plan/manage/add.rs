@@ -1,0 +1,381 @@
+//! Adding devices: again, where they were members and the kernel takes them as such, else as new ones.
+
+use superblock::{
+    Bytes, MdUuid, Sectors, Write, journal, ppl, probe::Native, v0,
+    v1::{DevFlags, Newcomer},
+};
+
+use super::{
+    Attempt, Context, Copy, Decision, Otherwise, Refused, Todo, copy, freeze, is_member_array, readd,
+};
+use crate::{
+    model::{
+        Device, Unusable,
+        detail::MemberSuperblock,
+        manage::{Managed, Subject},
+    },
+    plan::{DiskInfo, Refusal, Step, Warning, create, disk_state, request::ManageOp},
+};
+
+/// More than this 0.90 metadata cannot describe.
+const MOST_OF_V0: Bytes = Bytes(4 << 40);
+
+/// Decides how a device is added.
+pub(super) fn add(
+    todo: &Todo,
+    array: &Managed,
+    subject: &Subject,
+    context: &Context,
+) -> Result<Decision, Refusal> {
+    if is_member_array(array) {
+        return Err(Refusal::new(
+            "Cannot add disks to a 'member' array, perform this operation on the parent container",
+        ));
+    }
+    let mut ways: Vec<Attempt> = readd::attached(todo, array, subject, context).into_iter().collect();
+    if let Some(way) = &mut ways.first_mut().filter(|_| todo.found) {
+        // A failed member that the kernel does not take back where it stands is taken out and comes anew.
+        way.refused = Refused::Quietly(String::new());
+        let again = |op| Todo { op, found: false, ..todo.clone() };
+        let instead = vec![again(ManageOp::Remove), again(ManageOp::ReAdd)];
+        return Ok(Decision { ways, otherwise: Otherwise::Instead(instead), counts: true, marked: None });
+    }
+    let rest = detached(todo, array, subject, context);
+    match rest {
+        // Nothing led on, and nobody asked for more.
+        Err(_) if todo.quiet => Ok(Decision { ways, ..Decision::default() }),
+        Err(refusal) if ways.is_empty() => Err(refusal),
+        Err(refusal) => {
+            Ok(Decision { ways, otherwise: Otherwise::Refuse(refusal), counts: true, marked: None })
+        }
+        Ok((more, otherwise)) => {
+            ways.extend(more);
+            Ok(Decision { ways, otherwise, counts: true, marked: None })
+        }
+    }
+}
+
+/// A device that is not a member now.
+fn detached(
+    todo: &Todo,
+    array: &Managed,
+    subject: &Subject,
+    context: &Context,
+) -> Result<(Vec<Attempt>, Otherwise), Refusal> {
+    let device = device(todo, subject)?;
+    let (word, shown) = (&todo.word, &context.array.path);
+    let mut remarks = Vec::new();
+    fits_v0(todo, array, device, context, &mut remarks)?;
+    same_blocks(todo, array, device, context)?;
+    if array.detail.not_persistent {
+        big_enough(todo, array, device.sectors())?;
+        if todo.op == ManageOp::ReAdd {
+            return Err(Refusal::new(format!("--re-add for {word} to {shown} is not possible")));
+        }
+        return Ok((vec![fresh(todo, array, device, context, Vec::new())?], Otherwise::Nothing));
+    }
+    let sample = array.detail.superblock.as_ref();
+    if sample.is_none() && matches!(todo.op, ManageOp::Add | ManageOp::AddSpare) {
+        return Err(Refusal::new(format!("cannot load array metadata from {shown}")));
+    }
+    if let Some(sample) = sample.filter(|_| todo.op != ManageOp::AddJournal) {
+        big_enough(todo, array, room(sample, device))?;
+    }
+    let mut ways = Vec::new();
+    if todo.op != ManageOp::AddSpare {
+        ways.extend(readd::former(todo, array, device, context)?);
+    }
+    let new = newcomer(todo, array, device, context);
+    match new {
+        Err(_) if todo.quiet => Ok((ways, Otherwise::Nothing)),
+        Err(refusal) => Ok((ways, Otherwise::Refuse(refusal))),
+        Ok(way) => {
+            ways.push(way);
+            for way in &mut ways {
+                way.plan.warnings.clone_from(&remarks);
+            }
+            Ok((ways, Otherwise::Nothing))
+        }
+    }
+}
+
+/// The device, if it is free.
+pub(super) fn device<'a>(todo: &Todo, subject: &'a Subject) -> Result<&'a Device, Refusal> {
+    let cannot = |why: &str| Refusal::new(format!("Cannot open {}: {why}", todo.word));
+    let found = subject.seen.as_ref().map(|seen| &seen.found);
+    match found {
+        Some(Ok(device)) if device.busy => {
+            let refusal = cannot("Device or resource busy");
+            Err(match device.holders.as_slice() {
+                [] => refusal,
+                holders => refusal.hint(format!("{} is held by {}", todo.word, holders.join(", "))),
+            })
+        }
+        Some(Ok(device)) => Ok(device),
+        Some(Err(Unusable::NotBlock)) => Err(Refusal::new(format!("{} is not a block device.", todo.word))),
+        Some(Err(Unusable::Open(why) | Unusable::Broken(why))) => Err(cannot(why)),
+        None => Err(cannot("No such device")),
+    }
+}
+
+fn fits_v0(
+    todo: &Todo,
+    array: &Managed,
+    device: &Device,
+    context: &Context,
+    remarks: &mut Vec<Warning>,
+) -> Result<(), Refusal> {
+    let is_v0 = matches!(array.detail.superblock, Some(MemberSuperblock::V0(_)));
+    if !is_v0 || device.size <= MOST_OF_V0 {
+        return Ok(());
+    }
+    let text = format!("{} is larger than {} can effectively use.", todo.word, context.array.path);
+    if !context.force {
+        return Err(Refusal::new(format!("{text}\n       Add --force is you really want to add this device.")));
+    }
+    remarks.push(Warning::note(format!("{text}\n       Adding anyway as --force was given.")));
+    Ok(())
+}
+
+/// A member with larger blocks makes the array's blocks larger, now or when it is assembled next: file systems made for
+/// the smaller ones cannot be mounted then.
+fn same_blocks(todo: &Todo, array: &Managed, device: &Device, context: &Context) -> Result<(), Refusal> {
+    if context.force || device.logical_block <= array.logical_block {
+        return Ok(());
+    }
+    let (word, shown) = (&todo.word, &context.array.path);
+    let (theirs, ours) = (device.logical_block, array.logical_block);
+    Err(Refusal::new(format!(
+        "{word} has logical blocks of {theirs} bytes and {shown} of {ours}: it would make {shown} a device of {theirs}-byte blocks."
+    ))
+    .hint(format!("--force adds {word} all the same; what was made on {shown} for smaller blocks may not work on larger ones")))
+}
+
+fn big_enough(todo: &Todo, array: &Managed, room: Sectors) -> Result<(), Refusal> {
+    if room >= array.component_size() {
+        return Ok(());
+    }
+    Err(Refusal::new(format!("{} not large enough to join array", todo.word))
+        .hint(format!("it has room for {} and {} is needed", room, array.component_size())))
+}
+
+/// What a member made like this one has for data.
+fn room(sample: &MemberSuperblock, device: &Device) -> Sectors {
+    match sample {
+        MemberSuperblock::V0(_) => v0::place(device.size).unwrap_or_default(),
+        MemberSuperblock::V1(sb, _) if sb.minor() == superblock::v1::Minor::V1_0 => {
+            let log = sb.bad_block_log().map(|log| Sectors(log.size.into())).unwrap_or_default();
+            device.sectors().saturating_sub(sb.data_offset()).saturating_sub(Sectors(16)).saturating_sub(log)
+        }
+        MemberSuperblock::V1(sb, _) => device.sectors().saturating_sub(sb.data_offset()),
+    }
+}
+
+/// The way that writes new metadata.
+fn newcomer(todo: &Todo, array: &Managed, device: &Device, context: &Context) -> Result<Attempt, Refusal> {
+    let (word, shown) = (&todo.word, &context.array.path);
+    if todo.op == ManageOp::ReAdd {
+        return Err(Refusal::new(format!("--re-add for {word} to {shown} is not possible")));
+    }
+    let present = array.present(None);
+    if present.contains(&false) && !array.geometry().enough(&present, true) {
+        let first = format!("{shown} has failed so using --add cannot work and might destroy");
+        let text = format!("data on {word}.  You should stop the array and re-assemble it.");
+        return Err(Refusal::new(text).after(vec![Warning::note(first)]));
+    }
+    let number = free_number(array)?;
+    let writes = metadata(todo, array, device, context, number)?;
+    fresh(todo, array, device, context, writes)
+}
+
+fn free_number(array: &Managed) -> Result<u32, Refusal> {
+    let most = match array.detail.superblock {
+        Some(MemberSuperblock::V0(_)) => 27,
+        _ => superblock::v1::MAX_DEVICES,
+    };
+    let mut numbers = array.detail.counts.raid_disks..most;
+    numbers
+        .find(|number| array.is_free(*number))
+        .ok_or_else(|| Refusal::new(format!("the metadata has no room for more than {most} devices")))
+}
+
+/// The steps of adding, after the metadata was made.
+fn fresh(
+    todo: &Todo,
+    array: &Managed,
+    device: &Device,
+    context: &Context,
+    writes: Vec<Write>,
+) -> Result<Attempt, Refusal> {
+    let (word, shown) = (&todo.word, &context.array.path);
+    let number = free_number(array)?;
+    let is_journal = todo.op == ManageOp::AddJournal;
+    if is_journal && array.detail.array_state.as_deref() != Some("readonly") {
+        return Err(Refusal::new(format!("{shown} is not readonly, cannot add journal.")));
+    }
+    let mut state = if is_journal { disk_state::JOURNAL | disk_state::SYNC } else { 0 };
+    if todo.op == ManageOp::ClusterConfirm {
+        state |= disk_state::CANDIDATE;
+    }
+    if todo.write_mostly == Some(true) {
+        state |= disk_state::WRITE_MOSTLY;
+    }
+    if todo.failfast == Some(true) {
+        state |= disk_state::FAIL_FAST;
+    }
+    let number = if todo.op == ManageOp::ClusterConfirm { todo.slot.unwrap_or(number) } else { number };
+    let info = DiskInfo { number: i32::try_from(number).unwrap_or(i32::MAX), raid_disk: -1, state };
+    let steps = steps(array, device, context, writes, info, is_journal);
+    let refused = if is_journal {
+        Refused::Plainly(format!("Failed to hot add {word} as journal, please try restart {shown}."))
+    } else {
+        Refused::Because(format!("add new device failed for {word} as {number}"))
+    };
+    let mut way = Attempt::new(format!("add {word} to {shown}"), steps, refused);
+    way.said = Some(if is_journal {
+        format!("Journal added successfully, making {shown} read-write\nadded {word}")
+    } else {
+        format!("added {word}")
+    });
+    way.copy = Some(if is_journal {
+        Copy::Journal
+    } else {
+        copy::of_newcomer(array, &why_all(array, device))
+    });
+    Ok(way)
+}
+
+/// Why a device gets everything.
+fn why_all(array: &Managed, device: &Device) -> String {
+    readd::objection(array, device).unwrap_or_else(|| "it is new to the array".to_owned())
+}
+
+/// Claims the device, writes, and gives it to the kernel.
+pub(super) fn steps(
+    array: &Managed,
+    device: &Device,
+    context: &Context,
+    writes: Vec<Write>,
+    info: DiskInfo,
+    makes_writable: bool,
+) -> Vec<Step> {
+    let name = context.array.clone();
+    let path = device.path.clone();
+    let mut steps = vec![Step::Claim { device: path.clone() }, Step::LockMap];
+    steps.extend(freeze(array, context));
+    if !writes.is_empty() {
+        let wipes = create::wipes(device, &writes);
+        if !wipes.is_empty() {
+            let what = "zeroes over older metadata".to_owned();
+            steps.push(Step::Write { device: path.clone(), what, writes: wipes });
+        }
+        let what = format!("superblock of {}", array.detail.kernel_name);
+        steps.push(Step::Write { device: path.clone(), what, writes });
+    }
+    steps.push(Step::AddDisk { array: name.clone(), device: path, info });
+    steps.push(Step::Commit);
+    if makes_writable {
+        steps.push(Step::MakeWritable { array: name });
+    }
+    steps.push(Step::UnlockMap);
+    steps
+}
+
+/// The bytes of a new member; the superblock last, for only with it is the rest believed.
+fn metadata(
+    todo: &Todo,
+    array: &Managed,
+    device: &Device,
+    context: &Context,
+    number: u32,
+) -> Result<Vec<Write>, Refusal> {
+    let shown = &context.array.path;
+    match &array.detail.superblock {
+        // The kernel has to check it.
+        None => Ok(Vec::new()),
+        Some(MemberSuperblock::V0(sample)) => {
+            if !sample.checksum_ok() {
+                return Err(Refusal::new(format!("the metadata of {shown} has a wrong checksum")));
+            }
+            let at = v0::place(device.size)
+                .ok_or_else(|| Refusal::new(format!("{} not large enough to join array", todo.word)))?;
+            let id = device.id;
+            let disk = v0::Disk {
+                number,
+                major: id.major,
+                minor: id.minor,
+                raid_disk: number,
+                state: v0::DiskState::empty(),
+            };
+            let joined = sample.newcomer(disk, at).map_err(|why| Refusal::new(why.to_string()))?;
+            let bitmap = joined.bitmap_at().zip(array.bitmap.as_ref());
+            let mut writes: Vec<Write> =
+                bitmap.map(|(at, bitmap)| bitmap.initial_v0(at)).into_iter().collect();
+            writes.push(joined.encode());
+            Ok(writes)
+        }
+        Some(MemberSuperblock::V1(sample, _)) => {
+            if !sample.checksum_ok() {
+                return Err(Refusal::new(format!("the metadata of {shown} has a wrong checksum")));
+            }
+            v1(todo, array, sample, device, context, number)
+        }
+    }
+}
+
+fn v1(
+    todo: &Todo,
+    array: &Managed,
+    sample: &superblock::v1::Superblock,
+    device: &Device,
+    context: &Context,
+    number: u32,
+) -> Result<Vec<Write>, Refusal> {
+    let refuse = |why: String| Refusal::new(format!("{}: {why}", todo.word));
+    let identity = |nth: usize| context.fresh.get(nth).copied().unwrap_or(MdUuid([0; 16]));
+    let journal = todo.op == ManageOp::AddJournal;
+    let mut flags = DevFlags::empty();
+    flags.set(DevFlags::WRITE_MOSTLY, todo.write_mostly == Some(true));
+    flags.set(DevFlags::FAIL_FAST, todo.failfast == Some(true));
+    let joined = sample
+        .newcomer(&Newcomer {
+            number,
+            uuid: identity(0),
+            journal,
+            device: device.sectors(),
+            flags,
+            bitmap: array.bitmap.clone(),
+            bad_block_log: context.bad_block_log,
+        })
+        .map_err(|why| refuse(why.to_string()))?;
+    // The kernel would only say that the argument is invalid.
+    joined.kernel_objection().map_err(|why| refuse(why.to_string()))?;
+    let mut writes = Vec::new();
+    if journal {
+        let [high, low, ..] = identity(1).words();
+        let start = (u64::from(high) << 32) | u64::from(low);
+        let block = journal::MetaBlock::new(sample.set_uuid(), start);
+        writes.push(block.encode(joined.data_offset(), sample.set_uuid()));
+    } else if let (Some(bitmap), Some(at)) = (&array.bitmap, joined.bitmap_at()) {
+        writes.extend(bitmap.initial(at));
+    } else if let (Some(log), Some(at)) = (joined.ppl(), joined.ppl_at()) {
+        writes.push(ppl::Header::new(sample.set_uuid()).initial(at, Sectors(log.size.into())));
+    }
+    writes.push(joined.encode());
+    Ok(writes)
+}
+
+/// The superblock of this array on a device, where there is one.
+pub(super) fn superblock_of<'a>(array: &Managed, device: &'a Device) -> Option<&'a Native> {
+    device.probe.found.iter().map(|found| &found.superblock).find(|native| {
+        match (native, &array.detail.superblock) {
+            (Native::V0(sb), Some(MemberSuperblock::V0(sample))) => {
+                sb.fields().set_uuid() == sample.set_uuid()
+            }
+            (Native::V1(sb), Some(MemberSuperblock::V1(sample, _))) => {
+                sb.fields().set_uuid() == sample.set_uuid() && sb.fields().minor() == sample.minor()
+            }
+            _ => false,
+        }
+    })
+}

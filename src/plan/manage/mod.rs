@@ -1,0 +1,250 @@
+//! Changing the members of an array that runs. Each word of the command sees what those before it have left, so each is
+//! decided by itself: from the array as it is then, and the device that the word names.
+
+mod add;
+mod copy;
+mod fail;
+mod pair;
+mod readd;
+mod update;
+mod words;
+
+use superblock::MdUuid;
+
+use super::{ArrayName, MemberName, Plan, Refusal, Step, request::ManageOp};
+use crate::model::{
+    DevId,
+    detail::MetadataVersion,
+    manage::{Managed, Subject, Unknown},
+};
+
+pub use copy::Copy;
+pub use words::{Meaning, Named, meaning};
+
+/// One device and what is to be done with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Todo {
+    /// The operation.
+    pub op: ManageOp,
+    /// The word, as it is shown.
+    pub word: String,
+    /// `--write-mostly`, or its opposite, came before it.
+    pub write_mostly: Option<bool>,
+    /// `--failfast`, or its opposite, came before it.
+    pub failfast: Option<bool>,
+    /// It was found by `failed`, `detached` or `set-A`.
+    pub found: bool,
+    /// It was found by `missing`: that it does not fit is no failure.
+    pub quiet: bool,
+    /// With `--with`: the slot of the member that it is to replace.
+    pub slot: Option<u32>,
+}
+
+/// `--update=` with `--re-add`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Update {
+    /// All the room there is.
+    DeviceSize,
+    /// Room for a bad-block log.
+    Bbl,
+    /// No bad-block log, if it is empty.
+    NoBbl,
+    /// No bad-block log.
+    ForceNoBbl,
+}
+
+/// What holds for the whole command.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// The array's names; the path is as it was typed.
+    pub array: ArrayName,
+    /// `--force`.
+    pub force: bool,
+    /// `--update=`.
+    pub update: Option<Update>,
+    /// Whether a new member gets a bad-block log (`CREATE bbl=`).
+    pub bad_block_log: bool,
+    /// Random identities.
+    pub fresh: Vec<MdUuid>,
+}
+
+/// One way to do it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// The steps.
+    pub plan: Plan,
+    /// What is said when they were taken; several lines are several messages.
+    pub said: Option<String>,
+    /// What is said only with `--verbose`.
+    pub detail: Option<String>,
+    /// When the kernel refuses.
+    pub refused: Refused,
+    /// What it copies.
+    pub copy: Option<Copy>,
+}
+
+/// What a kernel's refusal means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// The end: this, and then the kernel's words.
+    Because(String),
+    /// The end: this says all.
+    Plainly(String),
+    /// The next way is tried, without a word. Where the kernel has no memory or the array takes no writes it is the
+    /// end nevertheless.
+    Quietly(String),
+    /// The next way is tried; this and the kernel's words in brackets are said.
+    Aloud(String),
+}
+
+/// The ways, in the order in which they are tried, and what to do when none of them led anywhere.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Decision {
+    /// Tried until one succeeds.
+    pub ways: Vec<Attempt>,
+    /// Without a way left.
+    pub otherwise: Otherwise,
+    /// For the next `--with`: the slot that was marked.
+    pub marked: Option<u32>,
+    /// Counts for `--test`.
+    pub counts: bool,
+}
+
+/// When no way led anywhere.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Otherwise {
+    /// Nothing is said.
+    #[default]
+    Nothing,
+    /// It is a failure.
+    Refuse(Refusal),
+    /// These words take its place.
+    Instead(Vec<Todo>),
+}
+
+impl Decision {
+    /// One way and no other.
+    fn only(way: Attempt) -> Self {
+        Self { ways: vec![way], counts: true, ..Self::default() }
+    }
+}
+
+impl Attempt {
+    fn new(summary: String, steps: Vec<Step>, refused: Refused) -> Self {
+        Self {
+            plan: Plan { summary, steps, warnings: Vec::new() },
+            said: None,
+            detail: None,
+            refused,
+            copy: None,
+        }
+    }
+
+    /// Whether recovery is kept from starting when it was carried out.
+    #[must_use]
+    pub fn freezes(&self) -> bool {
+        self.plan.steps.iter().any(|step| matches!(step, Step::Freeze { .. }))
+    }
+}
+
+/// The letter by which the original calls an operation.
+pub(super) trait Letter {
+    fn letter(self) -> char;
+}
+
+impl Letter for ManageOp {
+    fn letter(self) -> char {
+        match self {
+            Self::Add => 'a',
+            Self::AddSpare => 'S',
+            Self::AddJournal => 'j',
+            Self::ReAdd => 'A',
+            Self::Remove => 'r',
+            Self::Fail => 'f',
+            Self::Replace => 'R',
+            Self::With => 'W',
+            Self::ClusterConfirm => 'c',
+        }
+    }
+}
+
+/// Decides about one word.
+///
+/// # Errors
+/// In the original's words.
+pub fn decide(
+    todo: &Todo,
+    array: &Managed,
+    subject: &Subject,
+    context: &Context,
+) -> Result<Decision, Refusal> {
+    if let Some(unknown) = &subject.unknown {
+        if todo.quiet {
+            return Ok(Decision::default());
+        }
+        return Err(Refusal::new(match unknown {
+            Unknown::NoFile(why) => format!("stat failed for {}: {why}", todo.word),
+            Unknown::NotBlock => format!("{} is not a block device.", todo.word),
+        }));
+    }
+    match todo.op {
+        ManageOp::Fail => fail::fail(todo, array, subject, context),
+        ManageOp::Remove => fail::remove(todo, array, subject, context),
+        ManageOp::Replace => pair::replace(todo, array, subject, context),
+        ManageOp::With => pair::with(todo, array, subject, context),
+        ManageOp::Add
+        | ManageOp::AddSpare
+        | ManageOp::AddJournal
+        | ManageOp::ReAdd
+        | ManageOp::ClusterConfirm => add::add(todo, array, subject, context),
+    }
+}
+
+/// Lets recovery start again.
+#[must_use]
+pub fn thaw(array: &ArrayName) -> Plan {
+    let summary = format!("let recovery of {} start", array.path);
+    Plan { summary, steps: vec![Step::Thaw { array: array.clone() }, Step::Commit], warnings: Vec::new() }
+}
+
+/// The step that keeps recovery from starting, where that is possible and was not done already. What runs and is no
+/// recovery is left alone.
+fn freeze(array: &Managed, context: &Context) -> Option<Step> {
+    let may = matches!(array.sync_action.as_deref(), Some("idle" | "recover"));
+    (may && !array.frozen).then(|| Step::Freeze { array: context.array.clone() })
+}
+
+/// Arrays on containers are changed through their container.
+fn is_member_array(array: &Managed) -> bool {
+    array.detail.container.is_some()
+}
+
+fn is_external(array: &Managed) -> bool {
+    matches!(array.detail.metadata, MetadataVersion::External(_))
+}
+
+/// The member as steps name it.
+fn member(todo: &Todo, subject: &Subject) -> MemberName {
+    MemberName { shown: todo.word.clone(), dev: subject.dev, link: subject.link.clone() }
+}
+
+/// The array as it is after a step, for a dry run.
+#[must_use]
+pub fn after(mut array: Managed, step: &Step) -> Managed {
+    let same = |member: &MemberName, dev: DevId| member.dev == Some(dev);
+    match step {
+        Step::Fail { member, .. } => {
+            for found in array.detail.members.iter_mut().filter(|found| same(member, found.dev)) {
+                found.state.faulty = true;
+                found.state.sync = false;
+            }
+        }
+        Step::Remove { member, .. } => {
+            array.detail.members.retain(|found| !same(member, found.dev));
+            array.links.retain(|link| link.dev.is_none_or(|dev| !same(member, dev)));
+        }
+        Step::Freeze { .. } => array.frozen = true,
+        _ => {}
+    }
+    array
+}

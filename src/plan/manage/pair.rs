@@ -1,0 +1,81 @@
+//! `--replace` and `--with`: a member is copied to a spare while it still serves.
+
+use super::{Attempt, Context, Decision, Refused, Todo, freeze, is_external, is_member_array, member};
+use crate::{
+    model::manage::{Link, Managed, Subject},
+    plan::{MemberName, Refusal, Step},
+};
+
+/// Asks for a replacement of a member.
+pub(super) fn replace(
+    todo: &Todo,
+    array: &Managed,
+    subject: &Subject,
+    context: &Context,
+) -> Result<Decision, Refusal> {
+    let (word, shown) = (&todo.word, &context.array.path);
+    if is_member_array(array) {
+        return Err(Refusal::new(
+            "Cannot replace disks in a 'member' array, perform this operation on the parent container",
+        ));
+    }
+    if is_external(array) {
+        return Err(Refusal::new("--replace only supported for native metadata (0.90 or 1.x)"));
+    }
+    let link = link(array, subject)
+        .ok_or_else(|| Refusal::new(format!("{word} not found in {shown} so cannot --replace it")))?;
+    let slot = link
+        .slot
+        .ok_or_else(|| Refusal::new(format!("{word} is not active and so cannot be replaced.")))?;
+    let freeze = freeze(array, context);
+    let mark = Step::SetMember {
+        array: context.array.clone(),
+        member: MemberName { link: Some(link.name.clone()), ..member(todo, subject) },
+        attr: "state",
+        value: "want_replacement".to_owned(),
+    };
+    let steps = freeze.into_iter().chain([mark, Step::Commit]).collect();
+    let refused = Refused::Plainly(format!("Failed to request replacement for {word}"));
+    let mut way = Attempt::new(format!("ask for a replacement of {word} in {shown}"), steps, refused);
+    way.said = Some(format!("Marked {word} (device {slot} in {shown}) for replacement"));
+    Ok(Decision { marked: Some(slot), ..Decision::only(way) })
+}
+
+/// Chooses the spare.
+pub(super) fn with(
+    todo: &Todo,
+    array: &Managed,
+    subject: &Subject,
+    context: &Context,
+) -> Result<Decision, Refusal> {
+    let (word, shown) = (&todo.word, &context.array.path);
+    let Some(slot) = todo.slot else {
+        return Err(Refusal::new(format!("No matching --replace device for --with {word}")));
+    };
+    let link = link(array, subject).ok_or_else(|| {
+        Refusal::new(format!("{word} not found in {shown} so cannot make it preferred replacement"))
+    })?;
+    if link.is("faulty") {
+        return Err(Refusal::new(format!("{word} is faulty and cannot be a replacement")));
+    }
+    if link.slot.is_some() {
+        return Err(Refusal::new(format!("{word} is active and cannot be a replacement")));
+    }
+    let choose = Step::SetMember {
+        array: context.array.clone(),
+        member: MemberName { link: Some(link.name.clone()), ..member(todo, subject) },
+        attr: "slot",
+        value: slot.to_string(),
+    };
+    let mut way = Attempt::new(
+        format!("let {word} replace the member in slot {slot} of {shown}"),
+        vec![choose, Step::Commit],
+        Refused::Plainly(format!("Failed to {word} as preferred replacement.")),
+    );
+    way.said = Some(format!("Marked {word} in {shown} as replacement for device {slot}"));
+    Ok(Decision { counts: false, ..Decision::only(way) })
+}
+
+fn link<'a>(array: &'a Managed, subject: &Subject) -> Option<&'a Link> {
+    subject.dev.and_then(|dev| array.link_of(dev))
+}
