@@ -22,6 +22,7 @@ mod create;
 mod detail;
 mod examine;
 mod keep;
+mod manage;
 mod query;
 mod status;
 mod stop;
@@ -108,7 +109,7 @@ fn dispatch(name: &str, invocation: &Invocation) -> u8 {
         Request::Build(_) => Ok(not_yet("--build", &ui)),
         Request::Grow(_) => Ok(not_yet("--grow", &ui)),
         Request::Incremental(_) => Ok(not_yet("--incremental", &ui)),
-        Request::Manage(_) => Ok(not_yet("--manage", &ui)),
+        Request::Manage(request) => manage::run(request, common, &machine, &ui),
         Request::Monitor(_) => Ok(not_yet("--monitor", &ui)),
         Request::Status(request) => status::run(request, common, &machine, &ui),
         Request::AutoDetect => Ok(not_yet("--auto-detect", &ui)),

@@ -4,11 +4,7 @@ use std::path::Path;
 
 use superblock::{Bytes, Media, Sectors, bitmap, probe::Native};
 
-use super::{
-    Absent, Look, Nodes,
-    arrays::model_id,
-    devices::look,
-};
+use super::{Absent, Look, Nodes, arrays::model_id, devices::look};
 use crate::{
     kernel::{Access, Cause, Device, KernelError, Machine, node, sysfs::ArrayAttr, sysfs::MemberAttr},
     model::{

@@ -1,7 +1,9 @@
 //! Adding devices: again, where they were members and the kernel takes them as such, else as new ones.
 
 use superblock::{
-    Bytes, MdUuid, Sectors, Write, journal, ppl, probe::Native, v0,
+    Bytes, MdUuid, Sectors, Write, journal, ppl,
+    probe::Native,
+    v0,
     v1::{DevFlags, Newcomer},
 };
 
@@ -131,7 +133,9 @@ fn fits_v0(
     }
     let text = format!("{} is larger than {} can effectively use.", todo.word, context.array.path);
     if !context.force {
-        return Err(Refusal::new(format!("{text}\n       Add --force is you really want to add this device.")));
+        return Err(Refusal::new(format!(
+            "{text}\n       Add --force is you really want to add this device."
+        )));
     }
     remarks.push(Warning::note(format!("{text}\n       Adding anyway as --force was given.")));
     Ok(())
@@ -155,8 +159,11 @@ fn big_enough(todo: &Todo, array: &Managed, room: Sectors) -> Result<(), Refusal
     if room >= array.component_size() {
         return Ok(());
     }
-    Err(Refusal::new(format!("{} not large enough to join array", todo.word))
-        .hint(format!("it has room for {} and {} is needed", room, array.component_size())))
+    Err(Refusal::new(format!("{} not large enough to join array", todo.word)).hint(format!(
+        "it has room for {} and {} is needed",
+        room,
+        array.component_size()
+    )))
 }
 
 /// What a member made like this one has for data.
@@ -229,7 +236,7 @@ fn fresh(
     let refused = if is_journal {
         Refused::Plainly(format!("Failed to hot add {word} as journal, please try restart {shown}."))
     } else {
-        Refused::Because(format!("add new device failed for {word} as {number}"))
+        Refused::Because(format!("add new device failed for {word} as {number}: "))
     };
     let mut way = Attempt::new(format!("add {word} to {shown}"), steps, refused);
     way.said = Some(if is_journal {
@@ -237,11 +244,8 @@ fn fresh(
     } else {
         format!("added {word}")
     });
-    way.copy = Some(if is_journal {
-        Copy::Journal
-    } else {
-        copy::of_newcomer(array, &why_all(array, device))
-    });
+    way.copy =
+        Some(if is_journal { Copy::Journal } else { copy::of_newcomer(array, &why_all(array, device)) });
     Ok(way)
 }
 
@@ -344,7 +348,7 @@ fn v1(
             journal,
             device: device.sectors(),
             flags,
-            bitmap: array.bitmap.clone(),
+            bitmap: array.bitmap,
             bad_block_log: context.bad_block_log,
         })
         .map_err(|why| refuse(why.to_string()))?;

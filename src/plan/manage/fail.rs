@@ -20,8 +20,9 @@ pub(super) fn fail(
     }
     let step = Step::Fail { array: context.array.clone(), member: member(todo, subject) };
     // Two blanks: that is how the original says it.
-    let refused = Refused::Because(format!("set device faulty failed for {word}: "));
-    let mut way = Attempt::new(format!("mark {word} in {shown} as failed"), vec![step, Step::Commit], refused);
+    let refused = Refused::Because(format!("set device faulty failed for {word}:  "));
+    let mut way =
+        Attempt::new(format!("mark {word} in {shown} as failed"), vec![step, Step::Commit], refused);
     way.detail = Some(format!("set {word} faulty in {shown}"));
     Ok(Decision::only(way))
 }
@@ -47,12 +48,9 @@ pub(super) fn remove(
         ));
     }
     let (word, shown) = (&todo.word, &context.array.path);
-    let step = Step::Remove {
-        array: context.array.clone(),
-        member: member(todo, subject),
-        patient: context.force,
-    };
-    let refused = Refused::Because(format!("hot remove failed for {word}"));
+    let step =
+        Step::Remove { array: context.array.clone(), member: member(todo, subject), patient: context.force };
+    let refused = Refused::Because(format!("hot remove failed for {word}: "));
     let mut way = Attempt::new(format!("take {word} out of {shown}"), vec![step, Step::Commit], refused);
     way.said = Some(format!("hot removed {word} from {shown}"));
     Ok(Decision::only(way))

@@ -86,7 +86,7 @@ pub struct Attempt {
 /// What a kernel's refusal means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// The end: this, and then the kernel's words.
+    /// The end: this, which ends in a colon and blanks, and then the kernel's words.
     Because(String),
     /// The end: this says all.
     Plainly(String),

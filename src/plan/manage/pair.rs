@@ -24,9 +24,8 @@ pub(super) fn replace(
     }
     let link = link(array, subject)
         .ok_or_else(|| Refusal::new(format!("{word} not found in {shown} so cannot --replace it")))?;
-    let slot = link
-        .slot
-        .ok_or_else(|| Refusal::new(format!("{word} is not active and so cannot be replaced.")))?;
+    let slot =
+        link.slot.ok_or_else(|| Refusal::new(format!("{word} is not active and so cannot be replaced.")))?;
     let freeze = freeze(array, context);
     let mark = Step::SetMember {
         array: context.array.clone(),

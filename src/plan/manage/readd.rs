@@ -2,7 +2,7 @@
 
 use superblock::{Events, Write, probe::Native};
 
-use super::{Attempt, Context, Refused, Todo, Update, add, copy, member};
+use super::{Attempt, Context, Refused, Todo, add, copy, member};
 use crate::{
     model::{
         Device,
@@ -83,8 +83,7 @@ pub(super) fn former(
         return Ok(None);
     }
     let word = &todo.word;
-    for (wish, bit) in
-        [(todo.write_mostly, disk_state::WRITE_MOSTLY), (todo.failfast, disk_state::FAIL_FAST)]
+    for (wish, bit) in [(todo.write_mostly, disk_state::WRITE_MOSTLY), (todo.failfast, disk_state::FAIL_FAST)]
     {
         match wish {
             Some(true) => info.state |= bit,
@@ -94,7 +93,7 @@ pub(super) fn former(
     }
     let writes = updated(todo, array, device, context)?;
     let steps = add::steps(array, device, context, writes, info, false);
-    let refused = Refused::Quietly(format!("add new device failed for {word}"));
+    let refused = Refused::Quietly(format!("add new device failed for {word}: "));
     let mut way = Attempt::new(format!("take {word} back into {}", context.array.path), steps, refused);
     way.said = Some(format!("re-added {word}"));
     way.copy = Some(copy::of_former_member(array, events, current(array)));
@@ -102,12 +101,7 @@ pub(super) fn former(
 }
 
 /// The superblock with what was asked for, where something was.
-fn updated(
-    todo: &Todo,
-    array: &Managed,
-    device: &Device,
-    context: &Context,
-) -> Result<Vec<Write>, Refusal> {
+fn updated(todo: &Todo, array: &Managed, device: &Device, context: &Context) -> Result<Vec<Write>, Refusal> {
     if context.update.is_none() && todo.write_mostly.is_none() && todo.failfast.is_none() {
         return Ok(Vec::new());
     }

@@ -23,10 +23,10 @@ pub(super) fn update(
     edits.extend(todo.failfast.map(Edit::FailFast));
     match update {
         None => {}
+        // At 1.0 the superblock's place says how much there is.
+        Some(Update::DeviceSize) if sb.minor() == Minor::V1_0 => {}
         Some(Update::DeviceSize) => {
-            if sb.minor() != Minor::V1_0 {
-                edits.push(Edit::DataSize(device.sectors().saturating_sub(sb.data_offset())));
-            }
+            edits.push(Edit::DataSize(device.sectors().saturating_sub(sb.data_offset())));
         }
         Some(Update::Bbl) => edits.extend(room_for_log(sb).map(Edit::BadBlockLog)),
         Some(Update::NoBbl) if sb.feature_map().contains(FeatureMap::BAD_BLOCKS) => {
@@ -47,9 +47,8 @@ fn room_for_log(sb: &Superblock) -> Option<BadBlockLog> {
     if sb.bad_block_log().is_some() {
         return None;
     }
-    let log = |offset: i64| {
-        i32::try_from(offset).ok().map(|offset| BadBlockLog { offset, size: 8, shift: 0 })
-    };
+    let log =
+        |offset: i64| i32::try_from(offset).ok().map(|offset| BadBlockLog { offset, size: 8, shift: 0 });
     let before = sb.data_offset().0.checked_sub(sb.at().0);
     match (sb.minor(), before) {
         (Minor::V1_0, _) => {

@@ -44,11 +44,12 @@ pub enum Meaning {
     One(Named),
 }
 
-/// Understands a word. The order of the questions is the original's.
+/// Understands a word. The order of the questions is the original's. `first` is the array as it was before the command:
+/// a set of copies is made of the members that it had then, for a failed one loses its slot.
 ///
 /// # Errors
 /// A word that means nothing with this operation or this array.
-pub fn meaning(todo: &Todo, array: &Managed, shown: &str) -> Result<Meaning, Refusal> {
+pub fn meaning(todo: &Todo, array: &Managed, first: &Managed, shown: &str) -> Result<Meaning, Refusal> {
     let word = todo.word.as_str();
     let (op, letter) = (todo.op, todo.op.letter());
     let picks = matches!(op, ManageOp::Remove | ManageOp::Fail);
@@ -66,7 +67,7 @@ pub fn meaning(todo: &Todo, array: &Managed, shown: &str) -> Result<Meaning, Ref
         "missing" if op == ManageOp::ReAdd => Ok(Meaning::EveryDevice),
         "missing" => refuse("'missing' only meaningful with --re-add".to_owned()),
         _ => match word.strip_prefix("set-").map(str::as_bytes) {
-            Some([set]) => set_of_copies(todo, *set, array).map(Meaning::Several),
+            Some([set]) => set_of_copies(todo, *set, first).map(Meaning::Several),
             _ => device(todo, array, shown).map(Meaning::One),
         },
     }
@@ -87,7 +88,7 @@ fn device(todo: &Todo, array: &Managed, shown: &str) -> Result<Named, Refusal> {
         }
         return Ok(Named::Kernel(word.to_owned()));
     }
-    match number(word).filter(|_| picks) {
+    match number(word).filter(|_| picks || todo.found) {
         Some(dev) => Ok(Named::Number(dev)),
         None => Ok(Named::Path(word.to_owned())),
     }

@@ -2,9 +2,7 @@
 //! what is the device's own is made anew. Nothing of the other member's own goes along: neither its bad-block flag,
 //! nor how far it was recovered, nor whether it is a replacement.
 
-use super::{
-    DevFlags, FeatureMap, NewArray, NewBitmap, NewMember, NoSuchNumber, NotPossible, Superblock,
-};
+use super::{DevFlags, FeatureMap, NewArray, NewBitmap, NewMember, NoSuchNumber, NotPossible, Superblock};
 use crate::{Events, MdUuid, Role, bitmap, units::Sectors};
 
 /// A device that joins.
@@ -75,7 +73,7 @@ impl Superblock {
 
     /// The array as a new one, as far as the places on a member depend on it.
     fn described(&self, new: &Newcomer) -> NewArray {
-        let bitmap = self.bitmap_offset().zip(new.bitmap.clone());
+        let bitmap = self.bitmap_offset().zip(new.bitmap);
         NewArray {
             minor: self.minor(),
             uuid: self.set_uuid(),
