@@ -17,12 +17,15 @@ use crate::{
     ui::{self, Ui},
 };
 
+mod action;
 mod assemble;
+mod bitmap;
 mod create;
 mod detail;
 mod examine;
 mod keep;
 mod manage;
+mod platform;
 mod query;
 mod status;
 mod stop;
@@ -112,7 +115,7 @@ fn dispatch(name: &str, invocation: &Invocation) -> u8 {
         Request::Manage(request) => manage::run(request, common, &machine, &ui),
         Request::Monitor(_) => Ok(not_yet("--monitor", &ui)),
         Request::Status(request) => status::run(request, common, &machine, &ui),
-        Request::AutoDetect => Ok(not_yet("--auto-detect", &ui)),
+        Request::AutoDetect => platform::auto_detect(&machine, common, &ui),
     };
     ended.unwrap_or_else(|error| {
         ui.error(&format!("{error:#}"));
@@ -120,25 +123,27 @@ fn dispatch(name: &str, invocation: &Invocation) -> u8 {
     })
 }
 
-fn misc(request: &MiscRequest, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
+fn one_action(request: &MiscRequest, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
     match &request.action {
         MiscAction::Stop | MiscAction::Run | MiscAction::ReadOnly | MiscAction::ReadWrite => {
             stop::run(request, common, machine, ui)
         }
         MiscAction::Wait => wait::run(request, machine, ui),
         MiscAction::Examine => examine::run(request, common, machine, ui),
-        MiscAction::Detail | MiscAction::Query => look(request, common, machine, ui),
-        MiscAction::ExamineBitmap => Ok(not_yet("--examine-bitmap", ui)),
-        MiscAction::ExamineBadblocks => Ok(not_yet("--examine-badblocks", ui)),
-        MiscAction::DetailPlatform => Ok(not_yet("--detail-platform", ui)),
+        MiscAction::Detail => detail::run(request, common, machine, ui),
+        MiscAction::Query => query::run(request, common, machine, ui),
+        MiscAction::ExamineBitmap => bitmap::bitmaps(request, common, ui),
+        MiscAction::ExamineBadblocks => bitmap::bad_blocks(request, common, ui),
+        MiscAction::DetailPlatform => Ok(platform::detail_platform(request, ui)),
         MiscAction::ZeroSuperblock => Ok(not_yet("--zero-superblock", ui)),
-        MiscAction::KillSubarray(_) => Ok(not_yet("--kill-subarray", ui)),
-        MiscAction::UpdateSubarray(_) => Ok(not_yet("--update-subarray", ui)),
+        MiscAction::KillSubarray(_) | MiscAction::UpdateSubarray(_) => {
+            platform::subarray(request, machine, ui)
+        }
         MiscAction::Dump(_) => Ok(not_yet("--dump", ui)),
         MiscAction::Restore(_) => Ok(not_yet("--restore", ui)),
-        MiscAction::UdevRules(_) => Ok(not_yet("--udev-rules", ui)),
-        MiscAction::WaitClean => Ok(not_yet("--wait-clean", ui)),
-        MiscAction::Sync(_) => Ok(not_yet("--action", ui)),
+        MiscAction::UdevRules(file) => platform::udev_rules(request, file.as_deref(), machine, common, ui),
+        MiscAction::WaitClean => Ok(action::wait_clean(request, ui)),
+        MiscAction::Sync(_) => action::run(request, common, machine, ui),
     }
 }
 
@@ -148,19 +153,16 @@ fn not_yet(what: &str, ui: &Ui) -> u8 {
     2
 }
 
-/// Detail and query; where both are asked for, each device is asked about in its turn.
-fn look(request: &MiscRequest, common: &Common, machine: &Machine, ui: &Ui) -> anyhow::Result<u8> {
-    let run = |request: &MiscRequest| match request.action {
-        MiscAction::Query => query::run(request, common, machine, ui),
-        _ => detail::run(request, common, machine, ui),
-    };
+/// Each device is treated as the action said that was in force when its word was read; where they differ, one by one.
+fn misc(request: &MiscRequest, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
     if request.devices.iter().all(|(action, _)| *action == request.action) {
-        return run(request);
+        return one_action(request, common, machine, ui);
     }
     let mut status = DONE;
     for (action, path) in &request.devices {
         let devices = vec![(action.clone(), path.clone())];
-        status |= run(&MiscRequest { action: action.clone(), devices, ..request.clone() })?;
+        let one = MiscRequest { action: action.clone(), devices, ..request.clone() };
+        status |= one_action(&one, common, machine, ui)?;
     }
     Ok(status)
 }

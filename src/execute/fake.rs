@@ -158,7 +158,7 @@ impl Host for Fake {
             | Step::Uevent { array } => {
                 ensure!(state.arrays.contains_key(&array.kernel), "no such array");
             }
-            Step::Commit => {}
+            Step::AutoDetect | Step::WriteFile { .. } | Step::Commit => {}
         }
         Ok(Vec::new())
     }

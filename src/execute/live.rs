@@ -108,6 +108,8 @@ impl Host for Live {
             Step::Node { array } => self.node(array)?,
             Step::RemoveNode { array } => self.remove_node(array)?,
             Step::Uevent { array } => self.uevent(array)?,
+            Step::AutoDetect => self.auto_detect()?,
+            Step::WriteFile { path, text, mode } => files::replace(Path::new(path), text.as_bytes(), *mode)?,
             Step::Commit => {}
         }
         Ok(saved)
@@ -316,6 +318,13 @@ impl Live {
             Err(error) => Err(self.with_log(array, error)),
             Ok(()) => Ok(()),
         }
+    }
+
+    /// Any array's node takes the request; 9:0 is what everybody uses.
+    fn auto_detect(&self) -> Result<()> {
+        let first = kernel::DevId { major: kernel::dev::MD_MAJOR, minor: 0 };
+        let opened = node::open_number(&self.machine.places, first, Access::Read, "md0")?;
+        Ok(opened.raid_autorun()?)
     }
 
     /// The kernel claims the member itself, so our claim ends just before.

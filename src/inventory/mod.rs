@@ -1,6 +1,7 @@
 //! Looking at the machine. Everything here reads; nothing changes anything.
 
 mod arrays;
+mod bitmaps;
 mod configuration;
 mod detail;
 mod devices;
@@ -13,6 +14,7 @@ mod query;
 mod status;
 mod superblocks;
 
+pub use bitmaps::{NoBitmap, NoLog, SeenBitmap, SeenLog, bad_blocks, bitmaps};
 pub use configuration::{candidates, configuration, homehost};
 pub use detail::{Absent, Look};
 pub use devices::look;

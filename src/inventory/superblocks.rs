@@ -78,16 +78,20 @@ pub fn superblocks(paths: &[String], asked: Option<Metadata>) -> Vec<Seen> {
     })
 }
 
-/// The kernel's words for what a user would see of open(2).
 fn unopened(error: &KernelError) -> Nothing {
-    Nothing::Unopened(match &error.cause {
+    Nothing::Unopened(why(error))
+}
+
+/// The kernel's words for what a user would see of open(2).
+pub(super) fn why(error: &KernelError) -> String {
+    match &error.cause {
         Cause::Errno(errno) => errno.desc().to_owned(),
         other => other.to_string(),
-    })
+    }
 }
 
 /// What a medium has to show, or why there is nothing: at most three reads.
-fn shown(media: &dyn Media, path: &str, asked: Option<Metadata>) -> Result<Shown, Nothing> {
+pub(super) fn shown(media: &dyn Media, path: &str, asked: Option<Metadata>) -> Result<Shown, Nothing> {
     let probe = probe::probe(media);
     let (unread, notes): (Vec<&Damage>, Vec<&Damage>) =
         probe.damaged.iter().partition(|damage| matches!(damage, Damage::Io { .. }));

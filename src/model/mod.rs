@@ -1,5 +1,6 @@
 //! Nouns and arithmetic: what is true of arrays on paper, and the one value that a machine becomes.
 
+pub mod bitmap;
 pub mod clock;
 pub mod detail;
 pub mod geometry;

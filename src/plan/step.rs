@@ -229,6 +229,17 @@ pub enum Step {
         /// The array.
         array: ArrayName,
     },
+    /// Have the kernel's own detection assemble what it found at boot (RAID_AUTORUN).
+    AutoDetect,
+    /// Write a file of text, whole or not at all. Comes last before the commit.
+    WriteFile {
+        /// Its path.
+        path: String,
+        /// Its text.
+        text: String,
+        /// Its permissions.
+        mode: u32,
+    },
     /// The point of no return: what failed before it is rolled back, what fails after it is reported.
     Commit,
 }
@@ -239,7 +250,8 @@ impl Step {
     /// `None`: `Release`, `Discard`, `UnlockMap`, `ShowToUdev`, `RemoveNode` and `Stop` come last in their plans, after the
     /// commit or as an undo; `Fail`, `Remove` and `SetMember` are each the last act of their plan, `Thaw` is an undo
     /// itself; `Zero` destroys on request; `SetVersion`, `SetAttr`, `AddDisk`, `Run` and the read-only
-    /// switches change an array that `NewArray`'s undo stops as a whole; events cannot be unsent.
+    /// switches change an array that `NewArray`'s undo stops as a whole; events cannot be unsent,
+    /// and detected arrays not told from others; `WriteFile` is whole or not there.
     #[must_use]
     pub fn undo(&self, saved: Vec<Write>) -> Option<Step> {
         Some(match self {
@@ -275,6 +287,8 @@ impl Step {
             | Step::Stop { .. }
             | Step::RemoveNode { .. }
             | Step::Uevent { .. }
+            | Step::AutoDetect
+            | Step::WriteFile { .. }
             | Step::Commit => return None,
         })
     }
@@ -325,6 +339,8 @@ impl fmt::Display for Step {
             Step::Node { array } => write!(f, "make {} appear", array.path),
             Step::RemoveNode { array } => write!(f, "remove what is left of {}", array.path),
             Step::Uevent { array } => write!(f, "send a change event for {array}"),
+            Step::AutoDetect => write!(f, "have the kernel detect arrays"),
+            Step::WriteFile { path, .. } => write!(f, "write the file {path}"),
             Step::Commit => write!(f, "commit"),
         }
     }

@@ -50,3 +50,15 @@ pub fn readonly(array: &RunningArray, path: &str) -> Plan {
 pub fn readwrite(array: &RunningArray, path: &str) -> Plan {
     plan(format!("make {path} writable"), Step::MakeWritable { array: name(array, path) })
 }
+
+/// Starts or stops a check or a repair.
+#[must_use]
+pub fn sync_action(array: &RunningArray, path: &str, action: &str) -> Plan {
+    let attr = Step::SetAttr {
+        array: name(array, path),
+        attr: "sync_action",
+        value: action.to_owned(),
+        optional: false,
+    };
+    plan(format!("set what {path} does to {action}"), attr)
+}

@@ -4,6 +4,7 @@
 //! first), and the original's text forms are views of that value, byte for byte.
 
 pub mod assemble;
+pub mod bitmap;
 pub mod detail;
 pub mod examine;
 pub mod outcome;

@@ -11,6 +11,8 @@
 //! *Quirks*: a lockless bitmap (6) has one *byte* for each chunk from byte 1024 on, and the kernel fills it when
 //! it first uses it; mdadm still reserves and writes it as if it had bits. A `chunksize` of 0 makes mdadm die.
 
+pub mod lockless;
+
 use std::mem::{offset_of, size_of};
 
 use bitflags::bitflags;
@@ -383,6 +385,14 @@ impl Superblock {
         let mut data = self.as_bytes().to_vec();
         data.resize(60 * 1024, 0xff);
         Write { at: at.bytes(), data }
+    }
+
+    /// Where the bitmap of each node of a cluster begins: whole 4 KiB blocks, one behind the other. One place where there
+    /// is no cluster.
+    pub fn places(&self, at: Sectors) -> impl Iterator<Item = Sectors> + use<> {
+        let area = self.node_area().sectors();
+        let nodes = u64::from(self.nodes().max(1));
+        (0..nodes).map_while(move |node| at.checked_add(Sectors(area.0.checked_mul(node)?)))
     }
 
     /// The same with another array UUID.

@@ -184,7 +184,7 @@ fn same(words: &[&str]) {
 /// Runs each of these command lines on both. What changes while it is looked at is looked at again: ours has to equal
 /// one of the two answers that stand around it.
 #[track_caller]
-fn same_all(lines: &[String]) {
+pub(crate) fn same_all(lines: &[String]) {
     let mut left: Vec<String> = lines.to_vec();
     let mut shown = (String::new(), String::new());
     let mut before = answers("/usr/sbin/mdadm", &left);
@@ -212,7 +212,7 @@ fn same_all(lines: &[String]) {
 }
 
 /// What a program answers to each command line: its words, then output and messages, then the status.
-fn answers(program: &str, lines: &[String]) -> Vec<String> {
+pub(crate) fn answers(program: &str, lines: &[String]) -> Vec<String> {
     const END: &str = "\u{1}";
     let script: String = lines
         .iter()

@@ -11,6 +11,7 @@ mod examine;
 mod faults;
 mod guest;
 mod ioctl;
+mod misc;
 mod nodes;
 mod readme;
 mod smoke;
@@ -29,6 +30,7 @@ fn main() {
         ("examine", examine::cases()),
         ("faults", faults::cases()),
         ("ioctl", ioctl::cases()),
+        ("misc", misc::cases()),
         ("nodes", nodes::cases()),
         ("readme", readme::cases()),
         ("smoke", smoke::cases()),
