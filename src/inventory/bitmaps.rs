@@ -6,7 +6,7 @@ use superblock::{
     Bytes, Damage, MdUuid, Media, Sectors,
     badblocks::{self, Log},
     bitmap::{self, MAX_AREA, Version, lockless},
-    window::Window,
+    window::{Width, Window},
 };
 
 use super::superblocks::{Format, Nothing, shown, why};
@@ -71,16 +71,14 @@ pub struct SeenLog {
 /// The bitmaps of these devices; without the bits where `brief`.
 #[must_use]
 pub fn bitmaps(paths: &[String], asked: Option<Metadata>, brief: bool) -> Vec<SeenBitmap> {
-    super::devices::all_at_once(paths, |path| SeenBitmap {
-        path: path.clone(),
-        found: bitmap_on(path, asked, brief),
-    })
+    let seen = |path: &String| SeenBitmap { path: path.clone(), found: bitmap_on(path, asked, brief) };
+    paths.iter().map(seen).collect()
 }
 
 /// The bad-block logs of these devices.
 #[must_use]
 pub fn bad_blocks(paths: &[String], asked: Option<Metadata>) -> Vec<SeenLog> {
-    super::devices::all_at_once(paths, |path| SeenLog { path: path.clone(), found: log_on(path, asked) })
+    paths.iter().map(|path| SeenLog { path: path.clone(), found: log_on(path, asked) }).collect()
 }
 
 fn bitmap_on(path: &str, asked: Option<Metadata>, brief: bool) -> Result<MemberBitmap, NoBitmap> {
@@ -193,7 +191,7 @@ fn superblock_of(
     path: &str,
     asked: Option<Metadata>,
 ) -> Result<MemberSuperblock, Missing> {
-    match shown(&Window::new(media), path, asked) {
+    match shown(&Window::new(media, Width::Narrow), path, asked) {
         Ok(seen) => match seen.format {
             Format::Md(superblock) => Ok(superblock),
             Format::Mbr(_) => Err(Missing::Foreign("mbr")),
