@@ -43,7 +43,7 @@ pub type Progress = Box<dyn Fn(&str, Bytes, Bytes) + Send + Sync>;
 pub struct Live {
     progress: Progress,
     machine: Machine,
-    claims: BTreeMap<String, Device>,
+    claims: BTreeMap<String, Claimed>,
     /// Whole disks that udev is kept from, by kernel name.
     hidden: BTreeMap<String, Flock<File>>,
     arrays: BTreeMap<String, MdDevice>,
@@ -144,7 +144,7 @@ impl Live {
 
     /// Opens exclusively and keeps udev from the whole disk.
     fn claim(&mut self, path: &str) -> Result<()> {
-        let open = || Device::open(Path::new(path), Access::WriteExclusive);
+        let open = || Device::open(Path::new(path), Access::ReadExclusive);
         let device = wait::retry(Deadline::after(BUSY_WAIT), open, |error| {
             error.is(Errno::EBUSY) && self.only_processes_hold(path)
         })
@@ -152,7 +152,7 @@ impl Live {
         if let Some(dev) = device.dev() {
             self.keep_udev_away(dev);
         }
-        self.claims.insert(path.to_owned(), device);
+        self.claims.insert(path.to_owned(), Claimed { device, writer: None });
         Ok(())
     }
 
@@ -200,8 +200,8 @@ impl Live {
     /// anew: then this is the way back.
     fn write(&mut self, path: &str, writes: &[Write]) -> Result<Vec<Write>> {
         let opened;
-        let device = match self.claims.get(path) {
-            Some(device) => device,
+        let device = match self.claims.get_mut(path) {
+            Some(claimed) => claimed.writer()?,
             None => {
                 let open = || Device::open(Path::new(path), Access::WriteExclusive);
                 opened = wait::retry(Deadline::after(BUSY_WAIT), open, |error| error.is(Errno::EBUSY))?;
@@ -216,7 +216,7 @@ impl Live {
     /// Fetches what is endangered, all devices at once, and stores it.
     fn keep(&self, record: &Record) -> Result<()> {
         let fetch = |path: &str, ranges: &[(Bytes, Bytes)]| match self.claims.get(path) {
-            Some(device) => keeping::fetch(device, ranges),
+            Some(claimed) => keeping::fetch(&claimed.device, ranges),
             None => keeping::fetch(&Device::open(Path::new(path), Access::Read)?, ranges),
         };
         keeping::store(&self.machine, record, fetch)
@@ -330,9 +330,9 @@ impl Live {
     /// The kernel claims the member itself, so our claim ends just before.
     fn add_disk(&mut self, array: &ArrayName, path: &str, info: DiskInfo) -> Result<()> {
         let dev = match self.claims.remove(path) {
-            Some(device) => {
-                self.forget_partitions(&device);
-                device.dev()
+            Some(claimed) => {
+                self.forget_partitions(&claimed.device);
+                claimed.device.dev()
             }
             None => node::number_of(Path::new(path))?,
         };
@@ -471,6 +471,22 @@ impl Live {
             node::remove_link(path, &array.kernel)?;
         }
         Ok(())
+    }
+}
+
+/// A device that nobody else can claim meanwhile. It is opened for writing only when something is to be written: whoever
+/// closes such a descriptor makes udev probe the device again.
+struct Claimed {
+    device: Device,
+    writer: Option<Device>,
+}
+
+impl Claimed {
+    fn writer(&mut self) -> Result<&Device, KernelError> {
+        match &mut self.writer {
+            Some(writer) => Ok(writer),
+            none => Ok(none.insert(Device::open(self.device.path(), Access::Write)?)),
+        }
     }
 }
 
