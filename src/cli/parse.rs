@@ -162,7 +162,9 @@ fn set_mode(low: &mut LowArgs, mode: Mode) -> Result<(), UsageError> {
 /// `--update=help` lists the words that may stand there.
 fn update_help(low: &LowArgs, value: Option<&OsStr>) -> Option<String> {
     let (of, updates) = match (low.mode, &low.action) {
-        (Some(Mode::Assemble), _) => ("", Update::ASSEMBLE),
+        (Some(Mode::Assemble), _) | (Some(Mode::Misc), Some(MiscAction::KillSubarray(_))) => {
+            ("", Update::ASSEMBLE)
+        }
         (Some(Mode::Misc), Some(MiscAction::UpdateSubarray(_))) => (" for update-subarray", Update::SUBARRAY),
         (_, _) => return None,
     };

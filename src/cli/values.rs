@@ -32,9 +32,10 @@ pub fn size(text: &str) -> Option<Sectors> {
     (size > 1 && i64::try_from(size).is_ok()).then_some(Sectors(size))
 }
 
-/// A bitmap chunk: a power of two.
+/// A bitmap chunk: a power of two, in bytes of 32 bits.
 pub fn bitmap_chunk(text: &str) -> Option<Bytes> {
-    size(text).filter(|size| size.0.is_power_of_two()).map(Sectors::bytes)
+    let bytes = size(text).filter(|size| size.0.is_power_of_two()).map(Sectors::bytes);
+    bytes.filter(|bytes| u32::try_from(bytes.0).is_ok())
 }
 
 /// The default layout of a level: what its name `default` means; 0 where a level has none.

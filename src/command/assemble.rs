@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, path::Path};
 
 use anyhow::Result;
 
-use super::{DONE, FAILED, keep, print};
+use super::{DONE, FAILED, cluster, keep, print};
 use crate::{
     cli::{
         low::SuperMinor,
@@ -37,6 +37,11 @@ pub(super) fn run(request: &AssembleRequest, common: &Common, machine: &Machine,
     let (config, diagnostics) = inventory::configuration(&Sources::from_option(common.config.as_deref()))?;
     for diagnostic in diagnostics {
         ui.error(&diagnostic.text);
+    }
+    if request.nodes.is_some()
+        && let Err(refusal) = cluster(request.home_cluster.as_deref(), &config)
+    {
+        return Ok(tell(&refusal, ui));
     }
     let mut work = Work::new(request, common, machine, ui, &config)?;
     let status = match &request.device {

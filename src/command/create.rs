@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::{Ended, FAILED, carry_out, preview, refuse, say};
+use super::{Ended, FAILED, carry_out, cluster, preview, refuse, say};
 use crate::{
     cli::request::Common,
     config::{conf::Config, sources::Sources},
@@ -25,11 +25,17 @@ const WANT_BITMAP: &str = "To optimize recovery speed, it is recommended to enab
 /// Makes an array.
 pub(super) fn run(request: &CreateRequest, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
     let mut request = request.clone();
+    let (config, _) = inventory::configuration(&Sources::from_option(common.config.as_deref()))?;
+    if request.nodes.is_some() || request.bitmap == Some(BitmapKind::Clustered) {
+        match cluster(request.home_cluster.as_deref(), &config) {
+            Ok(name) => request.home_cluster = Some(name),
+            Err(refusal) => return Ok(refuse(&refusal, common, ui)),
+        }
+    }
     if create::asks_for_bitmap(&request) {
         let wanted = !common.dry_run && !common.json && ui.ask(WANT_BITMAP);
         request.bitmap = Some(if wanted { BitmapKind::Internal } else { BitmapKind::None });
     }
-    let (config, _) = inventory::configuration(&Sources::from_option(common.config.as_deref()))?;
     let mut world = inventory::world(machine, request.members.len() + 2)?;
     world.devices = inventory::look(machine, &paths(&request), true);
     let decided = context(&request, common, &config, &world)

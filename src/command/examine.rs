@@ -116,7 +116,7 @@ impl Answers<'_> {
 
     fn nothing(&mut self, device: String, nothing: Nothing) {
         let Form { brief, scan, asked, .. } = self.form;
-        let damaged = matches!(nothing, Nothing::Damaged(_) | Nothing::Unread(_));
+        let failed = matches!(nothing, Nothing::Unopened(_) | Nothing::Damaged(_) | Nothing::Unread(_));
         let (texts, said) = match nothing {
             Nothing::Unopened(why) => (vec![format!("cannot open {device}: {why}")], !scan),
             Nothing::Absent => (vec![format!("No md superblock detected on {device}.")], !brief),
@@ -130,7 +130,7 @@ impl Answers<'_> {
             texts.iter().for_each(|text| self.ui.error(text));
         }
         // As the original: what is not there in the format that was asked for is no failure.
-        if said && (!asked || damaged) {
+        if said && (!asked || failed) {
             self.status = FAILED;
         }
     }

@@ -9,6 +9,7 @@ use crate::{
         self, help, parse,
         request::{Common, Invocation, MiscAction, MiscRequest, Request},
     },
+    config::{HostName, conf::Config},
     execute::Failure,
     inventory,
     kernel::{Machine, host},
@@ -144,6 +145,19 @@ fn one_action(request: &MiscRequest, common: &Common, machine: &Machine, ui: &Ui
         MiscAction::UdevRules(file) => platform::udev_rules(request, file.as_deref(), machine, common, ui),
         MiscAction::WaitClean => Ok(action::wait_clean(request, ui)),
         MiscAction::Sync(_) => action::run(request, common, machine, ui),
+    }
+}
+
+/// The cluster of a clustered array: as given, else as configured. (The original asks the cluster's own service
+/// where neither says it.)
+fn cluster(given: Option<&str>, config: &Config) -> Result<String, Refusal> {
+    match (given, &config.home_cluster) {
+        (Some(name), _) => Ok(name.to_owned()),
+        (None, Some(HostName::Named(name))) => Ok(name.clone()),
+        (None, Some(HostName::None | HostName::System) | None) => {
+            Err(Refusal::new("The md can't get cluster name")
+                .hint("name it with --home-cluster or in a HOMECLUSTER line of the configuration"))
+        }
     }
 }
 

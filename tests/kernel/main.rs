@@ -13,6 +13,7 @@ mod guest;
 mod ioctl;
 mod misc;
 mod nodes;
+mod options;
 mod readme;
 mod smoke;
 
@@ -32,6 +33,7 @@ fn main() {
         ("ioctl", ioctl::cases()),
         ("misc", misc::cases()),
         ("nodes", nodes::cases()),
+        ("options", options::cases()),
         ("readme", readme::cases()),
         ("smoke", smoke::cases()),
     ];

@@ -7,7 +7,7 @@ use crate::{
     cli::{
         UsageError,
         options::{Id, Mode},
-        request::{ManageOp, MiscAction, Update},
+        request::{ManageOp, Update},
         values::{self, Metadata},
     },
     config::HostName,
@@ -23,7 +23,7 @@ impl LowArgs {
                 self.uuid = Some(word.parse().or_else(|_| refuse(format!("Bad uuid: {word}")))?);
             }
             Id::Name => {
-                if mode == Some(Mode::Misc) && !matches!(self.action, Some(MiscAction::UpdateSubarray(_))) {
+                if mode == Some(Mode::Misc) && !self.has_subarray() {
                     return refuse("-N/--name only valid with --update-subarray in misc mode");
                 }
                 let why = if self.name.is_some() { "Already defined" } else { "Too long or empty" };
@@ -99,13 +99,15 @@ impl LowArgs {
     }
 
     pub(super) fn set_logical_block_size(&mut self, word: &str) -> Done {
+        // Nothing is zero here, and zero is out of range.
+        let number = if word.is_empty() { Some(0) } else { values::number(word) };
+        let Some(number) = number else {
+            return refuse(format!("logical block size [{word}] can't be converted to an integer"));
+        };
         if let Some((said, error)) = self.metadata.and_then(no_logical_block_size) {
             self.notices.push(said);
             return refuse(error);
         }
-        let Some(number) = values::number(word) else {
-            return refuse(format!("logical block size [{word}] can't be converted to an integer"));
-        };
         self.logical_block_size = u32::try_from(number).ok().filter(|n| *n > 0);
         if self.logical_block_size.is_none() {
             return refuse(format!(
@@ -130,10 +132,10 @@ impl LowArgs {
                 Update::RE_ADD
             }
             Some(Mode::Misc) => {
-                if !matches!(self.action, Some(MiscAction::UpdateSubarray(_))) {
+                if !self.has_subarray() {
                     return refuse("Only subarrays can be updated in misc mode");
                 }
-                Update::SUBARRAY
+                if self.updates_subarray() { Update::SUBARRAY } else { Update::ASSEMBLE }
             }
             _ => Update::ASSEMBLE,
         };
@@ -144,7 +146,7 @@ impl LowArgs {
         let names: Vec<String> = allowed.iter().map(|update| format!("'{}'", update.name())).collect();
         refuse(match mode {
             Some(Mode::Manage) => format!("only {} can be updated with --re-add", and(&names)),
-            Some(Mode::Misc) => format!(
+            Some(Mode::Misc) if self.updates_subarray() => format!(
                 "'--update={word}' is invalid update-subarray option. Valid --update options for update-subarray are:\n\t{}",
                 names.join(", ")
             ),

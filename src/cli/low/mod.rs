@@ -112,8 +112,6 @@ pub struct LowArgs {
     pub increment: Option<u32>,
     pub daemonise: bool,
     pub oneshot: bool,
-    /// The old `--auto` was used.
-    pub auto: bool,
     pub pid_file: Option<OsString>,
     pub syslog: bool,
     pub no_sharing: bool,
@@ -255,8 +253,7 @@ impl LowArgs {
         let subarray = |taken: bool| {
             if taken { refuse("subarray can only be specified once") } else { Ok(text(&given())) }
         };
-        let has_subarray =
-            matches!(self.action, Some(MiscAction::KillSubarray(_) | MiscAction::UpdateSubarray(_)));
+        let has_subarray = self.has_subarray();
         Ok(Some(match id {
             Id::Query => MiscAction::Query,
             Id::Detail => MiscAction::Detail,
@@ -294,6 +291,15 @@ impl LowArgs {
         }))
     }
 
+    /// Whether the action is about an array in a container.
+    fn has_subarray(&self) -> bool {
+        matches!(self.action, Some(MiscAction::KillSubarray(_) | MiscAction::UpdateSubarray(_)))
+    }
+
+    fn updates_subarray(&self) -> bool {
+        matches!(self.action, Some(MiscAction::UpdateSubarray(_)))
+    }
+
     fn directory(&self, given: &OsStr) -> Result<OsString, UsageError> {
         match &self.action {
             Some(MiscAction::Dump(first) | MiscAction::Restore(first)) => {
@@ -320,6 +326,10 @@ impl LowArgs {
     /// takes over from query, which is what happens anyway.
     fn set_action(&mut self, action: MiscAction, id: Id, shown: &str) -> Done {
         match (&self.action, &action) {
+            // The original remarks upon it, and forgets the examination.
+            (Some(_), MiscAction::UdevRules(_)) if !matches!(self.action, Some(MiscAction::UdevRules(_))) => {
+                self.notices.push("--udev-rules must be the only option.".to_owned());
+            }
             (Some(MiscAction::Examine), MiscAction::Examine) => {}
             (Some(MiscAction::Examine), _) => {
                 return refuse(format!("--examine/-E cannot be given with {shown}"));
@@ -332,7 +342,9 @@ impl LowArgs {
             (_, _) => {}
         }
         self.action = Some(action);
-        self.action_letter = options::by_id(id).letters.first().map(|(letter, _)| *letter);
+        // The original knows `--wait` by a code that is no letter.
+        let letter = options::by_id(id).letters.first().filter(|_| shown != "--wait");
+        self.action_letter = letter.map(|(letter, _)| *letter);
         Ok(())
     }
 
@@ -364,7 +376,6 @@ impl LowArgs {
                 self.backup_file = Some(given.to_owned());
             }
             Id::Prefer => self.prefer = Some(word),
-            Id::Auto => self.auto = true,
             Id::Update => self.set_update(&word, mode)?,
             Id::With => {
                 if self.op != Some(ManageOp::Replace) {

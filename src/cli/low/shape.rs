@@ -45,7 +45,7 @@ impl LowArgs {
                     return refuse(format!("data-offset may only be specified one. Second value is {word}."));
                 }
                 self.data_offset = match word {
-                    "variable" => Some(DataOffset::Variable),
+                    "variable" if mode == Some(Mode::Create) => Some(DataOffset::Variable),
                     _ => values::size(word).map(DataOffset::Fixed),
                 };
                 self.data_offset.map_or_else(|| refuse(format!("invalid data-offset: {word}")), |_| Ok(()))
@@ -107,11 +107,6 @@ impl LowArgs {
         if let Some(first) = field {
             return refuse(format!("{twice} set twice: {first} and {word}"));
         }
-        let number = values::number(word).and_then(|n| u32::try_from(n).ok());
-        let Some(number) = number.filter(|n| *n >= least && i32::try_from(*n).is_ok()) else {
-            return refuse(format!("invalid number of {what}: {word}"));
-        };
-        *field = Some(number);
         let no_spares = self.level.filter(|level| matches!(level, Level::Raid0 | Level::Linear));
         if let (Id::SpareDevices, Some(level)) = (id, no_spares) {
             return refuse(format!(
@@ -119,6 +114,11 @@ impl LowArgs {
                 level.number()
             ));
         }
+        let number = values::number(word).and_then(|n| u32::try_from(n).ok());
+        let Some(number) = number.filter(|n| *n >= least && i32::try_from(*n).is_ok()) else {
+            return refuse(format!("invalid number of {what}: {word}"));
+        };
+        *field = Some(number);
         Ok(())
     }
 
@@ -170,7 +170,7 @@ impl LowArgs {
             }
             Id::Nodes => {
                 let number = values::number(word).and_then(|n| u32::try_from(n).ok());
-                self.nodes = number.filter(|n| *n >= 2);
+                self.nodes = number.filter(|n| *n >= 2 && i32::try_from(*n).is_ok());
                 if self.nodes.is_none() {
                     return refuse(format!("clustered array needs two nodes at least: {word}"));
                 }

@@ -1,6 +1,9 @@
 //! From what was typed to a request: the checks that need several options at once.
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{
+    ffi::{OsStr, OsString},
+    path::PathBuf,
+};
 
 use superblock::Level;
 
@@ -11,6 +14,7 @@ use crate::cli::{
     options::Mode,
     values::{BitmapKind, ConsistencyPolicy, DataOffset, Layout, size},
 };
+use crate::config::name;
 
 const NO_DEVICE: &str = "an md device must be given in this mode";
 
@@ -33,9 +37,6 @@ impl Invocation {
             words: Vec::new(),
         };
         let mut notices = low.notices.clone();
-        if low.auto {
-            notices.push("--auto is deprecated and will be removed in future releases.".to_owned());
-        }
         if low.no_degraded && mode == Mode::Incremental {
             notices.push("--no-degraded is deprecated in Incremental mode".to_owned());
         }
@@ -58,7 +59,20 @@ impl Invocation {
 fn array(words: Vec<Word>) -> Result<(OsString, Vec<Word>), UsageError> {
     let mut words = words.into_iter();
     let first = words.next().ok_or_else(|| UsageError::new(NO_DEVICE))?;
+    check_name(&first.text)?;
     Ok((first.text, words.collect()))
+}
+
+/// What can be the name of no array, wherever it leads.
+fn check_name(word: &OsStr) -> Result<(), UsageError> {
+    let word = word.to_string_lossy();
+    let why = match (name::check_length(&word), &*word) {
+        (Err(_), _) => "Too long or empty",
+        (Ok(()), "<ignore>") => "Special keyword is invalid in this context",
+        (Ok(()), _) => return Ok(()),
+    };
+    let bare = word.strip_prefix("/dev/md/").unwrap_or(&word);
+    Err(UsageError::for_root(format!("Value \"{bare}\" cannot be set as devname. Reason: {why}."), 1))
 }
 
 fn members(words: Vec<Word>, offset: Option<DataOffset>) -> Result<Vec<MemberWord>, UsageError> {
@@ -221,6 +235,9 @@ fn assemble(low: LowArgs) -> Result<AssembleRequest, UsageError> {
     check_assemble(&low)?;
     let mut words = low.words.into_iter().map(|word| word.text);
     let device = words.next();
+    if let Some(word) = device.as_ref().filter(|_| !low.scan) {
+        check_name(word)?;
+    }
     let rest: Vec<OsString> = words.collect();
     let (more, devices) = if low.scan { (rest, Vec::new()) } else { (Vec::new(), rest) };
     Ok(AssembleRequest {
@@ -247,8 +264,14 @@ fn assemble(low: LowArgs) -> Result<AssembleRequest, UsageError> {
 /// The original says these in this order, before it looks at anything.
 fn check_assemble(low: &LowArgs) -> Result<(), UsageError> {
     let refuse = |message: &str| Err(UsageError::for_root(message, 1));
+    if low.update == Some(Update::ByteOrder) && low.metadata.is_some() {
+        return Err(UsageError::new("must not set metadata type with --update=byteorder."));
+    }
     match (low.scan, low.words.len()) {
         (false, 0) => Err(UsageError::new(NO_DEVICE)),
+        (_, _) if low.update == Some(Update::Nodes) && low.nodes.is_none() => {
+            refuse("Please specify nodes number with --nodes")
+        }
         (false, _) if low.no_degraded => refuse("--no-degraded not meaningful without a --scan assembly."),
         (true, 0) if low.update.is_some() => refuse("--update not meaningful with a --scan assembly."),
         (true, 2..) if low.update.is_some() => refuse("can only update a single array at a time"),
@@ -397,6 +420,9 @@ fn monitor(low: LowArgs) -> Result<MonitorRequest, UsageError> {
     }
     if low.pid_file.is_some() && !low.daemonise {
         return refuse("Cannot write a pid file when not in daemon mode");
+    }
+    if low.scan && !low.words.is_empty() {
+        return refuse("Devices list and --scan option cannot be combined - not monitoring.");
     }
     Ok(MonitorRequest {
         devices: low.words.into_iter().map(|word| word.text).collect(),

@@ -97,6 +97,10 @@ fn decide(
     world: &World,
     said: &mut Vec<Warning>,
 ) -> Result<Plan, Refusal> {
+    if request.level.is_none() && matches!(request.metadata, Some(Metadata::Ddf | Metadata::Imsm)) {
+        // The level is `container` then.
+        format(request, context)?;
+    }
     let (level, raid_disks) = check::shape(request)?;
     let format = format(request, context)?;
     let listed = check::listed(request);
@@ -129,7 +133,7 @@ fn decide(
 
 /// The format that was asked for; 1.2 where nothing was.
 fn format(request: &CreateRequest, context: &Context) -> Result<Format, Refusal> {
-    Ok(match request.metadata.or(context.default_metadata) {
+    let native = match request.metadata.or(context.default_metadata) {
         Some(Metadata::V0) => Format::V0,
         Some(Metadata::V1(Some(0))) => Format::V1(Minor::V1_0),
         Some(Metadata::V1(Some(1))) => Format::V1(Minor::V1_1),
@@ -138,9 +142,14 @@ fn format(request: &CreateRequest, context: &Context) -> Result<Format, Refusal>
             return Err(Refusal::new("creating containers of ddf or imsm metadata is not supported yet"));
         }
         Some(Metadata::Gpt | Metadata::Mbr) => {
-            return Err(Refusal::new("a partition table is no metadata for an array").status(2));
+            return Err(Refusal::new("a partition table is no metadata for an array"));
         }
-    })
+    };
+    if request.level == Some(Level::Container) {
+        let name = if native == Format::V0 { "0.90" } else { "1.x" };
+        return Err(Refusal::new(format!("{name} metadata does not support containers")));
+    }
+    Ok(native)
 }
 
 /// The bitmap that the array gets.
