@@ -30,7 +30,7 @@ bench:
 install:
 	install -D -m 755 $(TARGET)/*-linux-*/release/mdctl $(DESTDIR)$(SBINDIR)/mdctl
 	ln -sf mdctl $(DESTDIR)$(SBINDIR)/mdadm
-	for page in $(wildcard man/*.8); do install -D -m 644 $$page $(DESTDIR)$(MANDIR)/man8/$${page##*/}; done
+	for page in $(wildcard man/*.[58]); do install -D -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}; done
 
 clean:
 	cargo clean

@@ -4,7 +4,7 @@
 
 use std::ffi::{OsStr, OsString};
 
-use clap::{Args, Parser, Subcommand, error::ErrorKind};
+use clap::{Args, CommandFactory, Parser, Subcommand, error::ErrorKind};
 
 use super::{
     UsageError,
@@ -65,6 +65,16 @@ enum Verb {
     /// Watch arrays and tell what happens to them
     #[command(hide = true)]
     Monitor(Words),
+}
+
+/// The verbs that help shows.
+pub fn verbs() -> Vec<String> {
+    let command = Native::command();
+    command
+        .get_subcommands()
+        .filter(|verb| !verb.is_hide_set())
+        .map(|verb| verb.get_name().to_owned())
+        .collect()
 }
 
 /// What a verb becomes.

@@ -195,6 +195,11 @@ const KEYWORDS: &[(&str, Keyword)] = &[
     ("probing", Keyword::Probing),
 ];
 
+/// The keywords in full.
+pub fn keywords() -> impl Iterator<Item = &'static str> {
+    KEYWORDS.iter().map(|(name, _)| *name)
+}
+
 fn keyword(word: &str) -> Option<Keyword> {
     let word = word.to_ascii_lowercase();
     let fits = |(name, _): &&(&str, Keyword)| word.len() >= 3 && name.starts_with(&word);

@@ -1,23 +1,135 @@
-//! The manual page tells of options that exist.
-#![expect(clippy::disallowed_methods, reason = "a test reads the page")]
+//! The manual pages tell of what there is, all of it and nothing else.
+#![expect(clippy::disallowed_methods, reason = "a test reads the pages")]
 
-use std::{fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
-use mdctl::cli::options::TABLE;
+use mdctl::{
+    cli::{
+        options::{Opt, TABLE},
+        request::Update,
+    },
+    config::conf,
+};
+
+/// A page's source, and what it says without the marks of fonts.
+fn page(name: &str) -> (String, String) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("man").join(name);
+    let source = fs::read_to_string(path).expect("the page is there");
+    let mut text = source.replace("\\-", "-").replace(['"', '|'], " ");
+    for font in ["\\fB", "\\fI", "\\fR", "\\fP"] {
+        text = text.replace(font, " ");
+    }
+    (source, text)
+}
+
+/// The long options that a page names.
+fn long_options(text: &str) -> BTreeSet<String> {
+    let is_part = |c: &char| c.is_ascii_lowercase() || *c == '-' || *c == '2' || *c == '.';
+    let name = |at: usize| text[at + 2..].chars().take_while(is_part).collect::<String>();
+    let names = text.match_indices("--").map(|(at, _)| name(at).trim_end_matches(['.', '-']).to_owned());
+    names.filter(|name| !name.is_empty()).collect()
+}
+
+/// Options that only a verb of mdctl has.
+const OF_VERBS: &[&str] = &["watch"];
 
 #[test]
-fn every_long_option_of_the_page_is_in_the_table() {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("man/mdctl.8");
-    let text = fs::read_to_string(page).expect("the page is there").replace("\\-", "-");
-    let mut seen = 0;
-    for (at, dashes) in text.match_indices("--") {
-        let name: String =
-            text[at + dashes.len()..].chars().take_while(|c| c.is_ascii_lowercase() || *c == '-').collect();
-        if name.is_empty() {
-            continue;
-        }
-        seen += 1;
-        assert!(TABLE.iter().any(|opt| opt.names.contains(&name.as_str())), "--{name} is in no mode");
+fn every_option_of_a_page_is_there() {
+    for name in ["mdctl.8", "mdadm.8", "mdadm.conf.5"] {
+        let named = long_options(&page(name).1);
+        let known = |name: &str| TABLE.iter().any(|opt| opt.names.contains(&name));
+        let of_verbs: &[&str] = if name == "mdctl.8" { OF_VERBS } else { &[] };
+        let unknown: Vec<_> = named.iter().filter(|n| !known(n) && !of_verbs.contains(&&n[..])).collect();
+        assert!(unknown.is_empty(), "{name} tells of {unknown:?}");
+        assert!(named.len() > 3, "{name}");
     }
-    assert!(seen > 30);
+}
+
+#[test]
+fn mdadm_8_tells_of_every_option() {
+    let (_, text) = page("mdadm.8");
+    let named = long_options(&text);
+    let words: BTreeSet<&str> =
+        text.split_whitespace().map(|word| word.trim_matches([',', '(', ')', ';'])).collect();
+    let mut missing = Vec::new();
+    for Opt { names, letters, .. } in TABLE.iter().filter(|opt| !opt.id.is_new()) {
+        missing.extend(names.iter().filter(|name| !named.contains(**name)).map(|name| format!("--{name}")));
+        let letters = letters.iter().map(|(letter, _)| format!("-{letter}"));
+        missing.extend(letters.filter(|letter| !words.contains(&letter[..])));
+    }
+    missing.extend(
+        Update::ASSEMBLE
+            .iter()
+            .map(|update| update.name().to_owned())
+            .filter(|name| !words.contains(&name[..])),
+    );
+    assert!(missing.is_empty(), "not in mdadm.8: {missing:?}");
+}
+
+#[test]
+fn mdadm_conf_5_tells_of_every_keyword() {
+    let (_, text) = page("mdadm.conf.5");
+    let words: BTreeSet<String> =
+        text.split_whitespace().map(|word| word.trim_matches([',', '.', '=']).to_lowercase()).collect();
+    for keyword in conf::keywords() {
+        assert!(words.contains(keyword), "{keyword}");
+    }
+    for tag in [
+        "uuid",
+        "super-minor",
+        "devices",
+        "level",
+        "num-devices",
+        "disks",
+        "spares",
+        "spare-group",
+        "metadata",
+        "container",
+        "member",
+        "name",
+        "auto",
+        "bitmap",
+        "owner",
+        "group",
+        "mode",
+        "names",
+        "bbl",
+        "path",
+        "type",
+        "action",
+        "domain",
+        "include",
+        "re-add",
+        "spare",
+        "spare-same-slot",
+        "force-spare",
+        "homehost",
+        "<ignore>",
+        "<none>",
+        "<system>",
+    ] {
+        assert!(text.to_lowercase().contains(tag), "{tag}");
+    }
+}
+
+/// What groff would complain about, as far as these pages use it.
+#[test]
+fn the_pages_are_well_formed() {
+    const MACROS: &[&str] = &[
+        "TH", "SH", "SS", "TP", "B", "I", "BR", "RB", "BI", "IR", "RI", "PP", "IP", "RS", "RE", "br", "nf",
+        "fi", "nh", "ad",
+    ];
+    for name in ["mdctl.8", "mdadm.8", "mdadm.conf.5"] {
+        let (source, _) = page(name);
+        let mut depth = 0;
+        for (number, line) in source.lines().enumerate() {
+            let at = format!("{name}, line {}: {line}", number + 1);
+            let word = line.strip_prefix('.').map(|rest| rest.split(' ').next().unwrap_or_default());
+            assert!(word.is_none_or(|word| MACROS.contains(&word)), "{at}");
+            assert!(line.matches('"').count() % 2 == 0 && !line.is_empty() && !line.ends_with(' '), "{at}");
+            assert!(!line.replace("\\-", "").contains("--"), "a bare dash: {at}");
+            depth += i32::from(word == Some("RS")) - i32::from(word == Some("RE"));
+        }
+        assert_eq!(depth, 0, "{name}: .RS without .RE");
+    }
 }

@@ -139,6 +139,10 @@ impl LowArgs {
             }
             _ => Update::ASSEMBLE,
         };
+        // Only a format that is named before is an error to the original.
+        if mode == Some(Mode::Assemble) && word == Update::ByteOrder.name() && self.metadata.is_some() {
+            return refuse("must not set metadata type with --update=byteorder.");
+        }
         self.update = allowed.iter().copied().find(|update| update.name() == word);
         if self.update.is_some() {
             return Ok(());

@@ -157,7 +157,7 @@ fn check_consistency(low: &LowArgs) -> Result<(), UsageError> {
     Ok(())
 }
 
-fn create(low: LowArgs) -> Result<CreateRequest, UsageError> {
+fn create(mut low: LowArgs) -> Result<CreateRequest, UsageError> {
     check_consistency(&low)?;
     if let Some((said, error)) =
         low.metadata.filter(|_| low.logical_block_size.is_some()).and_then(no_logical_block_size)
@@ -167,8 +167,8 @@ fn create(low: LowArgs) -> Result<CreateRequest, UsageError> {
     if low.words.is_empty() {
         return Err(UsageError::new(NO_DEVICE));
     }
+    let (device, words) = array(std::mem::take(&mut low.words))?;
     refuse_one(&low)?;
-    let (device, words) = array(low.words)?;
     let mut members = members(words, low.data_offset)?;
     if let Some((path, words_before)) = low.journal {
         let source = MemberSource::Journal(path.into());
@@ -204,15 +204,15 @@ fn create(low: LowArgs) -> Result<CreateRequest, UsageError> {
     })
 }
 
-fn build(low: LowArgs) -> Result<BuildRequest, UsageError> {
+fn build(mut low: LowArgs) -> Result<BuildRequest, UsageError> {
     if low.words.is_empty() {
         return Err(UsageError::new(NO_DEVICE));
     }
+    let (device, words) = array(std::mem::take(&mut low.words))?;
     refuse_one(&low)?;
     if !matches!(low.bitmap, None | Some(BitmapKind::None)) {
         return Err(UsageError::for_root("--build argument only compatible with --bitmap=none", 1));
     }
-    let (device, words) = array(low.words)?;
     Ok(BuildRequest {
         device,
         level: low.level,
@@ -264,9 +264,6 @@ fn assemble(low: LowArgs) -> Result<AssembleRequest, UsageError> {
 /// The original says these in this order, before it looks at anything.
 fn check_assemble(low: &LowArgs) -> Result<(), UsageError> {
     let refuse = |message: &str| Err(UsageError::for_root(message, 1));
-    if low.update == Some(Update::ByteOrder) && low.metadata.is_some() {
-        return Err(UsageError::new("must not set metadata type with --update=byteorder."));
-    }
     match (low.scan, low.words.len()) {
         (false, 0) => Err(UsageError::new(NO_DEVICE)),
         (_, _) if low.update == Some(Update::Nodes) && low.nodes.is_none() => {
