@@ -9,7 +9,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, error::ErrorKind};
 use super::{
     UsageError,
     parse::{self, Outcome},
-    request::{Common, Invocation, Request, StatusRequest},
+    request::{Common, ExplainRequest, Invocation, Request, StatusRequest},
 };
 
 /// Linux software RAID
@@ -50,6 +50,8 @@ enum Verb {
     Wait(Words),
     /// Show all arrays and their members at a glance
     Status(StatusArgs),
+    /// Say why an array is not (fully) up, or a device in none, and what to do next
+    Explain(ExplainArgs),
     /// Start an array that has no metadata
     #[command(hide = true)]
     Build(Words),
@@ -89,6 +91,7 @@ impl Verb {
     fn into_meaning(self) -> Meaning {
         let (option, words) = match self {
             Self::Status(args) => return args.into_meaning(),
+            Self::Explain(args) => return args.into_meaning(),
             Self::Create(words) => ("--create", words),
             Self::Assemble(words) => ("--assemble", words),
             Self::Detail(words) => ("--detail", words),
@@ -118,12 +121,41 @@ struct StatusArgs {
     /// As JSON (schema mdctl.status.1)
     #[arg(long)]
     json: bool,
+    /// Only arrays in the kernel: read no device
+    #[arg(long)]
+    running: bool,
+    /// Configuration file, for the devices to look at
+    #[arg(long, short, value_name = "FILE")]
+    config: Option<OsString>,
 }
 
 impl StatusArgs {
     fn into_meaning(self) -> Meaning {
-        let common = Common { json: self.json, ..Common::default() };
-        Meaning::Own(Box::new((common, Request::Status(StatusRequest { arrays: self.arrays }))))
+        let common = Common { json: self.json, config: self.config, ..Common::default() };
+        let Self { arrays, running, .. } = self;
+        Meaning::Own(Box::new((common, Request::Status(StatusRequest { arrays, running }))))
+    }
+}
+
+/// Say why an array is not (fully) up, or a device in none, and what to do next
+#[derive(Args, Debug)]
+struct ExplainArgs {
+    /// Paths, kernel names, names or UUIDs of arrays; paths of devices. Without any: everything that is not in order
+    #[arg(value_name = "ARRAY|DEVICE")]
+    subjects: Vec<String>,
+    /// As JSON (schema mdctl.explain.1)
+    #[arg(long)]
+    json: bool,
+    /// Configuration file
+    #[arg(long, short, value_name = "FILE")]
+    config: Option<OsString>,
+}
+
+impl ExplainArgs {
+    fn into_meaning(self) -> Meaning {
+        let common = Common { json: self.json, config: self.config, ..Common::default() };
+        let request = ExplainRequest { subjects: self.subjects };
+        Meaning::Own(Box::new((common, Request::Explain(request))))
     }
 }
 

@@ -24,6 +24,7 @@ mod bitmap;
 mod create;
 mod detail;
 mod examine;
+mod explain;
 mod keep;
 mod manage;
 mod platform;
@@ -115,6 +116,7 @@ fn dispatch(name: &str, invocation: &Invocation) -> u8 {
         Request::Incremental(_) => Ok(not_yet("--incremental", &ui)),
         Request::Manage(request) => manage::run(request, common, &machine, &ui),
         Request::Monitor(_) => Ok(not_yet("--monitor", &ui)),
+        Request::Explain(request) => explain::run(request, common, &machine, &ui),
         Request::Status(request) => status::run(request, common, &machine, &ui),
         Request::AutoDetect => platform::auto_detect(&machine, common, &ui),
     };

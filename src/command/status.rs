@@ -1,32 +1,32 @@
 //! `mdctl status`.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use anyhow::Result;
 
-use super::{DONE, FAILED, print};
+use super::{DONE, FAILED, explain::session, print};
 use crate::{
     cli::request::{Common, StatusRequest},
-    inventory::StatusLook,
+    config::sources::Sources,
+    inventory::{self, StatusLook},
     kernel::{Machine, host, node, terminal},
-    model::DevId,
-    report::status::{Problem, Report, View},
+    model::{DevId, status::ArrayStatus},
+    plan::explain::{Idle, Scene},
+    report::{
+        DiskText, local_zone,
+        status::{NotRunning, Problem, Report, View},
+    },
     ui::Ui,
 };
 
 /// Shows arrays.
 pub(super) fn run(request: &StatusRequest, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
     let mut look = StatusLook::new(machine)?;
-    let report = report(request, &mut look)?;
+    let report = Work { request, common, machine }.report(&mut look)?;
     if common.json {
         print(&format!("{}\n", serde_json::to_string_pretty(&report)?));
     } else {
-        let terminal = terminal::standard_output();
-        let view = View {
-            width: terminal.map(|terminal| terminal.width),
-            colour: terminal.is_some_and(|terminal| terminal.colour),
-        };
-        print(&report.text(view));
+        print(&report.text(view()));
         for problem in &report.problems {
             ui.error(&format!("{}: {}", problem.device, problem.error));
         }
@@ -34,24 +34,74 @@ pub(super) fn run(request: &StatusRequest, common: &Common, machine: &Machine, u
     Ok(if report.problems.is_empty() { DONE } else { FAILED })
 }
 
-fn report(request: &StatusRequest, look: &mut StatusLook<'_>) -> Result<Report> {
-    let (now, _) = host::now();
-    let all = look.all()?;
-    if request.arrays.is_empty() {
-        return Ok(Report::new(now, &all, None));
+/// How text is to look on standard output.
+pub(super) fn view() -> View {
+    let terminal = terminal::standard_output();
+    View {
+        width: terminal.map(|terminal| terminal.width),
+        colour: terminal.is_some_and(|terminal| terminal.colour),
     }
-    let mut chosen = vec![];
-    let mut problems = vec![];
-    for word in &request.arrays {
-        let id = node::number_of(Path::new(word)).ok().flatten();
-        let id = id.map(|number| DevId { major: number.major, minor: number.minor });
-        match all.iter().find(|array| array.is_called(word, id)) {
-            Some(array) => chosen.push(array.clone()),
-            None => {
-                let error = "is no array in the kernel; mdctl explain looks on the devices too".to_owned();
-                problems.push(Problem { device: word.clone(), error });
+}
+
+struct Work<'a> {
+    request: &'a StatusRequest,
+    common: &'a Common,
+    machine: &'a Machine,
+}
+
+impl Work<'_> {
+    fn report(&self, look: &mut StatusLook<'_>) -> Result<Report> {
+        let (now, _) = host::now();
+        let all = look.all()?;
+        if self.request.arrays.is_empty() {
+            let idle = self.idle(look, &all)?;
+            return Ok(Report::new(now, &all, idle));
+        }
+        let mut chosen = vec![];
+        let mut problems = vec![];
+        for word in &self.request.arrays {
+            let id = node::number_of(Path::new(word)).ok().flatten();
+            let id = id.map(|number| DevId { major: number.major, minor: number.minor });
+            match all.iter().find(|array| array.is_called(word, id)) {
+                Some(array) => chosen.push(array.clone()),
+                None => {
+                    let error = "is no array in the kernel; mdctl explain looks on devices too".to_owned();
+                    problems.push(Problem { device: word.clone(), error });
+                }
             }
         }
+        Ok(Report { problems, ..Report::new(now, &chosen, None) })
     }
-    Ok(Report { problems, ..Report::new(now, &chosen, None) })
+
+    /// Arrays that do not run, from the devices that are in no array. `None` where nobody may or wants to look.
+    fn idle(&self, look: &StatusLook<'_>, arrays: &[ArrayStatus]) -> Result<Option<Vec<NotRunning>>> {
+        if self.request.running || !host::is_root() {
+            return Ok(None);
+        }
+        let (config, _) = inventory::configuration(&Sources::from_option(self.common.config.as_deref()))?;
+        let inside: BTreeSet<DevId> =
+            arrays.iter().flat_map(|array| &array.members).filter_map(|member| member.id).collect();
+        let ids = look.nodes().all();
+        let members: BTreeSet<&String> =
+            ids.iter().filter(|(id, _)| inside.contains(id)).map(|(_, path)| path).collect();
+        let mut paths = inventory::candidates(self.machine, &config, look.nodes())?;
+        paths.retain(|path| !members.contains(path));
+        let sights = inventory::members(self.machine, &paths, false);
+        let session = session(self.machine, &config, self.common, &sights)?;
+        let zone = local_zone();
+        let scene = Scene { arrays, sights: &sights, session: &session, device: None, log: &[], zone: &zone };
+        Ok(Some(scene.idle().into_iter().map(not_running).collect()))
+    }
+}
+
+fn not_running(idle: Idle) -> NotRunning {
+    NotRunning {
+        uuid: idle.uuid.to_string(),
+        name: idle.name.map(|name| DiskText::new(name.as_bytes())),
+        level: idle.level.name(),
+        raid_devices: idle.raid_disks,
+        present_devices: idle.present,
+        startable: idle.startable,
+        devices: idle.devices,
+    }
 }

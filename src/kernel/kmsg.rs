@@ -17,8 +17,9 @@ pub struct KernelLog {
 
 /// A single record is at most this long (`CONSOLE_EXT_LOG_MAX`).
 const RECORD: usize = 8192;
-/// More records than one operation writes; a bound, so that a busy log cannot hold us.
-const RECORDS: usize = 1000;
+/// More records than one operation writes, and than a log of the usual size keeps; a bound, so that a busy log cannot
+/// hold us.
+const RECORDS: usize = 20_000;
 
 impl KernelLog {
     /// Remembers the end of the log. Where it cannot be read there will simply be no words.
@@ -29,8 +30,19 @@ impl KernelLog {
         Self { file }
     }
 
+    /// All that the log still has.
+    #[must_use]
+    pub fn from_start(path: &Path) -> Self {
+        Self { file: File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path).ok() }
+    }
+
     /// The messages since the mark that contain one of `words`, oldest first.
     pub fn since(&mut self, words: &[&str]) -> Vec<String> {
+        self.records(words).into_iter().map(|line| line.text).collect()
+    }
+
+    /// The same, each with its moment.
+    pub fn records(&mut self, words: &[&str]) -> Vec<Line> {
         let Some(file) = &mut self.file else { return Vec::new() };
         let mut found = Vec::new();
         let mut record = vec![0; RECORD];
@@ -43,16 +55,31 @@ impl KernelLog {
                 Err(_) => break,
             }
         }
-        found.retain(|line: &String| words.iter().any(|word| line.contains(word)));
+        found.retain(|line: &Line| words.iter().any(|word| line.text.contains(word)));
         found
     }
 }
 
-/// The text of `PRIORITY,SEQUENCE,TIME,FLAGS;TEXT\n DICT…`.
-fn message(record: &[u8]) -> Option<String> {
-    let text = String::from_utf8_lossy(record);
-    let (_, rest) = text.split_once(';')?;
-    rest.lines().next().map(|line| line.chars().filter(|c| !c.is_control()).collect())
+/// One line of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Microseconds since the machine was started.
+    pub micros: u64,
+    /// What it says.
+    pub text: String,
+}
+
+/// The lines of `PRIORITY,SEQUENCE,MICROSECONDS,FLAGS;TEXT\n DICT…`. A line end within the text is written `\x0a`.
+fn message(record: &[u8]) -> Vec<Line> {
+    let record = String::from_utf8_lossy(record);
+    let Some((head, rest)) = record.split_once(';') else { return vec![] };
+    let micros = head.split(',').nth(2).and_then(|text| text.parse().ok()).unwrap_or(0);
+    let text = rest.lines().next().unwrap_or_default();
+    let plain = |line: &str| line.chars().filter(|c| !c.is_control()).collect::<String>();
+    text.split("\\x0a")
+        .map(|line| Line { micros, text: plain(line) })
+        .filter(|line| !line.text.is_empty())
+        .collect()
 }
 
 #[cfg(test)]
@@ -62,10 +89,14 @@ mod tests {
     #[test]
     fn text_of_a_record() {
         let record = b"3,1234,5678,-;md: sda1 does not have a valid v1.2 superblock, not importing!\n SUBSYSTEM=block\n";
+        let text = "md: sda1 does not have a valid v1.2 superblock, not importing!";
+        assert_eq!(message(record), [Line { micros: 5678, text: text.to_owned() }]);
+        let two =
+            message(b"2,1,9,-;md/raid1:md1: Disk failure on sda.\\x0amd/raid1:md1: Operation continuing");
         assert_eq!(
-            message(record).as_deref(),
-            Some("md: sda1 does not have a valid v1.2 superblock, not importing!")
+            two.iter().map(|line| line.text.as_str()).collect::<Vec<_>>(),
+            ["md/raid1:md1: Disk failure on sda.", "md/raid1:md1: Operation continuing",]
         );
-        assert_eq!(message(b"junk"), None);
+        assert_eq!(message(b"junk"), []);
     }
 }

@@ -4,6 +4,7 @@ pub mod bitmap;
 pub mod clock;
 pub mod detail;
 pub mod geometry;
+pub mod human;
 pub mod layout;
 pub mod manage;
 pub mod probe;

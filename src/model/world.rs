@@ -125,6 +125,15 @@ pub struct Timestamp {
     pub micros: u32,
 }
 
+/// One line of the kernel's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogLine {
+    /// When, seconds since 1970, to a second or two.
+    pub at: u64,
+    /// What it says.
+    pub text: String,
+}
+
 /// One line of the map file: which array has which kernel name and which name below /dev/md.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MapEntry {

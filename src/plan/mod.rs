@@ -4,6 +4,7 @@ use std::fmt;
 
 pub mod assemble;
 pub mod create;
+pub mod explain;
 pub mod keep;
 pub mod manage;
 pub mod naming;

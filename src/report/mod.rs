@@ -7,6 +7,7 @@ pub mod assemble;
 pub mod bitmap;
 pub mod detail;
 pub mod examine;
+pub mod explain;
 pub mod outcome;
 pub mod query;
 pub mod status;

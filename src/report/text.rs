@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-pub(super) use crate::model::clock::ctime;
+pub(super) use crate::model::{
+    clock::ctime,
+    human::{duration, size},
+};
 use serde::{Serialize, Serializer};
 
 /// Below this a size gets no translation.
@@ -53,40 +56,6 @@ pub(super) fn brief_binary(bytes: u128) -> String {
 pub(super) fn brief_decimal(bytes: u128) -> String {
     let (_, (unit, name)) = units(bytes);
     if bytes < SMALL { String::new() } else { format!("{}{name}", fixed(hundredths_decimal(bytes, unit))) }
-}
-
-/// A size in one unit with at most one decimal, as the native reports have it: `512 KiB`, `3.6 TiB`.
-pub(super) fn size(bytes: u64) -> String {
-    const UNITS: [&str; 7] = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
-    let (mut unit, mut tenths) = (0, u128::from(bytes) * 10);
-    while tenths >= 10_240 && unit + 1 < UNITS.len() {
-        tenths = tenths.div_ceil(512) / 2;
-        unit += 1;
-    }
-    let name = UNITS.get(unit).copied().unwrap_or_default();
-    if tenths % 10 == 0 {
-        format!("{} {name}", tenths / 10)
-    } else {
-        format!("{}.{} {name}", tenths / 10, tenths % 10)
-    }
-}
-
-/// A span of time in its two largest units: `3 d 4 h`, `12 min 5 s`.
-pub(super) fn duration(seconds: u64) -> String {
-    const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3600, "h"), (60, "min"), (1, "s")];
-    let mut rest = seconds;
-    let mut parts = vec![];
-    for (unit, name) in UNITS {
-        let count = rest / unit;
-        rest %= unit;
-        if count > 0 || (parts.is_empty() && unit == 1) {
-            parts.push(format!("{count} {name}"));
-        } else if !parts.is_empty() {
-            break;
-        }
-    }
-    parts.truncate(2);
-    parts.join(" ")
 }
 
 /// Text that came from a disk. Printed with everything escaped that could move a cursor, end a line or hide a

@@ -58,6 +58,7 @@ pub enum Request {
     Monitor(MonitorRequest),
     AutoDetect,
     Status(StatusRequest),
+    Explain(ExplainRequest),
 }
 
 /// `mdctl status`.
@@ -65,6 +66,15 @@ pub enum Request {
 pub struct StatusRequest {
     /// Paths, kernel names, names or UUIDs; all arrays where there are none.
     pub arrays: Vec<String>,
+    /// Only arrays in the kernel.
+    pub running: bool,
+}
+
+/// `mdctl explain`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExplainRequest {
+    /// Arrays and devices; everything that is not in order where there are none.
+    pub subjects: Vec<String>,
 }
 
 pub use crate::plan::request::{CreateRequest, ManageOp, ManageWord, MemberSource, MemberWord};

@@ -70,7 +70,7 @@ impl Session<'_> {
                 self.attempt(&wish_of(&line), word)
             }
             Target::Wish(wish, word) => self.attempt(wish, word.as_deref()),
-            Target::Found(uuid) => self.attempt_found(*uuid),
+            Target::Found(uuid) => self.try_found(*uuid, &self.options),
         }
     }
 
@@ -120,12 +120,13 @@ impl Session<'_> {
             remarks.push(Remark { detail: true, text });
         }
         let result = gather::gather(&self.candidates, wish, &self.home, &mut remarks)
-            .and_then(|members| self.decide(members, word).map_err(Stop::Refused));
+            .and_then(|members| self.decide(members, word, &self.options).map_err(Stop::Refused));
         Attempt { remarks, result }
     }
 
-    /// Decides about the array of this UUID, which nobody named.
-    fn attempt_found(&self, uuid: MdUuid) -> Attempt {
+    /// Decides about the array of this UUID, which nobody named, if so much were allowed.
+    #[must_use]
+    pub fn try_found(&self, uuid: MdUuid, options: &Options) -> Attempt {
         let member = |candidate: &Candidate| {
             let fits = |claim: &Claim| claim.facts.array == uuid && !claim.busy && self.may_assemble(claim);
             !candidate.used && candidate.claim.as_ref().is_ok_and(fits)
@@ -136,7 +137,7 @@ impl Session<'_> {
         let result = if members.is_empty() {
             Err(Stop::Nothing)
         } else {
-            self.decide(members, None).map_err(Stop::Refused)
+            self.decide(members, None, options).map_err(Stop::Refused)
         };
         Attempt { remarks: Vec::new(), result }
     }
@@ -153,7 +154,12 @@ impl Session<'_> {
         allowed && !self.config.arrays.iter().any(|line| ignores(line, claim))
     }
 
-    fn decide(&self, mut members: Vec<usize>, word: Option<&str>) -> Result<(Outcome, Vec<usize>), Refusal> {
+    fn decide(
+        &self,
+        mut members: Vec<usize>,
+        word: Option<&str>,
+        options: &Options,
+    ) -> Result<(Outcome, Vec<usize>), Refusal> {
         let first = members.iter().filter_map(|index| self.claim(*index));
         let model = first.clone().find(|claim| claim.damage.is_none()).or_else(|| first.clone().next());
         let Some(model) = model else { return Err(Refusal::new("no device of the array can be used")) };
@@ -172,7 +178,7 @@ impl Session<'_> {
             None => (self.choose_name(model, word)?, None),
         };
         let claims = members.iter().filter_map(|index| self.claim(*index)).cloned().collect();
-        let mut outcome = super::plan(claims, name, adopted.as_ref(), &self.options)?;
+        let mut outcome = super::plan(claims, name, adopted.as_ref(), options)?;
         if existing.is_some() {
             let text = format!("Merging with already-assembled {}", outcome.name.path);
             outcome.before.insert(0, Remark { detail: false, text });

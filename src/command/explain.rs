@@ -1,0 +1,152 @@
+//! `mdctl explain`, and the look at devices that `mdctl status` shares with it.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use super::{DONE, FAILED, print, status::view};
+use crate::{
+    cli::request::{Common, ExplainRequest},
+    config::{Config, sources::Sources},
+    inventory::{self, StatusLook},
+    kernel::{Machine, node},
+    model::{Candidate as Looked, DevId, Sight},
+    plan::{
+        assemble::{Candidate, Home, Options, Session},
+        explain::{self, Explanation, Found, Scene, Subject},
+    },
+    report::{
+        explain::{Command, Device, Finding, Report, Subject as Shown},
+        local_zone,
+        status::Problem,
+    },
+    ui::Ui,
+};
+
+/// Explains what is asked about, or all that is not in order.
+pub(super) fn run(request: &ExplainRequest, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
+    let (config, diagnostics) = inventory::configuration(&Sources::from_option(common.config.as_deref()))?;
+    for diagnostic in diagnostics {
+        ui.error(&diagnostic.to_string());
+    }
+    let mut look = StatusLook::new(machine)?;
+    let arrays = look.all()?;
+    let mut sights = sights(machine, &config, &look, &request.subjects)?;
+    inventory::find_holders(machine, &mut sights, &arrays, None);
+    let session = session(machine, &config, common, &sights)?;
+    let log = inventory::kernel_log(machine);
+    let zone = local_zone();
+    let scene =
+        Scene { arrays: &arrays, sights: &sights, session: &session, device: None, log: &log, zone: &zone };
+    let mut problems = vec![];
+    let mut shown = vec![];
+    if request.subjects.is_empty() {
+        let all =
+            scene.troubles().iter().map(|subject| explain::explain(&scene, subject)).collect::<Vec<_>>();
+        shown.extend(all.iter().filter(|one| !one.is_fine()).map(report));
+    }
+    for word in &request.subjects {
+        match scene.understand(word, number(word)) {
+            Found::Nothing => problems.push(Problem { device: word.clone(), error: nothing(word) }),
+            Found::Subjects(subjects) => {
+                for subject in &subjects {
+                    let device = device(machine, subject);
+                    let scene = Scene { device: device.as_ref(), ..scene };
+                    shown.push(report(&explain::explain(&scene, subject)));
+                }
+            }
+        }
+    }
+    let report = Report::new(shown, problems);
+    if common.json {
+        print(&format!("{}\n", serde_json::to_string_pretty(&report)?));
+    } else if report.subjects.is_empty() && report.problems.is_empty() {
+        print("nothing to explain: every array that is on a device runs, and is complete\n");
+    } else {
+        print(&report.text(view(), &zone));
+    }
+    for problem in report.problems.iter().filter(|_| !common.json) {
+        ui.error(&format!("{}: {}", problem.device, problem.error));
+    }
+    Ok(if report.problems.is_empty() { DONE } else { FAILED })
+}
+
+fn nothing(word: &str) -> String {
+    if word.starts_with('/') && !Path::new(word).starts_with("/dev/md") {
+        "there is no such device".to_owned()
+    } else {
+        "no array in the kernel and no device's metadata is called so".to_owned()
+    }
+}
+
+fn number(word: &str) -> Option<DevId> {
+    let number = node::number_of(Path::new(word)).ok().flatten()?;
+    Some(DevId { major: number.major, minor: number.minor })
+}
+
+/// A device that is asked about is looked at once more, for everything that is on it.
+fn device(machine: &Machine, subject: &Subject) -> Option<Looked> {
+    let Subject::Device(path) = subject else { return None };
+    inventory::look(machine, std::slice::from_ref(path), true).pop()
+}
+
+/// All devices that a scan looks at, members of arrays in the kernel included, and those that are named.
+fn sights(machine: &Machine, config: &Config, look: &StatusLook<'_>, words: &[String]) -> Result<Vec<Sight>> {
+    let mut paths = inventory::candidates(machine, config, look.nodes())?;
+    let known: Vec<Option<DevId>> = paths.iter().map(|path| number(path)).collect();
+    let is_new = |word: &&String| number(word).is_some_and(|id| !known.contains(&Some(id)));
+    paths.extend(words.iter().filter(is_new).cloned());
+    Ok(inventory::members(machine, &paths, false))
+}
+
+/// What assembly would start from.
+pub(super) fn session<'a>(
+    machine: &Machine,
+    config: &'a Config,
+    common: &Common,
+    sights: &[Sight],
+) -> Result<Session<'a>> {
+    let world = inventory::world(machine, 0)?;
+    let ignore = common.ignore_homehost || config.home_host.ignore;
+    let host = inventory::homehost(common.homehost.as_ref(), common.ignore_homehost, config);
+    let candidates = sights.iter().map(|sight| Candidate::new(sight, None)).collect();
+    let options = Options { partial: true, ..Options::default() };
+    Ok(Session { candidates, asked: None, world, config, home: Home { host, required: !ignore }, options })
+}
+
+fn report(explanation: &Explanation) -> Shown {
+    let command = |command: &explain::Command| Command {
+        line: command.line(),
+        words: command.words.clone(),
+        effect: command.effect.clone(),
+    };
+    let finding = |finding: &explain::Finding| Finding {
+        kind: finding.kind.code(),
+        severity: match finding.severity {
+            explain::Severity::Blocks => "blocks",
+            explain::Severity::Weakens => "weakens",
+            explain::Severity::Note => "note",
+        },
+        device: finding.device.clone(),
+        text: finding.text.clone(),
+        evidence: finding.evidence.clone(),
+        needs: finding.needs.clone(),
+        command: finding.command.as_ref().map(command),
+    };
+    let device = |seen: &explain::Seen| Device {
+        path: seen.path.clone(),
+        role: seen.role.clone(),
+        events: seen.events,
+        updated_unix_seconds: seen.updated,
+        standing: seen.standing.clone(),
+    };
+    Shown {
+        subject: explanation.subject.clone(),
+        uuid: explanation.uuid.map(|uuid| uuid.to_string()),
+        summary: explanation.summary.clone(),
+        fine: explanation.is_fine(),
+        devices: explanation.devices.iter().map(device).collect(),
+        findings: explanation.findings.iter().map(finding).collect(),
+        next_command: explanation.next().map(command),
+    }
+}

@@ -1,0 +1,52 @@
+//! Arrays that are on devices and do not run, in short.
+
+use superblock::{Level, MdUuid};
+
+use super::Scene;
+use crate::plan::assemble::{Claim, Lineup, Verdict};
+
+/// One such array.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Idle {
+    /// Its identity.
+    pub uuid: MdUuid,
+    /// Its stored name; `None` where it has none.
+    pub name: Option<String>,
+    /// Its level.
+    pub level: Level,
+    /// Slots.
+    pub raid_disks: u32,
+    /// Slots with a device that is up to date.
+    pub present: usize,
+    /// Whether it would be started now.
+    pub startable: bool,
+    /// Its devices.
+    pub devices: Vec<String>,
+}
+
+impl Scene<'_> {
+    /// All of them, in the order of their first device.
+    #[must_use]
+    pub fn idle(&self) -> Vec<Idle> {
+        self.not_running().into_iter().filter_map(|uuid| self.one_idle(uuid)).collect()
+    }
+
+    fn one_idle(&self, uuid: MdUuid) -> Option<Idle> {
+        let claims = self.claims_of(uuid);
+        let slots = claims.iter().map(Claim::slots).max().unwrap_or(0);
+        let lineup = Lineup::new(&claims, slots, false).unwrap_or_default();
+        let freshest = lineup.freshest().and_then(|place| claims.get(place.claim));
+        let model = freshest.or(claims.first())?;
+        let attempt = self.session.try_found(uuid, &self.session.options).result;
+        let starts = |verdict: &Verdict| matches!(verdict, Verdict::Start | Verdict::StartReadonly);
+        Some(Idle {
+            uuid,
+            name: model.facts.name.as_ref().map(|_| model.name()).filter(|name| !name.is_empty()),
+            level: model.facts.level,
+            raid_disks: model.facts.raid_disks,
+            present: lineup.present().iter().filter(|here| **here).count(),
+            startable: attempt.is_ok_and(|(outcome, _)| starts(&outcome.verdict)),
+            devices: claims.iter().map(|claim| claim.path.clone()).collect(),
+        })
+    }
+}

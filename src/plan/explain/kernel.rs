@@ -1,0 +1,65 @@
+//! The kernel's own words about an array or its devices.
+
+use super::Scene;
+use crate::model::{human::duration, world::LogLine};
+
+/// Words that make a line of the log a refusal or a loss.
+const TELLING: &[&str] = &[
+    "not enough",
+    "cannot start",
+    "kicking non-fresh",
+    "not importing",
+    "invalid",
+    "Disk failure",
+    "failed",
+    "error",
+    "not loaded",
+    "cannot assemble",
+    "does not have",
+    "too small",
+    "unsupported",
+    "not supported",
+    "bitmap file",
+    "has different",
+    "dirty degraded",
+    "has no",
+    "missing",
+    "rejecting",
+    "larger than",
+    "delaying",
+    "read-only",
+    "recoverable",
+    "not correctable",
+    "unable",
+    "Couldn't",
+    "could not",
+];
+/// Lines that are worth showing.
+const MOST: usize = 4;
+
+/// The last telling lines that name one of these devices, oldest first. Only those since the array was made: before
+/// that, its devices and its number were another array's.
+#[must_use]
+pub(super) fn lines(scene: &Scene<'_>, created: u64, names: &[&str]) -> Vec<String> {
+    let names_it = |line: &str| {
+        let mut words = line.split(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '_'));
+        words.any(|word| names.contains(&word))
+    };
+    // Both clocks count whole seconds.
+    let since = |line: &&LogLine| line.at.saturating_add(2) >= created;
+    let telling =
+        |line: &&LogLine| TELLING.iter().any(|word| line.text.contains(word)) && names_it(&line.text);
+    let mut found: Vec<&LogLine> = vec![];
+    for line in scene.log.iter().rev().take_while(since).filter(telling) {
+        if !found.iter().any(|known| known.text == line.text) {
+            found.push(line);
+        }
+        if found.len() == MOST {
+            break;
+        }
+    }
+    let now = scene.session.world.now.seconds;
+    let shown =
+        |line: &&LogLine| format!("kernel, {} ago: {}", duration(now.saturating_sub(line.at)), line.text);
+    found.iter().rev().map(shown).collect()
+}

@@ -1,0 +1,357 @@
+//! An array that runs: what it lacks, what it waits for.
+
+use superblock::Role;
+
+use super::{Command, Explanation, Finding, Kind, Scene, Severity, kernel, member, names};
+use crate::{
+    model::{
+        human,
+        status::{ArrayStatus, Health, MemberRole, MemberStatus},
+    },
+    plan::assemble::Claim,
+};
+
+/// Explains it.
+pub(super) fn explain(scene: &Scene<'_>, array: &ArrayStatus) -> Explanation {
+    let uuid = scene.uuid_of(array);
+    let claims = uuid.map(|uuid| scene.claims_of(uuid)).unwrap_or_default();
+    let inside = |claim: &Claim| array.members.iter().find(|member| member.id == Some(claim.id));
+    let current =
+        |claim: &&Claim| inside(claim).is_some_and(|member| array.role_of(member) == MemberRole::Active);
+    let fresh = claims.iter().filter(current).max_by_key(|claim| claim.facts.events).cloned();
+    let work = Work { scene, array, claims: &claims, fresh: fresh.as_ref() };
+    let mut findings = work.members();
+    findings.extend(work.outside());
+    findings.extend(work.missing());
+    findings.extend(work.journal());
+    findings.extend(work.state());
+    findings.extend(work.sync());
+    if let Some(claim) = fresh.as_ref().or(claims.first()) {
+        findings.extend(names::findings(scene, Some(array), claim));
+    }
+    if findings.iter().all(|finding| finding.severity == Severity::Note) {
+        let text = "it runs, and every slot has a member that is up to date";
+        findings.insert(0, Finding::new(Kind::Fine, Severity::Note, text));
+    }
+    let devices = member::table(&claims, |claim| work.standing(claim));
+    Explanation { subject: array.shown(), uuid, summary: summary(array), devices, findings }
+}
+
+pub(super) fn summary(array: &ArrayStatus) -> String {
+    let level = array.level.and_then(superblock::Level::name).unwrap_or("an array");
+    let here = array.present().iter().filter(|here| **here).count();
+    let health = match array.health() {
+        Health::Complete => "complete",
+        Health::Degraded => "degraded",
+        Health::Failed => "failed: the data is not all there",
+        Health::Inactive => "in the kernel, but not started",
+        Health::Container => return "a container".to_owned(),
+    };
+    if array.is_running() {
+        format!("{level}, running, {health}: {here} of {} devices in sync", array.raid_disks)
+    } else {
+        format!("{health}, with {} devices attached", array.members.len())
+    }
+}
+
+pub(super) struct Work<'a> {
+    pub(super) scene: &'a Scene<'a>,
+    pub(super) array: &'a ArrayStatus,
+    claims: &'a [Claim],
+    /// The up-to-date member with the most events.
+    fresh: Option<&'a Claim>,
+}
+
+impl Work<'_> {
+    fn inside(&self, claim: &Claim) -> Option<&MemberStatus> {
+        self.array.members.iter().find(|member| member.id == Some(claim.id))
+    }
+
+    pub(super) fn log(&self, names: &[&str]) -> Vec<String> {
+        let created = self.claims.iter().map(|claim| claim.facts.created).max().unwrap_or(0);
+        kernel::lines(self.scene, created, names)
+    }
+
+    fn standing(&self, claim: &Claim) -> String {
+        match self.inside(claim) {
+            Some(member) => match self.array.role_of(member) {
+                MemberRole::Active => "in sync",
+                MemberRole::Rebuilding => "being filled",
+                MemberRole::Replacement => "replacement",
+                MemberRole::Spare => "spare",
+                MemberRole::Faulty => "failed",
+                MemberRole::Journal => "journal",
+                MemberRole::Attached => "attached",
+            }
+            .to_owned(),
+            None => "not in the array".to_owned(),
+        }
+    }
+
+    /// Members that failed, or are about to.
+    fn members(&self) -> Vec<Finding> {
+        let mut found = vec![];
+        for member in &self.array.members {
+            let shown = member.shown();
+            let worn = member.errors > 0 || member.bad_ranges > 0;
+            let mut evidence = vec![];
+            if worn {
+                evidence.push(format!(
+                    "{} corrected read errors, {} bad block ranges ({})",
+                    member.errors,
+                    member.bad_ranges,
+                    human::size(member.bad_sectors.bytes().0)
+                ));
+            }
+            if member.is("write_error") {
+                evidence.push("the kernel saw write errors on it".to_owned());
+            }
+            match self.array.role_of(member) {
+                MemberRole::Faulty => {
+                    let gone = if member.id.is_none() { "; the device itself is gone" } else { "" };
+                    let array = self.array.shown();
+                    let text = format!("{shown}: failed while the array ran{gone}");
+                    let effect = format!("takes the failed device out of {array}; the data stays as it is");
+                    let device =
+                        if member.path.is_some() { shown.clone() } else { member.kernel_name.clone() };
+                    found.push(
+                        Finding::new(Kind::Failed, Severity::Weakens, text)
+                            .of(&shown)
+                            .also(evidence)
+                            .also(self.log(&[&member.kernel_name]))
+                            .try_next(Command::new(["mdctl", &array, "--remove", &device], effect)),
+                    );
+                }
+                _ if worn || member.is("write_error") => {
+                    let text = format!("{shown}: works, with errors");
+                    found.push(
+                        Finding::new(Kind::Worn, Severity::Weakens, text)
+                            .of(&shown)
+                            .also(evidence)
+                            .also(self.log(&[&member.kernel_name]))
+                            .needs(format!(
+                                "a look at the disk itself (smartctl -a {shown}); a new device takes its place with: \
+                                 mdctl replace {} {shown} NEW-DEVICE",
+                                self.array.shown()
+                            )),
+                    );
+                }
+                MemberRole::Active
+                | MemberRole::Rebuilding
+                | MemberRole::Replacement
+                | MemberRole::Spare
+                | MemberRole::Journal
+                | MemberRole::Attached => {}
+            }
+        }
+        found
+    }
+
+    /// Devices that say that they belong here, and do not.
+    fn outside(&self) -> Vec<Finding> {
+        let mut found = vec![];
+        for claim in self.claims {
+            let inside = self.inside(claim).is_some();
+            found.extend(member::troubles(self.scene, claim, inside));
+            if inside {
+                continue;
+            }
+            let Some(fresh) = self.fresh else { continue };
+            match claim.facts.role {
+                Role::Slot { slot, .. } => found.push(self.left_out(claim, slot, fresh)),
+                Role::Spare | Role::Faulty | Role::Journal => found.push(self.spare_outside(claim)),
+            }
+        }
+        found
+    }
+
+    /// A device with a slot's data of some time ago.
+    fn left_out(&self, claim: &Claim, slot: u32, fresh: &Claim) -> Finding {
+        let slots = claim.slots();
+        let works = |claim: &Claim, slot: u32| {
+            let nth = usize::try_from(slot).unwrap_or(usize::MAX);
+            claim.metadata.working_slots(slots).get(nth).copied().unwrap_or(false)
+        };
+        let array = self.array.shown();
+        let fresh_slot = fresh.slot().map(|(slot, _)| slot);
+        let denies = fresh_slot.is_some_and(|fresh_slot| !works(claim, fresh_slot));
+        if denies {
+            return split(self.scene, claim, fresh);
+        }
+        let free = self.array.missing().contains(&slot);
+        let stale = member::stale(self.scene, claim, slot, fresh);
+        if claim.damage.is_some() || claim.busy {
+            return stale;
+        }
+        if !free {
+            return stale.needs(format!("nothing: slot {slot} has another device; it can become a spare"));
+        }
+        if member::bitmap_reaches(self.scene, fresh, claim.facts.events) {
+            let effect = format!(
+                "takes {} back into slot {slot}; only what changed since is copied onto it, by the bitmap",
+                claim.path
+            );
+            return stale.try_next(Command::new(["mdctl", &array, "--re-add", &claim.path], effect));
+        }
+        let effect = format!(
+            "{} is overwritten with the data of the other members, all of it: no bitmap reaches back",
+            claim.path
+        );
+        stale.try_next(Command::new(["mdctl", &array, "--add", &claim.path], effect))
+    }
+
+    fn spare_outside(&self, claim: &Claim) -> Finding {
+        let array = self.array.shown();
+        let (kind, text) = match claim.facts.role {
+            Role::Faulty => {
+                (Kind::MarkedFaulty, format!("{}: its own metadata says that it failed", claim.path))
+            }
+            Role::Journal => {
+                (Kind::JournalMissing, format!("{}: was this array's journal, and is not in it", claim.path))
+            }
+            _ => (Kind::SpareIdle, format!("{}: was a spare of this array, and is not in it", claim.path)),
+        };
+        let found = Finding::new(kind, Severity::Weakens, text).of(&claim.path);
+        if claim.busy || claim.damage.is_some() || claim.facts.role != Role::Spare {
+            return found;
+        }
+        found.try_next(Command::new(["mdctl", &array, "--add", &claim.path], "makes it a spare again"))
+    }
+
+    /// Slots without anybody.
+    fn missing(&self) -> Vec<Finding> {
+        let array = self.array.shown();
+        let missing = self.array.missing();
+        let mut found = vec![];
+        for slot in &missing {
+            let claimed =
+                self.claims.iter().find(|claim| claim.slot().is_some_and(|(claimed, _)| claimed == *slot));
+            let text = format!("slot {slot} of {}: no working device", self.array.raid_disks);
+            let mut finding = Finding::new(Kind::MemberMissing, Severity::Weakens, text);
+            finding = match claimed {
+                Some(claim) if self.inside(claim).is_some() => {
+                    finding.because(format!("it was {}, which failed", claim.path))
+                }
+                Some(claim) => finding.because(format!(
+                    "last seen as {}{}, {} events, {}",
+                    claim.path,
+                    claim.facts.member.map(|uuid| format!(" (device UUID {uuid})")).unwrap_or_default(),
+                    claim.facts.events,
+                    self.scene.when(claim.facts.updated)
+                )),
+                None => finding
+                    .because(format!("no device on this machine says that it is slot {slot} of this array")),
+            };
+            let room = self.fresh.map(member::room_needed);
+            let room = room.map(|bytes| format!(" of {} or more", human::size(bytes.0))).unwrap_or_default();
+            let spare =
+                self.array.members.iter().find(|member| self.array.role_of(member) == MemberRole::Spare);
+            finding = match (claimed, spare) {
+                (None, None) => finding
+                    .needs(format!("the missing device, or a new one{room}: mdctl {array} --add DEVICE")),
+                (_, Some(spare)) => finding.needs(format!("{}, which waits as a spare", spare.shown())),
+                (Some(_), None) => finding,
+            };
+            found.push(finding);
+        }
+        found.extend(self.idle_spare(&missing));
+        found.extend(self.not_enough(&missing));
+        found
+    }
+
+    /// A spare that nobody uses.
+    fn idle_spare(&self, missing: &[u32]) -> Option<Finding> {
+        let spare =
+            self.array.members.iter().find(|member| self.array.role_of(member) == MemberRole::Spare)?;
+        if missing.is_empty()
+            || self.array.activity.is_some()
+            || self.array.action.as_deref() == Some("frozen")
+        {
+            return None;
+        }
+        let text = format!("{}: waits as a spare although a slot is free", spare.shown());
+        Some(
+            Finding::new(Kind::SpareIdle, Severity::Weakens, text)
+                .of(&spare.shown())
+                .also(self.log(&[&spare.kernel_name, &self.array.kernel_name])),
+        )
+    }
+
+    fn not_enough(&self, missing: &[u32]) -> Option<Finding> {
+        let failed = self.array.health() == Health::Failed;
+        failed.then(|| {
+            let text = format!("{} of {} slots have no working device: more than {} stands", missing.len(), self.array.raid_disks, self.array.level.and_then(superblock::Level::name).unwrap_or("the level"));
+            let shown = self.array.shown();
+            Finding::new(Kind::NotEnough, Severity::Blocks, text)
+                .also(self.log(&[&self.array.kernel_name]))
+                .needs("the devices that failed last: where they work again (cable, power), stop the array and assemble it")
+                .try_next(Command::new(["mdctl", "detail", &shown], "shows which device failed; reads only"))
+        })
+    }
+
+    fn journal(&self) -> Option<Finding> {
+        let wanted = self.claims.iter().any(|claim| claim.metadata.wants_journal());
+        let works = |member: &MemberStatus| member.is("journal") && !member.is("faulty");
+        if !wanted || self.array.members.iter().any(works) {
+            return None;
+        }
+        let text = "the write journal is missing, so the array stays read-only";
+        Some(
+            Finding::new(Kind::JournalMissing, Severity::Blocks, text)
+                .because("its metadata asks for a journal, and no member is one")
+                .also(self.log(&[&self.array.kernel_name]))
+                .needs(format!(
+                    "the journal device, or a new one: mdctl {} --add-journal DEVICE",
+                    self.array.shown()
+                )),
+        )
+    }
+
+    fn state(&self) -> Option<Finding> {
+        let array = self.array.shown();
+        let write = || Command::new(["mdctl", "readwrite", &array], "lets the array be written to");
+        let broken = || self.log(&[&self.array.kernel_name]);
+        Some(match self.array.state.as_str() {
+            "readonly" => {
+                let text = "the array is read-only: somebody switched it, or started it so";
+                Finding::new(Kind::ReadOnly, Severity::Weakens, text).also(broken()).try_next(write())
+            }
+            "read-auto" => {
+                let text =
+                    "the array is read-only until it is written to; then it becomes writable by itself";
+                Finding::new(Kind::ReadAuto, Severity::Note, text).try_next(write())
+            }
+            "broken" => {
+                Finding::new(Kind::NotEnough, Severity::Blocks, "the array is broken: every write fails")
+                    .also(broken())
+            }
+            "suspended" => {
+                Finding::new(Kind::ReadOnly, Severity::Blocks, "the array is suspended: requests wait")
+            }
+            _ => return None,
+        })
+    }
+}
+
+/// Two histories: each says that the other failed.
+pub(super) fn split(scene: &Scene<'_>, claim: &Claim, fresh: &Claim) -> Finding {
+    let line = |claim: &Claim, other: &Claim| {
+        format!(
+            "{}: {} events, last update {}, has {} as failed",
+            claim.path,
+            claim.facts.events,
+            scene.when(claim.facts.updated),
+            other.path
+        )
+    };
+    let text = format!(
+        "{}: was written to on its own after {} was lost from it: two histories of one array",
+        claim.path, fresh.path
+    );
+    Finding::new(Kind::Split, Severity::Weakens, text)
+        .of(&claim.path)
+        .because(line(claim, fresh))
+        .because(format!("{}: {} events, last update {}", fresh.path, fresh.facts.events, scene.when(fresh.facts.updated)))
+        .try_next(Command::new(["mdctl", "examine", &claim.path, &fresh.path], "shows both histories; reads only"))
+        .needs("your choice of the history to keep; what was written only to the other one is lost once it is added back")
+}

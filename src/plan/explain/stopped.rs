@@ -1,0 +1,423 @@
+//! An array that does not run: what would come of assembling it now, and what keeps it down.
+
+use std::collections::BTreeSet;
+
+use superblock::MdUuid;
+
+use super::{Command, Explanation, Finding, Kind, Scene, Severity, kernel, member, names, running};
+use crate::{
+    model::{human, status::ArrayStatus},
+    plan::assemble::{
+        Claim, Class, Count, Lineup, Options, Outcome, Shortage, Stop, Verdict, Why, classify::classify,
+    },
+};
+
+/// Explains it. `array` is the one in the kernel that was not started.
+pub(super) fn explain(scene: &Scene<'_>, array: Option<&ArrayStatus>, uuid: Option<MdUuid>) -> Explanation {
+    let subject = match (array, uuid) {
+        (Some(array), _) => array.shown(),
+        (None, Some(uuid)) => uuid.to_string(),
+        (None, None) => String::new(),
+    };
+    let claims = uuid.map(|uuid| scene.claims_of(uuid)).unwrap_or_default();
+    let mut explanation = Explanation { subject, uuid, ..Explanation::default() };
+    let Some(uuid) = uuid.filter(|_| !claims.is_empty()) else {
+        explanation.summary = array.map_or_else(|| "not known".to_owned(), running::summary);
+        let text = "none of its devices has metadata that can be read";
+        explanation.findings.push(Finding::new(Kind::NotStarted, Severity::Blocks, text));
+        return explanation;
+    };
+    let work = Work::new(scene, array, &claims);
+    let attempt = scene.session.try_found(uuid, &scene.session.options).result;
+    explanation.subject = match (array, &attempt) {
+        (None, Ok((outcome, _))) => outcome.name.path.clone(),
+        _ => explanation.subject,
+    };
+    explanation.summary = work.summary();
+    explanation.devices = member::table(&claims, |claim| work.standing(claim));
+    explanation.findings = work.members();
+    explanation.findings.extend(work.missing());
+    explanation.findings.extend(work.reshape());
+    explanation.findings.extend(work.verdict(uuid, &attempt));
+    explanation.findings.extend(work.kernel_words(&explanation.findings));
+    if let Some(claim) = work.model {
+        explanation.findings.extend(names::findings(scene, array, claim));
+    }
+    explanation
+}
+
+type Attempt = Result<(Outcome, Vec<usize>), Stop>;
+
+struct Work<'a> {
+    scene: &'a Scene<'a>,
+    array: Option<&'a ArrayStatus>,
+    claims: &'a [Claim],
+    lineup: Option<Lineup>,
+    slots: u32,
+    /// The member whose copy counts.
+    model: Option<&'a Claim>,
+}
+
+impl<'a> Work<'a> {
+    fn new(scene: &'a Scene<'a>, array: Option<&'a ArrayStatus>, claims: &'a [Claim]) -> Self {
+        let sound = || claims.iter().filter(|claim| claim.damage.is_none());
+        let slots =
+            sound().map(Claim::slots).max().or_else(|| claims.iter().map(Claim::slots).max()).unwrap_or(0);
+        let lineup = Lineup::new(claims, slots, false).ok();
+        let freshest = lineup.as_ref().and_then(Lineup::freshest).and_then(|place| claims.get(place.claim));
+        let model = freshest.or_else(|| sound().max_by_key(|claim| claim.facts.events)).or(claims.first());
+        Self { scene, array, claims, lineup, slots, model }
+    }
+
+    fn summary(&self) -> String {
+        let Some(model) = self.model else { return "not running".to_owned() };
+        let level = model.facts.level.name().unwrap_or("unknown level");
+        let here =
+            self.lineup.as_ref().map_or(0, |lineup| lineup.present().iter().filter(|here| **here).count());
+        let state = if self.array.is_some() { "in the kernel, not started" } else { "not running" };
+        format!("{level}, {state}: {here} of {} devices up to date", model.facts.raid_disks)
+    }
+
+    fn is_inside(&self, claim: &Claim) -> bool {
+        self.array.is_some_and(|array| array.members.iter().any(|member| member.id == Some(claim.id)))
+    }
+
+    fn class(&self, claim: &Claim) -> Option<Class> {
+        let lineup = self.lineup.as_ref()?;
+        Some(classify(claim, self.slots, lineup.newest))
+    }
+
+    fn why(&self, index: usize) -> Option<&Why> {
+        let lineup = self.lineup.as_ref()?;
+        lineup.out.iter().find(|(out, _)| *out == index).map(|(_, why)| why)
+    }
+
+    fn standing(&self, claim: &Claim) -> String {
+        let index = self.claims.iter().position(|other| other.path == claim.path).unwrap_or(usize::MAX);
+        if let Some(why) = self.why(index) {
+            return format!("left out: {why}");
+        }
+        let busy = if claim.busy && !self.is_inside(claim) { ", in use" } else { "" };
+        let standing = match self.class(claim) {
+            Some(Class::Active { whole: true, .. }) => "up to date".to_owned(),
+            Some(Class::Active { whole: false, .. }) => "up to date as far as it was filled".to_owned(),
+            Some(Class::Stale { behind, .. }) => format!("{behind} events behind"),
+            Some(Class::Spare) => "spare".to_owned(),
+            Some(Class::Journal { current: true }) => "journal".to_owned(),
+            Some(Class::Journal { current: false }) => "journal, out of date".to_owned(),
+            Some(Class::Faulty) => "failed".to_owned(),
+            Some(Class::NoSuchSlot(_)) | None => "does not fit".to_owned(),
+        };
+        format!("{standing}{busy}")
+    }
+
+    /// What keeps single devices out.
+    fn members(&self) -> Vec<Finding> {
+        let mut found = vec![];
+        for (index, claim) in self.claims.iter().enumerate() {
+            found.extend(member::troubles(self.scene, claim, self.is_inside(claim)));
+            let Some(model) = self.model else { continue };
+            match self.why(index) {
+                Some(why) => found.extend(self.left_out(claim, why)),
+                None => match self.class(claim) {
+                    Some(Class::Stale { slot, .. }) => {
+                        let stale = member::stale(self.scene, claim, slot, model);
+                        found.push(stale.needs(
+                            "nothing to start without it; once the array runs, explain says how it is taken back",
+                        ));
+                    }
+                    Some(Class::Journal { current: false }) => {
+                        let text = format!("{}: the journal lacks what the array wrote last", claim.path);
+                        found
+                            .push(Finding::new(Kind::JournalMissing, Severity::Blocks, text).of(&claim.path));
+                    }
+                    Some(Class::Active { .. } | Class::Spare | Class::Journal { current: true })
+                    | Some(Class::Faulty | Class::NoSuchSlot(_))
+                    | None => {}
+                },
+            }
+        }
+        if self.lineup.is_none() {
+            let paths: Vec<&str> = self.claims.iter().map(|claim| claim.path.as_str()).collect();
+            let text = "two devices have the same 0.90 slot and event count, and nothing tells them apart";
+            found.push(
+                Finding::new(Kind::Duplicate, Severity::Blocks, text)
+                    .because(paths.join(", "))
+                    .needs("the one that is meant: one may be the whole disk and the other its last partition; name the devices to mdctl assemble"),
+            );
+        }
+        found
+    }
+
+    fn left_out(&self, claim: &Claim, why: &Why) -> Option<Finding> {
+        let path = &claim.path;
+        Some(match why {
+            // Told already, with the checksum.
+            Why::Damaged(_) => return None,
+            Why::Faulty => {
+                let text = format!("{path}: its own metadata says that it failed");
+                Finding::new(Kind::MarkedFaulty, Severity::Weakens, text).of(path)
+            }
+            Why::Split { freshest } => match self.claims.iter().find(|claim| claim.path == *freshest) {
+                Some(fresh) => running::split(self.scene, claim, fresh),
+                None => return None,
+            },
+            Why::Duplicate { of } => {
+                let text = format!("{path}: {of} has the same slot and is as fresh or fresher");
+                Finding::new(Kind::Duplicate, Severity::Weakens, text).of(path)
+            }
+            Why::StaleJournal => {
+                let text = format!("{path}: the journal is out of date");
+                Finding::new(Kind::JournalMissing, Severity::Blocks, text).of(path)
+            }
+            Why::NoSuchSlot(_) | Why::OtherShape | Why::Busy(_) | Why::Refused(_) => {
+                Finding::new(Kind::Misfit, Severity::Weakens, format!("{path}: {why}")).of(path)
+            }
+        })
+    }
+
+    /// Slots that nobody has, or only somebody who is out of date.
+    fn missing(&self) -> Vec<Finding> {
+        let (Some(lineup), Some(model)) = (&self.lineup, self.model) else { return vec![] };
+        let expected = model.metadata.working_slots(self.slots);
+        let mut found = vec![];
+        for slot in 0..model.facts.raid_disks.min(self.slots) {
+            let nth = usize::try_from(slot).unwrap_or(usize::MAX);
+            let seated = lineup.holders.get(nth).copied().flatten().or(lineup
+                .replacements
+                .get(nth)
+                .copied()
+                .flatten());
+            if seated.is_some() {
+                continue;
+            }
+            let counted = expected.get(nth).copied().unwrap_or(false);
+            let text = format!("slot {slot} of {}: no device here is it", model.facts.raid_disks);
+            let since = if counted {
+                format!(
+                    "{} counts on it: it worked at the last update, {}",
+                    model.path,
+                    self.scene.when(model.facts.updated)
+                )
+            } else {
+                format!(
+                    "it was missing or failed already at the last update, {}",
+                    self.scene.when(model.facts.updated)
+                )
+            };
+            let severity = if counted { Severity::Blocks } else { Severity::Weakens };
+            let suspects = self.suspects();
+            found.push(Finding::new(Kind::MemberMissing, severity, text).because(since).also(suspects));
+        }
+        found
+    }
+
+    /// Devices with metadata that tells nothing.
+    fn suspects(&self) -> Vec<String> {
+        let mut found = vec![];
+        for sight in self.scene.sights {
+            match &sight.found {
+                Ok(device) if device.probe.found.is_empty() => {
+                    found.extend(
+                        device.probe.damaged.iter().map(|damage| format!("{}: {damage}", sight.path)),
+                    );
+                }
+                Ok(_) | Err(_) => {}
+            }
+        }
+        found
+    }
+
+    fn reshape(&self) -> Option<Finding> {
+        let model = self.model.filter(|model| model.metadata.is_reshaping())?;
+        let at = model.facts.reshape_position.map(|at| human::size(at.bytes().0)).unwrap_or_default();
+        let before = model.metadata.slots_before();
+        let found = Finding::new(
+            Kind::Reshape,
+            Severity::Weakens,
+            format!("a reshape was interrupted at {at}: from {before} to {} devices", model.facts.raid_disks),
+        );
+        Some(if model.metadata.needs_backup() {
+            found.needs("the file that was given as --backup-file when the reshape began")
+        } else {
+            found.needs("nothing: it goes on when the array is started")
+        })
+    }
+
+    /// What assembly would do now.
+    fn verdict(&self, uuid: MdUuid, attempt: &Attempt) -> Vec<Finding> {
+        match attempt {
+            Ok((outcome, _)) => self.decided(uuid, outcome),
+            Err(Stop::Nothing) => self.not_wanted(),
+            Err(Stop::Refused(refusal)) => {
+                let text = "it cannot be assembled as it is";
+                vec![Finding::new(Kind::NotAssembled, Severity::Blocks, text).because(refusal.text.clone())]
+            }
+        }
+    }
+
+    /// What the kernel said that is not told yet.
+    fn kernel_words(&self, told: &[Finding]) -> Option<Finding> {
+        let mut lines = self.kernel_lines();
+        lines.retain(|line| !told.iter().any(|finding| finding.evidence.contains(line)));
+        let finding = Finding::new(Kind::KernelRefused, Severity::Weakens, "the kernel said");
+        (!lines.is_empty()).then(|| finding.also(lines))
+    }
+
+    fn kernel_lines(&self) -> Vec<String> {
+        let mut names: BTreeSet<String> =
+            self.claims.iter().map(|claim| member::kernel_name(self.scene, claim)).collect();
+        names.extend(self.array.map(|array| array.kernel_name.clone()));
+        let created = self.model.map_or(0, |model| model.facts.created);
+        kernel::lines(self.scene, created, &names.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
+    /// No device may be used: they are all held, or the configuration is against it.
+    fn not_wanted(&self) -> Vec<Finding> {
+        if self.claims.iter().all(|claim| claim.busy) {
+            return match self.array {
+                Some(array) => self.left_inactive(array),
+                None => vec![],
+            };
+        }
+        let text = "the configuration keeps it down: an AUTO line, or ARRAY <ignore>";
+        vec![
+            Finding::new(Kind::Configured, Severity::Blocks, text)
+                .needs("another line in mdadm.conf, or its devices named to mdctl assemble"),
+        ]
+    }
+
+    /// All members are attached, and it has not been started.
+    fn left_inactive(&self, array: &ArrayStatus) -> Vec<Finding> {
+        let Some((model, lineup)) = self.model.zip(self.lineup.as_ref()) else { return vec![] };
+        let geometry = crate::model::Geometry {
+            level: model.facts.level,
+            layout: model.facts.layout,
+            chunk: model.facts.chunk,
+            raid_disks: model.facts.raid_disks,
+            component_size: model.facts.component_size,
+        };
+        let clean = model.facts.clean || model.metadata.has_ppl();
+        let shown = array.shown();
+        match crate::plan::assemble::startable::shortage(&geometry, &lineup.present(), clean) {
+            None => {
+                let text = "it is in the kernel with enough devices to run, and nobody has started it";
+                let effect =
+                    if self.is_whole() { "starts it" } else { "starts it without the missing devices" };
+                let found = Finding::new(Kind::NotStarted, Severity::Blocks, text);
+                vec![found.try_next(Command::new(["mdctl", "run", &shown], effect))]
+            }
+            Some(shortage) => vec![self.short(shortage, model)],
+        }
+    }
+
+    fn is_whole(&self) -> bool {
+        self.lineup.as_ref().is_some_and(|lineup| lineup.present().iter().all(|here| *here))
+    }
+
+    fn decided(&self, uuid: MdUuid, outcome: &Outcome) -> Vec<Finding> {
+        match &outcome.verdict {
+            Verdict::Start => vec![self.startable(uuid, outcome)],
+            Verdict::StartReadonly => {
+                let text = "the write journal is missing or out of date, so the array can only be read";
+                let journal = Finding::new(Kind::JournalMissing, Severity::Weakens, text);
+                vec![self.startable(uuid, outcome), journal.needs("the journal device")]
+            }
+            Verdict::LeaveInactive | Verdict::Refuse(_) => self.refused(uuid, outcome),
+        }
+    }
+
+    fn startable(&self, uuid: MdUuid, outcome: &Outcome) -> Finding {
+        let count = &outcome.count;
+        let whole = outcome.is_complete() && outcome.out.is_empty();
+        let (kind, text) = if self.array.is_some() {
+            (Kind::NotStarted, "it is in the kernel, and was not started")
+        } else {
+            (Kind::NotAssembled, "it is not assembled")
+        };
+        let enough = if count.whole >= count.slots {
+            "every slot has a device that is up to date: nothing stands in the way".to_owned()
+        } else {
+            format!("{} of {} devices are enough to start it", count.whole, count.slots)
+        };
+        let command = self.assemble(&outcome.name.path, uuid, count, !whole);
+        Finding::new(kind, Severity::Blocks, text).because(enough).try_next(command)
+    }
+
+    fn refused(&self, uuid: MdUuid, outcome: &Outcome) -> Vec<Finding> {
+        let mut found = vec![];
+        let wanted = self.model.is_some_and(|model| model.metadata.wants_journal());
+        if wanted && outcome.count.journals == 0 {
+            let text = "the write journal is missing: writes that only it has would be lost";
+            let command = self.forced(uuid, &outcome.name.path);
+            let finding =
+                Finding::new(Kind::JournalMissing, Severity::Blocks, text).needs("the journal device");
+            found.push(Finding { command, ..finding });
+        }
+        if let (Some(shortage), Some(model)) = (outcome.shortage, self.model) {
+            found.push(self.short(shortage, model));
+        }
+        if found.is_empty() {
+            let finding = Finding::new(Kind::NotAssembled, Severity::Blocks, "it is not assembled");
+            found.push(finding.because(outcome.done.clone()));
+        }
+        found
+    }
+
+    /// Not enough to start.
+    fn short(&self, shortage: Shortage, model: &Claim) -> Finding {
+        let path = self.array.map_or_else(String::new, ArrayStatus::shown);
+        let here =
+            self.lineup.as_ref().map_or(0, |lineup| lineup.present().iter().filter(|here| **here).count());
+        let level = model.facts.level.name().unwrap_or("its level");
+        let slots = model.facts.raid_disks;
+        let finding = match shortage {
+            Shortage::Members => Finding::new(
+                Kind::NotEnough,
+                Severity::Blocks,
+                format!("{here} of {slots} devices up to date: not enough for {level}"),
+            )
+            .needs("the missing devices; or, by force, those that are out of date"),
+            Shortage::Dirty => Finding::new(
+                Kind::DirtyDegraded,
+                Severity::Blocks,
+                format!("{here} of {slots} devices up to date, and the array was being written to: its parity cannot be trusted"),
+            )
+            .because(format!("{}: the state is not clean, last update {}", model.path, self.scene.when(model.facts.updated)))
+            .needs("the missing device; or, by force, the acceptance that blocks in flight may be wrong"),
+        };
+        match self.forced(model.facts.array, &path) {
+            Some(command) => finding.try_next(command),
+            None => finding,
+        }
+    }
+
+    /// What force would do, where that is enough; shown, not done.
+    fn forced(&self, uuid: MdUuid, path: &str) -> Option<Command> {
+        let session = self.scene.session;
+        let options = Options { force: true, ..session.options };
+        let (outcome, _) = session.try_found(uuid, &options).result.ok()?;
+        let starts = matches!(outcome.verdict, Verdict::Start | Verdict::StartReadonly);
+        let path = if path.is_empty() { outcome.name.path.as_str() } else { path };
+        let uuid = format!("--uuid={uuid}");
+        let effect =
+            "shows what --force would overwrite, and overwrites nothing; the same without --dry-run does it";
+        starts.then(|| Command::new(["mdctl", "assemble", path, &uuid, "--force", "--dry-run"], effect))
+    }
+
+    /// Starts the array by its identity; read-only where it is not as it was, so that looking at the data changes
+    /// nothing.
+    fn assemble(&self, path: &str, uuid: MdUuid, count: &Count, readonly: bool) -> Command {
+        let uuid = format!("--uuid={uuid}");
+        if readonly {
+            let effect = "starts it read-only: nothing is rebuilt or written until `mdctl readwrite`";
+            return Command::new(["mdctl", "assemble", path, &uuid, "--readonly"], effect);
+        }
+        let effect = if count.whole >= count.slots {
+            "starts it with all its devices".to_owned()
+        } else {
+            format!("starts it as it ran last: with {} of {} devices", count.whole, count.slots)
+        };
+        Command::new(["mdctl", "assemble", path, &uuid], effect)
+    }
+}

@@ -1,0 +1,154 @@
+//! Arrays that do not run.
+
+use super::*;
+
+#[test]
+fn whole_and_not_assembled() {
+    let explanation = Stand::stopped(&array(Level::Raid5, 3), &[7, 7, 7]).ask("home");
+    check(&explanation, &[Kind::NotAssembled], Some(ASSEMBLE));
+    assert_eq!(explanation.subject, "/dev/md/home");
+    assert_eq!(explanation.summary, "raid5, not running: 3 of 3 devices up to date");
+    assert_eq!(explanation.devices[2].role, "slot 2");
+    for word in ["guest:home", "/dev/md/home", "11111111:11111111:11111111:11111111"] {
+        assert_eq!(Stand::stopped(&array(Level::Raid5, 3), &[7, 7, 7]).ask(word), explanation, "{word}");
+    }
+}
+
+#[test]
+fn missing_member_that_counted() {
+    let raid5 = array(Level::Raid5, 3);
+    let explanation = Stand::stopped(&raid5, &[7, 7]).ask("home");
+    let next = format!("{ASSEMBLE} --readonly");
+    check(&explanation, &[Kind::MemberMissing, Kind::NotAssembled], Some(&next));
+    let missing = finding(&explanation, Kind::MemberMissing);
+    assert_eq!(missing.text, "slot 2 of 3: no device here is it");
+    assert!(missing.evidence[0].starts_with("/dev/sda counts on it"), "{missing:#?}");
+}
+
+#[test]
+fn stale_member_with_its_distance() {
+    let raid5 = array(Level::Raid5, 3);
+    let fresh = |number| disk(&raid5, number, 9, &[faulty(2)]);
+    let explanation = Stand::of(&[fresh(0), fresh(1), disk(&raid5, 2, 4, &[])]).ask("home");
+    check(&explanation, &[Kind::NotAssembled, Kind::Stale], Some(ASSEMBLE));
+    let stale = finding(&explanation, Kind::Stale);
+    assert_eq!(stale.text, "/dev/sdc: slot 2, out of date by 5 events and 0 s");
+    assert_eq!(stale.device.as_deref(), Some("/dev/sdc"));
+    assert_eq!(explanation.devices[2].standing, "5 events behind");
+}
+
+#[test]
+fn not_enough_and_what_force_would_do() {
+    let raid5 = array(Level::Raid5, 3);
+    let forced = format!("{ASSEMBLE} --force --dry-run");
+    let explanation = Stand::stopped(&raid5, &[9, 4, 3]).ask("home");
+    check(&explanation, &[Kind::NotEnough, Kind::Stale, Kind::Stale], Some(&forced));
+    let explanation = Stand::stopped(&raid5, &[9]).ask("home");
+    let missing = [Kind::MemberMissing, Kind::MemberMissing, Kind::NotEnough];
+    check(&explanation, &missing, None);
+}
+
+#[test]
+fn dirty_and_degraded() {
+    let dirty = v1::NewArray { clean: false, ..array(Level::Raid5, 3) };
+    let explanation = Stand::stopped(&dirty, &[9, 9]).ask("home");
+    let forced = format!("{ASSEMBLE} --force --dry-run");
+    check(&explanation, &[Kind::MemberMissing, Kind::DirtyDegraded], Some(&forced));
+}
+
+#[test]
+fn two_histories() {
+    let raid1 = array(Level::Raid1, 2);
+    let disks = [disk(&raid1, 0, 9, &[faulty(1)]), disk(&raid1, 1, 8, &[faulty(0)])];
+    let explanation = Stand::of(&disks).ask("home");
+    let next = format!("{ASSEMBLE} --readonly");
+    check(&explanation, &[Kind::NotAssembled, Kind::Split, Kind::MemberMissing], Some(&next));
+    let running = Stand::of(&disks).running(Level::Raid1, 2, &[0]).ask("md127");
+    let next = "mdctl examine /dev/sdb /dev/sda";
+    check(&running, &[Kind::Split, Kind::MemberMissing, Kind::Name], Some(next));
+}
+
+#[test]
+fn damage_and_newer_features() {
+    let raid1 = array(Level::Raid1, 2);
+    let mut broken = disk(&raid1, 1, 9, &[]);
+    broken.writes[0].data[40] ^= 1;
+    let explanation = Stand::of(&[disk(&raid1, 0, 9, &[]), broken]).ask("home");
+    let expected = [Kind::Checksum, Kind::MemberMissing, Kind::NotAssembled];
+    check(&explanation, &expected, Some("mdctl examine /dev/sdb"));
+    assert!(finding(&explanation, Kind::Checksum).evidence[0].contains("checksum"), "{explanation:#?}");
+    // A feature bit that nobody knows, with a right checksum: the sum grows by as much as the field does.
+    let mut newer = disk(&raid1, 1, 9, &[]);
+    newer.writes[0].data[10] ^= 0x80;
+    let sum = u32::from_le_bytes(newer.writes[0].data[216..220].try_into().unwrap()) + (0x80 << 16);
+    newer.writes[0].data[216..220].copy_from_slice(&sum.to_le_bytes());
+    let explanation = Stand::of(&[disk(&raid1, 0, 9, &[]), newer]).ask("home");
+    check(&explanation, &[Kind::Unreadable, Kind::NotAssembled], Some("mdctl examine /dev/sdb"));
+    assert!(finding(&explanation, Kind::Unreadable).evidence[0].contains("0x800000"), "{explanation:#?}");
+}
+
+#[test]
+fn smaller_than_it_was() {
+    let raid1 = array(Level::Raid1, 2);
+    let small = Disk { len: 30000 * 512, ..disk(&raid1, 1, 9, &[]) };
+    let explanation = Stand::of(&[disk(&raid1, 0, 9, &[]), small]).ask("home");
+    assert!(kinds(&explanation).contains(&Kind::TooSmall), "{explanation:#?}");
+    let text = &finding(&explanation, Kind::TooSmall).evidence[0];
+    assert!(text.contains("(30000 sectors)"), "{text}");
+}
+
+#[test]
+fn held_by_somebody() {
+    let raid1 = array(Level::Raid1, 2);
+    for (holder, next) in [
+        ("the file system mounted at /mnt/a b", Some("umount '/mnt/a b'")),
+        ("array md5", Some("mdctl explain md5")),
+        ("swap", Some("swapoff /dev/sdb")),
+        ("device-mapper device vg-lv (dm-3)", Some("dmsetup table vg-lv")),
+        ("process 12 (dd)", Some(ASSEMBLE)),
+    ] {
+        let mut stand = Stand::stopped(&raid1, &[9, 9]);
+        stand.devices[1].busy = true;
+        stand.devices[1].holders = vec![holder.to_owned()];
+        let explanation = stand.ask("home");
+        assert_eq!(kinds(&explanation)[0], Kind::Held, "{explanation:#?}");
+        let command = explanation.next().map(Command::line);
+        assert!(command.as_deref().is_some_and(|line| line.starts_with(next.unwrap())), "{command:?}");
+    }
+}
+
+#[test]
+fn journal_and_bitmap() {
+    let journalled = v1::NewArray { journal: true, ..array(Level::Raid5, 3) };
+    let explanation = Stand::stopped(&journalled, &[9, 9, 9]).ask("home");
+    assert!(kinds(&explanation).contains(&Kind::JournalMissing), "{explanation:#?}");
+    let raid1 = with_bitmap(&array(Level::Raid1, 2));
+    let mut lost = disk(&raid1, 0, 9, &[]);
+    lost.writes.pop();
+    let explanation = Stand::of(&[lost, disk(&raid1, 1, 9, &[])]).ask("home");
+    check(&explanation, &[Kind::NotAssembled, Kind::BitmapUnusable], Some(ASSEMBLE));
+    assert_eq!(finding(&explanation, Kind::BitmapUnusable).device.as_deref(), Some("/dev/sda"));
+}
+
+#[test]
+fn other_hosts_arrays_and_their_names() {
+    let raid1 = v1::NewArray { name: v1::set_name(Some(b"other"), b"5"), ..array(Level::Raid1, 2) };
+    let stand = Stand::stopped(&raid1, &[9, 9]);
+    let explanation = stand.ask("5");
+    assert!(kinds(&explanation).contains(&Kind::Foreign), "{explanation:#?}");
+    let mut stand = Stand::stopped(&raid1, &[9, 9]).running(Level::Raid1, 2, &[0, 1]);
+    stand.array().path = Some("/dev/md/other:5".to_owned());
+    let explanation = stand.ask("md127");
+    check(&explanation, &[Kind::Fine, Kind::Foreign, Kind::Name], None);
+    assert!(finding(&explanation, Kind::Name).evidence[0].contains("not honoured"), "{explanation:#?}");
+    let mut listed = Stand::stopped(&raid1, &[9, 9]).running(Level::Raid1, 2, &[0, 1]);
+    listed.config = conf::parse([("test", "ARRAY /dev/md/x UUID=11111111:11111111:11111111:11111111\n")]).0;
+    check(&listed.ask("md127"), &[Kind::Fine, Kind::Name], None);
+}
+
+#[test]
+fn kept_down_by_the_configuration() {
+    let mut stand = Stand::stopped(&array(Level::Raid1, 2), &[9, 9]);
+    stand.config = conf::parse([("test", "AUTO -all\n")]).0;
+    check(&stand.ask("home"), &[Kind::Configured], None);
+}

@@ -1,0 +1,248 @@
+//! `mdctl explain`: findings with their evidence, what is needed, and what to run next.
+
+use std::fmt::Write as _;
+
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
+use jiff::tz::TimeZone;
+use serde::Serialize;
+
+use super::{DiskText, status::View, text::ctime};
+
+/// The whole answer.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    pub schema: &'static str,
+    pub subjects: Vec<Subject>,
+    /// Words that mean nothing that is known, and devices that could not be looked at.
+    pub problems: Vec<super::status::Problem>,
+}
+
+/// One array or device.
+#[derive(Clone, Debug, Serialize)]
+pub struct Subject {
+    pub subject: String,
+    pub uuid: Option<String>,
+    pub summary: String,
+    /// Nothing is wrong.
+    pub fine: bool,
+    /// The array's devices, as their own metadata tells it.
+    pub devices: Vec<Device>,
+    /// What matters most first.
+    pub findings: Vec<Finding>,
+    pub next_command: Option<Command>,
+}
+
+/// One device of the array.
+#[derive(Clone, Debug, Serialize)]
+pub struct Device {
+    pub path: String,
+    pub role: String,
+    pub events: u64,
+    pub updated_unix_seconds: u64,
+    pub standing: String,
+}
+
+/// One finding.
+#[derive(Clone, Debug, Serialize)]
+pub struct Finding {
+    /// A word that stays the same; docs/json.md lists them.
+    pub kind: &'static str,
+    /// `blocks`, `weakens`, `note`.
+    pub severity: &'static str,
+    pub device: Option<String>,
+    pub text: String,
+    pub evidence: Vec<String>,
+    pub needs: Option<String>,
+    pub command: Option<Command>,
+}
+
+/// What to run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Command {
+    /// For a shell.
+    pub line: String,
+    /// For everything else.
+    pub words: Vec<String>,
+    pub effect: String,
+}
+
+impl Report {
+    /// The whole answer.
+    #[must_use]
+    pub fn new(subjects: Vec<Subject>, problems: Vec<super::status::Problem>) -> Self {
+        Self { schema: "mdctl.explain.1", subjects, problems }
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn text(&self, view: View, zone: &TimeZone) -> String {
+        self.subjects.iter().map(|subject| subject.text(view, zone)).collect::<Vec<_>>().join("\n")
+    }
+}
+
+impl Subject {
+    fn text(&self, view: View, zone: &TimeZone) -> String {
+        let mut out = wrapped(&format!("{}: {}", safe(&self.subject), safe(&self.summary)), "", "    ", view);
+        if !self.devices.is_empty() {
+            out.push('\n');
+            out.push_str(&self.table(view, zone));
+        }
+        for finding in &self.findings {
+            out.push('\n');
+            out.push_str(&finding.text(view));
+        }
+        if let Some(next) = &self.next_command {
+            let _ = writeln!(out, "\nnext:\n    {}", safe(&next.line));
+            out.push_str(&wrapped(&safe(&next.effect), "    ", "    ", view));
+        }
+        out
+    }
+
+    fn table(&self, view: View, zone: &TimeZone) -> String {
+        let mut table = Table::new();
+        table.load_preset(presets::NOTHING);
+        match view.width {
+            Some(width) => {
+                table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width.saturating_sub(4));
+            }
+            None => drop(table.set_content_arrangement(ContentArrangement::Disabled)),
+        }
+        table.set_header(["DEVICE", "ROLE", "EVENTS", "LAST UPDATE", "NOW"]);
+        for device in &self.devices {
+            table.add_row([
+                safe(&device.path),
+                safe(&device.role),
+                device.events.to_string(),
+                ctime(device.updated_unix_seconds, zone),
+                safe(&device.standing),
+            ]);
+        }
+        for (nth, column) in table.column_iter_mut().enumerate() {
+            column.set_padding((0, 2));
+            // What does not fit is told below once more, so only the last column gives way.
+            if nth < 4 {
+                column.set_constraint(ColumnConstraint::ContentWidth);
+            }
+            if nth == 2 {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        table.lines().map(|line| format!("    {}\n", line.trim_end())).collect()
+    }
+}
+
+impl Finding {
+    fn text(&self, view: View) -> String {
+        let mark = match self.severity {
+            "blocks" => "!!",
+            "weakens" => " !",
+            _ => "  ",
+        };
+        let mut out = wrapped(&safe(&self.text), &format!("{mark}  "), "    ", view);
+        for line in &self.evidence {
+            out.push_str(&wrapped(&safe(line), "    - ", "      ", view));
+        }
+        if let Some(needs) = &self.needs {
+            out.push_str(&wrapped(&format!("needs: {}", safe(needs)), "    ", "      ", view));
+        }
+        if let Some(command) = &self.command {
+            let _ = writeln!(out, "    try: {}", safe(&command.line));
+        }
+        out
+    }
+}
+
+/// Text with what could act on a terminal escaped.
+fn safe(text: &str) -> String {
+    DiskText::new(text.as_bytes()).to_string()
+}
+
+/// Words in lines that fit, the first behind `first`, the others behind `rest`. A word is never cut.
+fn wrapped(text: &str, first: &str, rest: &str, view: View) -> String {
+    let width = usize::from(view.width.unwrap_or(u16::MAX)).max(20);
+    let mut out = first.to_owned();
+    let mut used = first.chars().count();
+    let mut empty = true;
+    for word in text.split(' ') {
+        let length = word.chars().count();
+        if !empty && used + 1 + length > width {
+            out.push('\n');
+            out.push_str(rest);
+            used = rest.chars().count();
+            empty = true;
+        }
+        if !empty {
+            out.push(' ');
+            used += 1;
+        }
+        out.push_str(word);
+        used += length;
+        empty = false;
+    }
+    out.push('\n');
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn subject() -> Subject {
+        let command = Command {
+            line: "mdctl /dev/md0 --re-add /dev/sdc1".to_owned(),
+            words: ["mdctl", "/dev/md0", "--re-add", "/dev/sdc1"].map(str::to_owned).to_vec(),
+            effect: "takes it back".to_owned(),
+        };
+        Subject {
+            subject: "/dev/md0".to_owned(),
+            uuid: None,
+            summary: "raid1, running, degraded: 1 of 2 devices in sync".to_owned(),
+            fine: false,
+            devices: vec![Device {
+                path: "/dev/sdc1".to_owned(),
+                role: "slot 1".to_owned(),
+                events: 17,
+                updated_unix_seconds: 1_795_333_013,
+                standing: "3 events behind".to_owned(),
+            }],
+            findings: vec![Finding {
+                kind: "stale",
+                severity: "weakens",
+                device: None,
+                text: "/dev/sdc1: slot 1, out of date by 3 events and 2 h".to_owned(),
+                evidence: vec!["its name is \x1b[31mred\nARRAY".to_owned(), "word ".repeat(30)],
+                needs: None,
+                command: Some(command.clone()),
+            }],
+            next_command: Some(command),
+        }
+    }
+
+    #[test]
+    fn text_fits_and_cannot_act() {
+        let report = Report::new(vec![subject()], vec![]);
+        let text = report.text(View { width: Some(80), colour: true }, &TimeZone::UTC);
+        assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text:?}");
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+        let start = "\
+/dev/md0: raid1, running, degraded: 1 of 2 devices in sync
+
+    DEVICE     ROLE    EVENTS  LAST UPDATE               NOW
+    /dev/sdc1  slot 1      17  Sun Nov 22 07:36:53 2026  3 events behind
+
+ !  /dev/sdc1: slot 1, out of date by 3 events and 2 h
+    - its name is \\u{1b}[31mred\\nARRAY
+    - word";
+        assert!(text.starts_with(start), "{text}");
+        let end = "    try: mdctl /dev/md0 --re-add /dev/sdc1
+
+next:
+    mdctl /dev/md0 --re-add /dev/sdc1
+    takes it back
+";
+        assert!(text.ends_with(end), "{text}");
+        for width in [0, 3, 30] {
+            assert!(!report.text(View { width: Some(width), colour: false }, &TimeZone::UTC).is_empty());
+        }
+    }
+}
