@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::options::{Arg, Mode, Opt, TABLE};
+use super::options::{Arg, Id, Mode, Opt, TABLE, by_id};
 
 /// Two lines for a command line that was not understood.
 pub fn usage(program: &str) -> String {
@@ -26,7 +26,23 @@ pub fn text(mode: Option<Mode>) -> String {
         line(&mut text, opt, Some(mode));
     }
     text.push_str("\nIn every mode:\n");
+    text.push_str(&common(Some(mode)));
+    text
+}
+
+/// The options of every mode.
+fn common(mode: Option<Mode>) -> String {
+    let mut text = String::new();
     for opt in TABLE.iter().filter(|opt| opt.modes.has(None)) {
+        line(&mut text, opt, mode);
+    }
+    text
+}
+
+/// Some options of a mode.
+pub(super) fn lines(ids: &[Id], mode: Mode) -> String {
+    let mut text = String::new();
+    for opt in ids.iter().map(|id| by_id(*id)) {
         line(&mut text, opt, Some(mode));
     }
     text
@@ -42,9 +58,7 @@ pub fn options() -> String {
         }
     }
     text.push_str("\nIn every mode:\n");
-    for opt in TABLE.iter().filter(|opt| opt.modes.has(None)) {
-        line(&mut text, opt, None);
-    }
+    text.push_str(&common(None));
     text
 }
 
@@ -88,9 +102,7 @@ fn general() -> String {
          and --config --help tells about the configuration file.\n",
     );
     text.push_str("\nIn every mode:\n");
-    for opt in TABLE.iter().filter(|opt| opt.modes.has(None)) {
-        line(&mut text, opt, None);
-    }
+    text.push_str(&common(None));
     text
 }
 

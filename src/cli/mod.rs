@@ -13,6 +13,7 @@ pub mod values;
 
 mod scan;
 mod table;
+mod verbs;
 
 use std::ffi::OsString;
 

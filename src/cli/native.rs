@@ -8,19 +8,15 @@ use clap::{Args, CommandFactory, Parser, Subcommand, error::ErrorKind};
 
 use super::{
     UsageError,
+    options::{self, Sets},
     parse::{self, Outcome},
     request::{Common, ExplainRequest, Invocation, Request, StatusRequest},
+    verbs,
 };
 
 /// Linux software RAID
 #[derive(Debug, Parser)]
-#[command(
-    name = "mdctl",
-    disable_help_subcommand = true,
-    after_help = "`mdctl VERB --help` shows a verb's options. Every verb takes --dry-run where it changes something and\n\
-                  --json where it reports. The options of mdadm are understood as well: `mdctl --create ...`,\n\
-                  `mdctl /dev/md0 --add ...`."
-)]
+#[command(name = "mdctl", disable_help_subcommand = true)]
 struct Native {
     #[command(subcommand)]
     verb: Verb,
@@ -173,15 +169,14 @@ struct Words {
 /// What either grammar refuses.
 pub fn parse(args: Vec<OsString>) -> Result<Outcome, UsageError> {
     match args.first() {
-        Some(first) if !asks_for_help(first) && is_mdadm(first) => return parse::parse(args),
-        Some(_) => {}
+        Some(first) if asks_for_help(first) => return Ok(Outcome::Help(verbs::list(&Native::command()))),
+        Some(first) if is_mdadm(first) => return parse::parse(args),
+        Some(first) => known(first)?,
         None => return Err(UsageError::with_usage("")),
     }
     match Native::try_parse_from(std::iter::once(OsString::from("mdctl")).chain(args)) {
         Ok(native) => match native.verb.into_meaning() {
-            Meaning::Option(option, words) => {
-                parse::parse(std::iter::once(OsString::from(option)).chain(words.words))
-            }
+            Meaning::Option(option, words) => for_mdadm(option, words),
             Meaning::Own(own) => {
                 let (common, request) = *own;
                 Ok(Outcome::Run(Box::new(Invocation { common, request, notices: Vec::new() })))
@@ -193,6 +188,44 @@ pub fn parse(args: Vec<OsString>) -> Result<Outcome, UsageError> {
             Err(UsageError::new(text.strip_prefix("error: ").unwrap_or(&text).trim_end()))
         }
     }
+}
+
+/// A verb's words by mdadm's grammar; its help is in the verb's own words.
+fn for_mdadm(option: &'static str, words: Words) -> Result<Outcome, UsageError> {
+    let verb = option.trim_start_matches('-');
+    let mode = match options::by_name(verb) {
+        options::Found::One(opt, _) => match opt.sets {
+            Sets::Always(mode) | Sets::IfNone(mode) => Some(mode),
+            Sets::Nothing | Sets::Anywhere => None,
+        },
+        options::Found::Ambiguous(_) | options::Found::Unknown => None,
+    };
+    let asked = words.words.iter().any(|word| asks_for_help(word));
+    let outcome = parse::parse(std::iter::once(OsString::from(option)).chain(words.words))?;
+    match (outcome, mode) {
+        (Outcome::Help(_), Some(mode)) if asked => {
+            let command = Native::command();
+            let about = command.find_subcommand(verb).and_then(|verb| verb.get_about());
+            Ok(Outcome::Help(verbs::of(verb, &about.map(ToString::to_string).unwrap_or_default(), mode)))
+        }
+        (outcome, _) => Ok(outcome),
+    }
+}
+
+/// Refuses what is no verb, and says which was probably meant.
+fn known(word: &OsStr) -> Result<(), UsageError> {
+    let word = word.to_string_lossy();
+    let command = Native::command();
+    let names = || command.get_subcommands().map(clap::Command::get_name);
+    if names().any(|name| name == word) {
+        return Ok(());
+    }
+    let meant = verbs::nearest(&word, names()).map(|verb| format!(", did you mean `{verb}`?"));
+    Err(UsageError::new(format!(
+        "unknown verb `{}`{}\nmdctl --help lists the verbs",
+        word.escape_debug(),
+        meant.unwrap_or_default()
+    )))
 }
 
 fn asks_for_help(word: &OsStr) -> bool {
@@ -231,7 +264,6 @@ mod tests {
             ("-S /dev/md0", "-S /dev/md0"),
             ("/dev/md0 --add x", "/dev/md0 --add x"),
             ("md0 --add x", "md0 --add x"),
-            ("create --help", "--create --help"),
             ("-V", "-V"),
         ] {
             assert_eq!(parse(words(native)), parse::parse(words(classic)), "{native}");
@@ -245,7 +277,24 @@ mod tests {
         assert!(text.contains("create") && text.contains("--dry-run"), "{text}");
         let error = parse(words("destroy /dev/md0")).unwrap_err();
         assert_eq!(error.status, 2);
-        assert!(error.message.starts_with("unrecognized subcommand 'destroy'"), "{}", error.message);
+        assert!(error.message.starts_with("unknown verb `destroy`\n"), "{}", error.message);
+        let error = parse(words("stauts")).unwrap_err();
+        assert!(
+            error.message.starts_with("unknown verb `stauts`, did you mean `status`?"),
+            "{}",
+            error.message
+        );
+        let help = |line: &str| match parse(words(line)) {
+            Ok(Outcome::Help(text)) => text,
+            other => panic!("{line}: {other:?}"),
+        };
+        assert!(help("create --help").starts_with("Usage: mdctl create "));
+        assert!(help("stop -h").contains("\nUsage: mdctl stop [OPTIONS]"));
+        assert!(help("assemble --update=help").starts_with("Valid"));
+        for verb in verbs() {
+            assert!(help(&format!("{verb} --help")).contains(&format!("mdctl {verb}")), "{verb}");
+            assert!(text.contains(&format!("\n  {verb} ")), "{verb}");
+        }
         assert_eq!(parse(Vec::new()), parse::parse(Vec::new()));
     }
 }

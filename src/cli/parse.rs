@@ -38,14 +38,17 @@ fn parse_into(low: &mut LowArgs, args: impl IntoIterator<Item = OsString>) -> Re
         match token {
             Token::Word(text) => word(low, text)?,
             Token::Option { opt, shown, value } => match option(low, opt, &shown, value.as_deref())? {
-                Some(Outcome::Help(text)) => help = Some(text),
-                Some(outcome @ (Outcome::Run(_) | Outcome::Version)) => return Ok(outcome),
+                Some(Asked::Version) => return Ok(Outcome::Version),
+                Some(asked) => help = Some(asked),
                 None => {}
             },
         }
     }
-    if let Some(text) = help {
-        return Ok(Outcome::Help(text));
+    match help {
+        Some(Asked::Text(text)) => return Ok(Outcome::Help(text)),
+        // Also of a mode that was named after it.
+        Some(Asked::Help | Asked::Version) => return Ok(Outcome::Help(help::text(low.mode))),
+        None => {}
     }
     let mode = match (low.mode, low.words.is_empty()) {
         (Some(mode), _) => mode,
@@ -101,12 +104,20 @@ fn no_action(device: &str) -> UsageError {
     ))
 }
 
+/// An option that asks for words instead of deeds.
+enum Asked {
+    /// Help, for the mode that the whole line has.
+    Help,
+    Text(String),
+    Version,
+}
+
 fn option(
     low: &mut LowArgs,
     opt: Option<&'static Opt>,
     shown: &str,
     value: Option<&OsStr>,
-) -> Result<Option<Outcome>, UsageError> {
+) -> Result<Option<Asked>, UsageError> {
     let wants_mode =
         || UsageError::new(format!("{shown} does not set the mode, and so cannot be the first option."));
     let Some(opt) = opt else {
@@ -116,16 +127,16 @@ fn option(
         });
     };
     match opt.id {
-        Id::Help => return Ok(Some(Outcome::Help(help::text(low.mode)))),
-        Id::HelpOptions => return Ok(Some(Outcome::Help(help::options()))),
-        Id::Version => return Ok(Some(Outcome::Version)),
+        Id::Help => return Ok(Some(Asked::Help)),
+        Id::HelpOptions => return Ok(Some(Asked::Text(help::options()))),
+        Id::Version => return Ok(Some(Asked::Version)),
         Id::Update => {
             if let Some(names) = update_help(low, value) {
-                return Ok(Some(Outcome::Help(names)));
+                return Ok(Some(Asked::Text(names)));
             }
         }
         Id::Config if low.mode.is_none() && value.is_some_and(asks_for_help) => {
-            return Ok(Some(Outcome::Help(help::config())));
+            return Ok(Some(Asked::Text(help::config())));
         }
         _ => {}
     }
