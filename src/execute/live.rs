@@ -149,9 +149,7 @@ impl Live {
             error.is(Errno::EBUSY) && self.only_processes_hold(path)
         })
         .map_err(|error| self.explain_busy(path, error))?;
-        if let Some(dev) = device.dev() {
-            self.keep_udev_away(dev);
-        }
+        self.keep_udev_away(&device);
         self.claims.insert(path.to_owned(), Claimed { device, writer: None });
         Ok(())
     }
@@ -180,15 +178,16 @@ impl Live {
 
     /// udev locks whole disks while it probes, and leaves alone those that are locked. Where it cannot be locked the
     /// map's lock still keeps incremental assembly out.
-    fn keep_udev_away(&mut self, dev: kernel::DevId) {
+    fn keep_udev_away(&mut self, device: &Device) {
         let sysfs = &self.machine.sysfs;
-        let Some(name) = sysfs.name_of(dev) else { return };
+        let Some(name) = device.dev().and_then(|dev| sysfs.name_of(dev)) else { return };
         let whole = sysfs.whole_of(&name).unwrap_or(name);
         if self.hidden.contains_key(&whole) {
             return;
         }
         let path = self.machine.places.dev.join(&whole);
-        let open = || Device::open(&path, Access::Read)?.hide_from_udev();
+        // By a descriptor of its own: the claim ends before the lock does.
+        let open = || Device::hide_from_udev(&path);
         let lock = wait::retry(Deadline::after(BUSY_WAIT), open, |error| error.is(Errno::EWOULDBLOCK));
         match lock {
             Ok(lock) => drop(self.hidden.insert(whole, lock)),

@@ -158,12 +158,9 @@ pub(super) fn describe(machine: &Machine, path: &str, opened: &Opened<'_>) -> Re
 /// Opens for reading; whether it is held is found out by asking for it alone for a moment.
 fn open(path: &str, exclusive: bool) -> Result<(kernel::Device, bool), KernelError> {
     let path = Path::new(path);
-    let busy = match exclusive.then(|| kernel::Device::open(path, Access::ReadExclusive)) {
-        Some(Err(error)) if error.is(Errno::EBUSY) => true,
-        Some(Err(error)) => return Err(error),
-        Some(Ok(_)) | None => false,
-    };
-    Ok((kernel::Device::open(path, Access::Read)?, busy))
+    let device = kernel::Device::open(path, Access::Read)?;
+    let busy = exclusive && device.dev().is_some() && kernel::Device::is_claimed(path)?;
+    Ok((device, busy))
 }
 
 pub(super) fn unusable(error: KernelError) -> Unusable {

@@ -6,7 +6,7 @@ use superblock::{Media, v1::Minor, window::Width};
 
 use super::devices::{Opened, describe, each, unusable};
 use crate::{
-    kernel::{self, Access, KernelError, Machine, holders},
+    kernel::{self, KernelError, Machine, holders},
     model::{Device, Sight},
 };
 
@@ -41,17 +41,11 @@ fn one(machine: &Machine, path: &str, opened: Result<Opened<'_>, KernelError>) -
 }
 
 fn find_holders(machine: &Machine, device: &mut Device, explain: bool) {
-    match kernel::Device::open(Path::new(&device.path), Access::ReadExclusive) {
-        Err(error) if error.is(nix::errno::Errno::EBUSY) => {
-            device.busy = true;
-            if !explain {
-                return;
-            }
-            let id = kernel::DevId { major: device.id.major, minor: device.id.minor };
-            let found = holders::holders(&machine.sysfs, &machine.procfs, id).unwrap_or_default();
-            device.holders = found.iter().map(ToString::to_string).collect();
-        }
-        // What cannot be opened now will be refused when it is claimed, with the reason.
-        Ok(_) | Err(_) => {}
+    // What cannot be opened now will be refused when it is claimed, with the reason.
+    device.busy = kernel::Device::is_claimed(Path::new(&device.path)).unwrap_or(false);
+    if device.busy && explain {
+        let id = kernel::DevId { major: device.id.major, minor: device.id.minor };
+        let found = holders::holders(&machine.sysfs, &machine.procfs, id).unwrap_or_default();
+        device.holders = found.iter().map(ToString::to_string).collect();
     }
 }

@@ -102,6 +102,15 @@ impl Device {
         Ok(device)
     }
 
+    /// Whether somebody has claimed the device: it is asked for alone, and let go at once.
+    pub fn is_claimed(path: &Path) -> Result<bool, KernelError> {
+        match open_direct(path, Access::ReadExclusive, true) {
+            Ok(_) => Ok(false),
+            Err(error) if error.raw_os_error() == Some(nix::libc::EBUSY) => Ok(true),
+            Err(error) => Err(KernelError::io(path, "open", &error)),
+        }
+    }
+
     fn measure(&mut self) -> Result<(), KernelError> {
         let number = |value: i32| u32::try_from(value).ok().and_then(NonZeroU32::new);
         self.size = Bytes(self.ask::<ioctl::BlkGetSize64>(0)?);
@@ -209,9 +218,10 @@ impl Device {
     /// Keeps udev from probing the device for as long as the answer lives: udev skips what is flocked exclusively
     /// (systemd, "Locking Block Device Access"). It looks at whole devices only, so lock the whole one for a
     /// partition. `EWOULDBLOCK` while udev or another tool has it.
-    pub fn hide_from_udev(&self) -> Result<Flock<File>, KernelError> {
-        let file = self.file.try_clone().map_err(self.io_error("dup"))?;
-        Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| self.error("flock", errno))
+    pub fn hide_from_udev(path: &Path) -> Result<Flock<File>, KernelError> {
+        let file = File::open(path).map_err(|error| KernelError::io(path, "open", &error))?;
+        Flock::lock(file, FlockArg::LockExclusiveNonblock)
+            .map_err(|(_, errno)| KernelError::new(path.display().to_string(), "flock", errno))
     }
 
     /// Makes `length` bytes from `offset` read as zeros: by the device's own command where it has one, with

@@ -152,7 +152,7 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("options", options),
     ]);
     cases.push(Case::new("linear", || special("-llinear -n2", 2)).needs("linear"));
-    cases.push(Case::new("level_faulty", || special("-lfaulty -n1 --force", 1)).needs("faulty"));
+    cases.push(Case::new("level_faulty", level_faulty).needs("faulty"));
     cases
 }
 
@@ -274,6 +274,25 @@ fn special(words: &str, count: usize) {
     let disks = Disks::new(2, 16384);
     create(words, &disks.all()[..count], false);
     everything("/dev/md0", &disks.all()[..count]);
+}
+
+/// With `--test` the reference finds a member missing that is there. What is asked of the array itself is left out: this
+/// level passes the member's own superblock through, and only the reference takes it for the array's.
+fn level_faulty() {
+    let disks = Disks::new(1, 16384);
+    create("-lfaulty -n1 --force", &disks.all(), false);
+    let lines = [
+        "-D /dev/md0",
+        "-Db /dev/md0",
+        "-DY /dev/md0",
+        "-Q /dev/ram0",
+        "-E /dev/ram0",
+        "-EY /dev/ram0",
+        "-Dsv",
+        "-Esv",
+    ];
+    same_all(&lines.map(str::to_owned));
+    ours(&["-Dt", "/dev/md0"]).ok();
 }
 
 /// Its brief lines are mended here, and a scan makes no node to look at it.

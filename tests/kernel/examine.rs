@@ -1,6 +1,6 @@
 //! `--examine` of what is odd: no superblock, damaged ones, images, other people's devices; and how much is read.
 
-use crate::guest::{Case, Disks, ours, reference, settle, sh, traced};
+use crate::guest::{Case, Disks, Images, ours, reference, settle, sh, traced};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
@@ -40,9 +40,10 @@ fn member(words: &str, disks: &[&str]) {
 }
 
 fn nothing_there() {
+    let _images = Images::new();
     let disks = Disks::new(2, 16384);
     let _ = disks;
-    sh("echo text >/tmp/text; truncate -s 1000 /tmp/small.img; : >/tmp/empty.img").ok();
+    sh("echo text >/tmp/images/text; truncate -s 1000 /tmp/images/small.img; : >/tmp/images/empty.img").ok();
     for words in [
         "-E /dev/ram0",
         "-E /dev/ram0 /dev/ram1",
@@ -52,9 +53,9 @@ fn nothing_there() {
         "-E /nowhere /dev/ram0",
         "-Eb /nowhere",
         "-Es /nowhere",
-        "-E /tmp/text",
-        "-E /tmp/small.img",
-        "-E /tmp/empty.img",
+        "-E /tmp/images/text",
+        "-E /tmp/images/small.img",
+        "-E /tmp/images/empty.img",
         "-E",
         "-Es",
         "-Es -vv",
@@ -67,20 +68,21 @@ fn nothing_there() {
 }
 
 fn images() {
+    let _images = Images::new();
     let disks = Disks::new(2, 16384);
     for metadata in ["0.90", "1.0", "1.1", "1.2"] {
         member(&format!("-e {metadata} -l1 -n2 -b internal --assume-clean"), &disks.all());
-        sh("dd if=/dev/ram0 of=/tmp/whole.img bs=1M status=none; \
-            dd if=/dev/ram0 of=/tmp/cut.img bs=1M count=8 status=none; \
-            cp /tmp/whole.img /tmp/grown.img; truncate -s +1M /tmp/grown.img")
+        sh("dd if=/dev/ram0 of=/tmp/images/whole.img bs=1M status=none; \
+            dd if=/dev/ram0 of=/tmp/images/cut.img bs=1M count=8 status=none; \
+            cp /tmp/images/whole.img /tmp/images/grown.img; truncate -s +1M /tmp/images/grown.img")
         .ok();
         for words in [
-            "-E /tmp/whole.img",
-            "-E /tmp/cut.img",
-            "-E /tmp/grown.img",
-            "-EY /tmp/whole.img",
-            "-Ebv /tmp/whole.img /tmp/cut.img",
-            "-Q /tmp/whole.img",
+            "-E /tmp/images/whole.img",
+            "-E /tmp/images/cut.img",
+            "-E /tmp/images/grown.img",
+            "-EY /tmp/images/whole.img",
+            "-Ebv /tmp/images/whole.img /tmp/images/cut.img",
+            "-Q /tmp/images/whole.img",
         ] {
             // Of 0.90 the reference exports another time.
             if !(metadata == "0.90" && words.starts_with("-EY")) {
@@ -185,18 +187,19 @@ fn configuration() {
 }
 
 fn without_root() {
+    let _images = Images::new();
     let disks = Disks::new(2, 16384);
     member("-l1 -n2 --assume-clean", &disks.all());
-    sh("dd if=/dev/ram0 of=/tmp/mine.img bs=1M status=none; chmod 644 /tmp/mine.img").ok();
+    sh("dd if=/dev/ram0 of=/tmp/images/mine.img bs=1M status=none; chmod 644 /tmp/images/mine.img").ok();
     let nobody = |program: &str, words: &str| {
         sh(&format!("setpriv --reuid 65534 --regid 65534 --clear-groups {program} {words}"))
     };
     for words in [
-        "-E /tmp/mine.img",
+        "-E /tmp/images/mine.img",
         "-E /dev/ram0",
-        "-Es /tmp/mine.img /dev/ram0",
+        "-Es /tmp/images/mine.img /dev/ram0",
         "-D /dev/ram0",
-        "-Q /tmp/mine.img",
+        "-Q /tmp/images/mine.img",
     ] {
         let (theirs, mine) = (nobody("/usr/sbin/mdadm", words), nobody("/usr/local/sbin/mdadm", words));
         assert_eq!(
@@ -279,18 +282,21 @@ fn three_reads_a_device() {
     member("-e 1.2 -l1 -n2 -b internal --assume-clean", &disks.all()[..2]);
     for words in [&["-E", "/dev/ram0"][..], &["-E", "/dev/ram3"], &["-Es"], &["-EY", "/dev/ram1"]] {
         let command = [&["/usr/local/sbin/mdadm"], words].concat();
-        let (_, calls) = traced("openat,read,pread64,preadv,readv", &command);
+        let (_, calls) = traced("openat,read,pread64,preadv,readv,io_submit", &command);
         for disk in disks.all() {
-            let reads = calls
+            // One io_submit hands over many reads.
+            let named = |call: &String| call.matches(&format!("<{disk}>")).count();
+            let reads: usize = calls
                 .iter()
-                .filter(|call| call.contains(&format!("<{disk}>")) && call.contains("read"))
-                .count();
+                .filter(|call| call.contains("read") || call.contains("io_submit"))
+                .map(named)
+                .sum();
             let opens = calls
                 .iter()
                 .filter(|call| call.contains("openat") && call.contains(&format!("\"{disk}\"")))
                 .count();
             assert!(
-                reads <= 3 && opens <= 1,
+                (opens..=3).contains(&reads) && opens <= 1,
                 "{words:?}: {disk} opened {opens} times, read {reads} times: {calls:#?}"
             );
         }

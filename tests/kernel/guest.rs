@@ -167,9 +167,29 @@ pub(crate) fn mdctl(arguments: &[&str]) -> Output {
 /// `calls` as strace's `-e trace=` has them: `ioctl`, `openat,read,pread64`, …
 pub(crate) fn traced(calls: &str, command: &[&str]) -> (Output, Vec<String>) {
     let filter = format!("trace={calls}");
-    let output = run(&[&["strace", "-f", "-qq", "-y", "-o", "/tmp/trace", "-e", &filter], command].concat());
+    let output =
+        run(&[&["strace", "-f", "-qq", "-y", "-v", "-o", "/tmp/trace", "-e", &filter], command].concat());
     let trace = fs::read_to_string("/tmp/trace").expect("strace wrote its file");
     (output, trace.lines().map(str::to_owned).collect())
+}
+
+/// A directory for images, `/tmp/images`, on a file system that knows direct I/O: on tmpfs, where the guest lives, kernels
+/// before 6.6 refuse it to the reference.
+pub(crate) struct Images;
+
+impl Images {
+    pub(crate) fn new() -> Self {
+        sh("mkdir -p /tmp/images && truncate -s 256M /tmp/images.ext4 && mkfs.ext4 -q -F /tmp/images.ext4 && \
+            mount -o loop /tmp/images.ext4 /tmp/images")
+        .ok();
+        Self
+    }
+}
+
+impl Drop for Images {
+    fn drop(&mut self) {
+        sh("umount /tmp/images; rm -f /tmp/images.ext4");
+    }
 }
 
 /// RAM disks, all zero, gone with the case.

@@ -187,11 +187,11 @@ fn a_device_around_the_page_cache() {
     device.read_at(Bytes(4196), &mut buf).unwrap();
     assert_eq!(buf, [0; 100]);
     assert!(device.read_at(Bytes(16 << 20), &mut buf).is_err());
-    let hidden = device.hide_from_udev().unwrap();
+    let hidden = Device::hide_from_udev(device.path()).unwrap();
     let other = Device::open(disks.path(0).as_ref(), Access::Read).unwrap();
-    assert!(other.hide_from_udev().unwrap_err().is(nix::errno::Errno::EWOULDBLOCK));
+    assert!(Device::hide_from_udev(other.path()).unwrap_err().is(nix::errno::Errno::EWOULDBLOCK));
     drop(hidden);
-    drop(other.hide_from_udev().unwrap());
+    drop(Device::hide_from_udev(other.path()).unwrap());
 }
 
 fn partitions_are_forgotten() {

@@ -75,8 +75,10 @@ impl Sysfs {
     }
 
     fn partitions(&self, dir: &Path) -> Result<Vec<String>, KernelError> {
+        // The kernel names a partition after its disk, so that not every file there has to be looked into.
+        let disk = dir.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let mut names = self.names(dir)?;
-        names.retain(|name| self.exists(dir.join(name).join("partition")));
+        names.retain(|name| name.starts_with(disk) && self.exists(dir.join(name).join("partition")));
         Ok(names)
     }
 
