@@ -53,9 +53,10 @@ mod tests {
 
     #[test]
     fn the_oldest_go_and_the_newest_few_stay() {
-        let file = |seconds, size| Stored { id: Id::new(seconds, 1), size: Bytes(size) };
+        let id = |seconds| Id::new(crate::model::world::Timestamp { seconds, micros: 0 }, 1);
+        let file = |seconds, size| Stored { id: id(seconds), size: Bytes(size) };
         let bounds = Bounds { entries: 4, bytes: Bytes(100), newest: 2 };
-        let ids = |seconds: &[u64]| seconds.iter().map(|s| Id::new(*s, 1)).collect::<Vec<_>>();
+        let ids = |seconds: &[u64]| seconds.iter().map(|s| id(*s)).collect::<Vec<_>>();
         let few = vec![file(3, 10), file(1, 10), file(2, 10)];
         assert_eq!(superfluous(few, bounds), ids(&[]));
         let many = (1..=6).map(|s| file(s, 1)).collect();

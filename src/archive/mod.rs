@@ -6,20 +6,25 @@
 mod bounds;
 mod format;
 mod identity;
+mod pieces;
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use serde::{Deserialize, Serialize};
 use superblock::{Bytes, Write};
 
+use crate::model::world::Timestamp;
+
 pub use bounds::{Bounds, Stored, superfluous};
 pub use format::{Damaged, LARGEST, decode, encode};
 pub use identity::{Carried, Identity, Sighted};
+pub(crate) use pieces::Pieces;
 
 /// How the files' names end.
 pub const SUFFIX: &str = ".mdkeep";
 
-/// The name of an entry: date, time and a random number, `20261122-103455-1f2e3d4c`. Later ones sort later.
+/// The name of an entry: date, time, microseconds and a random number, `20261122-103455-1234561f`. Later ones sort
+/// later.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Id(String);
@@ -30,10 +35,10 @@ pub struct Id(String);
 pub struct BadId;
 
 impl Id {
-    /// From seconds since 1970 and a random number.
+    /// From a time and a random number.
     #[must_use]
-    pub fn new(seconds: u64, random: u32) -> Self {
-        Self(format!("{}-{random:08x}", crate::model::clock::compact(seconds)))
+    pub fn new(time: Timestamp, random: u8) -> Self {
+        Self(format!("{}-{:06}{random:02x}", crate::model::clock::compact(time.seconds), time.micros))
     }
 
     /// As it is written.
@@ -160,6 +165,20 @@ pub(crate) fn lay_over(piece: &mut Write, new: &Write) {
     for (old, new) in target.iter_mut().zip(source) {
         *old = *new;
     }
+}
+
+/// The entries that are undone: something put them back, and that was not undone itself.
+#[must_use]
+pub fn undone<'a>(entries: impl IntoIterator<Item = &'a About>) -> BTreeSet<&'a Id> {
+    let mut entries: Vec<&About> = entries.into_iter().collect();
+    entries.sort_by(|a, b| b.id.cmp(&a.id));
+    let mut undone = BTreeSet::new();
+    for about in entries {
+        if !undone.contains(&about.id) {
+            undone.extend(about.undoes.as_ref());
+        }
+    }
+    undone
 }
 
 /// One entry.

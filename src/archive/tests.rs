@@ -5,7 +5,7 @@ use super::*;
 
 pub(crate) fn about(seconds: u64) -> About {
     About {
-        id: Id::new(seconds, 7),
+        id: Id::new(Timestamp { seconds, micros: 0 }, 7),
         time: seconds,
         command: vec!["mdctl".into(), "--create".into(), "/dev/md0".into()],
         summary: "create /dev/md0".into(),

@@ -10,7 +10,7 @@ use super::{
     UsageError,
     options::{self, Sets},
     parse::{self, Outcome},
-    request::{Common, ExplainRequest, Invocation, Request, StatusRequest},
+    request::{Common, ExplainRequest, Invocation, Request, StatusRequest, UndoRequest},
     verbs,
 };
 
@@ -48,6 +48,10 @@ enum Verb {
     Status(StatusArgs),
     /// Say why an array is not (fully) up, or a device in none, and what to do next
     Explain(ExplainArgs),
+    /// List what was kept before it was overwritten
+    History(HistoryArgs),
+    /// Put back what a command overwrote
+    Undo(UndoArgs),
     /// Start an array that has no metadata
     #[command(hide = true)]
     Build(Words),
@@ -88,6 +92,8 @@ impl Verb {
         let (option, words) = match self {
             Self::Status(args) => return args.into_meaning(),
             Self::Explain(args) => return args.into_meaning(),
+            Self::History(args) => return args.into_meaning(),
+            Self::Undo(args) => return args.into_meaning(),
             Self::Create(words) => ("--create", words),
             Self::Assemble(words) => ("--assemble", words),
             Self::Detail(words) => ("--detail", words),
@@ -152,6 +158,49 @@ impl ExplainArgs {
         let common = Common { json: self.json, config: self.config, ..Common::default() };
         let request = ExplainRequest { subjects: self.subjects };
         Meaning::Own(Box::new((common, Request::Explain(request))))
+    }
+}
+
+/// List what was kept before it was overwritten
+#[derive(Args, Debug)]
+struct HistoryArgs {
+    /// As JSON (schema mdctl.history.1)
+    #[arg(long)]
+    json: bool,
+}
+
+impl HistoryArgs {
+    fn into_meaning(self) -> Meaning {
+        let common = Common { json: self.json, ..Common::default() };
+        Meaning::Own(Box::new((common, Request::History)))
+    }
+}
+
+/// Put back what a command overwrote
+#[derive(Args, Debug)]
+struct UndoArgs {
+    /// The entry as `mdctl history` names it, or its beginning; without it the newest that is not undone
+    #[arg(value_name = "ID")]
+    id: Option<String>,
+    /// Put back even where something has changed since; what is there now is kept as well
+    #[arg(long)]
+    force: bool,
+    /// Show what would be done and do nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// As JSON (schema mdctl.outcome.1)
+    #[arg(long)]
+    json: bool,
+    /// Do not keep what is overwritten by this
+    #[arg(long)]
+    no_archive: bool,
+}
+
+impl UndoArgs {
+    fn into_meaning(self) -> Meaning {
+        let (json, dry_run, no_archive) = (self.json, self.dry_run, self.no_archive);
+        let common = Common { json, dry_run, no_archive, ..Common::default() };
+        Meaning::Own(Box::new((common, Request::Undo(UndoRequest { id: self.id, force: self.force }))))
     }
 }
 

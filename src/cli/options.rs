@@ -206,12 +206,13 @@ pub enum Id {
     Json,
     DryRun,
     NoArchive,
+    Destroy,
 }
 
 impl Id {
     /// Whether mdadm does not have it.
     pub fn is_new(self) -> bool {
-        matches!(self, Self::Json | Self::DryRun | Self::NoArchive)
+        matches!(self, Self::Json | Self::DryRun | Self::NoArchive | Self::Destroy)
     }
 }
 

@@ -134,5 +134,6 @@ pub static TABLE: &[Opt] = &[
     opt(Id::Path, &["path"], Required("PATH"), Nothing, "I", &[], "hardware path of a device that vanished"),
     any(Id::Json, &["json"], No, &[], "report as JSON"),
     any(Id::DryRun, &["dry-run"], No, &[], "show what would be done and do nothing"),
+    opt(Id::Destroy, &["destroy"], Required("UUID"), Nothing, "C", &[], "overwrite the members of this array"),
     any(Id::NoArchive, &["no-archive"], No, &[], "do not keep what is overwritten"),
 ];

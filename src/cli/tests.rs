@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use superblock::{Level, Sectors};
 
 use super::{
-    options::{Id, Mode, TABLE, by_id, letter_takes_argument},
+    options::{self, Id, Mode, TABLE, by_id, letter_takes_argument},
     parse::{Outcome, parse},
     request::{Invocation, ManageOp, MemberSource, MiscAction, Request},
     values::{BitmapKind, SizeOrMax},
@@ -274,4 +274,27 @@ mod any {
             prop_assert_eq!(map::parse(&map::format(&entries)), entries);
         }
     }
+}
+
+#[test]
+fn no_abbreviation_of_the_original_means_something_new_or_becomes_ambiguous() {
+    let old: Vec<&str> =
+        TABLE.iter().filter(|opt| !opt.id.is_new()).flat_map(|opt| opt.names).copied().collect();
+    for name in &old {
+        for end in 1..=name.len() {
+            match options::by_name(&name[..end]) {
+                options::Found::One(opt, _) => assert!(!opt.id.is_new(), "{}", &name[..end]),
+                options::Found::Ambiguous(names) => {
+                    assert!(names.iter().all(|n| old.contains(n)), "{names:?}")
+                }
+                options::Found::Unknown => panic!("{name}"),
+            }
+        }
+    }
+    let uuid = "01234567:89abcdef:01234567:89abcdef";
+    let Request::Create(create) = run(&format!("-C /dev/md0 -l1 -n2 --destroy={uuid} a b")).request else {
+        panic!()
+    };
+    assert_eq!(create.destroy, uuid.parse().ok());
+    assert!(run("-C /dev/md0 -l1 -n2 --no-archive a b").common.no_archive);
 }

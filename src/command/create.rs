@@ -38,7 +38,8 @@ pub(super) fn run(request: &CreateRequest, common: &Common, machine: &Machine, u
     }
     let mut world = inventory::world(machine, request.members.len() + 2)?;
     world.devices = inventory::look(machine, &paths(&request), true);
-    let decided = context(&request, common, &config, &world)
+    let native = ui.program() == "mdctl";
+    let decided = context(&request, common, (&config, native), &world)
         .and_then(|context| Ok((create::plan(&request, &context, &world)?, context)));
     let (plan, context) = match decided {
         Ok(decided) => decided,
@@ -53,14 +54,16 @@ pub(super) fn run(request: &CreateRequest, common: &Common, machine: &Machine, u
     }
     let said =
         if common.verbose >= 0 { format!("array {} started.", context.array.path) } else { String::new() };
-    carry_out(&plan, machine, common, ui, Ended { out: said, ..Ended::default() })
+    let waits = create::waits_for_writes(&plan, &context.array);
+    let note = waits.unwrap_or_default();
+    carry_out(&plan, machine, common, ui, Ended { out: said, note, ..Ended::default() })
 }
 
 /// Names, and what the configuration says.
 fn context(
     request: &CreateRequest,
     common: &Common,
-    config: &Config,
+    (config, native): (&Config, bool),
     world: &World,
 ) -> Result<Context, Refusal> {
     let word = request.device.to_string_lossy().into_owned();
@@ -74,6 +77,8 @@ fn context(
         bad_block_log: config.create.bbl != Some(false),
         zone: local_zone(),
         default_metadata: config.create.metadata,
+        // The original asks in spite of --force.
+        overwrite: request.force && native,
     })
 }
 

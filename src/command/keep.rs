@@ -6,6 +6,7 @@ use crate::{
     execute::{self, Failure, Live},
     inventory,
     kernel::{Machine, host},
+    model::world::Timestamp,
     plan::{Plan, keep},
     ui::Ui,
 };
@@ -28,11 +29,11 @@ impl Kept {
         if paths.is_empty() || common.no_archive {
             return Self { plan: plan.clone(), at: None };
         }
-        let (time, micros) = host::now();
-        let random = host::random_bytes().map_or(micros, u32::from_le_bytes);
+        let (seconds, micros) = host::now();
+        let [random] = host::random_bytes().unwrap_or_default();
         let about = About {
-            id: Id::new(time, random),
-            time,
+            id: Id::new(Timestamp { seconds, micros }, random),
+            time: seconds,
             command: common.words.clone(),
             summary: plan.summary.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -23,8 +23,10 @@ mod assemble;
 mod bitmap;
 mod create;
 mod detail;
+mod dump;
 mod examine;
 mod explain;
+mod history;
 mod keep;
 mod manage;
 mod platform;
@@ -32,6 +34,7 @@ mod query;
 mod status;
 mod stop;
 mod wait;
+mod zero;
 
 use keep::Kept;
 
@@ -118,6 +121,8 @@ fn dispatch(name: &str, invocation: &Invocation) -> u8 {
         Request::Monitor(_) => Ok(not_yet("--monitor", &ui)),
         Request::Explain(request) => explain::run(request, common, &machine, &ui),
         Request::Status(request) => status::run(request, common, &machine, &ui),
+        Request::History => history::list(common, &machine, &ui),
+        Request::Undo(request) => history::undo(request, common, &machine, &ui),
         Request::AutoDetect => platform::auto_detect(&machine, common, &ui),
     };
     ended.unwrap_or_else(|error| {
@@ -138,12 +143,12 @@ fn one_action(request: &MiscRequest, common: &Common, machine: &Machine, ui: &Ui
         MiscAction::ExamineBitmap => bitmap::bitmaps(request, common, ui),
         MiscAction::ExamineBadblocks => bitmap::bad_blocks(request, common, ui),
         MiscAction::DetailPlatform => Ok(platform::detail_platform(request, ui)),
-        MiscAction::ZeroSuperblock => Ok(not_yet("--zero-superblock", ui)),
+        MiscAction::ZeroSuperblock => zero::run(request, common, machine, ui),
         MiscAction::KillSubarray(_) | MiscAction::UpdateSubarray(_) => {
             platform::subarray(request, machine, ui)
         }
-        MiscAction::Dump(_) => Ok(not_yet("--dump", ui)),
-        MiscAction::Restore(_) => Ok(not_yet("--restore", ui)),
+        MiscAction::Dump(place) => dump::save(Path::new(place), request, common, machine, ui),
+        MiscAction::Restore(place) => dump::restore(Path::new(place), request, common, machine, ui),
         MiscAction::UdevRules(file) => platform::udev_rules(request, file.as_deref(), machine, common, ui),
         MiscAction::WaitClean => Ok(action::wait_clean(request, ui)),
         MiscAction::Sync(_) => action::run(request, common, machine, ui),
@@ -208,8 +213,11 @@ fn say(kind: Say, text: &str, ui: &Ui) {
 
 /// Shows a plan instead of carrying it out.
 fn preview(plan: &Plan, common: &Common) -> Result<u8> {
-    let plan = Kept::new(plan, &inventory::machine(), common).plan;
-    Ok(print(&if common.json { outcome(&plan, true).text() } else { plan.to_string() }))
+    Ok(preview_kept(&Kept::new(plan, &inventory::machine(), common).plan, common))
+}
+
+fn preview_kept(plan: &Plan, common: &Common) -> u8 {
+    print(&if common.json { outcome(plan, true).text() } else { plan.to_string() })
 }
 
 fn outcome(plan: &Plan, planned_only: bool) -> Outcome {
@@ -235,8 +243,11 @@ struct Ended {
 
 /// Carries a plan out and says how it ended; what it overwrites is kept first. When it fails before its commit, the machine is as it was.
 fn carry_out(plan: &Plan, machine: &Machine, common: &Common, ui: &Ui, ended: Ended) -> Result<u8> {
-    let kept = Kept::new(plan, machine, common);
-    let done = keep::run(&kept, machine, ui);
+    carry_out_kept(&Kept::new(plan, machine, common), machine, common, ui, ended)
+}
+
+fn carry_out_kept(kept: &Kept, machine: &Machine, common: &Common, ui: &Ui, ended: Ended) -> Result<u8> {
+    let done = keep::run(kept, machine, ui);
     if common.json {
         let mut told = outcome(&kept.plan, false);
         if let Err(failure) = &done {

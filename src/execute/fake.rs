@@ -31,6 +31,8 @@ pub(crate) struct State {
     pub(crate) failed: BTreeSet<String>,
     /// Arrays whose recovery is kept from starting.
     pub(crate) frozen: BTreeSet<String>,
+    /// Files that were saved.
+    pub(crate) files: BTreeSet<String>,
     /// Nodes and links.
     pub(crate) nodes: BTreeSet<String>,
 }
@@ -80,6 +82,9 @@ impl Host for Fake {
                 ensure!(!state.arrays.values().any(|(members, _)| members.contains(device)), "busy");
                 ensure!(state.claims.insert(device.clone()), "claimed twice");
             }
+            Step::Share { device } => {
+                state.claims.insert(device.clone());
+            }
             Step::Release { device } => {
                 state.claims.remove(device);
             }
@@ -88,6 +93,12 @@ impl Host for Fake {
             }
             Step::Discard { id } => {
                 ensure!(state.archive.remove(id.as_str()), "no such entry");
+            }
+            Step::SaveFile { file, .. } | Step::Link { name: file, .. } => {
+                ensure!(state.files.insert(file.clone()), "exists");
+            }
+            Step::RemoveFile { file } => {
+                state.files.remove(file);
             }
             Step::Write { device, writes, .. } => return self.write(device, writes),
             Step::Zero { ranges } => {
@@ -158,7 +169,7 @@ impl Host for Fake {
             | Step::Uevent { array } => {
                 ensure!(state.arrays.contains_key(&array.kernel), "no such array");
             }
-            Step::AutoDetect | Step::WriteFile { .. } | Step::Commit => {}
+            Step::AutoDetect | Step::WriteFile { .. } | Step::Commit | Step::Verify { .. } => {}
         }
         Ok(Vec::new())
     }

@@ -77,10 +77,18 @@ impl Host for Live {
         let mut saved = Vec::new();
         match step {
             Step::Claim { device } => self.claim(device)?,
+            Step::Share { device } => {
+                let opened = Device::open(Path::new(device), Access::Read)?;
+                drop(self.claims.insert(device.clone(), Claimed { device: opened, writer: None }));
+            }
             Step::Release { device } => drop(self.claims.remove(device)),
             Step::Archive { record } => self.keep(record)?,
             Step::Discard { id } => keeping::discard(&self.machine, id)?,
             Step::Write { device, writes, .. } => saved = self.write(device, writes)?,
+            Step::SaveFile { file, size, pieces } => files::save(Path::new(file), *size, pieces)?,
+            Step::Link { file, name } => files::link(Path::new(file), Path::new(name))?,
+            Step::RemoveFile { file } => drop(files::remove(Path::new(file))?),
+            Step::Verify { device, writes } => self.verify(device, writes)?,
             Step::Zero { ranges } => zero_all(ranges, &self.progress)?,
             Step::LockMap => self.lock_map()?,
             Step::UnlockMap => drop(self.lock.take()),
@@ -210,6 +218,17 @@ impl Live {
         let saved = device.saved(writes)?;
         device.write_all(writes)?;
         Ok(saved)
+    }
+
+    fn verify(&self, path: &str, writes: &[Write]) -> Result<()> {
+        let there = match self.claims.get(path) {
+            Some(claimed) => claimed.device.saved(writes)?,
+            None => Device::open(Path::new(path), Access::Read)?.saved(writes)?,
+        };
+        match writes.iter().zip(&there).find(|(written, there)| written != there) {
+            Some((written, _)) => bail!("{path}: what was written at byte {} is not there", written.at.0),
+            None => Ok(()),
+        }
     }
 
     /// Fetches what is endangered, all devices at once, and stores it.

@@ -35,6 +35,15 @@ fn one(machine: &Machine, path: &str, opened: &Opened<'_>) -> Result<Device, Unu
     Ok(device)
 }
 
+/// The names that a device has below `/dev/disk/by-id`, with their paths.
+#[must_use]
+pub fn names_by_id(machine: &Machine, device: &std::path::Path) -> Vec<(String, String)> {
+    let Ok(Some(number)) = kernel::node::number_of(device) else { return Vec::new() };
+    let id = super::arrays::model_id(number);
+    let names = by_id(machine).into_iter().filter(|(_, other)| *other == id);
+    names.filter_map(|(path, _)| Some((path.rsplit('/').next()?.to_owned(), path))).collect()
+}
+
 /// Every name below `/dev/disk/by-id`.
 fn by_id(machine: &Machine) -> Vec<(String, DevId)> {
     let dir = machine.places.dev.join("disk/by-id");

@@ -1,5 +1,6 @@
 //! Looking at the machine. Everything here reads; nothing changes anything.
 
+mod archive;
 mod arrays;
 mod bitmaps;
 mod configuration;
@@ -15,11 +16,12 @@ mod query;
 mod status;
 mod superblocks;
 
+pub use archive::{Image, Shelf, Shelved, archive, bytes_at, entry, image, ranges_of};
 pub use bitmaps::{NoBitmap, NoLog, SeenBitmap, SeenLog, bad_blocks, bitmaps};
 pub use configuration::{candidates, configuration, homehost};
 pub use detail::{Absent, Look};
 pub use devices::look;
-pub use endangered::endangered;
+pub use endangered::{endangered, names_by_id};
 pub use explain::{find_holders, kernel_log};
 pub use manage::{Depth, managed, subject};
 pub use members::members;
@@ -27,7 +29,7 @@ pub use names::arrays_in_order;
 pub use nodes::Nodes;
 pub use query::query;
 pub use status::StatusLook;
-pub use superblocks::{Format, Nothing, Seen, Shown, superblocks};
+pub use superblocks::{Format, Nothing, Seen, Shown, missing, superblocks};
 
 use superblock::MdUuid;
 

@@ -1,5 +1,7 @@
 //! The superblock that a report shows for a device: of all that are there, the one that was created last.
 
+use std::path::Path;
+
 use superblock::{
     Bytes, Damage, Endian, Media, Sectors, bitmap, mbr,
     probe::{self, Found, Native},
@@ -10,7 +12,7 @@ use superblock::{
 
 use crate::{
     config::Metadata,
-    kernel::{Cause, KernelError},
+    kernel::{self, Access, Cause, KernelError},
     model::detail::MemberSuperblock,
 };
 
@@ -159,6 +161,29 @@ pub(super) fn bitmap_of(media: &dyn Media, superblock: &v1::Superblock) -> Optio
     ours.then_some(bitmap)
 }
 
+/// Why a format that was asked for is not on a device, place by place. Nothing where the device
+/// cannot be opened.
+#[must_use]
+pub fn missing(path: &str, asked: Metadata) -> Vec<String> {
+    let Ok(device) = kernel::Device::open(Path::new(path), Access::Read) else { return vec![] };
+    let found = probe::probe(&device).found;
+    let wanted = |minor: Option<Minor>| {
+        found.iter().any(|found| match (&found.superblock, minor) {
+            (Native::V0(_), None) => is_of_this_machine(found),
+            (Native::V1(sb), Some(minor)) => sb.fields().minor() == minor,
+            _ => false,
+        })
+    };
+    let tried = match asked {
+        Metadata::V0 => vec![None],
+        Metadata::V1(minor) => minors(minor).into_iter().map(Some).collect(),
+        Metadata::Default => vec![Some(Minor::V1_2)],
+        Metadata::Ddf | Metadata::Imsm | Metadata::Gpt | Metadata::Mbr => vec![],
+    };
+    let reasons = reasons(&device, path, asked).into_iter().zip(tried);
+    reasons.filter(|(_, minor)| !wanted(*minor)).map(|(reason, _)| reason).collect()
+}
+
 /// Why a format that was asked for is not there, place by place, as the original says it.
 fn reasons(media: &dyn Media, path: &str, asked: Metadata) -> Vec<String> {
     let device = media.len().sectors();
@@ -180,6 +205,10 @@ fn reasons(media: &dyn Media, path: &str, asked: Metadata) -> Vec<String> {
             return format!("Cannot read superblock on {path}");
         }
         match u32::from_le_bytes(magic) {
+            v1::MAGIC if asked != Metadata::V0 && version(media, at).is_some_and(|version| version != 1) => {
+                let version = version(media, at).unwrap_or_default();
+                format!("Cannot interpret superblock on {path} - version is {version}")
+            }
             v1::MAGIC => format!("No superblock found on {path} (super_offset is wrong)"),
             other => {
                 format!("No super block found on {path} (Expected magic {:08x}, got {other:08x})", v1::MAGIC)
@@ -187,4 +216,12 @@ fn reasons(media: &dyn Media, path: &str, asked: Metadata) -> Vec<String> {
         }
     };
     places.into_iter().map(reason).collect()
+}
+
+/// The major version beside a magic.
+fn version(media: &dyn Media, at: Sectors) -> Option<u32> {
+    let mut version = [0; 8];
+    media.read_at(at.bytes(), &mut version).ok()?;
+    let [_, _, _, _, version @ ..] = version;
+    Some(u32::from_le_bytes(version))
 }

@@ -2,10 +2,12 @@
 
 use std::{
     fs::{self, DirBuilder, File},
-    io::{ErrorKind, Read, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    io::{ErrorKind, Read, Write as _},
+    os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
+
+use superblock::{Bytes, Write};
 
 use super::{Cause, KernelError};
 
@@ -56,6 +58,36 @@ pub fn sync_dir(path: &Path) -> Result<(), KernelError> {
 /// The size of a regular file; `None` for anything else, a link included.
 pub fn size(path: &Path) -> Option<u64> {
     fs::symlink_metadata(path).ok().filter(fs::Metadata::is_file).map(|meta| meta.len())
+}
+
+/// Makes a sparse file with these bytes in it; nothing may be there. On failure nothing is.
+pub fn save(path: &Path, size: Bytes, pieces: &[Write]) -> Result<(), KernelError> {
+    let failed = |error: &std::io::Error| KernelError::io(path, "create", error);
+    let file = File::options().read(true).write(true).create_new(true).mode(0o666).open(path);
+    let file = file.map_err(|error| failed(&error))?;
+    let filled = file.set_len(size.0).and_then(|()| {
+        pieces.iter().try_for_each(|piece| file.write_all_at(&piece.data, piece.at.0))?;
+        file.sync_all()
+    });
+    filled.map_err(|error| {
+        let _ = fs::remove_file(path);
+        failed(&error)
+    })
+}
+
+/// Gives a file one more name; nothing may be there.
+pub fn link(file: &Path, name: &Path) -> Result<(), KernelError> {
+    fs::hard_link(file, name).map_err(|error| KernelError::io(name, "link", &error))
+}
+
+/// Whether there is a directory.
+pub fn is_dir(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|meta| meta.is_dir())
+}
+
+/// What a file is, whatever its name: file system and inode; `None` where there is none.
+pub fn identity(path: &Path) -> Option<(u64, u64)> {
+    fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()))
 }
 
 /// Makes an empty file; one that is there stays.

@@ -4,6 +4,7 @@ use std::fmt;
 
 pub mod assemble;
 pub mod create;
+pub mod dump;
 pub mod explain;
 pub mod keep;
 pub mod manage;
@@ -12,6 +13,8 @@ pub mod request;
 pub mod step;
 pub mod stop;
 pub mod switch;
+pub mod undo;
+pub mod zero;
 
 pub use step::{ArrayName, DiskInfo, MemberName, Step, disk_state};
 

@@ -126,6 +126,8 @@ pub struct CreateRequest {
     pub write_zeroes: bool,
     /// The array's UUID.
     pub uuid: Option<MdUuid>,
+    /// The array whose members may be overwritten without a question.
+    pub destroy: Option<MdUuid>,
     /// The array's name.
     pub name: Option<String>,
     /// No questions.

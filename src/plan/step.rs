@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use superblock::{Sectors, Write};
+use superblock::{Bytes, Sectors, Write};
 
 use crate::{
     archive::{Id, Record},
@@ -70,6 +70,11 @@ pub enum Step {
         /// Path of the device.
         device: String,
     },
+    /// Open a device that others may have open too, even the kernel.
+    Share {
+        /// Path of the device.
+        device: String,
+    },
     /// Let a claimed device go.
     Release {
         /// Path of the device.
@@ -92,6 +97,34 @@ pub enum Step {
         /// What it is, for people: "superblock 1.2 at 8 sectors (slot 0)".
         what: String,
         /// The bytes.
+        writes: Vec<Write>,
+    },
+    /// Make a sparse file with some bytes in it, and sync it.
+    SaveFile {
+        /// Its path; nothing may be there.
+        file: String,
+        /// Its size.
+        size: Bytes,
+        /// What is in it.
+        pieces: Vec<Write>,
+    },
+    /// Give a file one more name.
+    Link {
+        /// The file.
+        file: String,
+        /// The name; nothing may be there.
+        name: String,
+    },
+    /// Take a file away again.
+    RemoveFile {
+        /// Its path.
+        file: String,
+    },
+    /// Read back what was written and compare.
+    Verify {
+        /// Path of the device.
+        device: String,
+        /// What has to be there.
         writes: Vec<Write>,
     },
     /// Set a range of several members to zero, all at once. No undo: it is data that was asked to be destroyed.
@@ -247,15 +280,18 @@ pub enum Step {
 impl Step {
     /// The step that takes this one back. `saved` is what the host kept when it carried out a [`Step::Write`].
     ///
-    /// `None`: `Release`, `Discard`, `UnlockMap`, `ShowToUdev`, `RemoveNode` and `Stop` come last in their plans, after the
-    /// commit or as an undo; `Fail`, `Remove` and `SetMember` are each the last act of their plan, `Thaw` is an undo
-    /// itself; `Zero` destroys on request; `SetVersion`, `SetAttr`, `AddDisk`, `Run` and the read-only
-    /// switches change an array that `NewArray`'s undo stops as a whole; events cannot be unsent,
-    /// and detected arrays not told from others; `WriteFile` is whole or not there.
+    /// `None`: `Release`, `Discard`, `RemoveFile`, `UnlockMap`, `ShowToUdev`, `RemoveNode` and `Stop` come last in
+    /// their plans, after the commit or as an undo; `Fail`, `Remove` and `SetMember` are each the last act of their
+    /// plan, `Thaw` is an undo itself; `Verify` changes nothing; `Zero` destroys on request; `SetVersion`, `SetAttr`,
+    /// `AddDisk`, `Run` and the read-only switches change an array that `NewArray`'s undo stops as a whole; events
+    /// cannot be unsent, and detected arrays not told from others; `WriteFile` is whole or not there.
     #[must_use]
     pub fn undo(&self, saved: Vec<Write>) -> Option<Step> {
         Some(match self {
-            Step::Claim { device } => Step::Release { device: device.clone() },
+            Step::Claim { device } | Step::Share { device } => Step::Release { device: device.clone() },
+            Step::SaveFile { file, .. } | Step::Link { name: file, .. } => {
+                Step::RemoveFile { file: file.clone() }
+            }
             Step::Archive { record } => Step::Discard { id: record.about.id.clone() },
             Step::Write { device, what, .. } => Step::Write {
                 device: device.clone(),
@@ -270,6 +306,8 @@ impl Step {
             Step::Node { array } => Step::RemoveNode { array: array.clone() },
             Step::Freeze { array } => Step::Thaw { array: array.clone() },
             Step::Discard { .. }
+            | Step::Verify { .. }
+            | Step::RemoveFile { .. }
             | Step::Fail { .. }
             | Step::Remove { .. }
             | Step::SetMember { .. }
@@ -298,12 +336,17 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Step::Claim { device } => write!(f, "open {device} exclusively"),
+            Step::Share { device } => write!(f, "open {device}"),
             Step::Release { device } => write!(f, "release {device}"),
             Step::Archive { record } => {
                 write!(f, "keep {} bytes in the archive as {}", record.size().0, record.about.id)
             }
             Step::Discard { id } => write!(f, "take {id} out of the archive"),
             Step::Write { device, what, .. } => write!(f, "write {what} to {device}"),
+            Step::SaveFile { file, size, .. } => write!(f, "write {file}, {size}"),
+            Step::Link { file, name } => write!(f, "link {name} to {file}"),
+            Step::RemoveFile { file } => write!(f, "remove {file}"),
+            Step::Verify { device, .. } => write!(f, "compare what {device} has now"),
             Step::Zero { ranges } => {
                 write!(f, "write zeroes to")?;
                 ranges.iter().try_for_each(|(device, start, length)| {

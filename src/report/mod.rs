@@ -8,6 +8,7 @@ pub mod bitmap;
 pub mod detail;
 pub mod examine;
 pub mod explain;
+pub mod history;
 pub mod outcome;
 pub mod query;
 pub mod status;

@@ -3,6 +3,7 @@
 //! `cargo test` on any other machine lists every case as ignored and says why; it never passes one.
 //! `tests/vm/test [PART-OF-A-NAME]` runs them. One module per area of the commands; a new one is one line here.
 
+mod archive;
 mod assemble;
 mod attributes;
 mod create;
@@ -24,6 +25,7 @@ fn main() {
     // The cases share one kernel's names and disks.
     arguments.test_threads = Some(1);
     let areas = [
+        ("archive", archive::cases()),
         ("assemble", assemble::cases()),
         ("attributes", attributes::cases()),
         ("create", create::cases()),

@@ -22,6 +22,9 @@ impl LowArgs {
                 }
                 self.uuid = Some(word.parse().or_else(|_| refuse(format!("Bad uuid: {word}")))?);
             }
+            Id::Destroy => {
+                self.destroy = Some(word.parse().or_else(|_| refuse(format!("Bad uuid: {word}")))?);
+            }
             Id::Name => {
                 if mode == Some(Mode::Misc) && !self.has_subarray() {
                     return refuse("-N/--name only valid with --update-subarray in misc mode");

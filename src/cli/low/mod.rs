@@ -88,6 +88,7 @@ pub struct LowArgs {
     pub consistency_policy: Option<ConsistencyPolicy>,
     pub logical_block_size: Option<u32>,
     pub uuid: Option<MdUuid>,
+    pub destroy: Option<MdUuid>,
     pub name: Option<String>,
     pub super_minor: Option<SuperMinor>,
 
@@ -179,7 +180,7 @@ impl LowArgs {
             Id::Bitmap | Id::BitmapChunk | Id::WriteBehind | Id::Nodes | Id::HomeCluster => {
                 self.bitmap_option(id, &word, value, mode)
             }
-            Id::Uuid | Id::Name | Id::SuperMinor | Id::Metadata | Id::HomeHost => {
+            Id::Uuid | Id::Destroy | Id::Name | Id::SuperMinor | Id::Metadata | Id::HomeHost => {
                 self.identity(id, &word, mode)
             }
             Id::Mail | Id::Program | Id::Increment | Id::Delay | Id::PidFile => self.monitor(id, given),

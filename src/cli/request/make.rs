@@ -194,6 +194,7 @@ fn create(mut low: LowArgs) -> Result<CreateRequest, UsageError> {
         assume_clean: low.assume_clean,
         write_zeroes: low.write_zeroes,
         uuid: low.uuid,
+        destroy: low.destroy,
         name: low.name,
         run: low.run,
         force: low.force,

@@ -59,6 +59,17 @@ pub enum Request {
     AutoDetect,
     Status(StatusRequest),
     Explain(ExplainRequest),
+    History,
+    Undo(UndoRequest),
+}
+
+/// `mdctl undo`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UndoRequest {
+    /// The entry's name or its beginning; the newest that is not undone where there is none.
+    pub id: Option<String>,
+    /// Put back even where something has changed since.
+    pub force: bool,
 }
 
 /// `mdctl status`.

@@ -4,6 +4,8 @@ use superblock::{Bytes, Endian, Level, MdUuid, Sectors, Write, v0::uuid_at_home}
 
 use super::{
     Context, Format, Listing, bitmap_kind,
+    content::Overwritten,
+    is_redundant,
     size::Sizing,
     slots::{Part, Placed, Slots},
     v0, v1,
@@ -208,13 +210,14 @@ fn steps(decided: &Decided<'_>, made: &[Made<'_>], uuid: MdUuid) -> Vec<Step> {
     if let Some(size) = request.logical_block_size {
         steps.push(attr(decided, "logical_block_size", &size.to_string()));
     }
-    if request.readonly {
-        steps.push(attr(decided, "array_state", "readonly"));
-    } else {
-        steps.push(Step::Run { array: array.clone() });
+    let waits = waits(decided);
+    match () {
+        () if request.readonly => steps.push(attr(decided, "array_state", "readonly")),
+        () if waits => steps.push(attr(decided, "array_state", WAITING)),
+        () => steps.push(Step::Run { array: array.clone() }),
     }
     steps.push(Step::Commit);
-    if !request.readonly {
+    if !request.readonly && !waits {
         steps.push(Step::MakeWritable { array: array.clone() });
     }
     steps.push(Step::UnlockMap);
@@ -222,6 +225,20 @@ fn steps(decided: &Decided<'_>, made: &[Made<'_>], uuid: MdUuid) -> Vec<Step> {
     steps.push(Step::Uevent { array: array.clone() });
     steps.push(Step::Node { array });
     steps
+}
+
+/// The state in which nothing is resynced before somebody writes.
+pub(super) const WAITING: &str = "read-auto";
+
+/// Whether the array comes up without its resync until somebody writes: over members of other arrays, where a person
+/// said yes to a question. A yes can be a mistake, and until then all that was overwritten is in the archive.
+fn waits(decided: &Decided<'_>) -> bool {
+    let request = decided.request;
+    let overwritten = Overwritten::of(request, decided.context);
+    let mut devices = decided.listing.iter().filter_map(|item| item.device);
+    is_redundant(decided.level)
+        && !(request.run || request.assume_clean || request.write_zeroes || request.readonly)
+        && devices.any(|device| !overwritten.includes(device))
 }
 
 fn attr(decided: &Decided<'_>, attr: &'static str, value: &str) -> Step {

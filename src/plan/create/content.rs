@@ -2,16 +2,16 @@
 
 use jiff::tz::TimeZone;
 use superblock::{
-    Level, Sectors,
+    Level, MdUuid, Sectors,
     foreign::{Foreign, Kind},
-    probe::Native,
+    probe::{Found, Native},
     v1::Minor,
 };
 
-use super::Format;
+use super::{Context, Format, Listing};
 use crate::{
     model::{Device, clock::ctime},
-    plan::Warning,
+    plan::{Refusal, Warning, request::CreateRequest},
 };
 
 /// What the array will be, as far as the warnings depend on it.
@@ -25,6 +25,55 @@ pub(super) struct Purpose<'a> {
     /// The size that was asked for; 0 without.
     pub(super) size: Sectors,
     pub(super) zone: &'a TimeZone,
+    /// Members that are overwritten without a question.
+    pub(super) overwritten: Overwritten,
+}
+
+/// Whose members may be overwritten without a question.
+#[derive(Clone, Copy)]
+pub(super) enum Overwritten {
+    /// Nobody's.
+    Nobodys,
+    /// This array's.
+    Of(MdUuid),
+    /// Anybody's.
+    Anybodys,
+}
+
+impl Overwritten {
+    pub(super) fn of(request: &CreateRequest, context: &Context) -> Self {
+        match request.destroy {
+            Some(uuid) => Self::Of(uuid),
+            None if context.overwrite => Self::Anybodys,
+            None => Self::Nobodys,
+        }
+    }
+
+    /// Whether all that the device carries may go.
+    pub(super) fn includes(self, device: &Device) -> bool {
+        match self {
+            Self::Nobodys => device.probe.found.is_empty(),
+            Self::Of(uuid) => device.probe.found.iter().all(|found| array_of(found) == uuid),
+            Self::Anybodys => true,
+        }
+    }
+}
+
+fn array_of(found: &Found) -> MdUuid {
+    match &found.superblock {
+        Native::V0(sb) => sb.fields().set_uuid(),
+        Native::V1(sb) => sb.fields().set_uuid(),
+    }
+}
+
+/// Whoever names an array to destroy must have some of its members listed: else a UUID or a device is wrong.
+pub(super) fn names_a_member(request: &CreateRequest, listing: &[Listing<'_>]) -> Result<(), Refusal> {
+    let Some(uuid) = request.destroy else { return Ok(()) };
+    let mut found = listing.iter().filter_map(|item| item.device).flat_map(|device| &device.probe.found);
+    if found.any(|found| array_of(found) == uuid) {
+        return Ok(());
+    }
+    Err(Refusal::new(format!("--destroy={uuid}: no device that is listed is a member of that array")))
 }
 
 /// Everything found on the device, in the order in which the original looks.
@@ -35,7 +84,10 @@ pub(super) fn warnings(device: &Device, purpose: Purpose<'_>) -> Vec<Warning> {
     }
     let array = member(device, purpose.zone);
     let is_member = array.is_some();
-    said.extend(array);
+    said.extend(array.map(|warning| match purpose.overwritten.includes(device) {
+        true => Warning::note(warning.text),
+        false => warning,
+    }));
     let table = device.foreign.iter().find(|f| matches!(f.kind, Kind::Gpt | Kind::Mbr));
     if let Some(table) = table
         && !is_member

@@ -13,7 +13,7 @@ use superblock::{Level, v1::Minor};
 pub(super) use self::build::wipes;
 use self::slots::{Listed, Wish};
 use super::{
-    ArrayName, Plan, Refusal, Warning,
+    ArrayName, Plan, Refusal, Step, Warning,
     request::{BitmapKind, ConsistencyPolicy, CreateRequest, Metadata},
 };
 use crate::model::{DevId, Device, World};
@@ -63,6 +63,8 @@ pub struct Context {
     pub bad_block_log: bool,
     /// The zone in which dates are said.
     pub zone: jiff::tz::TimeZone,
+    /// Members of other arrays are overwritten without a question.
+    pub overwrite: bool,
     /// `CREATE metadata=`.
     pub default_metadata: Option<Metadata>,
 }
@@ -80,6 +82,19 @@ pub fn asks_for_bitmap(request: &CreateRequest) -> bool {
         && !request.run
         && request.level.is_some_and(|level| level.number() >= 1)
         && matches!(request.consistency_policy, None | Some(ConsistencyPolicy::Bitmap))
+}
+
+/// What is said of an array that waits with its resync.
+#[must_use]
+pub fn waits_for_writes(plan: &Plan, array: &ArrayName) -> Option<String> {
+    let waits = |step: &Step| matches!(step, Step::SetAttr { attr: "array_state", value, .. } if value == build::WAITING);
+    plan.steps.iter().any(waits).then(|| {
+        format!(
+            "{0} is not resynced until it is written to, so that this can still be undone wholly:\n    \
+             mdctl stop {0}; mdctl undo",
+            array.path
+        )
+    })
 }
 
 /// Decides everything.
@@ -106,6 +121,7 @@ fn decide(
     let listed = check::listed(request);
     let wanted = size::Wanted::new(request, context, (level, raid_disks), format)?;
     let (listing, sizing) = size::survey(&wanted, world, said)?;
+    content::names_a_member(request, &listing)?;
     if u64::from(raid_disks) + u64::from(request.spares) > u64::from(format.max_devices()) {
         let most = format.max_devices();
         return Err(Refusal::new(format!(

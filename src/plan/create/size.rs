@@ -4,7 +4,7 @@ use superblock::{Level, Sectors, placement, v1::Minor};
 
 use super::{
     Context, Format, Listing,
-    content::{self, Purpose},
+    content::{self, Overwritten, Purpose},
 };
 use crate::{
     model::{Device, Unusable, World, layout},
@@ -202,6 +202,7 @@ fn content(wanted: &Wanted<'_>, device: &Device, room: Sectors, noted: &mut bool
         room,
         size: wanted.given.unwrap_or_default(),
         zone: &wanted.context.zone,
+        overwritten: Overwritten::of(wanted.request, wanted.context),
     };
     let mut said = content::warnings(device, purpose);
     let at_front = matches!(wanted.format, Format::V1(Minor::V1_1 | Minor::V1_2));

@@ -57,6 +57,7 @@ fn context() -> Context {
         bad_block_log: true,
         zone: TimeZone::UTC,
         default_metadata: None,
+        overwrite: false,
     }
 }
 
@@ -88,6 +89,7 @@ fn request(level: Level, paths: &[&str]) -> CreateRequest {
         assume_clean: false,
         write_zeroes: false,
         uuid: None,
+        destroy: None,
         name: None,
         run: false,
         force: false,

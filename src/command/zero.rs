@@ -1,0 +1,48 @@
+//! `--zero-superblock`.
+
+use anyhow::Result;
+
+use super::{DONE, Ended, carry_out, preview, print};
+use crate::{
+    cli::request::{Common, MiscRequest},
+    inventory,
+    kernel::Machine,
+    model::Candidate,
+    plan::zero::{self, Target, Wish},
+    ui::Ui,
+};
+
+/// Erases superblocks.
+pub(super) fn run(request: &MiscRequest, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
+    if request.devices.is_empty() {
+        ui.error("No devices given.");
+        return Ok(2);
+    }
+    let paths: Vec<String> = request.devices.iter().map(|(_, path)| path.display().to_string()).collect();
+    let target = |candidate: Candidate| Target {
+        reasons: request.metadata.map_or_else(Vec::new, |asked| inventory::missing(&candidate.path, asked)),
+        candidate,
+    };
+    let targets: Vec<Target> = inventory::look(machine, &paths, true).into_iter().map(target).collect();
+    let decision = zero::plan(Wish { metadata: request.metadata, force: request.force }, &targets);
+    for (text, quiet) in &decision.said {
+        if *quiet {
+            ui.note(text);
+        } else {
+            ui.error(text);
+        }
+    }
+    let Some(plan) = decision.plan else {
+        if common.json {
+            let said = decision.said.into_iter().map(|(text, _)| text).collect();
+            print(&super::Outcome::refused("nothing to erase".into(), None, said).text());
+        }
+        return Ok(decision.status);
+    };
+    if common.dry_run {
+        return preview(&plan, common);
+    }
+    let ended = Ended { failed: Some("Could not zero superblock".to_owned()), ..Ended::default() };
+    let done = carry_out(&plan, machine, common, ui, ended)?;
+    Ok(if done == DONE { decision.status } else { done | decision.status })
+}

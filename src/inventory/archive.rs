@@ -1,0 +1,126 @@
+//! What the archive holds, and what the devices of an entry hold now.
+
+use std::path::{Path, PathBuf};
+
+use superblock::{
+    Bytes, Media, Write,
+    probe::{self, Probe},
+};
+
+use crate::{
+    archive::{self, About, Entry, Id, Identity},
+    kernel::{self, Access, KernelError, Machine, files},
+};
+
+/// An entry without its bytes.
+#[derive(Clone, Debug)]
+pub struct Shelved {
+    /// What was run.
+    pub about: About,
+    /// The devices.
+    pub devices: Vec<Identity>,
+    /// The file.
+    pub path: PathBuf,
+    /// Its size.
+    pub size: u64,
+}
+
+/// Everything that is kept.
+#[derive(Clone, Debug, Default)]
+pub struct Shelf {
+    /// Entries, the oldest first.
+    pub entries: Vec<Shelved>,
+    /// Files that are not believed, with the reason.
+    pub damaged: Vec<(PathBuf, String)>,
+}
+
+/// The directories, in the order in which entries are stored.
+fn archive_places(machine: &Machine) -> [PathBuf; 2] {
+    [machine.state.join("mdctl/archive"), machine.places.run.join("mdctl/archive")]
+}
+
+/// Reads the archive.
+///
+/// # Errors
+/// A directory that is there and cannot be read.
+pub fn archive(machine: &Machine) -> Result<Shelf, KernelError> {
+    let mut shelf = Shelf::default();
+    for dir in archive_places(machine) {
+        for name in files::names(&dir)? {
+            let Some(id) = name.to_str().and_then(Id::from_file_name) else { continue };
+            let path = dir.join(name);
+            match entry(&path) {
+                Ok((entry, _)) if entry.about.id != id => {
+                    shelf.damaged.push((path, format!("it says that it is {}", entry.about.id)));
+                }
+                Ok((entry, size)) => shelf.entries.push(Shelved {
+                    devices: entry.devices.into_iter().map(|kept| kept.device).collect(),
+                    about: entry.about,
+                    path,
+                    size,
+                }),
+                Err(why) => shelf.damaged.push((path, why)),
+            }
+        }
+    }
+    shelf.entries.sort_by(|a, b| a.about.id.cmp(&b.about.id));
+    Ok(shelf)
+}
+
+/// Reads one file, with its size.
+///
+/// # Errors
+/// Why it is not believed.
+pub fn entry(path: &Path) -> Result<(Entry, u64), String> {
+    let bytes = files::read(path, archive::LARGEST.0 + (16 << 20)).map_err(|error| error.to_string())?;
+    let bytes = bytes.ok_or_else(|| "it is gone".to_owned())?;
+    let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    archive::decode(&bytes).map(|entry| (entry, size)).map_err(|error| error.to_string())
+}
+
+/// A device or a file that stands for one.
+#[derive(Debug)]
+pub struct Image {
+    /// Its size.
+    pub size: Bytes,
+    /// The metadata on it.
+    pub probe: Probe,
+}
+
+/// Reads the metadata of a device, or of a file that stands for one.
+///
+/// # Errors
+/// What could not be opened.
+pub fn image(path: &Path) -> Result<Image, KernelError> {
+    let device = kernel::Device::open(path, Access::Read)?;
+    Ok(Image { size: Media::len(&device), probe: probe::probe(&device) })
+}
+
+/// What a device or file holds in these ranges.
+///
+/// # Errors
+/// What could not be opened or read.
+pub fn ranges_of(path: &Path, ranges: &[(Bytes, Bytes)]) -> Result<Vec<Write>, KernelError> {
+    let empty = |(at, length): &(Bytes, Bytes)| Write {
+        at: *at,
+        data: vec![0; usize::try_from(length.0).unwrap_or(0)],
+    };
+    let pieces: Vec<Write> = ranges.iter().map(empty).collect();
+    bytes_at(&path.display().to_string(), &pieces)
+}
+
+/// What a device holds where these pieces are.
+///
+/// # Errors
+/// What could not be opened or read.
+pub fn bytes_at(path: &str, pieces: &[Write]) -> Result<Vec<Write>, KernelError> {
+    let device = kernel::Device::open(Path::new(path), Access::Read)?;
+    let read = |piece: &Write| {
+        let mut data = vec![0; piece.data.len()];
+        device
+            .read_at(piece.at, &mut data)
+            .map_err(|error| KernelError::io(Path::new(path), "read", &error))?;
+        Ok(Write { at: piece.at, data })
+    };
+    pieces.iter().map(read).collect()
+}

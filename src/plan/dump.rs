@@ -1,0 +1,76 @@
+//! `--dump` and `--restore`: which bytes of a device are its metadata.
+//!
+//! A dump is a sparse file of the device's size with its metadata in its places, so that either program can examine it
+//! and put it back.
+
+use superblock::{
+    Bytes, Sectors, Write,
+    probe::{Found, Native},
+    v1::FeatureMap,
+};
+
+use super::{Plan, Step, request::Metadata, zero};
+
+/// What 0.90 has for itself at the end of a device: superblock and bitmap.
+const V0_AREA: Bytes = Bytes(64 << 10);
+/// What any other superblock has.
+const V1_AREA: Bytes = Bytes(4 << 10);
+
+/// The ranges to copy of the superblock that was created last, or of the format that was asked for; `None` where there
+/// is none.
+#[must_use]
+pub fn ranges(found: &[Found], asked: Option<Metadata>, size: Bytes) -> Option<Vec<(Bytes, Bytes)>> {
+    let wanted = found.iter().filter(|found| zero::is_asked(found, asked));
+    let best = wanted.reduce(|best, next| if next.created() > best.created() { next } else { best })?;
+    let at = best.at().bytes();
+    let mut ranges = Vec::new();
+    match &best.superblock {
+        Native::V0(_) => ranges.push((at, V0_AREA)),
+        Native::V1(sb) => {
+            let sb = sb.fields();
+            ranges.push((at, V1_AREA));
+            if let Some((at, bitmap)) = sb.bitmap_at().zip(best.bitmap.as_ref()) {
+                let nodes = u64::from(bitmap.nodes().max(1));
+                let length = bitmap.node_area().0.saturating_mul(nodes).min(64 << 20);
+                ranges.push((at.bytes(), Bytes(length)));
+            }
+            let listed = sb.feature_map().contains(FeatureMap::BAD_BLOCKS);
+            if let Some((at, log)) = sb.bad_block_log_at().zip(sb.bad_block_log()).filter(|_| listed) {
+                ranges.push((at.bytes(), Sectors(log.size.into()).bytes()));
+            }
+        }
+    }
+    let inside =
+        |(at, length): (Bytes, Bytes)| (at, length.min(size.saturating_sub(at)).round_down(Bytes(512)));
+    Some(ranges.into_iter().map(inside).filter(|(_, length)| *length > Bytes(0)).collect())
+}
+
+/// A new file with these bytes.
+#[must_use]
+pub fn save(device: &str, file: &str, size: Bytes, pieces: Vec<Write>) -> Plan {
+    let step = Step::SaveFile { file: file.to_owned(), size, pieces };
+    let summary = format!("save the metadata of {device} as {file}");
+    Plan { summary, steps: vec![step, Step::Commit], warnings: Vec::new() }
+}
+
+/// One more name for it.
+#[must_use]
+pub fn link(file: &str, name: &str) -> Plan {
+    let step = Step::Link { file: file.to_owned(), name: name.to_owned() };
+    Plan { summary: format!("link {name} to {file}"), steps: vec![step, Step::Commit], warnings: Vec::new() }
+}
+
+/// The bytes back to the device.
+#[must_use]
+pub fn restore(device: &str, file: &str, writes: Vec<Write>) -> Plan {
+    let device = device.to_owned();
+    let summary = format!("restore the metadata of {device} from {file}");
+    let what = format!("the metadata in {file}");
+    let steps = vec![
+        Step::Share { device: device.clone() },
+        Step::Write { device: device.clone(), what, writes },
+        Step::Commit,
+        Step::Release { device },
+    ];
+    Plan { summary, steps, warnings: Vec::new() }
+}

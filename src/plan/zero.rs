@@ -1,0 +1,233 @@
+//! `--zero-superblock`: which bytes are set to zero, and what is said of devices that have none to set.
+
+use std::collections::BTreeSet;
+
+use superblock::{
+    Damage, Endian, Sectors, Write,
+    probe::{Found, Native},
+    v0,
+    v1::Minor,
+};
+
+use super::{Plan, Step, request::Metadata};
+use crate::model::{Candidate, Device};
+
+/// What the original sets to zero of a 0.90 superblock.
+const V0_LENGTH: usize = 4096;
+/// And of any other.
+const V1_LENGTH: usize = 512;
+
+/// What was asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Wish {
+    /// `-e`.
+    pub metadata: Option<Metadata>,
+    /// Also what cannot be read as a superblock, and on devices in use.
+    pub force: bool,
+}
+
+/// A device to erase from.
+#[derive(Debug)]
+pub struct Target {
+    /// The device.
+    pub candidate: Candidate,
+    /// With `-e`: why the places that have no superblock have none.
+    pub reasons: Vec<String>,
+}
+
+/// What is done, and what is said.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Decision {
+    /// The plan, where there is something to do.
+    pub plan: Option<Plan>,
+    /// Remarks, and whether `--quiet` silences them.
+    pub said: Vec<(String, bool)>,
+    /// The exit status so far: the worst of all devices.
+    pub status: u8,
+}
+
+/// One device decided: what is written, or what to say and how to end.
+enum Verdict {
+    Erase(Vec<Write>),
+    Not(String, bool, u8),
+}
+
+/// Decides about all devices.
+#[must_use]
+pub fn plan(wish: Wish, targets: &[Target]) -> Decision {
+    let mut decision = Decision::default();
+    let mut seen = BTreeSet::new();
+    let mut writes = Vec::new();
+    for target in targets {
+        decision.said.extend(target.reasons.iter().map(|reason| (reason.clone(), false)));
+        let path = &target.candidate.path;
+        let again = target.candidate.found.as_ref().is_ok_and(|device| !seen.insert(device.id));
+        let verdict = match &target.candidate.found {
+            Ok(_) if again => unrecognised(path, wish),
+            Ok(device) if device.busy && !wish.force => not_opened(path),
+            Ok(device) => one(device, target, wish, &mut decision.said),
+            Err(crate::model::Unusable::NotBlock) => unrecognised(path, wish),
+            Err(_) => not_opened(path),
+        };
+        match verdict {
+            Verdict::Erase(erased) => writes.push((path.clone(), erased)),
+            Verdict::Not(text, quiet, status) => {
+                if !text.is_empty() {
+                    decision.said.push((text, quiet));
+                }
+                decision.status |= status;
+            }
+        }
+    }
+    decision.plan = (!writes.is_empty()).then(|| steps(writes, wish.force));
+    decision
+}
+
+fn not_opened(path: &str) -> Verdict {
+    Verdict::Not(format!("Couldn't open {path} for write - not zeroing"), true, 2)
+}
+
+/// Without `-e` the original does not count this as a failure.
+fn unrecognised(path: &str, wish: Wish) -> Verdict {
+    let status = if wish.metadata.is_some() { 4 } else { 0 };
+    Verdict::Not(format!("Unrecognised md component device - {path}"), true, status)
+}
+
+fn one(device: &Device, target: &Target, wish: Wish, said: &mut Vec<(String, bool)>) -> Verdict {
+    let found: Vec<&Found> =
+        device.probe.found.iter().filter(|found| is_asked(found, wish.metadata)).collect();
+    let writes: Vec<Write> = match wish.metadata {
+        None => found.iter().map(|found| zeroes(found.at(), &found.superblock)).collect(),
+        Some(_) => latest(&found).map(|found| zeroes(found.at(), &found.superblock)).into_iter().collect(),
+    };
+    let writes = if writes.is_empty() { forced(device, wish) } else { Ok(writes) };
+    let anyway = found.is_empty();
+    match writes {
+        Ok(_) if device.read_only => could_not(&device.path),
+        Ok(writes) => {
+            if anyway {
+                said.push(("superblock zeroed anyway".to_owned(), true));
+            }
+            Verdict::Erase(writes)
+        }
+        Err(Some(verdict)) => verdict,
+        Err(None) if target.reasons.is_empty() => unrecognised(&device.path, wish),
+        Err(None) => Verdict::Not(String::new(), true, 2),
+    }
+}
+
+/// Of several the one that was created last.
+fn latest<'a>(found: &[&'a Found]) -> Option<&'a Found> {
+    found.iter().copied().reduce(|best, next| if next.created() > best.created() { next } else { best })
+}
+
+fn could_not(path: &str) -> Verdict {
+    Verdict::Not(format!("Could not zero superblock on {path}"), false, 1)
+}
+
+/// What is erased although no superblock can be read there; else how it ends, if not as unrecognised.
+fn forced(device: &Device, wish: Wish) -> Result<Vec<Write>, Option<Verdict>> {
+    let at = |at: Option<Sectors>, length| {
+        at.map(|at| vec![Write { at: at.bytes(), data: vec![0; length] }]).ok_or(None)
+    };
+    match wish.metadata {
+        Some(Metadata::Ddf | Metadata::Imsm) => {
+            let text = format!("{}: erasing ddf or imsm metadata is not supported yet", device.path);
+            Err(Some(Verdict::Not(text, false, 2)))
+        }
+        Some(Metadata::V0) if wish.force => at(v0::place(device.size), V0_LENGTH),
+        Some(Metadata::V1(Some(minor))) if wish.force => {
+            let minor = Minor::ALL.into_iter().find(|candidate| candidate.number() == i32::from(minor));
+            at(minor.and_then(|minor| minor.place(device.size)), V1_LENGTH)
+        }
+        Some(Metadata::Default) if wish.force => at(Minor::V1_2.place(device.size), V1_LENGTH),
+        // The original does not know where, and fails.
+        Some(Metadata::V1(None)) if wish.force => Err(Some(could_not(&device.path))),
+        None => damaged(device, wish.force),
+        Some(_) => Err(None),
+    }
+}
+
+/// Superblocks that are there and cannot be read as such: erased with `--force`, named without.
+fn damaged(device: &Device, force: bool) -> Result<Vec<Write>, Option<Verdict>> {
+    let place = |damage: &Damage| match damage {
+        Damage::Corrupt { format, at, .. } | Damage::Unsupported { format, at, .. } => {
+            let length = if *format == "0.90" { V0_LENGTH } else { V1_LENGTH };
+            (*format != "bitmap").then(|| Write { at: at.bytes(), data: vec![0; length] })
+        }
+        Damage::Io { .. } => None,
+    };
+    let found: Vec<(&Damage, Write)> =
+        device.probe.damaged.iter().filter_map(|damage| Some((damage, place(damage)?))).collect();
+    match found.first() {
+        None => Err(None),
+        Some(_) if force => Ok(found.into_iter().map(|(_, write)| write).collect()),
+        Some((damage, _)) => {
+            let text = format!("{}: {damage}; --force erases it all the same", device.path);
+            Err(Some(Verdict::Not(text, false, 1)))
+        }
+    }
+}
+
+fn zeroes(at: Sectors, superblock: &Native) -> Write {
+    let length = match superblock {
+        Native::V0(_) => V0_LENGTH,
+        Native::V1(_) => V1_LENGTH,
+    };
+    Write { at: at.bytes(), data: vec![0; length] }
+}
+
+/// Whether `-e` means this superblock. A 0.90 one in the other byte order is none of this machine's.
+#[must_use]
+pub fn is_asked(found: &Found, asked: Option<Metadata>) -> bool {
+    match (asked, &found.superblock) {
+        (None | Some(Metadata::V0), Native::V0(sb)) => sb.fields().order() == Endian::HOST,
+        (None, Native::V1(_)) => true,
+        (Some(Metadata::V1(minor)), Native::V1(sb)) => {
+            minor.is_none_or(|minor| sb.fields().minor().number() == i32::from(minor))
+        }
+        (Some(Metadata::Default), Native::V1(sb)) => sb.fields().minor() == Minor::V1_2,
+        _ => false,
+    }
+}
+
+/// All devices in one plan, so that one undo brings all back.
+fn steps(writes: Vec<(String, Vec<Write>)>, shared: bool) -> Plan {
+    let open = |device: &String| match shared {
+        true => Step::Share { device: device.clone() },
+        false => Step::Claim { device: device.clone() },
+    };
+    let paths: Vec<String> = writes.iter().map(|(path, _)| path.clone()).collect();
+    let mut steps: Vec<Step> = paths.iter().map(open).collect();
+    let what = "zeroes over the superblock".to_owned();
+    steps.extend(writes.into_iter().map(|(device, writes)| Step::Write {
+        device,
+        what: what.clone(),
+        writes,
+    }));
+    steps.push(Step::Commit);
+    let summary = format!("erase the superblocks of {}", paths.join(" "));
+    steps.extend(paths.into_iter().map(|device| Step::Release { device }));
+    Plan { summary, steps, warnings: Vec::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_that_cannot_be_opened_is_named_and_the_worst_status_counts() {
+        let gone = |path: &str| Target {
+            candidate: Candidate {
+                path: path.into(),
+                found: Err(crate::model::Unusable::Open("No such file or directory".into())),
+            },
+            reasons: Vec::new(),
+        };
+        let wish = Wish { metadata: None, force: false };
+        let decision = plan(wish, &[gone("/dev/a"), gone("/dev/b")]);
+        assert_eq!((decision.plan, decision.status), (None, 2));
+        assert_eq!(decision.said.len(), 2);
+        assert_eq!(decision.said[0], ("Couldn't open /dev/a for write - not zeroing".to_owned(), true));
+    }
+}

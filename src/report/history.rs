@@ -1,0 +1,146 @@
+//! `mdctl history`: what is kept, as text and as JSON.
+
+use serde::Serialize;
+
+use super::DiskText;
+use crate::{archive::About, model::clock::ctime};
+
+/// The whole answer.
+#[derive(Clone, Debug, Serialize)]
+pub struct History {
+    schema: &'static str,
+    entries: Vec<Entry>,
+    /// Files that are not believed.
+    damaged: Vec<Damaged>,
+}
+
+/// One entry.
+#[derive(Clone, Debug, Serialize)]
+pub struct Entry {
+    id: String,
+    /// Seconds since 1970.
+    time: u64,
+    command: Vec<String>,
+    summary: String,
+    host: Option<String>,
+    version: String,
+    /// The devices by the paths that they had.
+    devices: Vec<String>,
+    /// UUIDs of the arrays whose metadata is kept.
+    arrays: Vec<String>,
+    size_bytes: u64,
+    file: String,
+    undone: bool,
+    /// The entry that this one put back.
+    undoes: Option<String>,
+}
+
+/// A file that is not believed.
+#[derive(Clone, Debug, Serialize)]
+pub struct Damaged {
+    /// The file.
+    pub file: String,
+    /// Why.
+    pub error: String,
+}
+
+/// What an entry is made of.
+pub struct Parts<'a> {
+    /// What was run.
+    pub about: &'a About,
+    /// The devices.
+    pub devices: &'a [crate::archive::Identity],
+    /// The file.
+    pub file: String,
+    /// Its size.
+    pub size: u64,
+    /// Whether it is undone.
+    pub undone: bool,
+}
+
+impl Entry {
+    /// From an entry and where it stands.
+    #[must_use]
+    pub fn new(parts: &Parts<'_>) -> Self {
+        let about = parts.about;
+        let mut arrays: Vec<String> =
+            parts.devices.iter().flat_map(|device| &device.md).map(|sb| sb.array.clone()).collect();
+        arrays.sort_unstable();
+        arrays.dedup();
+        Self {
+            id: about.id.to_string(),
+            time: about.time,
+            command: about.command.clone(),
+            summary: about.summary.clone(),
+            host: about.host.clone(),
+            version: about.version.clone(),
+            devices: parts.devices.iter().map(|device| device.path.clone()).collect(),
+            arrays,
+            size_bytes: parts.size,
+            file: parts.file.clone(),
+            undone: parts.undone,
+            undoes: about.undoes.as_ref().map(ToString::to_string),
+        }
+    }
+}
+
+impl History {
+    /// Of these entries, the oldest first.
+    #[must_use]
+    pub fn new(entries: Vec<Entry>, damaged: Vec<Damaged>) -> Self {
+        Self { schema: "mdctl.history.1", entries, damaged }
+    }
+
+    /// The files that are not believed.
+    #[must_use]
+    pub fn damaged(&self) -> &[Damaged] {
+        &self.damaged
+    }
+
+    /// For people: three lines an entry, the newest last.
+    #[must_use]
+    pub fn text(&self, zone: &jiff::tz::TimeZone) -> String {
+        let mut text = String::new();
+        for entry in &self.entries {
+            let state = match &entry.undoes {
+                _ if entry.undone => "  undone".to_owned(),
+                Some(id) => format!("  undid {}", shown(id)),
+                None => String::new(),
+            };
+            let date = ctime(entry.time, zone);
+            text += &format!("{}  {date}  {} KiB{state}\n", entry.id, entry.size_bytes.div_ceil(1024));
+            text += &format!("    {}\n", shown(&entry.command.join(" ")));
+            text += &format!("    kept of {}\n", shown(&entry.devices.join(" ")));
+        }
+        text
+    }
+}
+
+/// A file may say anything: nothing of it steers a terminal.
+fn shown(text: &str) -> DiskText {
+    DiskText::new(text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archive::tests::{about, entry};
+
+    #[test]
+    fn three_lines_an_entry_and_nothing_steers_the_terminal() {
+        let kept = entry();
+        let mut about = about(1_795_343_695);
+        about.command.push("\x1b[2J".into());
+        let devices: Vec<_> = kept.devices.iter().map(|kept| kept.device.clone()).collect();
+        let parts = Parts { about: &about, devices: &devices, file: "/x".into(), size: 5000, undone: true };
+        let history = History::new(vec![Entry::new(&parts)], Vec::new());
+        assert_eq!(
+            history.text(&jiff::tz::TimeZone::UTC),
+            "20261122-103455-00000007  Sun Nov 22 10:34:55 2026  5 KiB  undone\n    \
+             mdctl --create /dev/md0 \\u{1b}[2J\n    kept of /dev/a\n"
+        );
+        let value = serde_json::to_value(&history).unwrap();
+        assert_eq!(value["schema"], "mdctl.history.1");
+        assert_eq!(value["entries"][0]["undone"], true);
+    }
+}
