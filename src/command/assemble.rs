@@ -8,7 +8,7 @@ use super::{DONE, FAILED, cluster, keep, print};
 use crate::{
     cli::{
         low::SuperMinor,
-        request::{AssembleRequest, Common},
+        request::{AssembleRequest, Common, Update},
     },
     config::{Config, conf::DeviceWord, sources::Sources},
     execute::Failure,
@@ -17,8 +17,8 @@ use crate::{
     plan::{
         Plan, Refusal, Step,
         assemble::{
-            Attempt, Candidate, Home, Identity, Options, Outcome, Remark, Session, Stop, Target, Verdict,
-            Why, Wish,
+            Attempt, Candidate, Home, Identity, Options, Outcome, Remark, Session, Stop, Target, Updating,
+            Verdict, Why, Wish,
             session::{is_line_for, same_names},
         },
     },
@@ -26,6 +26,8 @@ use crate::{
     ui::Ui,
 };
 
+/// More devices than any array with 0.90 metadata has.
+const MOST_OF_V0: usize = 64;
 /// Exit status where no device fits.
 const NOT_FOUND: u8 = 2;
 
@@ -58,10 +60,6 @@ pub(super) fn run(request: &AssembleRequest, common: &Common, machine: &Machine,
 
 /// What needs no look at anything.
 fn early(request: &AssembleRequest) -> Option<Refusal> {
-    if let Some(update) = request.update {
-        let text = format!("--update={} is not supported yet.", update.name());
-        return Some(Refusal::new(text).hint("assemble without it, or with mdadm"));
-    }
     if request.no_degraded && !request.scan {
         return Some(Refusal::new("--no-degraded not meaningful without a --scan assembly."));
     }
@@ -116,7 +114,7 @@ impl<'a> Work<'a> {
         ui: &'a Ui,
         config: &'a Config,
     ) -> Result<Self> {
-        let world = inventory::world(machine, 0)?;
+        let mut world = inventory::world(machine, identities(request))?;
         let ignore = common.ignore_homehost || config.home_host.ignore;
         let host = inventory::homehost(common.homehost.as_ref(), common.ignore_homehost, config);
         let options = Options {
@@ -126,9 +124,20 @@ impl<'a> Work<'a> {
             readonly: request.readonly,
             partial: request.devices.is_empty(),
         };
+        let updating = request.update.map(|what| Updating {
+            what,
+            uuid: request.uuid,
+            name: request.name.clone(),
+            host: host.clone(),
+            nodes: request.nodes,
+            cluster: request.home_cluster.clone(),
+            unstarted: request.invalid_backup,
+            force: request.force,
+            fresh: std::mem::take(&mut world.fresh),
+        });
         let home = Home { host, required: !ignore };
-        let session =
-            Session { candidates: Vec::new(), asked: request.metadata, world, config, home, options };
+        let asked = request.metadata;
+        let session = Session { candidates: Vec::new(), asked, world, config, home, options, updating };
         Ok(Self { common, machine, ui, session, report: Vec::new() })
     }
 
@@ -136,6 +145,7 @@ impl<'a> Work<'a> {
     fn word(&mut self, word: &str, request: &AssembleRequest) -> Result<u8> {
         let mut wish = Wish { identity: identity(request), ..Wish::default() };
         wish.identity.super_minor = match request.super_minor {
+            _ if request.update == Some(Update::SuperMinor) => None,
             None => None,
             Some(SuperMinor::Number(minor)) => Some(minor),
             Some(SuperMinor::OfNode) => match node::number_of(Path::new(word)) {
@@ -465,10 +475,20 @@ fn tell(refusal: &Refusal, ui: &Ui) -> u8 {
     refusal.status
 }
 
+/// How many random identities the request may need: one for each member at most.
+fn identities(request: &AssembleRequest) -> usize {
+    match request.update {
+        Some(Update::Uuid) => 1,
+        Some(Update::Metadata) => request.devices.len().max(MOST_OF_V0),
+        _ => 0,
+    }
+}
+
+/// What is updated is the new value, and not by what the array is known.
 fn identity(request: &AssembleRequest) -> Identity {
     Identity {
-        uuid: request.uuid,
-        name: request.name.clone(),
+        uuid: request.uuid.filter(|_| request.update != Some(Update::Uuid)),
+        name: request.name.clone().filter(|_| request.update != Some(Update::Name)),
         super_minor: match request.super_minor {
             Some(SuperMinor::Number(minor)) => Some(minor),
             Some(SuperMinor::OfNode) | None => None,

@@ -167,3 +167,68 @@ pub struct ManageWord {
     pub write_mostly: Option<bool>,
     pub failfast: Option<bool>,
 }
+
+macro_rules! updates {
+    ($($variant:ident = $name:literal),* $(,)?) => {
+        /// A keyword of `--update`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Update {
+            $(
+                #[doc = $name]
+                $variant
+            ),*
+        }
+
+        impl Update {
+            /// The word of the command line.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name),*
+                }
+            }
+        }
+    };
+}
+
+updates! {
+    Sparc22 = "sparc2.2", Summaries = "summaries", Uuid = "uuid", Name = "name", HomeHost = "homehost",
+    HomeCluster = "home-cluster", Nodes = "nodes", Resync = "resync", ByteOrder = "byteorder",
+    SuperMinor = "super-minor", DeviceSize = "devicesize", Bitmap = "bitmap", NoBitmap = "no-bitmap",
+    Bbl = "bbl", NoBbl = "no-bbl", ForceNoBbl = "force-no-bbl", Ppl = "ppl", NoPpl = "no-ppl",
+    Metadata = "metadata", RevertReshape = "revert-reshape", LayoutOriginal = "layout-original",
+    LayoutAlternate = "layout-alternate", LayoutUnspecified = "layout-unspecified",
+}
+
+impl Update {
+    /// With `--assemble`.
+    pub const ASSEMBLE: &'static [Self] = &[
+        Self::Sparc22,
+        Self::Summaries,
+        Self::Uuid,
+        Self::Name,
+        Self::HomeHost,
+        Self::HomeCluster,
+        Self::Nodes,
+        Self::Resync,
+        Self::ByteOrder,
+        Self::SuperMinor,
+        Self::DeviceSize,
+        Self::Bitmap,
+        Self::NoBitmap,
+        Self::Bbl,
+        Self::NoBbl,
+        Self::ForceNoBbl,
+        Self::Ppl,
+        Self::NoPpl,
+        Self::Metadata,
+        Self::RevertReshape,
+        Self::LayoutOriginal,
+        Self::LayoutAlternate,
+        Self::LayoutUnspecified,
+    ];
+    /// With `--re-add`.
+    pub const RE_ADD: &'static [Self] = &[Self::DeviceSize, Self::Bbl, Self::NoBbl, Self::ForceNoBbl];
+    /// With `--update-subarray`.
+    pub const SUBARRAY: &'static [Self] = &[Self::Name, Self::Ppl, Self::NoPpl, Self::Bitmap, Self::NoBitmap];
+}

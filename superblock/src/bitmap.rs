@@ -395,6 +395,24 @@ impl Superblock {
         (0..nodes).map_while(move |node| at.checked_add(Sectors(area.0.checked_mul(node)?)))
     }
 
+    /// The same for another number of nodes.
+    #[must_use]
+    pub fn with_nodes(mut self, nodes: u32) -> Self {
+        self.sector.head.nodes.set(nodes);
+        self
+    }
+
+    /// The same for another cluster; the name is cut to 63 bytes.
+    #[must_use]
+    pub fn with_cluster_name(mut self, name: &[u8]) -> Self {
+        let mut field = [0; 64];
+        for (to, from) in field.iter_mut().zip(name.iter().take(63)) {
+            *to = *from;
+        }
+        self.sector.head.cluster_name = field;
+        self
+    }
+
     /// The same with another array UUID.
     #[must_use]
     pub fn with_uuid(mut self, uuid: [u8; 16]) -> Self {

@@ -16,6 +16,7 @@ mod edit;
 mod fields;
 mod join;
 mod raw;
+mod update;
 
 use std::fmt;
 
@@ -34,6 +35,9 @@ pub use join::Newcomer;
 pub use raw::{
     DevFlags, FeatureMap, MAGIC, MAX_DEVICES, ROLE_FAULTY, ROLE_JOURNAL, ROLE_MAX, ROLE_SPARE, SIZE, Stamp,
 };
+
+pub(crate) use update::aligned;
+pub use update::{NoPpl, NotReverted};
 
 use fields::COMPLETE;
 use raw::Page;

@@ -17,6 +17,7 @@ mod nodes;
 mod options;
 mod readme;
 mod smoke;
+mod update;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -38,6 +39,7 @@ fn main() {
         ("options", options::cases()),
         ("readme", readme::cases()),
         ("smoke", smoke::cases()),
+        ("update", update::cases()),
     ];
     let place = guest::place();
     let trials = areas

@@ -2,7 +2,7 @@
 
 use superblock::{
     Damage, Endian, Events, Membership, Role, Sectors, Write,
-    bitmap::Version,
+    bitmap::{self, Version},
     probe::{Found, Native},
     v0, v1,
 };
@@ -221,7 +221,14 @@ pub struct Claim {
     pub lockless: bool,
     /// Somebody has it.
     pub busy: bool,
+    /// The device's size.
+    pub device: Sectors,
+    /// The bitmap's superblock, where there is a sound one, and its place.
+    pub bitmap: Option<(Sectors, bitmap::Superblock)>,
 }
+
+/// The damage of a superblock that is sound and not for this machine.
+const SWAPPED: &str = "its byte order is not this machine's";
 
 impl Claim {
     /// From what was read of a device: of several superblocks the one that was created last, or the one of the format
@@ -244,12 +251,15 @@ impl Claim {
             Native::V0(unverified) => {
                 let superblock = unverified.fields().clone();
                 let swapped = superblock.order() != Endian::HOST;
-                let swapped = swapped.then(|| "its byte order is not this machine's".to_owned());
+                let swapped = swapped.then(|| SWAPPED.to_owned());
                 let facts = superblock.membership();
-                Self::new(device, Metadata::V0(superblock), facts, damage.or(swapped))
+                let bitmap = superblock.bitmap_at().zip(found.bitmap);
+                Self { bitmap, ..Self::new(device, Metadata::V0(superblock), facts, damage.or(swapped)) }
             }
             Native::V1(unverified) => {
-                Self { lockless, ..Self::from_v1(device, unverified.fields().clone(), damage) }
+                let superblock = unverified.fields().clone();
+                let bitmap = superblock.bitmap_at().zip(found.bitmap);
+                Self { lockless, bitmap, ..Self::from_v1(device, superblock, damage) }
             }
         }
     }
@@ -267,7 +277,7 @@ impl Claim {
         let mut damage = found.check().err().map(|damage| in_short(&damage));
         let superblock = found.despite_checksum();
         if superblock.order() != Endian::HOST {
-            damage = damage.or(Some("its byte order is not this machine's".to_owned()));
+            damage = damage.or(Some(SWAPPED.to_owned()));
         }
         let facts = superblock.membership();
         Self::new(device, Metadata::V0(superblock), facts, damage)
@@ -282,6 +292,24 @@ impl Claim {
             damage,
             lockless: false,
             busy: device.busy,
+            device: device.sectors(),
+            bitmap: None,
+        }
+    }
+
+    /// Whether it is sound and of a machine of the other byte order.
+    pub(super) fn is_swapped(&self) -> bool {
+        self.damage.as_deref() == Some(SWAPPED)
+    }
+
+    /// Reads the facts anew from the metadata, which changed; `mended`: nothing is wrong with it any more.
+    pub(super) fn reread(&mut self, mended: bool) {
+        self.facts = match &self.metadata {
+            Metadata::V0(superblock) => superblock.membership(),
+            Metadata::V1(superblock) => superblock.membership(),
+        };
+        if mended {
+            self.damage = None;
         }
     }
 

@@ -54,6 +54,23 @@ impl Draft {
         Ok(Self { lineup, path, model, geometry, before, rewrites: Vec::new(), claims })
     }
 
+    /// What `--update` has changed already.
+    pub(super) fn note_updates(&mut self, (rewrites, remarks): (Vec<Rewrite>, Vec<Remark>)) {
+        self.rewrites = rewrites;
+        self.before.splice(0..0, remarks);
+    }
+
+    /// Adds to what is written of a member.
+    fn rewrite(&mut self, claim: usize, change: &str) {
+        match self.rewrites.iter_mut().find(|rewrite| rewrite.claim == claim) {
+            Some(rewrite) => rewrite.what = format!("{}, {change})", rewrite.what.trim_end_matches(')')),
+            None => {
+                let what = format!("superblock ({change})");
+                self.rewrites.push(Rewrite { claim, what, extra: Vec::new() });
+            }
+        }
+    }
+
     /// Stale members that are needed get the freshest event count.
     pub(super) fn promote(&mut self) {
         for promotion in force::promote(&mut self.lineup, &self.claims, &self.geometry) {
@@ -63,8 +80,7 @@ impl Draft {
                 "forcing event count in {}({}) from {} up to {}",
                 claim.path, promotion.slot, promotion.from, promotion.to
             )));
-            let what = format!("superblock (events {} instead of {})", promotion.to, promotion.from);
-            self.rewrites.push(Rewrite { claim: promotion.claim, what });
+            self.rewrite(promotion.claim, &format!("events {} instead of {}", promotion.to, promotion.from));
         }
     }
 
@@ -77,7 +93,7 @@ impl Draft {
             let Some(damage) = &claim.damage else { continue };
             self.before.push(Remark::note(format!("taking {} although its {damage}", claim.path)));
             if !self.rewrites.iter().any(|rewrite| rewrite.claim == index) {
-                self.rewrites.push(Rewrite { claim: index, what: "superblock (checksum)".to_owned() });
+                self.rewrite(index, "checksum");
             }
         }
     }
@@ -127,10 +143,7 @@ impl Draft {
     }
 
     fn rewrite_model(&mut self, change: &str) {
-        match self.rewrites.iter_mut().find(|rewrite| rewrite.claim == self.model) {
-            Some(rewrite) => rewrite.what = format!("{}, {change})", rewrite.what.trim_end_matches(')')),
-            None => self.rewrites.push(Rewrite { claim: self.model, what: format!("superblock ({change})") }),
-        }
+        self.rewrite(self.model, change);
     }
 
     pub(super) fn decide(

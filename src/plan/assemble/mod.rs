@@ -2,8 +2,8 @@
 //!
 //! A pipeline of small functions, each with its own tests: `claim` (what a device says) → `select` (is it meant) →
 //! `classify` (current, stale, spare, …) → `lineup` (the best for every slot) → `force` (who is brought up to date) →
-//! `startable` (enough?) → `steps`. Changes to metadata that the user asks for (`--update`) belong between the
-//! line-up and `force`.
+//! `startable` (enough?) → `steps`. What the user asks to change in the metadata (`update`) is changed before
+//! anybody gets a place.
 
 pub mod claim;
 pub mod classify;
@@ -15,6 +15,7 @@ pub mod select;
 pub mod session;
 pub mod startable;
 pub mod steps;
+pub mod update;
 
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,8 @@ pub use gather::{Candidate, Stop, Wish};
 pub use lineup::{Lineup, Why};
 pub use select::{Home, Identity};
 pub use session::{Attempt, Session, Target};
+pub use update::Updating;
+
 pub use startable::{Count, Shortage, Verdict};
 
 use draft::Draft;
@@ -117,7 +120,30 @@ pub fn plan(
     adopted: Option<&Adopted>,
     options: &Options,
 ) -> Result<Outcome, Refusal> {
+    plan_with(claims, name, adopted, options, None)
+}
+
+/// As [`plan`], with a change of the metadata.
+///
+/// # Errors
+/// As [`plan`], and where the change cannot be made in one of the members.
+pub fn plan_with(
+    mut claims: Vec<Claim>,
+    name: ArrayName,
+    adopted: Option<&Adopted>,
+    options: &Options,
+    updating: Option<&Updating>,
+) -> Result<Outcome, Refusal> {
+    let updated = match updating {
+        Some(_) if adopted.is_some() => {
+            let text = format!("{} has some of the members already and would not see the update", name.path);
+            return Err(Refusal::new(text).hint("stop it first: its members are then found anew"));
+        }
+        Some(updating) => update::apply(&mut claims, updating, &name)?,
+        None => Default::default(),
+    };
     let mut draft = Draft::new(claims, &name.path, options)?;
+    draft.note_updates(updated);
     if options.force {
         draft.promote();
         draft.mend();

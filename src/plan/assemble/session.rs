@@ -3,7 +3,7 @@
 use superblock::MdUuid;
 
 use super::{
-    Adopted, Identity, Options, Outcome, Remark,
+    Adopted, Identity, Options, Outcome, Remark, Updating,
     claim::Claim,
     gather::{self, Candidate, Stop, Wish},
     select::Home,
@@ -34,6 +34,8 @@ pub struct Session<'a> {
     pub home: Home,
     /// How much is allowed.
     pub options: Options,
+    /// What is changed in the metadata.
+    pub updating: Option<Updating>,
 }
 
 /// What came of looking for one array.
@@ -178,7 +180,8 @@ impl Session<'_> {
             None => (self.choose_name(model, word)?, None),
         };
         let claims = members.iter().filter_map(|index| self.claim(*index)).cloned().collect();
-        let mut outcome = super::plan(claims, name, adopted.as_ref(), options)?;
+        let mut outcome =
+            super::plan_with(claims, name, adopted.as_ref(), options, self.updating.as_ref())?;
         if existing.is_some() {
             let text = format!("Merging with already-assembled {}", outcome.name.path);
             outcome.before.insert(0, Remark { detail: false, text });

@@ -3,7 +3,7 @@
 //! udev is not told to look away: until it runs, an array has nothing to see, and the start itself sends the event by
 //! which udev looks. By then the map has the array's line.
 
-use superblock::Role;
+use superblock::{Role, Write};
 
 use crate::{
     model::world::MapEntry,
@@ -19,6 +19,8 @@ pub struct Rewrite {
     pub claim: usize,
     /// For people.
     pub what: String,
+    /// What is written with it: its bitmap's superblock, an empty log.
+    pub extra: Vec<Write>,
 }
 
 /// How the array comes up.
@@ -72,13 +74,19 @@ pub fn steps(parts: &Parts<'_>) -> Vec<Step> {
     let claim = |index: &usize| parts.claims.get(*index);
     let new: Vec<&Claim> = members.iter().filter(|index| !inside.contains(index)).filter_map(claim).collect();
     let Some(model) = parts.claims.get(parts.freshest) else { return Vec::new() };
-    let mut steps: Vec<Step> = new.iter().map(|claim| Step::Claim { device: claim.path.clone() }).collect();
+    let rewritten = parts.rewrites.iter().map(|rewrite| rewrite.claim);
+    let others = rewritten.filter(|index| !members.contains(index) && !inside.contains(index));
+    let others: Vec<&Claim> = others.collect::<Vec<_>>().iter().filter_map(claim).collect();
+    let claimed = new.iter().chain(&others);
+    let mut steps: Vec<Step> = claimed.map(|claim| Step::Claim { device: claim.path.clone() }).collect();
     steps.push(Step::LockMap);
     for rewrite in &parts.rewrites {
         let Some(claim) = parts.claims.get(rewrite.claim) else { continue };
-        let writes = vec![claim.metadata.encode()];
+        let writes = [claim.metadata.encode()].into_iter().chain(rewrite.extra.iter().cloned()).collect();
         steps.push(Step::Write { device: claim.path.clone(), what: rewrite.what.clone(), writes });
     }
+    // Devices of the array that it does not get now are told nevertheless.
+    steps.extend(others.iter().map(|claim| Step::Release { device: claim.path.clone() }));
     if parts.adopted.is_none() {
         steps.push(Step::NewArray { array: array.clone(), id: None });
         steps.push(Step::SetVersion { array: array.clone(), version: model.metadata.version() });

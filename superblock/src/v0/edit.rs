@@ -10,6 +10,7 @@ use crate::{
     Events, Level, MdUuid,
     endian::Endian,
     units::{Bytes, Kib, Sectors},
+    v1::{NotReverted, aligned},
 };
 
 /// What all members of a new array have in common.
@@ -181,6 +182,38 @@ impl Superblock {
             Edit::ByteOrder => self.swap(),
             Edit::Sparc22 => self.raw.as_mut_bytes().copy_within(160.., 156),
         }
+        Ok(())
+    }
+
+    /// Turns a reshape round, so that it goes back to where it came from (`revert-reshape`).
+    ///
+    /// # Errors
+    /// [`NotReverted`]; nothing is changed then.
+    pub fn revert_reshape(&mut self) -> Result<(), NotReverted> {
+        let (order, delta) = (self.order, self.delta_disks());
+        if self.minor_version() <= 90 {
+            return Err(NotReverted::NoReshape);
+        }
+        if delta == 0 {
+            return Err(NotReverted::SameDevices);
+        }
+        let back = delta.checked_neg().ok_or(NotReverted::Geometry)?;
+        let before = self.raid_disks().checked_add_signed(back).ok_or(NotReverted::Geometry)?;
+        let parity = match self.level().number() {
+            6 => Some(2),
+            4 | 5 => Some(1),
+            _ => None,
+        };
+        if let Some(parity) = parity {
+            let disks = before.checked_sub(parity).filter(|disks| *disks > 0).ok_or(NotReverted::Geometry)?;
+            let position = self.reshape_position().ok_or(NotReverted::NoReshape)?;
+            aligned(position, self.new_chunk().sectors(), disks)?;
+        }
+        self.raw.raid_disks.set(order, before);
+        self.raw.delta_disks.set(order, u32::from_ne_bytes(back.to_ne_bytes()));
+        std::mem::swap(&mut self.raw.new_layout, &mut self.raw.layout);
+        std::mem::swap(&mut self.raw.new_chunk, &mut self.raw.chunk_size);
+        self.fill_csum();
         Ok(())
     }
 

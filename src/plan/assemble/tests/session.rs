@@ -50,6 +50,7 @@ fn session(candidates: Vec<Candidate>, config: &Config) -> Session<'_> {
         config,
         home: Home { host: Some("guest".into()), required: true },
         options: Options { partial: true, ..Options::default() },
+        updating: None,
     }
 }
 
