@@ -63,6 +63,9 @@ fn early(request: &AssembleRequest) -> Option<Refusal> {
     if request.no_degraded && !request.scan {
         return Some(Refusal::new("--no-degraded not meaningful without a --scan assembly."));
     }
+    if request.update == Some(Update::Nodes) && request.nodes.is_none() {
+        return Some(Refusal::new("Please specify nodes number with --nodes"));
+    }
     None
 }
 

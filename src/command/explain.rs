@@ -111,7 +111,15 @@ pub(super) fn session<'a>(
     let host = inventory::homehost(common.homehost.as_ref(), common.ignore_homehost, config);
     let candidates = sights.iter().map(|sight| Candidate::new(sight, None)).collect();
     let options = Options { partial: true, ..Options::default() };
-    Ok(Session { candidates, asked: None, world, config, home: Home { host, required: !ignore }, options })
+    Ok(Session {
+        candidates,
+        asked: None,
+        world,
+        config,
+        home: Home { host, required: !ignore },
+        options,
+        updating: None,
+    })
 }
 
 fn report(explanation: &Explanation) -> Shown {

@@ -10,7 +10,10 @@ use super::{
     select::{Home, Identity},
 };
 use crate::{
-    config::glob::{self, Slash},
+    config::{
+        Metadata,
+        glob::{self, Slash},
+    },
     model::{Sight, Unusable},
     plan::Refusal,
 };
@@ -151,7 +154,8 @@ impl Search<'_> {
                 match model.and_then(|claim| usize::try_from(claim.metadata.version().1).ok()) {
                     None if !asked => self.say(format!("no recogniseable superblock on {path}")),
                     minor => {
-                        let found = magic.get(minor.unwrap_or(2)).copied().flatten().unwrap_or(0);
+                        let minor = minor.or(self.asked_minor()).unwrap_or(2);
+                        let found = magic.get(minor).copied().flatten().unwrap_or(0);
                         let wanted = superblock::v1::MAGIC;
                         self.say(format!(
                             "No super block found on {path} (Expected magic {wanted:08x}, got {found:08x})"
@@ -166,6 +170,14 @@ impl Search<'_> {
             return Err(Stop::Refused(Refusal::new(text)));
         }
         Ok(())
+    }
+
+    /// The minor version that is asked for, where one is.
+    fn asked_minor(&self) -> Option<usize> {
+        match self.wish.identity.metadata {
+            Some(Metadata::V1(minor)) => minor.map(usize::from),
+            _ => None,
+        }
     }
 
     fn claim(&self, index: usize) -> Option<&Claim> {

@@ -180,8 +180,7 @@ impl Session<'_> {
             None => (self.choose_name(model, word)?, None),
         };
         let claims = members.iter().filter_map(|index| self.claim(*index)).cloned().collect();
-        let mut outcome =
-            super::plan_with(claims, name, adopted.as_ref(), options, self.updating.as_ref())?;
+        let mut outcome = super::plan_with(claims, name, adopted.as_ref(), options, self.updating.as_ref())?;
         if existing.is_some() {
             let text = format!("Merging with already-assembled {}", outcome.name.path);
             outcome.before.insert(0, Remark { detail: false, text });

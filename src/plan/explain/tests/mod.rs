@@ -220,6 +220,7 @@ impl Stand {
             config: &self.config,
             home: Home { host: self.host.map(str::to_owned), required: true },
             options: Options { partial: true, ..Options::default() },
+            updating: None,
         };
         let zone = TimeZone::UTC;
         let scene = Scene {
