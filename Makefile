@@ -4,6 +4,10 @@ KERNEL ?= 6.12
 PREFIX ?= /usr/local
 SBINDIR ?= $(PREFIX)/sbin
 MANDIR ?= $(PREFIX)/share/man
+DATADIR ?= $(PREFIX)/share
+BASHDIR ?= $(DATADIR)/bash-completion/completions
+ZSHDIR ?= $(DATADIR)/zsh/site-functions
+FISHDIR ?= $(DATADIR)/fish/vendor_completions.d
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 TERMINAL := $(shell [ -t 1 ] && echo 1)
 
@@ -26,11 +30,16 @@ demo:
 bench:
 	tests/vm/run --release --kernel $(KERNEL) --memory 3072 --put benches/guest.sh -- /root/guest.sh
 
-# The link is the other name that the program answers to.
+# The links are the other name that the program answers to.
 install:
 	install -D -m 755 $(TARGET)/*-linux-*/release/mdctl $(DESTDIR)$(SBINDIR)/mdctl
 	ln -sf mdctl $(DESTDIR)$(SBINDIR)/mdadm
 	for page in $(wildcard man/*.[58]); do install -D -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}; done
+	install -D -m 644 packaging/completions/mdctl.bash $(DESTDIR)$(BASHDIR)/mdctl
+	ln -sf mdctl $(DESTDIR)$(BASHDIR)/mdadm
+	install -D -m 644 packaging/completions/_mdctl $(DESTDIR)$(ZSHDIR)/_mdctl
+	install -D -m 644 packaging/completions/mdctl.fish $(DESTDIR)$(FISHDIR)/mdctl.fish
+	ln -sf mdctl.fish $(DESTDIR)$(FISHDIR)/mdadm.fish
 
 clean:
 	cargo clean

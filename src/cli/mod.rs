@@ -3,6 +3,7 @@
 //! `options` is the table, `scan` splits argv as getopt_long does, `parse` keeps the mode and the order,
 //! `low` holds what was typed, `request` is what commands take.
 
+pub mod complete;
 pub mod help;
 pub mod low;
 pub mod native;

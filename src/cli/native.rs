@@ -69,6 +69,20 @@ enum Verb {
     Monitor(Words),
 }
 
+/// All verbs, as clap has them.
+pub(super) fn command() -> clap::Command {
+    Native::command()
+}
+
+/// The option that a verb stands for.
+pub(super) fn option_of(verb: &str) -> Option<String> {
+    let words = ["mdctl", verb].map(OsString::from);
+    match Native::try_parse_from(words).ok()?.verb.into_meaning() {
+        Meaning::Option(option, _) => Some(option.to_owned()),
+        Meaning::Own(_) => None,
+    }
+}
+
 /// The verbs that help shows.
 pub fn verbs() -> Vec<String> {
     let command = Native::command();
@@ -219,6 +233,12 @@ struct Words {
 pub fn parse(args: Vec<OsString>) -> Result<Outcome, UsageError> {
     match args.first() {
         Some(first) if asks_for_help(first) => return Ok(Outcome::Help(verbs::list(&Native::command()))),
+        // For the shells alone, and before any grammar: the line may be in any state.
+        Some(first) if first == "complete" => {
+            return Ok(Outcome::Complete(
+                args[1..].iter().map(|word| word.to_string_lossy().into_owned()).collect(),
+            ));
+        }
         Some(first) if is_mdadm(first) => return parse::parse(args),
         Some(first) => known(first)?,
         None => return Err(UsageError::with_usage("")),

@@ -16,6 +16,8 @@ pub enum Outcome {
     Run(Box<Invocation>),
     /// A text for standard output, and success.
     Help(String),
+    /// What may stand next on a line: the program, then its words.
+    Complete(Vec<String>),
     /// The version, which goes to standard error, and success.
     Version,
 }

@@ -21,6 +21,7 @@ use crate::{
 mod action;
 mod assemble;
 mod bitmap;
+mod complete;
 mod create;
 mod detail;
 mod dump;
@@ -59,6 +60,7 @@ pub fn run(program: &Path, args: Vec<OsString>) -> u8 {
             dispatch(&name, &invocation)
         }
         Ok(parse::Outcome::Help(text)) => print(&text),
+        Ok(parse::Outcome::Complete(words)) => complete::run(&words),
         Ok(parse::Outcome::Version) => {
             let ui = Ui::new(name.as_str(), 0);
             ui.plain(&help::version(&name));

@@ -1,5 +1,6 @@
 //! What can be shown of the whole program on any machine.
 
+mod completions;
 mod man;
 mod program;
 mod rooms;

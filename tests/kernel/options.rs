@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::thread;
 
-use crate::guest::{Case, sh};
+use crate::guest::{self, Case, Disks, mdctl, ours, reference, sh};
 
 mod lines;
 
@@ -14,6 +14,8 @@ pub(crate) fn cases() -> Vec<Case> {
     vec![
         Case::new("every_cell_is_answered_alike", || matrix(false)),
         Case::new("every_pair_is_answered_alike", || matrix(true)).extra(),
+        Case::new("help_has_the_same_options", help_has_the_same_options),
+        Case::new("completion_knows_arrays_and_members", completion_knows_arrays_and_members),
     ]
 }
 
@@ -182,4 +184,70 @@ fn ask(directory: &str, lines: &[Line]) -> Vec<Answer> {
 fn answer(text: &str) -> Answer {
     let (status, said) = text.split_once('\x1f').expect("a status, then what was said");
     Answer { status: status.parse().expect("a status is a number"), said: said.to_owned() }
+}
+
+/// Help and version: the same streams and statuses, and every option that the reference's help tells of.
+fn help_has_the_same_options() {
+    for line in [
+        "--help",
+        "-h",
+        "--help-options",
+        "-A --help",
+        "-B --help",
+        "-C --help",
+        "-G --help",
+        "-I --help",
+        "--manage --help",
+        "--misc --help",
+        "-F --help",
+        "--auto-detect --help",
+        "-Dh",
+        "-h --add",
+        "/dev/nx1 --help",
+        "-C --help-options",
+        "--config --help",
+        "-c -h",
+        "-A --update=help",
+        "--update-subarray=0 --update=?",
+        "--version",
+        "-A -V",
+        "-C --config --help",
+        "-C -h --level=7",
+    ] {
+        let words: Vec<&str> = line.split(' ').collect();
+        let (theirs, ours) = (reference(&words), ours(&words));
+        assert_eq!(theirs.status, ours.status, "{line}");
+        let streams = |output: &guest::Output| (output.stdout.is_empty(), output.stderr.is_empty());
+        assert_eq!(streams(&theirs), streams(&ours), "{line}: {theirs}{ours}");
+        for told in theirs.stdout.lines().filter_map(|told| told.trim_start().strip_prefix("--")) {
+            let name: String = told.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
+            assert!(ours.stdout.contains(&format!("--{name}")), "{line}: --{name} is missing in {ours}");
+        }
+    }
+}
+
+fn completion_knows_arrays_and_members() {
+    let disks = Disks::new(3, 16384);
+    let words =
+        ["create", "/dev/md/tab", "--run", "-l1", "-n2", "--assume-clean", disks.path(0), disks.path(1)];
+    mdctl(&words).ok();
+    guest::settle();
+    let complete = |words: &[&str]| {
+        let told = mdctl(&[&["complete"], words].concat()).ok().stdout;
+        told.lines().map(|line| line.split('\t').next().unwrap_or_default().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(complete(&["mdadm", "--detail", "/dev/md/"]), ["/dev/md/tab"]);
+    assert_eq!(complete(&["mdctl", "stop", "/dev/md/t"]), ["/dev/md/tab"]);
+    for array in ["/dev/md/tab", "tab"] {
+        assert_eq!(complete(&["mdadm", array, "--fail", "/dev/"]), ["/dev/ram0", "/dev/ram1"], "{array}");
+    }
+    assert_eq!(
+        complete(&["mdadm", "/dev/md/tab", "--add", "/dev/ram"]),
+        ["/dev/ram0", "/dev/ram1", "/dev/ram2"]
+    );
+    let script = format!(
+        "{}\nCOMP_LINE='mdadm /dev/md/tab --remove /dev/ram'; COMP_POINT=${{#COMP_LINE}}; _mdctl; echo \"${{COMPREPLY[*]}}\"",
+        include_str!("../../packaging/completions/mdctl.bash")
+    );
+    assert_eq!(sh(&script).ok().stdout, "/dev/ram0 /dev/ram1\n");
 }
