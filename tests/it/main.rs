@@ -3,4 +3,5 @@
 mod completions;
 mod man;
 mod program;
+mod report;
 mod rooms;
