@@ -131,7 +131,7 @@ fn raid5() -> ArrayDetail {
     ArrayDetail {
         device: "/dev/md127".to_owned(),
         kernel_name: "md127".to_owned(),
-        size: Bytes(2 * 1023 << 30),
+        size: Bytes((2 * 1023) << 30),
         metadata: MetadataVersion::Native(1, 2),
         array_state: Some("clean".to_owned()),
         level: Level::Raid5,
