@@ -61,7 +61,7 @@ pub(super) fn undo(request: &UndoRequest, common: &Common, machine: &Machine, ui
         Ok(about) => about,
         Err(refusal) => return Ok(refuse(&refusal, common, ui)),
     };
-    let plan = match decide(about, request, &shelf, machine)? {
+    let plan = match decide(about, request, &shelf, (machine, ui))? {
         Ok(plan) => plan,
         Err(refusal) => return Ok(refuse(&refusal, common, ui)),
     };
@@ -80,7 +80,7 @@ fn decide(
     about: &About,
     request: &UndoRequest,
     shelf: &Shelf,
-    machine: &Machine,
+    (machine, ui): (&Machine, &Ui),
 ) -> Result<Result<crate::plan::Plan, Refusal>> {
     let Some(shelved) = shelf.entries.iter().find(|shelved| shelved.about.id == about.id) else {
         return Ok(Err(Refusal::new("the entry is gone")));
@@ -90,10 +90,15 @@ fn decide(
         Err(why) => return Ok(Err(Refusal::new(format!("{}: {why}", shelved.path.display())))),
     };
     let here = devices(&shelved.devices, machine)?;
-    let places = match undo::find(&entry, &here) {
-        Ok(places) => places,
+    let found = match undo::find(&entry, &here, request.force) {
+        Ok(found) => found,
         Err(refusal) => return Ok(Err(refusal)),
     };
+    for left_out in &found.left_out {
+        ui.warn(left_out);
+    }
+    let (devices, places): (Vec<_>, Vec<_>) = found.places.into_iter().unzip();
+    let entry = archive::Entry { devices, ..entry };
     let paths: Vec<String> = places.iter().filter_map(|at| here.get(*at)).map(|it| it.path.clone()).collect();
     let mut present = Vec::new();
     for (kept, candidate) in entry.devices.iter().zip(inventory::look(machine, &paths, true)) {

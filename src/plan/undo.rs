@@ -14,7 +14,7 @@ use superblock::{
     probe::{self, Found, Native},
 };
 
-pub use find::find;
+pub use find::{Found as FoundDevices, find};
 
 use super::{Plan, Refusal, Step, Warning};
 use crate::{

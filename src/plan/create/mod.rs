@@ -183,4 +183,4 @@ fn is_redundant(level: Level) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

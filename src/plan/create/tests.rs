@@ -17,7 +17,7 @@ use crate::{
 
 const MIB: u64 = 1 << 20;
 
-fn device(path: &str, size: u64) -> Candidate {
+pub(crate) fn device(path: &str, size: u64) -> Candidate {
     let name = path.trim_start_matches("/dev/").to_owned();
     let minor = u32::from(name.bytes().last().unwrap_or(0));
     Candidate {
@@ -38,7 +38,7 @@ fn device(path: &str, size: u64) -> Candidate {
     }
 }
 
-fn world(devices: Vec<Candidate>) -> World {
+pub(crate) fn world(devices: Vec<Candidate>) -> World {
     World {
         now: Timestamp { seconds: 1_700_000_000, micros: 0 },
         fresh: (1..20).map(|n| MdUuid([n; 16])).collect(),
@@ -47,7 +47,7 @@ fn world(devices: Vec<Candidate>) -> World {
     }
 }
 
-fn context() -> Context {
+pub(crate) fn context() -> Context {
     Context {
         array: ArrayName { kernel: "md0".into(), path: "/dev/md0".into() },
         id: Some(DevId { major: 9, minor: 0 }),
@@ -69,7 +69,7 @@ fn member(path: &str) -> MemberWord {
     MemberWord { source, write_mostly: false, failfast: false, data_offset: None }
 }
 
-fn request(level: Level, paths: &[&str]) -> CreateRequest {
+pub(crate) fn request(level: Level, paths: &[&str]) -> CreateRequest {
     CreateRequest {
         device: "/dev/md0".into(),
         level: Some(level),

@@ -10,10 +10,29 @@ use crate::{
 /// A name by-id proves a device, and so does a member's own UUID. Where a device has neither, it is known by its path;
 /// another size, another serial number or other names by-id prove that it is another one.
 ///
+/// With `force` those that are not found are left out, and said.
+///
 /// # Errors
 /// One of them is not here, or there are two that could be it.
-pub fn find(entry: &Entry, here: &[Identity]) -> Result<Vec<usize>, Refusal> {
-    entry.devices.iter().map(|kept| one(kept, here)).collect()
+pub fn find(entry: &Entry, here: &[Identity], force: bool) -> Result<Found, Refusal> {
+    let mut found = Found::default();
+    for kept in &entry.devices {
+        match one(kept, here) {
+            Ok(at) => found.places.push((kept.clone(), at)),
+            Err(refusal) if force => found.left_out.push(refusal.text),
+            Err(refusal) => return Err(refusal),
+        }
+    }
+    Ok(found)
+}
+
+/// The devices of an entry that are here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Each with its place among those that are here.
+    pub places: Vec<(Kept, usize)>,
+    /// Why others are left out.
+    pub left_out: Vec<String>,
 }
 
 fn one(kept: &Kept, here: &[Identity]) -> Result<usize, Refusal> {
