@@ -10,7 +10,7 @@ use crate::{
     cli::request::{Common, MiscRequest},
     inventory::{self, Image},
     kernel::{KernelError, Machine, files},
-    plan::dump,
+    plan::{dump, request::Metadata},
     ui::Ui,
 };
 
@@ -177,9 +177,21 @@ impl Work<'_> {
 
     fn none(&self, text: &str, path: &Path) -> String {
         match self.request.metadata {
-            Some(asked) => format!("No {} metadata found on {}", asked.name(), path.display()),
+            Some(asked) => format!("No {} metadata found on {}", family(asked), path.display()),
             None => text.to_owned(),
         }
+    }
+}
+
+/// A format as the original names its family.
+fn family(asked: Metadata) -> &'static str {
+    match asked {
+        Metadata::V0 => "0.90",
+        Metadata::V1(_) | Metadata::Default => "1.x",
+        Metadata::Ddf => "ddf",
+        Metadata::Imsm => "imsm",
+        Metadata::Gpt => "gpt",
+        Metadata::Mbr => "mbr",
     }
 }
 

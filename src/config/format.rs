@@ -22,23 +22,6 @@ pub enum Metadata {
 }
 
 impl Metadata {
-    /// As messages name it.
-    #[must_use]
-    pub fn name(self) -> String {
-        match self {
-            Self::V0 => "0.90".to_owned(),
-            Self::V1(Some(minor)) => format!("1.{minor}"),
-            Self::V1(None) => "1".to_owned(),
-            Self::Default => "default".to_owned(),
-            Self::Ddf => "ddf".to_owned(),
-            Self::Imsm => "imsm".to_owned(),
-            Self::Gpt => "gpt".to_owned(),
-            Self::Mbr => "mbr".to_owned(),
-        }
-    }
-}
-
-impl Metadata {
     /// By name; leading zeros do not count.
     pub fn from_name(text: &str) -> Option<Self> {
         Some(match text {

@@ -35,12 +35,12 @@ fn entries() -> Vec<String> {
 /// A RAID5 of four with files on it, stopped.
 fn with_files() -> Disks {
     empty_archive();
-    let disks = Disks::new(4, 24 << 10);
+    let disks = Disks::new(4, 16 << 10);
     let words =
         ["--create", "/dev/md0", "--run", "-l5", "-n4", "-c64", "--assume-clean", "--bitmap=internal"];
     reference(&[&words[..], &disks.all()].concat()).ok();
-    sh("mkfs.ext4 -q /dev/md0 && mount /dev/md0 /mnt && cd /mnt && for n in 1 2 3 4 5 6; do \
-        head -c 5000000 /dev/urandom >f$n; done && sha256sum f* >/tmp/sums && cd / && umount /mnt")
+    sh("mkfs.ext4 -q /dev/md0 && mount /dev/md0 /mnt && cd /mnt && head -c 4000000 /dev/urandom >f0 && \
+        for n in 1 2 3 4 5 6; do tail -c +${n}0000 f0 >f$n; done && sha256sum f* >/tmp/sums && cd / && umount /mnt")
     .ok();
     reference(&["--stop", "/dev/md0"]).ok();
     guest::settle();
@@ -141,18 +141,18 @@ fn forced_by_mistake() {
 
 fn undo_is_undone() {
     let disks = with_files();
-    let old: Vec<_> = (0..4).map(|n| disks.read(n, 0, 24 << 20)).collect();
+    let old: Vec<_> = (0..4).map(|n| disks.read(n, 0, 16 << 20)).collect();
     ours(&words(&mistaken(&disks))).ok();
     stop();
-    let new: Vec<_> = (0..4).map(|n| disks.read(n, 0, 24 << 20)).collect();
+    let new: Vec<_> = (0..4).map(|n| disks.read(n, 0, 16 << 20)).collect();
     mdctl(&["undo"]).ok();
     for (n, old) in old.iter().enumerate() {
-        guest::same_bytes("undone", old, &disks.read(n, 0, 24 << 20));
+        guest::same_bytes("undone", old, &disks.read(n, 0, 16 << 20));
     }
     let [first, second] = &entries()[..] else { panic!("two entries") };
     mdctl(&["undo", second]).ok();
     for (n, new) in new.iter().enumerate() {
-        guest::same_bytes("the undo undone", new, &disks.read(n, 0, 24 << 20));
+        guest::same_bytes("the undo undone", new, &disks.read(n, 0, 16 << 20));
     }
     // The first is in force again, and is what an undo without a name means.
     let planned = mdctl(&["undo", "--dry-run"]).ok();
@@ -343,7 +343,7 @@ fn zero_superblock_as_the_reference() {
             disks.write(0, 0, &member);
             disks.write(2, 0, &member);
             // Twice: the second time there may be nothing left.
-            for _ in 0..2 {
+            for _ in 0..if options.len() == 1 { 2 } else { 1 } {
                 let theirs = reference(&[options, &["/dev/ram0", "/dev/nosuch"]].concat());
                 let mine = ours(&[options, &["/dev/ram2", "/dev/nosuch"]].concat());
                 same(&theirs, &mine);
