@@ -28,6 +28,7 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("asked_for_by_uuid_means_only_that", asked_for_by_uuid_means_only_that),
         Case::new("meant_by_homehost", meant_by_homehost),
         Case::new("one_that_fails_stops_no_other", one_that_fails_stops_no_other_and_is_told_once),
+        Case::new("force_whatever_the_order", force_whatever_the_order),
         Case::new("dry_run_changes_nothing", dry_run_changes_nothing),
         Case::new("json_says_who_was_left_out", json_says_who_was_left_out),
         Case::new("two_reads_a_device", two_reads_a_device),
@@ -100,6 +101,12 @@ fn one_that_fails_stops_no_other_and_is_told_once() {
         assert!(text.contains("has been started with 2 drives."), "{text}");
         assert!(text.contains(&format!("status: {status}")), "{text}");
     }
+}
+
+fn force_whatever_the_order() {
+    let text = ours("d_two_stale_reversed");
+    assert!(text.contains("has been started with 3 drives (out of 4)."), "{text}");
+    assert_eq!(text.matches("forcing event count in").count(), 1, "the freshest alone: {text}");
 }
 
 fn dry_run_changes_nothing() {

@@ -121,10 +121,10 @@ two_stale() { create /dev/md0 5 4 -b none ${D}0 ${D}1 ${D}2 ${D}3; stop /dev/md0
 c_two_stale() { two_stale; act -A /dev/md0 ${D}0 ${D}1 ${D}2 ${D}3; show; }
 c_two_stale_run() { two_stale; act -A --run /dev/md0 ${D}0 ${D}1 ${D}2 ${D}3; show; }
 c_two_stale_force() { two_stale; act -A --force /dev/md0 ${D}0 ${D}1 ${D}2 ${D}3; show; members ${D}0 ${D}1 ${D}2 ${D}3; }
-c_two_stale_force_v() { two_stale; act -A --force -v /dev/md0 ${D}3 ${D}2 ${D}1 ${D}0; }
+d_two_stale_reversed() { two_stale; act -A --force -v /dev/md0 ${D}3 ${D}2 ${D}1 ${D}0; }
 c_force_raid6() { create /dev/md0 6 5 -b none ${D}0 ${D}1 ${D}2 ${D}3 ${D}4; stop /dev/md0; events 17 ${D}0 ${D}1; events 8 ${D}2 ${D}3; events 1 ${D}4; act -A --force -v /dev/md0 ${D}0 ${D}1 ${D}2 ${D}3 ${D}4; show; members ${D}0 ${D}1 ${D}2 ${D}3 ${D}4; }
 c_force_raid6_one_short() { create /dev/md0 6 4 -b none ${D}0 ${D}1 ${D}2 ${D}3; stop /dev/md0; events 17 ${D}0 ${D}1; events 8 ${D}2 ${D}3; dd if=/dev/zero of=${D}0 bs=1M count=1 status=none; act -A --force -v /dev/md0 ${D}1 ${D}2 ${D}3; show; members ${D}1 ${D}2 ${D}3; }
-c_force_raid10() { create /dev/md0 10 4 -b none ${D}0 ${D}1 ${D}2 ${D}3; stop /dev/md0; events 17 ${D}2 ${D}3; events 8 ${D}0; events 1 ${D}1; act -A --force -v /dev/md0 ${D}0 ${D}1 ${D}2 ${D}3; show; members ${D}0 ${D}1 ${D}2 ${D}3; }
+c_force_raid10() { create /dev/md0 10 4 -b none ${D}0 ${D}1 ${D}2 ${D}3; stop /dev/md0; events 17 ${D}0 ${D}1; events 8 ${D}2; events 1 ${D}3; act -A --force -v /dev/md0 ${D}0 ${D}1 ${D}2 ${D}3; show; members ${D}0 ${D}1 ${D}2 ${D}3; }
 c_force_raid0() { create /dev/md0 0 2 ${D}0 ${D}1; stop /dev/md0; events 17 ${D}0; act -A /dev/md0 ${D}0 ${D}1; act -A --force /dev/md0 ${D}0 ${D}1; show; members ${D}0 ${D}1; }
 c_force_raid1() { create /dev/md0 1 2 -b none ${D}0 ${D}1; stop /dev/md0; events 17 ${D}0; events 3 ${D}1; act -A --force /dev/md0 ${D}0 ${D}1; show; members ${D}0 ${D}1; }
 c_margin() { create /dev/md0 5 3 -b none ${D}0 ${D}1 ${D}2; stop /dev/md0; poke ${D}0 $((4096+200)) '\x05'; poke ${D}1 $((4096+200)) '\x05';  poke ${D}2 $((4096+200)) '\x04'; sum12 ${D}0;sum12 ${D}1;sum12 ${D}2; act -A -v /dev/md0 ${D}2 ${D}1 ${D}0; show; }
