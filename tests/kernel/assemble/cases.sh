@@ -25,11 +25,8 @@ clean() {
     umount /tmp/mnt 2>/dev/null
     stop_all
     # Metadata lies in the first and the last megabytes.
-    for i in $(seq 0 11); do
-        local last=$(($(cat /sys/block/ram$i/size) / 2048 - 1))
-        dd if=/dev/zero of=${D}$i bs=1M conv=notrunc oflag=direct count=3 status=none 2>/dev/null
-        dd if=/dev/zero of=${D}$i bs=1M conv=notrunc oflag=direct count=1 seek=$last status=none 2>/dev/null
-    done
+    perl -e 'for (@ARGV) { open(my $d, "+<", $_) or next; my $z = "\0" x (1 << 20); syswrite($d, $z) for 1 .. 3;
+        sysseek($d, -(1 << 20), 2); syswrite($d, $z); }' ${D}0 ${D}1 ${D}2 ${D}3 ${D}4 ${D}5 ${D}6 ${D}7 ${D}8 ${D}9 ${D}10 ${D}11
     rm -rf /run/mdadm/map /etc/mdadm/mdadm.conf /etc/mdadm/mdadm.conf.d /etc/mdadm.conf /etc/mdadm.conf.d
     mkdir -p /etc/mdadm
     hostname guest
@@ -250,4 +247,4 @@ for c; do
     clean
     $c
 done
-clean
+stop_all
