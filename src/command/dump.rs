@@ -124,6 +124,10 @@ impl Work<'_> {
                 return self.fail(&format!("Cannot open {shown} to restore metadata: {}", words(&error)));
             }
         };
+        // The archive keeps nothing of files.
+        if files::size(device).is_some() {
+            return self.fail(&format!("{shown} is not a block device."));
+        }
         let file = match self.file_of(device) {
             Ok(file) => file,
             Err(text) => return self.fail(&text),

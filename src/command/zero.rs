@@ -1,13 +1,15 @@
 //! `--zero-superblock`.
 
+use std::path::Path;
+
 use anyhow::Result;
 
 use super::{DONE, Ended, carry_out, preview, print};
 use crate::{
     cli::request::{Common, MiscRequest},
     inventory,
-    kernel::Machine,
-    model::Candidate,
+    kernel::{Machine, files},
+    model::{Candidate, Unusable},
     plan::zero::{self, Target, Wish},
     ui::Ui,
 };
@@ -23,7 +25,8 @@ pub(super) fn run(request: &MiscRequest, common: &Common, machine: &Machine, ui:
         reasons: request.metadata.map_or_else(Vec::new, |asked| inventory::missing(&candidate.path, asked)),
         candidate,
     };
-    let targets: Vec<Target> = inventory::look(machine, &paths, true).into_iter().map(target).collect();
+    let targets: Vec<Target> =
+        inventory::look(machine, &paths, true).into_iter().map(no_file).map(target).collect();
     let decision = zero::plan(Wish { metadata: request.metadata, force: request.force }, &targets);
     for (text, quiet) in &decision.said {
         if *quiet {
@@ -45,4 +48,17 @@ pub(super) fn run(request: &MiscRequest, common: &Common, machine: &Machine, ui:
     let ended = Ended { failed: Some("Could not zero superblock".to_owned()), ..Ended::default() };
     let done = carry_out(&plan, machine, common, ui, ended)?;
     Ok(if done == DONE { decision.status } else { done | decision.status })
+}
+
+/// What is no device: a directory is not opened to write, and the archive keeps nothing of files.
+fn no_file(candidate: Candidate) -> Candidate {
+    let path = Path::new(&candidate.path);
+    let found = match candidate.found {
+        Err(Unusable::NotBlock) if files::is_dir(path) => Err(Unusable::Open("Is a directory".to_owned())),
+        Err(Unusable::NotBlock) if files::size(path).is_some() => {
+            Err(Unusable::Broken(format!("{} is not a block device.", candidate.path)))
+        }
+        found => found,
+    };
+    Candidate { found, path: candidate.path }
 }

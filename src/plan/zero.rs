@@ -10,7 +10,7 @@ use superblock::{
 };
 
 use super::{Plan, Step, request::Metadata};
-use crate::model::{Candidate, Device};
+use crate::model::{Candidate, Device, Unusable};
 
 /// What the original sets to zero of a 0.90 superblock.
 const V0_LENGTH: usize = 4096;
@@ -66,7 +66,8 @@ pub fn plan(wish: Wish, targets: &[Target]) -> Decision {
             Ok(_) if again => unrecognised(path, wish),
             Ok(device) if device.busy && !wish.force => not_opened(path),
             Ok(device) => one(device, target, wish, &mut decision.said),
-            Err(crate::model::Unusable::NotBlock) => unrecognised(path, wish),
+            Err(Unusable::NotBlock) => unrecognised(path, wish),
+            Err(Unusable::Broken(text)) => Verdict::Not(text.clone(), false, 2),
             Err(_) => not_opened(path),
         };
         match verdict {
@@ -220,7 +221,7 @@ mod tests {
         let gone = |path: &str| Target {
             candidate: Candidate {
                 path: path.into(),
-                found: Err(crate::model::Unusable::Open("No such file or directory".into())),
+                found: Err(Unusable::Open("No such file or directory".into())),
             },
             reasons: Vec::new(),
         };

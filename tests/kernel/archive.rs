@@ -7,6 +7,7 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("create_by_mistake", create_by_mistake),
         Case::new("zeroed_by_mistake", zeroed_by_mistake),
         Case::new("forced_by_mistake", forced_by_mistake),
+        Case::new("updated_and_added_by_mistake", updated_and_added_by_mistake),
         Case::new("undo_is_undone", undo_is_undone),
         Case::new("undo_refuses_what_changed_since", undo_refuses_what_changed_since),
         Case::new("what_a_resync_wrote_is_told", what_a_resync_wrote_is_told),
@@ -137,6 +138,44 @@ fn forced_by_mistake() {
     assemble([0, 1, 2], &["--run"]).ok();
     sh("mount -o ro /dev/md0 /mnt && cd /mnt && sha256sum --quiet -c /tmp/sums && grep -q later later; s=$?; cd /; umount /mnt; exit $s").ok();
     stop();
+}
+
+/// A new UUID that nobody wanted, and a disk that was added to the wrong array.
+fn updated_and_added_by_mistake() {
+    let disks = with_files();
+    let line = || reference(&["--examine", "--brief", disks.path(0)]).ok().stdout;
+    let before = line();
+    ours(&[&["--assemble", "/dev/md0", "--update=uuid"][..], &disks.all()].concat()).ok();
+    stop();
+    assert_ne!(before, line());
+    mdctl(&["undo"]).ok();
+    assert_eq!(before, line());
+    files_are_intact(&disks);
+    // The first disk leaves its array for another one.
+    let other = guest::loop_disk("other", 16 << 20);
+    ours(&[
+        "--create",
+        "/dev/md1",
+        "--run",
+        "-l1",
+        "-n2",
+        "--bitmap=none",
+        "--assume-clean",
+        &other,
+        "missing",
+    ])
+    .ok();
+    ours(&["/dev/md1", "--add", disks.path(0)]).ok();
+    guest::wait_idle();
+    let busy = mdctl(&["undo"]).fails(1);
+    assert!(busy.stderr.contains("is in use by array md1"), "{busy}");
+    ours(&["/dev/md1", "--fail", disks.path(0), "--remove", disks.path(0)]).ok();
+    ours(&["--stop", "/dev/md1"]).ok();
+    guest::settle();
+    let undone = mdctl(&["undo"]).ok();
+    assert!(undone.stderr.contains("has written over data"), "{undone}");
+    assert_eq!(before, line());
+    sh(&format!("losetup -d {other}")).ok();
 }
 
 fn undo_is_undone() {
