@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, bail};
 use superblock::{Bytes, Media, Write};
 
 use crate::{
@@ -29,6 +29,17 @@ pub(super) fn fetch(device: &Device, ranges: &[(Bytes, Bytes)]) -> Result<Vec<Wr
     ranges.iter().map(one).collect()
 }
 
+/// Reads back what was written and compares.
+pub(super) fn verify(device: &Device, writes: &[Write]) -> Result<()> {
+    let there = device.saved(writes)?;
+    match writes.iter().zip(&there).find(|(written, there)| written != there) {
+        Some((written, _)) => {
+            bail!("{}: what was written at byte {} is not there", device.path().display(), written.at.0)
+        }
+        None => Ok(()),
+    }
+}
+
 /// Fetches and stores; when this returns, the entry is on stable storage.
 pub(super) fn store(
     machine: &Machine,
@@ -40,7 +51,9 @@ pub(super) fn store(
         let before = fetch(&wanted.device.path, &wanted.ranges)?;
         devices.push(Kept { device: wanted.device.clone(), before, written: wanted.written.clone() });
     }
-    let file = archive::encode(&Entry { about: record.about.clone(), devices })?;
+    let file = archive::encode(&Entry { about: record.about.clone(), devices }).map_err(|error| {
+        anyhow!("what would be overwritten cannot be kept: {error}; --no-archive does without")
+    })?;
     let mut refused = Vec::new();
     for (dir, bounds) in places(machine) {
         match put(&dir, &record.about.id, &file) {

@@ -10,11 +10,10 @@ use std::{
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use nix::{errno::Errno, fcntl::Flock};
-use superblock::{Bytes, Sectors, Write};
+use superblock::{Bytes, Write};
 
-use super::{Host, keeping};
+use super::{Host, keeping, zeroing};
 use crate::{
-    archive::Record,
     config::map,
     kernel::{
         self, Access, Deadline, Device, KernelError, Lock, Machine, MdDevice,
@@ -33,8 +32,6 @@ const LOCK_WAIT: Duration = Duration::from_secs(30);
 const BUSY_WAIT: Duration = Duration::from_secs(5);
 /// How long udev has for one event.
 const UDEV_WAIT: Duration = Duration::from_secs(10);
-/// One request for zeroes: progress is told after each.
-const ZERO_UNIT: Bytes = Bytes(256 << 20);
 
 /// Is told how far a long step is: the device, what is done and what there is.
 pub type Progress = Box<dyn Fn(&str, Bytes, Bytes) + Send + Sync>;
@@ -82,14 +79,18 @@ impl Host for Live {
                 drop(self.claims.insert(device.clone(), Claimed { device: opened, writer: None }));
             }
             Step::Release { device } => drop(self.claims.remove(device)),
-            Step::Archive { record } => self.keep(record)?,
+            Step::Archive { record } => keeping::store(&self.machine, record, |path, ranges| {
+                self.readable(path, |device| keeping::fetch(device, ranges))
+            })?,
             Step::Discard { id } => keeping::discard(&self.machine, id)?,
             Step::Write { device, writes, .. } => saved = self.write(device, writes)?,
             Step::SaveFile { file, size, pieces } => files::save(Path::new(file), *size, pieces)?,
             Step::Link { file, name } => files::link(Path::new(file), Path::new(name))?,
             Step::RemoveFile { file } => drop(files::remove(Path::new(file))?),
-            Step::Verify { device, writes } => self.verify(device, writes)?,
-            Step::Zero { ranges } => zero_all(ranges, &self.progress)?,
+            Step::Verify { device, writes } => {
+                self.readable(device, |opened| keeping::verify(opened, writes))?;
+            }
+            Step::Zero { ranges } => zeroing::zero_all(ranges, &self.progress)?,
             Step::LockMap => self.lock_map()?,
             Step::UnlockMap => drop(self.lock.take()),
             Step::HideFromUdev { array } => self.hide(array)?,
@@ -220,24 +221,12 @@ impl Live {
         Ok(saved)
     }
 
-    fn verify(&self, path: &str, writes: &[Write]) -> Result<()> {
-        let there = match self.claims.get(path) {
-            Some(claimed) => claimed.device.saved(writes)?,
-            None => Device::open(Path::new(path), Access::Read)?.saved(writes)?,
-        };
-        match writes.iter().zip(&there).find(|(written, there)| written != there) {
-            Some((written, _)) => bail!("{path}: what was written at byte {} is not there", written.at.0),
-            None => Ok(()),
+    /// The claimed device, else the path opened to read.
+    fn readable<T>(&self, path: &str, read: impl FnOnce(&Device) -> Result<T>) -> Result<T> {
+        match self.claims.get(path) {
+            Some(claimed) => read(&claimed.device),
+            None => read(&Device::open(Path::new(path), Access::Read)?),
         }
-    }
-
-    /// Fetches what is endangered, all devices at once, and stores it.
-    fn keep(&self, record: &Record) -> Result<()> {
-        let fetch = |path: &str, ranges: &[(Bytes, Bytes)]| match self.claims.get(path) {
-            Some(claimed) => keeping::fetch(&claimed.device, ranges),
-            None => keeping::fetch(&Device::open(Path::new(path), Access::Read)?, ranges),
-        };
-        keeping::store(&self.machine, record, fetch)
     }
 
     fn lock_map(&mut self) -> Result<()> {
@@ -526,30 +515,4 @@ pub(super) fn map_lock(machine: &Machine) -> Result<MapLock> {
         }
     })?;
     Ok(Arc::new(Mutex::new(lock)))
-}
-
-/// Zeroes all ranges, every device in a thread of its own.
-fn zero_all(ranges: &[(String, Sectors, Sectors)], progress: &Progress) -> Result<()> {
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = ranges
-            .iter()
-            .map(|(path, start, length)| scope.spawn(|| zero(path, start.bytes(), length.bytes(), progress)))
-            .collect();
-        workers.into_iter().try_for_each(|worker| match worker.join() {
-            Ok(done) => done,
-            Err(_) => Err(anyhow!("a worker that wrote zeroes ended early")),
-        })
-    })
-}
-
-fn zero(path: &str, start: Bytes, length: Bytes, progress: &Progress) -> Result<()> {
-    let device = Device::open(Path::new(path), Access::Write)?;
-    let mut done = Bytes(0);
-    while done < length {
-        let unit = ZERO_UNIT.min(length.saturating_sub(done));
-        device.zero(start.saturating_add(done), unit)?;
-        done = done.saturating_add(unit);
-        progress(path, done, length);
-    }
-    Ok(device.sync()?)
 }

@@ -13,6 +13,7 @@ mod keeping;
 pub mod live;
 mod many;
 mod members;
+mod zeroing;
 
 pub use live::Live;
 pub use many::run_all;
