@@ -137,6 +137,9 @@ struct StatusArgs {
     /// As JSON (schema mdctl.status.1)
     #[arg(long)]
     json: bool,
+    /// Show again whenever something changes; with --json one document a line
+    #[arg(long, short)]
+    watch: bool,
     /// Only arrays in the kernel: read no device
     #[arg(long)]
     running: bool,
@@ -148,8 +151,8 @@ struct StatusArgs {
 impl StatusArgs {
     fn into_meaning(self) -> Meaning {
         let common = Common { json: self.json, config: self.config, ..Common::default() };
-        let Self { arrays, running, .. } = self;
-        Meaning::Own(Box::new((common, Request::Status(StatusRequest { arrays, running }))))
+        let Self { arrays, watch, running, .. } = self;
+        Meaning::Own(Box::new((common, Request::Status(StatusRequest { arrays, watch, running }))))
     }
 }
 

@@ -1,5 +1,7 @@
 //! `mdctl status`.
 
+mod watch;
+
 use std::{collections::BTreeSet, path::Path};
 
 use anyhow::Result;
@@ -21,8 +23,14 @@ use crate::{
 
 /// Shows arrays.
 pub(super) fn run(request: &StatusRequest, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
+    let work = Work { request, common, machine };
+    if request.watch {
+        return watch::run(&work);
+    }
     let mut look = StatusLook::new(machine)?;
-    let report = Work { request, common, machine }.report(&mut look)?;
+    let all = look.all()?;
+    let idle = work.idle(&look, &all)?;
+    let report = work.report(&all, idle);
     if common.json {
         print(&format!("{}\n", serde_json::to_string_pretty(&report)?));
     } else {
@@ -43,6 +51,7 @@ pub(super) fn view() -> View {
     }
 }
 
+/// One command.
 struct Work<'a> {
     request: &'a StatusRequest,
     common: &'a Common,
@@ -50,12 +59,11 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    fn report(&self, look: &mut StatusLook<'_>) -> Result<Report> {
+    /// Those that are asked for.
+    fn report(&self, all: &[ArrayStatus], idle: Option<Vec<NotRunning>>) -> Report {
         let (now, _) = host::now();
-        let all = look.all()?;
         if self.request.arrays.is_empty() {
-            let idle = self.idle(look, &all)?;
-            return Ok(Report::new(now, &all, idle));
+            return Report::new(now, all, idle);
         }
         let mut chosen = vec![];
         let mut problems = vec![];
@@ -70,12 +78,12 @@ impl Work<'_> {
                 }
             }
         }
-        Ok(Report { problems, ..Report::new(now, &chosen, None) })
+        Report { problems, ..Report::new(now, &chosen, None) }
     }
 
     /// Arrays that do not run, from the devices that are in no array. `None` where nobody may or wants to look.
     fn idle(&self, look: &StatusLook<'_>, arrays: &[ArrayStatus]) -> Result<Option<Vec<NotRunning>>> {
-        if self.request.running || !host::is_root() {
+        if self.request.running || !self.request.arrays.is_empty() || !host::is_root() {
             return Ok(None);
         }
         let (config, _) = inventory::configuration(&Sources::from_option(self.common.config.as_deref()))?;

@@ -4,11 +4,15 @@
 use std::{
     fs::File,
     io::{ErrorKind, Read, Seek},
-    os::fd::AsFd,
+    os::fd::{AsFd, BorrowedFd},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
-use nix::poll::PollFlags;
+use nix::{
+    errno::Errno,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+};
 
 use super::{
     KernelError,
@@ -57,4 +61,46 @@ impl Watched {
         }
         Ok(false)
     }
+}
+
+/// What ended a wait for several things.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Woken {
+    /// One of the files changed.
+    pub changed: bool,
+    /// One of the other descriptors has something to read.
+    pub readable: bool,
+    /// Nobody reads what is written to the output any more.
+    pub hung_up: bool,
+}
+
+/// Waits until one of the files changes since its last read, one of `inputs` can be read, or `output` is closed at
+/// its other end; nothing of it when time is over.
+pub fn any(
+    files: &[Watched],
+    inputs: &[BorrowedFd<'_>],
+    output: BorrowedFd<'_>,
+    slice: Duration,
+) -> Result<Woken, KernelError> {
+    let mut fds: Vec<PollFd<'_>> =
+        files.iter().map(|file| PollFd::new(file.file.as_fd(), PollFlags::POLLPRI)).collect();
+    fds.extend(inputs.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN)));
+    // An error of the output is told whatever is asked for.
+    fds.push(PollFd::new(output, PollFlags::empty()));
+    let timeout = PollTimeout::try_from(slice).unwrap_or(PollTimeout::MAX);
+    match poll(&mut fds, timeout) {
+        Ok(_) => {}
+        Err(Errno::EINTR) => return Ok(Woken::default()),
+        Err(errno) => return Err(KernelError::new("event descriptors", "poll", errno)),
+    }
+    let is = |fd: &PollFd<'_>, flags| fd.revents().is_some_and(|events| events.intersects(flags));
+    // sysfs and /proc say POLLERR together with POLLPRI.
+    let changed = fds.iter().take(files.len()).any(|fd| is(fd, PollFlags::POLLPRI | PollFlags::POLLERR));
+    let readable = fds
+        .iter()
+        .skip(files.len())
+        .take(inputs.len())
+        .any(|fd| is(fd, PollFlags::POLLIN | PollFlags::POLLHUP));
+    let hung_up = fds.last().is_some_and(|fd| is(fd, PollFlags::POLLERR | PollFlags::POLLHUP));
+    Ok(Woken { changed, readable, hung_up })
 }

@@ -77,6 +77,8 @@ pub struct UndoRequest {
 pub struct StatusRequest {
     /// Paths, kernel names, names or UUIDs; all arrays where there are none.
     pub arrays: Vec<String>,
+    /// Again whenever something changes.
+    pub watch: bool,
     /// Only arrays in the kernel.
     pub running: bool,
 }
