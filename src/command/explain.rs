@@ -29,7 +29,7 @@ pub(super) fn run(request: &ExplainRequest, common: &Common, machine: &Machine, 
     for diagnostic in diagnostics {
         ui.error(&diagnostic.to_string());
     }
-    let mut look = StatusLook::new(machine)?;
+    let mut look = StatusLook::new(machine);
     let arrays = look.all()?;
     let mut sights = sights(machine, &config, &look, &request.subjects)?;
     inventory::find_holders(machine, &mut sights, &arrays, None);

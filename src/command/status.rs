@@ -27,7 +27,7 @@ pub(super) fn run(request: &StatusRequest, common: &Common, machine: &Machine, u
     if request.watch {
         return watch::run(&work);
     }
-    let mut look = StatusLook::new(machine)?;
+    let mut look = StatusLook::new(machine);
     let all = look.all()?;
     let idle = work.idle(&look, &all)?;
     let report = work.report(&all, idle);

@@ -44,24 +44,18 @@ struct Disk {
 
 impl<'a> StatusLook<'a> {
     /// Finds out the names of devices.
-    ///
-    /// # Errors
-    /// The map file could not be read.
-    pub fn new(machine: &'a Machine) -> Result<Self, KernelError> {
+    #[must_use]
+    pub fn new(machine: &'a Machine) -> Self {
         let mut look = Self { machine, nodes: Nodes::default(), map: vec![], disks: BTreeMap::new() };
-        look.refresh()?;
-        Ok(look)
+        look.refresh();
+        look
     }
 
-    /// Finds out the names of devices again.
-    ///
-    /// # Errors
-    /// The map file could not be read.
-    pub fn refresh(&mut self) -> Result<(), KernelError> {
+    /// Finds out the names of devices again. The map is for root alone; without it there are other names.
+    pub fn refresh(&mut self) {
         self.nodes = Nodes::walk(self.machine);
-        self.map = map_entries(self.machine)?;
+        self.map = map_entries(self.machine).unwrap_or_default();
         self.disks.clear();
-        Ok(())
     }
 
     /// The names of block devices.

@@ -112,7 +112,7 @@ impl Screen {
         let mut text = BEGIN.to_owned();
         for (nth, line) in lines.enumerate() {
             if nth > 0 {
-                text.push_str("\r\n");
+                text.push('\n');
             }
             text.push_str(line);
             text.push_str("\x1b[K");

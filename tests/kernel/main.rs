@@ -17,6 +17,7 @@ mod nodes;
 mod options;
 mod readme;
 mod smoke;
+mod status;
 mod update;
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -39,6 +40,7 @@ fn main() {
         ("options", options::cases()),
         ("readme", readme::cases()),
         ("smoke", smoke::cases()),
+        ("status", status::cases()),
         ("update", update::cases()),
     ];
     let place = guest::place();

@@ -19,8 +19,9 @@ use crate::{
 
 /// Progress is no event: look again this often while there is some.
 const PROGRESS: Duration = Duration::from_secs(1);
-/// Where nothing moves, everything is told. Without /proc/mdstat nothing is, so look for the driver.
-const QUIET: Duration = Duration::from_secs(3600);
+/// Where nothing moves, nearly everything is told; that somebody froze an array is not (6.12).
+const QUIET: Duration = Duration::from_secs(10);
+/// Without /proc/mdstat nothing is told: look for the driver.
 const NO_DRIVER: Duration = Duration::from_secs(2);
 /// An array that is written to changes its state many times a second.
 const SETTLE: Duration = Duration::from_millis(200);
@@ -31,7 +32,7 @@ const TELLING: [&str; 3] = ["array_state", "sync_action", "degraded"];
 pub(super) fn run(work: &Work<'_>) -> Result<u8> {
     let on_screen = !work.common.json && terminal::standard_output().is_some();
     let mut screen = if on_screen { Some(Screen::enter()?) } else { None };
-    let mut look = StatusLook::new(work.machine)?;
+    let mut look = StatusLook::new(work.machine);
     let mut known: Option<(Vec<String>, Option<Vec<NotRunning>>)> = None;
     let mut last = String::new();
     loop {
@@ -42,7 +43,7 @@ pub(super) fn run(work: &Work<'_>) -> Result<u8> {
         let idle = match &known {
             Some((same, idle)) if *same == names => idle.clone(),
             _ => {
-                look.refresh()?;
+                look.refresh();
                 let idle = work.idle(&look, &all)?;
                 known = Some((names, idle.clone()));
                 idle
