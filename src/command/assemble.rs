@@ -140,7 +140,9 @@ impl<'a> Work<'a> {
         });
         let home = Home { host, required: !ignore };
         let asked = request.metadata;
-        let session = Session { candidates: Vec::new(), asked, world, config, home, options, updating };
+        let by_path = inventory::by_path(machine, config);
+        let session =
+            Session { candidates: Vec::new(), asked, world, config, home, options, updating, by_path };
         Ok(Self { common, machine, ui, session, report: Vec::new() })
     }
 

@@ -119,6 +119,7 @@ pub(super) fn session<'a>(
         home: Home { host, required: !ignore },
         options,
         updating: None,
+        by_path: inventory::by_path(machine, config),
     })
 }
 

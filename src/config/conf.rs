@@ -144,6 +144,12 @@ pub fn parse<'a>(texts: impl IntoIterator<Item = (&'a str, &'a str)>) -> (Config
 }
 
 impl Config {
+    /// Words of AUTO that come before those of the files.
+    pub fn auto_before(&mut self, words: &str) {
+        let first = words.split_whitespace().filter_map(AutoRule::from_word);
+        self.auto = Some(first.chain(self.auto.take().into_iter().flatten()).collect());
+    }
+
     /// What `-c partitions` stands for.
     pub fn partitions() -> Self {
         Self { devices: Some(vec![DeviceWord::Partitions]), ..Self::default() }

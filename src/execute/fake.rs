@@ -164,6 +164,7 @@ impl Host for Fake {
             Step::SetVersion { array, .. }
             | Step::SetMember { array, .. }
             | Step::SetAttr { array, .. }
+            | Step::Configure { array, .. }
             | Step::MakeWritable { array }
             | Step::MakeReadonly { array }
             | Step::Uevent { array } => {

@@ -117,6 +117,7 @@ impl Host for Live {
             Step::Node { array } => self.node(array)?,
             Step::RemoveNode { array } => self.remove_node(array)?,
             Step::Uevent { array } => self.uevent(array)?,
+            Step::Configure { array, attr, value } => self.set(array, attr, value, false)?,
             Step::AutoDetect => self.auto_detect()?,
             Step::WriteFile { path, text, mode } => files::replace(Path::new(path), text.as_bytes(), *mode)?,
             Step::Commit => {}

@@ -1,6 +1,9 @@
 //! The configuration, read from its files; and the devices that it tells us to look at.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use super::nodes::Nodes;
 use crate::{
@@ -22,6 +25,14 @@ const LONGEST: u64 = 4 << 20;
 /// # Errors
 /// A file that is there and cannot be read.
 pub fn configuration(sources: &Sources) -> Result<(Config, Vec<Diagnostic>), KernelError> {
+    let (mut config, diagnostics) = from_files(sources)?;
+    if let Some(words) = std::env::var_os("MDADM_CONF_AUTO") {
+        config.auto_before(&words.to_string_lossy());
+    }
+    Ok((config, diagnostics))
+}
+
+fn from_files(sources: &Sources) -> Result<(Config, Vec<Diagnostic>), KernelError> {
     let paths = match sources {
         Sources::None => return Ok((Config::default(), vec![])),
         Sources::Partitions => return Ok((Config::partitions(), vec![])),
@@ -57,6 +68,13 @@ fn in_directory(directory: &Path) -> Result<Vec<PathBuf>, KernelError> {
     let names = files::names(directory)?;
     let names = names.iter().filter_map(|name| name.to_str());
     Ok(sources::in_directory(names).into_iter().map(|name| directory.join(name)).collect())
+}
+
+/// The names of devices by the way to them, where a POLICY line about assembly wants to know.
+#[must_use]
+pub fn by_path(machine: &Machine, config: &Config) -> BTreeMap<DevId, Vec<String>> {
+    let wanted = config.policies.iter().any(|rule| !rule.auto.is_empty() && !rule.paths.is_empty());
+    if wanted { Nodes::walk(machine).by_path() } else { BTreeMap::new() }
 }
 
 /// The host whose arrays are ours: the option, else the configuration's, else this machine's name.

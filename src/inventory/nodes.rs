@@ -36,6 +36,20 @@ impl Nodes {
         Some(best.clone())
     }
 
+    /// The names in /dev/disk/by-path, without the directory.
+    #[must_use]
+    pub fn by_path(&self) -> BTreeMap<DevId, Vec<String>> {
+        let of = |paths: &Vec<String>| -> Vec<String> {
+            paths
+                .iter()
+                .filter_map(|path| path.strip_prefix("/dev/disk/by-path/"))
+                .map(str::to_owned)
+                .collect()
+        };
+        let named = self.paths.iter().map(|(id, paths)| (*id, of(paths)));
+        named.filter(|(_, paths)| !paths.is_empty()).collect()
+    }
+
     /// The name of every device.
     #[must_use]
     pub fn all(&self) -> BTreeMap<DevId, String> {

@@ -262,6 +262,15 @@ pub enum Step {
         /// The array.
         array: ArrayName,
     },
+    /// Write an attribute that the configuration names. After the commit: it is an addition.
+    Configure {
+        /// The array.
+        array: ArrayName,
+        /// Name below `md/`, without `..`.
+        attr: String,
+        /// Text to write.
+        value: String,
+    },
     /// Have the kernel's own detection assemble what it found at boot (RAID_AUTORUN).
     AutoDetect,
     /// Write a file of text, whole or not at all. Comes last before the commit.
@@ -284,7 +293,7 @@ impl Step {
     /// their plans, after the commit or as an undo; `Fail`, `Remove` and `SetMember` are each the last act of their
     /// plan, `Thaw` is an undo itself; `Verify` changes nothing; `Zero` destroys on request; `SetVersion`, `SetAttr`,
     /// `AddDisk`, `Run` and the read-only switches change an array that `NewArray`'s undo stops as a whole; events
-    /// cannot be unsent, and detected arrays not told from others; `WriteFile` is whole or not there.
+    /// cannot be unsent, and detected arrays not told from others; `WriteFile` is whole or not there; `Configure` follows the commit.
     #[must_use]
     pub fn undo(&self, saved: Vec<Write>) -> Option<Step> {
         Some(match self {
@@ -325,6 +334,7 @@ impl Step {
             | Step::Stop { .. }
             | Step::RemoveNode { .. }
             | Step::Uevent { .. }
+            | Step::Configure { .. }
             | Step::AutoDetect
             | Step::WriteFile { .. }
             | Step::Commit => return None,
@@ -382,6 +392,7 @@ impl fmt::Display for Step {
             Step::Node { array } => write!(f, "make {} appear", array.path),
             Step::RemoveNode { array } => write!(f, "remove what is left of {}", array.path),
             Step::Uevent { array } => write!(f, "send a change event for {array}"),
+            Step::Configure { array, attr, value } => write!(f, "set {attr} of {array} to {value}"),
             Step::AutoDetect => write!(f, "have the kernel detect arrays"),
             Step::WriteFile { path, .. } => write!(f, "write the file {path}"),
             Step::Commit => write!(f, "commit"),

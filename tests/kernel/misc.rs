@@ -12,6 +12,8 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("bad_blocks", bad_blocks),
         Case::new("sync_actions", sync_actions),
         Case::new("platform_rules_and_subarrays", platform_rules_and_subarrays),
+        Case::new("configured_attributes", configured_attributes),
+        Case::new("auto_and_policy", auto_and_policy),
     ]
 }
 
@@ -303,4 +305,71 @@ fn platform_rules_and_subarrays() {
         "--update-subarray=0 --update=name --name=foo /dev/md0",
         "--update-subarray=0",
     ]);
+}
+
+/// SYSFS lines set attributes of arrays that are assembled, the same ones by both programs.
+fn configured_attributes() {
+    let _disks = Disks::new(2, 16384);
+    let create = "/usr/sbin/mdadm -C /dev/md0 -l1 -n2 -R -u 01234567:89abcdef:00112233:44556677 --assume-clean /dev/ram0 /dev/ram1";
+    sh(&format!("{create}; udevadm settle; /usr/sbin/mdadm -S /dev/md0")).ok();
+    let conf = "SYSFS uuid=01234567:89abcdef:00112233:44556677 sync_speed_max=5001 no/such=1 sync_speed_min=2001\n\
+        SYSFS name=/dev/md/home safe_mode_delay=0.5\nSYSFS uuid=11234567:89abcdef:00112233:44556677 sync_speed_max=7\n\
+        SYSFS uuid=01234567:89abcdef:00112233:44556677 ../../../../kernel/mm/ksm/run=0\n";
+    sh(&format!("cat >/etc/mdadm.conf <<'END'\n{conf}END")).ok();
+    let values = |program: &str, words: &str| {
+        let said = sh(&format!(
+            "{program} -A {words} >/dev/null 2>&1; echo $?; udevadm settle; cd /sys/block/md*/md && \
+             cat sync_speed_max sync_speed_min safe_mode_delay; {program} -S --scan 2>/dev/null"
+        ));
+        said.stdout
+    };
+    for words in [
+        "/dev/md0 /dev/ram0 /dev/ram1",
+        "/dev/md/home /dev/ram0 /dev/ram1",
+        "-o /dev/md0 /dev/ram0 /dev/ram1",
+    ] {
+        let (theirs, mine) = (values("/usr/sbin/mdadm", words), values("/usr/local/sbin/mdadm", words));
+        assert!(theirs.contains("5001 (local)"), "{theirs}");
+        assert_eq!(theirs, mine, "{words}");
+    }
+    let told = ours(&["-A", "/dev/md0", "/dev/ram0", "/dev/ram1"]).ok();
+    assert!(told.stderr.contains("no/such"), "what could not be set is said: {told}");
+    ours(&["-S", "/dev/md0"]).ok();
+    let planned = ours(&["-A", "--dry-run", "/dev/md/home", "/dev/ram0", "/dev/ram1"]).ok().stdout;
+    assert!(planned.contains("set safe_mode_delay of md0 to 0.5") && !planned.contains(".."), "{planned}");
+}
+
+/// What may come up that no ARRAY line names.
+fn auto_and_policy() {
+    let _disks = Disks::new(2, 16384);
+    sh("/usr/sbin/mdadm -C /dev/md0 -l1 -n2 -R --assume-clean /dev/ram0 /dev/ram1; udevadm settle; \
+        /usr/sbin/mdadm -S /dev/md0; mkdir -p /dev/disk/by-path; \
+        ln -sf /dev/ram0 /dev/disk/by-path/pci-1; ln -sf /dev/ram1 /dev/disk/by-path/pci-2")
+    .ok();
+    let run = |program: &str, conf: &str, auto: &str| {
+        let script = format!(
+            "printf '{conf}' >/etc/mdadm.conf; {auto} {program} -A --scan 2>&1; echo \"[$?]\"; {program} -S --scan >/dev/null 2>&1"
+        );
+        sh(&script).stdout
+    };
+    for (conf, auto, starts) in [
+        ("AUTO -1.x\\n", "", false),
+        ("AUTO +all\\n", "MDADM_CONF_AUTO=-1.x", false),
+        ("AUTO -all\\n", "MDADM_CONF_AUTO=+1.x", true),
+        ("", "MDADM_CONF_AUTO='homehost -all'", true),
+        ("POLICY auto=yes\\nAUTO -all\\n", "", true),
+        ("POLICY path=pci-* auto=yes\\nAUTO -all\\n", "", true),
+        ("POLICY path=usb-* auto=yes\\nAUTO -all\\n", "", false),
+        ("POLICY metadata=0.90 auto=yes\\nAUTO -all\\n", "", false),
+        ("POLICY type=part auto=yes\\nAUTO -all\\n", "", false),
+    ] {
+        let (theirs, mine) = (run("/usr/sbin/mdadm", conf, auto), run("/usr/local/sbin/mdadm", conf, auto));
+        assert_eq!(theirs, mine, "{conf} {auto}");
+        assert_eq!(mine.ends_with("[0]\n"), starts, "{conf} {auto}: {mine}");
+    }
+    // The reference does nothing with these.
+    for conf in ["POLICY auto=no\\n", "POLICY auto=homehost\\nHOMEHOST other\\n"] {
+        assert!(run("/usr/local/sbin/mdadm", conf, "").ends_with("[1]\n"), "{conf}");
+    }
+    sh("rm -r /dev/disk/by-path/pci-1 /dev/disk/by-path/pci-2").ok();
 }

@@ -274,12 +274,7 @@ impl LowArgs {
                     self.notices.push(format!("only specify one udev rule filename. {text} ignored."));
                     MiscAction::UdevRules(Some(first))
                 }
-                before => {
-                    if !matches!(before, None | Some(MiscAction::UdevRules(_))) {
-                        self.notices.push("--udev-rules must be the only option.".to_owned());
-                    }
-                    MiscAction::UdevRules(value.map(OsStr::to_owned))
-                }
+                _ => MiscAction::UdevRules(value.map(OsStr::to_owned)),
             },
             Id::Run => MiscAction::Run,
             Id::Stop => MiscAction::Stop,

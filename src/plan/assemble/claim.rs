@@ -221,6 +221,8 @@ pub struct Claim {
     pub lockless: bool,
     /// Somebody has it.
     pub busy: bool,
+    /// It is a partition.
+    pub is_partition: bool,
     /// The device's size.
     pub device: Sectors,
     /// The bitmap's superblock, where there is a sound one, and its place.
@@ -292,6 +294,7 @@ impl Claim {
             damage,
             lockless: false,
             busy: device.busy,
+            is_partition: device.whole.is_some(),
             device: device.sectors(),
             bitmap: None,
         }

@@ -1,5 +1,7 @@
 //! Several arrays out of one look at the machine: what each attempt changes is remembered, nothing is read again.
 
+use std::collections::BTreeMap;
+
 use superblock::MdUuid;
 
 use super::{
@@ -11,12 +13,12 @@ use super::{
 use crate::{
     config::{
         Config, Metadata,
-        conf::{ArrayLine, ArrayName as LineName},
+        conf::{ArrayLine, ArrayName as LineName, SysfsLine},
         name::{ArrayWord, number},
-        policy::{self, Family, Verdict as Auto},
+        policy::{self, Family, Subject, Verdict as Auto},
     },
     model::{DevId, RunningArray, World, world::MapEntry},
-    plan::{ArrayName, Refusal, Warning, naming},
+    plan::{ArrayName, Refusal, Step, Warning, naming},
 };
 
 /// What all attempts share.
@@ -36,6 +38,8 @@ pub struct Session<'a> {
     pub options: Options,
     /// What is changed in the metadata.
     pub updating: Option<Updating>,
+    /// The names of devices in /dev/disk/by-path; only looked for where a POLICY line wants to know.
+    pub by_path: BTreeMap<DevId, Vec<String>>,
 }
 
 /// What came of looking for one array.
@@ -147,7 +151,10 @@ impl Session<'_> {
     /// Whether an array may come up that nothing asks for: its format by AUTO, and no ARRAY line ignores it.
     fn may_assemble(&self, claim: &Claim) -> bool {
         let family = if claim.metadata.version().0 == 0 { Family::V0 } else { Family::V1 };
-        let auto = policy::auto(self.config.auto.iter().flatten(), family);
+        let paths = self.by_path.get(&claim.id).map(Vec::as_slice).unwrap_or_default();
+        let subject = Subject { paths, is_partition: claim.is_partition, family: Some(family) };
+        let auto = policy::policy(&self.config.policies, &subject).auto;
+        let auto = auto.unwrap_or_else(|| policy::auto(self.config.auto.iter().flatten(), family));
         let allowed = match auto {
             Auto::Yes => true,
             Auto::HomeHost => self.home.owns(claim),
@@ -181,6 +188,7 @@ impl Session<'_> {
         };
         let claims = members.iter().filter_map(|index| self.claim(*index)).cloned().collect();
         let mut outcome = super::plan_with(claims, name, adopted.as_ref(), options, self.updating.as_ref())?;
+        configure(&mut outcome, self.config);
         if existing.is_some() {
             let text = format!("Merging with already-assembled {}", outcome.name.path);
             outcome.before.insert(0, Remark { detail: false, text });
@@ -282,6 +290,34 @@ impl Session<'_> {
         let known = self.candidates.iter_mut().find(|candidate| candidate.path == path && !candidate.used);
         known.map(|candidate| candidate.used = true).is_some()
     }
+}
+
+/// Attributes that SYSFS lines set in an array that starts: by its UUID, as it is now, or by its path.
+fn configure(outcome: &mut Outcome, config: &Config) {
+    let starts = matches!(outcome.verdict, super::Verdict::Start | super::Verdict::StartReadonly);
+    let steps = &mut outcome.plan.steps;
+    let uuid = steps.iter().find_map(|step| match step {
+        Step::MapAdd { entry } => Some(entry.uuid),
+        _ => None,
+    });
+    let Some(commit) = steps.iter().position(|step| *step == Step::Commit).filter(|_| starts) else { return };
+    let array = &outcome.name;
+    let fits = |line: &&SysfsLine| {
+        (line.uuid.is_some() && line.uuid == uuid) || line.name.as_ref() == Some(&array.path)
+    };
+    let attributes = config.sysfs.iter().filter(fits).flat_map(|line| &line.attributes);
+    let sets = attributes.filter(|(attr, _)| is_below(attr)).map(|(attr, value)| Step::Configure {
+        array: array.clone(),
+        attr: attr.clone(),
+        value: value.clone(),
+    });
+    let sets: Vec<Step> = sets.collect();
+    steps.splice(commit + 1..commit + 1, sets);
+}
+
+/// Whether a name stays below the array's directory.
+fn is_below(attr: &str) -> bool {
+    attr.split('/').all(|part| !matches!(part, "" | "." | ".."))
 }
 
 /// What an ARRAY line says of its array.

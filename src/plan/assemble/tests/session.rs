@@ -51,6 +51,7 @@ fn session(candidates: Vec<Candidate>, config: &Config) -> Session<'_> {
         home: Home { host: Some("guest".into()), required: true },
         options: Options { partial: true, ..Options::default() },
         updating: None,
+        by_path: Default::default(),
     }
 }
 

@@ -221,6 +221,7 @@ impl Stand {
             home: Home { host: self.host.map(str::to_owned), required: true },
             options: Options { partial: true, ..Options::default() },
             updating: None,
+            by_path: Default::default(),
         };
         let zone = TimeZone::UTC;
         let scene = Scene {
