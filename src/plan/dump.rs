@@ -4,7 +4,7 @@
 //! and put it back.
 
 use superblock::{
-    Bytes, Sectors, Write,
+    Bytes, Sectors, Write, bitmap,
     probe::{Found, Native},
     v1::FeatureMap,
 };
@@ -30,9 +30,7 @@ pub fn ranges(found: &[Found], asked: Option<Metadata>, size: Bytes) -> Option<V
             let sb = sb.fields();
             ranges.push((at, V1_AREA));
             if let Some((at, bitmap)) = sb.bitmap_at().zip(best.bitmap.as_ref()) {
-                let nodes = u64::from(bitmap.nodes().max(1));
-                let length = bitmap.node_area().0.saturating_mul(nodes).min(64 << 20);
-                ranges.push((at.bytes(), Bytes(length)));
+                ranges.push((at.bytes(), bitmap_area(bitmap)));
             }
             let listed = sb.feature_map().contains(FeatureMap::BAD_BLOCKS);
             if let Some((at, log)) = sb.bad_block_log_at().zip(sb.bad_block_log()).filter(|_| listed) {
@@ -43,6 +41,17 @@ pub fn ranges(found: &[Found], asked: Option<Metadata>, size: Bytes) -> Option<V
     let inside =
         |(at, length): (Bytes, Bytes)| (at, length.min(size.saturating_sub(at)).round_down(Bytes(512)));
     Some(ranges.into_iter().map(inside).filter(|(_, length)| *length > Bytes(0)).collect())
+}
+
+/// Superblock and bits in whole sectors; the bitmaps of a cluster with the room of each.
+fn bitmap_area(bitmap: &bitmap::Superblock) -> Bytes {
+    let nodes = u64::from(bitmap.nodes());
+    let one = bitmap.bits().unwrap_or(0).div_ceil(8).saturating_add(256);
+    let length = match nodes {
+        0 | 1 => one.checked_next_multiple_of(512).unwrap_or(u64::MAX),
+        nodes => bitmap.node_area().0.saturating_mul(nodes),
+    };
+    Bytes(length).min(bitmap::MAX_AREA)
 }
 
 /// A new file with these bytes.
