@@ -12,6 +12,9 @@ pub fn usage(program: &str) -> String {
 /// The release of mdadm whose behaviour is kept.
 const MDADM: &str = "4.6";
 
+/// Modes of which there is only the grammar.
+const NOT_YET: &[Mode] = &[Mode::Grow, Mode::Incremental, Mode::Monitor];
+
 /// What `--version` says. Callers look for `mdadm - v` and a number that they know.
 pub fn version(program: &str) -> String {
     let ours = env!("CARGO_PKG_VERSION");
@@ -21,7 +24,11 @@ pub fn version(program: &str) -> String {
 /// Help for a mode, or the general one.
 pub fn text(mode: Option<Mode>) -> String {
     let Some(mode) = mode else { return general() };
-    let mut text = format!("{}\n\nOptions of {mode} mode:\n", about(mode));
+    let mut text = format!("{}\n", about(mode));
+    if NOT_YET.contains(&mode) {
+        text.push_str("\nThis mode is not there yet: its line is checked, and then refused.\n");
+    }
+    let _ = writeln!(text, "\nOptions of {mode} mode:");
     for opt in TABLE.iter().filter(|opt| opt.modes.has(Some(mode)) && !opt.modes.has(None)) {
         line(&mut text, opt, Some(mode));
     }

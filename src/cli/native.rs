@@ -93,6 +93,13 @@ pub fn verbs() -> Vec<String> {
         .collect()
 }
 
+/// The long options that verbs have of their own.
+pub fn long_options() -> Vec<String> {
+    let command = Native::command();
+    let verbs = command.get_subcommands();
+    verbs.flat_map(|verb| verb.get_arguments().filter_map(|arg| arg.get_long().map(str::to_owned))).collect()
+}
+
 /// What a verb becomes.
 enum Meaning {
     /// An option of mdadm and the words after it.

@@ -248,6 +248,9 @@ mod any {
         fn command_line(line in prop::collection::vec(word(), 0..12)) {
             let _ = parse(line.iter().map(Into::into));
             let _ = crate::cli::understand("mdctl", line.iter().map(Into::into).collect());
+            for program in ["mdadm", "mdctl"] {
+                let _ = crate::cli::complete::complete(program, &line);
+            }
         }
 
         #[test]

@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use mdctl::{
     cli::{
+        native,
         options::{Opt, TABLE},
         request::Update,
     },
@@ -30,16 +31,13 @@ fn long_options(text: &str) -> BTreeSet<String> {
     names.filter(|name| !name.is_empty()).collect()
 }
 
-/// Options that only a verb of mdctl has.
-const OF_VERBS: &[&str] = &["watch"];
-
 #[test]
 fn every_option_of_a_page_is_there() {
     for name in ["mdctl.8", "mdadm.8", "mdadm.conf.5"] {
         let named = long_options(&page(name).1);
         let known = |name: &str| TABLE.iter().any(|opt| opt.names.contains(&name));
-        let of_verbs: &[&str] = if name == "mdctl.8" { OF_VERBS } else { &[] };
-        let unknown: Vec<_> = named.iter().filter(|n| !known(n) && !of_verbs.contains(&&n[..])).collect();
+        let of_verbs = if name == "mdctl.8" { native::long_options() } else { Vec::new() };
+        let unknown: Vec<_> = named.iter().filter(|n| !known(n) && !of_verbs.contains(n)).collect();
         assert!(unknown.is_empty(), "{name} tells of {unknown:?}");
         assert!(named.len() > 3, "{name}");
     }
@@ -52,7 +50,7 @@ fn mdadm_8_tells_of_every_option() {
     let words: BTreeSet<&str> =
         text.split_whitespace().map(|word| word.trim_matches([',', '(', ')', ';'])).collect();
     let mut missing = Vec::new();
-    for Opt { names, letters, .. } in TABLE.iter().filter(|opt| !opt.id.is_new()) {
+    for Opt { names, letters, .. } in TABLE {
         missing.extend(names.iter().filter(|name| !named.contains(**name)).map(|name| format!("--{name}")));
         let letters = letters.iter().map(|(letter, _)| format!("-{letter}"));
         missing.extend(letters.filter(|letter| !words.contains(&letter[..])));
@@ -110,6 +108,21 @@ fn mdadm_conf_5_tells_of_every_keyword() {
     ] {
         assert!(text.to_lowercase().contains(tag), "{tag}");
     }
+}
+
+#[test]
+fn mdctl_8_tells_of_every_verb() {
+    let (source, _) = page("mdctl.8");
+    let (_, verbs) = source.split_once(".SH VERBS").expect("the page has verbs");
+    let verbs = verbs.split("\n.SH ").next().unwrap_or_default();
+    let heads: BTreeSet<&str> = verbs
+        .split(".TP\n")
+        .filter_map(|entry| entry.lines().next())
+        .flat_map(|head| head.split([' ', '"', ',']))
+        .collect();
+    let missing: Vec<String> =
+        native::verbs().into_iter().filter(|verb| !heads.contains(&verb[..])).collect();
+    assert!(missing.is_empty(), "not in mdctl.8: {missing:?}");
 }
 
 /// What groff would complain about, as far as these pages use it.
