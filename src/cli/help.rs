@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::options::{Arg, Id, Mode, Opt, TABLE, by_id};
+use super::options::{Arg, Id, Mode, Opt, Sets, TABLE, by_id};
 
 /// Two lines for a command line that was not understood.
 pub fn usage(program: &str) -> String {
@@ -28,8 +28,13 @@ pub fn text(mode: Option<Mode>) -> String {
     if NOT_YET.contains(&mode) {
         text.push_str("\nThis mode is not there yet: its line is checked, and then refused.\n");
     }
-    let _ = writeln!(text, "\nOptions of {mode} mode:");
-    for opt in TABLE.iter().filter(|opt| opt.modes.has(Some(mode)) && !opt.modes.has(None)) {
+    // The mode itself has been given.
+    let named = |opt: &Opt| mode != Mode::Misc && opt.sets == Sets::Always(mode) && opt.id != Id::NoSharing;
+    let own = |opt: &&Opt| opt.modes.has(Some(mode)) && !opt.modes.has(None) && !named(opt);
+    for (index, opt) in TABLE.iter().filter(own).enumerate() {
+        if index == 0 {
+            let _ = writeln!(text, "\nOptions of {mode} mode:");
+        }
         line(&mut text, opt, Some(mode));
     }
     text.push_str("\nIn every mode:\n");

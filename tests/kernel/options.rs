@@ -1,6 +1,6 @@
 //! The option matrix: both programs are asked the same, and their verdicts, words and statuses are compared.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::thread;
 
@@ -60,6 +60,7 @@ const KNOWN: &[Difference] = &[
     ("-C", "No such file or directory", "several mistakes in one line"),
     ("-G", "error opening", "several mistakes in one line"),
     ("--bitmap=clustered", "can't get cluster name", "several mistakes in one line"),
+    ("--detail-platform", "", "`--detail-platform`"),
     ("clustered", "Something wrong with dlm library", "a clustered array without the cluster's libraries"),
 ];
 
@@ -93,18 +94,33 @@ fn matrix(thorough: bool) {
         count(|v| matches!(v, Verdict::Known(_))),
     );
     assert!(wrong.is_empty(), "{} lines are answered otherwise:\n{wrong}", count(|v| *v == Verdict::Wrong));
-    let seen: BTreeSet<&str> = counts
-        .keys()
-        .filter_map(|v| if let Verdict::Later(what) = v { Some(&what[..]) } else { None })
+    let seen: BTreeMap<&str, usize> = counts
+        .iter()
+        .filter_map(
+            |(verdict, n)| if let Verdict::Later(what) = verdict { Some((&what[..], *n)) } else { None },
+        )
         .collect();
-    assert_eq!(seen, listed(), "docs/compat.md lists what is not there yet");
+    let listed = listed();
+    if thorough {
+        assert!(
+            seen.keys().all(|what| listed.contains_key(what)),
+            "docs/compat.md lists what is not there: {seen:?}"
+        );
+    } else {
+        assert_eq!(seen, listed, "docs/compat.md counts the lines of what is not there yet");
+    }
 }
 
 /// What docs/compat.md says is not there yet.
-fn listed() -> BTreeSet<&'static str> {
+fn listed() -> BTreeMap<&'static str, usize> {
     let (_, after) = COMPAT.split_once("## Not there yet").expect("docs/compat.md has the section");
     let section = after.split("\n## ").next().unwrap_or_default();
-    section.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect()
+    let row = |line: &'static str| {
+        let mut cells = line.strip_prefix("| `")?.split('|').map(str::trim);
+        let what = cells.next()?.trim_end_matches('`');
+        Some((what, cells.next()?.parse().ok()?))
+    };
+    section.lines().filter_map(row).collect()
 }
 
 const QUESTION: &str = "To optimize recovery speed, it is recommended to enable write-intent bitmap, do you want to enable it now? [y/N]? ";
@@ -128,7 +144,9 @@ fn compare(line: &Line, theirs: &Answer, ours: &Answer) -> Verdict {
         return Verdict::Taken;
     }
     let line = line.join(" ");
-    let known = KNOWN.iter().position(|(part, said, _)| line.contains(part) && theirs.said.contains(said));
+    let known = KNOWN.iter().position(|(part, said, listed)| {
+        line.contains(part) && theirs.said.contains(said) && COMPAT.contains(listed)
+    });
     known.map_or(Verdict::Wrong, Verdict::Known)
 }
 
