@@ -10,7 +10,7 @@ use super::{
     UsageError,
     options::{self, Sets},
     parse::{self, Outcome},
-    request::{Common, ExplainRequest, Invocation, Request, StatusRequest, UndoRequest},
+    request::{Common, ExplainRequest, Invocation, ReplaceRequest, Request, StatusRequest, UndoRequest},
     verbs,
 };
 
@@ -52,8 +52,9 @@ enum Verb {
     History(HistoryArgs),
     /// Put back what a command overwrote
     Undo(UndoArgs),
+    /// Put a new device in the place of a member: one that serves, has failed, or is gone
+    Replace(ReplaceArgs),
     /// Start an array that has no metadata
-    #[command(hide = true)]
     Build(Words),
     /// Change the size, shape or bitmap of an array
     #[command(hide = true)]
@@ -115,6 +116,7 @@ impl Verb {
             Self::Explain(args) => return args.into_meaning(),
             Self::History(args) => return args.into_meaning(),
             Self::Undo(args) => return args.into_meaning(),
+            Self::Replace(args) => return args.into_meaning(),
             Self::Create(words) => ("--create", words),
             Self::Assemble(words) => ("--assemble", words),
             Self::Detail(words) => ("--detail", words),
@@ -225,6 +227,53 @@ impl UndoArgs {
         let (json, dry_run, no_archive) = (self.json, self.dry_run, self.no_archive);
         let common = Common { json, dry_run, no_archive, ..Common::default() };
         Meaning::Own(Box::new((common, Request::Undo(UndoRequest { id: self.id, force: self.force }))))
+    }
+}
+
+/// Put a new device in the place of a member: one that serves, has failed, or is gone
+#[derive(Args, Debug)]
+struct ReplaceArgs {
+    /// The array
+    #[arg(value_name = "ARRAY")]
+    array: String,
+    /// The old member: a path, a kernel name, a slot's number, or 'missing'
+    #[arg(value_name = "OLD")]
+    old: String,
+    /// The new device: a path; a spare of the array, or a device that is not in it yet
+    #[arg(value_name = "NEW")]
+    new: String,
+    /// Return as soon as the kernel copies
+    #[arg(long)]
+    no_wait: bool,
+    /// Take a device although its logical blocks are larger than the array's
+    #[arg(long)]
+    force: bool,
+    /// Show what would be done
+    #[arg(long)]
+    dry_run: bool,
+    /// As JSON (schema mdctl.replace.1)
+    #[arg(long)]
+    json: bool,
+    /// Say more
+    #[arg(long, short, action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// Configuration file
+    #[arg(long, short, value_name = "FILE")]
+    config: Option<OsString>,
+}
+
+impl ReplaceArgs {
+    fn into_meaning(self) -> Meaning {
+        let common = Common {
+            json: self.json,
+            dry_run: self.dry_run,
+            verbose: self.verbose.into(),
+            config: self.config,
+            ..Common::default()
+        };
+        let (array, old, new) = (self.array, self.old, self.new);
+        let request = ReplaceRequest { array, old, new, no_wait: self.no_wait, force: self.force };
+        Meaning::Own(Box::new((common, Request::Replace(request))))
     }
 }
 

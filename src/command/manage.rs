@@ -10,7 +10,7 @@ use super::{
     outcome, preview, print, refuse, say,
 };
 use crate::{
-    cli::request::{Common, ManageRequest, Update},
+    cli::request::{Common, ManageRequest},
     config::sources::Sources,
     inventory::{self, Absent, Depth},
     kernel::Machine,
@@ -32,7 +32,8 @@ pub(super) fn run(request: &ManageRequest, common: &Common, machine: &Machine, u
     let shown = request.device.to_string_lossy().into_owned();
     let array = match inventory::managed(machine, &shown) {
         Ok(array) => array,
-        Err(absent) => return Ok(no_array(&shown, &absent, request, ui)),
+        Err(Absent::Empty | Absent::Unanswered(_)) if request.members.is_empty() => return Ok(DONE),
+        Err(absent) => return Ok(no_array(&shown, &absent, ui)),
     };
     let name = ArrayName { kernel: array.detail.kernel_name.clone(), path: shown };
     let mut status = DONE;
@@ -52,11 +53,11 @@ pub(super) fn run(request: &ManageRequest, common: &Common, machine: &Machine, u
     Ok(status)
 }
 
-fn no_array(shown: &str, absent: &Absent, request: &ManageRequest, ui: &Ui) -> u8 {
+/// There is nothing whose members could be changed.
+pub(super) fn no_array(shown: &str, absent: &Absent, ui: &Ui) -> u8 {
     match absent {
         Absent::Unopened(why) => ui.error(&format!("error opening {shown}: {why}")),
         Absent::NotMd => ui.error(&format!("{shown} does not appear to be an md device")),
-        Absent::Empty | Absent::Unanswered(_) if request.members.is_empty() => return DONE,
         Absent::Empty | Absent::Unanswered(_) => ui.error(&format!("Cannot get array info for {shown}")),
     }
     FAILED
@@ -92,7 +93,8 @@ fn switched(
             (switch::start(array, &shown), Ended { note, ..Ended::default() })
         }
         Switch::Stop => {
-            let ended = Ended { note: format!("stopped {shown}"), ..Ended::default() };
+            let out = if common.verbose < 0 { String::new() } else { format!("stopped {shown}") };
+            let ended = Ended { out, ..Ended::default() };
             (Some(crate::plan::stop::plan(array, &shown, &world)), ended)
         }
     };
@@ -133,17 +135,10 @@ impl<'a> Session<'a> {
         ui: &'a Ui,
     ) -> Result<Self> {
         let (config, _) = inventory::configuration(&Sources::from_option(common.config.as_deref()))?;
-        let update = request.update.and_then(|update| match update {
-            Update::DeviceSize => Some(manage::Update::DeviceSize),
-            Update::Bbl => Some(manage::Update::Bbl),
-            Update::NoBbl => Some(manage::Update::NoBbl),
-            Update::ForceNoBbl => Some(manage::Update::ForceNoBbl),
-            _ => None,
-        });
         let context = Context {
             array,
             force: request.force,
-            update,
+            update: request.update,
             bad_block_log: config.create.bbl != Some(false),
             fresh: Vec::new(),
         };
@@ -213,7 +208,7 @@ impl<'a> Session<'a> {
         };
         if let Named::Slot(slot, path) = &named {
             todo.slot = Some(*slot);
-            todo.word = path.clone().unwrap_or(todo.word);
+            todo.word.clone_from(path);
         }
         if todo.op == ManageOp::With {
             todo.slot = self.marked.pop_front();
@@ -253,7 +248,8 @@ impl<'a> Session<'a> {
                 Some(path) => inventory::subject(self.machine, &path, depth),
                 None => Subject { dev: Some(*dev), ..Subject::default() },
             },
-            Named::Path(path) | Named::Slot(_, Some(path)) => inventory::subject(self.machine, path, depth),
+            Named::Slot(_, path) if path == "missing" => Subject::default(),
+            Named::Path(path) | Named::Slot(_, path) => inventory::subject(self.machine, path, depth),
             _ => Subject::default(),
         }
     }
@@ -294,6 +290,10 @@ impl<'a> Session<'a> {
         }
         match &decision.otherwise {
             Otherwise::Nothing => Ok(Outcome::Done),
+            Otherwise::Mention(text) => {
+                self.ui.detail(text);
+                Ok(Outcome::Done)
+            }
             Otherwise::Refuse(refusal) => Ok(self.refused(refusal)),
             Otherwise::Instead(todos) => {
                 todos.iter().rev().for_each(|todo| queue.push_front(todo.clone()));

@@ -21,6 +21,7 @@ use crate::{
 mod action;
 mod assemble;
 mod bitmap;
+mod build;
 mod complete;
 mod create;
 mod detail;
@@ -32,6 +33,7 @@ mod keep;
 mod manage;
 mod platform;
 mod query;
+mod replace;
 mod status;
 mod stop;
 mod wait;
@@ -116,12 +118,13 @@ fn dispatch(name: &str, invocation: &Invocation) -> u8 {
         Request::Assemble(request) => assemble::run(request, common, &machine, &ui),
         Request::Create(request) => create::run(request, common, &machine, &ui),
         Request::Misc(request) => misc(request, common, &machine, &ui),
-        Request::Build(_) => Ok(not_yet("--build", &ui)),
+        Request::Build(request) => build::run(request, common, &machine, &ui),
         Request::Grow(_) => Ok(not_yet("--grow", &ui)),
         Request::Incremental(_) => Ok(not_yet("--incremental", &ui)),
         Request::Manage(request) => manage::run(request, common, &machine, &ui),
         Request::Monitor(_) => Ok(not_yet("--monitor", &ui)),
         Request::Explain(request) => explain::run(request, common, &machine, &ui),
+        Request::Replace(request) => replace::run(request, common, &machine, &ui),
         Request::Status(request) => status::run(request, common, &machine, &ui),
         Request::History => history::list(common, &machine, &ui),
         Request::Undo(request) => history::undo(request, common, &machine, &ui),

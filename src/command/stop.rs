@@ -46,7 +46,10 @@ fn one(action: &MiscAction, path: &Path, common: &Common, machine: &Machine, ui:
         ui.error(&format!("{shown} does not appear to be an md device"));
         return Ok(FAILED);
     };
-    let (plan, ended) = decide(action, array, &shown, &world);
+    let (plan, mut ended) = decide(action, array, &shown, &world);
+    if common.verbose < 0 {
+        ended.out.clear();
+    }
     let Some(plan) = plan else { return Ok(DONE) };
     if common.dry_run {
         return preview(&plan, common);
@@ -67,7 +70,7 @@ fn decide(action: &MiscAction, array: &RunningArray, shown: &str, world: &World)
         MiscAction::ReadOnly => (Some(switch::readonly(array, shown)), failed("readonly")),
         MiscAction::ReadWrite => (Some(switch::readwrite(array, shown)), failed("writable")),
         _ => {
-            let ended = Ended { note: format!("stopped {shown}"), ..Ended::default() };
+            let ended = Ended { out: format!("stopped {shown}"), ..Ended::default() };
             (Some(stop::plan(array, shown, world)), ended)
         }
     }
@@ -94,8 +97,8 @@ fn stop_all(common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
         let mut status = DONE;
         for (path, plan) in if free.is_empty() { &held } else { &free } {
             // The original says nothing of what it stops in a scan unless asked.
-            let note = if common.verbose > 0 { format!("stopped {path}") } else { String::new() };
-            status |= carry_out(plan, machine, common, ui, Ended { note, ..Ended::default() })?;
+            let out = if common.verbose > 0 { format!("stopped {path}") } else { String::new() };
+            status |= carry_out(plan, machine, common, ui, Ended { out, ..Ended::default() })?;
         }
         if last || status != DONE {
             return Ok(status);

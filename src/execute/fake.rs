@@ -27,6 +27,8 @@ pub(crate) struct State {
     pub(crate) arrays: BTreeMap<String, (BTreeSet<String>, bool)>,
     /// Entries of the archive.
     pub(crate) archive: BTreeSet<String>,
+    /// Attributes of members that were set.
+    pub(crate) attributes: BTreeMap<(String, String), String>,
     /// Failed members.
     pub(crate) failed: BTreeSet<String>,
     /// Arrays whose recovery is kept from starting.
@@ -119,7 +121,7 @@ impl Host for Fake {
                 ensure!(!state.arrays.contains_key(&array.kernel), "array exists");
                 state.arrays.insert(array.kernel.clone(), (BTreeSet::new(), false));
             }
-            Step::AddDisk { array, device, .. } => {
+            Step::AddDisk { array, device, .. } | Step::HotAdd { array, device, .. } => {
                 let Some((members, _)) = state.arrays.get_mut(&array.kernel) else { bail!("no such array") };
                 ensure!(members.insert(device.clone()), "added twice");
                 state.claims.remove(device);
@@ -155,6 +157,15 @@ impl Host for Fake {
                 ensure!(members.remove(&member.shown), "no such member");
                 state.failed.remove(&member.shown);
             }
+            Step::SetMember { array, member, attr, value } => {
+                let Some((members, _)) = state.arrays.get(&array.kernel) else { bail!("no such array") };
+                ensure!(members.contains(&member.shown), "no such member");
+                let key = (member.shown.clone(), (*attr).to_owned());
+                match value.as_str() {
+                    "none" | "-want_replacement" => drop(state.attributes.remove(&key)),
+                    _ => drop(state.attributes.insert(key, value.clone())),
+                }
+            }
             Step::Freeze { array } => {
                 ensure!(state.frozen.insert(array.kernel.clone()), "frozen already");
             }
@@ -162,7 +173,8 @@ impl Host for Fake {
                 ensure!(state.frozen.remove(&array.kernel), "not frozen");
             }
             Step::SetVersion { array, .. }
-            | Step::SetMember { array, .. }
+            | Step::SetShape { array, .. }
+            | Step::DenyDevice { array }
             | Step::SetAttr { array, .. }
             | Step::Configure { array, .. }
             | Step::MakeWritable { array }

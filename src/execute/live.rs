@@ -16,11 +16,8 @@ use super::{Host, keeping, zeroing};
 use crate::{
     config::map,
     kernel::{
-        self, Access, Deadline, Device, KernelError, Lock, Machine, MdDevice,
-        appear::{self, Gone},
-        files, host,
-        kmsg::KernelLog,
-        lock, md, module, node, wait,
+        self, Access, Deadline, Device, KernelError, Lock, Machine, MdDevice, appear::Gone, files,
+        kmsg::KernelLog, lock, md, module, node, wait,
     },
     model::{DevId, world::MapEntry},
     plan::{ArrayName, DiskInfo, Step},
@@ -31,7 +28,7 @@ const LOCK_WAIT: Duration = Duration::from_secs(30);
 /// How long a short-lived open by somebody else (udev's probe) is waited out.
 const BUSY_WAIT: Duration = Duration::from_secs(5);
 /// How long udev has for one event.
-const UDEV_WAIT: Duration = Duration::from_secs(10);
+pub(super) const UDEV_WAIT: Duration = Duration::from_secs(10);
 
 /// Is told how far a long step is: the device, what is done and what there is.
 pub type Progress = Box<dyn Fn(&str, Bytes, Bytes) + Send + Sync>;
@@ -39,11 +36,11 @@ pub type Progress = Box<dyn Fn(&str, Bytes, Bytes) + Send + Sync>;
 /// Carries steps out for real.
 pub struct Live {
     progress: Progress,
-    machine: Machine,
+    pub(super) machine: Machine,
     claims: BTreeMap<String, Claimed>,
     /// Whole disks that udev is kept from, by kernel name.
-    hidden: BTreeMap<String, Flock<File>>,
-    arrays: BTreeMap<String, MdDevice>,
+    pub(super) hidden: BTreeMap<String, Flock<File>>,
+    pub(super) arrays: BTreeMap<String, MdDevice>,
     lock: Option<MapLock>,
     /// The lock of several plans that are carried out at once.
     shared: Option<MapLock>,
@@ -101,8 +98,12 @@ impl Host for Live {
                 let info = md::ArrayInfo { major_version, minor_version, ..md::ArrayInfo::default() };
                 self.array(array)?.set_array_info(&info)?;
             }
+            Step::SetShape { array, shape } => self.set_shape(array, *shape)?,
             Step::SetAttr { array, attr, value, optional } => self.set(array, attr, value, *optional)?,
-            Step::AddDisk { array, device, info } => self.add_disk(array, device, *info)?,
+            Step::AddDisk { array, device, info } | Step::HotAdd { array, device, info } => {
+                self.add_disk(array, device, *info)?;
+            }
+            Step::DenyDevice { array } => self.array(array)?.clustered_disk_nack()?,
             Step::Fail { array, member } => self.fail(array, member)?,
             Step::Remove { array, member, patient } => self.remove(array, member, *patient)?,
             Step::SetMember { array, member, attr, value } => self.set_member(array, member, attr, value)?,
@@ -442,43 +443,6 @@ impl Live {
     fn only_processes_hold_md(&self, dev: kernel::DevId) -> bool {
         let holders = kernel::holders::holders(&self.machine.sysfs, &self.machine.procfs, dev);
         holders.unwrap_or_default().iter().all(|holder| matches!(holder, kernel::Holder::Process { .. }))
-    }
-
-    fn uevent(&mut self, array: &ArrayName) -> Result<()> {
-        // Nobody may hold the members or the array when udev looks at them.
-        self.arrays.remove(&array.kernel);
-        self.hidden.clear();
-        let [a, b, c, d] = host::random_bytes::<16>().map(|bytes| superblock::MdUuid(bytes).words())?;
-        let (b1, b2, c1, c2) = (b >> 16, b & 0xffff, c >> 16, c & 0xffff);
-        let token = format!("{a:08x}-{b1:04x}-{b2:04x}-{c1:04x}-{c2:04x}{d:08x}");
-        let deadline = Deadline::after(UDEV_WAIT);
-        appear::change_and_wait(&self.machine.sysfs, &array.kernel, &token, self.machine.udev, deadline)?;
-        Ok(())
-    }
-
-    /// The node and the link. udev makes them; where it does not run, or did not, we do.
-    fn node(&mut self, array: &ArrayName) -> Result<()> {
-        let dev = self.machine.sysfs.array(&array.kernel).dev()?;
-        let dev = dev.ok_or_else(|| anyhow!("{}: there is no such array", array.kernel))?;
-        let path = Path::new(&array.path);
-        let (places, udev) = (&self.machine.places, self.machine.udev);
-        if udev && appear::wait_for_node(places, path, dev, Deadline::after(Duration::from_secs(1))).is_ok() {
-            return Ok(());
-        }
-        let node = places.dev.join(&array.kernel);
-        node::make_node(&node, dev, 0o660)?;
-        if path != node {
-            node::make_link(places, path, &array.kernel)?;
-        }
-        Ok(())
-    }
-
-    fn remove_node(&mut self, array: &ArrayName) -> Result<()> {
-        let path = Path::new(&array.path);
-        if path != self.machine.places.dev.join(&array.kernel) {
-            node::remove_link(path, &array.kernel)?;
-        }
-        Ok(())
     }
 }
 

@@ -1,14 +1,15 @@
 //! What is done to the members of an array that runs.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use anyhow::{Result, anyhow};
 use nix::errno::Errno;
 
 use super::live::Live;
 use crate::{
-    kernel::{self, Deadline, KernelError, wait},
-    plan::{ArrayName, MemberName},
+    kernel::{self, Deadline, KernelError, host, md, node, wait},
+    model::DevId,
+    plan::{ArrayName, LegacyShape, MemberName},
 };
 
 /// How long a member is given that the kernel is still letting go of.
@@ -29,7 +30,10 @@ impl Live {
     /// A member that has just failed is in use for a moment longer.
     pub(super) fn remove(&mut self, array: &ArrayName, member: &MemberName, patient: bool) -> Result<()> {
         let limit = Deadline::after(if patient { PATIENTLY } else { BRIEFLY });
-        let removed = match member.dev {
+        // What was just added is known by its path.
+        let by_path = || node::number_of(Path::new(&member.shown)).ok().flatten().map(model);
+        let dev = member.dev.or_else(|| member.link.is_none().then(by_path).flatten());
+        let removed = match dev {
             Some(dev) => {
                 let opened = self.array(array)?;
                 wait::retry(limit, || opened.hot_remove_disk(number(dev)), |error| error.is(Errno::EBUSY))
@@ -55,6 +59,32 @@ impl Live {
         written.map_err(|error| self.with_log(array, error))
     }
 
+    /// An array without metadata: the kernel is told everything.
+    pub(super) fn set_shape(&mut self, array: &ArrayName, shape: LegacyShape) -> Result<()> {
+        let number = |n: u64| i32::try_from(n).unwrap_or(0);
+        let raid_disks = number(shape.raid_disks.into());
+        let dev = self.machine().sysfs.array(&array.kernel).dev()?;
+        let info = md::ArrayInfo {
+            minor_version: 90,
+            ctime: u32::try_from(host::now().0).unwrap_or(0),
+            level: shape.level.number(),
+            // What is too large for the old interface the kernel finds out by itself.
+            size: number(shape.size.0),
+            nr_disks: raid_disks,
+            raid_disks,
+            md_minor: dev.map_or(0, |dev| number(dev.minor.into())),
+            not_persistent: 1,
+            state: i32::from(shape.clean),
+            active_disks: raid_disks,
+            working_disks: raid_disks,
+            layout: i32::from_ne_bytes(shape.layout.to_ne_bytes()),
+            chunk_size: number(shape.chunk.0),
+            ..md::ArrayInfo::default()
+        };
+        let told = self.array(array)?.set_array_info(&info);
+        told.map_err(|error| self.with_log(array, error))
+    }
+
     fn attribute(&self, array: &ArrayName, member: &MemberName, attr: &str) -> Result<String> {
         let known = member.link.clone();
         let found = || {
@@ -68,7 +98,11 @@ impl Live {
     }
 }
 
-fn number(dev: crate::model::DevId) -> kernel::DevId {
+fn model(dev: kernel::DevId) -> DevId {
+    DevId { major: dev.major, minor: dev.minor }
+}
+
+fn number(dev: DevId) -> kernel::DevId {
     kernel::DevId { major: dev.major, minor: dev.minor }
 }
 

@@ -13,6 +13,7 @@ mod keeping;
 pub mod live;
 mod many;
 mod members;
+mod nodes;
 mod zeroing;
 
 pub use live::Live;
@@ -116,9 +117,23 @@ pub(crate) mod tests {
 
     /// Fails each step before the commit in turn: the machine must be as before. Answers how many were tried.
     pub(crate) fn every_failure_leaves_no_trace(plan: &Plan) -> usize {
+        every_failure_leaves(plan, &super::fake::State::default())
+    }
+
+    /// The same where `md0` runs with these members.
+    pub(crate) fn every_failure_leaves_no_trace_on(plan: &Plan, members: &[&str]) -> usize {
+        let members = members.iter().map(|&member| member.to_owned()).collect();
+        let mut state = super::fake::State::default();
+        state.arrays.insert("md0".to_owned(), (members, true));
+        let mut host = Fake { state: state.clone(), ..Fake::default() };
+        run(plan, &mut host).expect("the plan itself works");
+        every_failure_leaves(plan, &state)
+    }
+
+    fn every_failure_leaves(plan: &Plan, state: &super::fake::State) -> usize {
         let commit = plan.steps.iter().position(|s| *s == Step::Commit).expect("a plan has a commit");
         for fail_at in 0..=commit {
-            let mut host = Fake { fail_at: Some(fail_at), ..Fake::default() };
+            let mut host = Fake { fail_at: Some(fail_at), state: state.clone(), ..Fake::default() };
             let before = host.state.clone();
             let failure = run(plan, &mut host).expect_err("told to fail");
             assert_eq!(failure.not_undone, Vec::<String>::new(), "step {fail_at}");

@@ -14,6 +14,7 @@ pub mod error;
 pub mod files;
 pub mod holders;
 pub mod host;
+pub mod interrupt;
 #[expect(unsafe_code, reason = "the one place where an ioctl is called")]
 mod ioctl;
 pub mod kmsg;

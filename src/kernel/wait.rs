@@ -57,6 +57,20 @@ pub(super) fn ready(fds: &[BorrowedFd<'_>], how: PollFlags, slice: Duration) -> 
     }
 }
 
+/// Sleeps until the first has something exceptional or the second has input, or the slice of time is over.
+pub(super) fn either(
+    exceptional: BorrowedFd<'_>,
+    input: BorrowedFd<'_>,
+    slice: Duration,
+) -> Result<(), KernelError> {
+    let mut fds = [PollFd::new(exceptional, PollFlags::POLLPRI), PollFd::new(input, PollFlags::POLLIN)];
+    let timeout = PollTimeout::try_from(slice.saturating_add(Duration::from_millis(1)));
+    match poll(&mut fds, timeout.unwrap_or(PollTimeout::MAX)) {
+        Ok(_) | Err(Errno::EINTR) => Ok(()),
+        Err(errno) => Err(KernelError::new("event descriptors", "poll", errno)),
+    }
+}
+
 /// Tries until it works, until it fails in a way that is not `again`, or until time is over: then the last
 /// error is the answer. For states of the kernel that no event announces, such as another's short-lived open.
 pub fn retry<T>(

@@ -16,6 +16,7 @@ use nix::{
 
 use super::{
     KernelError,
+    interrupt::Interrupt,
     wait::{self, Deadline},
 };
 
@@ -48,6 +49,19 @@ impl Watched {
             Ok(_) => Ok(Some(String::from_utf8_lossy(&bytes).trim_end_matches('\n').to_owned())),
             Err(error) if error.raw_os_error() == Some(nix::libc::ENODEV) => Ok(None),
             Err(error) => Err(KernelError::io(&self.path, "read", &error)),
+        }
+    }
+
+    /// Waits for a change since the last read, for an interrupt, or until time is over.
+    pub fn changed_or_interrupted(
+        &self,
+        interrupt: &Interrupt,
+        deadline: Deadline,
+    ) -> Result<(), KernelError> {
+        match deadline.left() {
+            // Sysfs is always readable: only what is exceptional there is news. A signal is input.
+            Some(left) => wait::either(self.file.as_fd(), interrupt.descriptor(), left),
+            None => Ok(()),
         }
     }
 

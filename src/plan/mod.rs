@@ -3,12 +3,14 @@
 use std::fmt;
 
 pub mod assemble;
+pub mod build;
 pub mod create;
 pub mod dump;
 pub mod explain;
 pub mod keep;
 pub mod manage;
 pub mod naming;
+pub mod replace;
 pub mod request;
 pub mod step;
 pub mod stop;
@@ -16,7 +18,7 @@ pub mod switch;
 pub mod undo;
 pub mod zero;
 
-pub use step::{ArrayName, DiskInfo, MemberName, Step, disk_state};
+pub use step::{ArrayName, DiskInfo, LegacyShape, MemberName, Step, disk_state};
 
 /// Steps in order, and what should be said before they are taken.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -144,6 +144,25 @@ pub struct CreateRequest {
     pub home_cluster: Option<String>,
 }
 
+/// `--build`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BuildRequest {
+    pub device: OsString,
+    pub level: Option<Level>,
+    pub raid_devices: Option<u32>,
+    pub layout: Option<u32>,
+    pub chunk: Option<Sectors>,
+    pub size: Option<SizeOrMax>,
+    pub bitmap: Option<BitmapKind>,
+    pub bitmap_chunk: Option<Bytes>,
+    pub write_behind: Option<u32>,
+    pub delay: Option<u32>,
+    pub members: Vec<MemberWord>,
+    pub assume_clean: bool,
+    pub run: bool,
+    pub force: bool,
+}
+
 /// An operation of manage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ManageOp {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use superblock::{Bytes, Sectors, Write};
+use superblock::{Bytes, Kib, Level, Sectors, Write};
 
 use crate::{
     archive::{Id, Record},
@@ -22,6 +22,23 @@ impl fmt::Display for ArrayName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.kernel)
     }
+}
+
+/// An array that has no metadata.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LegacyShape {
+    /// The level.
+    pub level: Level,
+    /// Layout number.
+    pub layout: u32,
+    /// Chunk; 0 where the level has none.
+    pub chunk: Bytes,
+    /// Used size of each member; 0 for what the smallest has.
+    pub size: Kib,
+    /// Slots.
+    pub raid_disks: u32,
+    /// The members are equal: no resync.
+    pub clean: bool,
 }
 
 /// A member as steps name it.
@@ -160,6 +177,13 @@ pub enum Step {
         /// Major and minor version.
         version: (i32, i32),
     },
+    /// Say what an array without metadata is (SET_ARRAY_INFO with everything).
+    SetShape {
+        /// The array.
+        array: ArrayName,
+        /// All that the kernel cannot read from the members.
+        shape: LegacyShape,
+    },
     /// Write an attribute of the array.
     SetAttr {
         /// The array.
@@ -179,6 +203,20 @@ pub enum Step {
         device: String,
         /// Its number, slot and flags.
         info: DiskInfo,
+    },
+    /// Give a member to an array that runs.
+    HotAdd {
+        /// The array.
+        array: ArrayName,
+        /// Path of the member.
+        device: String,
+        /// Its number, slot and flags.
+        info: DiskInfo,
+    },
+    /// Tell the cluster that we do not see the device that another node wants to add.
+    DenyDevice {
+        /// The array.
+        array: ArrayName,
     },
     /// Mark a member as failed.
     Fail {
@@ -290,10 +328,11 @@ impl Step {
     /// The step that takes this one back. `saved` is what the host kept when it carried out a [`Step::Write`].
     ///
     /// `None`: `Release`, `Discard`, `RemoveFile`, `UnlockMap`, `ShowToUdev`, `RemoveNode` and `Stop` come last in
-    /// their plans, after the commit or as an undo; `Fail`, `Remove` and `SetMember` are each the last act of their
-    /// plan, `Thaw` is an undo itself; `Verify` changes nothing; `Zero` destroys on request; `SetVersion`, `SetAttr`,
-    /// `AddDisk`, `Run` and the read-only switches change an array that `NewArray`'s undo stops as a whole; events
-    /// cannot be unsent, and detected arrays not told from others; `WriteFile` is whole or not there; `Configure` follows the commit.
+    /// their plans, after the commit or as an undo; `DenyDevice`, `Fail` and `Remove` are each the last act of their
+    /// plan, `Thaw` is an undo itself; `Verify` changes nothing; `Zero` destroys on request; `SetVersion`, `SetShape`,
+    /// `SetAttr`, `AddDisk`, `Run` and the read-only switches change an array that `NewArray`'s undo stops as a whole;
+    /// events cannot be unsent, and detected arrays not told from others; `WriteFile` is whole or not there; `Configure`
+    /// follows the commit.
     #[must_use]
     pub fn undo(&self, saved: Vec<Write>) -> Option<Step> {
         Some(match self {
@@ -313,19 +352,35 @@ impl Step {
             Step::MapAdd { entry } => Step::MapRemove { entry: entry.clone() },
             Step::MapRemove { entry } => Step::MapAdd { entry: entry.clone() },
             Step::Node { array } => Step::RemoveNode { array: array.clone() },
+            Step::HotAdd { array, device, .. } => Step::Remove {
+                array: array.clone(),
+                member: MemberName { shown: device.clone(), dev: None, link: None },
+                patient: true,
+            },
+            Step::SetMember { array, member, attr, value } => Step::SetMember {
+                array: array.clone(),
+                member: member.clone(),
+                attr,
+                value: match (*attr, value.as_str()) {
+                    ("state", "want_replacement") => "-want_replacement".to_owned(),
+                    ("slot", _) => "none".to_owned(),
+                    _ => return None,
+                },
+            },
             Step::Freeze { array } => Step::Thaw { array: array.clone() },
             Step::Discard { .. }
             | Step::Verify { .. }
             | Step::RemoveFile { .. }
+            | Step::DenyDevice { .. }
             | Step::Fail { .. }
             | Step::Remove { .. }
-            | Step::SetMember { .. }
             | Step::Thaw { .. }
             | Step::Release { .. }
             | Step::Zero { .. }
             | Step::UnlockMap
             | Step::ShowToUdev { .. }
             | Step::SetVersion { .. }
+            | Step::SetShape { .. }
             | Step::SetAttr { .. }
             | Step::AddDisk { .. }
             | Step::Run { .. }
@@ -371,11 +426,18 @@ impl fmt::Display for Step {
             Step::SetVersion { array, version: (major, minor) } => {
                 write!(f, "set {array} to metadata {major}.{minor}")
             }
+            Step::SetShape { array, shape } => {
+                let level = shape.level.name().unwrap_or("unknown level");
+                write!(f, "make {array} a {level} of {} slots without metadata", shape.raid_disks)
+            }
             Step::SetAttr { array, attr, value, .. } => write!(f, "set {attr} of {array} to {value}"),
-            Step::AddDisk { array, device, info } => match info.raid_disk {
-                slot if slot >= 0 => write!(f, "add {device} to {array} as slot {slot}"),
-                _ => write!(f, "add {device} to {array} as number {}", info.number),
-            },
+            Step::AddDisk { array, device, info } | Step::HotAdd { array, device, info } => {
+                match info.raid_disk {
+                    slot if slot >= 0 => write!(f, "add {device} to {array} as slot {slot}"),
+                    _ => write!(f, "add {device} to {array} as number {}", info.number),
+                }
+            }
+            Step::DenyDevice { array } => write!(f, "deny the device that the cluster of {array} asks about"),
             Step::Fail { array, member } => write!(f, "mark {} in {array} as failed", member.shown),
             Step::Remove { array, member, .. } => write!(f, "take {} out of {array}", member.shown),
             Step::SetMember { array, member, attr, value } => {

@@ -11,6 +11,7 @@ pub mod explain;
 pub mod history;
 pub mod outcome;
 pub mod query;
+pub mod replace;
 pub mod status;
 mod text;
 mod words;

@@ -6,12 +6,14 @@
 mod archive;
 mod assemble;
 mod attributes;
+mod build;
 mod create;
 mod detail;
 mod examine;
 mod faults;
 mod guest;
 mod ioctl;
+mod manage;
 mod misc;
 mod nodes;
 mod options;
@@ -30,11 +32,13 @@ fn main() {
         ("archive", archive::cases()),
         ("assemble", assemble::cases()),
         ("attributes", attributes::cases()),
+        ("build", build::cases()),
         ("create", create::cases()),
         ("detail", detail::cases()),
         ("examine", examine::cases()),
         ("faults", faults::cases()),
         ("ioctl", ioctl::cases()),
+        ("manage", manage::cases()),
         ("misc", misc::cases()),
         ("nodes", nodes::cases()),
         ("options", options::cases()),

@@ -61,6 +61,7 @@ pub enum Request {
     Explain(ExplainRequest),
     History,
     Undo(UndoRequest),
+    Replace(ReplaceRequest),
 }
 
 /// `mdctl undo`.
@@ -90,26 +91,24 @@ pub struct ExplainRequest {
     pub subjects: Vec<String>,
 }
 
-pub use crate::plan::request::{CreateRequest, ManageOp, ManageWord, MemberSource, MemberWord, Update};
-
-/// `--build`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct BuildRequest {
-    pub device: OsString,
-    pub level: Option<Level>,
-    pub raid_devices: Option<u32>,
-    pub layout: Option<u32>,
-    pub chunk: Option<Sectors>,
-    pub size: Option<SizeOrMax>,
-    pub bitmap: Option<BitmapKind>,
-    pub bitmap_chunk: Option<Bytes>,
-    pub write_behind: Option<u32>,
-    pub delay: Option<u32>,
-    pub members: Vec<MemberWord>,
-    pub assume_clean: bool,
-    pub run: bool,
+/// `mdctl replace`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplaceRequest {
+    /// The array.
+    pub array: String,
+    /// The old member: a device, its kernel name or number, a slot, or `missing`.
+    pub old: String,
+    /// The new one: a path.
+    pub new: String,
+    /// Return once the kernel copies.
+    pub no_wait: bool,
+    /// A new member may have larger logical blocks.
     pub force: bool,
 }
+
+pub use crate::plan::request::{
+    BuildRequest, CreateRequest, ManageOp, ManageWord, MemberSource, MemberWord, Update,
+};
 
 /// `--assemble`.
 #[derive(Clone, Debug, PartialEq)]

@@ -34,6 +34,13 @@ pub(super) fn add(
             "Cannot add disks to a 'member' array, perform this operation on the parent container",
         ));
     }
+    if array.detail.not_persistent && todo.op == ManageOp::ReAdd {
+        // The kernel would believe it to be up to date, for there is nothing that tells.
+        let (word, kernel) = (&todo.word, &context.array.kernel);
+        return Err(Refusal::new(format!(
+            "Cannot re-add member device {word} to {kernel}, array is not persistent, aborting."
+        )));
+    }
     let mut ways: Vec<Attempt> = readd::attached(todo, array, subject, context).into_iter().collect();
     if let Some(way) = &mut ways.first_mut().filter(|_| todo.found) {
         // A failed member that the kernel does not take back where it stands is taken out and comes anew.
@@ -65,20 +72,16 @@ fn detached(
     context: &Context,
 ) -> Result<(Vec<Attempt>, Otherwise), Refusal> {
     let device = device(todo, subject)?;
-    let (word, shown) = (&todo.word, &context.array.path);
     let mut remarks = Vec::new();
     fits_v0(todo, array, device, context, &mut remarks)?;
     same_blocks(todo, array, device, context)?;
     if array.detail.not_persistent {
         big_enough(todo, array, device.sectors())?;
-        if todo.op == ManageOp::ReAdd {
-            return Err(Refusal::new(format!("--re-add for {word} to {shown} is not possible")));
-        }
         return Ok((vec![fresh(todo, array, device, context, Vec::new())?], Otherwise::Nothing));
     }
     let sample = array.detail.superblock.as_ref();
     if sample.is_none() && matches!(todo.op, ManageOp::Add | ManageOp::AddSpare) {
-        return Err(Refusal::new(format!("cannot load array metadata from {shown}")));
+        return Err(Refusal::new(format!("cannot load array metadata from {}", context.array.path)));
     }
     if let Some(sample) = sample.filter(|_| todo.op != ManageOp::AddJournal) {
         big_enough(todo, array, room(sample, device))?;
@@ -89,7 +92,7 @@ fn detached(
     }
     let new = newcomer(todo, array, device, context);
     match new {
-        Err(_) if todo.quiet => Ok((ways, Otherwise::Nothing)),
+        Err(refusal) if todo.quiet => Ok((ways, Otherwise::Mention(refusal.text))),
         Err(refusal) => Ok((ways, Otherwise::Refuse(refusal))),
         Ok(way) => {
             ways.push(way);
@@ -231,7 +234,9 @@ fn fresh(
         state |= disk_state::FAIL_FAST;
     }
     let number = if todo.op == ManageOp::ClusterConfirm { todo.slot.unwrap_or(number) } else { number };
-    let info = DiskInfo { number: i32::try_from(number).unwrap_or(i32::MAX), raid_disk: -1, state };
+    // The kernel seats a journal at 0 and compares.
+    let raid_disk = if is_journal { 0 } else { -1 };
+    let info = DiskInfo { number: i32::try_from(number).unwrap_or(i32::MAX), raid_disk, state };
     let steps = steps(array, device, context, writes, info, is_journal);
     let refused = if is_journal {
         Refused::Plainly(format!("Failed to hot add {word} as journal, please try restart {shown}."))
@@ -276,7 +281,7 @@ pub(super) fn steps(
         let what = format!("superblock of {}", array.detail.kernel_name);
         steps.push(Step::Write { device: path.clone(), what, writes });
     }
-    steps.push(Step::AddDisk { array: name.clone(), device: path, info });
+    steps.push(Step::HotAdd { array: name.clone(), device: path, info });
     steps.push(Step::Commit);
     if makes_writable {
         steps.push(Step::MakeWritable { array: name });

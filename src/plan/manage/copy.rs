@@ -90,12 +90,18 @@ fn older(events: Events, than: Events, and: &str) -> String {
     format!("it stopped at event {} of {} and {and}", events.0, than.0)
 }
 
+/// Everything.
+#[must_use]
+pub fn full(array: &Managed, why: &str) -> Copy {
+    Copy::Full { all: array.component_size().bytes(), why: why.to_owned() }
+}
+
 /// What a device that is new to the array is in for.
 pub(super) fn of_newcomer(array: &Managed, why: &str) -> Copy {
     if array.present(None).iter().all(|present| *present) || !array.is_redundant() {
         return Copy::Spare;
     }
-    Copy::Full { all: array.component_size().bytes(), why: why.to_owned() }
+    full(array, why)
 }
 
 #[cfg(test)]

@@ -19,8 +19,7 @@ pub(super) fn fail(
             .hint("--force fails it all the same; what is on the array is then lost to its users"));
     }
     let step = Step::Fail { array: context.array.clone(), member: member(todo, subject) };
-    // Two blanks: that is how the original says it.
-    let refused = Refused::Because(format!("set device faulty failed for {word}:  "));
+    let refused = Refused::Because(format!("set device faulty failed for {word}: "));
     let mut way =
         Attempt::new(format!("mark {word} in {shown} as failed"), vec![step, Step::Commit], refused);
     way.detail = Some(format!("set {word} faulty in {shown}"));

@@ -11,14 +11,17 @@ mod words;
 
 use superblock::MdUuid;
 
-use super::{ArrayName, MemberName, Plan, Refusal, Step, request::ManageOp};
+use super::{
+    ArrayName, MemberName, Plan, Refusal, Step,
+    request::{ManageOp, Update},
+};
 use crate::model::{
     DevId,
     detail::MetadataVersion,
     manage::{Managed, Subject, Unknown},
 };
 
-pub use copy::Copy;
+pub use copy::{Copy, full};
 pub use words::{Meaning, Named, meaning};
 
 /// One device and what is to be done with it.
@@ -38,19 +41,6 @@ pub struct Todo {
     pub quiet: bool,
     /// With `--with`: the slot of the member that it is to replace.
     pub slot: Option<u32>,
-}
-
-/// `--update=` with `--re-add`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Update {
-    /// All the room there is.
-    DeviceSize,
-    /// Room for a bad-block log.
-    Bbl,
-    /// No bad-block log, if it is empty.
-    NoBbl,
-    /// No bad-block log.
-    ForceNoBbl,
 }
 
 /// What holds for the whole command.
@@ -116,6 +106,8 @@ pub enum Otherwise {
     /// Nothing is said.
     #[default]
     Nothing,
+    /// Nothing, but for those who want to hear everything.
+    Mention(String),
     /// It is a failure.
     Refuse(Refusal),
     /// These words take its place.
@@ -187,6 +179,9 @@ pub fn decide(
             Unknown::NotBlock => format!("{} is not a block device.", todo.word),
         }));
     }
+    if todo.op == ManageOp::ClusterConfirm {
+        return confirm(todo, array, subject, context);
+    }
     match todo.op {
         ManageOp::Fail => fail::fail(todo, array, subject, context),
         ManageOp::Remove => fail::remove(todo, array, subject, context),
@@ -200,6 +195,20 @@ pub fn decide(
     }
 }
 
+/// Answers what another node of a cluster asks: whether we see the device that it wants to add.
+fn confirm(todo: &Todo, array: &Managed, subject: &Subject, context: &Context) -> Result<Decision, Refusal> {
+    if !array.detail.flags.clustered {
+        let shown = &context.array.path;
+        return Err(Refusal::new(format!("{shown} is not a clustered array: there is nothing to confirm")));
+    }
+    if todo.word != "missing" {
+        return add::add(todo, array, subject, context);
+    }
+    let steps = vec![Step::DenyDevice { array: context.array.clone() }, Step::Commit];
+    let refused = Refused::Because("CLUSTERED_DISK_NACK failed: ".to_owned());
+    Ok(Decision::only(Attempt::new("deny the device that the cluster asks about".to_owned(), steps, refused)))
+}
+
 /// Lets recovery start again.
 #[must_use]
 pub fn thaw(array: &ArrayName) -> Plan {
@@ -209,7 +218,7 @@ pub fn thaw(array: &ArrayName) -> Plan {
 
 /// The step that keeps recovery from starting, where that is possible and was not done already. What runs and is no
 /// recovery is left alone.
-fn freeze(array: &Managed, context: &Context) -> Option<Step> {
+pub(super) fn freeze(array: &Managed, context: &Context) -> Option<Step> {
     let may = matches!(array.sync_action.as_deref(), Some("idle" | "recover"));
     (may && !array.frozen).then(|| Step::Freeze { array: context.array.clone() })
 }
@@ -248,3 +257,6 @@ pub fn after(mut array: Managed, step: &Step) -> Managed {
     }
     array
 }
+
+#[cfg(test)]
+mod tests;

@@ -109,7 +109,7 @@ fn updated(todo: &Todo, array: &Managed, device: &Device, context: &Context) -> 
     match add::superblock_of(array, device) {
         Some(Native::V1(found)) => {
             let mut sb = found.clone().verify().map_err(|_| failed())?;
-            super::update::update(&mut sb, todo, device, context.update)?;
+            super::update::update(&mut sb, todo, array, device, context.update)?;
             Ok(vec![sb.encode()])
         }
         // Where 0.90 keeps these flags the kernel writes them itself.

@@ -29,8 +29,8 @@ pub enum Named {
     Number(DevId),
     /// A file.
     Path(String),
-    /// A slot that another node of a cluster asks about, and the device that is to fill it.
-    Slot(u32, Option<String>),
+    /// A slot that another node of a cluster asks about, and the device that is to fill it, or `missing`.
+    Slot(u32, String),
 }
 
 /// What a word stands for.
@@ -104,8 +104,7 @@ fn number(word: &str) -> Option<DevId> {
 fn slot(word: &str) -> Result<Named, Refusal> {
     let parsed = word.split_once(':').and_then(|(slot, path)| Some((slot.parse::<u32>().ok()?, path)));
     match parsed {
-        Some((slot, "missing")) => Ok(Named::Slot(slot, None)),
-        Some((slot, path)) => Ok(Named::Slot(slot, Some(path.to_owned()))),
+        Some((slot, path)) => Ok(Named::Slot(slot, path.to_owned())),
         None => Err(Refusal::new("Could not get the devname of cluster")),
     }
 }
@@ -160,17 +159,27 @@ fn set_of_copies(todo: &Todo, set: u8, array: &Managed) -> Result<Vec<Todo>, Ref
 }
 
 impl Todo {
+    /// An operation on a device, without any wishes.
+    #[must_use]
+    pub fn of(op: ManageOp, word: &str) -> Self {
+        Self {
+            op,
+            word: word.to_owned(),
+            write_mostly: None,
+            failfast: None,
+            found: false,
+            quiet: false,
+            slot: None,
+        }
+    }
+
     /// From a word of the command line.
     #[must_use]
     pub fn new(word: &ManageWord) -> Self {
         Self {
-            op: word.op,
-            word: word.device.to_string_lossy().into_owned(),
             write_mostly: word.write_mostly,
             failfast: word.failfast,
-            found: false,
-            quiet: false,
-            slot: None,
+            ..Self::of(word.op, &word.device.to_string_lossy())
         }
     }
 }

@@ -1,0 +1,37 @@
+//! `--build`.
+
+use anyhow::Result;
+
+use super::{Ended, carry_out, preview, refuse};
+use crate::{
+    cli::request::{BuildRequest, Common},
+    config::sources::Sources,
+    inventory,
+    kernel::Machine,
+    plan::{build, naming, request::MemberSource},
+    ui::Ui,
+};
+
+/// Starts an array that has no metadata.
+pub(super) fn run(request: &BuildRequest, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
+    let (config, _) = inventory::configuration(&Sources::from_option(common.config.as_deref()))?;
+    let mut world = inventory::world(machine, 0)?;
+    let path = |source: &MemberSource| match source {
+        MemberSource::Path(path) | MemberSource::Journal(path) => Some(path.display().to_string()),
+        MemberSource::Missing => None,
+    };
+    let paths: Vec<String> = request.members.iter().filter_map(|word| path(&word.source)).collect();
+    world.devices = inventory::look(machine, &paths, true);
+    let word = request.device.to_string_lossy().into_owned();
+    let decided = naming::given(&word, None, &world, &config)
+        .and_then(|chosen| Ok((build::plan(request, &chosen.array, chosen.id, &world)?, chosen)));
+    let (plan, chosen) = match decided {
+        Ok(decided) => decided,
+        Err(refusal) => return Ok(refuse(&refusal, common, ui)),
+    };
+    if common.dry_run {
+        return preview(&plan, common);
+    }
+    let note = format!("array {} built and started.", chosen.array.path);
+    carry_out(&plan, machine, common, ui, Ended { note, ..Ended::default() })
+}

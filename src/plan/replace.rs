@@ -1,0 +1,280 @@
+//! `mdctl replace ARRAY OLD NEW`: one verb for a member that still serves, one that failed, and one that is gone.
+
+use superblock::{Level, probe::Native};
+
+use super::{
+    MemberName, Plan, Refusal, Step,
+    manage::{self, Context, Copy, Todo},
+    request::ManageOp,
+};
+use crate::model::{
+    DevId,
+    detail::MemberSuperblock,
+    manage::{Link, Managed, Subject},
+};
+
+/// What is to be replaced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Old {
+    /// A member that serves in this slot: it is copied, and serves until the copy is whole.
+    Serving {
+        /// The device.
+        dev: DevId,
+        /// Its slot.
+        slot: u32,
+    },
+    /// A member that failed and was not taken out.
+    Failed {
+        /// The device; `None` where it is gone from the machine.
+        dev: Option<DevId>,
+        /// Its name in sysfs.
+        link: String,
+    },
+    /// An empty slot.
+    Missing,
+}
+
+/// What is done, and how its end is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replacing {
+    /// What starts it.
+    pub plan: Plan,
+    /// What it replaces.
+    pub old: Old,
+    /// The slot, where it is known beforehand.
+    pub slot: Option<u32>,
+    /// What is copied.
+    pub copy: Copy,
+    /// Taken as what it was: the kernel may refuse that, then it is added as new.
+    pub otherwise: Option<Box<Replacing>>,
+}
+
+/// Understands the word for the old member: a device, its kernel name or number, a slot, or `missing`.
+///
+/// # Errors
+/// It names nothing that could be replaced.
+pub fn old(word: &str, array: &Managed, subject: &Subject, shown: &str) -> Result<Old, Refusal> {
+    let slots = array.detail.counts.raid_disks;
+    if word == "missing" {
+        return match (failed(array), array.present(None).contains(&false)) {
+            (Some(link), true) => Ok(of_link(link)),
+            (None, true) => Ok(Old::Missing),
+            (_, false) => Err(Refusal::new(format!("no member of {shown} is missing"))),
+        };
+    }
+    if let Ok(slot) = word.parse::<u32>() {
+        if slot >= slots {
+            return Err(Refusal::new(format!("{shown} has slots 0 to {}", slots.saturating_sub(1))));
+        }
+        let seated = array.links.iter().find(|link| link.slot == Some(slot) && !link.is("replacement"));
+        return Ok(seated.map_or(Old::Missing, of_link));
+    }
+    let by_name = array.links.iter().find(|link| link.name == word);
+    let link = by_name.or_else(|| subject.dev.and_then(|dev| array.link_of(dev)));
+    match link {
+        Some(link) if link.slot.is_none() && !link.is("faulty") => {
+            Err(Refusal::new(format!("{word} is a spare of {shown}: there is nothing on it to replace")))
+        }
+        Some(link) => Ok(of_link(link)),
+        None => removed(word, array, subject, shown),
+    }
+}
+
+fn of_link(link: &Link) -> Old {
+    match (link.is("faulty"), link.slot, link.dev) {
+        (false, Some(slot), Some(dev)) => Old::Serving { dev, slot },
+        _ => Old::Failed { dev: link.dev, link: link.name.clone() },
+    }
+}
+
+fn failed(array: &Managed) -> Option<&Link> {
+    array.links.iter().find(|link| link.is("faulty"))
+}
+
+/// A device that is no member any more: by its superblock it was one of this array.
+fn removed(word: &str, array: &Managed, subject: &Subject, shown: &str) -> Result<Old, Refusal> {
+    let device = subject.seen.as_ref().and_then(|seen| seen.found.as_ref().ok());
+    let was = device.is_some_and(|device| {
+        device.probe.found.iter().any(|found| match (&found.superblock, &array.detail.superblock) {
+            (Native::V0(sb), Some(MemberSuperblock::V0(ours))) => sb.fields().set_uuid() == ours.set_uuid(),
+            (Native::V1(sb), Some(MemberSuperblock::V1(ours, _))) => {
+                sb.fields().set_uuid() == ours.set_uuid()
+            }
+            _ => false,
+        })
+    });
+    if was && array.present(None).contains(&false) {
+        return Ok(Old::Missing);
+    }
+    let refusal = Refusal::new(format!("{word} is no member of {shown}"));
+    Err(refusal.hint("for a member that is gone say 'missing', or the number of its slot"))
+}
+
+/// Decides what starts the replacement.
+///
+/// # Errors
+/// The array cannot replace, or the new device cannot join it.
+pub fn plan(
+    words: (&str, &str),
+    old: Old,
+    array: &Managed,
+    new: &Subject,
+    context: &Context,
+) -> Result<Replacing, Refusal> {
+    let (old_word, new_word) = words;
+    let shown = &context.array.path;
+    able(array, shown)?;
+    let spare = match new.dev.and_then(|dev| array.link_of(dev)) {
+        None => None,
+        Some(link) if link.slot.is_some() => {
+            return Err(Refusal::new(format!("{new_word} is a member of {shown} already")));
+        }
+        Some(link) if link.is("faulty") => {
+            return Err(Refusal::new(format!("{new_word} has failed in {shown}"))
+                .hint(format!("take it out first: mdctl manage {shown} --remove {new_word}")));
+        }
+        Some(link) => Some(link),
+    };
+    let serving = matches!(old, Old::Serving { .. });
+    let op = if serving { ManageOp::AddSpare } else { ManageOp::Add };
+    let todo = Todo::of(op, new_word);
+    let mut ways = match spare {
+        Some(_) => Vec::new(),
+        None => manage::decide(&todo, array, new, context)?.ways,
+    };
+    // A spare that is there already is filled as soon as the kernel finds an empty slot: nothing needs to be done.
+    let begun = spare.map(|_| Replacing {
+        plan: Plan { summary: String::new(), steps: vec![Step::Commit], warnings: Vec::new() },
+        old: old.clone(),
+        slot: None,
+        copy: manage::full(array, "it is new to the array"),
+        otherwise: None,
+    });
+    let mut made: Option<Replacing> = begun;
+    while let Some(way) = ways.pop() {
+        let copy = way.copy.unwrap_or_else(|| manage::full(array, "it is new to the array"));
+        made = Some(Replacing {
+            plan: way.plan,
+            old: old.clone(),
+            slot: None,
+            copy,
+            otherwise: made.map(Box::new),
+        });
+    }
+    let mut made = made.ok_or_else(|| Refusal::new(format!("{new_word} cannot join {shown}")))?;
+    made.plan.summary = format!("replace {old_word} in {shown} by {new_word}");
+    if let Old::Serving { dev, slot } = old {
+        made.slot = Some(slot);
+        made.copy = manage::full(array, &format!("{old_word} is copied to it and serves until that is done"));
+        pair(&mut made.plan, (old_word, dev), (new_word, new.dev), slot, array, context);
+    }
+    Ok(made)
+}
+
+/// The level must have copies, and the metadata must be the kernel's.
+fn able(array: &Managed, shown: &str) -> Result<(), Refusal> {
+    let level = array.detail.level;
+    if !matches!(level, Level::Raid1 | Level::Raid4 | Level::Raid5 | Level::Raid6 | Level::Raid10) {
+        let name = level.name().unwrap_or("this level");
+        return Err(Refusal::new(format!("{shown} is {name}: it has nothing to make a lost member from")));
+    }
+    let state = array.detail.array_state.as_deref();
+    if matches!(state, Some("readonly" | "inactive" | "clear") | None) {
+        return Err(Refusal::new(format!(
+            "{shown} is {}: nothing is copied",
+            state.unwrap_or("not running")
+        ))
+        .hint(format!("mdctl readwrite {shown}")));
+    }
+    if array.sync_action.as_deref().is_some_and(|action| !matches!(action, "idle" | "recover")) {
+        let action = array.sync_action.as_deref().unwrap_or_default();
+        return Err(Refusal::new(format!("{shown} is busy with {action}"))
+            .hint(format!("wait for its end: mdctl wait {shown}")));
+    }
+    Ok(())
+}
+
+/// Marks the old member and seats the new one beside it, before the kernel may begin.
+fn pair(
+    plan: &mut Plan,
+    old: (&str, DevId),
+    new: (&str, Option<DevId>),
+    slot: u32,
+    array: &Managed,
+    context: &Context,
+) {
+    let set = |word: &str, dev: Option<DevId>, attr: &'static str, value: String| Step::SetMember {
+        array: context.array.clone(),
+        member: MemberName { shown: word.to_owned(), dev, link: None },
+        attr,
+        value,
+    };
+    let marks = [
+        set(old.0, Some(old.1), "state", "want_replacement".to_owned()),
+        set(new.0, new.1, "slot", slot.to_string()),
+    ];
+    let is_frozen = |step: &Step| matches!(step, Step::Freeze { .. });
+    if !plan.steps.iter().any(is_frozen) {
+        let freeze = manage::freeze(array, context);
+        plan.steps.splice(0..0, freeze);
+    }
+    let commit = plan.steps.iter().position(|step| *step == Step::Commit).unwrap_or(plan.steps.len());
+    plan.steps.splice(commit..commit, marks);
+}
+
+/// Lets what was frozen go on, after the commit.
+#[must_use]
+pub fn thawed(mut plan: Plan, context: &Context) -> Plan {
+    if plan.steps.iter().any(|step| matches!(step, Step::Freeze { .. })) {
+        plan.steps.push(Step::Thaw { array: context.array.clone() });
+    }
+    plan
+}
+
+/// Where a replacement stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It goes on.
+    Going,
+    /// The new member serves in this slot.
+    Done {
+        /// The slot.
+        slot: u32,
+    },
+    /// The new member failed, or was taken out.
+    Lost,
+    /// Nothing is copied and the new member does not serve.
+    Idle,
+}
+
+/// Reads it off the array.
+#[must_use]
+pub fn standing(array: &Managed, new: DevId, old: &Old) -> Standing {
+    let Some(link) = array.link_of(new).filter(|link| !link.is("faulty")) else { return Standing::Lost };
+    let replaced = match old {
+        // Until the kernel has swapped them, the new one is only a replacement beside the old one.
+        Old::Serving { dev, .. } => array.link_of(*dev).is_none_or(|link| link.is("faulty")),
+        Old::Failed { .. } | Old::Missing => true,
+    };
+    match (link.slot, link.is("in_sync"), replaced) {
+        (Some(slot), true, true) => Standing::Done { slot },
+        _ if matches!(array.sync_action.as_deref(), Some("idle") | None) => Standing::Idle,
+        _ => Standing::Going,
+    }
+}
+
+/// Takes the old member out, where it is still there.
+#[must_use]
+pub fn take_out(word: &str, array: &Managed, old: &Old, context: &Context) -> Option<Plan> {
+    let link = match old {
+        Old::Serving { dev, .. } => array.link_of(*dev)?,
+        Old::Failed { link, .. } => array.links.iter().find(|found| found.name == *link)?,
+        Old::Missing => return None,
+    };
+    let member = MemberName { shown: word.to_owned(), dev: link.dev, link: Some(link.name.clone()) };
+    link.is("faulty").then(|| Plan {
+        summary: format!("take {word} out of {}", context.array.path),
+        steps: vec![Step::Remove { array: context.array.clone(), member, patient: true }, Step::Commit],
+        warnings: Vec::new(),
+    })
+}
