@@ -4,11 +4,14 @@ use std::{ffi::OsStr, path::Path};
 
 use anyhow::Result;
 
-use super::{DONE, Ended, FAILED, carry_out, preview, print};
+use super::{
+    DONE, Ended, FAILED, carry_out,
+    keep::{self, Kept},
+    preview, print,
+};
 use crate::{
     cli::request::{Common, MiscAction, MiscRequest},
     config::{Metadata, policy, sources::Sources},
-    execute::{self, Live},
     inventory,
     kernel::{Access, Device, Machine, node},
     model::DevId,
@@ -74,7 +77,7 @@ pub(super) fn auto_detect(machine: &Machine, common: &Common, ui: &Ui) -> Result
     if common.dry_run {
         return preview(&plan, common);
     }
-    if let Err(failure) = execute::run(&plan, &mut Live::new(machine.clone(), Box::new(|_, _, _| {}))) {
+    if let Err(failure) = keep::run(&Kept::new(&plan, machine, common), machine, ui) {
         ui.detail(&format!("{:#}", failure.cause));
     }
     Ok(DONE)

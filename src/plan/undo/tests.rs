@@ -119,6 +119,43 @@ fn what_was_overwritten_comes_back_to_the_byte_and_can_go_again() {
 }
 
 #[test]
+fn all_metadata_of_a_member_is_kept_wherever_it_lies() {
+    let mut disks = Disks::new();
+    let devices = (0..2).map(|n| Candidate { path: PATHS[n].into(), found: Ok(disks.device(n)) });
+    let mut with_bitmap = request(Level::Raid1, &PATHS);
+    with_bitmap.bitmap = Some(crate::plan::request::BitmapKind::Internal);
+    let created = create::plan(&with_bitmap, &context(), &world(devices.collect())).expect("a plan");
+    disks.apply(&created);
+    let old = disks.0.clone();
+    let Native::V1(sb) = disks.device(0).probe.found.remove(0).superblock else { panic!("a 1.2 superblock") };
+    let bitmap = sb.fields().bitmap_at().expect("a bitmap").bytes();
+    let log = sb.fields().bad_block_log_at().expect("a log").bytes();
+    // A write far from all of it, and a device that is only handed over.
+    let writes = vec![Write { at: Bytes(8 << 20), data: vec![1; 512] }];
+    let steps = vec![
+        Step::Claim { device: PATHS[1].into() },
+        Step::Write { device: PATHS[0].into(), what: "something".into(), writes },
+    ];
+    let entry = disks.keep(&Plan { steps, ..Plan::default() });
+    assert_eq!(entry.devices.len(), 2);
+    for kept in &entry.devices {
+        for at in [Bytes(4096), bitmap, log] {
+            let end = |piece: &Write| Bytes(piece.at.0 + u64::try_from(piece.data.len()).unwrap());
+            assert!(kept.before.iter().any(|piece| piece.at <= at && at < end(piece)), "{at}");
+        }
+    }
+    // Everything that is kept is gone, and comes back.
+    for (n, kept) in entry.devices.iter().enumerate() {
+        for piece in &kept.before {
+            disks.0[n].write(&Write { at: piece.at, data: vec![0; piece.data.len()] });
+        }
+    }
+    let back = plan(&entry, &disks.present(&entry), &[], true).expect("forced");
+    disks.apply(&back);
+    assert_eq!(disks.0, old);
+}
+
+#[test]
 fn what_the_kernel_changes_in_its_superblocks_is_no_change() {
     let (mut disks, old, entry) = overwritten();
     for n in 0..2 {
