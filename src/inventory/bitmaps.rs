@@ -224,3 +224,58 @@ pub(super) fn log_of(media: &dyn Media, path: &str, asked: Option<Metadata>) -> 
         Err(Missing::NotAsAsked(texts) | Missing::Nothing(texts)) => Err(NoLog::NoSuperblock(texts)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use superblock::sectors::SectorMap;
+
+    use super::*;
+    use crate::report::bitmap::{BadBlocks, Bitmap};
+
+    macro_rules! device {
+        ($name:literal) => {{
+            let text = include_str!(concat!("../../superblock/tests/fixtures/", $name, ".sectors"));
+            let first = text.split("device ").nth(1).and_then(|part| part.split_once('\n'));
+            let map: SectorMap = first.unwrap().1.parse().unwrap();
+            map
+        }};
+    }
+
+    fn bitmap_text(media: &dyn Media) -> String {
+        match bitmap_of(media, "DEV", None, false) {
+            Ok(found) => Bitmap::of("DEV", &found).text(),
+            Err(why) => format!("{why:?}"),
+        }
+    }
+
+    const INTERNAL: &str = "        Filename : DEV
+           Magic : 6d746962
+         Version : 4
+            UUID : 00112233:44556677:8899aabb:ccddeeff
+          Events : 0
+  Events Cleared : 0
+           State : OK
+       Chunksize : 64 MB
+          Daemon : 5s flush period
+      Write Mode : Normal
+       Sync Size : 64512 (63.00 MiB 66.06 MB)
+          Bitmap : 1 bits (chunks), 1 dirty (100.0%)
+";
+
+    #[test]
+    fn texts_of_fixtures() {
+        assert_eq!(bitmap_text(&device!("raid1b-1.2")), INTERNAL);
+        let at_the_end = INTERNAL.replace("64512 (63.00 MiB 66.06 MB)", "65472 (63.94 MiB 67.04 MB)");
+        assert_eq!(bitmap_text(&device!("raid1b-1.0")), at_the_end);
+        assert_eq!(bitmap_text(&device!("raid1b-0.90")), at_the_end, "words of the host's order");
+        let lockless = bitmap_text(&device!("lockless-1.2"));
+        assert!(lockless.contains("Version : 6\n") && lockless.ends_with("66.06 MB)\n"), "{lockless}");
+        assert_eq!(bitmap_text(&device!("raid1-1.2")), "Absent(None)");
+        let log = log_of(&device!("ran-badblock"), "DEV", None).unwrap();
+        let text = "Bad-blocks on DEV:\n                5000 for 16 sectors\n";
+        assert_eq!(BadBlocks::of("DEV", &log).text(), text);
+        let log = log_of(&device!("raid1-1.2"), "DEV", None).unwrap();
+        assert_eq!(BadBlocks::of("DEV", &log).text(), "Bad-blocks list is empty in DEV\n");
+        assert!(matches!(log_of(&device!("raid1-0.90"), "DEV", None), Err(NoLog::NotPossible(_))));
+    }
+}

@@ -66,6 +66,16 @@ fn look_at_v1(sb: &v1::Superblock) {
 
 fn change_v1(device: &dyn Media, mut sb: v1::Superblock) {
     let _ = badblocks::read(device, &sb);
+    let bitmap = sb.bitmap_at().and_then(|at| bitmap::load(device, at).ok());
+    let _ = (sb.room_for_bad_block_log(bitmap.as_ref()), sb.room_for_ppl());
+    for unstarted in [true, false] {
+        let mut turned = sb.clone();
+        let before = turned.encode();
+        match turned.revert_reshape(unstarted) {
+            Ok(()) => assert!(turned.checksum_ok()),
+            Err(_) => assert_eq!(turned.encode(), before, "nothing is changed"),
+        }
+    }
     for edit in [
         v1::Edit::Role { number: sb.dev_number(), role: Role::Spare },
         v1::Edit::Events(sb.events()),
@@ -95,6 +105,8 @@ pub fn v0(data: &[u8]) {
         for edit in [v0::Edit::Summaries, v0::Edit::Disk(sb.this_disk()), v0::Edit::Sparc22] {
             let _ = sb.edit(edit);
         }
+        let _ = v1::Superblock::from_v0(&sb, Media::len(&device), sb.set_uuid());
+        let _ = sb.clone().revert_reshape();
         let before = sb.clone();
         for _ in 0..2 {
             let _ = sb.edit(v0::Edit::ByteOrder);
@@ -117,6 +129,9 @@ pub fn bitmap(data: &[u8]) {
         let count = bitmap::count(&device, at, &sb, room);
         assert!(count.is_ok_and(|count| count.dirty <= count.total));
     }
+    assert!(bitmap::lockless::count(&device, at, &sb).is_ok());
+    let places: Vec<Sectors> = sb.places(at).take(100).collect();
+    assert!(places.first() == Some(&at) && places.is_sorted());
     assert!(sb.initial(at).is_none_or(|write| write.data.len() <= 64 << 20));
     let unchanged = sb.encode(at);
     assert_eq!(bitmap::load(&unchanged.data, Sectors(0)).map(|sb| sb.encode(at)).ok(), Some(unchanged));

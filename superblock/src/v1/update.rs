@@ -75,11 +75,11 @@ impl Superblock {
             };
             return if room >= LOG_SIZE { log(LOG_SIZE.checked_neg()?) } else { None };
         }
-        // Here mdadm adds the superblock's own place to what counts from the superblock.
+        // Here mdadm adds the superblock's own place to what counts from the superblock, and may reach into the data.
         let begin = at.checked_add(LOG_SIZE)?;
         let mut place = if size > 0 && offset > 0 { offset.checked_add(size)? } else { begin };
         let far = begin.checked_add(LOG_DISTANCE)?;
-        while place < far && place.checked_add(16)? <= data {
+        while place < far && at.checked_add(place)?.checked_add(16)? <= data {
             place = place.checked_add(LOG_SIZE)?;
         }
         let end = at.checked_add(place)?.checked_add(LOG_SIZE)?;
@@ -228,5 +228,97 @@ pub(crate) fn aligned(position: Sectors, chunk: Sectors, disks: u32) -> Result<(
         Some(0) => Ok(()),
         Some(_) => Err(NotReverted::Unaligned),
         None => Err(NotReverted::Geometry),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Events, Level,
+        v1::{DevFlags, Edit, NewArray, NewMember},
+    };
+
+    fn member(minor: Minor, level: Level, device: u64, data_offset: u64) -> Superblock {
+        let array = NewArray {
+            minor,
+            uuid: MdUuid([1; 16]),
+            name: crate::v1::set_name(None, b"x"),
+            created: 1,
+            level,
+            layout: 2,
+            size: Sectors(8192),
+            chunk: Sectors(128),
+            raid_disks: 4,
+            spares: 0,
+            clean: true,
+            raid0_layout: false,
+            journal: false,
+            ppl: false,
+            bitmap: None,
+            bad_block_log: true,
+            roles: Vec::new(),
+        };
+        let member = NewMember {
+            number: 0,
+            uuid: MdUuid([2; 16]),
+            events: Events(1),
+            device: Sectors(device),
+            data_offset: Sectors(data_offset),
+            flags: DevFlags::empty(),
+        };
+        array.member(&member).unwrap()
+    }
+
+    #[test]
+    fn logs_find_room_or_are_told_that_there_is_none() {
+        for (minor, device, data, log, ppl) in [
+            // Away from the superblock, where there is room for that.
+            (Minor::V1_2, 65536, 2048, Some(80), Some((8, 264))),
+            (Minor::V1_1, 65536, 2048, Some(72), Some((8, 264))),
+            // Never into the data.
+            (Minor::V1_2, 65536, 32, Some(16), Some((8, 16))),
+            (Minor::V1_2, 65536, 24, None, None),
+            (Minor::V1_0, 8240, 0, Some(-8), Some((-32, 32))),
+        ] {
+            let mut sb = member(minor, Level::Raid5, device, data);
+            sb.edit(Edit::NoBadBlockLog).unwrap();
+            if minor == Minor::V1_0 {
+                sb.edit(Edit::DataSize(Sectors(8192))).unwrap();
+            }
+            let found = sb.room_for_bad_block_log(None).map(|log| log.offset);
+            assert_eq!(found, log, "{minor} {data}");
+            assert_eq!(sb.room_for_ppl().ok().map(|ppl| (ppl.offset, ppl.size)), ppl, "{minor} {data}");
+        }
+        let sb = member(Minor::V1_2, Level::Raid5, 65536, 2048);
+        assert_eq!(sb.room_for_ppl(), Err(NoPpl::NoRoom), "the bad-block log is in the way");
+    }
+
+    #[test]
+    fn a_reshape_turned_round_twice_is_what_it_was() {
+        let mut sb = member(Minor::V1_2, Level::Raid5, 65536, 2048);
+        assert_eq!(sb.revert_reshape(false), Err(NotReverted::NoReshape));
+        let head = &mut sb.page.head;
+        head.feature_map.set((FeatureMap::RESHAPE_ACTIVE | FeatureMap::NEW_OFFSET).bits());
+        head.delta_disks.set(1);
+        head.new_chunk.set(128);
+        head.new_layout.set(0);
+        head.new_offset.set(-384);
+        head.reshape_position.set(128 * 2 * 3 * 5);
+        sb.fill_csum();
+        let before = sb.encode();
+        sb.revert_reshape(false).unwrap();
+        assert_eq!((sb.raid_disks(), sb.delta_disks(), sb.layout()), (3, -1, 0));
+        assert_eq!((sb.data_offset(), sb.new_offset()), (Sectors(1664), 384));
+        assert!(sb.checksum_ok());
+        sb.revert_reshape(true).unwrap();
+        assert_eq!(sb.encode(), before);
+        sb.page.head.reshape_position.set(128 * 2 + 1);
+        assert_eq!(sb.revert_reshape(false), Err(NotReverted::Unaligned));
+        // One that has moved nothing is only forgotten.
+        sb.page.head.reshape_position.set(0);
+        sb.revert_reshape(true).unwrap();
+        assert_eq!((sb.raid_disks(), sb.delta_disks()), (3, 0));
+        assert!(!sb.feature_map().contains(FeatureMap::RESHAPE_ACTIVE));
     }
 }
