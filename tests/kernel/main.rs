@@ -10,6 +10,7 @@ mod build;
 mod create;
 mod detail;
 mod examine;
+mod explain;
 mod faults;
 mod guest;
 mod ioctl;
@@ -36,6 +37,7 @@ fn main() {
         ("create", create::cases()),
         ("detail", detail::cases()),
         ("examine", examine::cases()),
+        ("explain", explain::cases()),
         ("faults", faults::cases()),
         ("ioctl", ioctl::cases()),
         ("manage", manage::cases()),

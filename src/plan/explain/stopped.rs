@@ -39,7 +39,7 @@ pub(super) fn explain(scene: &Scene<'_>, array: Option<&ArrayStatus>, uuid: Opti
     explanation.findings.extend(work.missing());
     explanation.findings.extend(work.reshape());
     explanation.findings.extend(work.verdict(uuid, &attempt));
-    explanation.findings.extend(work.kernel_words(&explanation.findings));
+    explanation.findings.extend(work.kernel_words(&explanation.findings, &attempt));
     if let Some(claim) = work.model {
         explanation.findings.extend(names::findings(scene, array, claim));
     }
@@ -257,19 +257,29 @@ impl<'a> Work<'a> {
     }
 
     /// What the kernel said that is not told yet.
-    fn kernel_words(&self, told: &[Finding]) -> Option<Finding> {
-        let mut lines = self.kernel_lines();
+    fn kernel_words(&self, told: &[Finding], attempt: &Attempt) -> Option<Finding> {
+        let mut lines = self.kernel_lines(attempt);
         lines.retain(|line| !told.iter().any(|finding| finding.evidence.contains(line)));
         let finding = Finding::new(Kind::KernelRefused, Severity::Weakens, "the kernel said");
         (!lines.is_empty()).then(|| finding.also(lines))
     }
 
-    fn kernel_lines(&self) -> Vec<String> {
+    fn kernel_lines(&self, attempt: &Attempt) -> Vec<String> {
         let mut names: BTreeSet<String> =
             self.claims.iter().map(|claim| member::kernel_name(self.scene, claim)).collect();
         names.extend(self.array.map(|array| array.kernel_name.clone()));
         let created = self.model.map_or(0, |model| model.facts.created);
-        kernel::lines(self.scene, created, &names.iter().map(String::as_str).collect::<Vec<_>>())
+        let mut lines =
+            kernel::lines(self.scene, created, &names.iter().map(String::as_str).collect::<Vec<_>>());
+        // A start that was refused left only the number that the array was to have; what the number had to do with
+        // before the array's last update was not that.
+        if let (None, Ok((outcome, _)), Some(model)) = (self.array, attempt, self.model) {
+            let refused = kernel::lines(self.scene, model.facts.updated, &[&outcome.name.kernel]);
+            lines.extend(
+                refused.into_iter().filter(|line| !names.iter().any(|name| line.contains(name.as_str()))),
+            );
+        }
+        lines
     }
 
     /// No device may be used: they are all held, or the configuration is against it.

@@ -109,3 +109,36 @@ fn json_has_its_schema_and_units() {
     assert_eq!(array["members"][3]["role"], "faulty");
     assert_eq!(json["not_running"], serde_json::Value::Null);
 }
+
+#[test]
+fn every_key_is_documented() {
+    fn keys(value: &serde_json::Value, found: &mut Vec<String>) {
+        match value {
+            serde_json::Value::Object(map) => {
+                for (key, value) in map {
+                    found.push(key.clone());
+                    keys(value, found);
+                }
+            }
+            serde_json::Value::Array(values) => values.iter().for_each(|value| keys(value, found)),
+            _ => {}
+        }
+    }
+    let other = NotRunning {
+        uuid: String::new(),
+        name: None,
+        level: None,
+        raid_devices: 2,
+        present_devices: 1,
+        startable: true,
+        devices: vec![],
+    };
+    let problem = Problem { device: String::new(), error: String::new() };
+    let report = Report { problems: vec![problem], ..Report::new(7, &[rebuilding()], Some(vec![other])) };
+    let mut found = vec![];
+    keys(&serde_json::to_value(report).unwrap(), &mut found);
+    let page = include_str!("../../../docs/json.md");
+    for key in found {
+        assert!(page.contains(&format!("`{key}`")), "docs/json.md does not name {key}");
+    }
+}

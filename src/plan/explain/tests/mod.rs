@@ -373,3 +373,11 @@ fn names_from_disks_stay_words() {
     let line = explanation.next().unwrap().line();
     assert!(!line.contains(['$', '(', '\n', '\x1b', ';']), "{line}");
 }
+
+#[test]
+fn every_kind_is_documented() {
+    let page = include_str!("../../../../docs/json.md");
+    for kind in Kind::ALL {
+        assert!(page.contains(&format!("`{}`", kind.code())), "docs/json.md does not name {}", kind.code());
+    }
+}
