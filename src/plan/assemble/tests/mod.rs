@@ -1,6 +1,7 @@
 //! Arrays made of superblocks by hand: who is taken, what is said, and which steps follow.
 
 mod session;
+mod update;
 
 use superblock::{Events, Level, MdUuid, Role, Sectors, v1};
 
