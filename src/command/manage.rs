@@ -12,11 +12,12 @@ use super::{
 use crate::{
     cli::request::{Common, ManageRequest},
     config::sources::Sources,
+    execute::Failure,
     inventory::{self, Absent, Depth},
     kernel::Machine,
     model::manage::{Managed, Subject},
     plan::{
-        ArrayName, Refusal,
+        ArrayName, Refusal, Step,
         manage::{self, Attempt, Context, Decision, Meaning, Named, Otherwise, Refused, Todo},
         request::ManageOp,
         switch,
@@ -26,6 +27,10 @@ use crate::{
 
 /// Nothing was changed, and `--test` asked; or the kernel kept a member that it needs.
 const NOTHING_DONE: u8 = 2;
+/// EBUSY in the C library's words.
+const BUSY: &str = "Device or resource busy";
+/// So many other commands at once are let go first.
+const MOST_COLLISIONS: u32 = 8;
 
 /// Does what the words say, until one fails.
 pub(super) fn run(request: &ManageRequest, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
@@ -118,11 +123,17 @@ pub(super) struct Session<'a> {
     count: usize,
     /// Slots that wait for their `--with`.
     marked: VecDeque<u32>,
+    /// What a dry run would have done.
+    planned: Vec<Step>,
+    /// How often a number was taken by another command in the meantime.
+    collisions: u32,
 }
 
 /// How one word ended.
 enum Outcome {
     Done,
+    /// Another command was faster: look again.
+    Again,
     Failed(u8),
 }
 
@@ -143,7 +154,8 @@ impl<'a> Session<'a> {
             fresh: Vec::new(),
         };
         let (frozen, count, marked) = (false, 0, VecDeque::new());
-        Ok(Self { request, common, machine, ui, context, frozen, count, marked })
+        let (planned, collisions) = (Vec::new(), 0);
+        Ok(Self { request, common, machine, ui, context, frozen, count, marked, planned, collisions })
     }
 
     fn run(&mut self, array: Managed) -> Result<u8> {
@@ -179,8 +191,11 @@ impl<'a> Session<'a> {
             array.frozen |= self.frozen;
             match self.word(todo, &array, &begun, &mut queue)? {
                 Outcome::Failed(status) => return Ok(status),
-                Outcome::Done if self.common.dry_run => known = Some(array),
-                Outcome::Done => {}
+                Outcome::Done | Outcome::Again if self.common.dry_run => {
+                    known =
+                        Some(self.planned.drain(..).fold(array, |array, step| manage::after(array, &step)));
+                }
+                Outcome::Done | Outcome::Again => {}
             }
         }
         Ok(DONE)
@@ -219,7 +234,11 @@ impl<'a> Session<'a> {
             Ok(decision) => decision,
             Err(refusal) => return Ok(self.refused(&refusal)),
         };
-        self.take(&decision, queue)
+        let ended = self.take(&decision, queue)?;
+        if let Outcome::Again = ended {
+            queue.push_front(todo);
+        }
+        Ok(ended)
     }
 
     fn refused(&self, refusal: &Refusal) -> Outcome {
@@ -272,6 +291,7 @@ impl<'a> Session<'a> {
             if self.common.dry_run {
                 preview(&way.plan, self.common)?;
                 self.tell(way);
+                self.planned.extend(way.plan.steps.iter().cloned());
                 return Ok(Outcome::Done);
             }
             for warning in &way.plan.warnings {
@@ -325,6 +345,9 @@ impl<'a> Session<'a> {
             Err(failure) => failure,
         };
         let answer = failure.answer().unwrap_or_else(|| format!("{:#}", failure.cause));
+        if self.collided(way, &failure, &answer) {
+            return Ok(Some(Outcome::Again));
+        }
         let is_final = ["Cannot allocate memory", "Read-only file system"].contains(&answer.as_str());
         match &way.refused {
             Refused::Because(what) => self.ui.error(&format!("{what}{answer}")),
@@ -349,9 +372,18 @@ impl<'a> Session<'a> {
             let told = outcome(&kept.plan, false);
             print(&told.failed(&failure.step, reason, &failure.not_undone, false).text());
         }
-        let keeps = answer == "Device or resource busy" && !self.common.test;
-        let faulty = matches!(way.plan.steps.first(), Some(crate::plan::Step::Fail { .. }));
+        let keeps = answer == BUSY && !self.common.test;
+        let faulty = matches!(way.plan.steps.first(), Some(Step::Fail { .. }));
         Ok(Some(Outcome::Failed(if keeps && faulty { NOTHING_DONE } else { FAILED })))
+    }
+
+    /// The number that was free when we looked may be another's by now.
+    fn collided(&mut self, way: &Attempt, failure: &Failure, answer: &str) -> bool {
+        let adding = matches!(way.plan.steps.get(failure.at), Some(Step::HotAdd { .. }));
+        let new = matches!(way.refused, Refused::Because(_));
+        let collided = adding && new && answer == BUSY && self.collisions < MOST_COLLISIONS;
+        self.collisions += u32::from(collided);
+        collided
     }
 
     fn done(&mut self, way: &Attempt, kept: &Kept) {

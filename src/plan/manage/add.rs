@@ -153,9 +153,9 @@ fn same_blocks(todo: &Todo, array: &Managed, device: &Device, context: &Context)
     let (word, shown) = (&todo.word, &context.array.path);
     let (theirs, ours) = (device.logical_block, array.logical_block);
     Err(Refusal::new(format!(
-        "{word} has logical blocks of {theirs} bytes and {shown} of {ours}: it would make {shown} a device of {theirs}-byte blocks."
+        "{word} has logical blocks of {theirs} bytes and {shown} of {ours}: it would make {shown} a device of {theirs}-byte blocks; --force adds it all the same"
     ))
-    .hint(format!("--force adds {word} all the same; what was made on {shown} for smaller blocks may not work on larger ones")))
+    .hint("what was made on the array for smaller blocks may not work on larger ones"))
 }
 
 fn big_enough(todo: &Todo, array: &Managed, room: Sectors) -> Result<(), Refusal> {
