@@ -96,7 +96,8 @@ fn own(verb: &Command, before: &[String], current: &str) -> Completion {
     }
     let given: Vec<&String> = before.iter().filter(|word| !word.starts_with('-')).collect();
     match (verb.get_name(), &given[..]) {
-        ("replace", [array]) => Completion::names(&[Names::Members((*array).clone())]),
+        ("replace", [array]) => Completion::names(&[Names::Members((*array).clone())]).and(&["missing"]),
+        ("replace", []) => Completion::names(&[Names::Arrays]),
         ("replace", [_, _, ..]) => Completion::names(&[Names::Devices]),
         ("history" | "undo", _) => Completion::default(),
         ("explain", _) => Completion::names(&[Names::Arrays, Names::Devices]),
@@ -400,5 +401,8 @@ mod tests {
         assert!(has(&at("mdadm", "/dev/md0 --remove "), "failed"));
         assert!(has(&at("mdctl", "create /dev/md0 -l1 -n2 "), "missing"));
         assert_eq!(at("mdctl", "stop ").names, [Names::Arrays]);
+        assert_eq!(at("mdctl", "replace ").names, [Names::Arrays]);
+        assert_eq!(at("mdctl", "replace md0 ").names, [Names::Members("md0".to_owned())]);
+        assert_eq!(at("mdctl", "replace md0 /dev/a ").names, [Names::Devices]);
     }
 }

@@ -63,7 +63,6 @@ enum Verb {
     #[command(hide = true)]
     Incremental(Words),
     /// Change the members of an array
-    #[command(hide = true)]
     Manage(Words),
     /// Watch arrays and tell what happens to them
     #[command(hide = true)]

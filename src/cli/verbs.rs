@@ -50,7 +50,9 @@ pub(super) fn list(command: &Command) -> String {
 /// Help for a verb that stands for a mode or an action of `mdadm`.
 pub(super) fn of(verb: &str, about: &str, mode: Mode) -> String {
     if mode != Mode::Misc {
-        return help::text(Some(mode)).replace(&format!("mdadm --{verb}"), &format!("mdctl {verb}"));
+        // Manage needs no option of its own.
+        let own = if mode == Mode::Manage { "mdadm".to_owned() } else { format!("mdadm --{verb}") };
+        return help::text(Some(mode)).replace(&own, &format!("mdctl {verb}"));
     }
     let own: &[Id] = match verb {
         "detail" => &[Id::Scan, Id::Test, Id::Brief, Id::Export, Id::NoDevices, Id::Prefer, Id::HomeHost],

@@ -153,6 +153,7 @@ fn compare(line: &Line, theirs: &Answer, ours: &Answer) -> Verdict {
 /// The word before the sentence by which what is not there yet is refused.
 fn later(said: &str) -> Option<String> {
     let before = said.split_once(" is not supported yet")?.0;
+    let before = before.replace(QUESTION, "");
     let what = before.lines().last()?.trim_start_matches("mdadm: ");
     Some(what.split('=').next().unwrap_or_default().to_owned())
 }
