@@ -121,7 +121,8 @@ impl<'a> Work<'a> {
                 Some(why) => found.extend(self.left_out(claim, why)),
                 None => match self.class(claim) {
                     Some(Class::Stale { slot, .. }) => {
-                        let stale = member::stale(self.scene, claim, slot, model);
+                        let stale =
+                            self.counted_on(member::stale(self.scene, claim, slot, model), slot, model);
                         found.push(stale.needs(
                             "nothing to start without it; once the array runs, explain says how it is taken back",
                         ));
@@ -147,6 +148,18 @@ impl<'a> Work<'a> {
             );
         }
         found
+    }
+
+    /// Whether the freshest member had somebody up to date in this slot: then it is not this device's loss alone.
+    fn counted_on(&self, stale: Finding, slot: u32, model: &Claim) -> Finding {
+        let nth = usize::try_from(slot).unwrap_or(usize::MAX);
+        if !model.metadata.working_slots(self.slots).get(nth).copied().unwrap_or(false) {
+            return stale;
+        }
+        stale.because(format!(
+            "{} counts on slot {slot}: another device took it over since, or this one missed the last writes",
+            model.path
+        ))
     }
 
     fn left_out(&self, claim: &Claim, why: &Why) -> Option<Finding> {

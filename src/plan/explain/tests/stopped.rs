@@ -43,6 +43,11 @@ fn not_enough_and_what_force_would_do() {
     let forced = format!("{ASSEMBLE} --force --dry-run");
     let explanation = Stand::stopped(&raid5, &[9, 4, 3]).ask("home");
     check(&explanation, &[Kind::NotEnough, Kind::Stale, Kind::Stale], Some(&forced));
+    let evidence = &finding(&explanation, Kind::Stale).evidence;
+    assert!(
+        evidence[2].starts_with("/dev/sda counts on slot 1: another device took it over"),
+        "{evidence:#?}"
+    );
     let explanation = Stand::stopped(&raid5, &[9]).ask("home");
     let missing = [Kind::MemberMissing, Kind::MemberMissing, Kind::NotEnough];
     check(&explanation, &missing, None);
