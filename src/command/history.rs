@@ -12,7 +12,7 @@ use crate::{
     inventory::{self, Nodes, Shelf},
     kernel::Machine,
     plan::{
-        Refusal,
+        Refusal, Step,
         undo::{self, Present},
     },
     report::{
@@ -74,6 +74,32 @@ pub(super) fn undo(request: &UndoRequest, common: &Common, machine: &Machine, ui
     }
     let out = format!("{} is undone: {}", about.id, about.summary);
     carry_out_kept(&kept, machine, common, ui, Ended { out, ..Ended::default() })
+}
+
+/// Puts the bytes of a killed command back, where it had overwritten any; says what came of it.
+pub(super) fn put_back(id: &str, common: &Common, machine: &Machine, ui: &Ui) -> Result<String> {
+    let shelf = inventory::archive(machine)?;
+    let Some(shelved) = shelf.entries.iter().find(|shelved| shelved.about.id.as_str() == id) else {
+        return Ok("it had overwritten nothing".to_owned());
+    };
+    let about = &shelved.about;
+    let request = UndoRequest { id: Some(id.to_owned()), force: false };
+    let plan = match decide(about, &request, &shelf, (machine, ui))? {
+        Ok(plan) => plan,
+        Err(Refusal { text, hint: Some(hint), .. }) => return Ok(format!("{text}; {hint}")),
+        Err(refusal) => return Ok(refusal.text),
+    };
+    let kept = Kept::undoing(&plan, machine, common, Some(about.id.clone()));
+    super::keep::run(&kept, machine, ui)?;
+    let paths: Vec<&str> = plan.steps.iter().filter_map(written).collect();
+    Ok(format!("the metadata from before is back on {}", paths.join(", ")))
+}
+
+fn written(step: &Step) -> Option<&str> {
+    match step {
+        Step::Write { device, .. } => Some(device),
+        _ => None,
+    }
 }
 
 fn decide(

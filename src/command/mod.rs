@@ -33,6 +33,7 @@ mod keep;
 mod manage;
 mod platform;
 mod query;
+mod recover;
 mod replace;
 mod status;
 mod stop;
@@ -114,6 +115,7 @@ fn dispatch(name: &str, invocation: &Invocation) -> u8 {
     }
     let machine = inventory::machine();
     let common = &invocation.common;
+    recover::unfinished(&invocation.request, common, &machine, &ui);
     let ended = match &invocation.request {
         Request::Assemble(request) => assemble::run(request, common, &machine, &ui),
         Request::Create(request) => create::run(request, common, &machine, &ui),

@@ -16,10 +16,10 @@ use super::{Host, keeping, zeroing};
 use crate::{
     config::map,
     kernel::{
-        self, Access, Deadline, Device, KernelError, Lock, Machine, MdDevice, appear::Gone, files,
-        kmsg::KernelLog, lock, md, module, node, wait,
+        self, Access, Deadline, Device, KernelError, Lock, Machine, MdDevice, appear::Gone, files, host,
+        kmsg::KernelLog, lock, md, module, node, notes::Notes, wait,
     },
-    model::{DevId, world::MapEntry},
+    model::{DevId, unfinished::Note, world::MapEntry},
     plan::{ArrayName, DiskInfo, Step},
 };
 
@@ -45,6 +45,8 @@ pub struct Live {
     /// The lock of several plans that are carried out at once.
     shared: Option<MapLock>,
     log: KernelLog,
+    /// For whoever comes after us if we are killed; written from the first step on that leaves something.
+    notes: Option<Notes>,
 }
 
 /// The lock of the map file, held as long as somebody has it.
@@ -68,6 +70,7 @@ impl Logged {
 
 impl Host for Live {
     fn apply(&mut self, step: &Step) -> Result<Vec<Write>> {
+        self.note_down(step);
         let mut saved = Vec::new();
         match step {
             Step::Claim { device } => self.claim(device)?,
@@ -141,12 +144,38 @@ impl Live {
             lock: None,
             shared: None,
             log,
+            notes: None,
         }
     }
 
     /// Ready to act beside others under one lock of the map.
     pub(super) fn beside(machine: Machine, lock: MapLock) -> Self {
         Self { shared: Some(lock), ..Self::new(machine, Box::new(|_, _, _| {})) }
+    }
+
+    /// What is about to be left behind should this process be killed. Notes that cannot be taken stop nothing: without
+    /// them it is as with any other program.
+    fn note_down(&mut self, step: &Step) {
+        let note = match step {
+            Step::Archive { record } => Note::Archive(record.about.id.to_string()),
+            Step::NewArray { array, .. } => Note::Made(array.kernel.clone()),
+            Step::HideFromUdev { array } => Note::Hidden(array.kernel.clone()),
+            Step::Commit if self.notes.is_some() => Note::Committed,
+            _ => return,
+        };
+        let begun = || -> Result<Notes, KernelError> {
+            let mut notes = Notes::begin(&self.machine.places.unfinished())?;
+            let command = self.machine.procfs.command_line(std::process::id()).unwrap_or_default();
+            notes.add(&Note::Begun { command, time: host::now().0 }.to_string())?;
+            Ok(notes)
+        };
+        let notes = match &mut self.notes {
+            Some(notes) => Ok(notes),
+            none => begun().map(|notes| none.insert(notes)),
+        };
+        if let Err(error) = notes.and_then(|notes| notes.add(&note.to_string())) {
+            tracing::debug!(%error, "no notes");
+        }
     }
 
     fn run_dir(&self) -> PathBuf {

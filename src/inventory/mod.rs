@@ -16,6 +16,7 @@ mod nodes;
 mod query;
 mod status;
 mod superblocks;
+mod unfinished;
 
 pub use archive::{Image, Shelf, Shelved, archive, bytes_at, entry, image, ranges_of};
 pub use bitmaps::{NoBitmap, NoLog, SeenBitmap, SeenLog, bad_blocks, bitmaps};
@@ -32,6 +33,7 @@ pub use nodes::Nodes;
 pub use query::query;
 pub use status::StatusLook;
 pub use superblocks::{Format, Nothing, Seen, Shown, missing, superblocks};
+pub use unfinished::{creating, unfinished};
 
 use superblock::MdUuid;
 

@@ -24,6 +24,7 @@ pub mod md;
 pub mod mdstat;
 pub mod module;
 pub mod node;
+pub mod notes;
 mod page;
 pub mod procfs;
 pub mod sysfs;

@@ -33,6 +33,11 @@ impl Default for Places {
 }
 
 impl Places {
+    /// Where commands note what they are about to leave behind.
+    pub fn unfinished(&self) -> PathBuf {
+        self.run.join("mdctl/unfinished")
+    }
+
     /// Whether udev runs: somebody listens at one of its sockets, which a daemon that died leaves behind.
     pub fn has_udev(&self) -> bool {
         let sockets = [("udev/control", SockType::SeqPacket), ("udev/io.systemd.Udev", SockType::Stream)];

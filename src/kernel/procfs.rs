@@ -93,6 +93,12 @@ impl Procfs {
         Some(name.trim_end_matches('\n').to_owned()).filter(|name| !name.is_empty())
     }
 
+    /// The words of a process, with blanks between them.
+    pub fn command_line(&self, pid: u32) -> Option<String> {
+        let words = self.text(&format!("{pid}/cmdline")).ok()?;
+        Some(words.trim_end_matches('\0').replace('\0', " ")).filter(|words| !words.is_empty())
+    }
+
     /// The processes that hold or wait for a lock on the file with these numbers.
     pub fn lockers(&self, dev: DevId, inode: u64) -> Result<Vec<u32>, KernelError> {
         let file = format!("{:02x}:{:02x}:{inode}", dev.major, dev.minor);

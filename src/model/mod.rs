@@ -9,6 +9,7 @@ pub mod layout;
 pub mod manage;
 pub mod probe;
 pub mod status;
+pub mod unfinished;
 pub mod world;
 
 pub use geometry::Geometry;

@@ -10,6 +10,7 @@ pub mod explain;
 pub mod keep;
 pub mod manage;
 pub mod naming;
+pub mod recover;
 pub mod replace;
 pub mod request;
 pub mod step;

@@ -14,6 +14,7 @@ mod explain;
 mod faults;
 mod guest;
 mod ioctl;
+mod killed;
 mod manage;
 mod misc;
 mod nodes;
@@ -41,6 +42,7 @@ fn main() {
         ("faults", faults::cases()),
         ("ioctl", ioctl::cases()),
         ("manage", manage::cases()),
+        ("killed", killed::cases()),
         ("misc", misc::cases()),
         ("nodes", nodes::cases()),
         ("options", options::cases()),

@@ -1,0 +1,89 @@
+//! Before a command does its own work: what a killed one left behind.
+
+use anyhow::Result;
+
+use super::{history, keep, keep::Kept};
+use crate::{
+    cli::request::{Common, MiscAction, Request},
+    inventory,
+    kernel::{Machine, notes::Notes},
+    model::{clock::ctime, unfinished::Unfinished},
+    plan::recover,
+    report::local_zone,
+    ui::Ui,
+};
+
+/// Whether the request is about to change something, so that it needs what is in its way to be gone.
+fn changes(request: &Request) -> bool {
+    match request {
+        Request::Assemble(_)
+        | Request::Build(_)
+        | Request::Create(_)
+        | Request::Grow(_)
+        | Request::Incremental(_)
+        | Request::Manage(_)
+        | Request::Undo(_) => true,
+        Request::Misc(request) => matches!(
+            request.action,
+            MiscAction::Stop | MiscAction::Run | MiscAction::ZeroSuperblock | MiscAction::Restore(_)
+        ),
+        _ => false,
+    }
+}
+
+/// Takes back what killed commands left, or says that there is something: reports change nothing.
+pub(super) fn unfinished(request: &Request, common: &Common, machine: &Machine, ui: &Ui) {
+    let changes = changes(request);
+    if !changes && !matches!(request, Request::Status(_) | Request::Explain(_) | Request::History) {
+        return;
+    }
+    let found = match inventory::unfinished(machine) {
+        Ok(found) => found,
+        Err(error) => return tracing::debug!(%error, "no notes of other commands"),
+    };
+    for (notes, left) in found {
+        if changes && !common.dry_run {
+            one(notes, &left, common, machine, ui);
+        } else {
+            notes.leave();
+            ui.warn(&format!(
+                "{}; the next command that changes something takes it back",
+                interrupted(&left)
+            ));
+        }
+    }
+}
+
+fn interrupted(left: &Unfinished) -> String {
+    let at = ctime(left.time, &local_zone());
+    format!("`{}` was killed at its work ({at})", left.command)
+}
+
+/// What cannot be taken back now may be another time: then the notes stay.
+fn one(notes: Notes, left: &Unfinished, common: &Common, machine: &Machine, ui: &Ui) {
+    ui.warn(&interrupted(left));
+    match take_back(left, common, machine, ui) {
+        Ok(said) => ui.warn(&format!("    {said}")),
+        Err(error) => {
+            notes.leave();
+            ui.error(&format!("what it left could not be taken back: {error:#}"));
+        }
+    }
+}
+
+fn take_back(left: &Unfinished, common: &Common, machine: &Machine, ui: &Ui) -> Result<String> {
+    let world = inventory::world(machine, 0)?;
+    let recovery = recover::plan(left, &world.arrays, &world.map, &inventory::creating(machine)?);
+    if !recovery.plan.steps.is_empty() {
+        keep::run(&Kept::new(&recovery.plan, machine, common), machine, ui)?;
+    }
+    let mut said: Vec<String> = recovery.stopped.iter().map(|array| format!("{array} is stopped")).collect();
+    said.extend(recovery.running.iter().map(|array| format!("{array} runs, and is left as it is")));
+    if let Some(id) = &recovery.put_back {
+        said.push(history::put_back(id, common, machine, ui)?);
+    }
+    if said.is_empty() {
+        said.push("nothing of it is left".to_owned());
+    }
+    Ok(said.join("; "))
+}

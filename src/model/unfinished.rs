@@ -1,0 +1,108 @@
+//! What a command that changes something notes down while it does, so that the next one can tell when it was killed.
+
+use std::fmt;
+
+/// The notes of one command.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unfinished {
+    /// Its words.
+    pub command: String,
+    /// Seconds since 1970 of its first note.
+    pub time: u64,
+    /// Where the bytes are kept that it was about to overwrite.
+    pub archive: Option<String>,
+    /// Arrays that it was about to make, by the kernel's names.
+    pub made: Vec<String>,
+    /// Arrays whose `creating-` file it was about to make.
+    pub hidden: Vec<String>,
+    /// It had come past the point of no return.
+    pub committed: bool,
+}
+
+/// One line of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// The first line.
+    Begun {
+        /// The words.
+        command: String,
+        /// Seconds since 1970.
+        time: u64,
+    },
+    /// Bytes are about to be overwritten.
+    Archive(String),
+    /// An array is about to be made.
+    Made(String),
+    /// A `creating-` file is about to be made.
+    Hidden(String),
+    /// The commit was passed.
+    Committed,
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Begun { command, time } => writeln!(f, "begun {time} {}", command.escape_debug()),
+            Self::Archive(id) => writeln!(f, "archive {id}"),
+            Self::Made(array) => writeln!(f, "made {array}"),
+            Self::Hidden(array) => writeln!(f, "hidden {array}"),
+            Self::Committed => writeln!(f, "committed"),
+        }
+    }
+}
+
+impl Unfinished {
+    /// Reads the notes. A last line that was cut off, and what is not known, says nothing.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        let mut notes = Self::default();
+        for line in text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n')) {
+            let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+            // Kernel names and identities have no other characters.
+            let name = || Some(rest.to_owned()).filter(|name| name.chars().all(is_plain) && !name.is_empty());
+            match word {
+                "begun" => {
+                    let (time, command) = rest.split_once(' ').unwrap_or((rest, ""));
+                    notes.time = time.parse().unwrap_or(0);
+                    command.clone_into(&mut notes.command);
+                }
+                "archive" => notes.archive = name(),
+                "made" => notes.made.extend(name()),
+                "hidden" => notes.hidden.extend(name()),
+                "committed" => notes.committed = true,
+                _ => {}
+            }
+        }
+        notes
+    }
+}
+
+fn is_plain(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '-' | '_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_noted_is_read() {
+        let begun = Note::Begun { command: "mdadm -C\n/dev/md0".into(), time: 12 };
+        let notes =
+            [begun, Note::Archive("2026-1".into()), Note::Hidden("md0".into()), Note::Made("md0".into())];
+        let text: String = notes.iter().map(ToString::to_string).collect();
+        let read = Unfinished::parse(&text);
+        let expected = Unfinished {
+            command: "mdadm -C\\n/dev/md0".into(),
+            time: 12,
+            archive: Some("2026-1".into()),
+            made: vec!["md0".into()],
+            hidden: vec!["md0".into()],
+            committed: false,
+        };
+        assert_eq!(read, expected);
+        assert!(Unfinished::parse(&format!("{text}{}", Note::Committed)).committed);
+        assert!(!Unfinished::parse(&format!("{text}committed")).committed, "cut off");
+        assert_eq!(Unfinished::parse("made ../../x\nmade \nwhat\n"), Unfinished::default());
+    }
+}

@@ -1,0 +1,115 @@
+//! After a command that was killed: what it had begun in the kernel is taken back, as if one of its steps had failed.
+
+use super::{ArrayName, Plan, Step};
+use crate::model::{
+    unfinished::Unfinished,
+    world::{MapEntry, RunningArray},
+};
+
+/// What there is to do, and how far the command had come.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recovery {
+    /// Stops arrays that were made and never started, and removes what marked them as being created.
+    pub plan: Plan,
+    /// Arrays that will be stopped.
+    pub stopped: Vec<String>,
+    /// Arrays that the command made and that serve data: they are left as they are, their members too.
+    pub running: Vec<String>,
+    /// The entry of the archive whose bytes are to be put back.
+    pub put_back: Option<String>,
+}
+
+/// Decides. `creating`: the arrays that have a `creating-` file.
+#[must_use]
+pub fn plan(notes: &Unfinished, arrays: &[RunningArray], map: &[MapEntry], creating: &[String]) -> Recovery {
+    let made: Vec<&RunningArray> = arrays.iter().filter(|array| notes.made.contains(&array.name)).collect();
+    let (running, idle): (Vec<&RunningArray>, Vec<&RunningArray>) =
+        made.into_iter().partition(|array| array.is_active() || notes.committed);
+    let entry = |array: &RunningArray| map.iter().find(|entry| entry.devnm == array.name);
+    let named = |array: &RunningArray| {
+        let path = entry(array).map(|entry| entry.path.clone()).filter(|path| !path.is_empty());
+        ArrayName { kernel: array.name.clone(), path: path.unwrap_or_else(|| format!("/dev/{}", array.name)) }
+    };
+    let mut steps = vec![Step::LockMap];
+    for array in &idle {
+        steps.push(Step::Stop { array: named(array) });
+        steps.extend(entry(array).map(|entry| Step::MapRemove { entry: entry.clone() }));
+    }
+    steps.push(Step::Commit);
+    let marked = notes.hidden.iter().filter(|name| creating.contains(name));
+    steps.extend(marked.clone().map(|name| Step::ShowToUdev {
+        array: ArrayName { kernel: name.clone(), path: format!("/dev/{name}") },
+    }));
+    steps.push(Step::UnlockMap);
+    for array in &running {
+        steps.push(Step::Uevent { array: named(array) });
+    }
+    if idle.is_empty() && marked.count() == 0 {
+        steps.clear();
+    }
+    let names = |arrays: &[&RunningArray]| arrays.iter().map(|array| array.name.clone()).collect();
+    Recovery {
+        plan: Plan {
+            summary: format!("take back what is left of: {}", notes.command),
+            steps,
+            warnings: Vec::new(),
+        },
+        stopped: names(&idle),
+        running: names(&running),
+        put_back: notes.archive.clone().filter(|_| running.is_empty() && !notes.committed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn array(name: &str, state: &str) -> RunningArray {
+        RunningArray { name: name.into(), state: state.into(), ..RunningArray::default() }
+    }
+
+    fn notes() -> Unfinished {
+        Unfinished {
+            command: "mdadm -C".into(),
+            archive: Some("1".into()),
+            made: vec!["md0".into()],
+            hidden: vec!["md0".into()],
+            ..Unfinished::default()
+        }
+    }
+
+    #[test]
+    fn an_array_that_never_started_is_stopped_and_the_bytes_come_back() {
+        let arrays = [array("md0", "inactive"), array("md1", "inactive")];
+        let recovery = plan(&notes(), &arrays, &[], &["md0".into(), "md7".into()]);
+        assert_eq!(recovery.stopped, ["md0"]);
+        assert_eq!(recovery.put_back.as_deref(), Some("1"));
+        let steps: Vec<String> = recovery.plan.steps.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            steps,
+            ["lock the map file", "stop md0", "commit", "mark md0 as created", "unlock the map file"]
+        );
+    }
+
+    #[test]
+    fn an_array_that_serves_data_is_left() {
+        let recovery = plan(&notes(), &[array("md0", "clean")], &[], &["md0".into()]);
+        assert_eq!((recovery.running.as_slice(), recovery.put_back), (&["md0".to_owned()][..], None));
+        assert!(!recovery.plan.steps.iter().any(|step| matches!(step, Step::Stop { .. })));
+        assert!(recovery.plan.steps.iter().any(|step| matches!(step, Step::ShowToUdev { .. })));
+    }
+
+    #[test]
+    fn before_the_kernel_knew_of_it_only_bytes_come_back() {
+        let recovery = plan(&notes(), &[], &[], &[]);
+        assert!(recovery.plan.steps.is_empty() && recovery.put_back.is_some());
+    }
+
+    #[test]
+    fn after_the_commit_nothing_is_taken_back() {
+        let committed = Unfinished { committed: true, ..notes() };
+        let recovery = plan(&committed, &[array("md0", "inactive")], &[], &["md0".into()]);
+        assert_eq!((recovery.stopped.len(), recovery.put_back), (0, None));
+        assert!(recovery.plan.steps.iter().any(|step| matches!(step, Step::ShowToUdev { .. })));
+    }
+}
