@@ -5,8 +5,6 @@
 set -euo pipefail
 
 MDADM=${MDADM:-mdctl}
-# What mdctl cannot do yet is done, visibly, by the reference.
-REFERENCE=ref-mdadm
 bold='' blue='' plain=''
 [ -z "${TERMINAL:-}" ] || { bold=$'\e[1m' blue=$'\e[36m' plain=$'\e[0m'; }
 
@@ -56,15 +54,15 @@ for n in $(seq 1 200); do head -c $((n * 997)) /dev/urandom >"/mnt/files/$n"; do
 verify "after they were written"
 
 title "A disk fails; the array goes on without it"
-show "$REFERENCE" /dev/md/demo --fail /dev/vdb
-show "$REFERENCE" /dev/md/demo --remove /dev/vdb
-show "$REFERENCE" --zero-superblock /dev/vdb
-show cat /proc/mdstat
+show "$MDADM" /dev/md/demo --fail /dev/vdb
+show "$MDADM" explain /dev/md/demo
+show "$MDADM" /dev/md/demo --remove /dev/vdb
+show "$MDADM" --zero-superblock /dev/vdb
 verify "with a disk missing"
 
-title "A spare takes its place"
-show "$REFERENCE" /dev/md/demo --add /dev/vdd
-progress
+title "Another takes its place"
+show "$MDADM" replace /dev/md/demo missing /dev/vdd
+show "$MDADM" status
 verify "after the rebuild"
 
 title "Stop everything; find it again by looking at the disks"
@@ -78,6 +76,21 @@ show vgchange -q -ay vg
 udevadm settle
 show mount /dev/vg/root /mnt
 verify "after the assembly"
+
+title "A mistake: a new array over the disks of the old one, in another order, with another chunk"
+umount /mnt
+vgchange -q -an vg >/dev/null
+show "$MDADM" --stop /dev/md/demo
+show "$MDADM" --create /dev/md/oops --run --assume-clean --level=5 --chunk=64 --raid-devices=3 /dev/vdc /dev/vdd /dev/vda
+show "$MDADM" --stop /dev/md/oops
+show "$MDADM" history
+show "$MDADM" undo
+udevadm settle
+show "$MDADM" --assemble --scan
+show vgchange -q -ay vg
+udevadm settle
+show mount /dev/vg/root /mnt
+verify "after the undo"
 
 title "A snapshot, a mistake, a way back"
 show lvcreate -q -y -s -n before -L 32M vg/root
@@ -100,5 +113,5 @@ mismatches=$(cat "/sys/block/$(basename "$(readlink -f /dev/md/demo)")/md/mismat
 [ "$mismatches" = 0 ] || fail "$mismatches sectors do not match their parity"
 "$MDADM" --detail --test /dev/md/demo >/dev/null || fail "the array is not whole"
 
-printf '\ndemo: verified: %s files intact after a lost disk, a rebuild, a reassembly and a rollback; parity matches everywhere; kernel %s\n' \
+printf '\ndemo: verified: %s files intact after a lost disk, a rebuild, a reassembly, an undone create and a rollback; parity matches everywhere; kernel %s\n' \
     "$checked" "$(uname -r)"
