@@ -79,6 +79,7 @@ fn take_back(left: &Unfinished, common: &Common, machine: &Machine, ui: &Ui) -> 
     }
     let mut said: Vec<String> = recovery.stopped.iter().map(|array| format!("{array} is stopped")).collect();
     said.extend(recovery.running.iter().map(|array| format!("{array} runs, and is left as it is")));
+    said.extend(recovery.thawed.iter().map(|array| format!("recovery of {array} may start again")));
     if let Some(id) = &recovery.put_back {
         said.push(history::put_back(id, common, machine, ui)?);
     }

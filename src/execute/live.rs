@@ -156,7 +156,11 @@ impl Live {
     /// What is about to be left behind should this process be killed. Notes that cannot be taken stop nothing: without
     /// them it is as with any other program.
     fn note_down(&mut self, step: &Step) {
+        // Between these two there may be several plans, so that the note does not end with one of them.
+        static FROZEN: Mutex<Option<Notes>> = Mutex::new(None);
         let note = match step {
+            Step::Freeze { array } => Note::Frozen(array.kernel.clone()),
+            Step::Thaw { .. } => return drop(FROZEN.lock().ok().and_then(|mut frozen| frozen.take())),
             Step::Archive { record } => Note::Archive(record.about.id.to_string()),
             Step::NewArray { array, .. } => Note::Made(array.kernel.clone()),
             Step::HideFromUdev { array } => Note::Hidden(array.kernel.clone()),
@@ -169,6 +173,13 @@ impl Live {
             notes.add(&Note::Begun { command, time: host::now().0 }.to_string())?;
             Ok(notes)
         };
+        if let Note::Frozen(_) = note {
+            let notes = begun().and_then(|mut notes| notes.add(&note.to_string()).map(|()| notes));
+            if let (Ok(notes), Ok(mut frozen)) = (notes, FROZEN.lock()) {
+                *frozen = Some(notes);
+            }
+            return;
+        }
         let notes = match &mut self.notes {
             Some(notes) => Ok(notes),
             none => begun().map(|notes| none.insert(notes)),

@@ -15,6 +15,8 @@ pub struct Unfinished {
     pub made: Vec<String>,
     /// Arrays whose `creating-` file it was about to make.
     pub hidden: Vec<String>,
+    /// Arrays whose recovery it was about to keep from starting.
+    pub frozen: Vec<String>,
     /// It had come past the point of no return.
     pub committed: bool,
 }
@@ -35,6 +37,8 @@ pub enum Note {
     Made(String),
     /// A `creating-` file is about to be made.
     Hidden(String),
+    /// Recovery of an array is about to be kept from starting.
+    Frozen(String),
     /// The commit was passed.
     Committed,
 }
@@ -46,6 +50,7 @@ impl fmt::Display for Note {
             Self::Archive(id) => writeln!(f, "archive {id}"),
             Self::Made(array) => writeln!(f, "made {array}"),
             Self::Hidden(array) => writeln!(f, "hidden {array}"),
+            Self::Frozen(array) => writeln!(f, "frozen {array}"),
             Self::Committed => writeln!(f, "committed"),
         }
     }
@@ -69,6 +74,7 @@ impl Unfinished {
                 "archive" => notes.archive = name(),
                 "made" => notes.made.extend(name()),
                 "hidden" => notes.hidden.extend(name()),
+                "frozen" => notes.frozen.extend(name()),
                 "committed" => notes.committed = true,
                 _ => {}
             }
@@ -88,8 +94,13 @@ mod tests {
     #[test]
     fn what_is_noted_is_read() {
         let begun = Note::Begun { command: "mdadm -C\n/dev/md0".into(), time: 12 };
-        let notes =
-            [begun, Note::Archive("2026-1".into()), Note::Hidden("md0".into()), Note::Made("md0".into())];
+        let notes = [
+            begun,
+            Note::Archive("2026-1".into()),
+            Note::Hidden("md0".into()),
+            Note::Made("md0".into()),
+            Note::Frozen("md1".into()),
+        ];
         let text: String = notes.iter().map(ToString::to_string).collect();
         let read = Unfinished::parse(&text);
         let expected = Unfinished {
@@ -98,6 +109,7 @@ mod tests {
             archive: Some("2026-1".into()),
             made: vec!["md0".into()],
             hidden: vec!["md0".into()],
+            frozen: vec!["md1".into()],
             committed: false,
         };
         assert_eq!(read, expected);

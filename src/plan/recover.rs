@@ -15,6 +15,8 @@ pub struct Recovery {
     pub stopped: Vec<String>,
     /// Arrays that the command made and that serve data: they are left as they are, their members too.
     pub running: Vec<String>,
+    /// Arrays whose recovery may start again.
+    pub thawed: Vec<String>,
     /// The entry of the archive whose bytes are to be put back.
     pub put_back: Option<String>,
 }
@@ -45,6 +47,12 @@ pub fn plan(notes: &Unfinished, arrays: &[RunningArray], map: &[MapEntry], creat
         steps.push(Step::Uevent { array: named(array) });
     }
     if idle.is_empty() && marked.count() == 0 {
+        steps = vec![Step::Commit];
+    }
+    let frozen: Vec<&RunningArray> =
+        arrays.iter().filter(|array| notes.frozen.contains(&array.name)).collect();
+    steps.extend(frozen.iter().map(|array| Step::Thaw { array: named(array) }));
+    if steps == [Step::Commit] {
         steps.clear();
     }
     let names = |arrays: &[&RunningArray]| arrays.iter().map(|array| array.name.clone()).collect();
@@ -56,6 +64,7 @@ pub fn plan(notes: &Unfinished, arrays: &[RunningArray], map: &[MapEntry], creat
         },
         stopped: names(&idle),
         running: names(&running),
+        thawed: names(&frozen),
         put_back: notes.archive.clone().filter(|_| running.is_empty() && !notes.committed),
     }
 }
@@ -89,6 +98,14 @@ mod tests {
             steps,
             ["lock the map file", "stop md0", "commit", "mark md0 as created", "unlock the map file"]
         );
+    }
+
+    #[test]
+    fn recovery_that_was_kept_from_starting_may_start() {
+        let frozen = Unfinished { frozen: vec!["md0".into(), "md9".into()], ..Unfinished::default() };
+        let steps = plan(&frozen, &[array("md0", "clean")], &[], &[]).plan.steps;
+        let steps: Vec<String> = steps.iter().map(ToString::to_string).collect();
+        assert_eq!(steps, ["commit", "let recovery of md0 start"]);
     }
 
     #[test]
