@@ -153,7 +153,10 @@ fn check(words: &str) {
     let members: Vec<&str> = words.into_iter().filter(|word| word.starts_with("/dev/ram")).collect();
     reference(&[&["--assemble", "/dev/md0"], &members[..]].concat()).ok();
     guest::sh("echo active >/sys/block/md0/md/array_state; echo check >/sys/block/md0/md/sync_action").ok();
-    guest::wait_idle();
+    guest::until("the check has run", || {
+        let state = guest::sh("cat /sys/block/md0/md/last_sync_action /sys/block/md0/md/sync_action").stdout;
+        state == "check\nidle\n"
+    });
     let found = guest::sh("cat /sys/block/md0/md/mismatch_cnt /sys/block/md0/md/last_sync_action").ok();
     assert_eq!(found.stdout, "0\ncheck\n", "{found}");
     reference(&["--stop", "/dev/md0"]).ok();

@@ -267,7 +267,8 @@ pub(crate) fn clean() {
     }
     assert!(arrays().is_empty(), "cannot stop {:?}\n{}", arrays(), mdstat());
     sh("udevadm settle; losetup -D; dmsetup remove_all; rm -rf /tmp/*.img /run/mdadm/* /run/mdctl /var/lib/mdctl \
-        /etc/mdadm.conf /etc/mdadm/* /etc/mdadm.conf.d; ! [ -e /sys/module/brd ] || rmmod brd")
+        /etc/mdadm.conf /etc/mdadm/* /etc/mdadm.conf.d; \
+        echo 200000 >/proc/sys/dev/raid/speed_limit_max; echo 1000 >/proc/sys/dev/raid/speed_limit_min; ! [ -e /sys/module/brd ] || rmmod brd")
     .ok();
     settle();
 }
@@ -311,6 +312,16 @@ pub(crate) fn wait_for(what: &str, reached: impl Fn(&str) -> bool) {
         // Progress of a resync is no event, so a second at most.
         let mut descriptors = [nix::poll::PollFd::new(file.as_fd(), nix::poll::PollFlags::POLLPRI)];
         nix::poll::poll(&mut descriptors, 1000_u16).expect("poll works");
+    }
+}
+
+/// Asks again and again, for at most half a minute, about what the kernel does not tell of.
+#[track_caller]
+pub(crate) fn until(what: &str, reached: impl Fn() -> bool) {
+    let until = Instant::now() + Duration::from_secs(30);
+    while !reached() {
+        assert!(Instant::now() < until, "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 
