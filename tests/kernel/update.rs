@@ -299,7 +299,7 @@ fn other_byte_order() {
     let fix = |program: &str| {
         sh(&format!("disks='{names}'; {SAVE} back")).ok();
         let said = sh(&format!(
-            "{program} -A -o --update=sparc2.2 /dev/md0 /dev/ram0 /dev/ram1 2>&1; echo \"[$?]\"; {program} -S /dev/md0 2>/dev/null"
+            "{program} -A -o --update=sparc2.2 /dev/md0 /dev/ram0 /dev/ram1 2>&1; echo \"[$?]\"; {program} -S /dev/md0 >/dev/null 2>&1"
         ));
         (said.stdout, disks.read(0, at, 4096), disks.read(1, at, 4096))
     };
