@@ -164,7 +164,7 @@ const SAME: &[(&str, &[Scenario])] = &[
                 "md0 --add D1",
                 "@full",
                 "md0 --add D2 --replace D0 --with D2",
-                "@full",
+                "@swapped",
                 "md0 --remove faulty",
                 "md0 --replace D1",
                 "md0 --add D3",
