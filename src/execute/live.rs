@@ -12,14 +12,14 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use nix::{errno::Errno, fcntl::Flock};
 use superblock::{Bytes, Write};
 
-use super::{Host, keeping, zeroing};
+use super::{Host, keeping, noting::Noting, zeroing};
 use crate::{
     config::map,
     kernel::{
-        self, Access, Deadline, Device, KernelError, Lock, Machine, MdDevice, appear::Gone, files, host,
-        kmsg::KernelLog, lock, md, module, node, notes::Notes, wait,
+        self, Access, Deadline, Device, KernelError, Lock, Machine, MdDevice, appear::Gone, files,
+        kmsg::KernelLog, lock, md, module, node, wait,
     },
-    model::{DevId, unfinished::Note, world::MapEntry},
+    model::{DevId, world::MapEntry},
     plan::{ArrayName, DiskInfo, Step},
 };
 
@@ -45,8 +45,8 @@ pub struct Live {
     /// The lock of several plans that are carried out at once.
     shared: Option<MapLock>,
     log: KernelLog,
-    /// For whoever comes after us if we are killed; written from the first step on that leaves something.
-    notes: Option<Notes>,
+    /// For whoever comes after us if we are killed.
+    noting: Noting,
 }
 
 /// The lock of the map file, held as long as somebody has it.
@@ -70,7 +70,7 @@ impl Logged {
 
 impl Host for Live {
     fn apply(&mut self, step: &Step) -> Result<Vec<Write>> {
-        self.note_down(step);
+        self.noting.before(step, &self.machine);
         let mut saved = Vec::new();
         match step {
             Step::Claim { device } => self.claim(device)?,
@@ -144,49 +144,13 @@ impl Live {
             lock: None,
             shared: None,
             log,
-            notes: None,
+            noting: Noting::default(),
         }
     }
 
     /// Ready to act beside others under one lock of the map.
     pub(super) fn beside(machine: Machine, lock: MapLock) -> Self {
         Self { shared: Some(lock), ..Self::new(machine, Box::new(|_, _, _| {})) }
-    }
-
-    /// What is about to be left behind should this process be killed. Notes that cannot be taken stop nothing: without
-    /// them it is as with any other program.
-    fn note_down(&mut self, step: &Step) {
-        // Between these two there may be several plans, so that the note does not end with one of them.
-        static FROZEN: Mutex<Option<Notes>> = Mutex::new(None);
-        let note = match step {
-            Step::Freeze { array } => Note::Frozen(array.kernel.clone()),
-            Step::Thaw { .. } => return drop(FROZEN.lock().ok().and_then(|mut frozen| frozen.take())),
-            Step::Archive { record } => Note::Archive(record.about.id.to_string()),
-            Step::NewArray { array, .. } => Note::Made(array.kernel.clone()),
-            Step::HideFromUdev { array } => Note::Hidden(array.kernel.clone()),
-            Step::Commit if self.notes.is_some() => Note::Committed,
-            _ => return,
-        };
-        let begun = || -> Result<Notes, KernelError> {
-            let mut notes = Notes::begin(&self.machine.places.unfinished())?;
-            let command = self.machine.procfs.command_line(std::process::id()).unwrap_or_default();
-            notes.add(&Note::Begun { command, time: host::now().0 }.to_string())?;
-            Ok(notes)
-        };
-        if let Note::Frozen(_) = note {
-            let notes = begun().and_then(|mut notes| notes.add(&note.to_string()).map(|()| notes));
-            if let (Ok(notes), Ok(mut frozen)) = (notes, FROZEN.lock()) {
-                *frozen = Some(notes);
-            }
-            return;
-        }
-        let notes = match &mut self.notes {
-            Some(notes) => Ok(notes),
-            none => begun().map(|notes| none.insert(notes)),
-        };
-        if let Err(error) = notes.and_then(|notes| notes.add(&note.to_string())) {
-            tracing::debug!(%error, "no notes");
-        }
     }
 
     fn run_dir(&self) -> PathBuf {

@@ -14,6 +14,7 @@ pub mod live;
 mod many;
 mod members;
 mod nodes;
+mod noting;
 mod zeroing;
 
 pub use live::Live;

@@ -1,0 +1,61 @@
+//! What is about to be left behind should this process be killed, noted for the next command.
+
+use std::sync::Mutex;
+
+use crate::{
+    kernel::{KernelError, Machine, host, notes::Notes},
+    model::unfinished::Note,
+    plan::Step,
+};
+
+/// Recovery is kept from starting over several plans, so that this note does not end with one of them.
+static FROZEN: Mutex<Option<Notes>> = Mutex::new(None);
+
+/// The notes of one plan, begun with the first step that leaves something.
+#[derive(Debug, Default)]
+pub(super) struct Noting {
+    notes: Option<Notes>,
+}
+
+impl Noting {
+    /// Notes what this step is about to do. Notes that cannot be taken stop nothing: without them it is as with any
+    /// other program.
+    pub(super) fn before(&mut self, step: &Step, machine: &Machine) {
+        let noted = match step {
+            Step::Thaw { .. } => return drop(FROZEN.lock().ok().and_then(|mut frozen| frozen.take())),
+            Step::Freeze { array } => freeze(&array.kernel, machine),
+            Step::Archive { record } => self.add(&Note::Archive(record.about.id.to_string()), machine),
+            Step::NewArray { array, .. } => self.add(&Note::Made(array.kernel.clone()), machine),
+            Step::HideFromUdev { array } => self.add(&Note::Hidden(array.kernel.clone()), machine),
+            Step::Commit if self.notes.is_some() => self.add(&Note::Committed, machine),
+            _ => return,
+        };
+        if let Err(error) = noted {
+            tracing::debug!(%error, "no notes");
+        }
+    }
+
+    fn add(&mut self, note: &Note, machine: &Machine) -> Result<(), KernelError> {
+        let notes = match &mut self.notes {
+            Some(notes) => notes,
+            none => none.insert(begin(machine)?),
+        };
+        notes.add(&note.to_string())
+    }
+}
+
+fn freeze(array: &str, machine: &Machine) -> Result<(), KernelError> {
+    let mut notes = begin(machine)?;
+    notes.add(&Note::Frozen(array.to_owned()).to_string())?;
+    if let Ok(mut frozen) = FROZEN.lock() {
+        *frozen = Some(notes);
+    }
+    Ok(())
+}
+
+fn begin(machine: &Machine) -> Result<Notes, KernelError> {
+    let mut notes = Notes::begin(&machine.places.unfinished())?;
+    let command = machine.procfs.command_line(std::process::id()).unwrap_or_default();
+    notes.add(&Note::Begun { command, time: host::now().0 }.to_string())?;
+    Ok(notes)
+}
