@@ -10,9 +10,9 @@ use crate::{
         low::SuperMinor,
         request::{AssembleRequest, Common, Update},
     },
-    config::{Config, conf::DeviceWord, sources::Sources},
+    config::{Config, sources::Sources},
     execute::Failure,
-    inventory::{self, Nodes},
+    inventory,
     kernel::{Machine, node},
     plan::{
         Plan, Refusal, Step,
@@ -292,9 +292,7 @@ impl<'a> Work<'a> {
 
     /// Looks at devices that have not been looked at.
     fn look_everywhere(&mut self) -> Result<()> {
-        let by_number = self.session.config.device_words().contains(&DeviceWord::Partitions);
-        let nodes = if by_number { Nodes::walk(self.machine) } else { Nodes::default() };
-        let paths = inventory::candidates(self.machine, self.session.config, &nodes)?;
+        let paths = inventory::candidates_afresh(self.machine, self.session.config)?;
         let known: BTreeSet<&str> =
             self.session.candidates.iter().map(|candidate| candidate.path.as_str()).collect();
         let new: Vec<String> = paths.into_iter().filter(|path| !known.contains(path.as_str())).collect();

@@ -25,14 +25,12 @@ pub(super) fn run(request: &MiscRequest, common: &Common, machine: &Machine, ui:
         ui.warn(&diagnostic.to_string());
     }
     let host = inventory::homehost(common.homehost.as_ref(), common.ignore_homehost, &config);
-    let mut nodes = None;
     let paths: Vec<String> = if request.devices.is_empty() {
         if !request.scan {
             ui.error("No devices to examine");
             return Ok(2);
         }
-        let nodes = nodes.insert(Nodes::walk(machine));
-        inventory::candidates(machine, &config, nodes)?
+        inventory::candidates_afresh(machine, &config)?
     } else {
         request.devices.iter().map(|(_, path)| path.display().to_string()).collect()
     };
@@ -49,11 +47,8 @@ pub(super) fn run(request: &MiscRequest, common: &Common, machine: &Machine, ui:
     };
     let mut answers = Answers { form, ui, status: DONE, found: vec![], json: common.json.then(Vec::new) };
     // Only 0.90 has device numbers to name.
-    let names = if seen.iter().any(Seen::names_devices) {
-        nodes.get_or_insert_with(|| Nodes::walk(machine)).all()
-    } else {
-        BTreeMap::new()
-    };
+    let names =
+        if seen.iter().any(Seen::names_devices) { Nodes::walk(machine).all() } else { BTreeMap::new() };
     for Seen { path, found } in seen {
         match found {
             Ok(shown) => answers.shown(path, &shown, |shown| superblock(shown, &names, host.as_deref())),

@@ -280,7 +280,7 @@ impl<'a> Session<'a> {
     /// `missing`: every device that the configuration knows.
     fn every_device(&self, todo: &Todo) -> Result<Vec<Todo>> {
         let (config, _) = inventory::configuration(&Sources::from_option(self.common.config.as_deref()))?;
-        let paths = inventory::candidates(self.machine, &config, &inventory::Nodes::walk(self.machine))?;
+        let paths = inventory::candidates_afresh(self.machine, &config)?;
         let one = |path: String| Todo { word: path, quiet: true, ..todo.clone() };
         Ok(paths.into_iter().map(one).collect())
     }

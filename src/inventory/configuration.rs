@@ -88,6 +88,16 @@ pub fn homehost(option: Option<&HostName>, ignore: bool, config: &Config) -> Opt
     }
 }
 
+/// The devices to look at when none is named, where nobody has walked through /dev yet: that is done only if they are
+/// listed by their numbers.
+///
+/// # Errors
+/// What could not be read.
+pub fn candidates_afresh(machine: &Machine, config: &Config) -> Result<Vec<String>, KernelError> {
+    let by_number = config.device_words().contains(&DeviceWord::Partitions);
+    candidates(machine, config, &if by_number { Nodes::walk(machine) } else { Nodes::default() })
+}
+
 /// The devices to look at when none is named, in the order in which the original looks at them.
 ///
 /// # Errors

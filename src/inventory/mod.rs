@@ -21,7 +21,7 @@ mod unfinished;
 pub use archive::{Image, Shelf, Shelved, archive, bytes_at, entry, image, ranges_of};
 pub use bitmaps::{NoBitmap, NoLog, SeenBitmap, SeenLog, bad_blocks, bitmaps};
 pub use completion::{array_names, device_names, member_names};
-pub use configuration::{by_path, candidates, configuration, homehost};
+pub use configuration::{by_path, candidates, candidates_afresh, configuration, homehost};
 pub use detail::{Absent, Look};
 pub use devices::look;
 pub use endangered::{endangered, names_by_id};
