@@ -1,6 +1,6 @@
 //! One array as a value, from the kernel's tables, sysfs, a member's superblock and the map file.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{fs, path::Path};
 
 use nix::errno::Errno;
 use superblock::{Bytes, Kib, Level, MdUuid, v0, v1};
@@ -243,11 +243,12 @@ impl Look<'_> {
             let path = self.nodes.path(id(number), None).unwrap_or_default();
             return uuid.map(|uuid| Known { uuid, path });
         };
-        let running: BTreeSet<String> = self.machine.sysfs.arrays().unwrap_or_default().into_iter().collect();
-        let live = || map.iter().filter(|entry| running.contains(&entry.devnm));
-        let found = live()
-            .find(|entry| uuid.is_some_and(|uuid| !uuid.is_zero() && entry.uuid == uuid))
-            .or_else(|| live().find(|entry| entry.devnm == name))?;
+        let live = |entry: &&&MapEntry| self.machine.sysfs.array(&entry.devnm).exists();
+        let of_uuid = |entry: &&MapEntry| uuid.is_some_and(|uuid| !uuid.is_zero() && entry.uuid == uuid);
+        let first = |wanted: &dyn Fn(&&MapEntry) -> bool| {
+            map.iter().filter(|entry| wanted(entry)).find(|entry| live(&entry))
+        };
+        let found = first(&of_uuid).or_else(|| first(&|entry| entry.devnm == name))?;
         Some(Known { uuid: found.uuid, path: found.path.clone() })
     }
 
@@ -262,8 +263,10 @@ impl Look<'_> {
 
     fn member_arrays(&self, container: &str) -> Vec<String> {
         let mut found = vec![];
-        for name in self.machine.sysfs.arrays().unwrap_or_default() {
-            let array = self.machine.sysfs.array(&name);
+        // One file tells of all arrays which have one at all.
+        let entries = mdstat::read(&self.machine.procfs).unwrap_or_default();
+        for entry in entries.iter().filter(|entry| entry.metadata.starts_with("external:")) {
+            let array = self.machine.sysfs.array(&entry.name);
             let MetadataVersion::External(text) = metadata(&array) else { continue };
             let inside = text.strip_prefix(['/', '-']).and_then(|rest| rest.strip_prefix(container));
             let number = array.dev().ok().flatten();

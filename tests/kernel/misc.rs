@@ -296,9 +296,9 @@ fn platform_rules_and_subarrays() {
         "--udev-rules --detail /dev/ram0",
         "--udev-rules=/tmp/a --udev-rules=/tmp/b",
     ]);
-    reference(&["--udev-rules=/tmp/theirs"]).ok();
-    ours(&["--udev-rules=/tmp/mine"]).ok();
-    sh("cmp /tmp/theirs /tmp/mine && [ $(stat -c %a /tmp/theirs) = $(stat -c %a /tmp/mine) ] && rm /tmp/theirs /tmp/mine").ok();
+    reference(&["--udev-rules=/tmp/theirs.rules"]).ok();
+    ours(&["--udev-rules=/tmp/mine.rules"]).ok();
+    sh("cmp /tmp/theirs.rules /tmp/mine.rules && [ $(stat -c %a /tmp/theirs.rules) = $(stat -c %a /tmp/mine.rules) ] && rm /tmp/theirs.rules /tmp/mine.rules").ok();
     reference(&["--udev-rules=/nowhere/rules"]).fails(1);
     ours(&["--udev-rules=/nowhere/rules"]).fails(1);
     sh("/usr/sbin/mdadm -C /dev/md0 -l1 -n2 -R --assume-clean /dev/ram0 /dev/ram1").ok();
