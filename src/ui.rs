@@ -92,7 +92,9 @@ impl Ui {
 
 /// Lets developers watch: every step and what came of it, on standard error. Once for a process.
 pub fn trace() {
+    // A reader that went away would else end the program in the middle of its work.
     let watch = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_writer(io::stderr);
+    let watch = watch.log_internal_errors(false);
     // A second call finds the first one's subscriber in place, which is as good.
     let _ = watch.without_time().with_target(false).try_init();
 }
