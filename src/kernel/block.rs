@@ -60,8 +60,6 @@ pub struct Device {
     dev: Option<DevId>,
     size: Bytes,
     logical: NonZeroU32,
-    physical: u32,
-    read_only: bool,
     direct: bool,
     reads: AtomicU64,
     writes: AtomicU64,
@@ -90,8 +88,6 @@ impl Device {
             size: Bytes(u64::try_from(stat.st_size).unwrap_or(0)),
             file,
             logical: SECTOR,
-            physical: SECTOR.get(),
-            read_only: false,
             direct,
             reads: AtomicU64::new(0),
             writes: AtomicU64::new(0),
@@ -115,8 +111,6 @@ impl Device {
         let number = |value: i32| u32::try_from(value).ok().and_then(NonZeroU32::new);
         self.size = Bytes(self.ask::<ioctl::BlkGetSize64>(0)?);
         self.logical = number(self.ask::<ioctl::BlkSszGet>(0)?).unwrap_or(SECTOR);
-        self.physical = number(self.ask::<ioctl::BlkPbszGet>(0)?).unwrap_or(self.logical).get();
-        self.read_only = self.ask::<ioctl::BlkRoGet>(0)? != 0;
         Ok(())
     }
 
@@ -152,12 +146,13 @@ impl Device {
 
     /// The physical block size.
     pub fn physical_block_size(&self) -> u32 {
-        self.physical
+        let asked = self.dev.and_then(|_| self.ask::<ioctl::BlkPbszGet>(0).ok());
+        asked.and_then(|size| u32::try_from(size).ok()).filter(|size| *size > 0).unwrap_or(self.logical.get())
     }
 
     /// Whether the device refuses writes.
     pub fn is_read_only(&self) -> bool {
-        self.read_only
+        self.dev.is_some_and(|_| self.ask::<ioctl::BlkRoGet>(0).is_ok_and(|answer| answer != 0))
     }
 
     /// A read that was made for it elsewhere.
