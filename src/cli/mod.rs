@@ -11,6 +11,7 @@ pub mod options;
 pub mod parse;
 pub mod request;
 pub mod values;
+pub mod volume;
 
 mod scan;
 mod table;

@@ -12,6 +12,7 @@ use super::{
     parse::{self, Outcome},
     request::{Common, ExplainRequest, Invocation, ReplaceRequest, Request, StatusRequest, UndoRequest},
     verbs,
+    volume::VolumeArgs,
 };
 
 /// Linux software RAID
@@ -54,6 +55,9 @@ enum Verb {
     Undo(UndoArgs),
     /// Put a new device in the place of a member: one that serves, has failed, or is gone
     Replace(ReplaceArgs),
+    /// Volumes on arrays, in LVM2's format
+    #[command(hide = true)]
+    Volume(VolumeArgs),
     /// Start an array that has no metadata
     Build(Words),
     /// Change the size, shape or bitmap of an array
@@ -79,7 +83,7 @@ pub(super) fn option_of(verb: &str) -> Option<String> {
     let words = ["mdctl", verb].map(OsString::from);
     match Native::try_parse_from(words).ok()?.verb.into_meaning() {
         Meaning::Option(option, _) => Some(option.to_owned()),
-        Meaning::Own(_) => None,
+        Meaning::Own(_) | Meaning::Wrong(_) => None,
     }
 }
 
@@ -95,9 +99,33 @@ pub fn verbs() -> Vec<String> {
 
 /// The long options that verbs have of their own.
 pub fn long_options() -> Vec<String> {
-    let command = Native::command();
-    let verbs = command.get_subcommands();
-    verbs.flat_map(|verb| verb.get_arguments().filter_map(|arg| arg.get_long().map(str::to_owned))).collect()
+    long_options_of(&Native::command())
+}
+
+/// Those of one verb and the verbs below it, by the words that lead there.
+pub fn long_options_below(verb: &str) -> Vec<String> {
+    Native::command().find_subcommand(verb).map(long_options_of).unwrap_or_default()
+}
+
+fn long_options_of(command: &clap::Command) -> Vec<String> {
+    let own = command.get_arguments().filter_map(|arg| arg.get_long().map(str::to_owned));
+    own.chain(command.get_subcommands().flat_map(long_options_of)).collect()
+}
+
+/// The verbs below a verb: `group create`.
+pub fn verbs_below(verb: &str) -> Vec<String> {
+    fn walk(command: &clap::Command, before: &str, found: &mut Vec<String>) {
+        for verb in command.get_subcommands() {
+            let name = format!("{before}{}", verb.get_name());
+            walk(verb, &format!("{name} "), found);
+            found.push(name);
+        }
+    }
+    let mut found = Vec::new();
+    if let Some(verb) = Native::command().find_subcommand(verb) {
+        walk(verb, "", &mut found);
+    }
+    found
 }
 
 /// What a verb becomes.
@@ -106,6 +134,14 @@ enum Meaning {
     Option(&'static str, Words),
     /// A request of its own.
     Own(Box<(Common, Request)>),
+    /// Words that do not fit together.
+    Wrong(String),
+}
+
+impl Meaning {
+    fn of(request: Result<(Common, Request), String>) -> Self {
+        request.map_or_else(Self::Wrong, |own| Self::Own(Box::new(own)))
+    }
 }
 
 impl Verb {
@@ -116,6 +152,7 @@ impl Verb {
             Self::History(args) => return args.into_meaning(),
             Self::Undo(args) => return args.into_meaning(),
             Self::Replace(args) => return args.into_meaning(),
+            Self::Volume(args) => return Meaning::of(args.into_request()),
             Self::Create(words) => ("--create", words),
             Self::Assemble(words) => ("--assemble", words),
             Self::Detail(words) => ("--detail", words),
@@ -304,6 +341,7 @@ pub fn parse(args: Vec<OsString>) -> Result<Outcome, UsageError> {
     match Native::try_parse_from(std::iter::once(OsString::from("mdctl")).chain(args)) {
         Ok(native) => match native.verb.into_meaning() {
             Meaning::Option(option, words) => for_mdadm(option, words),
+            Meaning::Wrong(why) => Err(UsageError::new(why)),
             Meaning::Own(own) => {
                 let (common, request) = *own;
                 Ok(Outcome::Run(Box::new(Invocation { common, request, notices: Vec::new() })))

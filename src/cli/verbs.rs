@@ -14,6 +14,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Look", &["status", "explain", "detail", "examine", "query"]),
     ("Make, find, stop", &["create", "assemble", "build", "run", "stop", "readonly", "readwrite"]),
     ("Change and wait", &["replace", "manage", "grow", "wait"]),
+    ("Volumes", &["volume"]),
     ("Take back", &["history", "undo"]),
     ("More", &[]),
 ];

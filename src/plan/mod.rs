@@ -17,6 +17,7 @@ pub mod step;
 pub mod stop;
 pub mod switch;
 pub mod undo;
+pub mod volume;
 pub mod zero;
 
 pub use step::{ArrayName, DiskInfo, LegacyShape, MemberName, Step, disk_state};

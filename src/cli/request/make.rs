@@ -32,6 +32,7 @@ impl Invocation {
             config: low.config.clone(),
             dry_run: low.dry_run,
             json: low.json,
+            yes: false,
             test: low.test,
             no_archive: low.no_archive,
             words: Vec::new(),

@@ -30,6 +30,8 @@ pub struct Common {
     pub dry_run: bool,
     pub json: bool,
     pub test: bool,
+    /// Yes to every question.
+    pub yes: bool,
     /// Do not keep what is overwritten.
     pub no_archive: bool,
     /// The whole command line, for the archive.
@@ -62,6 +64,7 @@ pub enum Request {
     History,
     Undo(UndoRequest),
     Replace(ReplaceRequest),
+    Volume(VolumeRequest),
 }
 
 /// `mdctl undo`.
@@ -109,6 +112,7 @@ pub struct ReplaceRequest {
 pub use crate::plan::request::{
     BuildRequest, CreateRequest, ManageOp, ManageWord, MemberSource, MemberWord, Update,
 };
+pub use crate::plan::volume::request::VolumeRequest;
 
 /// `--assemble`.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,0 +1,3 @@
+//! Volumes on groups of devices, in LVM2's format: what is asked for, and what it comes to.
+
+pub mod request;

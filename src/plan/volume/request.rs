@@ -1,0 +1,249 @@
+//! What the verbs of `volume` are asked for.
+
+use std::{fmt, path::PathBuf};
+
+use superblock::Bytes;
+
+/// One volume.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct VolumeName {
+    /// Its group.
+    pub group: String,
+    /// Its name in the group.
+    pub volume: String,
+}
+
+impl fmt::Display for VolumeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.group, self.volume)
+    }
+}
+
+/// A group, or one volume of it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Named {
+    /// The group.
+    pub group: String,
+    /// The volume; `None` for the group itself.
+    pub volume: Option<String>,
+}
+
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.volume {
+            Some(volume) => write!(f, "{}/{volume}", self.group),
+            None => f.write_str(&self.group),
+        }
+    }
+}
+
+/// What a percentage is taken of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Of {
+    /// What is free in the group, on the devices that were named.
+    Free,
+    /// The whole group.
+    Group,
+    /// What is free on the devices that were named.
+    Pvs,
+    /// The origin of a snapshot.
+    Origin,
+    /// The volume itself.
+    Volume,
+}
+
+/// How much.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Amount {
+    /// So many bytes; rounded up to whole extents.
+    Bytes(Bytes),
+    /// So many extents.
+    Extents(u64),
+    /// So many hundredths.
+    Percent(u64, Of),
+}
+
+/// A new size, or the difference to the old one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SizeChange {
+    /// Which way; `None` for a size as such.
+    pub sign: Option<Sign>,
+    /// How much.
+    pub amount: Amount,
+}
+
+/// More or less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sign {
+    /// `+`.
+    Plus,
+    /// `-`.
+    Minus,
+}
+
+/// A device to take extents from, and which of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PvWord {
+    /// Path of the device.
+    pub path: String,
+    /// First and last extent of each range; none for all of it. The last is `None` where it is the end.
+    pub ranges: Vec<(u64, Option<u64>)>,
+}
+
+/// What to do with signatures of what was in a volume's place before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wipe {
+    /// A question for each; without a terminal, a refusal that names them.
+    Ask,
+    /// Gone without a question: what lies in free extents belongs to nobody.
+    #[default]
+    Yes,
+    /// Nothing is looked for and nothing is zeroed.
+    No,
+}
+
+/// `mdctl volume …`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum VolumeRequest {
+    /// `list`.
+    List(ListRequest),
+    /// `show`.
+    Show(Vec<Named>),
+    /// `group …`.
+    Group(GroupRequest),
+    /// `create`.
+    Create(CreateVolumes),
+    /// `resize`.
+    Resize(ResizeRequest),
+    /// `rename`.
+    Rename {
+        /// The old name.
+        from: VolumeName,
+        /// The new one in the same group.
+        to: String,
+    },
+    /// `remove`.
+    Remove(Vec<VolumeName>),
+    /// `activate`.
+    Activate(ActivateRequest),
+    /// `deactivate`.
+    Deactivate(Vec<Named>),
+}
+
+impl VolumeRequest {
+    /// Whether it is about to change something.
+    #[must_use]
+    pub fn changes(&self) -> bool {
+        !matches!(self, Self::List(_) | Self::Show(_))
+    }
+}
+
+/// `volume list`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListRequest {
+    /// Only these; all where there are none.
+    pub names: Vec<Named>,
+    /// Hidden layers too.
+    pub all: bool,
+    /// The columns, by name; the usual ones where there are none.
+    pub columns: Vec<String>,
+}
+
+/// `volume group …`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GroupRequest {
+    /// `create`.
+    Create(CreateGroup),
+    /// `extend`.
+    Extend {
+        /// The group.
+        group: String,
+        /// Paths of the new devices.
+        devices: Vec<String>,
+        /// The metadata area's end and the data's start, where they were given.
+        room: Option<Bytes>,
+    },
+    /// `reduce`.
+    Reduce {
+        /// The group.
+        group: String,
+        /// Paths of devices that are in it.
+        devices: Vec<String>,
+    },
+    /// `remove`.
+    Remove(Vec<String>),
+    /// `rename`.
+    Rename {
+        /// The old name.
+        from: String,
+        /// The new one.
+        to: String,
+    },
+}
+
+/// `volume group create`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreateGroup {
+    /// The name.
+    pub group: String,
+    /// Paths of its devices.
+    pub devices: Vec<String>,
+    /// Size of an extent; `None` for one that is chosen to fit the arrays.
+    pub extent: Option<Bytes>,
+    /// Where the metadata area ends; `None` for 8 MiB.
+    pub room: Option<Bytes>,
+}
+
+/// `volume create`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreateVolumes {
+    /// The volumes, all of one group.
+    pub volumes: Vec<NewVolume>,
+    /// A file that names more, a volume a line.
+    pub from: Option<PathBuf>,
+    /// Old signatures in their place.
+    pub wipe: Wipe,
+    /// They are not activated.
+    pub inactive: bool,
+}
+
+/// One volume to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewVolume {
+    /// Its name.
+    pub name: VolumeName,
+    /// Its size.
+    pub size: Amount,
+    /// How many devices it is striped over.
+    pub stripes: u32,
+    /// Bytes of a stripe on one device.
+    pub stripe_size: Option<Bytes>,
+    /// The devices to take extents from; all where there are none.
+    pub on: Vec<PvWord>,
+    /// It cannot be written to.
+    pub read_only: bool,
+}
+
+/// `volume resize`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResizeRequest {
+    /// The volume.
+    pub name: VolumeName,
+    /// Its new size.
+    pub change: SizeChange,
+    /// The file system in it is resized too.
+    pub fs: bool,
+    /// Shrink although nothing is known of what is in it.
+    pub force: bool,
+    /// The devices to take extents from; all where there are none.
+    pub on: Vec<PvWord>,
+}
+
+/// `volume activate`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActivateRequest {
+    /// Groups and volumes; everything where there are none.
+    pub names: Vec<Named>,
+    /// Volumes with parts that are missing too: those parts give errors.
+    pub partial: bool,
+}
