@@ -7,7 +7,7 @@
 use crate::{
     Bytes, Damage, Endian, Level, MdUuid, Media, Role, Sectors, Write, badblocks, bitmap,
     checksum::{crc32c, crc32c_raw, journal_seed},
-    foreign, journal, ppl,
+    cow, foreign, journal, ppl,
     probe::probe,
     sectors::SectorMap,
     v0, v1,
@@ -220,6 +220,41 @@ pub fn journal(data: &[u8]) {
     }
 }
 
+/// A snapshot's store: a byte for its chunk, two for its size, the rest for its entries.
+pub fn cow(data: &[u8]) {
+    let [shift, origin, size, entries @ ..] = data else { return };
+    let chunk = Sectors(1 << (shift & 7));
+    let mut device = device(&[(chunk.bytes().0, entries)]);
+    device.truncate(usize::from(*size).saturating_mul(512));
+    for (to, from) in device.iter_mut().zip(cow::Store::header(chunk).map(|w| w.data).unwrap_or_default()) {
+        // The first area may be within what is zeroed of a new one.
+        *to = if from == 0 { *to } else { from };
+    }
+    let Ok(Some(store)) = cow::read(&device) else { return };
+    let most = Media::len(&device).0 / 16;
+    for origin in [None, Some(Sectors(u64::from(*origin)))] {
+        let Ok(scan) = cow::scan(&device, &store, origin) else { continue };
+        assert!(scan.entries <= most && scan.chunks() <= most && scan.findings.shown.len() <= 64);
+        let ends = scan.runs.windows(2).all(|pair| match pair {
+            [a, b] => a.old.saturating_add(a.len) <= b.old,
+            _ => true,
+        });
+        assert!(ends, "in order, each chunk once");
+        assert!(scan.runs.iter().all(|run| run.new.saturating_add(run.len) <= store.chunks()));
+        let Some(mut merge) = cow::Merge::new(&store, &scan, origin.unwrap_or(Sectors(1 << 40))) else {
+            continue;
+        };
+        let mut left = merge.left();
+        let mut device = device.clone();
+        while let Ok(Some(batch)) = merge.next(&device) {
+            assert!(merge.left() < left && batch.from.saturating_add(batch.len) <= Media::len(&device));
+            left = merge.left();
+            patch(&mut device, usize::try_from(batch.clear.at.0).unwrap_or(usize::MAX), &batch.clear.data);
+        }
+        assert_eq!(left, 0, "a list without findings is merged to its end");
+    }
+}
+
 /// A whole small device: the bytes are its start and, turned round, its end.
 pub fn device_of(data: &[u8]) {
     let end: Vec<u8> = data.iter().rev().copied().collect();
@@ -295,6 +330,18 @@ mod tests {
 
         #[test]
         fn journal_any(data in bytes(600)) { journal(&data); }
+
+        #[test]
+        fn cow_any(data in bytes(9000)) { cow(&data); }
+
+        #[test]
+        fn cow_sound(chunks in proptest::collection::vec(0u8..250, 0..200), size in 40u8..255) {
+            // Entries that follow the rules, so that merging is reached.
+            let mut data = vec![0, 255, size];
+            let list = chunks.iter().zip((2u64..).filter(|new| new % 33 != 1));
+            data.extend(list.flat_map(|(old, new)| [u64::from(*old).to_le_bytes(), new.to_le_bytes()].concat()));
+            cow(&data);
+        }
 
         #[test]
         fn device_any(data in bytes(9000)) { device_of(&data); }
