@@ -98,8 +98,16 @@ row "what" "mdadm" "ours" "budget" "output"
 before='cold'
 both "--examine --scan, $disks members, $DELAY ms a request" "0.1 s" mdadm --examine --scan
 before='stop_all; cold' after="grep -c ' active ' /proc/mdstat || true"
-both "--assemble --scan, $ARRAYS arrays of $MEMBERS" "1 s" mdadm --assemble --scan
+both "--assemble --scan, $ARRAYS arrays, and udev after" "-" mdadm --assemble --scan
+# What is udev's and what is the program's: without udev both make the nodes themselves.
 stop_all
+udevadm control --exit
+while pidof systemd-udevd >/dev/null; do sleep 0.1; done
+before='"$REFERENCE" --stop --scan >/dev/null 2>&1 || true; cold'
+both "--assemble --scan, $ARRAYS arrays, no udev" "1 s" mdadm --assemble --scan
+"$REFERENCE" --stop --scan >/dev/null 2>&1 || true
+/usr/lib/systemd/systemd-udevd --daemon
+udevadm trigger --settle
 before='' after=''
 "$REFERENCE" --assemble --scan >/dev/null 2>&1
 udevadm settle
