@@ -8,19 +8,10 @@ use crate::guest::{self, Case, run};
 /// The cases, and what is looked at after each of them.
 const SCRIPT: &str = include_str!("assemble/cases.sh");
 
-/// The cases of every run: each takes seconds by either program, so one of a kind is here, and none whose outcome hangs
-/// on how fast the machine is. `make test CASES=all` runs the others too.
-const ALWAYS: &str = include_str!("assemble/always.txt");
-
 pub(crate) fn cases() -> Vec<Case> {
     let names =
         SCRIPT.lines().filter_map(|line| line.strip_prefix("c_")?.split_once("()")).map(|(name, _)| name);
-    let case = |name: &'static str| Case::new(name, move || compare(name));
-    let mut cases: Vec<Case> = names
-        .map(
-            |name| if ALWAYS.split_whitespace().any(|n| n == name) { case(name) } else { case(name).extra() },
-        )
-        .collect();
+    let mut cases: Vec<Case> = names.map(|name| Case::new(name, move || compare(name))).collect();
     cases.extend([
         Case::new("damaged_checksum_is_named_and_left_out", damaged_checksum_is_named_and_left_out),
         Case::new("hostile_counts_stop_nobody_else", hostile_counts_stop_nobody_else),

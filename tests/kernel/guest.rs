@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -18,6 +18,29 @@ use std::time::{Duration, Instant};
 pub(crate) enum Place {
     Guest,
     Elsewhere(&'static str),
+}
+
+/// The cases of one guest where several share the work: every n-th.
+#[derive(Clone, Copy)]
+pub(crate) struct Share {
+    nth: usize,
+    of: usize,
+}
+
+impl Share {
+    pub(crate) fn takes(self, case: usize) -> bool {
+        case % self.of == self.nth
+    }
+}
+
+/// `MDCTL_SHARE=2/3`: the second of three guests.
+pub(crate) fn share() -> Share {
+    let Ok(text) = std::env::var("MDCTL_SHARE") else { return Share { nth: 0, of: 1 } };
+    let parts = text.split_once('/').and_then(|(nth, of)| Some((nth.parse().ok()?, of.parse().ok()?)));
+    let Some((nth, of)) = parts.filter(|(nth, of): &(usize, usize)| (1..=*of).contains(nth)) else {
+        panic!("MDCTL_SHARE is like 1/2, and not {text}");
+    };
+    Share { nth: nth - 1, of }
 }
 
 /// The runner in tests/vm says that this is a guest; there, a kernel without md is a failure of the cases.
@@ -70,6 +93,15 @@ impl Case {
         let there = run(&["modprobe", "-n", "-q", module]).status == 0;
         (!there).then(|| format!("no module {module} in this kernel"))
     }
+}
+
+/// Notes how long a case took where `tests/vm/test` finds it.
+pub(crate) fn timed(name: &str, case: impl FnOnce()) {
+    let begun = Instant::now();
+    case();
+    let line = format!("{:.1} {name}\n", begun.elapsed().as_secs_f64());
+    let file = fs::OpenOptions::new().create(true).append(true).open("/tmp/case-times");
+    file.and_then(|mut file| file.write_all(line.as_bytes())).expect("/tmp takes a file");
 }
 
 /// Runs a case on a clean machine and leaves a clean machine. A kernel that complains fails the case.

@@ -52,9 +52,13 @@ fn main() {
         ("update", update::cases()),
     ];
     let place = guest::place();
+    let share = guest::share();
     let trials = areas
         .into_iter()
-        .flat_map(|(area, cases)| cases.into_iter().map(move |case| trial(area, case, place)))
+        .flat_map(|(area, cases)| cases.into_iter().map(move |case| (area, case)))
+        .enumerate()
+        .filter(|(nth, _)| share.takes(*nth))
+        .map(|(_, (area, case))| trial(area, case, place))
         .collect();
     libtest_mimic::run(&arguments, trials).exit();
 }
@@ -67,8 +71,8 @@ fn trial(area: &str, case: guest::Case, place: guest::Place) -> Trial {
         guest::Place::Elsewhere(why) => Some(why.to_owned()),
     };
     match obstacle {
-        None => Trial::test(name, move || {
-            guest::run_case(case);
+        None => Trial::test(name.clone(), move || {
+            guest::timed(&name, || guest::run_case(case));
             Ok(())
         }),
         Some(why) => {
