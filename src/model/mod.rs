@@ -1,5 +1,6 @@
 //! Nouns and arithmetic: what is true of arrays on paper, and the one value that a machine becomes.
 
+pub mod assembled;
 pub mod bitmap;
 pub mod clock;
 pub mod detail;
@@ -7,8 +8,10 @@ pub mod geometry;
 pub mod human;
 pub mod layout;
 pub mod manage;
+pub mod parity;
 pub mod probe;
 pub mod status;
+pub mod stripes;
 pub mod unfinished;
 pub mod world;
 
