@@ -7,7 +7,7 @@
 use crate::{
     Bytes, Damage, Endian, Level, MdUuid, Media, Role, Sectors, Write, badblocks, bitmap,
     checksum::{crc32c, crc32c_raw, journal_seed},
-    cow, foreign, journal, ppl,
+    content, cow, foreign, journal, ppl,
     probe::probe,
     sectors::SectorMap,
     v0, v1,
@@ -37,6 +37,28 @@ fn page(data: &[u8]) -> Vec<u8> {
 fn patch(page: &mut [u8], at: usize, bytes: &[u8]) {
     for (to, from) in page.iter_mut().skip(at).zip(bytes) {
         *to = *from;
+    }
+}
+
+/// What is looked for inside of arrays, each magic in its place and the bytes around it.
+pub fn content(data: &[u8]) {
+    let magics: [(u64, usize, &[u8]); 8] = [
+        (1024, 56, &[0x53, 0xef]),
+        (0, 0, b"XFSB"),
+        (64 << 10, 64, b"_BHRfS_M"),
+        (0, 0, b"LUKS\xba\xbe\0\x02"),
+        (0, 0, b"LUKS\xba\xbe\0\x01"),
+        (512, 0, b"EFI PART"),
+        (512, 0, b"LABELONE"),
+        (4096, 4, b" LVM2 x[5A%r0N*>"),
+    ];
+    for (at, within, magic) in magics {
+        let mut page = page(data);
+        patch(&mut page, within, magic);
+        if magic.starts_with(b"LABELONE") {
+            patch(&mut page, 24, b"LVM2 001");
+        }
+        let _ = content::find(&device(&[(at, &page)]), 8).iter().map(content::Content::tally).count();
     }
 }
 

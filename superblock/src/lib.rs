@@ -23,6 +23,7 @@
 pub mod badblocks;
 pub mod bitmap;
 pub mod checksum;
+pub mod content;
 pub mod cow;
 pub mod endian;
 pub mod foreign;

@@ -1,6 +1,8 @@
 //! Tests against what the reference wrote: one binary, so that there is one link.
 
 #[cfg(test)]
+mod content;
+#[cfg(test)]
 mod cow;
 #[cfg(test)]
 mod created;
