@@ -59,7 +59,9 @@ pub(super) fn run(kept: &Kept, machine: &Machine, ui: &Ui) -> Result<(), Failure
     let bars = ui.bars();
     let mut live =
         Live::new(machine.clone(), Box::new(move |what, done, total| bars.show(what, done.0, total.0)));
-    execute::run(&kept.plan, &mut live).map_err(|failure| kept.back(failure))
+    let done = execute::run(&kept.plan, &mut live).map_err(|failure| kept.back(failure));
+    live.remarks().iter().for_each(|remark| ui.warn(remark));
+    done
 }
 
 /// Carries plans out that have nothing in common but the map; the answers are in their order.

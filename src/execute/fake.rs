@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Result, bail, ensure};
 use superblock::Write;
 
-use super::Host;
+use super::{Host, fake_dm::FakeDm};
 use crate::plan::Step;
 
 /// Everything that steps can change.
@@ -37,6 +37,8 @@ pub(crate) struct State {
     pub(crate) files: BTreeSet<String>,
     /// Nodes and links.
     pub(crate) nodes: BTreeSet<String>,
+    /// device-mapper.
+    pub(crate) dm: FakeDm,
 }
 
 /// The machine.
@@ -172,6 +174,7 @@ impl Host for Fake {
             Step::Thaw { array } => {
                 ensure!(state.frozen.remove(&array.kernel), "not frozen");
             }
+            Step::Dm(step) => state.dm.apply(step)?,
             Step::SetVersion { array, .. }
             | Step::SetShape { array, .. }
             | Step::DenyDevice { array }

@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use nix::{errno::Errno, fcntl::Flock};
 use superblock::{Bytes, Write};
 
-use super::{Host, keeping, noting::Noting, zeroing};
+use super::{Host, dm::Dm, keeping, noting::Noting, zeroing};
 use crate::{
     config::map,
     kernel::{
@@ -47,6 +47,8 @@ pub struct Live {
     log: KernelLog,
     /// For whoever comes after us if we are killed.
     noting: Noting,
+    /// device-mapper.
+    dm: Dm,
 }
 
 /// The lock of the map file, held as long as somebody has it.
@@ -61,6 +63,11 @@ pub struct Logged {
 }
 
 impl Logged {
+    /// A refusal with the line that tells why.
+    pub(super) fn new(error: KernelError, line: String) -> Self {
+        Self { error, line }
+    }
+
     /// The refusal.
     #[must_use]
     pub fn error(&self) -> &KernelError {
@@ -124,6 +131,7 @@ impl Host for Live {
             Step::Configure { array, attr, value } => self.set(array, attr, value, false)?,
             Step::AutoDetect => self.auto_detect()?,
             Step::WriteFile { path, text, mode } => files::replace(Path::new(path), text.as_bytes(), *mode)?,
+            Step::Dm(step) => self.dm.apply(step)?,
             Step::Commit => {}
         }
         Ok(saved)
@@ -137,6 +145,7 @@ impl Live {
         let log = KernelLog::mark(&machine.places.dev.join("kmsg"));
         Self {
             progress,
+            dm: Dm::new(machine.clone()),
             machine,
             claims: BTreeMap::new(),
             hidden: BTreeMap::new(),
@@ -151,6 +160,11 @@ impl Live {
     /// Ready to act beside others under one lock of the map.
     pub(super) fn beside(machine: Machine, lock: MapLock) -> Self {
         Self { shared: Some(lock), ..Self::new(machine, Box::new(|_, _, _| {})) }
+    }
+
+    /// What else should be said about what was done, each once.
+    pub fn remarks(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.dm.remarks)
     }
 
     fn run_dir(&self) -> PathBuf {
@@ -467,7 +481,7 @@ impl Claimed {
 }
 
 /// Holders in one line.
-fn held(by: &[kernel::Holder]) -> String {
+pub(super) fn held(by: &[kernel::Holder]) -> String {
     by.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 

@@ -7,8 +7,11 @@ use crate::{
     plan::{Plan, Step},
 };
 
+pub mod dm;
 #[cfg(test)]
 mod fake;
+#[cfg(test)]
+mod fake_dm;
 mod keeping;
 pub mod live;
 mod many;

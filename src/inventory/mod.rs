@@ -7,6 +7,7 @@ mod completion;
 mod configuration;
 mod detail;
 mod devices;
+pub mod dm;
 mod endangered;
 mod explain;
 mod manage;

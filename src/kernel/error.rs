@@ -22,6 +22,9 @@ pub enum Cause {
     /// The kernel's answer.
     #[error("{0}")]
     Errno(Errno),
+    /// The kernel's answer, and what it means here.
+    #[error("{0} ({1})")]
+    Explained(Errno, String),
     /// The kernel or a file answered something that is not understood.
     #[error("unexpected content {:?}", .0)]
     Unexpected(String),
@@ -61,7 +64,7 @@ impl KernelError {
     #[must_use]
     pub fn errno(&self) -> Option<Errno> {
         match self.cause {
-            Cause::Errno(errno) => Some(errno),
+            Cause::Errno(errno) | Cause::Explained(errno, _) => Some(errno),
             Cause::Unexpected(_) | Cause::PastEnd | Cause::TimedOut(_) | Cause::Program(_) => None,
         }
     }
@@ -76,7 +79,7 @@ impl KernelError {
 impl From<KernelError> for io::Error {
     fn from(error: KernelError) -> Self {
         match error.cause {
-            Cause::Errno(errno) => errno.into(),
+            Cause::Errno(errno) | Cause::Explained(errno, _) => errno.into(),
             Cause::PastEnd => io::ErrorKind::UnexpectedEof.into(),
             Cause::TimedOut(_) => io::ErrorKind::TimedOut.into(),
             Cause::Unexpected(_) | Cause::Program(_) => io::Error::other(error),

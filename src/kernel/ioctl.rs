@@ -10,7 +10,10 @@ use std::{
 use nix::{errno::Errno, libc, libc::c_void, sys::ioctl::ioctl_num_type};
 use zerocopy::{FromBytes, IntoBytes};
 
-use super::md::{ArrayInfo, BitmapFile, DiskInfo, Param, Version};
+use super::{
+    dm::{Command, DmBuffer},
+    md::{ArrayInfo, BitmapFile, DiskInfo, Param, Version},
+};
 
 /// One ioctl.
 ///
@@ -117,6 +120,15 @@ unsafe impl Argument for PartitionChange {
     }
 }
 
+// SAFETY: a pointer to all of it; the kernel reads and writes as many bytes as the header's own size field says, which
+// is set to the buffer's size here.
+unsafe impl Argument for DmBuffer {
+    fn word(&mut self) -> *mut c_void {
+        self.seal();
+        self.words().as_mut_ptr().cast()
+    }
+}
+
 macro_rules! requests {
     ($($(#[$doc:meta])* $type:ident = $name:ident: $code:expr, $arg:ty;)*) => {$(
         $(#[$doc])*
@@ -200,6 +212,58 @@ requests! {
     BlkZeroOut = BLKZEROOUT: plain(BLK, 127), [u64; 2];
 }
 
+/// `sizeof(struct dm_ioctl)`, which is what the number says; the buffer may be larger.
+const DM_HEADER: usize = 312;
+/// device-mapper: in and out, always the same structure.
+const fn dm_number(number: u8) -> ioctl_num_type {
+    nix::request_code_readwrite!(0xfd, number, DM_HEADER)
+}
+
+macro_rules! dm_requests {
+    ($($type:ident = $command:ident, $name:ident: $number:expr;)*) => {
+        requests! {$($type = $name: dm_number($number), DmBuffer;)*}
+
+        /// Calls a request of device-mapper.
+        pub(super) fn dm(fd: BorrowedFd<'_>, command: Command, buffer: &mut DmBuffer) -> Result<(), Errno> {
+            match command {
+                $(Command::$command => call::<$type>(fd, buffer).map(drop),)*
+            }
+        }
+
+        impl Command {
+            /// As the kernel header names it.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$command => <$type as Request>::NAME,)*
+                }
+            }
+        }
+    };
+}
+
+// include/uapi/linux/dm-ioctl.h.
+dm_requests! {
+    DmVersion = Version, DM_VERSION: 0;
+    DmRemoveAll = RemoveAll, DM_REMOVE_ALL: 1;
+    DmListDevices = List, DM_LIST_DEVICES: 2;
+    DmDevCreate = Create, DM_DEV_CREATE: 3;
+    DmDevRemove = Remove, DM_DEV_REMOVE: 4;
+    DmDevRename = Rename, DM_DEV_RENAME: 5;
+    DmDevSuspend = Suspend, DM_DEV_SUSPEND: 6;
+    DmDevStatus = Info, DM_DEV_STATUS: 7;
+    DmDevWait = Wait, DM_DEV_WAIT: 8;
+    DmTableLoad = Load, DM_TABLE_LOAD: 9;
+    DmTableClear = Clear, DM_TABLE_CLEAR: 10;
+    DmTableDeps = Deps, DM_TABLE_DEPS: 11;
+    DmTableStatus = Status, DM_TABLE_STATUS: 12;
+    DmListVersions = Versions, DM_LIST_VERSIONS: 13;
+    DmTargetMsg = Message, DM_TARGET_MSG: 14;
+    DmDevSetGeometry = SetGeometry, DM_DEV_SET_GEOMETRY: 15;
+    DmDevArmPoll = ArmPoll, DM_DEV_ARM_POLL: 16;
+    DmGetTargetVersion = TargetVersion, DM_GET_TARGET_VERSION: 17;
+}
+
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"))]
 const _: () = {
     assert!(RaidVersion::CODE == 0x800c_0910);
@@ -220,5 +284,6 @@ const _: () = {
     assert!(RestartArrayRw::CODE == 0x934 && ClusteredDiskNack::CODE == 0x935);
     assert!(BlkGetSize64::CODE == 0x8008_1272);
     assert!(BlkPg::CODE == 0x1269 && BlkPbszGet::CODE == 0x127b);
+    assert!(DmVersion::CODE == 0xc138_fd00 && DmGetTargetVersion::CODE == 0xc138_fd11);
     assert!(BlkSszGet::CODE == 0x1268 && BlkRoGet::CODE == 0x125e && BlkZeroOut::CODE == 0x127f);
 };

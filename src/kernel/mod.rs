@@ -8,8 +8,10 @@
 pub mod aio;
 pub mod appear;
 pub mod block;
+pub mod cookie;
 pub mod dev;
 pub mod devdir;
+pub mod dm;
 pub mod error;
 pub mod files;
 pub mod holders;
@@ -28,6 +30,8 @@ pub mod notes;
 mod page;
 pub mod procfs;
 pub mod sysfs;
+#[expect(unsafe_code, reason = "semaphores have no safe form")]
+mod sysv;
 pub mod terminal;
 pub mod udev;
 pub mod uevent;

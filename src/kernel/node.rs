@@ -148,6 +148,37 @@ pub fn make_node(path: &Path, dev: DevId, mode: u32) -> Result<(), KernelError> 
     mknod(path, SFlag::S_IFBLK, mode, dev.raw()).map_err(fail)
 }
 
+/// Sees to it that a path is this block device, itself or through links; whether that needed anything. What stands
+/// there and is neither a link nor a block device stays and is `EEXIST`.
+pub fn repair_node(path: &Path, dev: DevId, mode: u32) -> Result<bool, KernelError> {
+    if matches!(number_of(path), Ok(Some(number)) if number == dev) {
+        return Ok(false);
+    }
+    remove_mapper_node(path)?;
+    if let Some(dir) = path.parent() {
+        files::make_dirs(dir, 0o755)?;
+    }
+    make_node(path, dev, mode)?;
+    let group = fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode));
+    group.map_err(|error| KernelError::io(path, "chmod", &error))?;
+    Ok(true)
+}
+
+/// Removes a block device's node or a link; whether there was one. Anything else stays.
+pub fn remove_mapper_node(path: &Path) -> Result<bool, KernelError> {
+    let Ok(meta) = fs::symlink_metadata(path) else { return Ok(false) };
+    let kind = meta.file_type();
+    let ours = kind.is_symlink() || std::os::unix::fs::FileTypeExt::is_block_device(&kind);
+    if ours { files::remove(path) } else { Ok(false) }
+}
+
+/// Makes the node of a character device.
+pub fn make_char_node(path: &Path, dev: DevId, mode: u32) -> Result<(), KernelError> {
+    let mode = Mode::from_bits_truncate(mode);
+    let fail = |errno| KernelError::new(path.display().to_string(), "mknod", errno);
+    mknod(path, SFlag::S_IFCHR, mode, dev.raw()).map_err(fail)
+}
+
 /// Makes the link `link` (`/dev/md/home`) to the node of a kernel name, and the directory that it stands in. A link
 /// that leads elsewhere is replaced; anything that is not a link stays and is `EEXIST`.
 pub fn make_link(places: &Places, link: &Path, kernel_name: &str) -> Result<(), KernelError> {

@@ -4,6 +4,7 @@ pub mod assembled;
 pub mod bitmap;
 pub mod clock;
 pub mod detail;
+pub mod dm;
 pub mod geometry;
 pub mod human;
 pub mod layout;

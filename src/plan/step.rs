@@ -4,6 +4,7 @@ use std::fmt;
 
 use superblock::{Bytes, Kib, Level, Sectors, Write};
 
+use super::dm::DmStep;
 use crate::{
     archive::{Id, Record},
     model::{DevId, world::MapEntry},
@@ -320,6 +321,8 @@ pub enum Step {
         /// Its permissions.
         mode: u32,
     },
+    /// Something about a device-mapper device.
+    Dm(DmStep),
     /// The point of no return: what failed before it is rolled back, what fails after it is reported.
     Commit,
 }
@@ -368,6 +371,7 @@ impl Step {
                 },
             },
             Step::Freeze { array } => Step::Thaw { array: array.clone() },
+            Step::Dm(step) => Step::Dm(step.undo()?),
             Step::Discard { .. }
             | Step::Verify { .. }
             | Step::RemoveFile { .. }
@@ -398,6 +402,7 @@ impl Step {
 }
 
 impl fmt::Display for Step {
+    #[expect(clippy::too_many_lines, reason = "one arm a step; the list is the point")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Step::Claim { device } => write!(f, "open {device} exclusively"),
@@ -457,6 +462,7 @@ impl fmt::Display for Step {
             Step::Configure { array, attr, value } => write!(f, "set {attr} of {array} to {value}"),
             Step::AutoDetect => write!(f, "have the kernel detect arrays"),
             Step::WriteFile { path, .. } => write!(f, "write the file {path}"),
+            Step::Dm(step) => write!(f, "{step}"),
             Step::Commit => write!(f, "commit"),
         }
     }

@@ -1,0 +1,396 @@
+//! Acts on device-mapper devices, said to the driver. Events are waited for once, all together; what udev does not do
+//! in time is done here, and told.
+
+use std::{
+    cell::OnceCell,
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, anyhow};
+use nix::errno::Errno;
+
+use super::live::{Logged, held};
+use crate::{
+    kernel::{
+        self, Deadline, KernelError, Machine,
+        cookie::{Cookie, Waited},
+        dm::{Control, Flags, How, Info, NewRow, Prepared, Request, Who},
+        kmsg::KernelLog,
+        node, wait,
+    },
+    model::{
+        DevId,
+        dm::{Dev, Table, UdevFlags},
+    },
+    plan::dm::{DmStep, Quiesce},
+};
+
+/// How long udev has for all events of a plan together, beside a moment for each.
+const UDEV_WAIT: Duration = Duration::from_secs(30);
+/// How long somebody may keep a device open that is to be removed.
+const BUSY_WAIT: Duration = Duration::from_secs(5);
+/// What a node of ours allows where udev makes none: the owner and the group `disk`.
+const NODE_MODE: u32 = 0o660;
+
+/// What /dev shall show once udev is done.
+#[derive(Debug)]
+enum Expected {
+    /// This name leads to this device.
+    There(String, DevId, UdevFlags),
+    /// Nothing has this name.
+    Gone(String),
+}
+
+/// The driver, and what is on its way.
+pub struct Dm {
+    machine: Machine,
+    control: Option<Control>,
+    cookie: Option<Cookie>,
+    numbers: BTreeMap<String, DevId>,
+    expected: Vec<Expected>,
+    log: KernelLog,
+    /// What udev did not do.
+    pub(super) remarks: Vec<String>,
+}
+
+impl Dm {
+    /// Nothing is opened yet.
+    #[must_use]
+    pub fn new(machine: Machine) -> Self {
+        let log = KernelLog::mark(&machine.places.dev.join("kmsg"));
+        Self {
+            machine,
+            control: None,
+            cookie: None,
+            numbers: BTreeMap::new(),
+            expected: Vec::new(),
+            log,
+            remarks: Vec::new(),
+        }
+    }
+
+    /// The driver, opened once.
+    pub fn control(&mut self) -> Result<Control> {
+        if self.control.is_none() {
+            self.control = Some(Control::open(&self.machine.places)?);
+        }
+        self.control.clone().context("device-mapper is not open")
+    }
+
+    /// Carries one step out.
+    pub(super) fn apply(&mut self, step: &DmStep) -> Result<()> {
+        let control = self.control()?;
+        match step {
+            DmStep::Create { name, uuid, minor } => {
+                let info = control.create(name, uuid.as_deref(), *minor)?;
+                self.remember(name, &info);
+            }
+            DmStep::Load { name, table, read_only } => self.load(name, table, *read_only)?,
+            DmStep::Resume { name, flags, quiesce, .. } => self.resume(name, *flags, *quiesce)?,
+            DmStep::Replace { name, table, read_only, flags } => {
+                self.load(name, table, *read_only)?;
+                self.resume(name, *flags, Quiesce::NO_FREEZE)?;
+            }
+            DmStep::Suspend { name, quiesce, .. } => {
+                drop(control.suspend(Who::Name(name), suspend_flags(*quiesce))?);
+            }
+            DmStep::GoOn { name, flags } => {
+                control.clear(Who::Name(name))?;
+                self.resume(name, *flags, Quiesce::NO_FREEZE)?;
+            }
+            DmStep::Remove { name, flags, deferred } => self.remove(name, *flags, *deferred)?,
+            DmStep::Rename { name, to, flags } => self.rename(name, to, *flags)?,
+            DmStep::SetUuid { name, uuid } => drop(control.set_uuid(Who::Name(name), uuid, 0)?),
+            DmStep::Clear { name } => drop(control.clear(Who::Name(name))?),
+            DmStep::Message { name, sector, text } => {
+                drop(control.message(Who::Name(name), *sector, text)?);
+            }
+            DmStep::WaitForUdev => self.wait()?,
+        }
+        Ok(())
+    }
+
+    fn remember(&mut self, name: &str, info: &Info) {
+        if let Some(dev) = info.dev {
+            self.numbers.insert(name.to_owned(), model_dev(dev));
+        }
+    }
+
+    /// The number of a device-mapper device.
+    pub fn number(&mut self, name: &str) -> Result<DevId> {
+        if let Some(dev) = self.numbers.get(name) {
+            return Ok(*dev);
+        }
+        let info = self.control()?.info(Who::Name(name), Flags::empty())?;
+        let info = info.ok_or_else(|| anyhow!("{name}: there is no such device-mapper device"))?;
+        self.remember(name, &info);
+        info.dev.map(model_dev).with_context(|| format!("{name}: the driver says no number"))
+    }
+
+    /// Names and paths become numbers: no quoting, and no rename comes in between.
+    fn rows(&mut self, table: &Table) -> Result<Vec<NewRow>> {
+        let mut number = |dev: &Dev| -> Result<Dev> {
+            Ok(Dev::Number(match dev {
+                Dev::Number(dev) => *dev,
+                Dev::Dm(name) => self.number(name)?,
+                Dev::Path(path) => {
+                    let dev = node::number_of(Path::new(path))?;
+                    model_dev(dev.ok_or_else(|| anyhow!("{path} is not a block device"))?)
+                }
+            }))
+        };
+        let row = |row: &crate::model::dm::Row| {
+            let target = row.target.with_devices(&mut number)?;
+            let (kind, params) = (target.kind().to_owned(), target.params());
+            Ok(NewRow { start: row.start.0, length: row.length.0, kind, params })
+        };
+        table.rows.iter().map(row).collect()
+    }
+
+    fn load(&mut self, name: &str, table: &Table, read_only: bool) -> Result<()> {
+        let rows = self.rows(table)?;
+        let flags = if read_only { Flags::READONLY } else { Flags::empty() };
+        // What others did before is not about this table.
+        drop(self.log.since(&[]));
+        let loaded = self.control()?.load(Who::Name(name), &rows, flags);
+        loaded.map(drop).map_err(|error| refused_table(&mut self.log, error))
+    }
+
+    fn resume(&mut self, name: &str, flags: UdevFlags, quiesce: Quiesce) -> Result<()> {
+        let how = How::flags(suspend_flags(quiesce));
+        let control = self.control()?;
+        let info = self.with_event(flags, |cookie| control.resume(Who::Name(name), how.cookie(cookie)))?;
+        self.resumed(name, flags, &info);
+        Ok(())
+    }
+
+    fn resumed(&mut self, name: &str, flags: UdevFlags, info: &Info) {
+        self.remember(name, info);
+        if let Some(dev) = info.dev.filter(|_| info.flags.contains(Flags::ACTIVE_PRESENT)) {
+            self.expected.push(Expected::There(name.to_owned(), model_dev(dev), flags));
+        }
+    }
+
+    /// Makes a request of which udev will hear, unless the answer says that it will not.
+    fn with_event(
+        &mut self,
+        flags: UdevFlags,
+        request: impl FnOnce(u32) -> Result<Info, KernelError>,
+    ) -> Result<Info, KernelError> {
+        let word = self.raise(flags);
+        let answer = request(word);
+        let told = answer.as_ref().is_ok_and(|info| info.flags.contains(Flags::UEVENT_GENERATED));
+        if !told {
+            self.lower();
+        }
+        answer
+    }
+
+    /// One event more; the word that goes with the request.
+    fn raise(&mut self, flags: UdevFlags) -> u32 {
+        if self.cookie.is_none() && self.machine.udev {
+            match Cookie::create() {
+                Ok(cookie) => self.cookie = Some(cookie),
+                // Without semaphores nobody can be waited for: nodes are made here, as where there is no udev.
+                Err(error) => {
+                    tracing::debug!(%error, "no udev cookie");
+                    self.machine.udev = false;
+                }
+            }
+        }
+        match &mut self.cookie {
+            Some(cookie) => match cookie.raise() {
+                Ok(()) => cookie.with(flags.bits()),
+                Err(_) => u32::from(flags.bits()) << 16,
+            },
+            None => u32::from((flags | UdevFlags::DISABLE_DM_RULES).bits()) << 16,
+        }
+    }
+
+    fn lower(&mut self) {
+        if let Some(Err(error)) = self.cookie.as_mut().map(Cookie::lower) {
+            tracing::debug!(%error, "a cookie stays raised");
+        }
+    }
+
+    fn remove(&mut self, name: &str, flags: UdevFlags, deferred: bool) -> Result<()> {
+        let control = self.control()?;
+        let how = if deferred { Flags::DEFERRED_REMOVE } else { Flags::empty() };
+        let passing = OnceCell::new();
+        let machine = self.machine.clone();
+        let removed = self.with_event(flags, |cookie| {
+            let request = || control.remove(Who::Name(name), How::flags(how).cookie(cookie));
+            wait::retry(Deadline::after(BUSY_WAIT), request, |error| {
+                error.is(Errno::EBUSY)
+                    && *passing.get_or_init(|| only_processes(&holders(&machine, &control, name)))
+            })
+        });
+        match removed {
+            Ok(info) => {
+                self.numbers.remove(name);
+                if !info.flags.contains(Flags::DEFERRED_REMOVE) || info.open == 0 {
+                    self.expected.push(Expected::Gone(name.to_owned()));
+                }
+                Ok(())
+            }
+            Err(error) if error.is(Errno::EBUSY) => {
+                let by = held(&holders(&machine, &self.control()?, name));
+                Err(if by.is_empty() { error.into() } else { anyhow!("{error}: it is held by {by}") })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn rename(&mut self, name: &str, to: &str, flags: UdevFlags) -> Result<()> {
+        let control = self.control()?;
+        let info =
+            self.with_event(flags, |word| control.rename(Who::Name(name), to, How::default().cookie(word)))?;
+        self.numbers.remove(name);
+        self.expected.push(Expected::Gone(name.to_owned()));
+        self.resumed(to, flags, &info);
+        Ok(())
+    }
+
+    /// A suspend that is ready to be sent.
+    pub fn prepare_suspend(&mut self, name: &str, quiesce: Quiesce) -> Result<Prepared> {
+        Ok(self.control()?.prepare(Who::Name(name), Request::Suspend(suspend_flags(quiesce)))?)
+    }
+
+    /// A resume that is ready to be sent, its event already counted: [`Self::fired`] tells what became of it.
+    pub fn prepare_resume(&mut self, name: &str, flags: UdevFlags) -> Result<Prepared> {
+        let dev = self.number(name)?;
+        self.expected.push(Expected::There(name.to_owned(), dev, flags));
+        let word = self.raise(flags);
+        let request = Request::Resume(Flags::SKIP_LOCKFS, word);
+        let prepared = self.control()?.prepare(Who::Name(name), request);
+        if prepared.is_err() {
+            self.lower();
+        }
+        Ok(prepared?)
+    }
+
+    /// After the critical section: what a prepared resume was answered, or that it was never sent.
+    pub fn fired(&mut self, answer: Option<Flags>) {
+        if !answer.is_some_and(|flags| flags.contains(Flags::UEVENT_GENERATED)) {
+            self.lower();
+        }
+    }
+
+    /// One wait for everything, then a look at what is there.
+    fn wait(&mut self) -> Result<()> {
+        let cookie = self.cookie.take();
+        let expected = std::mem::take(&mut self.expected);
+        if let Some(cookie) = cookie.filter(|cookie| cookie.raised() > 0) {
+            let raised = cookie.raised();
+            let limit = UDEV_WAIT.saturating_add(Duration::from_millis(u64::from(raised) * 200));
+            match cookie.wait(Deadline::after(limit))? {
+                Waited::Done => {}
+                Waited::Removed => self.remarks.push(
+                    "somebody removed the semaphore by which udev answers; its work was not waited for".into(),
+                ),
+                Waited::Late(left) => self.remarks.push(format!(
+                    "udev did not answer {left} of {raised} events of device-mapper within {} s: its rules hang, or \
+                     lack the call of dmsetup udevcomplete",
+                    limit.as_secs()
+                )),
+            }
+        }
+        for one in expected {
+            self.verify(&one)?;
+        }
+        Ok(())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.machine.places.dev.join("mapper").join(name)
+    }
+
+    /// Makes /dev right where it is not.
+    fn verify(&mut self, expected: &Expected) -> Result<()> {
+        match expected {
+            Expected::There(name, dev, flags) => {
+                let path = self.path(name);
+                let hidden = self.machine.udev && flags.contains(UdevFlags::DISABLE_DM_RULES);
+                // Removed or renamed later in the same plan.
+                let passed = self.numbers.get(name) != Some(dev);
+                if hidden || passed {
+                    return Ok(());
+                }
+                let made = node::repair_node(&path, kernel_dev(*dev), NODE_MODE)?;
+                if made && self.machine.udev {
+                    self.remarks.push(format!("udev did not make {}: it was made", path.display()));
+                }
+            }
+            Expected::Gone(name) => {
+                if self.numbers.contains_key(name) {
+                    return Ok(());
+                }
+                let path = self.path(name);
+                if node::remove_mapper_node(&path)? && self.machine.udev {
+                    self.remarks.push(format!("udev did not remove {}: it was removed", path.display()));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Dm {
+    fn drop(&mut self) {
+        // A plan that failed has events on their way too.
+        if let Err(error) = self.wait() {
+            tracing::debug!(%error, "udev was not waited for");
+        }
+    }
+}
+
+fn suspend_flags(quiesce: Quiesce) -> Flags {
+    let mut flags = Flags::empty();
+    flags.set(Flags::SKIP_LOCKFS, !quiesce.freeze);
+    flags.set(Flags::NOFLUSH, !quiesce.flush);
+    flags
+}
+
+fn model_dev(dev: kernel::DevId) -> DevId {
+    DevId { major: dev.major, minor: dev.minor }
+}
+
+fn kernel_dev(dev: DevId) -> kernel::DevId {
+    kernel::DevId { major: dev.major, minor: dev.minor }
+}
+
+fn holders(machine: &Machine, control: &Control, name: &str) -> Vec<kernel::Holder> {
+    let info = control.info(Who::Name(name), Flags::empty()).ok().flatten();
+    let dev = info.and_then(|info| info.dev);
+    dev.and_then(|dev| kernel::holders::holders(&machine.sysfs, &machine.procfs, dev).ok())
+        .unwrap_or_default()
+}
+
+/// What only processes have open may be closed in a moment.
+fn only_processes(holders: &[kernel::Holder]) -> bool {
+    holders.iter().all(|holder| matches!(holder, kernel::Holder::Process { .. }))
+}
+
+/// The errno, and the driver's reason, which only its log has.
+fn refused_table(log: &mut KernelLog, error: KernelError) -> anyhow::Error {
+    let lines = log.since(&["device-mapper:"]);
+    // The target's own words come first; the last line mostly says no more than that it failed.
+    let dull = |line: &&String| line.contains("error adding target to table");
+    let telling = lines.iter().find(|line| !line.contains("adding target")).or_else(|| lines.first());
+    let Some(line) = telling.or_else(|| lines.iter().find(dull)) else { return error.into() };
+    let line = line.trim().trim_start_matches("device-mapper:").trim().to_owned();
+    let hint = if line.contains("immutable target") {
+        Some("this target can only be replaced by removing the device and making it again")
+    } else if line.contains("change device type") {
+        Some("a device keeps the kind of queue that its first table gave it: remove it and make it again")
+    } else {
+        None
+    };
+    let logged = anyhow::Error::from(Logged::new(error, line));
+    match hint {
+        Some(hint) => logged.context(hint),
+        None => logged,
+    }
+}

@@ -1,0 +1,74 @@
+//! Requests that are made before they are sent: between the first suspend and the last resume nothing may be
+//! allocated, for that may need the very device that is suspended.
+
+use std::{fs::File, os::fd::AsFd, sync::Arc};
+
+use nix::errno::Errno;
+
+use super::{
+    Command, Control, DmBuffer, Flags, KernelError, Who,
+    calls::{request, string},
+};
+use crate::kernel::ioctl;
+
+/// What can be prepared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request<'a> {
+    /// Hold I/O back.
+    Suspend(Flags),
+    /// Make the waiting table live and let I/O go on; with udev's flags and the cookie.
+    Resume(Flags, u32),
+    /// Another name; with udev's flags and the cookie.
+    Rename(&'a str, u32),
+    /// Drop the waiting table.
+    Clear,
+}
+
+/// A request that is ready to be sent, as often as needed.
+#[derive(Debug)]
+pub struct Prepared {
+    file: Arc<File>,
+    command: Command,
+    request: Vec<u64>,
+    buffer: DmBuffer,
+}
+
+impl Prepared {
+    /// Sends it. Nothing is allocated. The answer's flags: where [`Flags::UEVENT_GENERATED`] is not among them, no
+    /// event will lower the cookie that went with it.
+    ///
+    /// # Errors
+    /// The kernel's answer; [`KernelError::new`] with [`Command::name`] says it in full, later.
+    pub fn fire(&mut self) -> Result<Flags, Errno> {
+        self.buffer.restore(&self.request);
+        ioctl::dm(self.file.as_fd(), self.command, &mut self.buffer)?;
+        Ok(self.buffer.flags())
+    }
+
+    /// The request's name, for messages.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.command.name()
+    }
+}
+
+impl Control {
+    /// Makes a request ready.
+    ///
+    /// # Errors
+    /// A name that does not fit.
+    pub fn prepare(&self, who: Who<'_>, what: Request<'_>) -> Result<Prepared, KernelError> {
+        let (command, payload, flags, cookie) = match what {
+            Request::Suspend(flags) => (Command::Suspend, Vec::new(), flags | Flags::SUSPEND, 0),
+            Request::Resume(flags, cookie) => (Command::Suspend, Vec::new(), flags, cookie),
+            Request::Rename(name, cookie) => (Command::Rename, string(name), Flags::empty(), cookie),
+            Request::Clear => (Command::Clear, Vec::new(), Flags::empty(), 0),
+        };
+        let mut buffer = request(who, command, &payload)?;
+        let by_number = matches!(who, Who::Dev(_));
+        buffer.set_flags(if by_number { flags | Flags::PERSISTENT_DEV } else { flags });
+        buffer.set_event(cookie);
+        buffer.seal();
+        Ok(Prepared { file: Arc::clone(&self.file), command, request: buffer.as_words().to_vec(), buffer })
+    }
+}

@@ -1,0 +1,17 @@
+//! device-mapper on paper: names, UUIDs, tables, what targets report, what udev is asked to do.
+
+mod device;
+pub mod name;
+mod status;
+mod table;
+mod target;
+mod udev;
+pub mod uuid;
+mod words;
+
+pub use device::{DeviceInfo, Listed};
+pub use name::{BadName, Mangling};
+pub use status::{SnapshotStatus, Status};
+pub use table::{BadTable, Row, Table};
+pub use target::{Dev, Leg, MirrorLog, Snapshot, Store, Target};
+pub use udev::UdevFlags;
