@@ -23,6 +23,14 @@ fn page(name: &str) -> (String, String) {
     (source, text)
 }
 
+/// All pages.
+const PAGES: [&str; 4] = ["mdctl.8", "mdadm.8", "mdadm.conf.5", "mdctl-volume.8"];
+
+/// The verb that a page of its own is about.
+fn verb_of(page: &str) -> Option<&str> {
+    page.strip_prefix("mdctl-")?.strip_suffix(".8")
+}
+
 /// The long options that a page names.
 fn long_options(text: &str) -> BTreeSet<String> {
     let is_part = |c: &char| c.is_ascii_lowercase() || *c == '-' || *c == '2' || *c == '.';
@@ -33,10 +41,13 @@ fn long_options(text: &str) -> BTreeSet<String> {
 
 #[test]
 fn every_option_of_a_page_is_there() {
-    for name in ["mdctl.8", "mdadm.8", "mdadm.conf.5"] {
+    for name in PAGES {
         let named = long_options(&page(name).1);
         let known = |name: &str| TABLE.iter().any(|opt| opt.names.contains(&name));
-        let of_verbs = if name == "mdctl.8" { native::long_options() } else { Vec::new() };
+        let of_verbs = match name {
+            "mdctl.8" => native::long_options(),
+            _ => verb_of(name).map(native::long_options_below).unwrap_or_default(),
+        };
         let unknown: Vec<_> = named.iter().filter(|n| !known(n) && !of_verbs.contains(n)).collect();
         assert!(unknown.is_empty(), "{name} tells of {unknown:?}");
         assert!(named.len() > 3, "{name}");
@@ -125,6 +136,28 @@ fn mdctl_8_tells_of_every_verb() {
     assert!(missing.is_empty(), "not in mdctl.8: {missing:?}");
 }
 
+/// The verbs below a verb, and all their options, are in the page that the verb has of its own.
+#[test]
+fn pages_of_verbs_tell_of_every_verb_and_option_below() {
+    for (name, verb) in PAGES.into_iter().filter_map(|name| Some((name, verb_of(name)?))) {
+        let (source, text) = page(name);
+        let named = long_options(&text);
+        let options = native::long_options_below(verb);
+        let missing: Vec<_> = options.iter().filter(|option| !named.contains(*option)).collect();
+        assert!(missing.is_empty(), "not in {name}: {missing:?}");
+        let is_head = |below: &str| {
+            source.lines().any(|line| {
+                line.starts_with(&format!(".BR \"{below}\"")) || line.starts_with(&format!(".BR {below} "))
+            })
+        };
+        let all = native::verbs_below(verb);
+        // A verb that only leads to others has no entry of its own.
+        let leads = |below: &str| all.iter().any(|other| other.starts_with(&format!("{below} ")));
+        let missing: Vec<_> = all.iter().filter(|below| !leads(below) && !is_head(below)).collect();
+        assert!(missing.is_empty(), "not in {name}: {missing:?}");
+    }
+}
+
 /// What groff would complain about, as far as these pages use it.
 #[test]
 fn the_pages_are_well_formed() {
@@ -132,7 +165,7 @@ fn the_pages_are_well_formed() {
         "TH", "SH", "SS", "TP", "B", "I", "BR", "RB", "BI", "IR", "RI", "PP", "IP", "RS", "RE", "br", "nf",
         "fi", "nh", "ad",
     ];
-    for name in ["mdctl.8", "mdadm.8", "mdadm.conf.5"] {
+    for name in PAGES {
         let (source, _) = page(name);
         let mut depth = 0;
         for (number, line) in source.lines().enumerate() {
