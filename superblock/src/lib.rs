@@ -15,6 +15,7 @@
 //! - [`v0`]: near the end, so it is looked for first: a disk may carry it together with its last partition.
 //! - [`v1`]: near the end (1.0), at the start (1.1), at 4 KiB (1.2); each says itself where it is.
 //! - what they point to: [`bitmap`], [`badblocks`], [`ppl`], [`journal`].
+//! - [`lvm`]: LVM2's physical volumes and groups.
 //! - [`foreign`]: what belongs to others. [`placement`] says where new things go.
 //!
 //! New superblocks are made from inputs alone (`NewArray`, `NewSuperblock`), byte for byte as mdadm makes them:
@@ -31,6 +32,7 @@ pub mod foreign;
 pub mod fuzz;
 pub mod id;
 pub mod journal;
+pub mod lvm;
 pub mod mbr;
 pub mod media;
 pub mod membership;

@@ -11,6 +11,8 @@ mod created_v0;
 #[cfg(test)]
 mod foreign;
 #[cfg(test)]
+mod lvm;
+#[cfg(test)]
 mod probe;
 #[cfg(test)]
 mod read;

@@ -1,0 +1,522 @@
+//! Text into a [`Group`].
+//!
+//! What a key means is decided here and nowhere else. A key, a word or a kind of segment that is not known goes into
+//! [`Group::strange`] with its path; what is known and senseless refuses the text.
+
+use std::{
+    collections::{HashMap, HashSet},
+    str::FromStr,
+};
+
+use bitflags::Flags;
+
+use super::{
+    LvmUuid,
+    group::{
+        DeviceId, Group, GroupFlags, GroupStatus, Kind, Leg, LogicalVolume, PhysicalVolume, PvStatus,
+        Segment, VolumeFlags, VolumeStatus, Written,
+    },
+    text::{self, Entry, Fault, Value},
+};
+use crate::units::Sectors;
+
+/// Why a text is not a group.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadGroup {
+    /// It is not even LVM2's text.
+    #[error("the metadata text stops being one at {0}")]
+    Text(#[from] Fault),
+    /// It is, and says something that cannot be.
+    #[error("{path}: {what}")]
+    Sense {
+        /// Which section and key.
+        path: String,
+        /// What is wrong.
+        what: String,
+    },
+}
+
+/// LVM2 counts extents in 32 bits.
+const MAX_EXTENT: i64 = 0xffff_ffff;
+/// No device has more sectors.
+const MAX_SECTOR: i64 = i64::MAX >> 10;
+/// More are not repeated one by one.
+const MAX_STRANGE: usize = 64;
+
+/// Lossy: it is only shown or compared.
+pub(super) fn shown(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).escape_debug().to_string()
+}
+
+/// The way to where we are, for messages; put together only when one is needed.
+#[derive(Clone, Copy)]
+struct Path<'a> {
+    above: Option<&'a Path<'a>>,
+    name: &'a [u8],
+}
+
+impl Path<'_> {
+    fn to_text(self) -> String {
+        let name = shown(self.name);
+        self.above.map_or(name.clone(), |above| format!("{}/{name}", above.to_text()))
+    }
+
+    fn bad(self, what: impl Into<String>) -> BadGroup {
+        BadGroup::Sense { path: self.to_text(), what: what.into() }
+    }
+}
+
+impl Group {
+    /// Reads a text: the raw form from a metadata area, or a backup file.
+    ///
+    /// # Errors
+    /// Where and why it is no group.
+    pub fn parse(text: &[u8]) -> Result<Self, BadGroup> {
+        let tree = text::parse(text)?;
+        let mut strange = Strange::default();
+        let mut written = Written::default();
+        let mut found: Option<(&Entry<'_>, &Vec<Entry<'_>>)> = None;
+        let (mut contents, mut version) = (false, false);
+        for entry in &tree {
+            let path = Path { above: None, name: entry.key };
+            match (entry.key, &entry.value) {
+                (_, Value::Section(section)) => {
+                    if let Some((first, _)) = found.replace((entry, section)) {
+                        return Err(path.bad(format!("a second group beside {}", shown(first.key))));
+                    }
+                }
+                (b"contents", value) => {
+                    contents = value.text().as_deref() == Some(b"Text Format Volume Group")
+                }
+                (b"version", value) => version = value.integer() == Some(1),
+                (b"description", value) => written.description = string(value, path)?,
+                (b"creation_host", value) => written.host = string(value, path)?,
+                (b"creation_time", value) => written.time = integer(value, path, i64::MIN, i64::MAX)?,
+                _ => strange.key(path),
+            }
+        }
+        let top = Path { above: None, name: b"text" };
+        if !contents || !version {
+            return Err(top.bad("contents and version are not those of a volume group"));
+        }
+        let Some((entry, section)) = found else { return Err(top.bad("there is no group in it")) };
+        group(entry.key, section, written, strange)
+    }
+}
+
+#[derive(Default)]
+struct Strange(Vec<String>);
+
+impl Strange {
+    fn key(&mut self, path: Path<'_>) {
+        self.say(|| format!("{} is not known to this program", path.to_text()));
+    }
+
+    fn word(&mut self, path: Path<'_>, word: &[u8]) {
+        self.say(|| format!("\"{}\" in {} is not known to this program", shown(word), path.to_text()));
+    }
+
+    fn say(&mut self, what: impl FnOnce() -> String) {
+        if self.0.len() < MAX_STRANGE {
+            self.0.push(what());
+        }
+    }
+}
+
+fn string(value: &Value<'_>, path: Path<'_>) -> Result<String, BadGroup> {
+    let text = value.text().ok_or_else(|| path.bad("not a quoted string"))?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+fn integer(value: &Value<'_>, path: Path<'_>, min: i64, max: i64) -> Result<i64, BadGroup> {
+    let number = value.integer().ok_or_else(|| path.bad("not an integer"))?;
+    if (min..=max).contains(&number) {
+        Ok(number)
+    } else {
+        Err(path.bad(format!("{number} is not between {min} and {max}")))
+    }
+}
+
+fn count(value: &Value<'_>, path: Path<'_>) -> Result<u64, BadGroup> {
+    Ok(u64::try_from(integer(value, path, 0, MAX_EXTENT)?).unwrap_or_default())
+}
+
+fn count32(value: &Value<'_>, path: Path<'_>) -> Result<u32, BadGroup> {
+    Ok(u32::try_from(integer(value, path, 0, MAX_EXTENT)?).unwrap_or_default())
+}
+
+fn sectors(value: &Value<'_>, path: Path<'_>) -> Result<Sectors, BadGroup> {
+    Ok(Sectors(u64::try_from(integer(value, path, 0, MAX_SECTOR)?).unwrap_or_default()))
+}
+
+fn uuid(value: &Value<'_>, path: Path<'_>) -> Result<LvmUuid, BadGroup> {
+    let text = value.text().ok_or_else(|| path.bad("not a quoted string"))?;
+    LvmUuid::from_text(&text).ok_or_else(|| path.bad("not a UUID of LVM2"))
+}
+
+fn strings(value: &Value<'_>, path: Path<'_>) -> Result<Vec<String>, BadGroup> {
+    let Value::List(list) = value else { return Err(path.bad("not a list")) };
+    list.iter().map(|item| string(item, path)).collect()
+}
+
+fn words<F: Flags>(value: &Value<'_>, path: Path<'_>, strange: &mut Strange) -> Result<F, BadGroup> {
+    let single = std::slice::from_ref(value);
+    let list = if let Value::List(list) = value { list.as_slice() } else { single };
+    let mut flags = F::empty();
+    for item in list {
+        let word = item.text().ok_or_else(|| path.bad("not a list of strings"))?;
+        match std::str::from_utf8(&word).ok().and_then(F::from_name) {
+            Some(flag) => flags.insert(flag),
+            None => strange.word(path, &word),
+        }
+    }
+    Ok(flags)
+}
+
+fn section<'a, 'b>(value: &'b Value<'a>, path: Path<'_>) -> Result<&'b Vec<Entry<'a>>, BadGroup> {
+    if let Value::Section(section) = value { Ok(section) } else { Err(path.bad("not a section")) }
+}
+
+/// Keys of a section must not come twice. Few keys: each against those before it.
+fn once(entries: &[Entry<'_>], path: Path<'_>) -> Result<(), BadGroup> {
+    if entries.len() > 40 {
+        let mut seen = HashSet::with_capacity(entries.len());
+        return match entries.iter().find(|entry| !seen.insert(entry.key)) {
+            Some(twice) => Err(Path { above: Some(&path), name: twice.key }.bad("stands there twice")),
+            None => Ok(()),
+        };
+    }
+    for (index, entry) in entries.iter().enumerate() {
+        if entries.iter().take(index).any(|before| before.key == entry.key) {
+            return Err(Path { above: Some(&path), name: entry.key }.bad("stands there twice"));
+        }
+    }
+    Ok(())
+}
+
+fn name(path: Path<'_>) -> Result<String, BadGroup> {
+    let good = path.name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"._-+".contains(byte));
+    if !good || path.name.is_empty() || path.name.len() > 127 || matches!(path.name, b"." | b"..") {
+        return Err(path.bad("not a name that LVM2 takes"));
+    }
+    Ok(String::from_utf8_lossy(path.name).into_owned())
+}
+
+fn missing(path: Path<'_>, key: &str) -> BadGroup {
+    path.bad(format!("{key} is missing"))
+}
+
+type Names<'a> = HashMap<&'a [u8], usize>;
+
+fn group(
+    key: &[u8],
+    entries: &[Entry<'_>],
+    written: Written,
+    mut strange: Strange,
+) -> Result<Group, BadGroup> {
+    let path = Path { above: None, name: key };
+    once(entries, path)?;
+    let mut group = Group::empty(name(path)?);
+    group.written = written;
+    let (mut id, mut seqno, mut extent_size, mut status) = (None, None, None, None);
+    let (mut pvs, mut volumes) = (None, None);
+    for Entry { key, value } in entries {
+        let path = Path { above: Some(&path), name: key };
+        match *key {
+            b"id" => id = Some(uuid(value, path)?),
+            b"seqno" => seqno = Some(count32(value, path)?),
+            b"format" if value.text().as_deref() == Some(b"lvm2") => {}
+            b"format" => strange.say(|| "the group is not of format \"lvm2\"".into()),
+            b"status" => status = Some(words(value, path, &mut strange)?),
+            b"flags" => group.flags = words::<GroupFlags>(value, path, &mut strange)?,
+            b"tags" => group.tags = strings(value, path)?,
+            b"system_id" => group.system_id = Some(string(value, path)?),
+            b"lock_type" => group.lock_type = Some(string(value, path)?),
+            b"lock_args" => group.lock_args = Some(string(value, path)?),
+            b"extent_size" => extent_size = Some(sectors(value, path)?),
+            b"max_lv" => group.max_lv = count(value, path)?,
+            b"max_pv" => group.max_pv = count(value, path)?,
+            b"allocation_policy" => group.allocation = Some(string(value, path)?),
+            b"profile" => group.profile = Some(string(value, path)?),
+            b"metadata_copies" => group.metadata_copies = count32(value, path)?,
+            b"physical_volumes" => pvs = Some(section(value, path)?),
+            b"logical_volumes" => volumes = Some(section(value, path)?),
+            _ => strange.key(path),
+        }
+    }
+    group.id = id.ok_or_else(|| missing(path, "id"))?;
+    group.seqno = seqno.ok_or_else(|| missing(path, "seqno"))?;
+    group.status = status.ok_or_else(|| missing(path, "status"))?;
+    group.extent_size = extent_size.ok_or_else(|| missing(path, "extent_size"))?;
+    if group.extent_size == Sectors(0) {
+        return Err(path.bad("an extent size of 0"));
+    }
+    let pvs = pvs.ok_or_else(|| missing(path, "physical_volumes"))?;
+    let names = physical_volumes(
+        pvs,
+        &mut group,
+        Path { above: Some(&path), name: b"physical_volumes" },
+        &mut strange,
+    )?;
+    if let Some(volumes) = volumes {
+        let path = Path { above: Some(&path), name: b"logical_volumes" };
+        once(volumes, path)?;
+        group.volumes.reserve(volumes.len());
+        for Entry { key, value } in volumes {
+            let path = Path { above: Some(&path), name: key };
+            group.volumes.push(volume(section(value, path)?, path, &names, &mut strange)?);
+        }
+    }
+    group.strange = strange.0;
+    Ok(group)
+}
+
+fn physical_volumes<'a>(
+    entries: &[Entry<'a>],
+    group: &mut Group,
+    path: Path<'_>,
+    strange: &mut Strange,
+) -> Result<Names<'a>, BadGroup> {
+    once(entries, path)?;
+    let mut names = Names::with_capacity(entries.len());
+    for (index, Entry { key, value }) in entries.iter().enumerate() {
+        let path = Path { above: Some(&path), name: key };
+        names.insert(key, index);
+        group.pvs.push(physical_volume(section(value, path)?, path, strange)?);
+    }
+    Ok(names)
+}
+
+fn physical_volume(
+    entries: &[Entry<'_>],
+    path: Path<'_>,
+    strange: &mut Strange,
+) -> Result<PhysicalVolume, BadGroup> {
+    once(entries, path)?;
+    let (mut id, mut pe_start, mut pe_count, mut status) = (None, None, None, None);
+    let (mut device, mut tags, mut dev_size) = (String::new(), Vec::new(), Sectors(0));
+    let (mut id_kind, mut id_text, mut ba_start, mut ba_size) = (None, None, None, None);
+    for Entry { key, value } in entries {
+        let path = Path { above: Some(&path), name: key };
+        match *key {
+            b"id" => id = Some(uuid(value, path)?),
+            b"device" => device = string(value, path)?,
+            b"device_id_type" => id_kind = Some(string(value, path)?),
+            b"device_id" => id_text = Some(string(value, path)?),
+            b"status" => status = Some(words::<PvStatus>(value, path, strange)?),
+            b"flags" => words::<NoFlags>(value, path, strange).map(|_| ())?,
+            b"tags" => tags = strings(value, path)?,
+            b"dev_size" => dev_size = sectors(value, path)?,
+            b"pe_start" => pe_start = Some(sectors(value, path)?),
+            b"pe_count" => pe_count = Some(count(value, path)?),
+            b"ba_start" => ba_start = Some(sectors(value, path)?),
+            b"ba_size" => ba_size = Some(sectors(value, path)?),
+            _ => strange.key(path),
+        }
+    }
+    if id_kind.is_some() != id_text.is_some() {
+        strange.say(|| format!("{} has only one of device_id and device_id_type", path.to_text()));
+    }
+    Ok(PhysicalVolume {
+        id: id.ok_or_else(|| missing(path, "id"))?,
+        device,
+        device_id: id_text.map(|id| DeviceId { kind: id_kind.unwrap_or_default(), id }),
+        status: status.ok_or_else(|| missing(path, "status"))?,
+        tags,
+        dev_size,
+        pe_start: pe_start.ok_or_else(|| missing(path, "pe_start"))?,
+        pe_count: pe_count.ok_or_else(|| missing(path, "pe_count"))?,
+        bootloader: ba_start.zip(ba_size),
+    })
+}
+
+bitflags::bitflags! {
+    /// Physical volumes have the key `flags` and no word for it.
+    #[derive(Clone, Copy)]
+    struct NoFlags: u32 {}
+}
+
+fn volume(
+    entries: &[Entry<'_>],
+    path: Path<'_>,
+    pvs: &Names<'_>,
+    strange: &mut Strange,
+) -> Result<LogicalVolume, BadGroup> {
+    once(entries, path)?;
+    let mut volume = LogicalVolume::empty(name(path)?);
+    let (mut id, mut status, mut segments) = (None, None, None);
+    for Entry { key, value } in entries {
+        let path = Path { above: Some(&path), name: key };
+        match *key {
+            b"id" => id = Some(uuid(value, path)?),
+            b"status" => status = Some(words::<VolumeStatus>(value, path, strange)?),
+            b"flags" => volume.flags = words::<VolumeFlags>(value, path, strange)?,
+            b"tags" => volume.tags = strings(value, path)?,
+            b"creation_time" => volume.creation_time = Some(integer(value, path, 0, i64::MAX)?),
+            b"creation_host" => volume.creation_host = Some(string(value, path)?),
+            b"lock_args" => volume.lock_args = Some(string(value, path)?),
+            b"allocation_policy" => volume.allocation = Some(string(value, path)?),
+            b"profile" => volume.profile = Some(string(value, path)?),
+            b"read_ahead" => volume.read_ahead = Some(integer(value, path, -1, MAX_EXTENT)?),
+            b"major" => volume.major = Some(integer(value, path, -1, MAX_EXTENT)?),
+            b"minor" => volume.minor = Some(integer(value, path, -1, MAX_EXTENT)?),
+            b"segment_count" => segments = Some(count(value, path)?),
+            [b's', b'e', b'g', b'm', b'e', b'n', b't', number @ ..]
+                if number.iter().all(u8::is_ascii_digit) =>
+            {
+                let next = volume.segments.len().saturating_add(1).to_string();
+                if number != next.as_bytes() {
+                    return Err(path.bad("segments are not numbered one after another from 1"));
+                }
+                volume.segments.push(segment(section(value, path)?, path, pvs, strange)?);
+            }
+            _ => strange.key(path),
+        }
+    }
+    let counted = u64::try_from(volume.segments.len()).unwrap_or(u64::MAX);
+    if segments.ok_or_else(|| missing(path, "segment_count"))? != counted {
+        return Err(path.bad(format!("has {counted} segments and says another number")));
+    }
+    volume.id = id.ok_or_else(|| missing(path, "id"))?;
+    volume.status = status.ok_or_else(|| missing(path, "status"))?;
+    Ok(volume)
+}
+
+fn segment(
+    entries: &[Entry<'_>],
+    path: Path<'_>,
+    pvs: &Names<'_>,
+    strange: &mut Strange,
+) -> Result<Segment, BadGroup> {
+    once(entries, path)?;
+    let get = |key: &'static str| entries.iter().find(|entry| entry.key == key.as_bytes());
+    let required = |key: &'static str| {
+        let found = get(key).ok_or_else(|| missing(path, key))?;
+        Ok::<_, BadGroup>((&found.value, Path { above: Some(&path), name: found.key }))
+    };
+    let number = |key| required(key).and_then(|(value, path)| count(value, path));
+    let start = number("start_extent")?;
+    let len = number("extent_count")?;
+    let (value, kind_path) = required("type")?;
+    let kind = value.text().ok_or_else(|| kind_path.bad("not a quoted string"))?;
+    let (kind, known): (Kind, &[&[u8]]) = match kind.as_ref() {
+        b"striped" => (striped(&required, path, pvs)?, &[b"stripe_count", b"stripe_size", b"stripes"]),
+        b"snapshot" => (
+            snapshot(&required, get("merging_store").is_some())?,
+            &[b"chunk_size", b"origin", b"cow_store", b"merging_store"],
+        ),
+        other => {
+            let kind = shown(other);
+            strange.say(|| format!("{} is of kind \"{kind}\"", path.to_text()));
+            return Ok(Segment { start, len, tags: Vec::new(), kind: Kind::Other { kind } });
+        }
+    };
+    let mut tags = Vec::new();
+    for Entry { key, value } in entries {
+        let path = Path { above: Some(&path), name: key };
+        match *key {
+            b"start_extent" | b"extent_count" | b"type" => {}
+            b"tags" => tags = strings(value, path)?,
+            key if known.contains(&key) => {}
+            _ => strange.key(path),
+        }
+    }
+    Ok(Segment { start, len, tags, kind })
+}
+
+type Required<'r, 'a, 'b, 'p> = &'r dyn Fn(&'static str) -> Result<(&'b Value<'a>, Path<'p>), BadGroup>;
+
+fn striped(required: Required<'_, '_, '_, '_>, path: Path<'_>, pvs: &Names<'_>) -> Result<Kind, BadGroup> {
+    let (value, count_path) = required("stripe_count")?;
+    let stripes = count(value, count_path)?;
+    let stripe_size = match stripes {
+        1 => Sectors(0),
+        _ => required("stripe_size").and_then(|(value, path)| sectors(value, path))?,
+    };
+    let (value, list_path) = required("stripes")?;
+    let Value::List(list) = value else { return Err(list_path.bad("not a list")) };
+    let mut legs = Vec::with_capacity(list.len() / 2);
+    for pair in list.chunks(2) {
+        let [pv, extent] = pair else {
+            return Err(list_path.bad("not pairs of a physical volume and an extent"));
+        };
+        let pv = pv.text().ok_or_else(|| list_path.bad("not pairs of a physical volume and an extent"))?;
+        let index = pvs.get(pv.as_ref()).copied();
+        let pv = index.ok_or_else(|| list_path.bad(format!("there is no physical volume {}", shown(&pv))))?;
+        legs.push(Leg { pv, extent: count(extent, list_path)? });
+    }
+    if stripes == 0 || u64::try_from(legs.len()) != Ok(stripes) {
+        return Err(path.bad(format!("has {} stripes and says {stripes}", legs.len())));
+    }
+    Ok(Kind::Striped { stripe_size, legs })
+}
+
+fn snapshot(required: Required<'_, '_, '_, '_>, merging: bool) -> Result<Kind, BadGroup> {
+    let text = |key| required(key).and_then(|(value, path)| string(value, path));
+    Ok(Kind::Snapshot {
+        origin: text("origin")?,
+        cow: text(if merging { "merging_store" } else { "cow_store" })?,
+        chunk: required("chunk_size").and_then(|(value, path)| sectors(value, path))?,
+        merging,
+    })
+}
+
+impl Group {
+    /// With this name and nothing in it.
+    #[must_use]
+    pub fn empty(name: String) -> Self {
+        Self {
+            name,
+            id: LvmUuid::from_random([0; 32]),
+            seqno: 0,
+            status: GroupStatus::RESIZEABLE | GroupStatus::READ | GroupStatus::WRITE,
+            flags: GroupFlags::empty(),
+            tags: Vec::new(),
+            system_id: None,
+            lock_type: None,
+            lock_args: None,
+            extent_size: Sectors(8192),
+            max_lv: 0,
+            max_pv: 0,
+            allocation: None,
+            profile: None,
+            metadata_copies: 0,
+            pvs: Vec::new(),
+            volumes: Vec::new(),
+            strange: Vec::new(),
+            written: Written::default(),
+        }
+    }
+}
+
+impl LogicalVolume {
+    /// With this name and nothing in it.
+    #[must_use]
+    pub fn empty(name: String) -> Self {
+        Self {
+            name,
+            id: LvmUuid::from_random([0; 32]),
+            status: VolumeStatus::READ | VolumeStatus::WRITE | VolumeStatus::VISIBLE,
+            flags: VolumeFlags::empty(),
+            tags: Vec::new(),
+            creation_time: None,
+            creation_host: None,
+            lock_args: None,
+            allocation: None,
+            profile: None,
+            read_ahead: None,
+            major: None,
+            minor: None,
+            segments: Vec::new(),
+        }
+    }
+}
+
+/// The same from a string.
+impl FromStr for Group {
+    type Err = BadGroup;
+
+    fn from_str(text: &str) -> Result<Self, BadGroup> {
+        Self::parse(text.as_bytes())
+    }
+}

@@ -1,0 +1,1 @@
+//! Against what the real lvm wrote.
