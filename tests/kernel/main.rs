@@ -23,6 +23,7 @@ mod readme;
 mod smoke;
 mod status;
 mod update;
+mod vanish;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -50,6 +51,7 @@ fn main() {
         ("smoke", smoke::cases()),
         ("status", status::cases()),
         ("update", update::cases()),
+        ("vanish", vanish::cases()),
     ];
     let place = guest::place();
     let share = guest::share();
