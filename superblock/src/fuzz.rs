@@ -7,7 +7,7 @@
 use crate::{
     Bytes, Damage, Endian, Level, MdUuid, Media, Role, Sectors, Write, badblocks, bitmap,
     checksum::{crc32c, crc32c_raw, journal_seed},
-    content, cow, foreign, journal, ppl,
+    content, cow, delta, foreign, journal, ppl,
     probe::probe,
     sectors::SectorMap,
     v0, v1,
@@ -242,6 +242,27 @@ pub fn journal(data: &[u8]) {
     }
 }
 
+/// The header of a delta, and the head of a record.
+pub fn delta(data: &[u8]) {
+    let mut header = [0; delta::HEADER];
+    patch(&mut header, 0, data);
+    patch(&mut header, 0, &delta::MAGIC);
+    patch(&mut header, 8, &delta::VERSION.to_le_bytes());
+    let sum = crc32c(header.get(..252).unwrap_or_default());
+    patch(&mut header, 252, &sum.to_le_bytes());
+    let size = match delta::Header::decode(&header) {
+        Ok(Some(header)) => header.size,
+        _ => Sectors(1 << 30),
+    };
+    let mut head = [0; delta::HEAD];
+    patch(&mut head, 0, data);
+    let sum = crc32c(head.get(..28).unwrap_or_default());
+    patch(&mut head, 28, &sum.to_le_bytes());
+    if let Ok(delta::Next::Record(record)) = delta::Next::decode(&head, size) {
+        assert!(record.length <= delta::MAX_DATA && record.start < size);
+    }
+}
+
 /// A snapshot's store: a byte for its chunk, two for its size, the rest for its entries.
 pub fn cow(data: &[u8]) {
     let [shift, origin, size, entries @ ..] = data else { return };
@@ -352,6 +373,9 @@ mod tests {
 
         #[test]
         fn journal_any(data in bytes(600)) { journal(&data); }
+
+        #[test]
+        fn delta_any(data in bytes(300)) { delta(&data); }
 
         #[test]
         fn cow_any(data in bytes(9000)) { cow(&data); }

@@ -26,6 +26,7 @@ pub mod bitmap;
 pub mod checksum;
 pub mod content;
 pub mod cow;
+pub mod delta;
 pub mod endian;
 pub mod foreign;
 #[cfg(any(test, feature = "fuzz"))]
