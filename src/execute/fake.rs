@@ -175,6 +175,7 @@ impl Host for Fake {
                 ensure!(state.frozen.remove(&array.kernel), "not frozen");
             }
             Step::Dm(step) => state.dm.apply(step)?,
+            Step::Critical(critical) => state.dm.critical(critical)?,
             Step::SetVersion { array, .. }
             | Step::SetShape { array, .. }
             | Step::DenyDevice { array }

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::{
     model::dm::{Dev, Table, name},
-    plan::dm::DmStep,
+    plan::{critical::Critical, dm::DmStep},
 };
 
 /// One device.
@@ -69,6 +69,19 @@ impl FakeDm {
         ensure!(deferred || !(open || self.is_used(name)), "{name}: EBUSY");
         self.devices.remove(name);
         Ok(())
+    }
+
+    /// All of it or nothing.
+    pub(super) fn critical(&mut self, critical: &Critical) -> Result<()> {
+        critical.check().map_err(anyhow::Error::msg)?;
+        let before = self.clone();
+        let mut all = || -> Result<()> {
+            for one in &critical.suspend {
+                self.device(&one.name)?.suspended = true;
+            }
+            critical.resume.iter().try_for_each(|one| self.resume(&one.name))
+        };
+        all().inspect_err(|_| *self = before)
     }
 
     pub(super) fn apply(&mut self, step: &DmStep) -> Result<()> {

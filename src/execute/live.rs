@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use nix::{errno::Errno, fcntl::Flock};
 use superblock::{Bytes, Write};
 
-use super::{Host, dm::Dm, keeping, noting::Noting, zeroing};
+use super::{Host, critical, dm::Dm, keeping, noting::Noting, zeroing};
 use crate::{
     config::map,
     kernel::{
@@ -132,6 +132,7 @@ impl Host for Live {
             Step::AutoDetect => self.auto_detect()?,
             Step::WriteFile { path, text, mode } => files::replace(Path::new(path), text.as_bytes(), *mode)?,
             Step::Dm(step) => self.dm.apply(step)?,
+            Step::Critical(critical) => critical::carry_out(critical, &mut self.dm)?,
             Step::Commit => {}
         }
         Ok(saved)

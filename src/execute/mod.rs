@@ -7,6 +7,7 @@ use crate::{
     plan::{Plan, Step},
 };
 
+mod critical;
 pub mod dm;
 #[cfg(test)]
 mod fake;
@@ -78,6 +79,8 @@ pub fn run(plan: &Plan, host: &mut dyn Host) -> Result<(), Failure> {
             Ok(saved) => done.push((step, saved)),
             Err(cause) => {
                 tracing::debug!(%step, error = %format!("{cause:#}"), "failed");
+                // Only the part of it that makes the change real has a way back.
+                committed |= cause.is::<critical::PastCommit>();
                 let failure =
                     Failure { step: step.to_string(), at, cause, committed, not_undone: Vec::new() };
                 if !committed {

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use crate::{
     kernel::{KernelError, Machine, host, notes::Notes},
     model::unfinished::Note,
-    plan::Step,
+    plan::{Step, critical::Critical},
 };
 
 /// Recovery is kept from starting over several plans, so that this note does not end with one of them.
@@ -27,12 +27,21 @@ impl Noting {
             Step::Archive { record } => self.add(&Note::Archive(record.about.id.to_string()), machine),
             Step::NewArray { array, .. } => self.add(&Note::Made(array.kernel.clone()), machine),
             Step::HideFromUdev { array } => self.add(&Note::Hidden(array.kernel.clone()), machine),
+            Step::Critical(critical) => self.critical(critical, machine),
             Step::Commit if self.notes.is_some() => self.add(&Note::Committed, machine),
             _ => return,
         };
         if let Err(error) = noted {
             tracing::debug!(%error, "no notes");
         }
+    }
+
+    /// Which devices may be found suspended, and how to tell whether the metadata was committed.
+    fn critical(&mut self, critical: &Critical, machine: &Machine) -> Result<(), KernelError> {
+        if let Some(commit) = &critical.commit {
+            self.add(&Note::Group(commit.group.clone(), commit.seqno), machine)?;
+        }
+        critical.names().try_for_each(|name| self.add(&Note::Suspended(name.to_owned()), machine))
     }
 
     fn add(&mut self, note: &Note, machine: &Machine) -> Result<(), KernelError> {

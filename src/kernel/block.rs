@@ -24,6 +24,7 @@ use super::{
     DevId, KernelError,
     ioctl::{self, PartitionChange, Request},
     page::Pages,
+    ready::ReadyWrites,
 };
 
 /// How a device is opened. Opening for writing makes udev look at it again when it is closed.
@@ -192,6 +193,25 @@ impl Device {
         pages.bytes_mut().get_mut(range).ok_or(io::ErrorKind::UnexpectedEof)?.copy_from_slice(data);
         self.writes.fetch_add(1, Ordering::Relaxed);
         self.file.write_all_at(pages.bytes(), start.0)
+    }
+
+    /// Makes writes ready, so that sending them allocates nothing. What shares a block with them must not change until then.
+    pub fn ready(&self, writes: &[superblock::Write]) -> Result<ReadyWrites, KernelError> {
+        let part = |write: &superblock::Write| {
+            self.check(write.at, write.data.len())?;
+            let (start, skip, span) = self.blocks(write.at, write.data.len())?;
+            let mut pages = Pages::new(span);
+            if span != write.data.len() {
+                self.transfer_in(start, pages.bytes_mut())?;
+            }
+            let range = skip..skip.saturating_add(write.data.len());
+            let place = pages.bytes_mut().get_mut(range).ok_or(io::ErrorKind::UnexpectedEof)?;
+            place.copy_from_slice(&write.data);
+            Ok((start.0, pages))
+        };
+        let parts = writes.iter().map(part).collect::<io::Result<_>>().map_err(self.io_error("read"))?;
+        let file = self.file.try_clone().map_err(self.io_error("dup"))?;
+        Ok(ReadyWrites { file, parts })
     }
 
     /// Writes several pieces and syncs them: when this returns, they are on the device.
@@ -368,6 +388,9 @@ mod tests {
         device.read_at(Bytes(256), &mut buf).unwrap();
         assert_eq!([buf[0], buf[255], buf[256], buf[767], buf[768]], [1, 1, 2, 2, 1]);
         device.write_all(&saved).unwrap();
+        device.ready(&writes).unwrap().fire().unwrap();
+        device.ready(&saved).unwrap().fire().unwrap();
+        assert!(device.ready(&[superblock::Write { at: Bytes(4096), data: vec![0; 512] }]).is_err());
         drop(device);
         assert_eq!(std::fs::read(&path).unwrap(), [1; 3000]);
     }

@@ -21,6 +21,7 @@ pub mod interrupt;
 mod ioctl;
 pub mod kmsg;
 pub mod lock;
+pub mod locked;
 pub mod machine;
 pub mod md;
 pub mod mdstat;
@@ -29,6 +30,7 @@ pub mod node;
 pub mod notes;
 mod page;
 pub mod procfs;
+pub mod ready;
 pub mod sysfs;
 #[expect(unsafe_code, reason = "semaphores have no safe form")]
 mod sysv;

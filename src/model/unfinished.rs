@@ -17,6 +17,10 @@ pub struct Unfinished {
     pub hidden: Vec<String>,
     /// Arrays whose recovery it was about to keep from starting.
     pub frozen: Vec<String>,
+    /// Devices that it was about to suspend or resume, in the order of resuming, by device-mapper's names.
+    pub suspended: Vec<String>,
+    /// Groups whose metadata it was about to commit, each with its number then.
+    pub groups: Vec<(String, u64)>,
     /// It had come past the point of no return.
     pub committed: bool,
 }
@@ -39,6 +43,10 @@ pub enum Note {
     Hidden(String),
     /// Recovery of an array is about to be kept from starting.
     Frozen(String),
+    /// A device is about to be suspended or resumed.
+    Suspended(String),
+    /// A group's metadata is about to be committed with this number.
+    Group(String, u64),
     /// The commit was passed.
     Committed,
 }
@@ -51,6 +59,8 @@ impl fmt::Display for Note {
             Self::Made(array) => writeln!(f, "made {array}"),
             Self::Hidden(array) => writeln!(f, "hidden {array}"),
             Self::Frozen(array) => writeln!(f, "frozen {array}"),
+            Self::Suspended(name) => writeln!(f, "suspended {name}"),
+            Self::Group(name, seqno) => writeln!(f, "group {seqno} {name}"),
             Self::Committed => writeln!(f, "committed"),
         }
     }
@@ -75,12 +85,23 @@ impl Unfinished {
                 "made" => notes.made.extend(name()),
                 "hidden" => notes.hidden.extend(name()),
                 "frozen" => notes.frozen.extend(name()),
+                "suspended" => notes.suspended.extend(device_name(rest)),
+                "group" => notes.groups.extend(
+                    rest.split_once(' ')
+                        .and_then(|(seqno, name)| Some((device_name(name)?, seqno.parse().ok()?))),
+                ),
                 "committed" => notes.committed = true,
                 _ => {}
             }
         }
         notes
     }
+}
+
+/// Names of device-mapper devices, mangled, and of groups.
+fn device_name(text: &str) -> Option<String> {
+    let known = |c: char| c.is_ascii_alphanumeric() || "#+-.:=@_\\".contains(c);
+    (!text.is_empty() && text.chars().all(known)).then(|| text.to_owned())
 }
 
 fn is_plain(c: char) -> bool {
@@ -100,6 +121,9 @@ mod tests {
             Note::Hidden("md0".into()),
             Note::Made("md0".into()),
             Note::Frozen("md1".into()),
+            Note::Group("vg.1".into(), 7),
+            Note::Suspended("vg.1-a--b-real".into()),
+            Note::Suspended("no name/".into()),
         ];
         let text: String = notes.iter().map(ToString::to_string).collect();
         let read = Unfinished::parse(&text);
@@ -110,6 +134,8 @@ mod tests {
             made: vec!["md0".into()],
             hidden: vec!["md0".into()],
             frozen: vec!["md1".into()],
+            suspended: vec!["vg.1-a--b-real".into()],
+            groups: vec![("vg.1".into(), 7)],
             committed: false,
         };
         assert_eq!(read, expected);

@@ -5,6 +5,7 @@ use std::fmt;
 pub mod assemble;
 pub mod build;
 pub mod create;
+pub mod critical;
 pub mod dm;
 pub mod dump;
 pub mod explain;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use superblock::{Bytes, Kib, Level, Sectors, Write};
 
-use super::dm::DmStep;
+use super::{critical::Critical, dm::DmStep};
 use crate::{
     archive::{Id, Record},
     model::{DevId, world::MapEntry},
@@ -323,6 +323,8 @@ pub enum Step {
     },
     /// Something about a device-mapper device.
     Dm(DmStep),
+    /// Suspend, commit metadata, resume: one act. Its own failure leaves nothing suspended.
+    Critical(Box<Critical>),
     /// The point of no return: what failed before it is rolled back, what fails after it is reported.
     Commit,
 }
@@ -334,6 +336,7 @@ impl Step {
     /// their plans, after the commit or as an undo; `DenyDevice`, `Fail` and `Remove` are each the last act of their
     /// plan, `Thaw` is an undo itself; `Verify` changes nothing; `Zero` destroys on request; `SetVersion`, `SetShape`,
     /// `SetAttr`, `AddDisk`, `Run` and the read-only switches change an array that `NewArray`'s undo stops as a whole;
+    /// `Critical` takes itself back where it fails, and is the point of no return where it does not;
     /// events cannot be unsent, and detected arrays not told from others; `WriteFile` is whole or not there; `Configure`
     /// follows the commit.
     #[must_use]
@@ -364,11 +367,7 @@ impl Step {
                 array: array.clone(),
                 member: member.clone(),
                 attr,
-                value: match (*attr, value.as_str()) {
-                    ("state", "want_replacement") => "-want_replacement".to_owned(),
-                    ("slot", _) => "none".to_owned(),
-                    _ => return None,
-                },
+                value: unset(attr, value)?.to_owned(),
             },
             Step::Freeze { array } => Step::Thaw { array: array.clone() },
             Step::Dm(step) => Step::Dm(step.undo()?),
@@ -396,8 +395,18 @@ impl Step {
             | Step::Configure { .. }
             | Step::AutoDetect
             | Step::WriteFile { .. }
+            | Step::Critical(_)
             | Step::Commit => return None,
         })
+    }
+}
+
+/// What takes an attribute of a member back.
+fn unset(attr: &str, value: &str) -> Option<&'static str> {
+    match (attr, value) {
+        ("state", "want_replacement") => Some("-want_replacement"),
+        ("slot", _) => Some("none"),
+        _ => None,
     }
 }
 
@@ -463,6 +472,7 @@ impl fmt::Display for Step {
             Step::AutoDetect => write!(f, "have the kernel detect arrays"),
             Step::WriteFile { path, .. } => write!(f, "write the file {path}"),
             Step::Dm(step) => write!(f, "{step}"),
+            Step::Critical(critical) => write!(f, "{critical}"),
             Step::Commit => write!(f, "commit"),
         }
     }
