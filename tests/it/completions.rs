@@ -1,5 +1,5 @@
 //! The shells' completion, by the shells themselves. Where a shell is not at hand its test is not run:
-//! `cargo test --test it -- --ignored` runs those of zsh and fish.
+//! `cargo test --test it -- --ignored` runs those of zsh and fish, and `make test` has it done.
 #![expect(clippy::disallowed_methods, reason = "a test starts shells")]
 
 use std::{path::Path, process::Command};
