@@ -89,7 +89,7 @@ pub fn run(plan: &Plan, host: &mut dyn Host) -> Result<(), Failure> {
                 first.get_or_insert(failure);
             }
         }
-        if matches!(step, Step::Commit) {
+        if step.is_commit() {
             committed = true;
         }
     }
@@ -138,7 +138,7 @@ pub(crate) mod tests {
     }
 
     fn every_failure_leaves(plan: &Plan, state: &super::fake::State) -> usize {
-        let commit = plan.steps.iter().position(|s| *s == Step::Commit).expect("a plan has a commit");
+        let commit = plan.steps.iter().position(Step::is_commit).expect("a plan has a commit");
         for fail_at in 0..=commit {
             let mut host = Fake { fail_at: Some(fail_at), state: state.clone(), ..Fake::default() };
             let before = host.state.clone();

@@ -330,6 +330,16 @@ pub enum Step {
 }
 
 impl Step {
+    /// Whether there is no way back from it: the commit, or a critical section that commits metadata.
+    #[must_use]
+    pub fn is_commit(&self) -> bool {
+        match self {
+            Step::Commit => true,
+            Step::Critical(critical) => critical.commit.is_some(),
+            _ => false,
+        }
+    }
+
     /// The step that takes this one back. `saved` is what the host kept when it carried out a [`Step::Write`].
     ///
     /// `None`: `Release`, `Discard`, `RemoveFile`, `UnlockMap`, `ShowToUdev`, `RemoveNode` and `Stop` come last in

@@ -1,3 +1,4 @@
 //! Volumes on groups of devices, in LVM2's format: what is asked for, and what it comes to.
 
 pub mod request;
+pub mod tree;
