@@ -3,6 +3,7 @@
 pub mod conf;
 pub mod format;
 pub mod glob;
+pub mod lvm;
 pub mod name;
 pub mod policy;
 pub mod sources;

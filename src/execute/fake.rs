@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Result, bail, ensure};
 use superblock::Write;
 
-use super::{Host, fake_dm::FakeDm};
+use super::{Host, fake_dm::FakeDm, fake_lvm::FakeLvm};
 use crate::plan::Step;
 
 /// Everything that steps can change.
@@ -39,6 +39,8 @@ pub(crate) struct State {
     pub(crate) nodes: BTreeSet<String>,
     /// device-mapper.
     pub(crate) dm: FakeDm,
+    /// LVM2's metadata.
+    pub(crate) lvm: FakeLvm,
 }
 
 /// The machine.
@@ -176,6 +178,7 @@ impl Host for Fake {
             }
             Step::Dm(step) => state.dm.apply(step)?,
             Step::Critical(critical) => state.dm.critical(critical)?,
+            Step::Lvm(step) => state.lvm.apply(step)?,
             Step::SetVersion { array, .. }
             | Step::SetShape { array, .. }
             | Step::DenyDevice { array }

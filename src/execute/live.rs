@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use nix::{errno::Errno, fcntl::Flock};
 use superblock::{Bytes, Write};
 
-use super::{Host, critical, dm::Dm, keeping, noting::Noting, zeroing};
+use super::{Host, critical, dm::Dm, keeping, noting::Noting, volumes::Volumes, zeroing};
 use crate::{
     config::map,
     kernel::{
@@ -49,6 +49,8 @@ pub struct Live {
     noting: Noting,
     /// device-mapper.
     dm: Dm,
+    /// LVM2's metadata.
+    volumes: Volumes,
 }
 
 /// The lock of the map file, held as long as somebody has it.
@@ -133,6 +135,7 @@ impl Host for Live {
             Step::WriteFile { path, text, mode } => files::replace(Path::new(path), text.as_bytes(), *mode)?,
             Step::Dm(step) => self.dm.apply(step)?,
             Step::Critical(critical) => critical::carry_out(critical, &mut self.dm)?,
+            Step::Lvm(step) => self.volumes.apply(step)?,
             Step::Commit => {}
         }
         Ok(saved)
@@ -147,6 +150,7 @@ impl Live {
         Self {
             progress,
             dm: Dm::new(machine.clone()),
+            volumes: Volumes::new(machine.clone()),
             machine,
             claims: BTreeMap::new(),
             hidden: BTreeMap::new(),
@@ -165,7 +169,9 @@ impl Live {
 
     /// What else should be said about what was done, each once.
     pub fn remarks(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.dm.remarks)
+        let mut remarks = std::mem::take(&mut self.dm.remarks);
+        remarks.append(&mut self.volumes.remarks);
+        remarks
     }
 
     fn run_dir(&self) -> PathBuf {

@@ -13,12 +13,15 @@ pub mod dm;
 mod fake;
 #[cfg(test)]
 mod fake_dm;
+#[cfg(test)]
+mod fake_lvm;
 mod keeping;
 pub mod live;
 mod many;
 mod members;
 mod nodes;
 mod noting;
+pub mod volumes;
 mod zeroing;
 
 pub use live::Live;

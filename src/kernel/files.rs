@@ -60,6 +60,11 @@ pub fn size(path: &Path) -> Option<u64> {
     fs::symlink_metadata(path).ok().filter(fs::Metadata::is_file).map(|meta| meta.len())
 }
 
+/// When a file was changed last, seconds since 1970.
+pub fn changed(path: &Path) -> Option<i64> {
+    fs::symlink_metadata(path).ok().map(|meta| meta.mtime())
+}
+
 /// Makes a sparse file with these bytes in it; nothing may be there. On failure nothing is.
 pub fn save(path: &Path, size: Bytes, pieces: &[Write]) -> Result<(), KernelError> {
     let failed = |error: &std::io::Error| KernelError::io(path, "create", error);

@@ -16,8 +16,8 @@ use super::{DevId, Holder, KernelError, Procfs, wait::Deadline};
 #[derive(Debug)]
 pub struct Lock {
     path: PathBuf,
-    /// Held for its effect.
-    _file: Flock<File>,
+    file: Flock<File>,
+    alone: bool,
 }
 
 impl Lock {
@@ -26,6 +26,23 @@ impl Lock {
     /// Holders unlink the file before they let go, so whoever was waiting has locked a file that is not there any
     /// more and begins again with the new one.
     pub fn take(path: &Path, deadline: Deadline) -> Result<Self, KernelError> {
+        Self::with(path, true, deadline)
+    }
+
+    /// Takes a lock as LVM2 does, alone or together with others: behind a second lock, so that one who wants it alone does
+    /// not wait for ever while others come and go.
+    pub fn queue(path: &Path, alone: bool, deadline: Deadline) -> Result<Self, KernelError> {
+        let mut name = path.as_os_str().to_owned();
+        name.push(":aux");
+        let turn = Self::with(Path::new(&name), true, deadline)?;
+        if alone {
+            return Self::with(path, true, deadline);
+        }
+        drop(turn);
+        Self::with(path, false, deadline)
+    }
+
+    fn with(path: &Path, alone: bool, deadline: Deadline) -> Result<Self, KernelError> {
         loop {
             let file = File::options()
                 .read(true)
@@ -36,11 +53,11 @@ impl Lock {
                 .custom_flags(nix::libc::O_NOFOLLOW)
                 .open(path)
                 .map_err(|error| KernelError::io(path, "open", &error))?;
-            let file = exclusive(path, file, deadline)?;
+            let file = locked(path, file, alone, deadline)?;
             let ours = file.metadata().map_err(|error| KernelError::io(path, "fstat", &error))?;
             match fs::symlink_metadata(path) {
                 Ok(there) if (there.dev(), there.ino()) == (ours.dev(), ours.ino()) => {
-                    return Ok(Self { path: path.to_owned(), _file: file });
+                    return Ok(Self { path: path.to_owned(), file, alone });
                 }
                 _ if deadline.left().is_none() => return Err(late(path, deadline)),
                 _ => {}
@@ -49,10 +66,24 @@ impl Lock {
     }
 }
 
+impl Lock {
+    /// Whether the file that is locked is still the one that has the name.
+    fn is_there(&self) -> bool {
+        let same = |there: &fs::Metadata, ours: &fs::Metadata| {
+            (there.dev(), there.ino()) == (ours.dev(), ours.ino())
+        };
+        let there = fs::symlink_metadata(&self.path);
+        there.is_ok_and(|there| self.file.metadata().is_ok_and(|ours| same(&there, &ours)))
+    }
+}
+
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Before the lock is let go, see `take`. Left in place it would do no harm.
-        let _ = fs::remove_file(&self.path);
+        // Who has it together with others leaves the file to the last of them.
+        if self.alone || self.file.relock(FlockArg::LockExclusiveNonblock).is_ok() && self.is_there() {
+            // Before the lock is let go, see `take`. Left in place it would do no harm.
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -73,8 +104,13 @@ fn late(path: &Path, deadline: Deadline) -> KernelError {
 
 /// Locks a file. The kernel has no lock with a time-out, so a thread waits and is left behind when it takes too
 /// long; when it gets the lock after all, it lets go at once.
-fn exclusive(path: &Path, file: File, deadline: Deadline) -> Result<Flock<File>, KernelError> {
-    let file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+fn locked(path: &Path, file: File, alone: bool, deadline: Deadline) -> Result<Flock<File>, KernelError> {
+    let (at_once, waiting) = if alone {
+        (FlockArg::LockExclusiveNonblock, FlockArg::LockExclusive)
+    } else {
+        (FlockArg::LockSharedNonblock, FlockArg::LockShared)
+    };
+    let file = match Flock::lock(file, at_once) {
         Ok(locked) => return Ok(locked),
         Err((file, nix::errno::Errno::EWOULDBLOCK)) => file,
         Err((_, errno)) => return Err(KernelError::new(path.display().to_string(), "flock", errno)),
@@ -83,7 +119,7 @@ fn exclusive(path: &Path, file: File, deadline: Deadline) -> Result<Flock<File>,
     let waiter = move || {
         let mut file = file;
         let answer = loop {
-            match Flock::lock(file, FlockArg::LockExclusive) {
+            match Flock::lock(file, waiting) {
                 Err((again, nix::errno::Errno::EINTR)) => file = again,
                 answer => break answer,
             }
@@ -129,6 +165,25 @@ mod tests {
         drop(held);
         drop(waiter.join().unwrap().unwrap());
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn together_with_others_or_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("V_vg");
+        let soon = || Deadline::after(Duration::from_millis(30));
+        let one = Lock::queue(&path, false, soon()).unwrap();
+        let two = Lock::queue(&path, false, soon()).unwrap();
+        assert!(Lock::queue(&path, true, soon()).is_err());
+        drop(one);
+        assert!(path.exists(), "the other one has it still");
+        assert!(Lock::queue(&path, true, soon()).is_err());
+        drop(two);
+        assert!(!path.exists());
+        let alone = Lock::queue(&path, true, soon()).unwrap();
+        assert!(Lock::queue(&path, false, soon()).is_err());
+        drop(alone);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub mod probe;
 pub mod status;
 pub mod stripes;
 pub mod unfinished;
+pub mod volume;
 pub mod world;
 
 pub use geometry::Geometry;

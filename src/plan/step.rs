@@ -4,7 +4,7 @@ use std::fmt;
 
 use superblock::{Bytes, Kib, Level, Sectors, Write};
 
-use super::{critical::Critical, dm::DmStep};
+use super::{critical::Critical, dm::DmStep, volume::metadata::LvmStep};
 use crate::{
     archive::{Id, Record},
     model::{DevId, world::MapEntry},
@@ -325,6 +325,8 @@ pub enum Step {
     Dm(DmStep),
     /// Suspend, commit metadata, resume: one act. Its own failure leaves nothing suspended.
     Critical(Box<Critical>),
+    /// Something about the metadata of a group of volumes.
+    Lvm(LvmStep),
     /// The point of no return: what failed before it is rolled back, what fails after it is reported.
     Commit,
 }
@@ -350,6 +352,7 @@ impl Step {
     /// events cannot be unsent, and detected arrays not told from others; `WriteFile` is whole or not there; `Configure`
     /// follows the commit.
     #[must_use]
+    #[expect(clippy::too_many_lines, reason = "one arm a step; the list is the point")]
     pub fn undo(&self, saved: Vec<Write>) -> Option<Step> {
         Some(match self {
             Step::Claim { device } | Step::Share { device } => Step::Release { device: device.clone() },
@@ -381,6 +384,7 @@ impl Step {
             },
             Step::Freeze { array } => Step::Thaw { array: array.clone() },
             Step::Dm(step) => Step::Dm(step.undo()?),
+            Step::Lvm(step) => Step::Lvm(step.undo()?),
             Step::Discard { .. }
             | Step::Verify { .. }
             | Step::RemoveFile { .. }
@@ -483,6 +487,7 @@ impl fmt::Display for Step {
             Step::WriteFile { path, .. } => write!(f, "write the file {path}"),
             Step::Dm(step) => write!(f, "{step}"),
             Step::Critical(critical) => write!(f, "{critical}"),
+            Step::Lvm(step) => write!(f, "{step}"),
             Step::Commit => write!(f, "commit"),
         }
     }

@@ -1,0 +1,158 @@
+//! LVM2's own configuration, as far as it decides what is a physical volume and whose a group is: text in, values out.
+//!
+//! `lvm.conf` and `lvmlocal.conf` have the grammar of the metadata. The devices file has lines of `KEY=value`.
+
+use superblock::lvm::{lvm_crc, text};
+
+/// What we honour of `lvm.conf` and `lvmlocal.conf`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// `devices/use_devicesfile`.
+    pub use_devices_file: Option<bool>,
+    /// `global/system_id_source`.
+    pub system_id_source: Option<String>,
+    /// `local/system_id`.
+    pub system_id: Option<String>,
+    /// `local/extra_system_ids`.
+    pub extra_system_ids: Vec<String>,
+    /// `devices/global_filter` and `devices/filter`, one after the other.
+    pub filters: Vec<Vec<String>>,
+}
+
+impl Settings {
+    /// Takes in what a file says; what it does not say stays. A file that is not of the grammar says nothing.
+    pub fn read(&mut self, file: &[u8]) {
+        let Ok(tree) = text::parse(file) else { return };
+        for entry in &tree {
+            let text::Value::Section(section) = &entry.value else {
+                // `section/key = value` on one line.
+                let mut parts = entry.key.splitn(2, |byte| *byte == b'/');
+                if let (Some(section), Some(key)) = (parts.next(), parts.next()) {
+                    self.take(section, key, &entry.value);
+                }
+                continue;
+            };
+            for one in section {
+                self.take(entry.key, one.key, &one.value);
+            }
+        }
+    }
+
+    fn take(&mut self, section: &[u8], key: &[u8], value: &text::Value<'_>) {
+        let string = || value.text().map(|text| String::from_utf8_lossy(&text).into_owned());
+        match (section, key) {
+            (b"devices", b"use_devicesfile") => {
+                self.use_devices_file = value.integer().map(|value| value != 0)
+            }
+            (b"devices", b"filter" | b"global_filter") => self.filters.push(strings(value)),
+            (b"global", b"system_id_source") => self.system_id_source = string(),
+            (b"local", b"system_id") => self.system_id = string().filter(|id| !id.is_empty()),
+            (b"local", b"extra_system_ids") => self.extra_system_ids = strings(value),
+            _ => {}
+        }
+    }
+}
+
+fn strings(value: &text::Value<'_>) -> Vec<String> {
+    let one = |value: &text::Value<'_>| value.text().map(|text| String::from_utf8_lossy(&text).into_owned());
+    match value {
+        text::Value::List(list) => list.iter().filter_map(one).collect(),
+        value => one(value).into_iter().collect(),
+    }
+}
+
+/// A system id as LVM2 makes it of a host's name: what may not stand in one goes.
+#[must_use]
+pub fn system_id(name: &str) -> String {
+    let taken = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '+' | ':');
+    let name: String = name.trim().chars().filter(taken).take(128).collect();
+    name.trim_start_matches('-').to_owned()
+}
+
+/// A line of the devices file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Entry {
+    /// `IDTYPE`.
+    pub kind: String,
+    /// `IDNAME`.
+    pub name: String,
+    /// `DEVNAME`; `None` for `.`.
+    pub device: Option<String>,
+    /// `PVID`, 32 characters; `None` for `.`.
+    pub pv: Option<String>,
+    /// `PART`.
+    pub part: Option<String>,
+}
+
+/// The devices of a devices file.
+#[must_use]
+pub fn devices(text: &str) -> Vec<Entry> {
+    text.lines().filter_map(parse_entry).collect()
+}
+
+fn parse_entry(line: &str) -> Option<Entry> {
+    let line = line.trim();
+    if !line.starts_with("IDTYPE=") {
+        return None;
+    }
+    let value = |key: &str| {
+        let word = line.split_whitespace().find_map(|word| word.strip_prefix(key)?.strip_prefix('='));
+        word.filter(|value| *value != "." && !value.is_empty()).map(str::to_owned)
+    };
+    Some(Entry {
+        kind: value("IDTYPE")?,
+        name: value("IDNAME").unwrap_or_default(),
+        device: value("DEVNAME"),
+        pv: value("PVID"),
+        part: value("PART"),
+    })
+}
+
+/// The devices file with these added and those taken out; `None` where nothing changes. What is not known stays.
+#[must_use]
+pub fn edited(text: &str, add: &[Entry], remove: &[&str]) -> Option<String> {
+    let known = devices(text);
+    let new: Vec<&Entry> = add.iter().filter(|entry| !known.contains(entry)).collect();
+    let goes = |line: &str| {
+        parse_entry(line).is_some_and(|entry| {
+            let by_pv = |pv: &str| entry.pv.as_deref() == Some(pv);
+            remove.iter().any(|pv| by_pv(pv))
+                || new
+                    .iter()
+                    .any(|new| (&new.kind, &new.name, &new.part) == (&entry.kind, &entry.name, &entry.part))
+        })
+    };
+    if new.is_empty() && !text.lines().any(goes) {
+        return None;
+    }
+    let mut body = String::new();
+    for line in text.lines().filter(|line| !goes(line) && !line.starts_with('#')) {
+        match line.strip_prefix("VERSION=").and_then(next_version) {
+            Some(version) => body.push_str(&format!("VERSION={version}\n")),
+            None => {
+                body.push_str(line);
+                body.push('\n');
+            }
+        }
+    }
+    for entry in new {
+        body.push_str(&format_entry(entry));
+    }
+    let mut whole = String::from("# LVM will use devices listed in this file.\n");
+    whole.push_str(&format!("# HASH={}\n", lvm_crc(body.as_bytes())));
+    whole.push_str(&body);
+    Some(whole)
+}
+
+/// `1.1.N` one higher.
+fn next_version(version: &str) -> Option<String> {
+    let (kind, count) = version.trim().rsplit_once('.')?;
+    Some(format!("{kind}.{}", count.parse::<u32>().ok()?.wrapping_add(1)))
+}
+
+fn format_entry(entry: &Entry) -> String {
+    let plain = |text: &Option<String>| text.clone().unwrap_or_else(|| ".".to_owned());
+    let part = entry.part.as_ref().map_or(String::new(), |part| format!(" PART={part}"));
+    let (kind, name) = (&entry.kind, &entry.name);
+    format!("IDTYPE={kind} IDNAME={name} DEVNAME={} PVID={}{part}\n", plain(&entry.device), plain(&entry.pv))
+}

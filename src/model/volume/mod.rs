@@ -1,0 +1,144 @@
+//! LVM2's groups as they were found: which device has what, what is active, what was refused and why.
+
+use superblock::{
+    Bytes, Sectors,
+    lvm::{Area, Group, Label, LvmUuid, area::Placed},
+};
+
+use super::{DevId, dm::Listed};
+
+/// Everything that was found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Groups {
+    /// Groups, by name. Two of one name stand one after the other; each has an objection.
+    pub groups: Vec<Found>,
+    /// Physical volumes that belong to no group.
+    pub lone: Vec<PvDevice>,
+    /// Devices that are physical volumes or look like it, and are left out.
+    pub refused: Vec<Refused>,
+    /// Active device-mapper devices of LVM2's.
+    pub active: Vec<Listed>,
+    /// The system ids of this machine.
+    pub local: Vec<String>,
+    /// The devices file, where there is one that counts.
+    pub devices_file: Option<DevicesFile>,
+}
+
+/// A group, its devices, and what speaks against changing it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The newest committed text.
+    pub group: Group,
+    /// That text as it stands there, NUL at its end included.
+    pub text: Vec<u8>,
+    /// The device of each physical volume, in the group's order; `None` where it was not found.
+    pub devices: Vec<Option<PvDevice>>,
+    /// Why it may only be read: first what the group itself says, then what its devices do.
+    pub objections: Vec<String>,
+    /// What is not as it should be and stops nothing: areas that lag behind or are damaged.
+    pub remarks: Vec<String>,
+}
+
+/// A physical volume's device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PvDevice {
+    /// Its path.
+    pub path: String,
+    /// Its number.
+    pub dev: DevId,
+    /// Its size now.
+    pub size: Bytes,
+    /// The unit of transfers.
+    pub logical_block: u32,
+    /// It takes no writes.
+    pub read_only: bool,
+    /// Its label.
+    pub label: Label,
+    /// Its metadata areas; those that could not be read are in `damaged`.
+    pub areas: Vec<AreaSeen>,
+    /// Why areas could not be read.
+    pub damaged: Vec<String>,
+    /// A full stripe of the array below; 0 where there is none.
+    pub stripe: Sectors,
+    /// By which a devices file knows it: kind and name.
+    pub device_id: Option<(String, String)>,
+}
+
+/// A metadata area that was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AreaSeen {
+    /// Its header.
+    pub area: Area,
+    /// The committed text's group and number; `None` where there is none.
+    pub holds: Option<(LvmUuid, u32)>,
+}
+
+/// A device that is left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Its path.
+    pub path: String,
+    /// Why: one sentence.
+    pub why: String,
+}
+
+/// `system.devices`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DevicesFile {
+    /// Its path.
+    pub path: String,
+    /// Its text.
+    pub text: String,
+}
+
+impl Groups {
+    /// The group of this name, if there is just one.
+    #[must_use]
+    pub fn group(&self, name: &str) -> Option<&Found> {
+        let mut named = self.groups.iter().filter(|found| found.group.name == name);
+        named.next().filter(|_| named.next().is_none())
+    }
+
+    /// The physical volume on this device, with the group that it belongs to.
+    #[must_use]
+    pub fn on(&self, dev: DevId) -> Option<(Option<&Found>, &PvDevice)> {
+        let lone = self.lone.iter().map(|pv| (None, pv));
+        let used = self
+            .groups
+            .iter()
+            .flat_map(|found| found.devices.iter().flatten().map(move |pv| (Some(found), pv)));
+        lone.chain(used).find(|(_, pv)| pv.dev == dev)
+    }
+}
+
+impl Found {
+    /// The devices that are there, each with the index of its physical volume.
+    pub fn present(&self) -> impl Iterator<Item = (usize, &PvDevice)> {
+        self.devices.iter().enumerate().filter_map(|(index, device)| Some((index, device.as_ref()?)))
+    }
+
+    /// A full stripe of the array below each physical volume, as allocation wants it.
+    #[must_use]
+    pub fn stripes(&self) -> Vec<Sectors> {
+        self.devices.iter().map(|device| device.as_ref().map_or(Sectors(0), |device| device.stripe)).collect()
+    }
+
+    /// The areas that a change is written to, with their devices' paths.
+    pub fn areas(&self) -> impl Iterator<Item = (&str, &Area)> {
+        self.devices.iter().flatten().flat_map(|device| {
+            let areas = device.areas.iter().map(|seen| &seen.area).filter(|area| !area.ignored);
+            areas.map(|area| (device.path.as_str(), area))
+        })
+    }
+}
+
+/// Where a new text goes in one area.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The device's path.
+    pub device: String,
+    /// The area as it is now.
+    pub area: Area,
+    /// The text's place.
+    pub placed: Placed,
+}
