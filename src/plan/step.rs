@@ -352,7 +352,6 @@ impl Step {
     /// events cannot be unsent, and detected arrays not told from others; `WriteFile` is whole or not there; `Configure`
     /// follows the commit.
     #[must_use]
-    #[expect(clippy::too_many_lines, reason = "one arm a step; the list is the point")]
     pub fn undo(&self, saved: Vec<Write>) -> Option<Step> {
         Some(match self {
             Step::Claim { device } | Step::Share { device } => Step::Release { device: device.clone() },
