@@ -156,3 +156,181 @@ fn format_entry(entry: &Entry) -> String {
     let (kind, name) = (&entry.kind, &entry.name);
     format!("IDTYPE={kind} IDNAME={name} DEVNAME={} PVID={}{part}\n", plain(&entry.device), plain(&entry.pv))
 }
+
+/// `devices/filter`: the first pattern that fits decides, and what fits none is taken.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter(Vec<(bool, Vec<Atom>)>);
+
+/// One position of a pattern.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Atom {
+    matches: One,
+    /// Any number of times.
+    many: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum One {
+    Any,
+    Exactly(char),
+    Among(Vec<char>),
+    Start,
+    End,
+}
+
+impl Filter {
+    /// From patterns such as `a|^/dev/md|` and `r/.*/`. A pattern with more than literal characters, `.`, `*`, `[…]`, `^` and
+    /// `$` is left out: what it says is not known.
+    #[must_use]
+    pub fn new(words: &[String]) -> Self {
+        let one = |word: &String| {
+            let mut chars = word.chars();
+            let takes = match chars.next()? {
+                'a' => true,
+                'r' => false,
+                _ => return None,
+            };
+            let end = match chars.next()? {
+                '{' => '}',
+                '(' => ')',
+                '[' => ']',
+                other => other,
+            };
+            Some((takes, atoms(chars.as_str().strip_suffix(end)?)?))
+        };
+        Self(words.iter().filter_map(one).collect())
+    }
+
+    /// Whether a device of this path is to be looked at.
+    #[must_use]
+    pub fn takes(&self, path: &str) -> bool {
+        let path: Vec<char> = path.chars().collect();
+        let fits = |atoms: &[Atom]| (0..=path.len()).any(|from| fits_at(atoms, &path, from));
+        self.0.iter().find(|(_, atoms)| fits(atoms)).is_none_or(|(takes, _)| *takes)
+    }
+}
+
+fn atoms(pattern: &str) -> Option<Vec<Atom>> {
+    let mut atoms: Vec<Atom> = Vec::new();
+    let mut chars = pattern.chars();
+    while let Some(c) = chars.next() {
+        let matches = match c {
+            '.' => One::Any,
+            '^' => One::Start,
+            '$' => One::End,
+            '*' => {
+                atoms.last_mut()?.many = true;
+                continue;
+            }
+            '[' => {
+                let inside: Vec<char> = chars.by_ref().take_while(|c| *c != ']').collect();
+                One::Among(expanded(&inside)?)
+            }
+            '\\' | '(' | ')' | '|' | '+' | '?' | '{' | '}' => return None,
+            c => One::Exactly(c),
+        };
+        atoms.push(Atom { matches, many: false });
+    }
+    Some(atoms)
+}
+
+/// `a-z` written out; `None` for what stands for all others.
+fn expanded(inside: &[char]) -> Option<Vec<char>> {
+    let mut all = Vec::new();
+    let mut rest = inside;
+    loop {
+        match rest {
+            [] => return Some(all),
+            ['^', ..] if all.is_empty() => return None,
+            [from, '-', to, after @ ..] => {
+                all.extend(*from..=*to);
+                rest = after;
+            }
+            [one, after @ ..] => {
+                all.push(*one);
+                rest = after;
+            }
+        }
+    }
+}
+
+/// The positions of the path that can be reached, atom by atom: no way back, so no pattern takes long.
+fn fits_at(atoms: &[Atom], path: &[char], from: usize) -> bool {
+    let mut at = vec![false; path.len() + 1];
+    if let Some(first) = at.get_mut(from) {
+        *first = true;
+    }
+    for atom in atoms {
+        let step = |index: usize| match &atom.matches {
+            One::Start => (index == 0).then_some(index),
+            One::End => (index == path.len()).then_some(index),
+            One::Any => path.get(index).map(|_| index + 1),
+            One::Exactly(c) => path.get(index).filter(|at| *at == c).map(|_| index + 1),
+            One::Among(all) => path.get(index).filter(|at| all.contains(at)).map(|_| index + 1),
+        };
+        let mut next = if atom.many { at.clone() } else { vec![false; at.len()] };
+        for index in 0..at.len() {
+            let reached = if atom.many { next.get(index) } else { at.get(index) };
+            if reached == Some(&true)
+                && let Some(to) = step(index).and_then(|to| next.get_mut(to))
+            {
+                *to = true;
+            }
+        }
+        at = next;
+    }
+    at.contains(&true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_of_both_files() {
+        let mut settings = Settings::default();
+        settings.read(b"devices { use_devicesfile = 1 filter = [ \"a|^/dev/md|\", \"r|.*|\" ] }\nglobal/system_id_source = \"lvmlocal\"\n");
+        settings.read(b"local { system_id = \"box\" extra_system_ids = [\"old\"] }");
+        assert_eq!(settings.use_devices_file, Some(true));
+        assert_eq!(
+            (settings.system_id_source.as_deref(), settings.system_id.as_deref()),
+            (Some("lvmlocal"), Some("box"))
+        );
+        assert_eq!(settings.extra_system_ids, ["old"]);
+        settings.read(b"not { of the grammar");
+        assert_eq!(system_id(" box 1\n"), "box1");
+    }
+
+    #[test]
+    fn the_first_pattern_that_fits_decides() {
+        let filter =
+            |words: &[&str]| Filter::new(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
+        let only_md = filter(&["a|^/dev/md|", "r|.*|"]);
+        assert!(only_md.takes("/dev/md127") && !only_md.takes("/dev/sda"));
+        let not_loops = filter(&["r|/dev/loop[0-9]*$|"]);
+        assert!(not_loops.takes("/dev/sda") && !not_loops.takes("/dev/loop12"));
+        assert!(filter(&["r(sd[ab])"]).takes("/dev/sdc") && !filter(&["r(sd[ab])"]).takes("/dev/sdb"));
+        assert!(filter(&["r|(sd|hd)|"]).takes("/dev/sda"), "more than is understood says nothing");
+        assert!(filter(&["a|.*|"]).takes("/dev/sda"));
+    }
+
+    #[test]
+    fn the_devices_file_keeps_what_it_has() {
+        let text = "# comment\n# HASH=1\nPRODUCT_UUID=x\nVERSION=1.1.7\nIDTYPE=sys_wwid IDNAME=naa.5 DEVNAME=/dev/sda PVID=abc PART=1\n";
+        let md = Entry {
+            kind: "md_uuid".into(),
+            name: "0011:2233".into(),
+            device: Some("/dev/md0".into()),
+            pv: Some("def".into()),
+            part: None,
+        };
+        let with = edited(text, std::slice::from_ref(&md), &[]).unwrap();
+        assert!(with.contains(
+            "PRODUCT_UUID=x\nVERSION=1.1.8\nIDTYPE=sys_wwid IDNAME=naa.5 DEVNAME=/dev/sda PVID=abc PART=1\n"
+        ));
+        assert!(with.ends_with("IDTYPE=md_uuid IDNAME=0011:2233 DEVNAME=/dev/md0 PVID=def\n"));
+        assert_eq!(edited(&with, &[md], &[]), None);
+        let without = edited(&with, &[], &["abc"]).unwrap();
+        assert_eq!(devices(&without).len(), 1);
+    }
+}

@@ -18,6 +18,7 @@ mod query;
 mod status;
 mod superblocks;
 mod unfinished;
+pub mod volumes;
 
 pub use archive::{Image, Shelf, Shelved, archive, bytes_at, entry, image, ranges_of};
 pub use bitmaps::{NoBitmap, NoLog, SeenBitmap, SeenLog, bad_blocks, bitmaps};
