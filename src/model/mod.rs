@@ -13,6 +13,7 @@ pub mod parity;
 pub mod probe;
 pub mod status;
 pub mod stripes;
+pub mod trial;
 pub mod unfinished;
 pub mod volume;
 pub mod world;

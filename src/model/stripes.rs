@@ -397,4 +397,4 @@ fn order(parts: &[Part], q: usize, ddf: bool) -> Vec<usize> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

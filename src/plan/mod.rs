@@ -18,6 +18,7 @@ pub mod request;
 pub mod step;
 pub mod stop;
 pub mod switch;
+pub mod trial;
 pub mod undo;
 pub mod volume;
 pub mod zero;

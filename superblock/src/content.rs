@@ -22,6 +22,7 @@ use crate::{
     Bytes, Media,
     foreign::{self, Kind},
     probe,
+    window::{Width, Window},
 };
 
 /// So deep: a partition, a volume in it, a file system in that.
@@ -98,7 +99,10 @@ pub fn find(media: &dyn Media, effort: u32) -> Vec<Content> {
     look(media, effort, DEPTH)
 }
 
+/// What is at both ends is read at once: that is where most is looked for.
 fn look(media: &dyn Media, effort: u32, depth: u32) -> Vec<Content> {
+    let window = Window::new(media, Width::Wide);
+    let media: &dyn Media = &window;
     let view = View { media, effort };
     let deep = [ext4::find, xfs::find, btrfs::find, luks::find];
     let mut found: Vec<Content> = deep.iter().filter_map(|find| find(&view)).collect();

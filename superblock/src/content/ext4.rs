@@ -9,6 +9,12 @@ const BACKUPS: &str = "copies of the superblock";
 const DESCRIPTORS: &str = "group descriptors";
 const BITMAPS: &str = "bitmaps";
 const INODES: &str = "inodes";
+const BLOCKS: &str = "directory blocks";
+/// The inode of the journal.
+const JOURNAL: u32 = 8;
+/// `EXT4_EXTENTS_FL`, `EXT4_INDEX_FL`.
+const EXTENTS: u32 = 0x8_0000;
+const INDEX: u32 = 0x1000;
 /// `EXT4_BG_INODE_UNINIT`, `EXT4_BG_BLOCK_UNINIT`.
 const UNUSED: [u16; 2] = [1, 2];
 
@@ -211,7 +217,11 @@ fn look_at_inodes(view: &View<'_>, sb: &Super, number: u64, group: &Group, conte
         let in_use = le16(inode, 26) > 0 && le16(inode, 0) != 0;
         let ino = number.saturating_mul(sb.inodes_per_group).saturating_add(nth);
         if let Some(ino) = u32::try_from(ino).ok().filter(|_| in_use) {
-            content.note(INODES, inode_is_sound(sb, ino, inode));
+            let sound = inode_is_sound(sb, ino, inode);
+            content.note(INODES, sound);
+            if sound {
+                look_at_data(view, sb, ino, inode, content);
+            }
         }
     }
 }
@@ -226,4 +236,29 @@ fn inode_is_sound(sb: &Super, ino: u32, inode: &[u8]) -> bool {
     let crc = crc32c_raw(crc32c_raw(crc32c_raw(sb.seed, &ino.to_le_bytes()), generation), &bytes);
     let low = u32::from(le16(inode, 124));
     if extra { crc == u32::from(le16(inode, 130)) << 16 | low } else { crc & 0xffff == low }
+}
+
+/// The first block of a directory has a checksum in its last bytes, that of the journal a magic in its first.
+fn look_at_data(view: &View<'_>, sb: &Super, ino: u32, inode: &[u8], content: &mut Content) {
+    let (mode, flags) = (le16(inode, 0), le32(inode, 32));
+    // One leaf of extents in the inode itself: the first extent's start, 12 bytes into it.
+    let leaf = le16(inode, 40) == 0xf30a && le16(inode, 46) == 0 && le16(inode, 42) > 0;
+    if flags & EXTENTS == 0 || !leaf {
+        return;
+    }
+    let block = u64::from(le16(inode, 58)) << 32 | u64::from(le32(inode, 60));
+    let bytes = sb.at(block).and_then(|at| view.bytes(at, usize::try_from(sb.block).ok()?));
+    if ino == JOURNAL {
+        let magic = bytes.is_some_and(|bytes| bytes.get(..4) == Some(&[0xc0, 0x3b, 0x39, 0x98]));
+        content.note("journal", magic);
+    } else if mode & 0xf000 == 0x4000 && flags & INDEX == 0 {
+        content.note(BLOCKS, bytes.is_some_and(|bytes| directory_is_sound(sb, ino, inode, &bytes)));
+    }
+}
+
+fn directory_is_sound(sb: &Super, ino: u32, inode: &[u8], block: &[u8]) -> bool {
+    let Some((entries, tail)) = block.split_at_checked(block.len().saturating_sub(12)) else { return false };
+    let generation = inode.get(100..104).unwrap_or_default();
+    let seed = crc32c_raw(crc32c_raw(sb.seed, &ino.to_le_bytes()), generation);
+    tail.get(..8) == Some(&[0, 0, 0, 0, 12, 0, 0, 0xde]) && le32(tail, 8) == crc32c_raw(seed, entries)
 }

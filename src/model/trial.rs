@@ -1,0 +1,190 @@
+//! Guesses about an array that does not come up, and what the bytes of its members say about each.
+
+mod cache;
+mod score;
+mod search;
+
+use superblock::{MdUuid, Sectors, v1::Minor};
+
+use super::{Geometry, stripes::Stripes};
+
+pub use cache::Cached;
+#[cfg(test)]
+pub(crate) use score::assembled;
+pub use score::{Effort, Evidence, anchored, examine};
+pub use search::{Searched, search};
+
+/// Where the superblocks of a guess are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Format {
+    /// 0.90.
+    V0,
+    /// 1.x.
+    V1(Minor),
+}
+
+impl Format {
+    /// As `--metadata` takes it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::V0 => "0.90",
+            Self::V1(minor) => minor.name(),
+        }
+    }
+
+    /// From that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        if matches!(name, "0" | "0.90") {
+            return Some(Self::V0);
+        }
+        Minor::ALL.into_iter().find(|minor| minor.name() == name).map(Self::V1)
+    }
+}
+
+/// A device in a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Seat {
+    /// Which of the devices.
+    pub device: usize,
+    /// Where its data begins.
+    pub data_offset: Sectors,
+    /// How much data it has room for.
+    pub room: Sectors,
+}
+
+/// What a guess starts from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Grounds {
+    /// The superblocks on the devices.
+    Superblocks,
+    /// Those that were kept before a command overwrote them: the entry and the words of the command.
+    Archive {
+        /// The entry.
+        id: String,
+        /// What was run.
+        command: String,
+    },
+    /// What was asked for, and what is usual.
+    Usual,
+}
+
+/// In what a guess differs from its grounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Differs {
+    /// A stale member serves again.
+    StaleIn,
+    /// A member that says it is up to date is left out.
+    FreshOut,
+    /// The order of the members.
+    Order,
+    /// The level.
+    Level,
+    /// The chunk.
+    Chunk,
+    /// The layout.
+    Layout,
+    /// Where data begins.
+    DataOffset,
+}
+
+impl Differs {
+    /// For people.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::StaleIn => "stale member in",
+            Self::FreshOut => "member left out",
+            Self::Order => "order",
+            Self::Level => "level",
+            Self::Chunk => "chunk",
+            Self::Layout => "layout",
+            Self::DataOffset => "data offset",
+        }
+    }
+}
+
+/// One guess.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hypothesis {
+    /// What it starts from.
+    pub grounds: Grounds,
+    /// In what it differs from that.
+    pub differs: Vec<Differs>,
+    /// The superblocks.
+    pub format: Format,
+    /// The shape.
+    pub geometry: Geometry,
+    /// The members by slot; `None` where one is missing.
+    pub seats: Vec<Option<Seat>>,
+    /// The array's identity, where superblocks say it.
+    pub array: Option<MdUuid>,
+    /// The array's name, where superblocks say it. Not trusted.
+    pub name: Option<Vec<u8>>,
+    /// Whether it had a write-intent bitmap.
+    pub bitmap: bool,
+}
+
+impl Hypothesis {
+    /// The array on paper; `None` where there can be none.
+    #[must_use]
+    pub fn stripes(&self) -> Option<Stripes> {
+        let here: Vec<Sectors> = self.seats.iter().flatten().map(|seat| seat.room).collect();
+        // RAID0 and linear need all of their members.
+        let room: Vec<Sectors> =
+            self.seats.iter().map(|seat| seat.map_or(Sectors(0), |seat| seat.room)).collect();
+        let all = here.len() == room.len();
+        let needs_all = self.geometry.data_disks().is_none();
+        (all || !needs_all).then(|| Stripes::new(self.geometry, &room)).flatten()
+    }
+
+    /// Slots without a member.
+    #[must_use]
+    pub fn missing(&self) -> usize {
+        self.seats.iter().filter(|seat| seat.is_none()).count()
+    }
+}
+
+/// A guess with what was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scored {
+    /// The guess.
+    pub hypothesis: Hypothesis,
+    /// What speaks for it and against it.
+    pub evidence: Evidence,
+}
+
+impl Scored {
+    /// From 0 to 1000: how much of what could be checked is right, and how much could be.
+    #[must_use]
+    pub fn points(&self) -> u32 {
+        let found = self.evidence.points();
+        let penalty: u32 = self
+            .hypothesis
+            .differs
+            .iter()
+            .map(|differs| match differs {
+                // Reading a stale member gives old data wherever it holds data, whatever a sample says.
+                Differs::StaleIn => 80,
+                Differs::FreshOut => 14,
+                Differs::Order | Differs::Level | Differs::Chunk | Differs::Layout | Differs::DataOffset => 4,
+            })
+            .sum();
+        found.saturating_sub(penalty)
+    }
+
+    /// Whether it leaves no doubt: all that was found is right, and that is a lot.
+    #[must_use]
+    pub fn is_conclusive(&self) -> bool {
+        let (right, wrong) = self.evidence.tally();
+        wrong == 0 && right >= 8 && self.evidence.parity.is_none_or(|count| count.agree == count.checked)
+    }
+}
+
+/// The best first; among equals the one that differs least.
+pub fn rank(scored: &mut [Scored]) {
+    scored.sort_by_key(|one| {
+        (std::cmp::Reverse(one.points()), one.hypothesis.differs.len(), one.hypothesis.missing())
+    });
+}

@@ -1,0 +1,148 @@
+//! Evidence for a guess: redundancy over a sample of the members, and what is found inside of the array.
+
+use superblock::{
+    Media, Sectors,
+    content::{self, Content},
+};
+
+use super::{Hypothesis, Seat};
+use crate::model::assembled::{Assembled, Consistency, Member};
+
+/// The block by which redundancy is counted.
+const BLOCK: usize = 4096;
+
+/// How much is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Effort {
+    /// Windows of the members over which redundancy is compared.
+    pub windows: u64,
+    /// Bytes of each.
+    pub window: usize,
+    /// The most places of one kind that are compared inside.
+    pub places: u32,
+}
+
+impl Effort {
+    /// Enough to tell nonsense.
+    pub const QUICK: Self = Self { windows: 16, window: 4096, places: 4 };
+    /// For those that are left.
+    pub const FULL: Self = Self { windows: 128, window: 16 << 10, places: 64 };
+}
+
+/// What was found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Evidence {
+    /// Redundancy; `None` where the level has none, or a missing member leaves nothing to compare.
+    pub parity: Option<Consistency>,
+    /// What is inside.
+    pub contents: Vec<Content>,
+}
+
+impl Evidence {
+    /// Places inside that are right and that are wrong.
+    #[must_use]
+    pub fn tally(&self) -> (u32, u32) {
+        self.contents.iter().map(Content::tally).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+    }
+
+    /// From 0 to 1000: up to 700 for what is inside, up to 300 for redundancy. Redundancy that cannot be compared says
+    /// less than redundancy that agrees, and more than redundancy that does not.
+    #[must_use]
+    pub fn points(&self) -> u32 {
+        let (right, wrong) = self.tally();
+        let (right, all) = (u64::from(right), u64::from(right) + u64::from(wrong));
+        // A few right places may be chance.
+        let inside = (700 * right * right * (right.min(8) + 4)).checked_div(all * all * 12).unwrap_or(0);
+        let redundancy = match self.parity {
+            Some(Consistency { checked, agree }) if checked > agree => {
+                240 * agree * agree / (checked * checked)
+            }
+            Some(Consistency { checked: 1.., .. }) => 300,
+            Some(_) | None => 240,
+        };
+        u32::try_from(inside + redundancy).unwrap_or(0)
+    }
+}
+
+/// Looks. `devices` are those that the guess speaks of. `None` where there can be no such array, or a device is too small
+/// for it.
+#[must_use]
+pub fn examine(hypothesis: &Hypothesis, devices: &[&dyn Media], effort: Effort) -> Option<Evidence> {
+    let array = assembled(hypothesis, devices)?;
+    Some(Evidence { parity: redundancy(&array, effort), contents: content::find(&array, effort.places) })
+}
+
+/// The array that a guess makes of these devices.
+pub(crate) fn assembled<'a>(hypothesis: &Hypothesis, devices: &[&'a dyn Media]) -> Option<Assembled<'a>> {
+    let stripes = hypothesis.stripes()?;
+    let uses = |seat: &Seat| {
+        if hypothesis.geometry.data_disks().is_some() {
+            hypothesis.geometry.component_size
+        } else {
+            seat.room
+        }
+    };
+    let member = |seat: &Seat| {
+        let media = *devices.get(seat.device)?;
+        let end = seat.data_offset.checked_add(uses(seat))?;
+        (end.bytes() <= media.len()).then_some(Member { media, data_offset: seat.data_offset })
+    };
+    let members: Vec<Option<Member<'a>>> =
+        hypothesis.seats.iter().map(|seat| seat.as_ref().and_then(member)).collect();
+    let too_small =
+        members.iter().zip(&hypothesis.seats).any(|(member, seat)| member.is_none() && seat.is_some());
+    (!too_small).then_some(Assembled { stripes, members })
+}
+
+/// Compares windows that are spread evenly over the members, or over the array where there are copies instead of parity.
+fn redundancy(array: &Assembled<'_>, effort: Effort) -> Option<Consistency> {
+    let geometry = array.stripes.geometry();
+    let span = match array.stripes.row(0) {
+        Some(_) => geometry.component_size.round_down(geometry.chunk),
+        None => array.stripes.size(),
+    };
+    let unit = Sectors(8);
+    // A window stays in one stripe.
+    let chunk = if array.stripes.row(0).is_some() { geometry.chunk.bytes().0 } else { u64::MAX };
+    let window = effort.window.min(usize::try_from(chunk).unwrap_or(usize::MAX));
+    let length = u64::try_from(window).ok()? / 512;
+    let room = span.0.checked_sub(length)?;
+    let mut total: Option<Consistency> = None;
+    let mut last = None;
+    for nth in 0..effort.windows {
+        let at = u128::from(room) * u128::from(nth) / u128::from(effort.windows.saturating_sub(1).max(1));
+        let at = Sectors(u64::try_from(at).ok()?).round_down(unit);
+        let at = if chunk == u64::MAX { at } else { within_a_stripe(at, length, geometry.chunk) };
+        // Small members are looked at wholly, and once.
+        if last.is_some_and(|last: u64| at.0 < last + length) {
+            continue;
+        }
+        last = Some(at.0);
+        if let Some(count) = array.consistency(at.0, window, BLOCK.min(window)) {
+            total.get_or_insert_default().add(count);
+        }
+    }
+    total
+}
+
+fn within_a_stripe(at: Sectors, length: u64, chunk: Sectors) -> Sectors {
+    let start = at.round_down(chunk);
+    Sectors(at.0.min(start.0 + chunk.0.saturating_sub(length)))
+}
+
+/// Whether something that can be recognised begins where the array's first sector would be on these members: the device
+/// and where its data begins.
+#[must_use]
+pub fn anchored(device: &dyn Media, data_offset: Sectors) -> bool {
+    struct From<'a>(&'a dyn Media, Sectors);
+    impl Media for From<'_> {
+        fn len(&self) -> superblock::Bytes {
+            self.0.len().saturating_sub(self.1.bytes())
+        }
+        fn read_at(&self, offset: superblock::Bytes, buf: &mut [u8]) -> std::io::Result<()> {
+            self.0.read_at(offset.saturating_add(self.1.bytes()), buf)
+        }
+    }
+    let found = content::find(&From(device, data_offset), 2);
+    found.iter().any(|content| content.tally().0 > 0 && content.kind != "md superblock")
+}

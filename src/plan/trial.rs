@@ -1,0 +1,84 @@
+//! Trying a repair: what an array may have been, from what its members and the archive still say, most plausible first;
+//! and the plan that carries the best guess out.
+
+mod apply;
+mod guess;
+mod known;
+
+use superblock::{Level, Membership, Sectors};
+
+use super::Refusal;
+use crate::model::trial::{Format, Grounds};
+
+pub use apply::{command_line, layout_word, request};
+pub use guess::{Anchor, Guesses, guesses};
+pub use known::{Family, families};
+
+/// A device that is to be a member.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// As it was named.
+    pub path: String,
+    /// Its size.
+    pub size: Sectors,
+    /// What superblocks say of it: those on it, and those that were on it.
+    pub words: Vec<Word>,
+}
+
+/// What one superblock says.
+#[derive(Clone, Debug)]
+pub struct Word {
+    /// Where it is from.
+    pub grounds: Grounds,
+    /// Its format.
+    pub format: Format,
+    /// What it says.
+    pub membership: Membership,
+    /// Whether it names a write-intent bitmap.
+    pub bitmap: bool,
+}
+
+/// What is asked to hold for every guess.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// The level.
+    pub level: Option<Level>,
+    /// The number of slots.
+    pub raid_devices: Option<u32>,
+    /// The chunk.
+    pub chunk: Option<Sectors>,
+    /// The layout.
+    pub layout: Option<u32>,
+    /// Where data may begin.
+    pub data_offsets: Vec<Sectors>,
+    /// The superblocks.
+    pub format: Option<Format>,
+    /// How much of each member is used.
+    pub size: Option<Sectors>,
+    /// The order is as given.
+    pub in_order: bool,
+    /// The devices as they were given, `None` for `missing`.
+    pub listed: Vec<Option<usize>>,
+}
+
+impl Asked {
+    /// Whether this is possible at all.
+    ///
+    /// # Errors
+    /// What contradicts itself.
+    pub fn check(&self, devices: usize) -> Result<(), Refusal> {
+        if devices == 0 {
+            return Err(
+                Refusal::new("no device to try").hint("name the members, or an array that is stopped")
+            );
+        }
+        let slots = self.raid_devices.and_then(|slots| usize::try_from(slots).ok());
+        if let Some(slots) = slots.filter(|slots| *slots < self.listed.iter().flatten().count()) {
+            return Err(Refusal::new(format!("{devices} devices are more than {slots} slots")));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,134 @@
+//! A guess as the request that makes it true: new superblocks over the same data.
+
+use std::path::PathBuf;
+
+use superblock::{Level, Sectors};
+
+use super::Seen;
+use crate::{
+    config::Metadata,
+    model::{
+        layout::{parity_layout_name, raid10_layout_name},
+        trial::{Format, Hypothesis},
+    },
+    plan::request::{BitmapKind, CreateRequest, DataOffset, MemberSource, MemberWord, SizeOrMax},
+};
+
+/// Where data has to begin so that a bitmap and a bad-block log fit before it.
+const ROOM_FOR_BITMAP: Sectors = Sectors(2048);
+
+/// What `--create --assume-clean` has to be told. `device`: the array's word; `paths`: those of the devices, the members'
+/// own or their overlays'.
+#[must_use]
+pub fn request(guess: &Hypothesis, paths: &[String], device: &str, readonly: bool) -> CreateRequest {
+    let geometry = guess.geometry;
+    let sized = geometry.data_disks().is_some();
+    let v1 = guess.format != Format::V0;
+    let member = |seat: &Option<crate::model::trial::Seat>| {
+        let path = seat.and_then(|seat| paths.get(seat.device));
+        MemberWord {
+            source: path.map_or(MemberSource::Missing, |path| MemberSource::Path(PathBuf::from(path))),
+            write_mostly: false,
+            failfast: false,
+            data_offset: seat.map(|seat| seat.data_offset).filter(|_| v1),
+        }
+    };
+    let roomy = guess.seats.iter().flatten().all(|seat| seat.data_offset >= ROOM_FOR_BITMAP);
+    let bitmap = guess.bitmap && roomy && geometry.level.number() > 0;
+    CreateRequest {
+        device: device.into(),
+        level: Some(geometry.level),
+        raid_devices: Some(geometry.raid_disks),
+        spares: 0,
+        layout: has_layout(geometry.level).then_some(geometry.layout),
+        chunk: (geometry.chunk.0 > 0).then_some(geometry.chunk),
+        size: sized.then_some(SizeOrMax::Size(geometry.component_size)),
+        data_offset: v1.then_some(DataOffset::Variable),
+        metadata: Some(match guess.format {
+            Format::V0 => Metadata::V0,
+            Format::V1(minor) => Metadata::V1(u8::try_from(minor.number()).ok()),
+        }),
+        bitmap: Some(if bitmap { BitmapKind::Internal } else { BitmapKind::None }),
+        bitmap_chunk: None,
+        write_behind: None,
+        delay: None,
+        members: guess.seats.iter().map(member).collect(),
+        consistency_policy: None,
+        assume_clean: true,
+        write_zeroes: false,
+        uuid: guess.array,
+        destroy: None,
+        name: guess.name.as_deref().map(bare_name).filter(|name| !name.is_empty()),
+        run: true,
+        force: true,
+        readonly,
+        logical_block_size: None,
+        nodes: None,
+        home_cluster: None,
+    }
+}
+
+fn has_layout(level: Level) -> bool {
+    matches!(level, Level::Raid5 | Level::Raid6 | Level::Raid10 | Level::Raid0)
+}
+
+/// Without the host before the colon; what cannot be a name is left out.
+fn bare_name(name: &[u8]) -> String {
+    let name = name.splitn(2, |byte| *byte == b':').last().unwrap_or(name);
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    if name.iter().all(plain) { String::from_utf8_lossy(name).into_owned() } else { String::new() }
+}
+
+/// The layout as `--layout` takes it.
+#[must_use]
+pub fn layout_word(level: Level, layout: u32) -> Option<String> {
+    match level {
+        Level::Raid5 | Level::Raid6 => parity_layout_name(level, layout).map(str::to_owned),
+        Level::Raid0 => {
+            ["dangerous", "original", "alternate"].get(usize::try_from(layout).ok()?).map(ToString::to_string)
+        }
+        Level::Raid10 => {
+            let name = raid10_layout_name(layout & 0x1_ffff);
+            let (kind, copies) = name.split_once('=')?;
+            Some(format!("{}{copies}", kind.get(..1)?))
+        }
+        _ => None,
+    }
+}
+
+/// The words that say the same to create.
+#[must_use]
+pub fn command_line(guess: &Hypothesis, seen: &[Seen], device: &str) -> String {
+    let geometry = guess.geometry;
+    let mut words =
+        vec!["mdctl create".to_owned(), device.to_owned(), "--assume-clean --run --force".to_owned()];
+    words.push(format!("--metadata={}", guess.format.name()));
+    words.push(format!("--level={}", geometry.level.name().unwrap_or("unknown")));
+    words.push(format!("--raid-devices={}", geometry.raid_disks));
+    if geometry.chunk.0 > 0 {
+        words.push(format!("--chunk={}K", geometry.chunk.kib().0));
+    }
+    words.extend(layout_word(geometry.level, geometry.layout).map(|layout| format!("--layout={layout}")));
+    if geometry.data_disks().is_some() {
+        words.push(format!("--size={}K", geometry.component_size.kib().0));
+    }
+    let offsets: Vec<Sectors> = guess.seats.iter().flatten().map(|seat| seat.data_offset).collect();
+    let v1 = guess.format != Format::V0;
+    let one = offsets.first().copied().filter(|first| v1 && offsets.iter().all(|offset| offset == first));
+    match one {
+        Some(Sectors(0)) => {}
+        Some(offset) => words.push(format!("--data-offset={}s", offset.0)),
+        None if v1 => words.push("--data-offset=variable".to_owned()),
+        None => {}
+    }
+    words.extend(guess.array.map(|array| format!("--uuid={array}")));
+    for seat in &guess.seats {
+        let path = seat.and_then(|seat| Some((seen.get(seat.device)?, seat.data_offset)));
+        words.push(match path {
+            None => "missing".to_owned(),
+            Some((seen, offset)) if one.is_none() && v1 => format!("{}:{}s", seen.path, offset.0),
+            Some((seen, _)) => seen.path.clone(),
+        });
+    }
+    words.join(" ")
+}

@@ -1,0 +1,398 @@
+//! Guesses about a family: it as it is, then what differs from it in one respect, in two, in three.
+
+use superblock::{Level, Sectors, placement, v1::Minor};
+
+use super::{Asked, Family, Seen, known};
+use crate::model::{
+    Geometry,
+    layout::default_layout,
+    stripes::Stripes,
+    trial::{Differs, Format, Hypothesis, Seat},
+};
+
+/// In so many respects a guess may differ.
+const FURTHEST: usize = 4;
+/// Of so many members all orders are tried; of more, each two exchanged.
+const ALL_ORDERS: usize = 6;
+/// Chunks that arrays have, in sectors, the most usual first.
+const CHUNKS: [u64; 11] = [1024, 128, 256, 512, 2048, 64, 32, 16, 8, 4096, 8192];
+/// Where versions of mdadm put data, in sectors: 3.1 and older, 3.2 on large devices, and what comes of today's rule
+/// for common sizes.
+const OFFSETS: [u64; 13] =
+    [2048, 4096, 8192, 262_144, 264_192, 16, 24, 272, 10_240, 18_432, 34_816, 67_584, 133_120];
+
+/// Guesses in classes: those of one class differ in equally many respects from what is known.
+#[derive(Clone, Debug, Default)]
+pub struct Guesses {
+    /// The classes, the most plausible first.
+    pub classes: Vec<Vec<Hypothesis>>,
+    /// So many are left out.
+    pub left_out: usize,
+    /// Not all orders are among them.
+    pub orders_cut: bool,
+}
+
+/// Where something that can be recognised begins: a device and where its data would begin.
+pub type Anchor = (usize, Sectors);
+
+/// Every guess about the families, at most `limit`. Those in which the array's first sector is at an anchor come before
+/// the others: `anchors` answers for a device and an offset.
+pub fn guesses(
+    families: &[Family],
+    seen: &[Seen],
+    asked: &Asked,
+    limit: usize,
+    anchors: &mut dyn FnMut(Anchor) -> bool,
+) -> Guesses {
+    let axes: Vec<Axes<'_>> = families.iter().map(|family| Axes::new(family, seen, asked, anchors)).collect();
+    let mut made = Guesses { orders_cut: axes.iter().any(|axes| axes.orders_cut), ..Guesses::default() };
+    let mut rest = Vec::new();
+    let mut count = 0;
+    for distance in 0..=FURTHEST {
+        let mut class: Vec<Hypothesis> = Vec::new();
+        for axes in &axes {
+            for guess in axes.at(distance, seen, asked) {
+                // What is known is always looked at.
+                if distance > 0 && !at_anchor(&guess, anchors) {
+                    rest.push(guess);
+                } else if count < limit {
+                    count += 1;
+                    class.push(guess);
+                } else {
+                    made.left_out += 1;
+                }
+            }
+        }
+        made.classes.push(class);
+    }
+    let room = limit.saturating_sub(count);
+    made.left_out += rest.len().saturating_sub(room);
+    rest.truncate(room);
+    made.classes.push(rest);
+    made.classes.retain(|class| !class.is_empty());
+    made
+}
+
+fn at_anchor(guess: &Hypothesis, anchors: &mut dyn FnMut(Anchor) -> bool) -> bool {
+    let Some(extent) = guess.stripes().and_then(|stripes| stripes.at(0)) else { return false };
+    let seats: Vec<&Option<Seat>> =
+        extent.copies.iter().filter_map(|place| guess.seats.get(place.slot)).collect();
+    // What is missing is rebuilt from the others.
+    seats.iter().any(|seat| seat.is_none_or(|seat| anchors((seat.device, seat.data_offset))))
+}
+
+/// Whether a stale member is in or out is always looked at.
+fn how_far(differs: &[Differs]) -> usize {
+    differs.iter().filter(|differs| **differs != Differs::StaleIn).count()
+}
+
+/// One respect: in what it differs, and how.
+type Choice<T> = (Vec<Differs>, T);
+
+struct Axes<'a> {
+    family: &'a Family,
+    orders: Vec<Choice<Vec<Option<Seat>>>>,
+    shapes: Vec<Choice<(Level, u32, Sectors)>>,
+    /// With how far each is from what is known.
+    offsets: Vec<(usize, Choice<Option<Sectors>>)>,
+    orders_cut: bool,
+}
+
+impl<'a> Axes<'a> {
+    fn new(
+        family: &'a Family,
+        seen: &[Seen],
+        asked: &Asked,
+        anchors: &mut dyn FnMut(Anchor) -> bool,
+    ) -> Self {
+        let (orders, orders_cut) = orders(family, seen, asked);
+        let offsets = offsets(family, seen, asked);
+        // Where something begins at another offset, and nothing at the one that superblocks name, that one is as good.
+        let mut begins = |offset: &Option<Sectors>| {
+            let mut seats = family.seats.iter().flatten();
+            seats.any(|seat| anchors((seat.device, offset.unwrap_or(seat.data_offset))))
+        };
+        let known = begins(&None);
+        let mut far = |offset: &Choice<Option<Sectors>>| match (offset.0.len(), known) {
+            (1.., false) if begins(&offset.1) => 0,
+            (distance, _) => distance,
+        };
+        Self {
+            family,
+            orders,
+            orders_cut,
+            shapes: shapes(family, asked),
+            offsets: offsets.into_iter().map(|offset| (far(&offset), offset)).collect(),
+        }
+    }
+
+    fn at(&self, distance: usize, seen: &[Seen], asked: &Asked) -> Vec<Hypothesis> {
+        let mut found = Vec::new();
+        for (shape_differs, shape) in &self.shapes {
+            for (far, (offset_differs, offset)) in &self.offsets {
+                let so_far = shape_differs.len() + far;
+                let Some(left) = distance.checked_sub(so_far) else { continue };
+                for (order_differs, seats) in
+                    self.orders.iter().filter(|(differs, _)| how_far(differs) == left)
+                {
+                    let differs = [order_differs, shape_differs, offset_differs].map(Vec::as_slice).concat();
+                    found.extend(self.one(differs, seats, *shape, *offset, seen, asked));
+                }
+            }
+        }
+        found
+    }
+
+    fn one(
+        &self,
+        differs: Vec<Differs>,
+        seats: &[Option<Seat>],
+        (level, layout, chunk): (Level, u32, Sectors),
+        offset: Option<Sectors>,
+        seen: &[Seen],
+        asked: &Asked,
+    ) -> Option<Hypothesis> {
+        let family = self.family;
+        let format = match (offset, family.format) {
+            // Data from the start on: the superblock is at the end.
+            (Some(Sectors(0)), Format::V1(_)) => Format::V1(Minor::V1_0),
+            (Some(_), Format::V1(Minor::V1_0)) => Format::V1(Minor::V1_2),
+            (_, format) => format,
+        };
+        let moved = |seat: &Seat| match offset {
+            None => Some(*seat),
+            Some(data_offset) => {
+                let room = known::room(format, seen.get(seat.device)?.size, data_offset);
+                Some(Seat { data_offset, room, ..*seat })
+            }
+        };
+        let seats: Vec<Option<Seat>> = seats.iter().map(|seat| seat.as_ref().and_then(moved)).collect();
+        let mut geometry = Geometry { level, layout, chunk, ..family.geometry };
+        let same_size = !differs
+            .iter()
+            .any(|differs| matches!(differs, Differs::Level | Differs::Chunk | Differs::DataOffset));
+        if !same_size {
+            let least = seats.iter().flatten().map(|seat| seat.room).min()?;
+            geometry.component_size = known::component(&geometry, least);
+        }
+        if let Some(size) = asked.size {
+            geometry.component_size = size;
+        }
+        let present: Vec<bool> = seats.iter().map(Option::is_some).collect();
+        if !geometry.enough(&present, true) {
+            return None;
+        }
+        let guess = Hypothesis {
+            grounds: family.grounds.clone(),
+            differs,
+            format,
+            geometry,
+            seats,
+            array: family.array,
+            name: family.name.clone(),
+            bitmap: family.bitmap,
+        };
+        guess.stripes().filter(|stripes: &Stripes| stripes.size().0 > 0)?;
+        Some(guess)
+    }
+}
+
+/// Who sits where.
+fn orders(family: &Family, seen: &[Seen], asked: &Asked) -> (Vec<Choice<Vec<Option<Seat>>>>, bool) {
+    let mut orders: Vec<Choice<Vec<Option<Seat>>>> = vec![(Vec::new(), family.seats.clone())];
+    // Stale members come in one by one, the freshest first.
+    let mut seats = family.seats.clone();
+    for (slot, seat, _) in &family.stale {
+        let mut alone = family.seats.clone();
+        for seats in [&mut alone, &mut seats] {
+            if let Some(place) = seats.get_mut(*slot) {
+                *place = place.or(Some(*seat));
+            }
+        }
+        orders.push((vec![Differs::StaleIn], alone));
+        orders.push((vec![Differs::StaleIn], seats.clone()));
+    }
+    // Devices of which nothing is known sit where nobody does: nothing contradicts that.
+    for seats in filled(family, seen) {
+        orders.push((Vec::new(), seats));
+    }
+    let mut cut = false;
+    if !asked.in_order {
+        // Every member in turn may be the one that does not belong here.
+        let here: Vec<usize> = (0..family.seats.len())
+            .filter(|slot| family.seats.get(*slot).is_some_and(Option::is_some))
+            .collect();
+        let whole = orders.last().map(|(_, seats)| seats.clone()).unwrap_or_default();
+        let base = if whole.iter().flatten().count() > here.len() { whole } else { family.seats.clone() };
+        for slot in here {
+            let mut without = family.seats.clone();
+            without[slot] = None;
+            orders.push((vec![Differs::FreshOut], without));
+        }
+        cut = base.len() > ALL_ORDERS;
+        orders.extend(permuted(&base).into_iter().map(|seats| (vec![Differs::Order], seats)));
+    }
+    let mut seen: Vec<Vec<Option<Seat>>> = Vec::new();
+    orders.retain(|(_, seats)| {
+        let new = !seen.contains(seats);
+        if new {
+            seen.push(seats.clone());
+        }
+        new
+    });
+    (orders, cut)
+}
+
+/// The loose devices in the empty slots, in every way.
+fn filled(family: &Family, seen: &[Seen]) -> Vec<Vec<Option<Seat>>> {
+    let model = family.seats.iter().flatten().next().or(family.stale.first().map(|(_, seat, _)| seat));
+    let Some(offset) = model.map(|seat| seat.data_offset) else { return Vec::new() };
+    let mut ways = vec![family.seats.clone()];
+    for device in family.loose.iter().take(ALL_ORDERS) {
+        let Some(size) = seen.get(*device).map(|seen| seen.size) else { continue };
+        let seat =
+            Seat { device: *device, data_offset: offset, room: known::room(family.format, size, offset) };
+        let more: Vec<Vec<Option<Seat>>> = ways
+            .iter()
+            .flat_map(|way| {
+                let empty: Vec<usize> = (0..way.len()).filter(|slot| way[*slot].is_none()).collect();
+                empty.into_iter().map(|slot| {
+                    let mut way = way.clone();
+                    way[slot] = Some(seat);
+                    way
+                })
+            })
+            .collect();
+        if !more.is_empty() {
+            ways = more;
+        }
+    }
+    ways
+}
+
+/// All orders of few, each two exchanged of many; without the one that is there.
+fn permuted(seats: &[Option<Seat>]) -> Vec<Vec<Option<Seat>>> {
+    let mut found = Vec::new();
+    if seats.len() > ALL_ORDERS {
+        for one in 0..seats.len() {
+            for other in one + 1..seats.len() {
+                let mut order = seats.to_vec();
+                order.swap(one, other);
+                found.push(order);
+            }
+        }
+        return found;
+    }
+    fn place(
+        rest: &mut Vec<Option<Seat>>,
+        order: &mut Vec<Option<Seat>>,
+        found: &mut Vec<Vec<Option<Seat>>>,
+    ) {
+        if rest.is_empty() {
+            found.push(order.clone());
+        }
+        for nth in 0..rest.len() {
+            let seat = rest.remove(nth);
+            order.push(seat);
+            place(rest, order, found);
+            order.pop();
+            rest.insert(nth, seat);
+        }
+    }
+    place(&mut seats.to_vec(), &mut Vec::new(), &mut found);
+    found.retain(|order| order != seats);
+    found
+}
+
+fn layouts(level: Level) -> Vec<u32> {
+    match level {
+        Level::Raid5 => vec![2, 0, 3, 1, 5, 4],
+        Level::Raid6 => vec![2, 0, 3, 1, 5, 4, 18, 16, 19, 17, 8, 9, 10],
+        Level::Raid10 => vec![0x102, 0x201, 0x1_0201, 0x103, 0x301, 0x202],
+        Level::Raid0 => vec![1, 2],
+        _ => vec![default_layout(level)],
+    }
+}
+
+/// Levels, layouts and chunks. Another level has its own layouts and the usual one is none of its differences.
+fn shapes(family: &Family, asked: &Asked) -> Vec<Choice<(Level, u32, Sectors)>> {
+    let own = family.geometry;
+    let first = |own: Level| {
+        let others = [
+            Level::Raid5,
+            Level::Raid6,
+            Level::Raid10,
+            Level::Raid0,
+            Level::Raid1,
+            Level::Raid4,
+            Level::Linear,
+        ];
+        std::iter::once(own).chain(others.into_iter().filter(move |level| *level != own)).collect::<Vec<_>>()
+    };
+    let levels = asked.level.map_or_else(|| first(own.level), |level| vec![level]);
+    let mut shapes = Vec::new();
+    for level in levels {
+        let usual = if level == own.level { own.layout } else { default_layout(level) };
+        let mut of_level = layouts(level);
+        of_level.retain(|layout| *layout != usual);
+        of_level.insert(0, usual);
+        if let Some(layout) = asked.layout {
+            of_level = vec![layout];
+        }
+        let chunked = !matches!(level, Level::Raid1 | Level::Linear);
+        let known = if own.chunk.0 > 0 { own.chunk.0 } else { CHUNKS[0] };
+        let mut chunks: Vec<u64> =
+            std::iter::once(known).chain(CHUNKS.into_iter().filter(|c| *c != known)).collect();
+        if let Some(chunk) = asked.chunk {
+            chunks = vec![chunk.0];
+        }
+        if !chunked {
+            chunks = vec![0];
+        }
+        for layout in &of_level {
+            for chunk in &chunks {
+                let mut differs = Vec::new();
+                differs.extend((level != own.level).then_some(Differs::Level));
+                differs.extend((*layout != usual && asked.layout.is_none()).then_some(Differs::Layout));
+                let other_chunk = chunked && *chunk != known && asked.chunk.is_none();
+                differs.extend(other_chunk.then_some(Differs::Chunk));
+                shapes.push((differs, (level, *layout, Sectors(*chunk))));
+            }
+        }
+    }
+    shapes
+}
+
+/// Where data begins: as the superblocks say, or where some version would have put it.
+fn offsets(family: &Family, seen: &[Seen], asked: &Asked) -> Vec<Choice<Option<Sectors>>> {
+    if !asked.data_offsets.is_empty() {
+        let asked = asked.data_offsets.iter().map(|offset| (Vec::new(), Some(*offset)));
+        return asked.collect();
+    }
+    let mut found: Vec<Choice<Option<Sectors>>> = vec![(Vec::new(), None)];
+    if family.format == Format::V0 {
+        return found;
+    }
+    let own = family.seats.iter().flatten().next().map(|seat| seat.data_offset);
+    let sizes = family.seats.iter().flatten().filter_map(|seat| seen.get(seat.device)).map(|seen| seen.size);
+    let smallest = sizes.clone().min().unwrap_or_default();
+    let mut offsets: Vec<Sectors> = Vec::new();
+    for size in sizes {
+        for chunk in [0, 1024, 128] {
+            offsets.push(placement::default_data_offset(Minor::V1_2, size, Sectors(chunk), false));
+        }
+    }
+    // What other superblocks said of these devices.
+    offsets.extend(seen.iter().flat_map(|seen| &seen.words).map(|word| word.membership.data_offset));
+    offsets.extend(OFFSETS.map(Sectors));
+    if asked.format.is_none() || asked.format == Some(Format::V1(Minor::V1_0)) {
+        offsets.push(Sectors(0));
+    }
+    for offset in offsets {
+        let known = Some(offset) == own || found.iter().any(|(_, other)| *other == Some(offset));
+        if !known && offset.0 * 2 < smallest.0 {
+            found.push((vec![Differs::DataOffset], Some(offset)));
+        }
+    }
+    found
+}

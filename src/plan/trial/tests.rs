@@ -1,0 +1,256 @@
+use superblock::{
+    Bytes, Events, Level, MdUuid, Media, Membership, Role, Sectors, sectors::SectorMap, v1::Minor,
+};
+
+use super::*;
+use crate::model::{
+    Geometry,
+    layout::default_layout,
+    stripes::{Stripes, tests::members_of},
+    trial::{Cached, Differs, Hypothesis, Scored, Searched, anchored, assembled, search},
+};
+
+const EXT4: &str = include_str!("../../../superblock/tests/fixtures/content-ext4.sectors");
+const OFFSET: u64 = 2048;
+
+/// The file system, and data in the blocks that it has free (`dumpe2fs` names them).
+fn contents() -> Vec<u8> {
+    let fs: SectorMap = EXT4.parse().unwrap();
+    let mut data = vec![0; 32 << 20];
+    fs.read_at(Bytes(0), &mut data).unwrap();
+    let mut state = 1u64;
+    for blocks in [2344..8193, 8450..16385, 16385..24577, 24834..32768] {
+        for word in data[blocks.start << 10..blocks.end << 10].chunks_exact_mut(8) {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            word.copy_from_slice(&state.to_le_bytes());
+        }
+    }
+    data
+}
+
+/// An array that holds the file system, and its members.
+struct Broken {
+    geometry: Geometry,
+    members: Vec<SectorMap>,
+    offset: u64,
+}
+
+impl Broken {
+    fn new(level: Level, layout: u32, chunk: u64, disks: u32, offset: u64) -> Self {
+        let sectors = (32u64 << 11) + 2048;
+        let mut geometry =
+            Geometry { level, layout, chunk: Sectors(chunk), raid_disks: disks, component_size: Sectors(0) };
+        let unit = if chunk == 0 { 128 } else { chunk };
+        let (above, below) = geometry.data_disks().unwrap_or((disks.into(), 1));
+        let size = (sectors * below).div_ceil(above).next_multiple_of(unit) + unit;
+        geometry.component_size = Sectors(size);
+        let room = vec![Sectors(size); disks.try_into().unwrap()];
+        let stripes = Stripes::new(geometry, &room).unwrap();
+        let mut data = vec![0; usize::try_from(stripes.size().bytes().0).unwrap()];
+        data[..32 << 20].copy_from_slice(&contents());
+        let bytes = |sectors: u64| usize::try_from(sectors * 512).unwrap();
+        let members = members_of(&stripes, &data, bytes(size), bytes(offset));
+        Self {
+            geometry,
+            members: members.iter().map(|member| SectorMap::of(member).unwrap()).collect(),
+            offset,
+        }
+    }
+
+    /// What the superblock of a slot says, if it says this of the array.
+    fn word(&self, slot: u32, geometry: Geometry, events: u64) -> Word {
+        let membership = Membership {
+            array: MdUuid([7; 16]),
+            member: None,
+            name: Some(b"host:data".to_vec()),
+            minor: None,
+            level: geometry.level,
+            raid_disks: geometry.raid_disks,
+            layout: geometry.layout,
+            chunk: geometry.chunk,
+            component_size: geometry.component_size,
+            data_offset: Sectors(self.offset),
+            data_size: self.geometry.component_size,
+            events: Events(events),
+            role: Role::Slot { slot, replacement: false },
+            dev_number: slot,
+            created: 1,
+            updated: 1,
+            clean: true,
+            recovery_offset: None,
+            reshape_position: None,
+        };
+        Word { grounds: Grounds::Superblocks, format: Format::V1(Minor::V1_2), membership, bitmap: false }
+    }
+
+    fn seen(&self, word: impl Fn(usize) -> Vec<Word>) -> Vec<Seen> {
+        let one = |(nth, member): (usize, &SectorMap)| Seen {
+            path: format!("/dev/{nth}"),
+            size: member.len().sectors(),
+            words: word(nth),
+        };
+        self.members.iter().enumerate().map(one).collect()
+    }
+
+    fn search(&self, seen: &[Seen], asked: &Asked) -> Searched {
+        let cached: Vec<Cached<'_>> = self.members.iter().map(|member| Cached::new(member)).collect();
+        let devices: Vec<&dyn Media> = cached.iter().map(|member| -> &dyn Media { member }).collect();
+        let families = families(seen, asked);
+        let mut known = std::collections::BTreeMap::new();
+        let mut anchors = |(device, offset): (usize, Sectors)| {
+            *known.entry((device, offset)).or_insert_with(|| anchored(devices[device], offset))
+        };
+        let guesses = guesses(&families, seen, asked, 3000, &mut anchors);
+        search(&guesses.classes, &devices, &mut |_| true)
+    }
+}
+
+impl Broken {
+    /// Whether the best guess gives the array that was, or one that is as good: where a chunk beside another is zero,
+    /// parity is equal to it, and nothing in a small file system tells them apart.
+    fn is_restored(&self, searched: &Searched) -> bool {
+        let best = first(searched);
+        let equal = searched.best.iter().filter(|one| one.points() == best.points());
+        equal.map(|one| &one.hypothesis).any(|guess| self.is_restored_by(guess))
+    }
+
+    fn is_restored_by(&self, guess: &Hypothesis) -> bool {
+        let devices: Vec<&dyn Media> = self.members.iter().map(|member| -> &dyn Media { member }).collect();
+        let Some(array) = assembled(guess, &devices) else { return false };
+        let mut is = vec![0; 32 << 20];
+        array.read_at(Bytes(0), &mut is).is_ok() && contents() == is
+    }
+}
+
+fn order(guess: &Hypothesis) -> Vec<Option<usize>> {
+    guess.seats.iter().map(|seat| seat.map(|seat| seat.device)).collect()
+}
+
+fn first(searched: &Searched) -> &Scored {
+    let Some(first) = searched.best.first() else { panic!("nothing of {}", searched.tried) };
+    first
+}
+
+fn shapes() -> Vec<(Level, u32, u64, u32)> {
+    vec![
+        (Level::Raid5, 2, 128, 3),
+        (Level::Raid5, 0, 256, 4),
+        (Level::Raid6, 2, 128, 5),
+        (Level::Raid6, 10, 128, 4),
+        (Level::Raid10, 0x102, 128, 4),
+        (Level::Raid10, 0x201, 128, 4),
+        (Level::Raid0, 1, 128, 3),
+        (Level::Raid4, 0, 64, 3),
+        (Level::Raid1, 0, 0, 2),
+    ]
+}
+
+/// What the superblocks say is true: it is the first, and nothing else is looked at.
+#[test]
+fn sound_superblocks_are_believed() {
+    for (level, layout, chunk, disks) in shapes() {
+        let broken = Broken::new(level, layout, chunk, disks, OFFSET);
+        let seen = broken.seen(|nth| vec![broken.word(u32::try_from(nth).unwrap(), broken.geometry, 10)]);
+        let searched = broken.search(&seen, &Asked::default());
+        let best = first(&searched);
+        assert!(best.hypothesis.differs.is_empty(), "{level:?} {layout:#x}: {best:#?}");
+        assert!(best.is_conclusive() && searched.settled && searched.tried < 8, "{level:?}: {best:#?}");
+    }
+}
+
+/// Made anew in a wrong order: the superblocks are sound and lie about the slots.
+#[test]
+fn a_wrong_order_is_put_right() {
+    for (level, layout, chunk, disks) in shapes() {
+        if disks < 3 || chunk > 128 || layout == 0x102 {
+            continue;
+        }
+        let broken = Broken::new(level, layout, chunk, disks, OFFSET);
+        let wrong = |nth: usize| u32::try_from((nth + 1) % usize::try_from(disks).unwrap()).unwrap();
+        let seen = broken.seen(|nth| vec![broken.word(wrong(nth), broken.geometry, 10)]);
+        let searched = broken.search(&seen, &Asked::default());
+        let best = first(&searched);
+        assert!(broken.is_restored(&searched), "{level:?} {layout:#x}: {best:#?}");
+        assert_eq!(best.hypothesis.differs, [Differs::Order]);
+    }
+}
+
+/// Made anew with another chunk, layout or level, or by a version that puts data elsewhere.
+#[test]
+fn a_wrong_shape_is_put_right() {
+    let broken = Broken::new(Level::Raid5, 2, 128, 4, OFFSET);
+    let right = broken.geometry;
+    for (wrong, differs) in [
+        (Geometry { chunk: Sectors(1024), ..right }, Differs::Chunk),
+        (Geometry { layout: 0, ..right }, Differs::Layout),
+        (Geometry { level: Level::Raid6, ..right }, Differs::Level),
+    ] {
+        let seen = broken.seen(|nth| vec![broken.word(u32::try_from(nth).unwrap(), wrong, 10)]);
+        let searched = broken.search(&seen, &Asked::default());
+        let best = first(&searched);
+        let got = best.hypothesis.geometry;
+        assert_eq!((got.level, got.layout, got.chunk), (right.level, right.layout, right.chunk), "{best:#?}");
+        assert_eq!(best.hypothesis.differs, [differs]);
+    }
+    let old = Broken::new(Level::Raid5, 2, 128, 4, 272);
+    let believed = Broken { offset: OFFSET, ..Broken::new(Level::Raid5, 2, 128, 4, 272) };
+    let seen = old.seen(|nth| vec![believed.word(u32::try_from(nth).unwrap(), old.geometry, 10)]);
+    let best = old.search(&seen, &Asked::default());
+    assert_eq!(first(&best).hypothesis.seats[0].unwrap().data_offset, Sectors(272));
+}
+
+/// No superblock at all: the devices as given, and what is usual.
+#[test]
+fn without_any_superblock() {
+    for (level, layout, chunk, disks) in [
+        (Level::Raid5, default_layout(Level::Raid5), 1024, 3),
+        (Level::Raid6, default_layout(Level::Raid6), 128, 4),
+    ] {
+        let mut broken = Broken::new(level, layout, chunk, disks, OFFSET);
+        broken.members.rotate_left(1);
+        let searched = broken.search(&broken.seen(|_| Vec::new()), &Asked::default());
+        let best = first(&searched);
+        assert!(broken.is_restored(&searched), "{level:?}: {best:#?}");
+        assert_eq!(best.hypothesis.geometry.level, level, "{best:#?}");
+    }
+}
+
+/// One member was left behind: without it the array is whole, with it parity does not agree.
+#[test]
+fn a_stale_member_stays_out() {
+    let mut broken = Broken::new(Level::Raid5, 2, 128, 3, OFFSET);
+    let inner = Bytes((OFFSET + 64) * 512);
+    broken.members[1].write(&superblock::Write { at: inner, data: vec![0x5a; 4 << 20] });
+    let events = |nth: usize| if nth == 1 { 5 } else { 20 };
+    let seen =
+        broken.seen(|nth| vec![broken.word(u32::try_from(nth).unwrap(), broken.geometry, events(nth))]);
+    let searched = broken.search(&seen, &Asked::default());
+    let best = first(&searched);
+    assert_eq!(order(&best.hypothesis), [Some(0), None, Some(2)], "{best:#?}");
+    let stale = searched.best.iter().find(|one| one.hypothesis.differs == [Differs::StaleIn]).unwrap();
+    assert!(stale.evidence.parity.unwrap().agree < stale.evidence.parity.unwrap().checked);
+}
+
+/// The superblock of one member is gone: its slot is known, and parity says that it belongs there.
+#[test]
+fn a_member_without_superblock_finds_its_slot() {
+    let broken = Broken::new(Level::Raid6, 2, 128, 5, OFFSET);
+    let word = |nth: usize| broken.word(u32::try_from(nth).unwrap(), broken.geometry, 10);
+    let seen = broken.seen(|nth| if nth == 3 || nth == 1 { Vec::new() } else { vec![word(nth)] });
+    let searched = broken.search(&seen, &Asked::default());
+    assert_eq!(order(&first(&searched).hypothesis), [0, 1, 2, 3, 4].map(Some));
+}
+
+#[test]
+fn guesses_are_bounded_and_that_is_said() {
+    let broken = Broken::new(Level::Raid5, 2, 128, 4, OFFSET);
+    let seen = broken.seen(|_| Vec::new());
+    let asked = Asked::default();
+    let families = families(&seen, &asked);
+    let made = guesses(&families, &seen, &asked, 100, &mut |_| true);
+    assert_eq!(made.classes.iter().map(Vec::len).sum::<usize>(), 100);
+    assert!(made.left_out > 1000 && !made.orders_cut);
+    let given = Asked { level: Some(Level::Raid5), chunk: Some(Sectors(128)), in_order: true, ..asked };
+    let made = guesses(&super::families(&seen, &given), &seen, &given, 100, &mut |_| true);
+    assert!(made.classes.concat().iter().all(|guess| guess.geometry.chunk == Sectors(128)));
+}
