@@ -4,6 +4,7 @@
 //! `low` holds what was typed, `request` is what commands take.
 
 pub mod complete;
+pub mod dm;
 pub mod help;
 pub mod low;
 pub mod native;

@@ -8,6 +8,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, error::ErrorKind};
 
 use super::{
     UsageError,
+    dm::DmArgs,
     options::{self, Sets},
     parse::{self, Outcome},
     request::{Common, ExplainRequest, Invocation, ReplaceRequest, Request, StatusRequest, UndoRequest},
@@ -58,6 +59,8 @@ enum Verb {
     /// Volumes on arrays, in LVM2's format
     #[command(hide = true)]
     Volume(VolumeArgs),
+    /// Devices of the kernel's device-mapper, with the words of dmsetup
+    Dm(Box<DmArgs>),
     /// Start an array that has no metadata
     Build(Words),
     /// Change the size, shape or bitmap of an array
@@ -152,6 +155,7 @@ impl Verb {
             Self::History(args) => return args.into_meaning(),
             Self::Undo(args) => return args.into_meaning(),
             Self::Replace(args) => return args.into_meaning(),
+            Self::Dm(args) => return Meaning::of(args.into_request()),
             Self::Volume(args) => return Meaning::of(args.into_request()),
             Self::Create(words) => ("--create", words),
             Self::Assemble(words) => ("--assemble", words),

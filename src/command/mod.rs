@@ -25,6 +25,7 @@ mod build;
 mod complete;
 mod create;
 mod detail;
+mod dm;
 mod dump;
 mod examine;
 mod explain;
@@ -130,6 +131,7 @@ fn dispatch(name: &str, invocation: &Invocation) -> u8 {
         Request::Status(request) => status::run(request, common, &machine, &ui),
         Request::History => history::list(common, &machine, &ui),
         Request::Undo(request) => history::undo(request, common, &machine, &ui),
+        Request::Dm(request) => dm::run(request, common, &machine, &ui),
         Request::Volume(_) => Ok(not_yet("mdctl volume", &ui)),
         Request::AutoDetect => platform::auto_detect(&machine, common, &ui),
     };

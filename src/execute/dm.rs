@@ -16,7 +16,7 @@ use crate::{
     kernel::{
         self, Deadline, KernelError, Machine,
         cookie::{Cookie, Waited},
-        dm::{Control, Flags, How, Info, NewRow, Prepared, Request, Who},
+        dm::{Control, Flags, Geometry, How, Info, NewRow, Prepared, Request, Who},
         kmsg::KernelLog,
         node, wait,
     },
@@ -24,7 +24,7 @@ use crate::{
         DevId,
         dm::{Dev, Table, UdevFlags},
     },
-    plan::dm::{DmStep, Quiesce},
+    plan::dm::{DmStep, Owner, Quiesce, ReadAhead, Udev},
 };
 
 /// How long udev has for all events of a plan together, beside a moment for each.
@@ -33,6 +33,8 @@ const UDEV_WAIT: Duration = Duration::from_secs(30);
 const BUSY_WAIT: Duration = Duration::from_secs(5);
 /// What a node of ours allows where udev makes none: the owner and the group `disk`.
 const NODE_MODE: u32 = 0o660;
+/// `disk`, as every distribution has it.
+const NODE_GROUP: u32 = 6;
 
 /// What /dev shall show once udev is done.
 #[derive(Debug)]
@@ -50,6 +52,7 @@ pub struct Dm {
     cookie: Option<Cookie>,
     numbers: BTreeMap<String, DevId>,
     expected: Vec<Expected>,
+    udev: Udev,
     log: KernelLog,
     /// What udev did not do.
     pub(super) remarks: Vec<String>,
@@ -66,6 +69,7 @@ impl Dm {
             cookie: None,
             numbers: BTreeMap::new(),
             expected: Vec::new(),
+            udev: Udev::default(),
             log,
             remarks: Vec::new(),
         }
@@ -107,6 +111,11 @@ impl Dm {
             DmStep::Message { name, sector, text } => {
                 drop(control.message(Who::Name(name), *sector, text)?);
             }
+            DmStep::ReadAhead { name, sectors } => self.read_ahead(name, *sectors)?,
+            DmStep::SetGeometry { name, numbers } => {
+                control.set_geometry(Who::Name(name), Geometry { numbers: *numbers })?;
+            }
+            DmStep::Udev(udev) => self.treat_events(*udev)?,
             DmStep::WaitForUdev => self.wait()?,
         }
         Ok(())
@@ -188,8 +197,23 @@ impl Dm {
         answer
     }
 
+    fn treat_events(&mut self, udev: Udev) -> Result<()> {
+        self.udev = udev;
+        if let Some(value) = udev.cookie {
+            self.cookie = Some(Cookie::join(value)?);
+        }
+        Ok(())
+    }
+
     /// One event more; the word that goes with the request.
     fn raise(&mut self, flags: UdevFlags) -> u32 {
+        let flags = match self.udev.no_rules {
+            true => flags | UdevFlags::DISABLE_DM_RULES | UdevFlags::DISABLE_SUBSYSTEM_RULES,
+            false => flags,
+        };
+        if self.udev.no_sync && self.udev.cookie.is_none() {
+            return u32::from(flags.bits()) << 16;
+        }
         if self.cookie.is_none() && self.machine.udev {
             match Cookie::create() {
                 Ok(cookie) => self.cookie = Some(cookie),
@@ -243,6 +267,20 @@ impl Dm {
         }
     }
 
+    /// In /sys the unit is KiB.
+    fn read_ahead(&mut self, name: &str, sectors: ReadAhead) -> Result<()> {
+        let dev = self.number(name)?;
+        let attribute = format!("dev/block/{dev}/bdi/read_ahead_kb");
+        let now = self.machine.sysfs.read(&attribute)?.and_then(|text| text.trim().parse::<u32>().ok());
+        let wanted = match sectors {
+            ReadAhead::Auto => return Ok(()),
+            ReadAhead::None => 0,
+            ReadAhead::Sectors(sectors) => sectors,
+            ReadAhead::AtLeast(sectors) => sectors.max(now.unwrap_or(0).saturating_mul(2)),
+        };
+        Ok(self.machine.sysfs.write(&attribute, &wanted.div_ceil(2).to_string())?)
+    }
+
     fn rename(&mut self, name: &str, to: &str, flags: UdevFlags) -> Result<()> {
         let control = self.control()?;
         let info =
@@ -282,6 +320,10 @@ impl Dm {
     fn wait(&mut self) -> Result<()> {
         let cookie = self.cookie.take();
         let expected = std::mem::take(&mut self.expected);
+        if self.udev.cookie.is_some() || (self.udev.no_sync && !self.udev.no_rules && self.machine.udev) {
+            // Somebody else waits, or nobody: what is there now says nothing.
+            return Ok(());
+        }
         if let Some(cookie) = cookie.filter(|cookie| cookie.raised() > 0) {
             let raised = cookie.raised();
             let limit = UDEV_WAIT.saturating_add(Duration::from_millis(u64::from(raised) * 200));
@@ -312,14 +354,20 @@ impl Dm {
         match expected {
             Expected::There(name, dev, flags) => {
                 let path = self.path(name);
-                let hidden = self.machine.udev && flags.contains(UdevFlags::DISABLE_DM_RULES);
+                let by_udev = self.machine.udev && !self.udev.no_rules;
+                let hidden = by_udev && flags.contains(UdevFlags::DISABLE_DM_RULES);
                 // Removed or renamed later in the same plan.
                 let passed = self.numbers.get(name) != Some(dev);
                 if hidden || passed {
                     return Ok(());
                 }
-                let made = node::repair_node(&path, kernel_dev(*dev), NODE_MODE)?;
-                if made && self.machine.udev {
+                let made =
+                    node::repair_node(&path, kernel_dev(*dev), self.udev.owner.mode.unwrap_or(NODE_MODE))?;
+                if made && !by_udev {
+                    let Owner { uid, gid, .. } = self.udev.owner;
+                    node::give(&path, uid, gid.or(Some(NODE_GROUP)))?;
+                }
+                if made && by_udev {
                     self.remarks.push(format!("udev did not make {}: it was made", path.display()));
                 }
             }
@@ -393,4 +441,33 @@ fn refused_table(log: &mut KernelLog, error: KernelError) -> anyhow::Error {
         Some(hint) => logged.context(hint),
         None => logged,
     }
+}
+
+/// Says something to a target; its answer, where it has one.
+pub fn message(machine: &Machine, name: &str, sector: u64, text: &str) -> Result<Option<String>> {
+    let mut log = KernelLog::mark(&machine.places.dev.join("kmsg"));
+    let control = Control::open(&machine.places)?;
+    let said = control.message(Who::Name(name), sector, text);
+    said.map_err(|error| refused_table(&mut log, error))
+}
+
+/// Makes `/dev/mapper` right for these devices, and for names there that no device has.
+pub fn make_nodes(machine: &Machine, only: &[String]) -> Result<()> {
+    let control = Control::open(&machine.places)?;
+    let dir = machine.places.dev.join("mapper");
+    let all = control.list("", "")?;
+    let wanted = |name: &str| only.is_empty() || only.iter().any(|one| one == name);
+    for name in kernel::files::names(&dir)? {
+        let name = name.to_string_lossy().into_owned();
+        if name != "control" && wanted(&name) && !all.iter().any(|one| one.name == name) {
+            node::remove_mapper_node(&dir.join(&name))?;
+        }
+    }
+    for one in all.iter().filter(|one| wanted(&one.name)) {
+        let path = dir.join(&one.name);
+        if node::repair_node(&path, one.dev, NODE_MODE)? {
+            node::give(&path, None, Some(NODE_GROUP))?;
+        }
+    }
+    Ok(())
 }

@@ -118,7 +118,10 @@ impl FakeDm {
                 device.uuid = Some(uuid.clone());
             }
             DmStep::Clear { name } => self.device(name)?.waiting = None,
-            DmStep::Message { name, .. } => drop(self.device(name)?),
+            DmStep::Udev(_) => {}
+            DmStep::Message { name, .. }
+            | DmStep::ReadAhead { name, .. }
+            | DmStep::SetGeometry { name, .. } => drop(self.device(name)?),
             DmStep::WaitForUdev => {
                 let suspended = self.devices.iter().find(|(_, device)| device.suspended);
                 ensure!(suspended.is_none(), "waits for udev while a device is suspended");

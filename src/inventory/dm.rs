@@ -9,7 +9,7 @@ use crate::{
     },
     model::{
         DevId,
-        dm::{DeviceInfo, Listed, Row, Status, Table},
+        dm::{DeviceInfo, Listed, Overview, Row, Seen, Status, Table, ToldRow},
     },
 };
 
@@ -118,4 +118,163 @@ pub(crate) fn device_info(info: Info) -> DeviceInfo {
 
 fn model_dev(dev: kernel::DevId) -> DevId {
     DevId { major: dev.major, minor: dev.minor }
+}
+
+/// What a report wants to know beside the devices' states.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// What tables lead to.
+    pub deps: bool,
+    /// Rows: status or parameters.
+    pub rows: Option<Rows>,
+    /// About the table that waits.
+    pub inactive: bool,
+    /// States at all: a list of names needs none.
+    pub states: bool,
+}
+
+/// Which text of rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rows {
+    /// What targets report; committed first, or not.
+    Status {
+        /// Counters are committed first.
+        flush: bool,
+    },
+    /// Parameters.
+    Table,
+}
+
+impl Driver {
+    /// Everything that there is.
+    pub fn overview(&self, machine: &Machine, wanted: Wanted) -> Result<Overview, KernelError> {
+        let mut devices = Vec::new();
+        for one in self.list("")? {
+            let listed = || Seen {
+                info: DeviceInfo {
+                    dev: one.dev,
+                    name: one.name.clone(),
+                    uuid: one.uuid.clone(),
+                    event: one.event.unwrap_or(0),
+                    ..DeviceInfo::default()
+                },
+                ..Seen::default()
+            };
+            let has_more = wanted.states || wanted.deps || wanted.rows.is_some();
+            let seen =
+                if has_more { self.seen(machine, Who::Name(&one.name), wanted)? } else { Some(listed()) };
+            // One that went meanwhile is not there.
+            devices.extend(seen);
+        }
+        Ok(self.with_blocks(machine, devices))
+    }
+
+    /// One device; `None` where there is none.
+    pub fn seen(&self, machine: &Machine, who: Who<'_>, wanted: Wanted) -> Result<Option<Seen>, KernelError> {
+        let mut flags = Flags::empty();
+        flags.set(Flags::QUERY_INACTIVE, wanted.inactive);
+        let (info, rows) = match wanted.rows {
+            None => (self.control.info(who, flags)?, None),
+            Some(Rows::Table) => split(self.control.status(who, flags | Flags::STATUS_TABLE)?),
+            Some(Rows::Status { flush }) => {
+                flags.set(Flags::NOFLUSH, !flush);
+                split(self.control.status(who, flags)?)
+            }
+        };
+        let Some(info) = info else { return Ok(None) };
+        let info = device_info(info);
+        let deps = match wanted.deps {
+            true => self.control.deps(Who::Name(&info.name), flags & Flags::QUERY_INACTIVE)?,
+            false => None,
+        };
+        let deps = deps.map(|(_, devs)| devs.into_iter().map(model_dev).collect()).unwrap_or_default();
+        let rows = rows.map(|rows| rows.into_iter().map(told).collect());
+        Ok(Some(Seen { read_ahead: read_ahead(machine, info.dev)?, info, deps, rows }))
+    }
+
+    /// The answer of the next event of a device.
+    pub fn wait(
+        &self,
+        name: &str,
+        event: u32,
+        flush: bool,
+    ) -> Result<(DeviceInfo, Vec<ToldRow>), KernelError> {
+        let flags = if flush { Flags::empty() } else { Flags::NOFLUSH };
+        let (info, rows) = self.control.wait(Who::Name(name), event, flags)?;
+        Ok((device_info(info), rows.into_iter().map(told).collect()))
+    }
+
+    /// The name of the device with this UUID, number or path.
+    pub fn name_of(&self, word: &Named<'_>) -> Result<Option<String>, KernelError> {
+        let info = match word {
+            Named::Uuid(uuid) => self.control.info(Who::Uuid(uuid), Flags::empty())?,
+            Named::Number(dev) => {
+                let dev = kernel::DevId { major: dev.major, minor: dev.minor };
+                self.control.info(Who::Dev(dev), Flags::empty())?
+            }
+            Named::Path(path) => match kernel::node::number_of(std::path::Path::new(path))? {
+                Some(dev) => self.control.info(Who::Dev(dev), Flags::empty())?,
+                None => None,
+            },
+        };
+        Ok(info.map(|info| info.name))
+    }
+
+    /// The text that integrity measurement takes of a table.
+    pub fn measured(&self, name: &str) -> Result<Option<Vec<ToldRow>>, KernelError> {
+        let rows = self.control.status(Who::Name(name), Flags::IMA_MEASUREMENT)?;
+        Ok(rows.map(|(_, rows)| rows.into_iter().map(told).collect()))
+    }
+
+    /// The target types that are loaded.
+    pub fn targets(&self) -> Result<Vec<(String, [u32; 3])>, KernelError> {
+        Ok(self.control.versions()?.into_iter().map(|target| (target.name, target.version)).collect())
+    }
+
+    /// The driver's version.
+    pub fn version(&self) -> Result<String, KernelError> {
+        Ok(self.control.version()?.to_string())
+    }
+
+    /// The same devices, with the kernel's names of all that matter.
+    pub fn with_blocks(&self, machine: &Machine, devices: Vec<Seen>) -> Overview {
+        let mut blocks = std::collections::BTreeMap::new();
+        for dev in devices.iter().flat_map(|seen| seen.deps.iter().chain([&seen.info.dev])) {
+            let number = kernel::DevId { major: dev.major, minor: dev.minor };
+            if !blocks.contains_key(dev)
+                && let Some(name) = machine.sysfs.name_of(number)
+            {
+                blocks.insert(*dev, name);
+            }
+        }
+        Overview { devices, blocks }
+    }
+}
+
+/// A device, not by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Named<'a> {
+    /// By UUID.
+    Uuid(&'a str),
+    /// By number.
+    Number(DevId),
+    /// By a path to its node.
+    Path(&'a str),
+}
+
+fn split(answer: Option<(Info, Vec<Reported>)>) -> (Option<Info>, Option<Vec<Reported>>) {
+    match answer {
+        Some((info, rows)) => (Some(info), Some(rows)),
+        None => (None, None),
+    }
+}
+
+fn told(row: Reported) -> ToldRow {
+    ToldRow { start: Sectors(row.start), length: Sectors(row.length), kind: row.kind, text: row.text }
+}
+
+/// In sectors. A device that has never had a table is not in /sys.
+fn read_ahead(machine: &Machine, dev: DevId) -> Result<Option<u32>, KernelError> {
+    let text = machine.sysfs.read(format!("dev/block/{dev}/bdi/read_ahead_kb"))?;
+    Ok(text.and_then(|text| text.trim().parse::<u32>().ok()).map(|kib| kib.saturating_mul(2)))
 }

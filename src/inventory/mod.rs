@@ -57,6 +57,20 @@ pub fn machine() -> Machine {
     Machine::live(std::env::var_os("MDADM_NO_UDEV").is_some_and(|value| value == "1"))
 }
 
+/// Whether the terminal's locale is UTF-8.
+#[must_use]
+pub fn shows_utf8() -> bool {
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let locale = set("LC_ALL").or_else(|| set("LC_CTYPE")).or_else(|| set("LANG")).unwrap_or_default();
+    let locale = locale.to_ascii_lowercase();
+    locale.contains("utf-8") || locale.contains("utf8")
+}
+
+/// Text from standard input, at most so much.
+pub fn standard_input(most: u64) -> Result<String, KernelError> {
+    files::standard_input(most)
+}
+
 /// The world without devices: host, time, fresh identities, md, arrays, map.
 ///
 /// # Errors

@@ -108,6 +108,13 @@ impl Cookie {
         self.value()
     }
 
+    /// Takes over from whoever made it: it is ours to wait for and to remove.
+    #[must_use]
+    pub fn take_over(mut self) -> Self {
+        self.ours = true;
+        self
+    }
+
     /// Waits until udev is done, and removes it.
     pub fn wait(self, deadline: Deadline) -> Result<Waited, KernelError> {
         // Our own one. Below 0 it cannot go: then udev answered more than was raised.

@@ -27,6 +27,13 @@ pub fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, KernelError> {
     }
 }
 
+/// Text from standard input, at most so much.
+pub fn standard_input(most: u64) -> Result<String, KernelError> {
+    let mut text = String::new();
+    let input = std::io::stdin().lock().take(most).read_to_string(&mut text);
+    input.map(|_| text).map_err(|error| KernelError::io(Path::new("standard input"), "read", &error))
+}
+
 /// Replaces the file: `PATH.new` is written, synced, and renamed. On failure the old file is as it was.
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), KernelError> {
     let mut name = path.as_os_str().to_owned();

@@ -164,6 +164,12 @@ pub fn repair_node(path: &Path, dev: DevId, mode: u32) -> Result<bool, KernelErr
     Ok(true)
 }
 
+/// Gives a node to a user and a group.
+pub fn give(path: &Path, uid: Option<u32>, gid: Option<u32>) -> Result<(), KernelError> {
+    let given = std::os::unix::fs::lchown(path, uid, gid);
+    given.map_err(|error| KernelError::io(path, "chown", &error))
+}
+
 /// Removes a block device's node or a link; whether there was one. Anything else stays.
 pub fn remove_mapper_node(path: &Path) -> Result<bool, KernelError> {
     let Ok(meta) = fs::symlink_metadata(path) else { return Ok(false) };

@@ -22,6 +22,43 @@ impl Quiesce {
     pub const NONE: Self = Self { freeze: false, flush: false };
 }
 
+/// How events and nodes are treated from here on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Udev {
+    /// A cookie that somebody else made and waits for.
+    pub cookie: Option<u32>,
+    /// Nodes are made here, not by udev.
+    pub no_rules: bool,
+    /// Nobody waits.
+    pub no_sync: bool,
+    /// Whom a node made here belongs to.
+    pub owner: Owner,
+}
+
+/// Whom a node belongs to, where it is made here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Owner {
+    /// User.
+    pub uid: Option<u32>,
+    /// Group.
+    pub gid: Option<u32>,
+    /// Permissions.
+    pub mode: Option<u32>,
+}
+
+/// How far the kernel reads ahead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadAhead {
+    /// As the kernel has it.
+    Auto,
+    /// Not at all.
+    None,
+    /// So many sectors.
+    Sectors(u32),
+    /// At least so many.
+    AtLeast(u32),
+}
+
 /// A table that a device had.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Before {
@@ -129,6 +166,22 @@ pub enum DmStep {
         /// What is said.
         text: String,
     },
+    /// How many sectors are read ahead. After the first resume.
+    ReadAhead {
+        /// The device.
+        name: String,
+        /// How many.
+        sectors: ReadAhead,
+    },
+    /// What `HDIO_GETGEO` answers.
+    SetGeometry {
+        /// The device.
+        name: String,
+        /// Cylinders, heads, sectors a track, first sector.
+        numbers: [u64; 4],
+    },
+    /// How events and nodes are treated from here on.
+    Udev(Udev),
     /// Wait until udev is done with everything since the last such step, and see to it that /dev is right.
     WaitForUdev,
 }
@@ -138,6 +191,7 @@ impl DmStep {
     ///
     /// `None`: `Remove` comes after the commit, or takes away what the plan itself made; `Replace` and `GoOn` are undos;
     /// a `Resume` without `before` goes with the device that the plan made; a UUID stays; a message cannot be unsaid;
+    /// read-ahead, geometry and the manner of events harm nobody;
     /// a cleared table was nobody's; waiting changes nothing.
     #[must_use]
     pub fn undo(&self) -> Option<Self> {
@@ -165,6 +219,9 @@ impl DmStep {
             | Self::SetUuid { .. }
             | Self::Clear { .. }
             | Self::Message { .. }
+            | Self::ReadAhead { .. }
+            | Self::SetGeometry { .. }
+            | Self::Udev(_)
             | Self::WaitForUdev => return None,
         })
     }
@@ -193,6 +250,16 @@ impl fmt::Display for DmStep {
             Self::SetUuid { name, uuid } => write!(f, "give {name} the UUID {uuid}"),
             Self::Clear { name } => write!(f, "drop the waiting table of {name}"),
             Self::Message { name, text, .. } => write!(f, "tell {name}: {}", text.escape_debug()),
+            Self::ReadAhead { name, .. } => write!(f, "set how far {name} reads ahead"),
+            Self::SetGeometry { name, numbers: [c, h, s, start] } => {
+                write!(f, "set the geometry of {name} to {c} {h} {s} {start}")
+            }
+            Self::Udev(udev) => match (udev.cookie, udev.no_rules, udev.no_sync) {
+                (Some(cookie), _, _) => write!(f, "let 0x{cookie:x} be the cookie"),
+                (None, true, _) => write!(f, "keep udev from making nodes"),
+                (None, false, true) => write!(f, "do not wait for udev"),
+                (None, false, false) => write!(f, "wait for udev as usual"),
+            },
             Self::WaitForUdev => write!(f, "wait for udev"),
         }
     }

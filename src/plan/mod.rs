@@ -6,6 +6,7 @@ pub mod assemble;
 pub mod build;
 pub mod create;
 pub mod critical;
+pub mod devices;
 pub mod dm;
 pub mod dump;
 pub mod explain;

@@ -6,6 +6,7 @@
 pub mod assemble;
 pub mod bitmap;
 pub mod detail;
+pub mod dm;
 pub mod examine;
 pub mod explain;
 pub mod history;

@@ -24,7 +24,7 @@ fn page(name: &str) -> (String, String) {
 }
 
 /// All pages.
-const PAGES: [&str; 4] = ["mdctl.8", "mdadm.8", "mdadm.conf.5", "mdctl-volume.8"];
+const PAGES: [&str; 5] = ["mdctl.8", "mdadm.8", "mdadm.conf.5", "mdctl-volume.8", "mdctl-dm.8"];
 
 /// The verb that a page of its own is about.
 fn verb_of(page: &str) -> Option<&str> {
@@ -162,8 +162,8 @@ fn pages_of_verbs_tell_of_every_verb_and_option_below() {
 #[test]
 fn the_pages_are_well_formed() {
     const MACROS: &[&str] = &[
-        "TH", "SH", "SS", "TP", "B", "I", "BR", "RB", "BI", "IR", "RI", "PP", "IP", "RS", "RE", "br", "nf",
-        "fi", "nh", "ad",
+        "TH", "SH", "SS", "TP", "TQ", "B", "I", "BR", "RB", "BI", "IR", "RI", "PP", "IP", "RS", "RE", "br",
+        "nf", "fi", "nh", "ad",
     ];
     for name in PAGES {
         let (source, _) = page(name);

@@ -1,6 +1,9 @@
 //! What commands take: one typed request per mode, with the checks that need several options at once.
 
+mod dm;
 mod make;
+
+pub use dm::{DmOptions, DmRequest, DmVerb, Headings, Owner, ReadAhead};
 
 use std::{ffi::OsString, path::PathBuf};
 
@@ -65,6 +68,7 @@ pub enum Request {
     Undo(UndoRequest),
     Replace(ReplaceRequest),
     Volume(VolumeRequest),
+    Dm(Box<DmRequest>),
 }
 
 /// `mdctl undo`.

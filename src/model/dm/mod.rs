@@ -2,6 +2,7 @@
 
 mod device;
 pub mod name;
+mod overview;
 mod status;
 mod table;
 mod target;
@@ -11,6 +12,7 @@ mod words;
 
 pub use device::{DeviceInfo, Listed};
 pub use name::{BadName, Mangling};
+pub use overview::{Overview, Seen, ToldRow};
 pub use status::{SnapshotStatus, Status};
 pub use table::{BadTable, Row, Table};
 pub use target::{Dev, Leg, MirrorLog, Snapshot, Store, Target};

@@ -75,6 +75,23 @@ impl Table {
         Self { rows: parts.into_iter().map(row).collect() }
     }
 
+    /// A table in a person's words: parameters that are not understood are the driver's to judge.
+    ///
+    /// # Errors
+    /// The number of the line that is no row.
+    pub fn lenient(text: &str) -> Result<Self, usize> {
+        let mut rows = Vec::new();
+        for (number, line) in text.lines().enumerate() {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let (start, length, kind, params) = Row::words(line).ok_or(number + 1)?;
+            rows.push(Row::reported(start, length, kind, params));
+        }
+        Ok(Self { rows })
+    }
+
     /// The size of a device with this table.
     #[must_use]
     pub fn size(&self) -> Sectors {
@@ -107,6 +124,20 @@ impl Table {
 }
 
 impl Row {
+    /// Start, length, target, and the rest.
+    fn words(text: &str) -> Option<(Sectors, Sectors, &str, &str)> {
+        let word = |text: &str| -> Option<usize> {
+            let end = text.find(|c: char| c.is_ascii_whitespace()).unwrap_or(text.len());
+            (end > 0).then_some(end)
+        };
+        let (start, rest) = text.split_at(word(text)?);
+        let rest = rest.trim_start();
+        let (length, rest) = rest.split_at(word(rest)?);
+        let rest = rest.trim_start();
+        let (kind, rest) = rest.split_at(word(rest)?);
+        Some((Sectors(start.parse().ok()?), Sectors(length.parse().ok()?), kind, rest.trim()))
+    }
+
     /// A row as the driver reports it: what is not understood stays text.
     #[must_use]
     pub fn reported(start: Sectors, length: Sectors, kind: &str, params: &str) -> Self {
@@ -124,19 +155,9 @@ impl FromStr for Row {
     type Err = BadTable;
 
     fn from_str(text: &str) -> Result<Self, BadTable> {
-        let bad = || BadTable::Row(text.to_owned());
-        let word = |text: &'_ str| -> Option<(String, String)> {
-            let text = text.trim_start();
-            let end = text.find(|c: char| c.is_ascii_whitespace()).unwrap_or(text.len());
-            let (word, rest) = text.split_at(end);
-            (!word.is_empty()).then(|| (word.to_owned(), rest.to_owned()))
-        };
-        let (start, rest) = word(text).ok_or_else(bad)?;
-        let (length, rest) = word(&rest).ok_or_else(bad)?;
-        let (kind, rest) = word(&rest).ok_or_else(bad)?;
-        let number = |text: &str| text.parse().map(Sectors).map_err(|_| bad());
-        let target = Target::parse(&kind, rest.trim())?;
-        Ok(Self { start: number(&start)?, length: number(&length)?, target })
+        let words = Self::words(text.trim()).ok_or_else(|| BadTable::Row(text.to_owned()))?;
+        let (start, length, kind, params) = words;
+        Ok(Self { start, length, target: Target::parse(kind, params)? })
     }
 }
 
