@@ -118,6 +118,7 @@ pub(crate) fn cases() -> Vec<Case> {
         "-l5 -n3 -e0.90 D3",
         "-l5 -n3 --write-zeroes D3",
     ];
+    cases.push(Case::new("limit_of_0_90", limit_of_0_90));
     cases.push(Case::new("a_check_finds_no_mismatch", move || {
         redundant.iter().for_each(|words| check(words))
     }));
@@ -128,6 +129,24 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 /// The command line with the disks filled in; they are counted from the first at every `D`.
+/// 4 TiB a member, less a KiB: the size is a number of 32 bits.
+fn limit_of_0_90() {
+    let disks = [0, 1].map(|n| guest::loop_disk(&format!("huge{n}"), 5 << 40));
+    let disks = [disks[0].as_str(), disks[1].as_str()];
+    for (size, status) in [(1_u64 << 32, 1), ((1 << 32) - 1, 0)] {
+        let size = format!("--size={size}");
+        let words = ["-C", "/dev/md0", "--run", "-e0.90", "-l1", "-n2", "--assume-clean", &size];
+        for program in [guest::reference, guest::ours] {
+            program(&[&words[..], &disks].concat()).fails(status);
+            if status == 0 {
+                let made = guest::sh("cat /sys/block/md0/md/component_size").ok().stdout;
+                assert_eq!(made.trim(), ((1_u64 << 32) - 1).to_string());
+                guest::reference(&["-S", "/dev/md0"]).ok();
+            }
+        }
+    }
+}
+
 fn fill(words: &str, disks: &[&str]) -> Vec<String> {
     let mut filled: Vec<String> =
         ["--create", "/dev/md0", "--run", "--readonly", "--uuid=01234567:89abcdef:fedcba98:76543210"]

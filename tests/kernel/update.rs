@@ -192,7 +192,10 @@ fn cells(base: &Base, updates: &[&str]) {
     for words in updates {
         let (their_words, mut theirs) = run("/usr/sbin/mdadm", words);
         let (our_words, mut mine) = run("/usr/local/sbin/mdadm", words);
-        assert_eq!(their_words, our_words, "{}: {words}", base.name);
+        // docs/compat.md: its words lead astray.
+        let astray = words == &"byteorder" && their_words.contains("superblock has disappeared");
+        assert!(astray || their_words == our_words, "{}: {words}:\n{their_words}{our_words}", base.name);
+        assert_eq!(their_words.lines().next(), our_words.lines().next(), "{}: {words}", base.name);
         if words.starts_with("metadata") {
             mask_random(&mut theirs);
             mask_random(&mut mine);
