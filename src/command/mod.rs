@@ -38,6 +38,7 @@ mod recover;
 mod replace;
 mod status;
 mod stop;
+mod volume;
 mod wait;
 mod zero;
 
@@ -132,7 +133,7 @@ fn dispatch(name: &str, invocation: &Invocation) -> u8 {
         Request::History => history::list(common, &machine, &ui),
         Request::Undo(request) => history::undo(request, common, &machine, &ui),
         Request::Dm(request) => dm::run(request, common, &machine, &ui),
-        Request::Volume(_) => Ok(not_yet("mdctl volume", &ui)),
+        Request::Volume(request) => volume::run(request, common, &machine, &ui),
         Request::AutoDetect => platform::auto_detect(&machine, common, &ui),
     };
     ended.unwrap_or_else(|error| {
@@ -257,7 +258,11 @@ fn carry_out(plan: &Plan, machine: &Machine, common: &Common, ui: &Ui, ended: En
 }
 
 fn carry_out_kept(kept: &Kept, machine: &Machine, common: &Common, ui: &Ui, ended: Ended) -> Result<u8> {
-    let done = keep::run(kept, machine, ui);
+    tell(kept, keep::run(kept, machine, ui), common, ui, ended)
+}
+
+/// Says how it ended.
+fn tell(kept: &Kept, done: Result<(), Failure>, common: &Common, ui: &Ui, ended: Ended) -> Result<u8> {
     if common.json {
         let mut told = outcome(&kept.plan, false);
         if let Err(failure) = &done {

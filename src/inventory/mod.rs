@@ -10,6 +10,7 @@ mod devices;
 pub mod dm;
 mod endangered;
 mod explain;
+pub mod inspect;
 mod manage;
 mod members;
 mod names;

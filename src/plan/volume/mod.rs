@@ -2,4 +2,5 @@
 
 pub mod metadata;
 pub mod request;
+pub mod restore;
 pub mod tree;
