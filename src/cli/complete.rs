@@ -86,6 +86,18 @@ fn about(command: &Command) -> String {
 
 /// A verb with words of its own.
 fn own(verb: &Command, before: &[String], current: &str) -> Completion {
+    if verb.has_subcommands() {
+        return match before.first().map(|word| verb.find_subcommand(word)) {
+            Some(Some(below)) if below.has_subcommands() || current.starts_with('-') => {
+                own(below, &before[1..], current)
+            }
+            Some(Some(_)) => Completion::names(&[Names::Devices]),
+            Some(None) => Completion::default(),
+            None => Completion::words(
+                verb.get_subcommands().map(|verb| (verb.get_name().to_owned(), about(verb))),
+            ),
+        };
+    }
     if current.starts_with('-') {
         let long = |arg: &clap::Arg| {
             let value = arg.get_action().takes_values();

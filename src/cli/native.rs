@@ -57,7 +57,6 @@ enum Verb {
     /// Put a new device in the place of a member: one that serves, has failed, or is gone
     Replace(ReplaceArgs),
     /// Volumes on arrays, in LVM2's format
-    #[command(hide = true)]
     Volume(VolumeArgs),
     /// Devices of the kernel's device-mapper, with the words of dmsetup
     Dm(Box<DmArgs>),

@@ -9,8 +9,8 @@ use superblock::Bytes;
 
 use super::request::{Common, Request};
 use crate::plan::volume::request::{
-    ActivateRequest, Amount, BackupRequest, CreateGroup, CreateVolumes, GroupRequest, ListRequest, Named,
-    NewVolume, PvWord, ResizeRequest, RestoreRequest, SizeChange, VolumeName, VolumeRequest, Wipe,
+    ActivateRequest, Amount, CreateGroup, CreateVolumes, GroupRequest, ListRequest, Named, NewVolume, PvWord,
+    ResizeRequest, SizeChange, VolumeName, VolumeRequest, Wipe,
 };
 
 /// Volumes on arrays, in LVM2's format
@@ -40,12 +40,6 @@ enum Verb {
     Activate(ActivateArgs),
     /// Take the devices of volumes away
     Deactivate(DeactivateArgs),
-    /// Read labels, metadata and the stores of snapshots, and say what is wrong
-    Check(CheckArgs),
-    /// Write the metadata of groups to files
-    Backup(BackupArgs),
-    /// Bring an earlier state of a group back
-    Restore(RestoreArgs),
 }
 
 impl VolumeArgs {
@@ -61,13 +55,6 @@ impl VolumeArgs {
             Verb::Remove(args) => args.into_request(),
             Verb::Activate(args) => args.into_request(),
             Verb::Deactivate(args) => args.into_request(),
-            Verb::Check(CheckArgs { names, showing }) => (showing.common(), VolumeRequest::Check(names)),
-            Verb::Backup(BackupArgs { groups, file, changing }) => {
-                (changing.common(), VolumeRequest::Backup(BackupRequest { groups, file }))
-            }
-            Verb::Restore(RestoreArgs { group, list, at, file, changing }) => {
-                (changing.common(), VolumeRequest::Restore(RestoreRequest { group, list, at, file }))
-            }
         };
         Ok((common, Request::Volume(request)))
     }
@@ -115,48 +102,6 @@ impl Showing {
     pub(super) fn common(self) -> Common {
         Common { json: self.json, config: self.config, ..Common::default() }
     }
-}
-
-/// Read labels, metadata and the stores of snapshots, and say what is wrong
-#[derive(Args, Debug)]
-struct CheckArgs {
-    /// Only these groups and devices
-    #[arg(value_name = "GROUP|DEVICE")]
-    names: Vec<String>,
-    #[command(flatten)]
-    showing: Showing,
-}
-
-/// Write the metadata of groups to files
-#[derive(Args, Debug)]
-struct BackupArgs {
-    /// Only these groups
-    #[arg(value_name = "GROUP", value_parser = words::group)]
-    groups: Vec<String>,
-    /// To this file, not to LVM2's directory; for one group
-    #[arg(long, short = 'f', value_name = "FILE")]
-    file: Option<PathBuf>,
-    #[command(flatten)]
-    changing: Changing,
-}
-
-/// Bring an earlier state of a group back
-#[derive(Args, Debug)]
-struct RestoreArgs {
-    /// The group
-    #[arg(value_name = "GROUP", value_parser = words::group)]
-    group: String,
-    /// Only show the states that are kept
-    #[arg(long, short = 'l')]
-    list: bool,
-    /// The state after this change; see --list
-    #[arg(long, value_name = "SEQNO")]
-    at: Option<u32>,
-    /// The state in this file
-    #[arg(long, short = 'f', value_name = "FILE", conflicts_with = "at")]
-    file: Option<PathBuf>,
-    #[command(flatten)]
-    changing: Changing,
 }
 
 /// Show volumes

@@ -258,11 +258,11 @@ fn carry_out(plan: &Plan, machine: &Machine, common: &Common, ui: &Ui, ended: En
 }
 
 fn carry_out_kept(kept: &Kept, machine: &Machine, common: &Common, ui: &Ui, ended: Ended) -> Result<u8> {
-    tell(kept, keep::run(kept, machine, ui), common, ui, ended)
+    carried_out(keep::run(kept, machine, ui), kept, common, ui, ended)
 }
 
-/// Says how it ended.
-fn tell(kept: &Kept, done: Result<(), Failure>, common: &Common, ui: &Ui, ended: Ended) -> Result<u8> {
+/// Says how carrying out a plan ended.
+fn carried_out(done: Result<(), Failure>, kept: &Kept, common: &Common, ui: &Ui, ended: Ended) -> Result<u8> {
     if common.json {
         let mut told = outcome(&kept.plan, false);
         if let Err(failure) = &done {

@@ -23,6 +23,7 @@ fn changes(request: &Request) -> bool {
         | Request::Incremental(_)
         | Request::Manage(_)
         | Request::Undo(_) => true,
+        Request::Volume(request) => request.changes(),
         Request::Misc(request) => matches!(
             request.action,
             MiscAction::Stop | MiscAction::Run | MiscAction::ZeroSuperblock | MiscAction::Restore(_)

@@ -6,7 +6,7 @@ use anyhow::{Result, bail, ensure};
 use superblock::Write;
 
 use super::{Host, fake_dm::FakeDm, fake_lvm::FakeLvm};
-use crate::plan::Step;
+use crate::plan::{Step, volume::fs::FsStep};
 
 /// Everything that steps can change.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,6 +41,8 @@ pub(crate) struct State {
     pub(crate) dm: FakeDm,
     /// LVM2's metadata.
     pub(crate) lvm: FakeLvm,
+    /// Devices whose file systems were made smaller.
+    pub(crate) shrunk: BTreeSet<String>,
 }
 
 /// The machine.
@@ -179,6 +181,13 @@ impl Host for Fake {
             Step::Dm(step) => state.dm.apply(step)?,
             Step::Critical(critical) => state.dm.critical(critical)?,
             Step::Lvm(step) => state.lvm.apply(step)?,
+            Step::Fs(FsStep::ResizeExt { device, size: Some(_) }) => {
+                state.shrunk.insert(device.clone());
+            }
+            Step::Fs(FsStep::ResizeExt { device, size: None }) => {
+                state.shrunk.remove(device);
+            }
+            Step::Fs(_) => {}
             Step::SetVersion { array, .. }
             | Step::SetShape { array, .. }
             | Step::DenyDevice { array }

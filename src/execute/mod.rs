@@ -21,6 +21,7 @@ mod many;
 mod members;
 mod nodes;
 mod noting;
+mod tools;
 pub mod volumes;
 mod zeroing;
 

@@ -1,16 +1,18 @@
 //! Looking at the machine. Everything here reads; nothing changes anything.
 
+mod active;
 mod archive;
 mod arrays;
+mod below;
 mod bitmaps;
 mod completion;
 mod configuration;
+mod content;
 mod detail;
 mod devices;
 pub mod dm;
 mod endangered;
 mod explain;
-pub mod inspect;
 mod manage;
 mod members;
 mod names;
@@ -21,10 +23,13 @@ mod superblocks;
 mod unfinished;
 pub mod volumes;
 
+pub use active::{active, snapshots};
 pub use archive::{Image, Shelf, Shelved, archive, bytes_at, entry, image, ranges_of};
+pub use below::{below, below_of};
 pub use bitmaps::{NoBitmap, NoLog, SeenBitmap, SeenLog, bad_blocks, bitmaps};
 pub use completion::{array_names, device_names, member_names};
 pub use configuration::{by_path, candidates, candidates_afresh, configuration, homehost};
+pub use content::{content, in_place_of};
 pub use detail::{Absent, Look};
 pub use devices::look;
 pub use endangered::{endangered, names_by_id};

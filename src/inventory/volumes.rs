@@ -21,7 +21,7 @@ use crate::{
     model::{
         DevId,
         dm::Listed,
-        volume::{AreaSeen, DevicesFile, Found, Groups, Kept, PvDevice, Refused},
+        volume::{AreaSeen, DevicesFile, Found, Groups, PvDevice, Refused},
     },
 };
 
@@ -100,38 +100,6 @@ pub fn stamp(command: &str) -> Stamp {
         time,
         date: crate::model::clock::ctime(seconds, &jiff::tz::TimeZone::system()),
     }
-}
-
-/// The states of a group that LVM2's backup and archive directories have, newest first. A file that is no group's is passed
-/// over.
-///
-/// # Errors
-/// A directory that cannot be read.
-pub fn kept(group: &str) -> Result<Vec<Kept>, KernelError> {
-    let mut all = Vec::new();
-    for directory in ["backup", "archive"] {
-        let directory = Path::new(ETC).join(directory);
-        for name in files::names(&directory)? {
-            let name = name.to_string_lossy().into_owned();
-            let archived = name.strip_prefix(group).is_some_and(|rest| rest.starts_with('_'));
-            if name == group || archived {
-                all.extend(kept_in(&directory.join(name))?);
-            }
-        }
-    }
-    all.retain(|kept| kept.group.name == group);
-    all.sort_by_key(|kept| std::cmp::Reverse((kept.group.seqno, kept.group.written.time)));
-    Ok(all)
-}
-
-/// The state in one file; none where it is no group's.
-///
-/// # Errors
-/// It cannot be read.
-pub fn kept_in(file: &Path) -> Result<Option<Kept>, KernelError> {
-    let text = files::read(file, LONGEST)?.unwrap_or_default();
-    let group = Group::parse(&text).ok();
-    Ok(group.map(|group| Kept { path: file.display().to_string(), group }))
 }
 
 fn settings() -> Result<Settings, KernelError> {
@@ -314,7 +282,7 @@ fn full_stripe(machine: &Machine, name: &str) -> Sectors {
 }
 
 /// The name by which a devices file of LVM2's knows a device.
-fn device_id(machine: &Machine, name: &str, path: &str) -> Option<(String, String)> {
+pub(super) fn device_id(machine: &Machine, name: &str, path: &str) -> Option<(String, String)> {
     let attr = |below: &str| {
         let text = machine.sysfs.block_attr(name, below).ok().flatten()?;
         Some(text.trim().replace(' ', "_")).filter(|text| !text.is_empty())

@@ -30,6 +30,7 @@ pub mod node;
 pub mod notes;
 mod page;
 pub mod procfs;
+pub mod program;
 pub mod ready;
 pub mod sysfs;
 #[expect(unsafe_code, reason = "semaphores have no safe form")]

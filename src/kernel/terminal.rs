@@ -39,6 +39,12 @@ pub fn standard_output() -> Option<Terminal> {
     Some(Terminal { width, height, colour: !dumb && set("NO_COLOR").is_none() })
 }
 
+/// Whether somebody can be asked.
+#[must_use]
+pub fn somebody_is_there() -> bool {
+    io::stdin().is_terminal()
+}
+
 /// The other screen of a terminal, without a cursor, and keys as they are pressed. Dropping it gives everything back.
 #[derive(Debug)]
 pub struct Screen {

@@ -4,7 +4,11 @@ use std::fmt;
 
 use superblock::{Bytes, Kib, Level, Sectors, Write};
 
-use super::{critical::Critical, dm::DmStep, volume::metadata::LvmStep};
+use super::{
+    critical::Critical,
+    dm::DmStep,
+    volume::{fs::FsStep, metadata::LvmStep},
+};
 use crate::{
     archive::{Id, Record},
     model::{DevId, world::MapEntry},
@@ -327,6 +331,8 @@ pub enum Step {
     Critical(Box<Critical>),
     /// Something about the metadata of a group of volumes.
     Lvm(LvmStep),
+    /// A run of a file system's own tool.
+    Fs(FsStep),
     /// The point of no return: what failed before it is rolled back, what fails after it is reported.
     Commit,
 }
@@ -383,6 +389,7 @@ impl Step {
             },
             Step::Freeze { array } => Step::Thaw { array: array.clone() },
             Step::Dm(step) => Step::Dm(step.undo()?),
+            Step::Fs(step) => Step::Fs(step.undo()?),
             Step::Lvm(step) => Step::Lvm(step.undo()?),
             Step::Discard { .. }
             | Step::Verify { .. }
@@ -487,6 +494,7 @@ impl fmt::Display for Step {
             Step::Dm(step) => write!(f, "{step}"),
             Step::Critical(critical) => write!(f, "{critical}"),
             Step::Lvm(step) => write!(f, "{step}"),
+            Step::Fs(step) => write!(f, "{step}"),
             Step::Commit => write!(f, "commit"),
         }
     }

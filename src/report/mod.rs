@@ -15,7 +15,7 @@ pub mod query;
 pub mod replace;
 pub mod status;
 mod text;
-pub mod volume_check;
+pub mod volume;
 mod words;
 
 pub use text::DiskText;

@@ -1,6 +1,13 @@
 //! Volumes on groups of devices, in LVM2's format: what is asked for, and what it comes to.
 
+pub mod create;
+pub mod devices;
+pub mod edit;
+pub mod fs;
+pub mod group;
 pub mod metadata;
+pub mod remove;
+pub mod rename;
 pub mod request;
-pub mod restore;
+pub mod resize;
 pub mod tree;

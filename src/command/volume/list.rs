@@ -1,0 +1,108 @@
+//! `list` and `show`.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+
+use super::Work;
+use crate::{
+    command::{DONE, FAILED, print, refuse},
+    inventory,
+    model::volume::Groups,
+    plan::{
+        Refusal,
+        volume::request::{ListRequest, Named},
+    },
+    report::volume::{Known, Report},
+};
+
+/// What of a request is not there.
+fn absent(groups: &Groups, names: &[Named]) -> Option<Refusal> {
+    names.iter().find_map(|name| {
+        let found = groups.groups.iter().find(|found| found.group.name == name.group);
+        match (found, &name.volume) {
+            (None, _) => Some(Refusal::new(format!("there is no group {}", name.group))),
+            (Some(found), Some(volume)) if found.group.volume(volume).is_none() => {
+                Some(Refusal::new(format!("there is no volume {name}")))
+            }
+            _ => None,
+        }
+    })
+}
+
+fn wanted(names: &[Named]) -> impl Fn(&str, Option<&str>) -> bool + '_ {
+    move |group, volume| {
+        let fits = |name: &Named| match (&name.volume, volume) {
+            _ if name.group != group => false,
+            (None, _) => true,
+            (Some(wanted), Some(volume)) => wanted == volume,
+            (Some(_), None) => false,
+        };
+        names.is_empty() || names.iter().any(fits)
+    }
+}
+
+/// One table.
+pub(super) fn list(work: &Work<'_>, request: &ListRequest) -> Result<u8> {
+    let groups = inventory::volumes::groups(work.machine)?;
+    if let Some(refusal) = absent(&groups, &request.names) {
+        return Ok(refuse(&refusal, work.common, work.ui));
+    }
+    let snapshots = inventory::snapshots(work.machine, &groups)?;
+    let below = if work.common.json { below(work, &groups) } else { Vec::new() };
+    let report = Report::new(&groups, &Known { below, snapshots, all: request.all }, &wanted(&request.names));
+    if work.common.json {
+        return Ok(print(&report.json()));
+    }
+    match report.table(&request.columns) {
+        Ok(table) => {
+            print(&table);
+        }
+        Err(why) => return Ok(refuse(&Refusal::new(why).status(2), work.common, work.ui)),
+    }
+    if report.volumes().is_empty() {
+        work.ui.note("there are no volumes");
+    }
+    remarks(work, &groups);
+    Ok(DONE)
+}
+
+/// What is not as it should be, on standard error.
+fn remarks(work: &Work<'_>, groups: &Groups) {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for found in &groups.groups {
+        if let Some(why) = found.objections.first() {
+            work.ui.warn(&format!("group {} can only be read: {why}", found.group.name));
+        }
+        counts.insert(&found.group.name, found.remarks.len());
+    }
+    for (group, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
+        work.ui.warn(&format!(
+            "group {group}: mdctl volume show {group} tells what is not as it should be ({count})"
+        ));
+    }
+}
+
+fn below(work: &Work<'_>, groups: &Groups) -> Vec<crate::model::Below> {
+    let present = groups.groups.iter().flat_map(|found| found.present().map(|(_, pv)| pv));
+    present.map(|pv| inventory::below_of(work.machine, pv.dev, &pv.path)).collect()
+}
+
+/// Everything about groups and volumes.
+pub(super) fn show(work: &Work<'_>, names: &[Named]) -> Result<u8> {
+    let groups = inventory::volumes::groups(work.machine)?;
+    if let Some(refusal) = absent(&groups, names) {
+        return Ok(refuse(&refusal, work.common, work.ui));
+    }
+    let known = Known {
+        below: below(work, &groups),
+        snapshots: inventory::snapshots(work.machine, &groups)?,
+        all: false,
+    };
+    let report = Report::new(&groups, &known, &wanted(names));
+    let status = print(&if work.common.json { report.json() } else { report.text() });
+    if groups.groups.is_empty() && groups.refused.is_empty() && !work.common.json {
+        work.ui.note("there are no groups of volumes");
+    }
+    Ok(if status == DONE { DONE } else { FAILED })
+}

@@ -1,0 +1,85 @@
+//! A group's devices as the driver has them, and who uses them.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    kernel::{self, Holder, KernelError, Machine, holders},
+    model::{
+        active::{Active, ActiveDevice},
+        dm::{DeviceInfo, Listed, SnapshotStatus, Status, uuid},
+        volume::Groups,
+    },
+};
+
+use super::dm::Driver;
+
+/// The devices of one group, of those that were listed before: state and table of each, and who has it open. Devices
+/// of the group that stand on each other are not counted as users. No request to the driver where there is none.
+///
+/// # Errors
+/// What the driver refused.
+pub fn active(machine: &Machine, listed: &[Listed], group: &str) -> Result<Active, KernelError> {
+    let prefix = uuid::group_prefix(group);
+    let own: Vec<&Listed> = listed
+        .iter()
+        .filter(|one| one.uuid.as_deref().is_some_and(|uuid| uuid.starts_with(&prefix)))
+        .collect();
+    if own.is_empty() {
+        return Ok(Active::default());
+    }
+    let driver = Driver::open(machine)?;
+    let mut devices = Vec::with_capacity(own.len());
+    for one in &own {
+        let Some((info, table)) = driver.table(&one.name)? else { continue };
+        let info = DeviceInfo { uuid: one.uuid.clone(), name: one.name.clone(), dev: one.dev, ..info };
+        let holders = if info.open > 0 { users(machine, &info, &own) } else { Vec::new() };
+        devices.push(ActiveDevice { info, table, holders });
+    }
+    Ok(Active { devices })
+}
+
+/// Who has a device open, in words. Those who only look at it for a moment (udev) are waited for later.
+fn users(machine: &Machine, info: &DeviceInfo, own: &[&Listed]) -> Vec<String> {
+    let dev = kernel::DevId { major: info.dev.major, minor: info.dev.minor };
+    let found = holders::holders(&machine.sysfs, &machine.procfs, dev).unwrap_or_default();
+    let is_user = |holder: &&Holder| match holder {
+        Holder::Dm { name, .. } => !own.iter().any(|one| one.name == *name),
+        Holder::Process { name, .. } => !name.contains("udev"),
+        Holder::Md(_) | Holder::Stacked(_) | Holder::Partition { .. } | Holder::Mount(_) | Holder::Swap => {
+            true
+        }
+    };
+    found.iter().filter(is_user).map(ToString::to_string).collect()
+}
+
+/// The state of every active snapshot, by its device's name.
+///
+/// # Errors
+/// What the driver refused.
+pub fn snapshots(
+    machine: &Machine,
+    groups: &Groups,
+) -> Result<BTreeMap<String, SnapshotStatus>, KernelError> {
+    let mut states = BTreeMap::new();
+    let mut driver = None;
+    for found in &groups.groups {
+        for snapshot in found.group.snapshots() {
+            let Some(cow) = found.group.volume(snapshot.cow) else { continue };
+            let own = uuid::lvm(found.group.id.plain(), cow.id.plain(), None);
+            let Some(device) = groups.active.iter().find(|one| one.uuid.as_deref() == Some(&own)) else {
+                continue;
+            };
+            if driver.is_none() {
+                driver = Some(Driver::open(machine)?);
+            }
+            let Some(driver) = &driver else { continue };
+            let rows = driver.status(&device.name, false)?.map(|(_, rows)| rows).unwrap_or_default();
+            let state = rows.iter().find_map(|row| match row.status {
+                Status::Snapshot(state) => Some(state),
+                _ => None,
+            });
+            states.extend(state.map(|state| (device.name.clone(), state)));
+        }
+    }
+    Ok(states)
+}

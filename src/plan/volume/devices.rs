@@ -1,0 +1,296 @@
+//! Which devices a group's volumes have, which they should have, and the steps between.
+
+use std::collections::BTreeSet;
+
+use superblock::lvm::{Group, LogicalVolume, Part, group::VolumeFlags};
+
+use super::{
+    metadata::LvmStep,
+    tree::{Family, NoTree, Wanted},
+};
+use crate::{
+    model::{
+        active::{Active, ActiveDevice},
+        dm::{Dev, Table, Target, UdevFlags, uuid},
+        volume::Found,
+    },
+    plan::{
+        Plan, Refusal, Step, Warning,
+        dm::{Before, DmStep, Quiesce},
+    },
+};
+
+/// Stands for a device that is missing: its rows become errors.
+const MISSING: &str = "/dev/missing";
+
+/// Where each physical volume of a group is.
+pub fn finder(found: &Found) -> impl Fn(usize) -> Option<Dev> {
+    |index| found.devices.get(index)?.as_ref().map(|device| Dev::Number(device.dev))
+}
+
+/// The volumes that people see and that have devices of their own: neither snapshots nor hidden.
+pub fn heads(group: &Group) -> impl Iterator<Item = &LogicalVolume> {
+    let parts = group.parts();
+    let head = |part: &Part| matches!(part, Part::Plain | Part::Origin { .. });
+    group.volumes.iter().zip(parts).filter(move |(_, part)| head(part)).map(|(volume, _)| volume)
+}
+
+/// The volume whose devices this one's are among: a snapshot's origin, else itself.
+#[must_use]
+pub fn head_of<'a>(group: &'a Group, volume: &'a str) -> &'a str {
+    group.snapshot_in(volume).map_or(volume, |snapshot| snapshot.origin)
+}
+
+/// The volumes whose devices a request is about, each once, in the group's order; all where none are named.
+///
+/// # Errors
+/// One is not there.
+pub fn chosen<'a>(group: &'a Group, names: &[String]) -> Result<Vec<&'a str>, Refusal> {
+    for name in names {
+        if group.volume(name).is_none() {
+            return Err(Refusal::new(format!("there is no volume {}/{name}", group.name))
+                .hint(format!("mdctl volume list {} lists those that there are", group.name)));
+        }
+    }
+    let wanted: BTreeSet<&str> = names.iter().map(|name| head_of(group, name)).collect();
+    let all = heads(group).map(|volume| volume.name.as_str());
+    Ok(all.filter(|name| names.is_empty() || wanted.contains(name)).collect())
+}
+
+/// What an activation comes to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Activation {
+    /// The steps; none where everything is active already.
+    pub plan: Plan,
+    /// Volumes that cannot be activated, and why.
+    pub left_out: Vec<String>,
+}
+
+/// Activates volumes of a group, or all of it. What is active stays; what was left half-made is finished.
+///
+/// # Errors
+/// One that is named is not there.
+pub fn activate(
+    found: &Found,
+    active: &Active,
+    names: &[String],
+    partial: bool,
+) -> Result<Activation, Refusal> {
+    let group = &found.group;
+    let find = finder(found);
+    let lenient = |index: usize| find(index).or_else(|| Some(Dev::Path(MISSING.to_owned())));
+    let (mut steps, mut done) = (Vec::new(), Activation::default());
+    for name in chosen(group, names)? {
+        let skipped = names.is_empty()
+            && group.volume(name).is_some_and(|volume| volume.flags.contains(VolumeFlags::ACTIVATION_SKIP));
+        if skipped {
+            continue;
+        }
+        let family = if partial { Family::of(group, name, &lenient) } else { Family::of(group, name, &find) };
+        match family {
+            Ok(family) => {
+                let wanted = family.wanted();
+                let before = steps.len();
+                steps.extend(wanted.into_iter().flat_map(|one| made(&without_missing(one), active)));
+                if partial && steps.len() > before && Family::of(group, name, &find).is_err() {
+                    done.plan.warnings.push(Warning::note(format!(
+                        "{}/{name}: parts of it are missing and give errors",
+                        group.name
+                    )));
+                }
+            }
+            Err(why) => done.left_out.push(left_out(group, found, &why)),
+        }
+    }
+    done.plan.summary = format!("activate {}", shown(group, names));
+    if !steps.is_empty() {
+        done.plan.steps = locked(found, steps);
+    }
+    Ok(done)
+}
+
+fn shown(group: &Group, names: &[String]) -> String {
+    if names.is_empty() {
+        return group.name.clone();
+    }
+    names.iter().map(|name| format!("{}/{name}", group.name)).collect::<Vec<_>>().join(", ")
+}
+
+fn left_out(group: &Group, found: &Found, why: &NoTree) -> String {
+    match why {
+        NoTree::Missing { volume, pv } => {
+            let known = group.pvs.iter().find(|known| known.id == *pv);
+            let last =
+                known.map_or_else(String::new, |pv| format!(", last seen as {}", pv.device.escape_debug()));
+            format!(
+                "{}/{volume} needs a device that is missing: physical volume {pv}{last}",
+                found.group.name
+            )
+        }
+        NoTree::Kind { .. } | NoTree::None(_) => format!("{}/{why}", found.group.name),
+    }
+}
+
+/// Rows on a device that is missing become errors.
+fn without_missing(mut one: Wanted) -> Wanted {
+    let missing = |dev: &Dev| matches!(dev, Dev::Path(path) if path == MISSING);
+    for row in &mut one.table.rows {
+        if row.target.devices().into_iter().any(missing) {
+            row.target = Target::Error;
+        }
+    }
+    one
+}
+
+/// Device steps under the group's lock, with one wait for udev.
+fn locked(found: &Found, devices: Vec<Step>) -> Vec<Step> {
+    let group = found.group.name.clone();
+    let areas = found.areas().map(|(path, area)| (path.to_owned(), area.clone())).collect();
+    let mut steps = vec![
+        Step::Lvm(LvmStep::Lock { global: false, groups: vec![group.clone()] }),
+        Step::Lvm(LvmStep::Check { group, areas }),
+    ];
+    steps.extend(devices);
+    steps.extend([Step::Commit, Step::Dm(DmStep::WaitForUdev), Step::Lvm(LvmStep::Unlock)]);
+    steps
+}
+
+/// The steps that make a device as it should be; none where it is.
+fn made(one: &Wanted, active: &Active) -> Vec<Step> {
+    let Some(there) = active.with(&one.uuid) else {
+        return [create(one), vec![load(one), resume(one, None)]].concat();
+    };
+    let mut steps = Vec::new();
+    if there.info.name != one.name {
+        steps.push(renamed(&there.info.name, one));
+    }
+    if !there.info.live {
+        steps.extend([load(one), resume(one, None)]);
+    } else if differs(one, there, active) {
+        let before = Before { table: there.table.clone(), read_only: there.info.read_only };
+        steps.extend([load(one), resume(one, Some(before))]);
+    } else if there.info.suspended {
+        steps.push(resume(one, None));
+    }
+    steps
+}
+
+/// Whether the live table is another. Tables with snapshots in them change only in moments of their own.
+fn differs(one: &Wanted, there: &ActiveDevice, active: &Active) -> bool {
+    let plain = |table: &Table| {
+        table
+            .rows
+            .iter()
+            .all(|row| matches!(row.target, Target::Linear(_) | Target::Striped { .. } | Target::Error))
+    };
+    let live = active.named(&there.table);
+    plain(&one.table) && plain(&live) && live != one.table
+}
+
+/// A device without a table.
+pub(super) fn create(one: &Wanted) -> Vec<Step> {
+    vec![Step::Dm(DmStep::Create { name: one.name.clone(), uuid: Some(one.uuid.clone()), minor: None })]
+}
+
+pub(super) fn load(one: &Wanted) -> Step {
+    Step::Dm(DmStep::Load { name: one.name.clone(), table: one.table.clone(), read_only: one.read_only })
+}
+
+/// Makes the waiting table live. A file system on it need not be frozen: what it has stays where it is.
+pub(super) fn resume(one: &Wanted, before: Option<Before>) -> Step {
+    let (name, flags) = (one.name.clone(), one.flags);
+    Step::Dm(DmStep::Resume { name, flags, quiesce: Quiesce::NO_FREEZE, before: before.map(Box::new) })
+}
+
+pub(super) fn renamed(from: &str, one: &Wanted) -> Step {
+    Step::Dm(DmStep::Rename { name: from.to_owned(), to: one.name.clone(), flags: one.flags })
+}
+
+/// Everything that these volumes have in the driver, in the order in which it can go: nothing before what stands on it.
+#[must_use]
+pub fn devices_of<'a>(
+    found: &Found,
+    active: &'a Active,
+    heads: &[&str],
+) -> Vec<(&'a ActiveDevice, UdevFlags)> {
+    let group = &found.group;
+    let mut all: Vec<(&ActiveDevice, UdevFlags)> = Vec::new();
+    for head in heads {
+        let wanted = Family::of(group, head, &|_| Some(Dev::Path(MISSING.to_owned())));
+        let wanted = wanted.map(|family| family.wanted()).unwrap_or_default();
+        let known = wanted.iter().rev().filter_map(|one| Some((active.with(&one.uuid)?, one.flags)));
+        let mut these: Vec<(&ActiveDevice, UdevFlags)> = known.collect();
+        // Layers of a time before: what has none goes first.
+        let ids: Vec<&str> = family_ids(group, head);
+        let is_new = |device: &ActiveDevice| !these.iter().any(|(known, _)| std::ptr::eq(*known, device));
+        let mut rest: Vec<&ActiveDevice> =
+            active.devices.iter().filter(|device| is_of(device, &ids) && is_new(device)).collect();
+        rest.sort_by_key(|device| layer(device).is_some());
+        these.extend(rest.into_iter().map(|device| {
+            (device, if layer(device).is_some() { UdevFlags::HIDDEN } else { UdevFlags::VISIBLE })
+        }));
+        all.extend(these);
+    }
+    all
+}
+
+fn layer(device: &ActiveDevice) -> Option<&str> {
+    uuid::parse(device.info.uuid.as_deref()?)?.layer
+}
+
+fn is_of(device: &ActiveDevice, ids: &[&str]) -> bool {
+    let parsed = device.info.uuid.as_deref().and_then(uuid::parse);
+    parsed.is_some_and(|parsed| ids.contains(&parsed.volume))
+}
+
+/// The identities of a volume and its snapshots.
+fn family_ids<'a>(group: &'a Group, head: &'a str) -> Vec<&'a str> {
+    let names = group.snapshots_of(head).map(|snapshot| snapshot.cow).chain(std::iter::once(head));
+    names.filter_map(|name| group.volume(name)).map(|volume| volume.id.plain()).collect()
+}
+
+/// Refuses devices that somebody has open, by whom.
+///
+/// # Errors
+/// The first of them.
+pub fn unused(group: &str, devices: &[(&ActiveDevice, UdevFlags)]) -> Result<(), Refusal> {
+    let Some((device, _)) = devices.iter().find(|(device, _)| !device.holders.is_empty()) else {
+        return Ok(());
+    };
+    let (_, volume, _) = crate::model::dm::name::split(&device.info.name);
+    let refusal = Refusal::new(format!("{group}/{volume} is in use by {}", device.holders.join(", ")));
+    let mounted = device.holders.iter().find_map(|holder| holder.strip_prefix("the file system mounted at "));
+    Err(match mounted {
+        Some(at) => refusal.hint(format!("umount {at}")),
+        None => refusal,
+    })
+}
+
+/// Takes devices of volumes away; of all of the group where none are named.
+///
+/// # Errors
+/// One is not there, or somebody uses it.
+pub fn deactivate(found: &Found, active: &Active, names: &[String]) -> Result<Plan, Refusal> {
+    let group = &found.group;
+    let devices = devices_of(found, active, &chosen(group, names)?);
+    unused(&group.name, &devices)?;
+    let mut plan = Plan { summary: format!("deactivate {}", shown(group, names)), ..Plan::default() };
+    for name in names.iter().filter(|name| head_of(group, name) != name.as_str()) {
+        let origin = head_of(group, name);
+        plan.warnings.push(Warning::note(format!(
+            "{0}/{name} is a snapshot: its origin {0}/{origin} is deactivated with it",
+            group.name
+        )));
+    }
+    if !devices.is_empty() {
+        plan.steps = locked(found, removed(&devices));
+    }
+    Ok(plan)
+}
+
+pub(super) fn removed(devices: &[(&ActiveDevice, UdevFlags)]) -> Vec<Step> {
+    let remove = |(device, flags): &(&ActiveDevice, UdevFlags)| {
+        Step::Dm(DmStep::Remove { name: device.info.name.clone(), flags: *flags, deferred: false })
+    };
+    devices.iter().map(remove).collect()
+}

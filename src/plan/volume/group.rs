@@ -1,0 +1,473 @@
+//! Groups: devices get labels and metadata areas, join, leave, and are free again.
+
+use superblock::{
+    Bytes, Sectors, Write,
+    foreign::Kind as Content,
+    lvm::{Area, Extent, Group, Label, LvmUuid, PhysicalVolume, Stamp, group::GroupStatus, names},
+    probe::Native,
+};
+
+use super::{
+    edit::refused,
+    metadata::{self, ListedDevice, LvmStep},
+    request::CreateGroup,
+};
+use crate::{
+    model::{
+        Below, Candidate, Device, Unusable, human,
+        volume::{AreaSeen, Found, Groups, PvDevice},
+    },
+    plan::{Plan, Refusal, Step, Warning},
+};
+
+/// The first metadata area begins here.
+const AREA: Bytes = Bytes(4096);
+/// Metadata has this much room at the start of each device.
+const ROOM: Bytes = Bytes(8 << 20);
+/// And this much on devices smaller than [`SMALL`].
+const SMALL_ROOM: Bytes = Bytes(1 << 20);
+const SMALL: Bytes = Bytes(64 << 20);
+/// An extent where nobody says otherwise and the arrays agree.
+const EXTENT: u64 = 4 << 20;
+/// LVM2 takes extents that are a power of two or a multiple of this.
+const UNIT: u64 = 128 << 10;
+/// No extent is made larger than this to fit odd stripes.
+const LARGEST_FITTING: u64 = 64 << 20;
+/// Labels and the area's header are written in one piece, whatever the device's blocks are.
+const HEAD: usize = 8192;
+
+/// A device that shall become a physical volume.
+#[derive(Debug)]
+pub struct New<'a> {
+    /// What was found on it.
+    pub candidate: &'a Candidate,
+    /// What it is.
+    pub below: &'a Below,
+    /// Its identity as a physical volume.
+    pub id: LvmUuid,
+    /// By which a devices file knows it.
+    pub listed: Option<(String, String)>,
+}
+
+/// A device that was looked through and may be used.
+struct Taken {
+    path: String,
+    id: LvmUuid,
+    label: Label,
+    area: Area,
+    size: Bytes,
+    data: Bytes,
+    writes: Vec<Write>,
+    listed: ListedDevice,
+}
+
+/// Makes a group.
+///
+/// # Errors
+/// A name that is none or is used; a device that is in use or is somebody else's.
+pub fn create(
+    request: &CreateGroup,
+    devices: &[New<'_>],
+    (groups, id): (&Groups, LvmUuid),
+    stamp: &Stamp,
+) -> Result<Plan, Refusal> {
+    let name = &request.group;
+    names::group(name).map_err(|why| Refusal::new(format!("group {name}: {why}")))?;
+    if groups.groups.iter().any(|found| found.group.name == *name) {
+        return Err(Refusal::new(format!("there is a group {name} already"))
+            .hint(format!("mdctl volume group extend {name} DEVICE adds devices to it")));
+    }
+    let mut warnings = Vec::new();
+    let taken = take(devices, groups, request.room, &mut warnings)?;
+    let mut group = Group::empty(name.clone());
+    group.id = id;
+    group.status = GroupStatus::RESIZEABLE | GroupStatus::READ | GroupStatus::WRITE;
+    group.extent_size = extent(request.extent, devices, &mut warnings)?;
+    for one in &taken {
+        add(&mut group, one)?;
+    }
+    let areas: Vec<(String, Area)> = taken.iter().map(|one| (one.path.clone(), one.area.clone())).collect();
+    let change = metadata::create(&group, stamp, &areas)?;
+    Ok(finished(format!("make group {name} of {}", paths(&taken)), change, taken, warnings))
+}
+
+fn paths(taken: &[Taken]) -> String {
+    taken.iter().map(|one| one.path.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+/// Adds devices to a group.
+///
+/// # Errors
+/// The group may only be read; a device is in use or is somebody else's.
+pub fn extend(
+    found: &Found,
+    devices: &[New<'_>],
+    (groups, room): (&Groups, Option<Bytes>),
+    stamp: &Stamp,
+) -> Result<Plan, Refusal> {
+    let mut warnings = Vec::new();
+    let taken = take(devices, groups, room, &mut warnings)?;
+    let mut group = found.group.clone();
+    let mut with = found.clone();
+    for one in &taken {
+        add(&mut group, one)?;
+        with.devices.push(Some(seen(one)));
+    }
+    for below in devices.iter().map(|new| new.below) {
+        if below.stripe.0 > 1 && group.extent_size.0 % below.stripe.0 != 0 {
+            warnings.push(uneven(&below.path, group.extent_size.bytes(), below.stripe.bytes()));
+        }
+    }
+    let change = metadata::change(&with, &group, stamp, true)?;
+    let summary = format!("add {} to group {}", paths(&taken), group.name);
+    Ok(finished(summary, change, taken, warnings))
+}
+
+/// As inventory would find it once its label is written.
+fn seen(one: &Taken) -> PvDevice {
+    PvDevice {
+        path: one.path.clone(),
+        dev: crate::model::DevId::default(),
+        size: one.size,
+        logical_block: 512,
+        read_only: false,
+        label: one.label.clone(),
+        areas: vec![AreaSeen { area: one.area.clone(), holds: None }],
+        damaged: Vec::new(),
+        stripe: Sectors(0),
+        device_id: None,
+    }
+}
+
+fn add(group: &mut Group, one: &Taken) -> Result<(), Refusal> {
+    let extent = group.extent_size;
+    let pv = PhysicalVolume::new(one.id, one.path.clone(), one.size.sectors(), one.data.sectors(), extent);
+    let pv = pv.ok_or_else(|| {
+        Refusal::new(format!(
+            "{} is too small: behind {} of metadata there is no room for an extent of {}",
+            one.path,
+            human::size(one.data.0),
+            human::size(extent.bytes().0)
+        ))
+    })?;
+    group.add_pv(pv).map_err(|why| refused(&one.path, &why))
+}
+
+/// Labels go between the lock and the look at the areas that they name.
+fn finished(
+    summary: String,
+    change: metadata::Change,
+    taken: Vec<Taken>,
+    mut warnings: Vec<Warning>,
+) -> Plan {
+    warnings.extend(change.warnings.iter().map(Warning::note));
+    let mut before = change.before.into_iter();
+    let mut steps: Vec<Step> = before.next().into_iter().collect();
+    steps.extend(taken.iter().map(|one| Step::Claim { device: one.path.clone() }));
+    for one in &taken {
+        steps.push(Step::Write {
+            device: one.path.clone(),
+            what: format!("the label of physical volume {}", one.id),
+            writes: one.writes.clone(),
+        });
+    }
+    steps.extend(before);
+    steps.extend([change.commit, Step::Commit]);
+    let listed = taken.iter().map(|one| one.listed.clone()).collect();
+    steps.push(Step::Lvm(LvmStep::Devices { add: listed, remove: Vec::new() }));
+    steps.push(Step::Lvm(LvmStep::ForgetHints));
+    steps.extend(taken.into_iter().map(|one| Step::Release { device: one.path }));
+    steps.extend(change.after);
+    Plan { summary, steps, warnings }
+}
+
+/// Looks through all devices and prepares what is written to them.
+fn take(
+    devices: &[New<'_>],
+    groups: &Groups,
+    room: Option<Bytes>,
+    warnings: &mut Vec<Warning>,
+) -> Result<Vec<Taken>, Refusal> {
+    let mut taken = Vec::new();
+    for (nth, new) in devices.iter().enumerate() {
+        let device = usable(new.candidate, groups)?;
+        if devices.iter().take(nth).any(|other| other.below.dev == new.below.dev) {
+            return Err(Refusal::new(format!("{} is named twice", device.path)));
+        }
+        for foreign in &device.foreign {
+            warnings.push(Warning::ask(format!(
+                "{}: there is {} on it, which will be overwritten",
+                device.path,
+                foreign.kind.name()
+            )));
+        }
+        warnings.extend(new.below.warning().map(Warning::note));
+        taken.push(prepared(new, device, room)?);
+    }
+    Ok(taken)
+}
+
+/// A device that nobody uses and that belongs to nobody.
+fn usable<'a>(candidate: &'a Candidate, groups: &Groups) -> Result<&'a Device, Refusal> {
+    let path = &candidate.path;
+    let device = match &candidate.found {
+        Ok(device) => device,
+        Err(Unusable::NotBlock) => return Err(Refusal::new(format!("{path} is not a block device"))),
+        Err(Unusable::Open(why)) => return Err(Refusal::new(format!("{path} cannot be opened: {why}"))),
+        Err(Unusable::Broken(why)) => return Err(Refusal::new(why.clone())),
+    };
+    if let Some((Some(found), _)) = groups.on(device.id) {
+        let group = &found.group.name;
+        return Err(Refusal::new(format!("{path} belongs to group {group} already"))
+            .hint(format!("mdctl volume group reduce {group} {path} takes it out, if nothing is on it")));
+    }
+    if let Some(found) = device.probe.found.first() {
+        let array = match &found.superblock {
+            Native::V0(sb) => sb.fields().membership().array,
+            Native::V1(sb) => sb.fields().membership().array,
+        };
+        let held = if device.busy { format!(" ({})", device.holders.join(", ")) } else { String::new() };
+        return Err(Refusal::new(format!("{path} is a member of array {array}{held}"))
+            .hint("make the group of the array itself; mdctl explain tells why it is not up"));
+    }
+    if !device.probe.damaged.is_empty() {
+        return Err(Refusal::new(format!(
+            "{path}: {}",
+            device.probe.damaged.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+        ))
+        .hint(format!("if the array is not needed: mdadm --zero-superblock {path}")));
+    }
+    if device.busy {
+        let by = if device.holders.is_empty() { "somebody".to_owned() } else { device.holders.join(", ") };
+        return Err(Refusal::new(format!("{path} is in use by {by}")));
+    }
+    if device.read_only {
+        return Err(Refusal::new(format!("{path} is read-only")));
+    }
+    let table = device.foreign.iter().find(|foreign| {
+        let parts = foreign.table.as_ref().is_some_and(|table| table.partitions > 0);
+        foreign.kind == Content::Gpt || foreign.kind == Content::Mbr && parts
+    });
+    if let Some(table) = table {
+        return Err(Refusal::new(format!("{path} is partitioned ({})", table.kind.name()))
+            .hint(format!("name a partition; or, if the table is not needed: wipefs -a {path}")));
+    }
+    Ok(device)
+}
+
+fn prepared(new: &New<'_>, device: &Device, room: Option<Bytes>) -> Result<Taken, Refusal> {
+    let path = device.path.clone();
+    let size = device.size.round_down(Bytes(512));
+    let room = room.unwrap_or(if size < SMALL { SMALL_ROOM } else { ROOM }).round_down(Bytes(4096));
+    if room < SMALL_ROOM || room.0 > u64::from(u32::MAX) {
+        return Err(Refusal::new("metadata takes from 1 MiB to 4 GiB"));
+    }
+    let stripe = new.below.stripe.bytes().max(Bytes(1));
+    let data = room.round_up(stripe).filter(|data| *data < size);
+    let data = data.ok_or_else(|| {
+        Refusal::new(format!(
+            "{path} is too small: {}, and metadata takes {}",
+            human::size(size.0),
+            human::size(room.0)
+        ))
+    })?;
+    let place = Extent { start: AREA, size: room.saturating_sub(AREA) };
+    let mut label = Label::new(new.id, size, place, data);
+    label.set_in_use(true);
+    let area = Area::new(place);
+    let mut head = vec![0; HEAD];
+    for write in [label.encode(), Some(area.encode())].into_iter().flatten() {
+        let at = usize::try_from(write.at.0).unwrap_or(usize::MAX);
+        if let Some(place) = head.get_mut(at..at.saturating_add(write.data.len())) {
+            place.copy_from_slice(&write.data);
+        }
+    }
+    let mut writes = vec![Write { at: Bytes(0), data: head }];
+    writes.extend(signatures(device, size));
+    let (kind, name) = new.listed.clone().unwrap_or_else(|| ("devname".to_owned(), path.clone()));
+    let listed = ListedDevice { kind, name, path: path.clone(), pv: new.id };
+    Ok(Taken { path, id: new.id, label, area, size, data, writes, listed })
+}
+
+/// Zeroes over old signatures that the label does not cover.
+fn signatures(device: &Device, size: Bytes) -> Vec<Write> {
+    let head = Bytes(u64::try_from(HEAD).unwrap_or(0));
+    let mut at: Vec<Bytes> =
+        device.foreign.iter().map(|foreign| foreign.at.round_down(Bytes(4096))).collect();
+    at.sort_unstable();
+    at.dedup();
+    let piece = |at: Bytes| {
+        let length = size.saturating_sub(at).min(Bytes(4096)).round_down(Bytes(512));
+        Some(Write { at, data: vec![0; usize::try_from(length.0).ok()?] })
+    };
+    at.into_iter().filter(|at| *at >= head).filter_map(piece).filter(|write| !write.data.is_empty()).collect()
+}
+
+/// The extent: as asked for, else near 4 MiB and a whole number of every array's full stripes.
+fn extent(
+    asked: Option<Bytes>,
+    devices: &[New<'_>],
+    warnings: &mut Vec<Warning>,
+) -> Result<Sectors, Refusal> {
+    let stripes: Vec<u64> =
+        devices.iter().map(|new| new.below.stripe.bytes().0).filter(|bytes| *bytes > 0).collect();
+    let size = match asked {
+        Some(size)
+            if size.0 < 1024 || !(size.0.is_power_of_two() || size.0 % UNIT == 0) || size.0 > 16 << 30 =>
+        {
+            return Err(Refusal::new(format!(
+                "an extent of {} is not possible: a power of two from 1 KiB, or a multiple of 128 KiB",
+                human::size(size.0)
+            )));
+        }
+        Some(size) => size.0,
+        None => fitting(&stripes).unwrap_or(EXTENT),
+    };
+    for new in devices.iter().filter(|new| new.below.stripe.0 > 1) {
+        if size % new.below.stripe.bytes().0 != 0 {
+            warnings.push(uneven(&new.below.path, Bytes(size), new.below.stripe.bytes()));
+        }
+    }
+    Ok(Bytes(size).sectors())
+}
+
+fn uneven(path: &str, extent: Bytes, stripe: Bytes) -> Warning {
+    Warning::note(format!(
+        "{path}: extents of {} are no whole number of full stripes ({}); volumes begin on one where there is room",
+        human::size(extent.0),
+        human::size(stripe.0)
+    ))
+}
+
+/// The size next to 4 MiB that is a multiple of all these stripes and that LVM2 takes.
+fn fitting(stripes: &[u64]) -> Option<u64> {
+    if stripes.iter().all(|stripe| EXTENT % stripe == 0) {
+        return Some(EXTENT);
+    }
+    let step = stripes.iter().try_fold(UNIT, |step, stripe| lcm(step, *stripe))?;
+    let below = EXTENT / step * step;
+    let above = below.checked_add(step)?;
+    let near = if below > 0 && EXTENT - below <= above - EXTENT { below } else { above };
+    (near <= LARGEST_FITTING).then_some(near)
+}
+
+fn lcm(a: u64, b: u64) -> Option<u64> {
+    let (mut x, mut y) = (a, b);
+    while y != 0 {
+        (x, y) = (y, x % y);
+    }
+    (a.checked_div(x)?).checked_mul(b)
+}
+
+/// Takes devices out of a group on which nothing is.
+///
+/// # Errors
+/// A volume is on one of them, it is none of the group's, or nothing would be left.
+pub fn reduce(
+    found: &Found,
+    devices: &[crate::model::DevId],
+    shown: &[String],
+    stamp: &Stamp,
+) -> Result<Plan, Refusal> {
+    let mut group = found.group.clone();
+    let mut left = found.clone();
+    let mut gone: Vec<PvDevice> = Vec::new();
+    for (dev, path) in devices.iter().zip(shown) {
+        let pv = found.present().find(|(_, pv)| pv.dev == *dev).map(|(_, pv)| pv.clone());
+        let pv = pv.ok_or_else(|| Refusal::new(format!("{path} is no device of group {}", group.name)))?;
+        group.remove_pv(pv.label.id).map_err(|why| match why {
+            superblock::lvm::BadEdit::PvUsed(volume) => {
+                Refusal::new(format!("{path}: volume {}/{volume} is on it", found.group.name))
+                    .hint(format!("mdctl volume move {} {path} moves what is on it", found.group.name))
+            }
+            superblock::lvm::BadEdit::LastPv => {
+                Refusal::new(format!("{path} is the last device of group {}", found.group.name))
+                    .hint(format!("mdctl volume group remove {}", found.group.name))
+            }
+            why => refused(path, &why),
+        })?;
+        left.devices.retain(|device| device.as_ref().is_none_or(|device| device.dev != *dev));
+        gone.push(pv);
+    }
+    let change = metadata::change(&left, &group, stamp, true)?;
+    let mut steps = change.before;
+    for pv in &gone {
+        steps.push(Step::Claim { device: pv.path.clone() });
+        steps.push(bare(pv));
+    }
+    steps.extend([change.commit, Step::Commit]);
+    let ids = gone.iter().map(|pv| pv.label.id).collect();
+    steps.push(Step::Lvm(LvmStep::Devices { add: Vec::new(), remove: ids }));
+    steps.push(Step::Lvm(LvmStep::ForgetHints));
+    steps.extend(gone.iter().map(|pv| Step::Release { device: pv.path.clone() }));
+    steps.extend(change.after);
+    let summary = format!("take {} out of group {}", shown.join(", "), group.name);
+    Ok(Plan { summary, steps, warnings: change.warnings.iter().map(Warning::note).collect() })
+}
+
+/// A device that is nobody's again: neither label nor area.
+fn bare(pv: &PvDevice) -> Step {
+    let at = pv.label.sector.saturating_mul(512);
+    let mut places: Vec<Bytes> = vec![Bytes(at).round_down(Bytes(4096))];
+    places.extend(pv.label.metadata.iter().map(|area| area.start.round_down(Bytes(4096))));
+    places.sort_unstable();
+    places.dedup();
+    let writes = places.into_iter().map(|at| Write { at, data: vec![0; 4096] }).collect();
+    Step::Write { device: pv.path.clone(), what: "zeroes over label and metadata area".to_owned(), writes }
+}
+
+/// Removes a group that has no volumes.
+///
+/// # Errors
+/// It has some, or it may only be read.
+pub fn remove(found: &Found) -> Result<Plan, Refusal> {
+    let group = &found.group;
+    if let Some(why) = found.objections.first() {
+        return Err(Refusal::new(format!("group {} can only be read: {why}", group.name)));
+    }
+    let volumes: Vec<&str> = super::devices::heads(group).map(|volume| volume.name.as_str()).collect();
+    if !volumes.is_empty() {
+        let all: Vec<String> = volumes.iter().map(|volume| format!("{}/{volume}", group.name)).collect();
+        return Err(Refusal::new(format!("group {} has volumes: {}", group.name, volumes.join(", ")))
+            .hint(format!("mdctl volume remove {} removes them and what is in them", all.join(" "))));
+    }
+    let areas = found.areas().map(|(path, area)| (path.to_owned(), area.clone())).collect();
+    let mut steps = vec![
+        Step::Lvm(LvmStep::Lock { global: true, groups: vec![group.name.clone()] }),
+        Step::Lvm(LvmStep::Check { group: group.name.clone(), areas }),
+    ];
+    let present: Vec<&PvDevice> = found.present().map(|(_, pv)| pv).collect();
+    steps.extend(present.iter().map(|pv| Step::Claim { device: pv.path.clone() }));
+    steps.extend(present.iter().map(|pv| bare(pv)));
+    steps.push(Step::Commit);
+    let ids = present.iter().map(|pv| pv.label.id).collect();
+    steps.push(Step::Lvm(LvmStep::Devices { add: Vec::new(), remove: ids }));
+    steps.push(Step::Lvm(LvmStep::ForgetHints));
+    steps.push(Step::Lvm(LvmStep::RemoveBackup { group: group.name.clone() }));
+    steps.extend(present.iter().map(|pv| Step::Release { device: pv.path.clone() }));
+    steps.push(Step::Lvm(LvmStep::Unlock));
+    let warnings = vec![Warning::ask(format!("group {} goes; its devices are free again", group.name))];
+    Ok(Plan { summary: format!("remove group {}", group.name), steps, warnings })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn extents_fit_the_stripes() {
+        let mib = 1 << 20;
+        for (stripes, extent) in [
+            (&[][..], 4 * mib),
+            (&[1 << 20], 4 * mib),
+            // Three data disks of 64 KiB: multiples of 384 KiB.
+            (&[192 << 10], 4224 << 10),
+            // Seven of 512 KiB.
+            (&[3584 << 10], 3584 << 10),
+            (&[3584 << 10, 1 << 20], 7 * mib),
+        ] {
+            assert_eq!(fitting(stripes), Some(extent), "{stripes:?}");
+        }
+        assert_eq!(fitting(&[(1 << 20) - 4096, 3 << 20]), None);
+    }
+}

@@ -1,0 +1,118 @@
+//! Volumes go: first their devices, so that nothing is in use, then they are no longer in the metadata.
+
+use superblock::lvm::{Group, Stamp};
+
+use super::{
+    devices::{devices_of, finder, head_of, removed, unused},
+    edit, metadata,
+    request::VolumeName,
+    tree::{self, Family, Moment, Wanted},
+};
+use crate::{
+    model::{active::Active, dm::UdevFlags, human, volume::Found},
+    plan::{Plan, Refusal, Step, Warning, critical::Commit, dm::DmStep},
+};
+
+/// The plan that removes volumes of one group, and the snapshots of those that have any.
+///
+/// # Errors
+/// One is not there, is in use, or the group may only be read.
+pub fn plan(found: &Found, active: &Active, names: &[VolumeName], stamp: &Stamp) -> Result<Plan, Refusal> {
+    let before = &found.group;
+    let mut after = before.clone();
+    let gone = edit::remove(&mut after, names)?;
+    let heads: Vec<&str> =
+        gone.iter().filter(|name| head_of(before, name) == name.as_str()).map(String::as_str).collect();
+    let devices = devices_of(found, active, &heads);
+    unused(&before.name, &devices)?;
+    let stays: Vec<&str> = gone
+        .iter()
+        .map(|name| head_of(before, name))
+        .filter(|head| !heads.contains(head))
+        .collect::<std::collections::BTreeSet<_>>()
+        .into_iter()
+        .collect();
+    let change = metadata::change(found, &after, stamp, false)?;
+    let mut warnings: Vec<Warning> =
+        gone.iter().map(|name| Warning::ask(lost(found, active, name))).collect();
+    warnings.extend(change.warnings.iter().map(Warning::note));
+    let mut steps = change.before;
+    steps.extend(removed(&devices));
+    let (was, will) = families(found, &after, &stays, active)?;
+    in_use(before, active, &was, &gone)?;
+    if was.is_empty() {
+        steps.extend([change.commit, Step::Commit]);
+    } else {
+        let commit = Commit {
+            group: after.name.clone(),
+            seqno: change.group.seqno.into(),
+            writes: change.commit_writes,
+        };
+        let hold = was.iter().map(|one| one.name.clone()).collect();
+        let moved = tree::transition(&was, &will, Moment { hold, freeze: false, commit: Some(commit) });
+        steps.extend(moved.prepare);
+        steps.extend([Step::Critical(Box::new(moved.critical)), Step::Commit]);
+        steps.extend(moved.cleanup);
+    }
+    if !was.is_empty() || !devices.is_empty() {
+        steps.push(Step::Dm(DmStep::WaitForUdev));
+    }
+    steps.extend(change.after);
+    let shown: Vec<String> = gone.iter().map(|name| format!("{}/{name}", before.name)).collect();
+    Ok(Plan { summary: format!("remove {}", shown.join(", ")), steps, warnings })
+}
+
+fn lost(found: &Found, active: &Active, name: &str) -> String {
+    let group = &found.group;
+    let size = group.volume(name).map_or(0, |volume| group.sectors(volume.extents()).bytes().0);
+    let is_active = !devices_of(found, active, &[head_of(group, name)]).is_empty();
+    let state = if is_active { ", active" } else { "" };
+    match group.snapshot_in(name) {
+        Some(snapshot) => {
+            format!(
+                "snapshot {}/{name} of {} goes ({}{state})",
+                group.name,
+                snapshot.origin,
+                human::size(size)
+            )
+        }
+        None => {
+            format!("volume {}/{name} and all that is in it goes ({}{state})", group.name, human::size(size))
+        }
+    }
+}
+
+/// The devices of families that lose a snapshot, before and after.
+fn families(
+    found: &Found,
+    after: &Group,
+    heads: &[&str],
+    active: &Active,
+) -> Result<(Vec<Wanted>, Vec<Wanted>), Refusal> {
+    let find = finder(found);
+    let (mut was, mut will) = (Vec::new(), Vec::new());
+    for head in heads {
+        let family = |group: &Group| {
+            let family =
+                Family::of(group, head, &find).map_err(|why| Refusal::new(format!("{}/{why}", group.name)));
+            family.map(|family| family.wanted())
+        };
+        let old = family(&found.group)?;
+        if old.iter().any(|one| active.with(&one.uuid).is_some()) {
+            was.extend(old);
+            will.extend(family(after)?);
+        }
+    }
+    Ok((was, will))
+}
+
+/// A snapshot that goes must not be open; its origin may be.
+fn in_use(group: &Group, active: &Active, was: &[Wanted], gone: &[String]) -> Result<(), Refusal> {
+    for name in gone {
+        let device = crate::model::dm::name::join(&group.name, name, None);
+        let open = was.iter().filter(|one| one.name == device).filter_map(|one| active.with(&one.uuid));
+        let open: Vec<_> = open.map(|device| (device, UdevFlags::VISIBLE)).collect();
+        unused(&group.name, &open)?;
+    }
+    Ok(())
+}
