@@ -57,7 +57,7 @@ enum Verb {
     /// Put a new device in the place of a member: one that serves, has failed, or is gone
     Replace(ReplaceArgs),
     /// Volumes on arrays, in LVM2's format
-    Volume(VolumeArgs),
+    Volume(Box<VolumeArgs>),
     /// Devices of the kernel's device-mapper, with the words of dmsetup
     Dm(Box<DmArgs>),
     /// Start an array that has no metadata

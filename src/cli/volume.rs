@@ -1,10 +1,12 @@
 //! `mdctl volume VERB …`.
 
+mod snapshots;
 mod words;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use snapshots::{MoveArgs, RollbackArgs, SnapshotArgs};
 use superblock::Bytes;
 
 use super::request::{Common, Request};
@@ -30,6 +32,12 @@ enum Verb {
     Group(GroupArgs),
     /// Make volumes
     Create(CreateArgs),
+    /// Keep a volume as it is now
+    Snapshot(SnapshotArgs),
+    /// Make a volume what its snapshot has
+    Rollback(RollbackArgs),
+    /// Move volumes to another device of their group while they are in use
+    Move(MoveArgs),
     /// Change the size of a volume
     Resize(ResizeArgs),
     /// Give a volume another name
@@ -50,6 +58,9 @@ impl VolumeArgs {
             Verb::Show(args) => args.into_request(),
             Verb::Group(args) => args.into_request(),
             Verb::Create(args) => args.into_request()?,
+            Verb::Snapshot(args) => args.into_request()?,
+            Verb::Rollback(args) => args.into_request(),
+            Verb::Move(args) => args.into_request(),
             Verb::Resize(args) => args.into_request(),
             Verb::Rename(args) => args.into_request()?,
             Verb::Remove(args) => args.into_request(),

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::{history, keep, keep::Kept};
+use super::{history, keep, keep::Kept, volume};
 use crate::{
     cli::request::{Common, MiscAction, Request},
     inventory,
@@ -84,6 +84,7 @@ fn take_back(left: &Unfinished, common: &Common, machine: &Machine, ui: &Ui) -> 
     if let Some(id) = &recovery.put_back {
         said.push(history::put_back(id, common, machine, ui)?);
     }
+    said.extend(volume::recover::run(left, common, machine, ui)?);
     if said.is_empty() {
         said.push("nothing of it is left".to_owned());
     }

@@ -8,6 +8,7 @@ use crate::{
 };
 
 mod critical;
+pub mod delta;
 pub mod dm;
 #[cfg(test)]
 mod fake;

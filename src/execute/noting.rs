@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use crate::{
     kernel::{KernelError, Machine, host, notes::Notes},
     model::unfinished::Note,
-    plan::{Step, critical::Critical},
+    plan::{Step, critical::Critical, volume::metadata::LvmStep},
 };
 
 /// Recovery is kept from starting over several plans, so that this note does not end with one of them.
@@ -27,6 +27,9 @@ impl Noting {
             Step::Archive { record } => self.add(&Note::Archive(record.about.id.to_string()), machine),
             Step::NewArray { array, .. } => self.add(&Note::Made(array.kernel.clone()), machine),
             Step::HideFromUdev { array } => self.add(&Note::Hidden(array.kernel.clone()), machine),
+            Step::Lvm(LvmStep::PreCommit { group, seqno, .. }) => {
+                self.add(&Note::Group(group.clone(), (*seqno).into()), machine)
+            }
             Step::Critical(critical) => self.critical(critical, machine),
             Step::Commit if self.notes.is_some() => self.add(&Note::Committed, machine),
             _ => return,

@@ -34,6 +34,17 @@ pub fn standard_input(most: u64) -> Result<String, KernelError> {
     input.map(|_| text).map_err(|error| KernelError::io(Path::new("standard input"), "read", &error))
 }
 
+/// Opens a file to read.
+pub fn open(path: &Path) -> Result<File, KernelError> {
+    File::open(path).map_err(|error| KernelError::io(path, "open", &error))
+}
+
+/// Makes a file to write; nothing may be there.
+pub fn create_new(path: &Path) -> Result<File, KernelError> {
+    let file = File::options().write(true).create_new(true).mode(0o600).open(path);
+    file.map_err(|error| KernelError::io(path, "create", &error))
+}
+
 /// Replaces the file: `PATH.new` is written, synced, and renamed. On failure the old file is as it was.
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), KernelError> {
     let mut name = path.as_os_str().to_owned();

@@ -71,6 +71,12 @@ pub(super) fn either(
     }
 }
 
+/// Lets time pass, for what the kernel announces by no event that could be waited for.
+pub fn pause(time: Duration) {
+    // No descriptor, so it ends with the time or with a signal.
+    let _ = ready(&[], PollFlags::empty(), time);
+}
+
 /// Tries until it works, until it fails in a way that is not `again`, or until time is over: then the last
 /// error is the answer. For states of the kernel that no event announces, such as another's short-lived open.
 pub fn retry<T>(

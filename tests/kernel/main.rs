@@ -21,6 +21,7 @@ mod nodes;
 mod options;
 mod readme;
 mod smoke;
+mod snapshot;
 mod status;
 mod update;
 mod vanish;
@@ -49,6 +50,7 @@ fn main() {
         ("options", options::cases()),
         ("readme", readme::cases()),
         ("smoke", smoke::cases()),
+        ("snapshot", snapshot::cases()),
         ("status", status::cases()),
         ("update", update::cases()),
         ("vanish", vanish::cases()),

@@ -4,7 +4,11 @@ mod activate;
 mod create;
 mod group;
 mod list;
+mod mover;
+pub(super) mod recover;
 mod resize;
+mod rollback;
+mod snapshot;
 
 use anyhow::Result;
 use superblock::lvm::Group;
@@ -52,6 +56,11 @@ pub(super) fn run(request: &VolumeRequest, common: &Common, machine: &Machine, u
         VolumeRequest::Show(names) => list::show(&work, names),
         VolumeRequest::Group(request) => group::run(&work, request),
         VolumeRequest::Create(request) => create::run(&work, request),
+        VolumeRequest::Snapshot(new) => snapshot::run(&work, new),
+        VolumeRequest::Diff(request) => snapshot::diff(&work, request),
+        VolumeRequest::Apply { stream, target } => snapshot::apply(&work, stream, target),
+        VolumeRequest::Rollback(request) => rollback::run(&work, request),
+        VolumeRequest::Move(request) => mover::run(&work, request),
         VolumeRequest::Resize(request) => resize::run(&work, request),
         VolumeRequest::Rename { from, to } => work.change(|groups| {
             let found = one(groups, &from.group)?;

@@ -37,12 +37,12 @@ pub struct Means<'a> {
 }
 
 impl Means<'_> {
-    fn identity(&mut self) -> Result<LvmUuid, Refusal> {
+    pub(super) fn identity(&mut self) -> Result<LvmUuid, Refusal> {
         self.fresh.next().ok_or_else(|| Refusal::new("no more random identities"))
     }
 
     /// Physical volumes and runs of extents that words name.
-    fn places(&self, group: &Group, on: &[PvWord]) -> Result<Vec<(usize, Range<u64>)>, Refusal> {
+    pub(super) fn places(&self, group: &Group, on: &[PvWord]) -> Result<Vec<(usize, Range<u64>)>, Refusal> {
         let mut places = Vec::new();
         for word in on {
             let pv = (self.pv_of)(&word.path).ok_or_else(|| {

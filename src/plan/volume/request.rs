@@ -113,6 +113,21 @@ pub enum VolumeRequest {
     Group(GroupRequest),
     /// `create`.
     Create(CreateVolumes),
+    /// `snapshot`.
+    Snapshot(NewSnapshot),
+    /// `snapshot diff`.
+    Diff(DiffRequest),
+    /// `snapshot apply`.
+    Apply {
+        /// The stream's file.
+        stream: PathBuf,
+        /// The copy.
+        target: PathBuf,
+    },
+    /// `rollback`.
+    Rollback(RollbackRequest),
+    /// `move`.
+    Move(MoveRequest),
     /// `resize`.
     Resize(ResizeRequest),
     /// `rename`.
@@ -134,7 +149,8 @@ impl VolumeRequest {
     /// Whether it is about to change something.
     #[must_use]
     pub fn changes(&self) -> bool {
-        !matches!(self, Self::List(_) | Self::Show(_))
+        let asks = matches!(self, Self::Move(MoveRequest { what: Moving::Status, .. }));
+        !asks && !matches!(self, Self::List(_) | Self::Show(_) | Self::Diff(_))
     }
 }
 
@@ -246,4 +262,84 @@ pub struct ActivateRequest {
     pub names: Vec<Named>,
     /// Volumes with parts that are missing too: those parts give errors.
     pub partial: bool,
+}
+
+/// `volume snapshot`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewSnapshot {
+    /// The volume.
+    pub origin: VolumeName,
+    /// The snapshot's name; `None` for one that is made from the volume's.
+    pub name: Option<String>,
+    /// Its store's size.
+    pub size: Option<Amount>,
+    /// The store's chunk.
+    pub chunk: Option<Bytes>,
+    /// It cannot be written to.
+    pub read_only: bool,
+    /// The devices to take extents from; all where there are none.
+    pub on: Vec<PvWord>,
+}
+
+/// `volume snapshot diff`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DiffRequest {
+    /// The snapshot.
+    pub name: VolumeName,
+    /// Where the stream goes.
+    pub stream: Option<PathBuf>,
+    /// A later snapshot whose data it has.
+    pub to: Option<VolumeName>,
+    /// It has the snapshot's data.
+    pub reverse: bool,
+}
+
+/// When a rollback shall begin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum When {
+    /// Now, or at the next activation where the volume is open.
+    #[default]
+    Either,
+    /// Now, or not at all.
+    Now,
+    /// At the next activation.
+    NextActivation,
+}
+
+/// `volume rollback`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RollbackRequest {
+    /// The snapshot.
+    pub name: VolumeName,
+    /// When.
+    pub when: When,
+    /// Until it is over.
+    pub wait: bool,
+}
+
+/// `volume move`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MoveRequest {
+    /// The group, or one volume of it.
+    pub name: Named,
+    /// What about it.
+    pub what: Moving,
+}
+
+/// What about a move.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Moving {
+    /// Begin it, or go on with it.
+    Move {
+        /// Path of the device to be emptied; `None` to go on with what was begun.
+        from: Option<String>,
+        /// Where to; all others where there are none.
+        to: Vec<PvWord>,
+        /// Until it is over.
+        wait: bool,
+    },
+    /// Leave everything where it was.
+    Abort,
+    /// How far is it?
+    Status,
 }

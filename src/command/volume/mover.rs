@@ -1,0 +1,254 @@
+//! `move`: volume after volume; begun, watched, ended, given up.
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::{
+    Work,
+    create::{numbers, pv_of},
+    one,
+};
+use crate::{
+    command::{DONE, FAILED, print, refuse},
+    inventory,
+    kernel::{host, wait},
+    model::{dm::Status, volume::Groups},
+    plan::{
+        Refusal,
+        volume::{
+            create,
+            edit::Means,
+            mover::{self, Underway},
+            request::{MoveRequest, Moving, Named, PvWord, VolumeName},
+            shift::Scene,
+        },
+    },
+};
+
+/// How often a move is looked at.
+const LOOK: Duration = Duration::from_millis(300);
+
+/// How far a move is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Far {
+    /// The mirror is not there: a restart came between.
+    Interrupted,
+    /// Regions copied, of all.
+    Copied(u64, u64),
+    /// A device fails.
+    Failing,
+}
+
+/// One request.
+pub(super) fn run(work: &Work<'_>, request: &MoveRequest) -> Result<u8> {
+    let done = match &request.what {
+        Moving::Status => status(work, &request.name),
+        Moving::Abort => abort(work, &request.name),
+        Moving::Move { from, to, wait } => go(work, &request.name, from.as_deref(), to, *wait),
+    };
+    match done {
+        Err(error) => match error.downcast::<Refusal>() {
+            Ok(refusal) => Ok(refuse(&refusal, work.common, work.ui)),
+            Err(error) => Err(error),
+        },
+        done => done,
+    }
+}
+
+/// The moves that the name is about.
+fn moves(work: &Work<'_>, name: &Named) -> Result<Vec<Underway>> {
+    let groups = inventory::volumes::groups(work.machine)?;
+    let mut all = mover::underway(&one(&groups, &name.group)?.group);
+    all.retain(|one| name.volume.as_ref().is_none_or(|volume| *volume == one.volume));
+    Ok(all)
+}
+
+fn shown(name: &Named, move_: &Underway) -> String {
+    format!("{}/{}", name.group, move_.volume)
+}
+
+fn status(work: &Work<'_>, name: &Named) -> Result<u8> {
+    let moves = moves(work, name)?;
+    if moves.is_empty() {
+        work.ui.note(&format!("nothing of {name} is being moved"));
+    }
+    for move_ in moves {
+        let what = shown(name, &move_);
+        let line = match far(work, name, &move_)? {
+            Far::Interrupted => format!("{what}: interrupted; mdctl volume move {what} copies again\n"),
+            Far::Failing => {
+                format!("{what}: a device fails; mdctl volume move {what} --abort leaves it where it is\n")
+            }
+            Far::Copied(done, all) if done == all => {
+                format!("{what}: copied; mdctl volume move {what} --wait ends it\n")
+            }
+            Far::Copied(done, all) => format!("{what}: {} % copied\n", percent(done, all)),
+        };
+        print(&line);
+    }
+    Ok(DONE)
+}
+
+fn percent(done: u64, all: u64) -> u64 {
+    done.saturating_mul(100).checked_div(all).unwrap_or(100)
+}
+
+fn abort(work: &Work<'_>, name: &Named) -> Result<u8> {
+    let moves = moves(work, name)?;
+    if moves.is_empty() {
+        return Err(Refusal::new(format!("nothing of {name} is being moved")).into());
+    }
+    let mut status = DONE;
+    for move_ in moves {
+        status |=
+            work.change(|groups| with(work, groups, name, |scene| mover::abort(scene, &move_).map(Some)))?;
+    }
+    Ok(status)
+}
+
+/// Something decided on what is there.
+fn with<T>(
+    work: &Work<'_>,
+    groups: &Groups,
+    name: &Named,
+    decide: impl FnOnce(&Scene<'_>) -> T,
+) -> Result<T> {
+    let found = one(groups, &name.group)?;
+    let active = work.active(groups, found)?;
+    let stamp = work.stamp();
+    Ok(decide(&Scene { found, active: &active, stamp: &stamp }))
+}
+
+fn go(work: &Work<'_>, name: &Named, from: Option<&str>, to: &[PvWord], wait: bool) -> Result<u8> {
+    let mut status = DONE;
+    let begun = moves(work, name)?;
+    for move_ in &begun {
+        if far(work, name, move_)? == Far::Interrupted {
+            status |= work
+                .change(|groups| with(work, groups, name, |scene| mover::resume(scene, move_).map(Some)))?;
+        }
+        status |= ended(work, name, move_, wait)?;
+    }
+    let Some(from) = from else {
+        if begun.is_empty() {
+            let why =
+                Refusal::new(format!("nothing of {name} is being moved: which device is to be emptied?"));
+            return Err(why.into());
+        }
+        return Ok(status);
+    };
+    for volume in on(work, name, from)? {
+        if begun.iter().any(|move_| move_.volume == volume) {
+            continue;
+        }
+        let whole = VolumeName { group: name.group.clone(), volume };
+        status |= begin(work, &whole, from, to)?;
+        if status != DONE || work.common.dry_run {
+            continue;
+        }
+        let move_ = moves(work, name)?.into_iter().find(|move_| move_.volume == whole.volume);
+        if let Some(move_) = move_ {
+            status |= ended(work, name, &move_, wait)?;
+        }
+    }
+    Ok(status)
+}
+
+/// The volumes that have something on a device.
+fn on(work: &Work<'_>, name: &Named, from: &str) -> Result<Vec<String>> {
+    let groups = inventory::volumes::groups(work.machine)?;
+    let found = one(&groups, &name.group)?;
+    let word = PvWord { path: from.to_owned(), ranges: Vec::new() };
+    let named = numbers(std::iter::once(&word));
+    let pv = pv_of(found, &named)(from);
+    let pv = pv.ok_or_else(|| Refusal::new(format!("{from} is no device of group {}", name.group)))?;
+    let mut volumes = mover::on(&found.group, pv);
+    volumes.retain(|volume| name.volume.as_ref().is_none_or(|wanted| wanted == volume));
+    if volumes.is_empty() {
+        work.ui.note(&format!("nothing of {name} is on {from}"));
+    }
+    Ok(volumes)
+}
+
+fn begin(work: &Work<'_>, name: &VolumeName, from: &str, to: &[PvWord]) -> Result<u8> {
+    let own = PvWord { path: from.to_owned(), ranges: Vec::new() };
+    let named = numbers(to.iter().chain(std::iter::once(&own)));
+    work.change(|groups| {
+        let found = one(groups, &name.group)?;
+        let active = work.active(groups, found)?;
+        let pv_of = pv_of(found, &named);
+        let stamp = work.stamp();
+        let mut means = Means {
+            pv_of: &pv_of,
+            stripes: found.stripes(),
+            fresh: create::fresh(vec![host::random_bytes()?]),
+            host: host::hostname().unwrap_or_default(),
+            now: i64::try_from(host::now().0).unwrap_or(0),
+        };
+        let Some(pv) = pv_of(from) else {
+            return Err(Refusal::new(format!("{from} is no device of group {}", name.group)).into());
+        };
+        let scene = Scene { found, active: &active, stamp: &stamp };
+        Ok(mover::begin(&scene, name, pv, to, &mut means).map(Some))
+    })
+}
+
+/// Waits where that is wanted, and ends what is copied.
+fn ended(work: &Work<'_>, name: &Named, move_: &Underway, wait: bool) -> Result<u8> {
+    let what = shown(name, move_);
+    let bars = work.ui.bars();
+    loop {
+        match far(work, name, move_)? {
+            Far::Copied(done, all) if done == all => break,
+            Far::Copied(done, all) if wait => {
+                bars.show(&what, done.saturating_mul(512 << 10), all.saturating_mul(512 << 10));
+                wait::pause(LOOK);
+            }
+            Far::Copied(done, all) => {
+                drop(bars);
+                work.ui.note(&format!(
+                    "{what}: {} % copied; the kernel goes on, and mdctl volume move {what} --wait ends it",
+                    percent(done, all)
+                ));
+                return Ok(DONE);
+            }
+            Far::Failing => {
+                drop(bars);
+                work.ui.error(&format!(
+                    "{what}: a device fails; mdctl volume move {what} --abort leaves it where it is"
+                ));
+                return Ok(FAILED);
+            }
+            Far::Interrupted => {
+                drop(bars);
+                work.ui.error(&format!(
+                    "{what} is not being copied; where it is active, mdctl volume move {what} begins again"
+                ));
+                return Ok(FAILED);
+            }
+        }
+    }
+    drop(bars);
+    work.change(|groups| with(work, groups, name, |scene| mover::finish(scene, move_).map(Some)))
+}
+
+/// How far it is. Where the volume is not active nothing can be copied.
+fn far(work: &Work<'_>, name: &Named, move_: &Underway) -> Result<Far> {
+    let groups = inventory::volumes::groups(work.machine)?;
+    let found = one(&groups, &name.group)?;
+    let active = work.active(&groups, found)?;
+    let stamp = work.stamp();
+    let scene = Scene { found, active: &active, stamp: &stamp };
+    let group = &found.group;
+    let wanted = scene.wanted(group, crate::plan::volume::devices::head_of(group, &move_.volume))?;
+    let device = mover::device(&wanted, group, &move_.volume).and_then(|one| active.with(&one.uuid));
+    let Some(device) = device else { return Ok(Far::Interrupted) };
+    let driver = inventory::dm::Driver::open(work.machine)?;
+    let rows = driver.status(&device.info.name, true)?.map(|(_, rows)| rows).unwrap_or_default();
+    let statuses: Vec<&Status> = rows.iter().map(|row| &row.status).collect();
+    if !statuses.iter().any(|status| matches!(status, Status::Mirror { .. })) {
+        return Ok(Far::Interrupted);
+    }
+    Ok(mover::progress(statuses.into_iter()).map_or(Far::Failing, |(done, all)| Far::Copied(done, all)))
+}

@@ -1,0 +1,255 @@
+//! `snapshot`, `snapshot diff` and `snapshot apply`.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail};
+use superblock::{
+    Bytes, Media, Sectors,
+    cow::{self, Scan, Start, Store},
+    delta::Header,
+    lvm::LogicalVolume,
+};
+
+use super::{
+    Work,
+    create::{below, numbers, pv_of},
+    one,
+};
+use crate::{
+    command::{DONE, FAILED, print, refuse},
+    execute::delta::{self, Sources},
+    inventory::{self, Extents},
+    kernel::{Access, Device, Machine, files, host},
+    model::{dm::uuid, human, volume::Found},
+    plan::{
+        Refusal,
+        volume::{
+            create,
+            edit::Means,
+            request::{DiffRequest, NewSnapshot, VolumeName},
+            shift::Scene,
+            snapshot,
+        },
+    },
+    report::delta::{self as words, Diff},
+};
+
+/// Makes a snapshot.
+pub(super) fn run(work: &Work<'_>, new: &NewSnapshot) -> Result<u8> {
+    let named = numbers(new.on.iter());
+    work.change(|groups| {
+        let found = one(groups, &new.origin.group)?;
+        let active = work.active(groups, found)?;
+        let said = create::below(found, &below(work, found))?;
+        let pv_of = pv_of(found, &named);
+        let random: Result<Vec<[u8; 32]>, _> = (0..2).map(|_| host::random_bytes()).collect();
+        let mut means = Means {
+            pv_of: &pv_of,
+            stripes: found.stripes(),
+            fresh: create::fresh(random?),
+            host: host::hostname().unwrap_or_default(),
+            now: i64::try_from(host::now().0).unwrap_or(0),
+        };
+        let stamp = work.stamp();
+        let scene = Scene { found, active: &active, stamp: &stamp };
+        Ok(snapshot::create(&scene, new, &mut means).map(|mut plan| {
+            plan.warnings.splice(0..0, said);
+            Some(plan)
+        }))
+    })
+}
+
+/// A snapshot, its store and its origin, as they are on the devices.
+struct Opened<'a> {
+    found: &'a Found,
+    origin: &'a LogicalVolume,
+    snapshot: &'a LogicalVolume,
+    media: Extents<'a>,
+    store: Store,
+    scan: Scan,
+    size: Sectors,
+}
+
+fn opened<'a>(found: &'a Found, name: &VolumeName) -> Result<Opened<'a>> {
+    let group = &found.group;
+    let snapshot = group.snapshot_in(&name.volume).ok_or_else(|| match group.volume(&name.volume) {
+        Some(_) => Refusal::new(format!("{name} is no snapshot")),
+        None => Refusal::new(format!("there is no volume {name}")),
+    })?;
+    let size = group.sectors(snapshot.row.extents());
+    let missing = || Refusal::new(format!("{name}: the metadata of its group contradicts itself"));
+    let origin = group.volume(snapshot.origin).ok_or_else(missing)?;
+    let volume = group.volume(snapshot.cow).ok_or_else(missing)?;
+    let media = Extents::open(found, volume)?;
+    let store = match cow::start(&media).with_context(|| format!("{name}: its store"))? {
+        Start::Store(store) => store,
+        Start::Fresh => {
+            return Err(Refusal::new(format!("{name} has never been active: nothing was kept in it")).into());
+        }
+        Start::Foreign => bail!("{name}: what its volume begins with is no store of a snapshot"),
+    };
+    let scan = cow::scan(&media, &store, Some(size)).with_context(|| format!("{name}: its store"))?;
+    Ok(Opened { found, origin, snapshot: volume, media, store, scan, size })
+}
+
+/// Shows what changed, or writes it to a stream.
+pub(super) fn diff(work: &Work<'_>, request: &DiffRequest) -> Result<u8> {
+    let groups = inventory::volumes::groups(work.machine)?;
+    let told = || -> Result<u8> {
+        let found = one(&groups, &request.name.group)?;
+        let opened = opened(found, &request.name)?;
+        let diff = Diff {
+            name: request.name.to_string(),
+            origin: format!("{}/{}", request.name.group, opened.origin.name),
+            valid: opened.store.is_valid(),
+            chunk: opened.store.chunk(),
+            size: opened.size,
+            usage: opened.scan.usage,
+            changed: opened.scan.changed(),
+            findings: opened.scan.findings.clone(),
+        };
+        for line in words::remarks(&diff) {
+            work.ui.warn(&line);
+        }
+        let Some(path) = &request.stream else {
+            print(&if work.common.json { words::json(&diff) } else { words::text(&diff) });
+            return Ok(DONE);
+        };
+        let active = work.active(&groups, found)?;
+        let stamp = work.stamp();
+        let scene = Scene { found, active: &active, stamp: &stamp };
+        if let (None, Some(by)) = (&request.to, scene.open_by(&opened.origin.name)) {
+            work.ui.warn(&format!(
+                "{} is in use ({by}): the stream has what is there while it is written, not one moment; a second \
+                 snapshot and --to give one",
+                diff.origin
+            ));
+        }
+        stream(work, request, &opened, path)
+    };
+    match told() {
+        Err(error) => match error.downcast::<Refusal>() {
+            Ok(refusal) => Ok(refuse(&refusal, work.common, work.ui)),
+            Err(error) => Err(error),
+        },
+        done => done,
+    }
+}
+
+fn stream(work: &Work<'_>, request: &DiffRequest, opened: &Opened<'_>, path: &Path) -> Result<u8> {
+    let group = &opened.found.group;
+    let now: Box<dyn Media> = match &request.to {
+        None => Box::new(Extents::open(opened.found, opened.origin)?),
+        Some(later) => Box::new(later_snapshot(work.machine, opened, later)?),
+    };
+    let bytes = opened.scan.chunks().saturating_mul(opened.store.chunk().bytes().0);
+    let header = Header {
+        size: opened.size,
+        time: host::now().0,
+        group: *group.id.stored(),
+        volume: *opened.origin.id.stored(),
+        snapshot: *opened.snapshot.id.stored(),
+        reverse: request.reverse,
+        records: opened.scan.chunks(),
+        bytes: Bytes(bytes),
+    };
+    let from =
+        Sources { store: &opened.media, layout: opened.store, runs: &opened.scan.runs, now: now.as_ref() };
+    let mut file = files::create_new(path)?;
+    let bars = work.ui.bars();
+    let shown = path.display().to_string();
+    let written = delta::write(&header, &from, &mut file, &|done, total| bars.show(&shown, done.0, total.0))
+        .and_then(|summary| Ok(file.sync_all().map(|()| summary)?));
+    drop(bars);
+    match written {
+        Ok(summary) => {
+            print(&words::written(&shown, summary.records, summary.bytes, work.common.json));
+            Ok(DONE)
+        }
+        Err(error) => {
+            // Half a stream is of no use.
+            files::remove(path)?;
+            Err(error.context(shown))
+        }
+    }
+}
+
+/// Another snapshot of the same volume, through the kernel: only that knows what it has at one moment.
+fn later_snapshot(machine: &Machine, opened: &Opened<'_>, name: &VolumeName) -> Result<Device> {
+    let group = &opened.found.group;
+    let snapshot = group.snapshot_in(&name.volume).filter(|one| one.origin == opened.origin.name);
+    if snapshot.is_none() || name.group != group.name || name.volume == opened.snapshot.name {
+        let why = format!("{name} is no other snapshot of {}/{}", group.name, opened.origin.name);
+        return Err(Refusal::new(why).into());
+    }
+    let path =
+        machine.places.dev.join("mapper").join(crate::model::dm::name::join(&group.name, &name.volume, None));
+    Device::open(&path, Access::Read).with_context(|| format!("{name} has to be active"))
+}
+
+/// Puts a stream on a copy.
+pub(super) fn apply(work: &Work<'_>, stream: &Path, target: &Path) -> Result<u8> {
+    match applied(work, stream, target) {
+        Err(error) => match error.downcast::<Refusal>() {
+            Ok(refusal) => Ok(refuse(&refusal, work.common, work.ui)),
+            Err(error) => Err(error),
+        },
+        done => done,
+    }
+}
+
+fn applied(work: &Work<'_>, stream: &Path, target: &Path) -> Result<u8> {
+    let (from, to) = (stream.display().to_string(), target.display().to_string());
+    let input = || files::open(stream);
+    let header = delta::header(&mut input()?).with_context(|| from.clone())?;
+    let device = Device::open(target, Access::WriteExclusive)
+        .with_context(|| format!("{to}: a target must not be in use"))?;
+    if let Some(why) = unfit(work.machine, &header, &device) {
+        return Err(Refusal::new(format!("{to}: {why}; nothing was written")).into());
+    }
+    let compared = delta::compare(&mut input()?, &device).with_context(|| from.clone())?;
+    if let Some(at) = compared.wrong {
+        let is = if header.reverse { "a copy of the volume" } else { "a copy of the snapshot" };
+        return Err(Refusal::new(format!(
+            "{to} is not {is} that {from} was made from: it has something else at sector {}; nothing was written",
+            at.0
+        ))
+        .into());
+    }
+    let size = (compared.records, compared.bytes);
+    if compared.done || work.common.dry_run {
+        print(&words::compared(&to, compared.done, size, work.common.json));
+        return Ok(DONE);
+    }
+    let bars = work.ui.bars();
+    let done = delta::apply(&mut input()?, &device, compared.bytes, &|done, total| {
+        bars.show(&to, done.0, total.0);
+    });
+    drop(bars);
+    match done {
+        Ok(()) => {
+            print(&words::applied(&to, size, work.common.json));
+            Ok(DONE)
+        }
+        Err(error) => {
+            work.ui.error(&format!("{to}: {error:#}; the same command goes on where this one stopped"));
+            Ok(FAILED)
+        }
+    }
+}
+
+/// Why a device is not what a stream is for, as far as can be told without reading it.
+fn unfit(machine: &Machine, header: &Header, device: &Device) -> Option<String> {
+    if device.len() < header.size.bytes() {
+        let (has, wants) = (human::size(device.len().0), human::size(header.size.bytes().0));
+        return Some(format!("it has {has}, and the volume of the stream {wants}"));
+    }
+    let name = device.dev().and_then(|dev| machine.sysfs.name_of(dev))?;
+    let known = machine.sysfs.block_attr(&name, "dm/uuid").ok().flatten()?;
+    let known = uuid::parse(known.trim())?;
+    let is = |id: &[u8; 32]| known.volume.as_bytes() == id && known.group.as_bytes() == header.group;
+    if is(&header.volume) && !header.reverse {
+        return Some("it is the volume itself, which has all this already".to_owned());
+    }
+    is(&header.snapshot).then(|| "it is the snapshot itself".to_owned())
+}

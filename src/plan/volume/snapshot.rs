@@ -1,0 +1,173 @@
+//! Snapshots: made, given more room, taken away.
+
+use superblock::{
+    Bytes, Sectors, cow,
+    lvm::{Group, Kind, LogicalVolume, LvmUuid, Wish, group::VolumeStatus},
+};
+
+use super::{
+    edit::{Means, existing},
+    request::{Amount, NewSnapshot, Of, VolumeName},
+    shift::{Scene, Shift},
+};
+use crate::{
+    model::human,
+    plan::{Plan, Refusal, Warning},
+};
+
+/// A chunk where nobody says how large, on an array: a smaller one costs as much there, and more of them.
+const CHUNK_ON_ARRAY: Sectors = Sectors(64);
+/// Part of its origin that a store has where nobody says how much.
+const PERCENT: u64 = 20;
+
+/// Makes a snapshot.
+///
+/// # Errors
+/// The volume is none that can have one, or there is no room.
+pub fn create(scene: &Scene<'_>, new: &NewSnapshot, means: &mut Means<'_>) -> Result<Plan, Refusal> {
+    let mut group = scene.found.group.clone();
+    let (name, mut warnings) = edit(&mut group, new, means)?;
+    let zero = start_of(scene, &group, &name)?;
+    let shift = Shift {
+        group: &group,
+        origin: &new.origin.volume,
+        freeze: true,
+        hold: true,
+        zero,
+        summary: format!("make snapshot {}/{name} of {}", group.name, new.origin),
+    };
+    let mut plan = scene.plan(shift)?;
+    warnings.append(&mut plan.warnings);
+    plan.warnings = warnings;
+    Ok(plan)
+}
+
+/// The group with one snapshot more: its name, and what should be said.
+fn edit(
+    group: &mut Group,
+    new: &NewSnapshot,
+    means: &mut Means<'_>,
+) -> Result<(String, Vec<Warning>), Refusal> {
+    let origin = existing(group, &new.origin)?;
+    let (extents, what) = (origin.extents(), new.origin.to_string());
+    let name = new.name.clone().unwrap_or_else(|| free_name(group, &new.origin.volume));
+    let on_array = means.stripes.iter().any(|stripe| stripe.0 >= CHUNK_ON_ARRAY.0);
+    let chunk = chunk(new.chunk, on_array)?;
+    let size = group.sectors(extents);
+    let most = in_extents(group, cow::max_size(size, chunk));
+    let least = in_extents(group, cow::min_size(chunk));
+    let places = means.places(group, &new.on)?;
+    let asked = match new.size {
+        None => extents.saturating_mul(PERCENT).div_ceil(100),
+        Some(Amount::Bytes(bytes)) => in_extents(group, bytes.sectors()),
+        Some(Amount::Extents(count)) => count,
+        Some(Amount::Percent(percent, of)) => {
+            let base = match of {
+                Of::Origin | Of::Volume => extents,
+                Of::Free | Of::Pvs => group.free_extents(),
+                Of::Group => group.pvs.iter().fold(0, |sum, pv| pv.pe_count.saturating_add(sum)),
+            };
+            base.saturating_mul(percent).div_ceil(100)
+        }
+    };
+    let mut said = Vec::new();
+    let count = asked.clamp(least, most.max(least));
+    if new.size.is_some() && count != asked {
+        let size = human::size(group.sectors(count).bytes().0);
+        let why = if count < asked { "a store never needs more" } else { "the least that a store needs" };
+        said.push(Warning::note(format!("{what}: its store gets {size}, {why}")));
+    }
+    let wish = Wish { extents: count, on: places, align: means.stripes.clone(), ..Wish::default() };
+    let found = group.allocate(&wish).map_err(|why| {
+        Refusal::new(format!("{what}: no room for the snapshot's store: {why}"))
+            .hint(format!("mdctl volume group extend {} DEVICE adds room", group.name))
+    })?;
+    let mut store = LogicalVolume::empty(name.clone());
+    store.id = means.identity()?;
+    store.creation_time = Some(means.now);
+    store.creation_host = Some(means.host.clone());
+    store.status.set(VolumeStatus::WRITE, !new.read_only);
+    store.segments = found.segments;
+    let row: LvmUuid = means.identity()?;
+    let refused = |why| Refusal::new(format!("{what}: {why}"));
+    group.add(store).map_err(refused)?;
+    group.make_snapshot(&new.origin.volume, &name, chunk, row).map_err(refused)?;
+    Ok((name, said))
+}
+
+fn free_name(group: &Group, origin: &str) -> String {
+    let taken = |name: &String| group.volumes.iter().any(|volume| volume.name == *name);
+    let first = format!("{origin}-snap");
+    let names = std::iter::once(first.clone()).chain((2u32..).map(|n| format!("{first}{n}")));
+    names.into_iter().find(|name| !taken(name)).unwrap_or(first)
+}
+
+fn in_extents(group: &Group, size: Sectors) -> u64 {
+    size.0.div_ceil(group.extent_size.0.max(1))
+}
+
+fn chunk(wanted: Option<Bytes>, on_array: bool) -> Result<Sectors, Refusal> {
+    let Some(bytes) = wanted else { return Ok(if on_array { CHUNK_ON_ARRAY } else { cow::MIN_CHUNK }) };
+    let chunk = bytes.sectors();
+    let fits = bytes.0 == chunk.bytes().0 && chunk.0.is_power_of_two();
+    if fits && (cow::MIN_CHUNK..=cow::MAX_CHUNK).contains(&chunk) {
+        return Ok(chunk);
+    }
+    Err(Refusal::new(format!("a chunk of {} bytes: it is a power of two from 4 KiB to 512 KiB", bytes.0)))
+}
+
+/// The start of a store: zeros there make the kernel take it for a new one.
+fn start_of(
+    scene: &Scene<'_>,
+    group: &Group,
+    store: &str,
+) -> Result<Vec<(String, Sectors, Sectors)>, Refusal> {
+    let none = || Refusal::new(format!("{}/{store}: its device is missing", group.name));
+    let volume = group.volume(store).ok_or_else(none)?;
+    let segment = volume.segments.first().ok_or_else(none)?;
+    let Kind::Striped { legs, .. } = &segment.kind else { return Err(none()) };
+    let leg = legs.first().ok_or_else(none)?;
+    let pv = group.pvs.get(leg.pv).ok_or_else(none)?;
+    let device = scene.found.devices.get(leg.pv).and_then(Option::as_ref).ok_or_else(none)?;
+    let at = pv.pe_start.saturating_add(group.sectors(leg.extent));
+    let length = Bytes(u64::try_from(cow::HEADER).unwrap_or(4096)).sectors();
+    Ok(vec![(device.path.clone(), at, length)])
+}
+
+/// Whether the store of a snapshot may have another size; `group` has it already ([`super::edit::resize`]).
+///
+/// # Errors
+/// It would be larger than it can ever need to be, or smaller than what is in use (`used`, as the driver tells).
+pub fn check_resized(
+    before: &Group,
+    group: &Group,
+    name: &VolumeName,
+    used: Option<Sectors>,
+) -> Result<(), Refusal> {
+    let Some(snapshot) = group.snapshot_in(&name.volume) else { return Ok(()) };
+    if snapshot.merging {
+        return Err(Refusal::new(format!("{name} is being rolled back")));
+    }
+    let now = existing(group, name)?.extents();
+    let old = existing(before, name)?.extents();
+    let covered = group.sectors(snapshot.row.extents());
+    let most = in_extents(group, cow::max_size(covered, snapshot.chunk));
+    if now > old && now > most {
+        let most = human::size(group.sectors(most).bytes().0);
+        return Err(Refusal::new(format!("{name}: its store never needs more than {most}")));
+    }
+    let least = used.unwrap_or(Sectors(0)).max(cow::min_size(snapshot.chunk));
+    if now < old && used.is_none() {
+        return Err(Refusal::new(format!(
+            "{name} is not active: nobody can tell how much of its store is in use"
+        ))
+        .hint(format!("mdctl volume activate {name}")));
+    }
+    if now < old && group.sectors(now) < least {
+        let least = human::size(least.bytes().0);
+        return Err(Refusal::new(format!(
+            "{name}: {least} of its store are in use; a smaller one would lose it"
+        )));
+    }
+    Ok(())
+}
