@@ -25,6 +25,7 @@ mod snapshot;
 mod status;
 mod update;
 mod vanish;
+mod volume;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -53,6 +54,7 @@ fn main() {
         ("snapshot", snapshot::cases()),
         ("status", status::cases()),
         ("update", update::cases()),
+        ("volume", volume::cases()),
         ("vanish", vanish::cases()),
     ];
     let place = guest::place();

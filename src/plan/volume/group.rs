@@ -446,8 +446,7 @@ pub fn remove(found: &Found) -> Result<Plan, Refusal> {
     steps.push(Step::Lvm(LvmStep::RemoveBackup { group: group.name.clone() }));
     steps.extend(present.iter().map(|pv| Step::Release { device: pv.path.clone() }));
     steps.push(Step::Lvm(LvmStep::Unlock));
-    let warnings = vec![Warning::ask(format!("group {} goes; its devices are free again", group.name))];
-    Ok(Plan { summary: format!("remove group {}", group.name), steps, warnings })
+    Ok(Plan { summary: format!("remove group {}", group.name), steps, warnings: Vec::new() })
 }
 
 #[cfg(test)]
