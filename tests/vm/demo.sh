@@ -43,9 +43,9 @@ show "$MDADM" --create /dev/md/demo --run --level=5 --raid-devices=3 /dev/vda /d
 progress
 
 title "A volume and a file system on it, and files"
-show pvcreate -q /dev/md/demo
-show vgcreate -q vg /dev/md/demo
-show lvcreate -q -y -n root -L 80M vg
+show "$MDADM" volume group create vg /dev/md/demo
+show "$MDADM" volume create vg/root 80M
+show lvs vg
 show mkfs.ext4 -q /dev/vg/root
 show mount /dev/vg/root /mnt
 mkdir /mnt/files
@@ -67,19 +67,18 @@ verify "after the rebuild"
 
 title "Stop everything; find it again by looking at the disks"
 show umount /mnt
-show vgchange -q -an vg
+show "$MDADM" volume deactivate vg
 show "$MDADM" --stop /dev/md/demo
 udevadm settle
 show "$MDADM" --assemble --scan
 show "$MDADM" --detail /dev/md/demo
-show vgchange -q -ay vg
-udevadm settle
+show "$MDADM" volume activate vg
 show mount /dev/vg/root /mnt
 verify "after the assembly"
 
 title "A mistake: a new array over the disks of the old one, in another order, with another chunk"
 umount /mnt
-vgchange -q -an vg >/dev/null
+show "$MDADM" volume deactivate vg
 show "$MDADM" --stop /dev/md/demo
 show "$MDADM" --create /dev/md/oops --run --assume-clean --level=5 --chunk=64 --raid-devices=3 /dev/vdc /dev/vdd /dev/vda
 show "$MDADM" --stop /dev/md/oops
@@ -87,26 +86,22 @@ show "$MDADM" history
 show "$MDADM" undo
 udevadm settle
 show "$MDADM" --assemble --scan
-show vgchange -q -ay vg
-udevadm settle
+show "$MDADM" volume activate vg
 show mount /dev/vg/root /mnt
 verify "after the undo"
 
 title "A snapshot, a mistake, a way back"
-show lvcreate -q -y -s -n before -L 32M vg/root
+show "$MDADM" volume snapshot vg/root before --size 32M
 show rm -r /mnt/files
+show "$MDADM" volume list
 show umount /mnt
-show lvconvert -q -y --merge vg/before
-show vgchange -q -an vg
-show vgchange -q -ay vg
-udevadm settle
-while lvs --noheadings -o lv_attr vg/root | grep -q '^ *O'; do sleep 0.5; done
+show "$MDADM" volume rollback vg/before --wait
 show mount /dev/vg/root /mnt
 verify "after the rollback"
 
 title "Are the disks consistent?"
 umount /mnt
-vgchange -q -an vg >/dev/null
+"$MDADM" volume deactivate vg
 echo check >"/sys/block/$(basename "$(readlink -f /dev/md/demo)")/md/sync_action"
 progress
 mismatches=$(cat "/sys/block/$(basename "$(readlink -f /dev/md/demo)")/md/mismatch_cnt")
