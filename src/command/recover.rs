@@ -5,8 +5,8 @@ use anyhow::Result;
 use super::{history, keep, keep::Kept, volume};
 use crate::{
     cli::request::{Common, MiscAction, Request},
-    inventory,
-    kernel::{Machine, notes::Notes},
+    inventory::{self, dm::Wanted},
+    kernel::{self, Machine, notes::Notes},
     model::{clock::ctime, unfinished::Unfinished},
     plan::recover,
     report::local_zone,
@@ -24,6 +24,7 @@ fn changes(request: &Request) -> bool {
         | Request::Manage(_)
         | Request::Undo(_) => true,
         Request::Volume(request) => request.changes(),
+        Request::Dm(request) => request.verb.changes(),
         Request::Misc(request) => matches!(
             request.action,
             MiscAction::Stop | MiscAction::Run | MiscAction::ZeroSuperblock | MiscAction::Restore(_)
@@ -85,8 +86,29 @@ fn take_back(left: &Unfinished, common: &Common, machine: &Machine, ui: &Ui) -> 
         said.push(history::put_back(id, common, machine, ui)?);
     }
     said.extend(volume::recover::run(left, common, machine, ui)?);
+    said.extend(devices(left, common, machine, ui)?);
     if said.is_empty() {
         said.push("nothing of it is left".to_owned());
     }
     Ok(said.join("; "))
+}
+
+/// Devices that were made and never got a table, and the semaphores that nobody waits for any more.
+fn devices(left: &Unfinished, common: &Common, machine: &Machine, ui: &Ui) -> Result<Vec<String>> {
+    for cookie in &left.cookies {
+        kernel::cookie::remove(*cookie)?;
+    }
+    if left.devices.is_empty() {
+        return Ok(Vec::new());
+    }
+    let wanted = Wanted { deps: true, states: true, inactive: true, ..Wanted::default() };
+    let all = inventory::dm::Driver::open(machine)?.overview(machine, wanted)?;
+    let (plan, removed) = recover::devices(left, &all);
+    if !plan.steps.is_empty() {
+        keep::run(&Kept::new(&plan, machine, common), machine, ui)?;
+    }
+    Ok(removed
+        .into_iter()
+        .map(|name| format!("device {name}, which never had a table, is removed"))
+        .collect())
 }

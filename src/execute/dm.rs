@@ -50,6 +50,8 @@ pub struct Dm {
     machine: Machine,
     control: Option<Control>,
     cookie: Option<Cookie>,
+    /// Its value, until somebody has noted it.
+    fresh: Option<u32>,
     numbers: BTreeMap<String, DevId>,
     expected: Vec<Expected>,
     udev: Udev,
@@ -67,6 +69,7 @@ impl Dm {
             machine,
             control: None,
             cookie: None,
+            fresh: None,
             numbers: BTreeMap::new(),
             expected: Vec::new(),
             udev: Udev::default(),
@@ -106,7 +109,10 @@ impl Dm {
             }
             DmStep::Remove { name, flags, deferred } => self.remove(name, *flags, *deferred)?,
             DmStep::Rename { name, to, flags } => self.rename(name, to, *flags)?,
-            DmStep::SetUuid { name, uuid } => drop(control.set_uuid(Who::Name(name), uuid, 0)?),
+            DmStep::SetUuid { name, uuid } => {
+                let set = |cookie| control.set_uuid(Who::Name(name), uuid, cookie);
+                drop(self.with_event(UdevFlags::VISIBLE, set)?);
+            }
             DmStep::Clear { name } => drop(control.clear(Who::Name(name))?),
             DmStep::Message { name, sector, text } => {
                 drop(control.message(Who::Name(name), *sector, text)?);
@@ -197,6 +203,11 @@ impl Dm {
         answer
     }
 
+    /// The semaphore that was made since this was last asked.
+    pub(super) fn fresh_cookie(&mut self) -> Option<u32> {
+        self.fresh.take()
+    }
+
     fn treat_events(&mut self, udev: Udev) -> Result<()> {
         self.udev = udev;
         if let Some(value) = udev.cookie {
@@ -216,7 +227,10 @@ impl Dm {
         }
         if self.cookie.is_none() && self.machine.udev {
             match Cookie::create() {
-                Ok(cookie) => self.cookie = Some(cookie),
+                Ok(cookie) => {
+                    self.fresh = Some(cookie.value());
+                    self.cookie = Some(cookie);
+                }
                 // Without semaphores nobody can be waited for: nodes are made here, as where there is no udev.
                 Err(error) => {
                     tracing::debug!(%error, "no udev cookie");
@@ -426,7 +440,8 @@ fn refused_table(log: &mut KernelLog, error: KernelError) -> anyhow::Error {
     let lines = log.since(&["device-mapper:"]);
     // The target's own words come first; the last line mostly says no more than that it failed.
     let dull = |line: &&String| line.contains("error adding target to table");
-    let telling = lines.iter().find(|line| !line.contains("adding target")).or_else(|| lines.first());
+    let beside = |line: &&String| line.contains("version") && line.contains("loaded");
+    let telling = lines.iter().find(|line| !dull(line) && !beside(line));
     let Some(line) = telling.or_else(|| lines.iter().find(dull)) else { return error.into() };
     let line = line.trim().trim_start_matches("device-mapper:").trim().to_owned();
     let hint = if line.contains("immutable target") {

@@ -20,7 +20,7 @@ use crate::{
         kmsg::KernelLog, lock, md, module, node, wait,
     },
     model::{DevId, world::MapEntry},
-    plan::{ArrayName, DiskInfo, Step},
+    plan::{ArrayName, DiskInfo, Step, dm::DmStep},
 };
 
 /// How long another program may keep the map's lock.
@@ -134,7 +134,7 @@ impl Host for Live {
             Step::Configure { array, attr, value } => self.set(array, attr, value, false)?,
             Step::AutoDetect => self.auto_detect()?,
             Step::WriteFile { path, text, mode } => files::replace(Path::new(path), text.as_bytes(), *mode)?,
-            Step::Dm(step) => self.dm.apply(step)?,
+            Step::Dm(step) => self.device_mapper(step)?,
             Step::Critical(critical) => critical::carry_out(critical, &mut self.dm)?,
             Step::Lvm(step) => self.volumes.apply(step)?,
             Step::Fs(step) => tools::run(step)?,
@@ -174,6 +174,13 @@ impl Live {
         let mut remarks = std::mem::take(&mut self.dm.remarks);
         remarks.append(&mut self.volumes.remarks);
         remarks
+    }
+
+    /// A semaphore that this made is noted, also where the step failed.
+    fn device_mapper(&mut self, step: &DmStep) -> Result<()> {
+        let done = self.dm.apply(step);
+        self.noting.cookie(self.dm.fresh_cookie(), &self.machine);
+        done
     }
 
     fn run_dir(&self) -> PathBuf {

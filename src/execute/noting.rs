@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use crate::{
     kernel::{KernelError, Machine, host, notes::Notes},
     model::unfinished::Note,
-    plan::{Step, critical::Critical, volume::metadata::LvmStep},
+    plan::{Step, critical::Critical, dm::DmStep, volume::metadata::LvmStep},
 };
 
 /// Recovery is kept from starting over several plans, so that this note does not end with one of them.
@@ -31,10 +31,18 @@ impl Noting {
                 self.add(&Note::Group(group.clone(), (*seqno).into()), machine)
             }
             Step::Critical(critical) => self.critical(critical, machine),
+            Step::Dm(DmStep::Create { name, .. }) => self.add(&Note::Device(name.clone()), machine),
             Step::Commit if self.notes.is_some() => self.add(&Note::Committed, machine),
             _ => return,
         };
         if let Err(error) = noted {
+            tracing::debug!(%error, "no notes");
+        }
+    }
+
+    /// A semaphore that would stay if this process were killed now.
+    pub(super) fn cookie(&mut self, value: Option<u32>, machine: &Machine) {
+        if let Some(Err(error)) = value.map(|value| self.add(&Note::Cookie(value), machine)) {
             tracing::debug!(%error, "no notes");
         }
     }

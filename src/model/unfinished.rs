@@ -21,6 +21,10 @@ pub struct Unfinished {
     pub suspended: Vec<String>,
     /// Groups whose metadata it was about to commit, each with its number then.
     pub groups: Vec<(String, u64)>,
+    /// Devices of device-mapper that it was about to make.
+    pub devices: Vec<String>,
+    /// Semaphores by which udev was to tell it that it is done.
+    pub cookies: Vec<u32>,
     /// It had come past the point of no return.
     pub committed: bool,
 }
@@ -47,6 +51,10 @@ pub enum Note {
     Suspended(String),
     /// A group's metadata is about to be committed with this number.
     Group(String, u64),
+    /// A device of device-mapper is about to be made.
+    Device(String),
+    /// A semaphore was made.
+    Cookie(u32),
     /// The commit was passed.
     Committed,
 }
@@ -61,6 +69,8 @@ impl fmt::Display for Note {
             Self::Frozen(array) => writeln!(f, "frozen {array}"),
             Self::Suspended(name) => writeln!(f, "suspended {name}"),
             Self::Group(name, seqno) => writeln!(f, "group {seqno} {name}"),
+            Self::Device(name) => writeln!(f, "device {name}"),
+            Self::Cookie(value) => writeln!(f, "cookie {value}"),
             Self::Committed => writeln!(f, "committed"),
         }
     }
@@ -90,6 +100,8 @@ impl Unfinished {
                     rest.split_once(' ')
                         .and_then(|(seqno, name)| Some((device_name(name)?, seqno.parse().ok()?))),
                 ),
+                "device" => notes.devices.extend(device_name(rest)),
+                "cookie" => notes.cookies.extend(rest.parse::<u32>()),
                 "committed" => notes.committed = true,
                 _ => {}
             }
@@ -124,6 +136,8 @@ mod tests {
             Note::Group("vg.1".into(), 7),
             Note::Suspended("vg.1-a--b-real".into()),
             Note::Suspended("no name/".into()),
+            Note::Device("vg.1-a".into()),
+            Note::Cookie(7),
         ];
         let text: String = notes.iter().map(ToString::to_string).collect();
         let read = Unfinished::parse(&text);
@@ -136,6 +150,8 @@ mod tests {
             frozen: vec!["md1".into()],
             suspended: vec!["vg.1-a--b-real".into()],
             groups: vec![("vg.1".into(), 7)],
+            devices: vec!["vg.1-a".into()],
+            cookies: vec![7],
             committed: false,
         };
         assert_eq!(read, expected);

@@ -59,7 +59,11 @@ impl Manner {
 fn tells_udev(step: &DmStep) -> bool {
     matches!(
         step,
-        DmStep::Resume { .. } | DmStep::Replace { .. } | DmStep::Remove { .. } | DmStep::Rename { .. }
+        DmStep::Resume { .. }
+            | DmStep::Replace { .. }
+            | DmStep::Remove { .. }
+            | DmStep::Rename { .. }
+            | DmStep::SetUuid { .. }
     )
 }
 

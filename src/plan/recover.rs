@@ -1,7 +1,8 @@
 //! After a command that was killed: what it had begun in the kernel is taken back, as if one of its steps had failed.
 
-use super::{ArrayName, Plan, Step};
+use super::{ArrayName, Plan, Step, dm::DmStep};
 use crate::model::{
+    dm::{Overview, Seen, UdevFlags},
     unfinished::Unfinished,
     world::{MapEntry, RunningArray},
 };
@@ -69,9 +70,42 @@ pub fn plan(notes: &Unfinished, arrays: &[RunningArray], map: &[MapEntry], creat
     }
 }
 
+/// Devices of device-mapper that the command made and that never got a live table: they are removed, after the waiting
+/// tables that lead to them. `all` tells what waiting tables lead to.
+#[must_use]
+pub fn devices(notes: &Unfinished, all: &Overview) -> (Plan, Vec<String>) {
+    let halves: Vec<&Seen> = all
+        .devices
+        .iter()
+        .filter(|seen| {
+            notes.devices.contains(&seen.info.name) && !seen.info.live && seen.info.open <= users(all, seen)
+        })
+        .collect();
+    let leads =
+        |seen: &&Seen| seen.info.inactive && halves.iter().any(|half| seen.deps.contains(&half.info.dev));
+    let waiting = all.devices.iter().filter(leads).map(|seen| DmStep::Clear { name: seen.info.name.clone() });
+    let mut steps: Vec<Step> = waiting.map(Step::Dm).collect();
+    for half in &halves {
+        let (name, flags) = (half.info.name.clone(), UdevFlags::VISIBLE);
+        steps.push(Step::Dm(DmStep::Remove { name, flags, deferred: false }));
+    }
+    if !steps.is_empty() {
+        steps.extend([Step::Commit, Step::Dm(DmStep::WaitForUdev)]);
+    }
+    let names = halves.iter().map(|half| half.info.name.clone()).collect();
+    let summary = format!("remove what is left of: {}", notes.command);
+    (Plan { summary, steps, warnings: Vec::new() }, names)
+}
+
+/// How many waiting tables have it open.
+fn users(all: &Overview, of: &Seen) -> u32 {
+    u32::try_from(all.users(of.info.dev).count()).unwrap_or(u32::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{DevId, dm::DeviceInfo};
 
     fn array(name: &str, state: &str) -> RunningArray {
         RunningArray { name: name.into(), state: state.into(), ..RunningArray::default() }
@@ -98,6 +132,39 @@ mod tests {
             steps,
             ["lock the map file", "stop md0", "commit", "mark md0 as created", "unlock the map file"]
         );
+    }
+
+    #[test]
+    fn a_device_that_never_had_a_table_is_removed() {
+        let dev = |minor| DevId { major: 253, minor };
+        let seen = |name: &str, minor, live, inactive, open, deps: &[u32]| Seen {
+            info: DeviceInfo {
+                name: name.into(),
+                dev: dev(minor),
+                live,
+                inactive,
+                open,
+                ..DeviceInfo::default()
+            },
+            deps: deps.iter().map(|minor| dev(*minor)).collect(),
+            ..Seen::default()
+        };
+        let all = Overview {
+            devices: vec![
+                seen("data", 0, true, true, 1, &[1]),
+                seen("data-real", 1, false, true, 1, &[]),
+                seen("done", 2, true, false, 0, &[]),
+                seen("others", 3, false, false, 0, &[]),
+            ],
+            ..Overview::default()
+        };
+        let notes = Unfinished { devices: vec!["done".into(), "data-real".into()], ..Unfinished::default() };
+        let (plan, names) = devices(&notes, &all);
+        let steps: Vec<String> = plan.steps.iter().map(ToString::to_string).collect();
+        let expected =
+            ["drop the waiting table of data", "remove device data-real", "commit", "wait for udev"];
+        assert_eq!(steps, expected);
+        assert_eq!(names, ["data-real"]);
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod attributes;
 mod build;
 mod create;
 mod detail;
+mod dm;
 mod examine;
 mod explain;
 mod faults;
@@ -40,6 +41,7 @@ fn main() {
         ("build", build::cases()),
         ("create", create::cases()),
         ("detail", detail::cases()),
+        ("dm", dm::cases()),
         ("examine", examine::cases()),
         ("explain", explain::cases()),
         ("faults", faults::cases()),

@@ -116,6 +116,25 @@ verbs! {
     VdoStats = "vdostats", 0..ANY, "";
 }
 
+impl DmVerb {
+    /// Whether it changes devices.
+    #[must_use]
+    pub fn changes(self) -> bool {
+        matches!(
+            self,
+            Self::Create
+                | Self::Remove
+                | Self::RemoveAll
+                | Self::Suspend
+                | Self::Resume
+                | Self::Load
+                | Self::Clear
+                | Self::WipeTable
+                | Self::Rename
+        )
+    }
+}
+
 /// All options.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DmOptions {
