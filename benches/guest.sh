@@ -122,3 +122,71 @@ mapfile -t n < <(per_member reads)
 row "reads per member, --examine --scan" "${n[0]}" "${n[1]}" "3" "-"
 mapfile -t n < <(per_member ioctls)
 row "ioctls per member, --examine --scan" "${n[0]}" "${n[1]}" "-" "-"
+
+# Volumes: lvm2 and dmsetup beside ours, on two disks in memory. Requests to device-mapper are counted, times are a ratio.
+stop_all
+for ((d = 0; d < disks; d++)); do dmsetup remove "slow$d"; done
+udevadm settle
+rmmod brd
+modprobe brd rd_nr=2 rd_size=$((4 << 20))
+udevadm settle
+MDCTL=/usr/local/sbin/mdctl
+
+# requests PATTERN COMMAND...: how many of its system calls look so.
+requests() {
+    local pattern=$1
+    shift
+    strace -f -qq -o "$work/trace" -e trace=ioctl,semtimedop "$@" >/dev/null 2>&1 || true
+    grep -cE "$pattern" "$work/trace" || true
+}
+CHANGES='DM_(DEV_CREATE|TABLE_LOAD|DEV_SUSPEND|DEV_REMOVE|DEV_RENAME|TABLE_CLEAR)'
+WAITS='semtimedop.*sem_op=0'
+
+# beside TITLE BUDGET THEIRS OURS: times of two shell lines; $before runs before each.
+beside() {
+    say "measuring: $3 | $4"
+    timed reference bash -c "$3"
+    timed ours bash -c "$4"
+    row "$1" "$(figure reference 1) s" "$(figure ours 1) s" "$2" "-"
+}
+
+printf '\n'
+row "volumes" "lvm2" "ours" "budget" "output"
+pvcreate -q --metadatasize 32m /dev/ram0 /dev/ram1 >/dev/null
+vgcreate -q -s 128k many /dev/ram0 >/dev/null
+vgcreate -q -s 128k some /dev/ram1 >/dev/null
+for ((v = 0; v < 200; v++)); do printf 'some/v%s 128K --inactive\n' "$v"; done >"$work/200"
+for ((v = 0; v < 1000; v++)); do printf 'many/a%s 128K --inactive\n' "$v"; done >"$work/1000"
+for ((v = 0; v < 9000; v++)); do printf 'many/b%s 128K --inactive\n' "$v"; done >"$work/9000"
+"$MDCTL" volume create -y --from "$work/200" >/dev/null
+seqno() { vgs --noheadings -o vg_seqno many | tr -d ' '; }
+was=$(seqno)
+say "measuring: 1,000 volumes"
+timed reference bash -c 'for v in {1..10}; do lvcreate -q -an -Zn -Wn -l1 -n one$v some; done; lvremove -q -y some/one{1..10}'
+timed ours "$MDCTL" volume create -y --from "$work/1000"
+row "make 10 volumes one by one; 1,000 from a file" "$(figure reference 1) s" "$(figure ours 1) s" "-" "-"
+row "commits of 1,000 volumes" "1000" "$(($(seqno) - was))" "1" "-"
+"$MDCTL" volume create -y --from "$work/9000" >/dev/null
+before=cold
+beside "list 10,000 volumes" "1/10" "lvs many" "mdctl volume list many"
+before='vgchange -q -an some >/dev/null; udevadm settle'
+beside "activate 200 volumes, and udev" "-" "vgchange -q -ay some" "mdctl volume activate some"
+before=''
+vgchange -q -an some >/dev/null
+theirs=$(requests 'DM_' vgchange -q -ay some)
+their_waits=$(grep -cE "$WAITS" "$work/trace" || true)
+vgchange -q -an some >/dev/null
+ours=$(requests 'DM_' "$MDCTL" volume activate some)
+our_waits=$(grep -cE "$WAITS" "$work/trace" || true)
+row "requests of activating 200" "$theirs" "$ours" "600" "-"
+row "waits for udev of activating 200" "$their_waits" "$our_waits" "1" "-"
+theirs=$(requests "$CHANGES" lvcreate -q -s -l 10 -n s0 some/v0)
+ours=$(requests "$CHANGES" "$MDCTL" volume snapshot some/v1 s1 --size 1280K -y)
+row "requests that change something, first snapshot" "$theirs" "$ours" "16" "-"
+theirs=$(requests 'DM_' vgchange -q -an some)
+their_waits=$(grep -cE "$WAITS" "$work/trace" || true)
+"$MDCTL" volume activate some >/dev/null
+ours=$(requests 'DM_' "$MDCTL" volume deactivate some)
+our_waits=$(grep -cE "$WAITS" "$work/trace" || true)
+row "requests of deactivating 200" "$theirs" "$ours" "-" "-"
+row "waits for udev of deactivating 200" "$their_waits" "$our_waits" "1" "-"

@@ -22,7 +22,7 @@ use crate::{
     },
     model::{
         DevId,
-        dm::{Dev, Table, UdevFlags},
+        dm::{Dev, Table, UdevFlags, name, uuid},
     },
     plan::dm::{DmStep, Owner, Quiesce, ReadAhead, Udev},
 };
@@ -40,7 +40,13 @@ const NODE_GROUP: u32 = 6;
 #[derive(Debug)]
 enum Expected {
     /// This name leads to this device.
-    There(String, DevId, UdevFlags),
+    There {
+        name: String,
+        dev: DevId,
+        flags: UdevFlags,
+        /// It is a volume that people see, so it has a link in its group's directory.
+        volume: bool,
+    },
     /// Nothing has this name.
     Gone(String),
 }
@@ -184,7 +190,9 @@ impl Dm {
     fn resumed(&mut self, name: &str, flags: UdevFlags, info: &Info) {
         self.remember(name, info);
         if let Some(dev) = info.dev.filter(|_| info.flags.contains(Flags::ACTIVE_PRESENT)) {
-            self.expected.push(Expected::There(name.to_owned(), model_dev(dev), flags));
+            let volume = uuid::parse(&info.uuid).is_some_and(|parts| parts.layer.is_none());
+            let (name, dev) = (name.to_owned(), model_dev(dev));
+            self.expected.push(Expected::There { name, dev, flags, volume });
         }
     }
 
@@ -313,7 +321,8 @@ impl Dm {
     /// A resume that is ready to be sent, its event already counted: [`Self::fired`] tells what became of it.
     pub fn prepare_resume(&mut self, name: &str, flags: UdevFlags) -> Result<Prepared> {
         let dev = self.number(name)?;
-        self.expected.push(Expected::There(name.to_owned(), dev, flags));
+        // It was seen before, and keeps the links that it has.
+        self.expected.push(Expected::There { name: name.to_owned(), dev, flags, volume: false });
         let word = self.raise(flags);
         let request = Request::Resume(Flags::SKIP_LOCKFS, word);
         let prepared = self.control()?.prepare(Who::Name(name), request);
@@ -363,10 +372,16 @@ impl Dm {
         self.machine.places.dev.join("mapper").join(name)
     }
 
+    /// `/dev/GROUP/VOLUME`.
+    fn group_link(&self, name: &str) -> PathBuf {
+        let (group, volume, _) = name::split(name);
+        self.machine.places.dev.join(group).join(volume)
+    }
+
     /// Makes /dev right where it is not.
     fn verify(&mut self, expected: &Expected) -> Result<()> {
         match expected {
-            Expected::There(name, dev, flags) => {
+            Expected::There { name, dev, flags, volume } => {
                 let path = self.path(name);
                 let by_udev = self.machine.udev && !self.udev.no_rules;
                 let hidden = by_udev && flags.contains(UdevFlags::DISABLE_DM_RULES);
@@ -381,6 +396,10 @@ impl Dm {
                     let Owner { uid, gid, .. } = self.udev.owner;
                     node::give(&path, uid, gid.or(Some(NODE_GROUP)))?;
                 }
+                let linked = *volume && !flags.contains(UdevFlags::DISABLE_SUBSYSTEM_RULES);
+                if linked && !by_udev {
+                    node::link_volume(&self.machine.places, name, &self.group_link(name))?;
+                }
                 if made && by_udev {
                     self.remarks.push(format!("udev did not make {}: it was made", path.display()));
                 }
@@ -390,6 +409,9 @@ impl Dm {
                     return Ok(());
                 }
                 let path = self.path(name);
+                if !self.machine.udev {
+                    node::unlink_volume(&self.machine.places, name, &self.group_link(name))?;
+                }
                 if node::remove_mapper_node(&path)? && self.machine.udev {
                     self.remarks.push(format!("udev did not remove {}: it was removed", path.display()));
                 }

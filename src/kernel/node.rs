@@ -164,6 +164,33 @@ pub fn repair_node(path: &Path, dev: DevId, mode: u32) -> Result<bool, KernelErr
     Ok(true)
 }
 
+/// Makes the link of a volume in its group's directory, where udev does not.
+pub fn link_volume(places: &Places, name: &str, link: &Path) -> Result<(), KernelError> {
+    if let Some(dir) = link.parent() {
+        files::make_dirs(dir, 0o755)?;
+    }
+    let target = Path::new("../mapper").join(name);
+    match files::link_target(link) {
+        Some(there) if there == target => return Ok(()),
+        Some(_) => drop(files::remove(link)?),
+        None => {}
+    }
+    debug_assert!(link.starts_with(&places.dev), "a link in /dev");
+    std::os::unix::fs::symlink(&target, link).map_err(|error| KernelError::io(link, "symlink", &error))
+}
+
+/// Removes it again, and the directory with its last link.
+pub fn unlink_volume(places: &Places, name: &str, link: &Path) -> Result<(), KernelError> {
+    if files::link_target(link).is_some_and(|there| there == Path::new("../mapper").join(name)) {
+        files::remove(link)?;
+        if let Some(dir) = link.parent().filter(|dir| *dir != places.dev) {
+            // One that is not empty stays.
+            let _ = fs::remove_dir(dir);
+        }
+    }
+    Ok(())
+}
+
 /// Gives a node to a user and a group.
 pub fn give(path: &Path, uid: Option<u32>, gid: Option<u32>) -> Result<(), KernelError> {
     let given = std::os::unix::fs::lchown(path, uid, gid);

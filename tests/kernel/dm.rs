@@ -399,6 +399,10 @@ fn nodes_with_and_without_udev() {
     sh("MDADM_NO_UDEV=1 mdctl dm rename ours theirs; MDADM_NO_UDEV=1 mdctl dm remove mine").ok();
     assert_eq!((node("ours"), node("mine")), (String::new(), String::new()));
     assert_eq!(node("theirs"), "block special file 660 0:6\n");
+    let create = format!("MDADM_NO_UDEV=1 mdctl dm create g--1-v -u {VG} --table '0 8 zero'");
+    sh(&create).ok();
+    assert_eq!(sh("readlink /dev/g-1/v").stdout, "../mapper/g--1-v\n", "a volume has its link");
+    sh("MDADM_NO_UDEV=1 mdctl dm remove g--1-v && ! test -e /dev/g-1").ok();
     // Wrong ones are put right, stale ones go.
     sh("rm /dev/mapper/theirs && mknod /dev/mapper/theirs b 7 0 && mknod /dev/mapper/stale b 7 1").ok();
     dm(&["mknodes"]).ok();

@@ -3,6 +3,8 @@
 mod buffer;
 mod calls;
 mod flags;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod prepared;
 mod reply;
 #[cfg(test)]

@@ -3,7 +3,6 @@
 use proptest::prelude::*;
 
 use super::{
-    buffer::{Header, payload},
     calls::{request, table},
     *,
 };
@@ -85,19 +84,9 @@ fn lists_with_and_without_uuids() {
     assert!(reply::names(&[0; 16], true).is_empty() && reply::names(&[], true).is_empty());
 }
 
-/// Everything that reads an answer.
-fn read_all(bytes: &[u8]) {
-    let _ = Header::parse(bytes);
-    let data = payload(bytes);
-    for data in [data, bytes] {
-        let _ = (reply::names(data, true), reply::names(data, false), reply::deps(data));
-        let _ = (reply::versions(data), reply::rows(data, u32::MAX));
-    }
-}
-
 proptest! {
     #[test]
     fn any_answer_is_read_or_not(bytes in prop::collection::vec(prop_oneof![3 => 0_u8..9, 1 => any::<u8>()], 0..600)) {
-        read_all(&bytes);
+        fuzz::answer(&bytes);
     }
 }
