@@ -12,7 +12,8 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("a_full_store_gives_what_it_has", a_full_store_gives_what_it_has),
         Case::new("a_stream_makes_a_copy_equal", a_stream_makes_a_copy_equal),
         Case::new("moved_while_in_use", moved_while_in_use),
-        Case::new("killed_at_every_step", killed_at_every_step),
+        Case::new("killed_at_some_steps", || killed_at_steps(2)),
+        Case::new("killed_at_many_steps", || killed_at_steps(7)).extra(),
     ]
 }
 
@@ -201,11 +202,19 @@ fn a_full_store_gives_what_it_has() {
     script(FILL);
     script("dd if=/dev/vg/data of=/tmp/before.img bs=1M iflag=direct status=none");
     volume("snapshot vg/data snap --size 4M").ok();
-    // 16 MiB do not fit 4 MiB.
+    let refused = volume("resize vg/snap 64M").fails(1);
+    assert!(refused.stderr.contains("never needs more"), "{refused}");
+    volume("resize vg/snap 8M").ok();
+    script("dd if=/dev/urandom of=/dev/vg/data bs=1M count=5 oflag=direct conv=notrunc status=none");
+    let refused = volume("resize -y vg/snap 4M").fails(1);
+    assert!(refused.stderr.contains("in use"), "{refused}");
+    // 16 MiB do not fit 8 MiB.
     script(&CHANGE.replace("count=9", "count=300"));
     script("dd if=/dev/urandom of=/dev/vg/data bs=1M count=16 oflag=direct conv=notrunc status=none");
     let status = script("dmsetup status vg-snap");
     assert!(status.contains("Invalid"), "{status}");
+    let list = volume("list vg").ok().stdout;
+    assert!(list.contains("invalid"), "{list}");
     let refused = volume("rollback vg/snap").fails(1);
     assert!(refused.stderr.contains("overflowed") && refused.stderr.contains("--reverse"), "{refused}");
     let diff = volume("snapshot diff vg/snap --json").ok();
@@ -222,7 +231,7 @@ fn a_full_store_gives_what_it_has() {
             Some((words.next()?.ok()?, words.next()?.ok()?))
         })
         .collect();
-    assert!(ranges.iter().map(|(_, length)| length).sum::<u64>() > 3 << 20, "{text}");
+    assert!(ranges.iter().map(|(_, length)| length).sum::<u64>() > 7 << 20, "{text}");
     for (start, length) in ranges {
         script(&format!("cmp -i {start} -n {length} /tmp/before.img /tmp/copy.img"));
     }
@@ -315,7 +324,7 @@ fn moved_while_in_use() {
 }
 
 /// Kills the command at spread calls; the next command finishes or undoes.
-fn killed_at(words: &str, prepare: &dyn Fn(), check: &dyn Fn(&str)) {
+fn killed_at(most: usize, words: &str, prepare: &dyn Fn(), check: &dyn Fn(&str)) {
     prepare();
     let command: Vec<&str> =
         ["/usr/local/sbin/mdctl", "volume"].into_iter().chain(words.split_whitespace()).collect();
@@ -331,7 +340,9 @@ fn killed_at(words: &str, prepare: &dyn Fn(), check: &dyn Fn(&str)) {
     points.extend(nth.map(|at| ("ioctl", at)));
     let writes = trace.iter().filter(|line| line.contains(" pwrite64(")).count();
     points.extend((1..=writes).map(|at| ("pwrite64", at)));
-    let step = points.len().div_ceil(7);
+    // Those in the middle: that is where devices are suspended.
+    let step = points.len().div_ceil(most);
+    points.rotate_left(step / 2);
     let mut killed = 0;
     for (call, at) in points.into_iter().step_by(step.max(1)) {
         prepare();
@@ -349,16 +360,17 @@ fn killed_at(words: &str, prepare: &dyn Fn(), check: &dyn Fn(&str)) {
         script("lvremove -qq -y vg/other; vgck vg");
         check(&what);
     }
-    assert!(killed >= 4, "{words}: killed {killed} times");
+    assert!(killed * 2 > most, "{words}: killed {killed} times");
 }
 
-fn killed_at_every_step() {
+fn killed_at_steps(most: usize) {
     let disks = group();
     script(FILL);
-    let sum = script(SUM);
-    let no_snapshot =
-        || drop(script("lvremove -qq -y vg/snap 2>/dev/null || true; [ $(dmsetup ls | wc -l) = 1 ]"));
-    killed_at("snapshot vg/data snap --size 4M", &no_snapshot, &|what| {
+    let no_snapshot = || {
+        script("lvremove -qq -y vg/snap 2>/dev/null || true; [ $(dmsetup ls | wc -l) = 1 ]");
+        script(&format!("{SUM} >/tmp/sum.img"));
+    };
+    killed_at(most, "snapshot vg/data snap --size 4M", &no_snapshot, &|what| {
         let exists = sh("lvs vg/snap").status == 0;
         let count = script("dmsetup ls | wc -l").trim().to_owned();
         assert_eq!(count, if exists { "4" } else { "1" }, "{what}");
@@ -366,32 +378,29 @@ fn killed_at_every_step() {
             volume("snapshot vg/data snap --size 4M").ok();
         }
         script(CHANGE);
-        assert_eq!(script(&SUM.replace("data", "snap")), sum, "{what}");
-        script(
-            &FILL
-                .replace("/dev/urandom", "/dev/vg/snap")
-                .replace("oflag=direct", "iflag=direct oflag=direct"),
-        );
+        assert_eq!(script(&SUM.replace("data", "snap")), script("cat /tmp/sum.img"), "{what}");
     });
+    script("lvremove -qq -y vg/snap 2>/dev/null || true");
     let sum = script(SUM);
     let with_snapshot = || {
         script("dmsetup info vg-snap >/dev/null 2>&1 || lvcreate -qq -y -s -L 4M -n snap vg/data");
         script(CHANGE);
     };
-    killed_at("rollback vg/snap --wait", &with_snapshot, &|what| {
+    killed_at(most, "rollback vg/snap --wait", &with_snapshot, &|what| {
         if sh("lvs vg/snap").status == 0 {
             volume("rollback vg/snap --wait").ok();
         }
         assert_eq!(script(SUM), sum, "{what}");
         assert_eq!(script("dmsetup ls | wc -l").trim(), "1", "{what}");
     });
-    killed_at("remove -y vg/snap", &with_snapshot, &|what| {
+    killed_at(most, "remove -y vg/snap", &with_snapshot, &|what| {
         let exists = sh("lvs vg/snap").status == 0;
         assert_eq!(script("dmsetup ls | wc -l").trim(), if exists { "4" } else { "1" }, "{what}");
     });
     script("lvremove -qq -y vg/snap 2>/dev/null || true");
     let sum = script(SUM);
     killed_at(
+        most,
         "move vg/data /dev/ram0 --wait",
         &|| {
             script(

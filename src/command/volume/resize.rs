@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::{Work, create, one};
+use super::{Work, create, one, rollback};
 use crate::{
     inventory,
     kernel::host,
@@ -12,6 +12,7 @@ use crate::{
         edit::{self, Means},
         request::ResizeRequest,
         resize::{self, Inside},
+        snapshot,
     },
 };
 
@@ -32,6 +33,10 @@ pub(super) fn run(work: &Work<'_>, request: &ResizeRequest) -> Result<u8> {
         };
         let mut after = found.group.clone();
         let resized = edit::resize(&mut after, request, &means)?;
+        let used = rollback::store_used(work, found, &active, &request.name.volume)?;
+        if let Err(refusal) = snapshot::check_resized(&found.group, &after, &request.name, used) {
+            return Ok(Err(refusal));
+        }
         let look = request.fs || resized.after < resized.before;
         let inside = if look { inside(found, &active, request)? } else { Inside::default() };
         let plan = resize::plan((found, &active), (&after, &resized), request, &inside, &work.stamp());

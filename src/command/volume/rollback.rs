@@ -198,3 +198,19 @@ fn snapshot_status(
 ) -> Result<Option<SnapshotStatus>> {
     Ok(status(work, found, active, volume)?.and_then(|(_, status)| status))
 }
+
+/// How much of a snapshot's store is in use; `None` for what is no snapshot, or not active.
+pub(super) fn store_used(
+    work: &Work<'_>,
+    found: &Found,
+    active: &Active,
+    volume: &str,
+) -> Result<Option<Sectors>> {
+    if found.group.snapshot_in(volume).is_none() {
+        return Ok(None);
+    }
+    Ok(snapshot_status(work, found, active, volume)?.and_then(|status| match status {
+        SnapshotStatus::Usage { allocated, .. } => Some(allocated),
+        _ => None,
+    }))
+}

@@ -26,10 +26,11 @@ pub fn resume(notes: &Unfinished, found: &[&Found], devices: &[ActiveDevice]) ->
         let (name, flags) = (name.clone(), flags(device));
         let is_committed = is_committed(notes, found, device);
         match (device.info.suspended, device.info.inactive) {
-            // A device that has never had a table is taken away later.
             (_, true) if is_committed => {
                 steps.push(DmStep::Resume { name, flags, quiesce: Quiesce::NO_FREEZE, before: None });
             }
+            // What never had a table cannot go on; it is taken away later.
+            _ if !device.info.live => {}
             (true, _) => steps.push(DmStep::GoOn { name, flags }),
             (false, true) => steps.push(DmStep::Clear { name }),
             (false, false) => {}
