@@ -7,7 +7,7 @@
 use crate::{
     Bytes, Damage, Endian, Level, MdUuid, Media, Role, Sectors, Write, badblocks, bitmap,
     checksum::{crc32c, crc32c_raw, journal_seed},
-    content, cow, delta, foreign, journal, ppl,
+    content, cow, delta, foreign, journal, lvm, ppl,
     probe::probe,
     sectors::SectorMap,
     v0, v1,
@@ -135,6 +135,69 @@ pub fn v0(data: &[u8]) {
             assert!(sb.checksum_ok());
         }
         assert_eq!(sb.encode(), before.encode(), "there and back");
+    }
+}
+
+/// A label of LVM2's, and the metadata areas that it names.
+pub fn lvm_label(data: &[u8]) {
+    let mut sector = data.to_vec();
+    sector.resize(512, 0);
+    patch(&mut sector, 0, lvm::label::MAGIC);
+    patch(&mut sector, 8, &1u64.to_le_bytes());
+    patch(&mut sector, 20, &32u32.to_le_bytes());
+    patch(&mut sector, 24, lvm::label::TYPE);
+    patch(&mut sector, 32, &[b'a'; 32]);
+    let crc = lvm::lvm_crc(sector.get(20..).unwrap_or_default());
+    patch(&mut sector, 16, &crc.to_le_bytes());
+    let device = device(&[(512, &sector)]);
+    let Ok(Some(label)) = lvm::label::read(&device) else { return };
+    for place in &label.metadata {
+        let _ = lvm::area::read(&device, *place);
+    }
+    let Some(write) = label.encode() else { return };
+    let again = self::device(&[(write.at.0, &write.data)]);
+    assert_eq!(lvm::label::read(&again).ok().flatten().as_ref(), Some(&label), "written and read");
+}
+
+/// A metadata area's header, and the text that it names.
+pub fn lvm_area(data: &[u8]) {
+    let place = lvm::Extent { start: Bytes(4096), size: Bytes(0) };
+    let mut sector = data.to_vec();
+    sector.resize(4096, 0);
+    patch(&mut sector, 4, lvm::area::MAGIC);
+    patch(&mut sector, 20, &1u32.to_le_bytes());
+    patch(&mut sector, 24, &4096u64.to_le_bytes());
+    patch(&mut sector, 36, &[0; 4]);
+    let crc = lvm::lvm_crc(sector.get(4..512).unwrap_or_default());
+    patch(&mut sector, 0, &crc.to_le_bytes());
+    let device = device(&[(4096, &sector)]);
+    let Ok(area) = lvm::area::read(&device, place) else { return };
+    if let Some(slot) = area.committed {
+        let _ = lvm::area::text(&device, &area, slot);
+    }
+    if let Ok(placed) = area.place(data) {
+        let end = area.place.start.saturating_add(area.place.size);
+        for write in placed.writes {
+            let len = Bytes(u64::try_from(write.data.len()).unwrap_or(u64::MAX));
+            assert!(write.at >= Bytes(4096 + 512) && write.at.saturating_add(len) <= end, "inside the ring");
+        }
+        assert_eq!(area.commit(placed.slot).data.len(), 512);
+    }
+}
+
+/// LVM2's text.
+pub fn lvm_text(data: &[u8]) {
+    let stamp = lvm::Stamp::default();
+    let _ = lvm::write::as_file(data, &stamp);
+    let Ok(group) = lvm::Group::parse(data) else { return };
+    let _ = (group.parts(), group.free_extents(), group.objections(&[]), group.backup(&stamp));
+    let align = vec![Sectors(3072); 4];
+    let wish = lvm::Wish { extents: 7, stripes: 2, stripe_size: Sectors(128), align, ..lvm::Wish::default() };
+    let _ = group.allocate(&wish);
+    if group.strange.is_empty() {
+        let again = lvm::Group::parse(&group.raw(&stamp));
+        let again = again.map(|again| lvm::Group { written: group.written.clone(), ..again });
+        assert_eq!(again.as_ref(), Ok(&group), "written and read");
     }
 }
 

@@ -17,6 +17,7 @@ mod guest;
 mod ioctl;
 mod killed;
 mod manage;
+mod metadata;
 mod misc;
 mod nodes;
 mod options;
@@ -48,6 +49,7 @@ fn main() {
         ("ioctl", ioctl::cases()),
         ("manage", manage::cases()),
         ("killed", killed::cases()),
+        ("metadata", metadata::cases()),
         ("misc", misc::cases()),
         ("nodes", nodes::cases()),
         ("options", options::cases()),

@@ -110,6 +110,10 @@ impl Group {
             return Err(NoRoom::Nothing);
         }
         let free = self.offered(wish);
+        let all = free.iter().flat_map(|(_, runs)| runs).fold(0u64, |sum, run| sum.saturating_add(len(run)));
+        if wish.stripes <= 1 && !wish.contiguous && all < wish.extents {
+            return Err(NoRoom::Extents { wanted: wish.extents, free: all, one_run: false });
+        }
         match self.attempt(wish, free.clone(), true) {
             Ok(segments) => Ok(Found { segments, aligned: true }),
             Err(_) => self.attempt(wish, free, false).map(|segments| Found { segments, aligned: false }),

@@ -2,7 +2,10 @@
 
 use super::{
     LvmUuid,
-    group::{Group, Kind, LogicalVolume, PhysicalVolume, PvStatus, Segment, VolumeStatus},
+    group::{
+        Group, GroupFlags, GroupStatus, Kind, LogicalVolume, PhysicalVolume, PvStatus, Segment, VolumeFlags,
+        VolumeStatus, Written,
+    },
     names::{self, BadName},
 };
 use crate::units::Sectors;
@@ -322,6 +325,57 @@ impl Group {
             }
         }
         Ok(removed)
+    }
+}
+
+impl Group {
+    /// With this name and nothing in it.
+    #[must_use]
+    pub fn empty(name: String) -> Self {
+        Self {
+            name,
+            id: LvmUuid::from_random([0; 32]),
+            seqno: 0,
+            status: GroupStatus::RESIZEABLE | GroupStatus::READ | GroupStatus::WRITE,
+            flags: GroupFlags::empty(),
+            tags: Vec::new(),
+            system_id: None,
+            lock_type: None,
+            lock_args: None,
+            extent_size: Sectors(8192),
+            max_lv: 0,
+            max_pv: 0,
+            allocation: None,
+            profile: None,
+            metadata_copies: 0,
+            pvs: Vec::new(),
+            volumes: Vec::new(),
+            strange: Vec::new(),
+            written: Written::default(),
+        }
+    }
+}
+
+impl LogicalVolume {
+    /// With this name and nothing in it.
+    #[must_use]
+    pub fn empty(name: String) -> Self {
+        Self {
+            name,
+            id: LvmUuid::from_random([0; 32]),
+            status: VolumeStatus::READ | VolumeStatus::WRITE | VolumeStatus::VISIBLE,
+            flags: VolumeFlags::empty(),
+            tags: Vec::new(),
+            creation_time: None,
+            creation_host: None,
+            lock_args: None,
+            allocation: None,
+            profile: None,
+            read_ahead: None,
+            major: None,
+            minor: None,
+            segments: Vec::new(),
+        }
     }
 }
 

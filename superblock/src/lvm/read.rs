@@ -13,8 +13,8 @@ use bitflags::Flags;
 use super::{
     LvmUuid,
     group::{
-        DeviceId, Group, GroupFlags, GroupStatus, Kind, Leg, LogicalVolume, PhysicalVolume, PvStatus,
-        Segment, VolumeFlags, VolumeStatus, Written,
+        DeviceId, Group, GroupFlags, Kind, Leg, LogicalVolume, PhysicalVolume, PvStatus, Segment,
+        VolumeFlags, VolumeStatus, Written,
     },
     text::{self, Entry, Fault, Value},
 };
@@ -459,57 +459,6 @@ fn snapshot(required: Required<'_, '_, '_, '_>, merging: bool) -> Result<Kind, B
         chunk: required("chunk_size").and_then(|(value, path)| sectors(value, path))?,
         merging,
     })
-}
-
-impl Group {
-    /// With this name and nothing in it.
-    #[must_use]
-    pub fn empty(name: String) -> Self {
-        Self {
-            name,
-            id: LvmUuid::from_random([0; 32]),
-            seqno: 0,
-            status: GroupStatus::RESIZEABLE | GroupStatus::READ | GroupStatus::WRITE,
-            flags: GroupFlags::empty(),
-            tags: Vec::new(),
-            system_id: None,
-            lock_type: None,
-            lock_args: None,
-            extent_size: Sectors(8192),
-            max_lv: 0,
-            max_pv: 0,
-            allocation: None,
-            profile: None,
-            metadata_copies: 0,
-            pvs: Vec::new(),
-            volumes: Vec::new(),
-            strange: Vec::new(),
-            written: Written::default(),
-        }
-    }
-}
-
-impl LogicalVolume {
-    /// With this name and nothing in it.
-    #[must_use]
-    pub fn empty(name: String) -> Self {
-        Self {
-            name,
-            id: LvmUuid::from_random([0; 32]),
-            status: VolumeStatus::READ | VolumeStatus::WRITE | VolumeStatus::VISIBLE,
-            flags: VolumeFlags::empty(),
-            tags: Vec::new(),
-            creation_time: None,
-            creation_host: None,
-            lock_args: None,
-            allocation: None,
-            profile: None,
-            read_ahead: None,
-            major: None,
-            minor: None,
-            segments: Vec::new(),
-        }
-    }
 }
 
 /// The same from a string.
