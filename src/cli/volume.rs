@@ -1,6 +1,7 @@
 //! `mdctl volume VERB …`.
 
 mod snapshots;
+mod upkeep;
 mod words;
 
 use std::path::PathBuf;
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use snapshots::{MoveArgs, RollbackArgs, SnapshotArgs};
 use superblock::Bytes;
+use upkeep::{BackupArgs, CheckArgs, RestoreArgs};
 
 use super::request::{Common, Request};
 use crate::plan::volume::request::{
@@ -48,6 +50,12 @@ enum Verb {
     Activate(ActivateArgs),
     /// Take the devices of volumes away
     Deactivate(DeactivateArgs),
+    /// Read labels, metadata and the stores of snapshots, and say what is wrong
+    Check(CheckArgs),
+    /// Write the metadata of groups to files
+    Backup(BackupArgs),
+    /// Bring an earlier state of a group back
+    Restore(RestoreArgs),
 }
 
 impl VolumeArgs {
@@ -66,6 +74,9 @@ impl VolumeArgs {
             Verb::Remove(args) => args.into_request(),
             Verb::Activate(args) => args.into_request(),
             Verb::Deactivate(args) => args.into_request(),
+            Verb::Check(args) => args.into_request(),
+            Verb::Backup(args) => args.into_request(),
+            Verb::Restore(args) => args.into_request(),
         };
         Ok((common, Request::Volume(request)))
     }

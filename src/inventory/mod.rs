@@ -14,6 +14,8 @@ pub mod dm;
 mod endangered;
 mod explain;
 mod extents;
+pub mod inspect;
+pub mod kept;
 mod manage;
 mod members;
 mod names;

@@ -17,6 +17,7 @@ pub mod replace;
 pub mod status;
 mod text;
 pub mod volume;
+pub mod volume_check;
 mod words;
 
 pub use text::DiskText;

@@ -1,12 +1,15 @@
 //! `mdctl volume`: look, decide, show or ask, do. Whoever changed the group between the look and the lock makes us look again.
 
 mod activate;
+mod backup;
+mod check;
 mod create;
 mod group;
 mod list;
 mod mover;
 pub(super) mod recover;
 mod resize;
+mod restore;
 mod rollback;
 mod snapshot;
 
@@ -70,6 +73,9 @@ pub(super) fn run(request: &VolumeRequest, common: &Common, machine: &Machine, u
         VolumeRequest::Remove(names) => remove(&work, names),
         VolumeRequest::Activate(request) => activate::activate(&work, request),
         VolumeRequest::Deactivate(names) => activate::deactivate(&work, names),
+        VolumeRequest::Check(names) => check::run(names, common, machine, ui),
+        VolumeRequest::Backup(request) => backup::run(request, common, machine, ui),
+        VolumeRequest::Restore(request) => restore::run(&work, request),
     }
 }
 

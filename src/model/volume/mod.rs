@@ -1,5 +1,8 @@
 //! LVM2's groups as they were found: which device has what, what is active, what was refused and why.
 
+mod checked;
+
+pub use checked::{Checked, Kept};
 use superblock::{
     Bytes, Sectors,
     lvm::{Area, Group, Label, LvmUuid, area::Placed},

@@ -12,6 +12,7 @@ pub mod remove;
 pub mod rename;
 pub mod request;
 pub mod resize;
+pub mod restore;
 pub mod rollback;
 pub mod shift;
 pub mod snapshot;

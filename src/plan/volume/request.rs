@@ -143,6 +143,12 @@ pub enum VolumeRequest {
     Activate(ActivateRequest),
     /// `deactivate`.
     Deactivate(Vec<Named>),
+    /// `check`: groups and devices; none for all.
+    Check(Vec<String>),
+    /// `backup`.
+    Backup(BackupRequest),
+    /// `restore`.
+    Restore(RestoreRequest),
 }
 
 impl VolumeRequest {
@@ -342,4 +348,26 @@ pub enum Moving {
     Abort,
     /// How far is it?
     Status,
+}
+
+/// `volume backup`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BackupRequest {
+    /// The groups; none for all.
+    pub groups: Vec<String>,
+    /// This file, not LVM2's.
+    pub file: Option<PathBuf>,
+}
+
+/// `volume restore`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RestoreRequest {
+    /// The group.
+    pub group: String,
+    /// Only show what is kept.
+    pub list: bool,
+    /// The state after this change.
+    pub at: Option<u32>,
+    /// That of this file.
+    pub file: Option<PathBuf>,
 }

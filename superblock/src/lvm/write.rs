@@ -148,6 +148,9 @@ impl Group {
     /// # Errors
     /// Why it would not be the group that this is.
     pub fn checked(&self, stamp: &Stamp) -> Result<Vec<u8>, String> {
+        if let Some(strange) = self.strange.first() {
+            return Err(strange.clone());
+        }
         let text = self.raw(stamp);
         let again =
             Self::parse(&text).map_err(|bad| format!("the new metadata would not be readable: {bad}"))?;

@@ -1,0 +1,60 @@
+//! `volume backup`: the present state of groups into files.
+
+use anyhow::Result;
+use superblock::lvm::{Stamp, write};
+
+use crate::{
+    cli::request::Common,
+    command::{DONE, Ended, FAILED, carry_out, preview, refuse},
+    inventory,
+    kernel::Machine,
+    model::volume::Found,
+    plan::{
+        Plan, Refusal, Step,
+        volume::{metadata::LvmStep, request::BackupRequest},
+    },
+    ui::Ui,
+};
+
+pub(super) fn run(request: &BackupRequest, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
+    let groups = inventory::volumes::groups(machine)?;
+    let stamp = inventory::volumes::stamp(&common.words.join(" "));
+    let mut names = request.groups.clone();
+    if names.is_empty() {
+        names = groups.groups.iter().map(|found| found.group.name.clone()).collect();
+    }
+    let mut status = DONE;
+    for name in names {
+        let plan = match groups.group(&name) {
+            Some(found) => plan(found, request.file.as_deref(), &stamp),
+            None => Err(Refusal::new(format!("there is no group {name}"))),
+        };
+        status |= match plan {
+            Ok(plan) if common.dry_run => preview(&plan, common)?,
+            Ok(plan) => carry_out(&plan, machine, common, ui, Ended::default())?,
+            Err(refusal) => refuse(&refusal, common, ui).max(FAILED),
+        };
+    }
+    Ok(status)
+}
+
+/// A group that is not understood is kept, too: its tree, word for word.
+fn plan(found: &Found, file: Option<&std::path::Path>, stamp: &Stamp) -> Result<Plan, Refusal> {
+    let group = &found.group;
+    let text = if group.strange.is_empty() {
+        group.backup(stamp)
+    } else {
+        write::as_file(&found.text, stamp)
+            .map_err(|fault| Refusal::new(format!("group {}: {fault}", group.name)))?
+    };
+    let step = match file {
+        None => Step::Lvm(LvmStep::Backup { group: group.name.clone(), text }),
+        Some(path) => Step::WriteFile {
+            path: path.display().to_string(),
+            text: String::from_utf8_lossy(&text).into_owned(),
+            mode: 0o600,
+        },
+    };
+    let summary = format!("back up the metadata of group {} (change {})", group.name, group.seqno);
+    Ok(Plan { summary, steps: vec![step, Step::Commit], warnings: Vec::new() })
+}

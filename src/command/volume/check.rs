@@ -1,0 +1,54 @@
+//! `volume check`: groups and devices read piece by piece.
+
+use anyhow::Result;
+
+use crate::{
+    cli::request::Common,
+    command::{DONE, FAILED, print},
+    inventory,
+    kernel::{Machine, node},
+    model::{
+        DevId,
+        volume::{Checked, Groups},
+    },
+    report::volume_check,
+    ui::Ui,
+};
+
+pub(super) fn run(names: &[String], common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
+    let groups = inventory::volumes::groups(machine)?;
+    let mut all = Vec::new();
+    let mut unknown = false;
+    if names.is_empty() {
+        all.extend(groups.groups.iter().map(inventory::inspect::group));
+        all.extend(groups.lone.iter().map(inventory::inspect::lone));
+        all.extend(groups.refused.iter().map(inventory::inspect::refused));
+    }
+    for name in names {
+        match one(name, &groups)? {
+            Some(checked) => all.extend(checked),
+            None => {
+                ui.error(&format!("{name} is neither a group nor a device with a physical volume on it"));
+                unknown = true;
+            }
+        }
+    }
+    print(&if common.json { volume_check::json(&all) } else { volume_check::text(&all) });
+    let sound = all.iter().all(|checked| checked.problems.is_empty());
+    Ok(if sound && !unknown { DONE } else { FAILED })
+}
+
+fn one(name: &str, groups: &Groups) -> Result<Option<Vec<Checked>>> {
+    if !name.contains('/') {
+        let named = groups.groups.iter().filter(|found| found.group.name == name);
+        let checked: Vec<_> = named.map(inventory::inspect::group).collect();
+        return Ok(Some(checked).filter(|checked| !checked.is_empty()));
+    }
+    let Some(dev) = node::number_of(std::path::Path::new(name))? else { return Ok(None) };
+    let found = groups.on(DevId { major: dev.major, minor: dev.minor });
+    let checked = found
+        .map(|(group, pv)| group.map_or_else(|| inventory::inspect::lone(pv), inventory::inspect::group));
+    let left_out =
+        || groups.refused.iter().find(|refused| refused.path == name).map(inventory::inspect::refused);
+    Ok(checked.or_else(left_out).map(|checked| vec![checked]))
+}

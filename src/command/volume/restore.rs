@@ -1,0 +1,41 @@
+//! `volume restore`: an earlier state of a group comes back.
+
+use anyhow::Result;
+
+use super::Work;
+use crate::{
+    command::print,
+    inventory,
+    model::clock,
+    plan::volume::{
+        request::RestoreRequest,
+        restore::{self, Which},
+    },
+    report::volume_check,
+};
+
+pub(super) fn run(work: &Work<'_>, request: &RestoreRequest) -> Result<u8> {
+    let name = &request.group;
+    let mut kept = match &request.file {
+        Some(file) => inventory::kept::kept_in(file)?.into_iter().collect(),
+        None => inventory::kept::kept(name)?,
+    };
+    kept.retain(|kept| kept.group.name == *name);
+    if request.list {
+        let zone = jiff::tz::TimeZone::system();
+        let date = |time: i64| clock::ctime(u64::try_from(time).unwrap_or(0), &zone);
+        let json = work.common.json;
+        return Ok(print(&if json {
+            volume_check::kept_json(&kept)
+        } else {
+            volume_check::kept(&kept, &date)
+        }));
+    }
+    let which = request.at.map_or(Which::Last, Which::At);
+    let stamp = work.stamp();
+    work.change(|groups| {
+        let plan =
+            restore::choose(name, &kept, &which).and_then(|chosen| restore::plan(groups, chosen, &stamp));
+        Ok(plan.map(Some))
+    })
+}
