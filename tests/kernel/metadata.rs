@@ -20,6 +20,7 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("blocks_of_4096_bytes", blocks_of_4096_bytes),
         Case::new("bytes_of_any_kind", bytes_of_any_kind),
         Case::new("locks_are_waited_for", locks_are_waited_for),
+        Case::new("two_hundred_commands_at_once", two_hundred_commands_at_once).extra(),
     ]
 }
 
@@ -434,6 +435,22 @@ fn locks_are_waited_for() {
         wait $a && wait $b || { cat /tmp/err >&2; exit 1; }").ok();
     assert_eq!(seqno("vg"), before + 12, "every change was counted once");
     assert_eq!(sh("ls /run/lock/lvm").ok().stdout, "", "no lock is left");
+    sound("vg");
+    sh("vgremove -q -f vg").ok();
+}
+
+fn two_hundred_commands_at_once() {
+    fresh();
+    let disks = Disks::new(2, 65536);
+    sh(&format!("vgcreate -q -s 64k vg {}", disks.all().join(" "))).ok();
+    sh(&format!(
+        "(for n in $(seq 100); do mdctl volume create vg/o$n 1extents --inactive || exit 1; done) >/tmp/ours 2>&1 & a=$!
+         (for n in $(seq 100); do lvcreate {PLAIN} -l1 -n t$n vg || exit 1; done) >/tmp/theirs 2>&1 & b=$!
+         wait $a && wait $b || {{ tail -n3 /tmp/ours /tmp/theirs >&2; exit 1; }}"
+    ))
+    .ok();
+    assert_eq!(run(&["lvs", "--noheadings", "vg"]).ok().stdout.lines().count(), 200);
+    assert_eq!(seqno("vg"), 201, "every change was counted once");
     sound("vg");
     sh("vgremove -q -f vg").ok();
 }
