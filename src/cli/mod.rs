@@ -9,6 +9,7 @@ pub mod help;
 pub mod low;
 pub mod native;
 pub mod options;
+pub mod overlay;
 pub mod parse;
 pub mod request;
 pub mod values;

@@ -10,6 +10,7 @@ use super::{
     UsageError,
     dm::DmArgs,
     options::{self, Sets},
+    overlay::OverlayArgs,
     parse::{self, Outcome},
     request::{Common, ExplainRequest, Invocation, ReplaceRequest, Request, StatusRequest, UndoRequest},
     verbs,
@@ -60,6 +61,8 @@ enum Verb {
     Volume(Box<VolumeArgs>),
     /// Devices of the kernel's device-mapper, with the words of dmsetup
     Dm(Box<DmArgs>),
+    /// Members that may be written to and are not: what is written goes to files
+    Overlay(OverlayArgs),
     /// Start an array that has no metadata
     Build(Words),
     /// Change the size, shape or bitmap of an array
@@ -155,6 +158,10 @@ impl Verb {
             Self::Undo(args) => return args.into_meaning(),
             Self::Replace(args) => return args.into_meaning(),
             Self::Dm(args) => return Meaning::of(args.into_request()),
+            Self::Overlay(args) => {
+                let (common, request) = args.into_request();
+                return Meaning::Own(Box::new((common, Request::Overlay(request))));
+            }
             Self::Volume(args) => return Meaning::of(args.into_request()),
             Self::Create(words) => ("--create", words),
             Self::Assemble(words) => ("--assemble", words),

@@ -15,6 +15,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Make, find, stop", &["create", "assemble", "build", "run", "stop", "readonly", "readwrite"]),
     ("Change and wait", &["replace", "manage", "grow", "wait"]),
     ("Volumes", &["volume"]),
+    ("Try", &["trial", "overlay"]),
     ("Take back", &["history", "undo"]),
     ("More", &[]),
 ];

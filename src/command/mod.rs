@@ -32,6 +32,7 @@ mod explain;
 mod history;
 mod keep;
 mod manage;
+mod overlay;
 mod platform;
 mod query;
 mod recover;
@@ -129,6 +130,7 @@ fn dispatch(name: &str, invocation: &Invocation) -> u8 {
         Request::Monitor(_) => Ok(not_yet("--monitor", &ui)),
         Request::Explain(request) => explain::run(request, common, &machine, &ui),
         Request::Replace(request) => replace::run(request, common, &machine, &ui),
+        Request::Overlay(request) => overlay::run(request, common, &machine, &ui),
         Request::Status(request) => status::run(request, common, &machine, &ui),
         Request::History => history::list(common, &machine, &ui),
         Request::Undo(request) => history::undo(request, common, &machine, &ui),

@@ -6,7 +6,7 @@ use anyhow::{Result, bail, ensure};
 use superblock::Write;
 
 use super::{Host, fake_dm::FakeDm, fake_lvm::FakeLvm};
-use crate::plan::{Step, volume::fs::FsStep};
+use crate::plan::{Step, overlay::OverlayStep, volume::fs::FsStep};
 
 /// Everything that steps can change.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -179,6 +179,13 @@ impl Host for Fake {
                 ensure!(state.frozen.remove(&array.kernel), "not frozen");
             }
             Step::Dm(step) => state.dm.apply(step)?,
+            Step::Overlay(OverlayStep::Attach { file, device }) => {
+                ensure!(state.files.contains(file), "no such file");
+                ensure!(state.claims.insert(device.clone()), "busy");
+            }
+            Step::Overlay(OverlayStep::Detach { device, .. }) => {
+                state.claims.remove(device);
+            }
             Step::Critical(critical) => state.dm.critical(critical)?,
             Step::Lvm(step) => state.lvm.apply(step)?,
             Step::Fs(FsStep::ResizeExt { device, size: Some(_) }) => {

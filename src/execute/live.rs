@@ -41,6 +41,8 @@ pub struct Live {
     /// Whole disks that udev is kept from, by kernel name.
     pub(super) hidden: BTreeMap<String, Flock<File>>,
     pub(super) arrays: BTreeMap<String, MdDevice>,
+    /// Loop devices that nothing stands on yet.
+    pub(super) loops: BTreeMap<String, File>,
     lock: Option<MapLock>,
     /// The lock of several plans that are carried out at once.
     shared: Option<MapLock>,
@@ -135,6 +137,7 @@ impl Host for Live {
             Step::AutoDetect => self.auto_detect()?,
             Step::WriteFile { path, text, mode } => files::replace(Path::new(path), text.as_bytes(), *mode)?,
             Step::Dm(step) => self.device_mapper(step)?,
+            Step::Overlay(step) => self.overlay(step)?,
             Step::Critical(critical) => critical::carry_out(critical, &mut self.dm)?,
             Step::Lvm(step) => self.volumes.apply(step)?,
             Step::Fs(step) => tools::run(step)?,
@@ -157,6 +160,7 @@ impl Live {
             claims: BTreeMap::new(),
             hidden: BTreeMap::new(),
             arrays: BTreeMap::new(),
+            loops: BTreeMap::new(),
             lock: None,
             shared: None,
             log,

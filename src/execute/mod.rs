@@ -22,6 +22,7 @@ mod many;
 mod members;
 mod nodes;
 mod noting;
+mod overlays;
 mod tools;
 pub mod volumes;
 mod zeroing;

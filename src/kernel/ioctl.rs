@@ -12,6 +12,7 @@ use zerocopy::{FromBytes, IntoBytes};
 
 use super::{
     dm::{Command, DmBuffer},
+    loopback::LoopConfig,
     md::{ArrayInfo, BitmapFile, DiskInfo, Param, Version},
 };
 
@@ -142,7 +143,7 @@ macro_rules! requests {
     )*};
 }
 
-by_pointer!(ArrayInfo, BitmapFile, DiskInfo, Param, Version, u64, c_int, [u64; 2]);
+by_pointer!(ArrayInfo, BitmapFile, DiskInfo, LoopConfig, Param, Version, u64, c_int, [u64; 2]);
 
 /// The type byte of md's requests (`MD_MAJOR`).
 const MD: u8 = 9;
@@ -210,6 +211,16 @@ requests! {
     BlkPg = BLKPG: plain(BLK, 105), PartitionChange;
     /// Offset and length in bytes.
     BlkZeroOut = BLKZEROOUT: plain(BLK, 127), [u64; 2];
+}
+
+/// The type byte of loop devices' requests.
+const LOOP: u8 = 0x4c;
+
+// include/uapi/linux/loop.h. They are numbers without direction and size.
+requests! {
+    /// The argument is the number.
+    LoopCtlAdd = LOOP_CTL_ADD: plain(LOOP, 0x80), Word;
+    LoopConfigure = LOOP_CONFIGURE: plain(LOOP, 0x0a), LoopConfig;
 }
 
 /// `sizeof(struct dm_ioctl)`, which is what the number says; the buffer may be larger.

@@ -22,6 +22,7 @@ mod ioctl;
 pub mod kmsg;
 pub mod lock;
 pub mod locked;
+pub mod loopback;
 pub mod machine;
 pub mod md;
 pub mod mdstat;

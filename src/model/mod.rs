@@ -12,6 +12,7 @@ pub mod geometry;
 pub mod human;
 pub mod layout;
 pub mod manage;
+pub mod overlay;
 pub mod parity;
 pub mod probe;
 pub mod status;

@@ -13,6 +13,7 @@ pub mod explain;
 pub mod keep;
 pub mod manage;
 pub mod naming;
+pub mod overlay;
 pub mod recover;
 pub mod replace;
 pub mod request;

@@ -7,6 +7,7 @@ use superblock::{Bytes, Kib, Level, Sectors, Write};
 use super::{
     critical::Critical,
     dm::DmStep,
+    overlay::OverlayStep,
     volume::{fs::FsStep, metadata::LvmStep},
 };
 use crate::{
@@ -327,6 +328,8 @@ pub enum Step {
     },
     /// Something about a device-mapper device.
     Dm(DmStep),
+    /// An act on an overlay's file.
+    Overlay(OverlayStep),
     /// Suspend, commit metadata, resume: one act. Its own failure leaves nothing suspended.
     Critical(Box<Critical>),
     /// Something about the metadata of a group of volumes.
@@ -390,6 +393,7 @@ impl Step {
             Step::Freeze { array } => Step::Thaw { array: array.clone() },
             Step::Dm(step) => Step::Dm(step.undo()?),
             Step::Fs(step) => Step::Fs(step.undo()?),
+            Step::Overlay(step) => Step::Overlay(step.undo()?),
             Step::Lvm(step) => Step::Lvm(step.undo()?),
             Step::Discard { .. }
             | Step::Verify { .. }
@@ -492,6 +496,7 @@ impl fmt::Display for Step {
             Step::AutoDetect => write!(f, "have the kernel detect arrays"),
             Step::WriteFile { path, .. } => write!(f, "write the file {path}"),
             Step::Dm(step) => write!(f, "{step}"),
+            Step::Overlay(step) => write!(f, "{step}"),
             Step::Critical(critical) => write!(f, "{critical}"),
             Step::Lvm(step) => write!(f, "{step}"),
             Step::Fs(step) => write!(f, "{step}"),

@@ -12,6 +12,7 @@ pub mod examine;
 pub mod explain;
 pub mod history;
 pub mod outcome;
+pub mod overlay;
 pub mod query;
 pub mod replace;
 pub mod status;

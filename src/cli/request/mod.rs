@@ -11,6 +11,7 @@ use superblock::{Bytes, Level, MdUuid, Sectors};
 
 use super::{
     low::SuperMinor,
+    overlay::OverlayRequest,
     values::{BitmapKind, ConsistencyPolicy, DataOffset, Metadata, SizeOrMax},
 };
 use crate::config::HostName;
@@ -69,6 +70,7 @@ pub enum Request {
     Replace(ReplaceRequest),
     Volume(VolumeRequest),
     Dm(Box<DmRequest>),
+    Overlay(OverlayRequest),
 }
 
 /// `mdctl undo`.

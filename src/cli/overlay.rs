@@ -1,0 +1,181 @@
+//! `mdctl overlay`: members that may be written to and are not.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use superblock::Bytes;
+
+use super::{request::Common, values};
+
+/// `mdctl overlay`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OverlayRequest {
+    /// Make a set.
+    Create {
+        /// The members.
+        devices: Vec<String>,
+        /// The set's name; one is made up where there is none.
+        name: Option<String>,
+        /// The directory of the files.
+        store: Option<PathBuf>,
+        /// The size of each file.
+        size: Option<Bytes>,
+    },
+    /// Show them.
+    List,
+    /// What a set would change.
+    Diff {
+        /// The set.
+        set: String,
+        /// The directory of its files.
+        store: Option<PathBuf>,
+    },
+    /// Write it to the members.
+    Commit {
+        /// The set.
+        set: String,
+        /// The directory of its files.
+        store: Option<PathBuf>,
+    },
+    /// Take sets away.
+    Discard {
+        /// The sets; all where there are none and `all` is given.
+        sets: Vec<String>,
+        /// All of them.
+        all: bool,
+        /// The directory of their files.
+        store: Option<PathBuf>,
+    },
+}
+
+/// Members that may be written to and are not: what is written goes to files
+#[derive(Args, Debug)]
+pub(super) struct OverlayArgs {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Put an overlay over each device: /dev/mapper/MDOV-SET-NAME
+    Create(CreateArgs),
+    /// List overlays, and how full their files are
+    List(ListArgs),
+    /// Show which ranges of the members a set would change
+    Diff(SetArgs),
+    /// Write what a set holds to its members; what was there is kept for `mdctl undo`
+    Commit(CommitArgs),
+    /// Take sets away with all that was written through them
+    Discard(DiscardArgs),
+}
+
+#[derive(Args, Debug)]
+struct CreateArgs {
+    /// The devices
+    #[arg(value_name = "DEVICE", required = true)]
+    devices: Vec<String>,
+    /// Name of the set: letters, digits, '_' and '.'
+    #[arg(long, value_name = "SET")]
+    name: Option<String>,
+    /// Directory for the files, instead of /run/mdctl/overlays
+    #[arg(long, value_name = "DIR")]
+    store: Option<PathBuf>,
+    /// Size of each file, in KiB or with K, M, G or T; they are sparse
+    #[arg(long, value_name = "SIZE", value_parser = bytes)]
+    size: Option<Bytes>,
+    /// Show what would be done and do nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// As JSON (schema mdctl.outcome.1)
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args, Debug)]
+struct ListArgs {
+    /// As JSON (schema mdctl.overlays.1)
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args, Debug)]
+struct SetArgs {
+    /// The set
+    #[arg(value_name = "SET")]
+    set: String,
+    /// Directory of its files, instead of /run/mdctl/overlays
+    #[arg(long, value_name = "DIR")]
+    store: Option<PathBuf>,
+    /// As JSON (schema mdctl.overlay-diff.1)
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args, Debug)]
+struct CommitArgs {
+    /// The set
+    #[arg(value_name = "SET")]
+    set: String,
+    /// Directory of its files, instead of /run/mdctl/overlays
+    #[arg(long, value_name = "DIR")]
+    store: Option<PathBuf>,
+    /// Ask nothing
+    #[arg(long, short)]
+    yes: bool,
+    /// Show what would be done and do nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// As JSON (schema mdctl.outcome.1)
+    #[arg(long)]
+    json: bool,
+    /// Do not keep what is overwritten
+    #[arg(long)]
+    no_archive: bool,
+}
+
+#[derive(Args, Debug)]
+struct DiscardArgs {
+    /// The sets
+    #[arg(value_name = "SET")]
+    sets: Vec<String>,
+    /// All sets
+    #[arg(long, conflicts_with = "sets")]
+    all: bool,
+    /// Directory of their files, instead of /run/mdctl/overlays
+    #[arg(long, value_name = "DIR")]
+    store: Option<PathBuf>,
+    /// Show what would be done and do nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// As JSON (schema mdctl.outcome.1)
+    #[arg(long)]
+    json: bool,
+}
+
+/// A size as everywhere else.
+pub(super) fn bytes(text: &str) -> Result<Bytes, String> {
+    let size = values::size(text).map(superblock::Sectors::bytes);
+    size.ok_or_else(|| "a number of KiB, or with K, M, G, T or s behind it".to_owned())
+}
+
+impl OverlayArgs {
+    /// As a request.
+    pub(super) fn into_request(self) -> (Common, OverlayRequest) {
+        let common = |json, dry_run| Common { json, dry_run, ..Common::default() };
+        match self.verb {
+            Verb::Create(CreateArgs { devices, name, store, size, dry_run, json }) => {
+                (common(json, dry_run), OverlayRequest::Create { devices, name, store, size })
+            }
+            Verb::List(ListArgs { json }) => (common(json, false), OverlayRequest::List),
+            Verb::Diff(SetArgs { set, store, json }) => {
+                (common(json, false), OverlayRequest::Diff { set, store })
+            }
+            Verb::Commit(CommitArgs { set, store, yes, dry_run, json, no_archive }) => {
+                (Common { yes, no_archive, ..common(json, dry_run) }, OverlayRequest::Commit { set, store })
+            }
+            Verb::Discard(DiscardArgs { sets, all, store, dry_run, json }) => {
+                (common(json, dry_run), OverlayRequest::Discard { sets, all, store })
+            }
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! `mdctl overlay`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, anyhow};
+use superblock::{Bytes, Write, probe::Probe};
+
+use super::{
+    DONE, Ended, FAILED, carry_out,
+    keep::{self, Kept},
+    preview, print, refuse,
+};
+use crate::{
+    archive,
+    cli::{overlay::OverlayRequest, request::Common},
+    inventory,
+    kernel::{Machine, files, loopback},
+    model::{
+        Device, Unusable,
+        overlay::{Change, Overlay, PREFIX, Part},
+    },
+    plan::{
+        Plan, Refusal,
+        overlay::{self, NewSet, Pending, Wanted},
+    },
+    report::overlay::{Diff, Overlays},
+    ui::Ui,
+};
+
+/// Carries one of the verbs out.
+pub(super) fn run(request: &OverlayRequest, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
+    match request {
+        OverlayRequest::Create { devices, name, store, size } => {
+            let new = new_set(machine, name.as_deref(), store.as_deref(), *size);
+            let made = make(machine, &new, devices);
+            let plan = match made {
+                Ok(plan) => plan,
+                Err(refusal) => return Ok(refuse(&refusal?, common, ui)),
+            };
+            if common.dry_run {
+                return preview(&plan, common);
+            }
+            files::make_dirs(Path::new(&new.store), 0o700)?;
+            let out = format!("set {}: {}", new.set, paths(&new, machine, devices).join(" "));
+            carry_out(&plan, machine, common, ui, Ended { out, ..Ended::default() })
+        }
+        OverlayRequest::List => {
+            let overlays = Overlays::new(&inventory::overlays(machine, None)?);
+            if common.json {
+                print(&format!("{}\n", serde_json::to_string_pretty(&overlays)?));
+            } else {
+                print(&overlays.text());
+            }
+            overlays.remarks().iter().for_each(|remark| ui.warn(remark));
+            Ok(DONE)
+        }
+        OverlayRequest::Diff { set, store } => diff(set, store.as_deref(), common, machine, ui),
+        OverlayRequest::Commit { set, store } => commit(set, store.as_deref(), common, machine, ui),
+        OverlayRequest::Discard { sets, all, store } => {
+            discard(sets, *all, store.as_deref(), common, machine, ui)
+        }
+    }
+}
+
+/// What is asked for, with what is usual.
+pub(super) fn new_set(
+    machine: &Machine,
+    name: Option<&str>,
+    store: Option<&Path>,
+    size: Option<Bytes>,
+) -> NewSet {
+    let store = store.map_or_else(|| inventory::overlay_store(machine), Path::to_path_buf);
+    let taken = inventory::overlays(machine, Some(&store)).unwrap_or_default();
+    let made_up = (1..)
+        .map(|nth: u32| format!("set{nth}"))
+        .find(|name| !taken.iter().any(|overlay| overlay.set == *name));
+    let set = name.map(str::to_owned).or(made_up).unwrap_or_default();
+    NewSet { set, store: store.display().to_string(), size: size.unwrap_or_default() }
+}
+
+/// Why there is no plan: a refusal, or the machine did not answer.
+type NoPlan = Result<Refusal, anyhow::Error>;
+
+/// Looks at the members and decides.
+pub(super) fn make(machine: &Machine, new: &NewSet, devices: &[String]) -> Result<Plan, NoPlan> {
+    let failed = |error: anyhow::Error| Err(error);
+    let found = members(machine, devices).map_err(Ok)?;
+    let numbers = loopback::unused(&machine.places, &machine.sysfs, found.len());
+    let numbers = numbers.map_err(|error| failed(error.into()))?;
+    let wanted: Vec<Wanted> = found
+        .iter()
+        .zip(numbers)
+        .map(|(device, number)| Wanted {
+            path: device.path.clone(),
+            kernel_name: device.kernel_name.clone(),
+            size: device.size,
+            loop_device: format!("/dev/loop{number}"),
+        })
+        .collect();
+    overlay::create(new, &wanted).map_err(Ok)
+}
+
+/// The devices, none of which anybody else uses; overlays may be put over one several times.
+pub(super) fn members(machine: &Machine, paths: &[String]) -> Result<Vec<Device>, Refusal> {
+    let looked = inventory::look(machine, paths, true);
+    let mut found = Vec::new();
+    for candidate in looked {
+        let device =
+            candidate.found.map_err(|why| Refusal::new(format!("{}: {}", candidate.path, unusable(&why))))?;
+        in_use(machine, &device)?;
+        found.push(device);
+    }
+    Ok(found)
+}
+
+fn unusable(why: &Unusable) -> String {
+    match why {
+        Unusable::Open(error) | Unusable::Broken(error) => error.clone(),
+        Unusable::NotBlock => "it is not a block device".to_owned(),
+    }
+}
+
+fn in_use(machine: &Machine, device: &Device) -> Result<(), Refusal> {
+    let holders = machine.sysfs.holders(&device.kernel_name).unwrap_or_default();
+    let mut ours = false;
+    for holder in &holders {
+        let name = machine.sysfs.dm_name(holder).ok().flatten();
+        match name {
+            Some(name) if name.starts_with(PREFIX) => ours = true,
+            Some(name) => {
+                return Err(Refusal::new(format!("{} is in use by device-mapper's {name}", device.path)));
+            }
+            None => {
+                let text = format!("{} is a member of {holder}, which is running", device.path);
+                return Err(Refusal::new(text).hint(format!("stop it first: mdctl stop /dev/{holder}")));
+            }
+        }
+    }
+    if device.busy && !ours {
+        let by = if device.holders.is_empty() { "somebody".to_owned() } else { device.holders.join(", ") };
+        return Err(Refusal::new(format!("{} is in use by {by}", device.path)));
+    }
+    Ok(())
+}
+
+/// The paths of the overlays, in the order of the devices.
+pub(super) fn paths(new: &NewSet, machine: &Machine, devices: &[String]) -> Vec<String> {
+    let name = |path: &String| {
+        let dev = crate::kernel::node::number_of(Path::new(path)).ok().flatten();
+        let name = dev.and_then(|dev| machine.sysfs.name_of(dev)).unwrap_or_default();
+        overlay::path_of(&crate::model::overlay::name_of(&new.set, &name))
+    };
+    devices.iter().map(name).collect()
+}
+
+/// The overlays of a set, and the directory of its files.
+fn set_of(machine: &Machine, set: &str, store: Option<&Path>) -> Result<(Vec<Overlay>, String), Refusal> {
+    let all = inventory::overlays(machine, store).map_err(|error| Refusal::new(error.to_string()))?;
+    let sets: Vec<String> = all.iter().map(|overlay| overlay.set.clone()).collect();
+    let overlays: Vec<Overlay> = all.into_iter().filter(|overlay| overlay.set == set).collect();
+    if overlays.is_empty() {
+        let known = if sets.is_empty() {
+            "there is none".to_owned()
+        } else {
+            format!("there are {}", sets.join(" "))
+        };
+        return Err(Refusal::new(format!("no set of overlays \"{}\"", set.escape_debug())).hint(known));
+    }
+    let dir = overlays.iter().find_map(|overlay| Path::new(&overlay.file).parent());
+    let dir = dir.filter(|dir| !dir.as_os_str().is_empty()).map_or_else(
+        || store.map_or_else(|| inventory::overlay_store(machine), Path::to_path_buf),
+        PathBuf::from,
+    );
+    Ok((overlays, dir.display().to_string()))
+}
+
+fn pending(overlays: &[Overlay]) -> Result<Vec<Pending>> {
+    let one = |overlay: &Overlay| {
+        let writes = inventory::written(overlay, archive::LARGEST)?;
+        Ok(Pending { overlay: overlay.clone(), writes })
+    };
+    overlays.iter().map(one).collect()
+}
+
+/// What of a member's changes is metadata, by what is on the overlay and on the member below.
+fn changes(machine: &Machine, pending: &Pending) -> Vec<Change> {
+    let overlay = &pending.overlay;
+    let mut probes: Vec<Probe> = Vec::new();
+    let above = overlay.device.as_ref().map(|name| overlay::path_of(name));
+    for path in above.into_iter().chain([overlay.member.clone()]) {
+        let looked = inventory::look(machine, &[path], false);
+        probes.extend(looked.into_iter().filter_map(|one| one.found.ok()).map(|device| device.probe));
+    }
+    let data: Vec<(Bytes, Bytes)> = probes
+        .iter()
+        .flat_map(|probe| &probe.found)
+        .filter_map(|found| found.verify().ok())
+        .map(|said| (said.data_offset.bytes(), said.data_offset.saturating_add(said.data_size).bytes()))
+        .collect();
+    let change = |write: &Write| {
+        let in_data = data.iter().any(|(start, end)| (*start..*end).contains(&write.at));
+        let part = match (data.is_empty(), in_data) {
+            (true, _) => Part::Other,
+            (false, true) => Part::Data,
+            (false, false) => Part::Metadata,
+        };
+        Change { at: write.at, length: superblock::Media::len(&write.data), part }
+    };
+    pending.writes.iter().map(change).collect()
+}
+
+fn show(set: &str, machine: &Machine, pending: &[Pending]) -> Diff {
+    let all: Vec<(String, Vec<Change>)> =
+        pending.iter().map(|one| (one.overlay.member.clone(), changes(machine, one))).collect();
+    Diff::new(set, &all)
+}
+
+fn diff(set: &str, store: Option<&Path>, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
+    let (overlays, _) = match set_of(machine, set, store) {
+        Ok(found) => found,
+        Err(refusal) => return Ok(refuse(&refusal, common, ui)),
+    };
+    let diff = show(set, machine, &pending(&overlays)?);
+    if common.json {
+        print(&format!("{}\n", serde_json::to_string_pretty(&diff)?));
+    } else {
+        print(&diff.text());
+    }
+    Overlays::new(&overlays).remarks().iter().for_each(|remark| ui.warn(remark));
+    Ok(DONE)
+}
+
+fn commit(set: &str, store: Option<&Path>, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
+    let (overlays, dir) = match set_of(machine, set, store) {
+        Ok(found) => found,
+        Err(refusal) => return Ok(refuse(&refusal, common, ui)),
+    };
+    let pending = pending(&overlays)?;
+    let plan = match overlay::commit(set, &pending, &dir) {
+        Ok(plan) => plan,
+        Err(refusal) => return Ok(refuse(&refusal, common, ui)),
+    };
+    if common.dry_run {
+        return preview(&plan, common);
+    }
+    if !common.json {
+        print(&show(set, machine, &pending).text());
+    }
+    if !common.yes && !ui.ask(&format!("Write that to {} members", pending.len())) {
+        ui.error("nothing was written");
+        return Ok(FAILED);
+    }
+    let out = format!("set {set} is written to its members; `mdctl undo` takes it back");
+    carry_out(&plan, machine, common, ui, Ended { out, ..Ended::default() })
+}
+
+fn discard(
+    sets: &[String],
+    all: bool,
+    store: Option<&Path>,
+    common: &Common,
+    machine: &Machine,
+    ui: &Ui,
+) -> Result<u8> {
+    let mut names: Vec<String> = sets.to_vec();
+    if all {
+        names = inventory::overlays(machine, store)?.into_iter().map(|overlay| overlay.set).collect();
+        names.dedup();
+    } else if names.is_empty() {
+        let refusal = Refusal::new("no set is named").hint("mdctl overlay list shows them; --all takes all");
+        return Ok(refuse(&refusal, common, ui));
+    }
+    let mut status = DONE;
+    for set in &names {
+        let plan = set_of(machine, set, store).and_then(|(found, dir)| overlay::discard(set, &found, &dir));
+        status |= match plan {
+            Ok(plan) if common.dry_run => preview(&plan, common)?,
+            Ok(plan) => carry_out(&plan, machine, common, ui, Ended::default())?,
+            Err(refusal) => refuse(&refusal, common, ui),
+        };
+    }
+    Ok(status)
+}
+
+/// Takes a set away without a word, as the one who made it does.
+///
+/// # Errors
+/// Somebody stands on it, or the machine refused.
+pub(super) fn take_away(
+    set: &str,
+    store: Option<&Path>,
+    common: &Common,
+    machine: &Machine,
+    ui: &Ui,
+) -> Result<()> {
+    let (overlays, dir) = match set_of(machine, set, store) {
+        Ok(found) => found,
+        Err(_) => return Ok(()),
+    };
+    let plan = overlay::discard(set, &overlays, &dir).map_err(|refusal| anyhow!(refusal.text))?;
+    keep::run(&Kept::new(&plan, machine, common), machine, ui)?;
+    Ok(())
+}

@@ -1,0 +1,21 @@
+//! An overlay's file, made into a device for as long as something stands on it.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use super::Live;
+use crate::{kernel::loopback, plan::overlay::OverlayStep};
+
+impl Live {
+    pub(super) fn overlay(&mut self, step: &OverlayStep) -> Result<()> {
+        match step {
+            OverlayStep::Attach { file, device } => {
+                let held = loopback::attach(Path::new(device), Path::new(file))?;
+                self.loops.insert(device.clone(), held);
+            }
+            OverlayStep::Detach { device, .. } => drop(self.loops.remove(device)),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,137 @@
+//! Overlays: those that the kernel has, and those of which only the files are left.
+
+use std::path::{Path, PathBuf};
+
+use superblock::{Bytes, Media, Write, cow};
+
+use super::dm::Driver;
+use crate::{
+    kernel::{self, Access, Cause, KernelError, Machine, files, loopback},
+    model::{
+        DevId,
+        dm::{Dev, Listed, SnapshotStatus, Status, Target},
+        overlay::{self, Overlay, PREFIX},
+    },
+};
+
+/// The directory for the files where none is named.
+#[must_use]
+pub fn overlay_store(machine: &Machine) -> PathBuf {
+    machine.places.run.join("mdctl/overlays")
+}
+
+/// Everything that is there. `store`: a directory to look into beside the usual one.
+///
+/// # Errors
+/// What could not be asked.
+pub fn overlays(machine: &Machine, store: Option<&Path>) -> Result<Vec<Overlay>, KernelError> {
+    let mut found = Vec::new();
+    let listed = super::dm::list(machine, PREFIX)?;
+    if !listed.is_empty() {
+        let driver = Driver::open(machine)?;
+        for device in &listed {
+            found.extend(running(machine, &driver, device)?);
+        }
+    }
+    let usual = overlay_store(machine);
+    for dir in std::iter::once(usual.as_path()).chain(store) {
+        for name in files::names(dir)? {
+            let Some(set) = name.to_str().and_then(|name| name.strip_suffix(".set")) else { continue };
+            let text = files::read(&dir.join(&name), 1 << 16)?.unwrap_or_default();
+            for (member, size, file) in overlay::read_description(&String::from_utf8_lossy(&text)) {
+                match found.iter_mut().find(|one: &&mut Overlay| one.file == file) {
+                    Some(known) => known.member = member,
+                    None => found.push(Overlay {
+                        set: set.to_owned(),
+                        device: None,
+                        id: None,
+                        member,
+                        size,
+                        status: SnapshotStatus::Unknown,
+                        file,
+                        open: 0,
+                        holders: Vec::new(),
+                    }),
+                }
+            }
+        }
+    }
+    found.sort_by(|a, b| (&a.set, &a.file).cmp(&(&b.set, &b.file)));
+    Ok(found)
+}
+
+fn running(machine: &Machine, driver: &Driver, device: &Listed) -> Result<Option<Overlay>, KernelError> {
+    let Some((set, _)) = overlay::parts(&device.name) else { return Ok(None) };
+    // A device that is being made has no table yet: it is one of ours all the same.
+    let table = driver.table(&device.name)?.map(|(_, table)| table).unwrap_or_default();
+    let snapshot = table.rows.first().and_then(|row| match &row.target {
+        Target::Snapshot(snapshot) => Some((snapshot.clone(), row.length)),
+        _ => None,
+    });
+    let kernel_name = |dev: &Dev| match dev {
+        Dev::Number(id) => machine.sysfs.name_of(kernel::DevId { major: id.major, minor: id.minor }),
+        Dev::Path(_) | Dev::Dm(_) => None,
+    };
+    let member = snapshot.as_ref().and_then(|(snapshot, _)| kernel_name(&snapshot.origin));
+    let behind = snapshot.as_ref().and_then(|(snapshot, _)| kernel_name(&snapshot.cow));
+    let file = behind.and_then(|name| loopback::backing_file(&machine.sysfs, &name));
+    let status = driver.status(&device.name, false)?;
+    let info = status.as_ref().map(|(info, _)| info.clone()).unwrap_or_default();
+    let status = status.and_then(|(_, rows)| match rows.first().map(|row| row.status.clone()) {
+        Some(Status::Snapshot(status)) => Some(status),
+        _ => None,
+    });
+    let own = machine.sysfs.name_of(kernel::DevId { major: device.dev.major, minor: device.dev.minor });
+    let holders = own.map(|own| machine.sysfs.holders(&own)).transpose()?.unwrap_or_default();
+    Ok(Some(Overlay {
+        set: set.to_owned(),
+        device: Some(device.name.clone()),
+        id: Some(DevId { major: device.dev.major, minor: device.dev.minor }),
+        member: member.map(|name| format!("/dev/{name}")).unwrap_or_default(),
+        size: snapshot.map(|(_, length)| length.bytes()).unwrap_or_default(),
+        file: file.map(|file| file.display().to_string()).unwrap_or_default(),
+        status: status.unwrap_or(SnapshotStatus::Unknown),
+        open: info.open,
+        holders,
+    }))
+}
+
+/// What an overlay holds: chunks that were written, joined where they follow each other. With `bytes`, their contents; else
+/// only places, each with no more than its length in zeros.
+///
+/// # Errors
+/// The file cannot be read, or is not what it should be.
+pub fn written(overlay: &Overlay, most: Bytes) -> Result<Vec<Write>, KernelError> {
+    let path = Path::new(&overlay.file);
+    let device = kernel::Device::open(path, Access::Read)?;
+    let odd = |why: String| KernelError::other(&overlay.file, "read overlay", Cause::Unexpected(why));
+    let Some(store) = cow::read(&device).map_err(|damage| odd(damage.to_string()))? else {
+        return Ok(Vec::new());
+    };
+    let chunk = usize::try_from(store.chunk().bytes().0).unwrap_or(0);
+    let mut chunks: std::collections::BTreeMap<u64, u64> = std::collections::BTreeMap::new();
+    for entry in store.exceptions(&device) {
+        let (_, old, new) = entry.map_err(|damage| odd(damage.to_string()))?;
+        chunks.insert(old, new);
+        let total = u64::try_from(chunks.len().saturating_mul(chunk)).unwrap_or(u64::MAX);
+        if total > most.0 {
+            return Err(odd(format!("more than {} MiB were written", most.0 >> 20)));
+        }
+    }
+    let mut writes: Vec<Write> = Vec::new();
+    for (old, new) in chunks {
+        let (Some(at), Some(from)) = (store.place(old), store.place(new)) else { continue };
+        if at >= overlay.size {
+            continue;
+        }
+        let mut data = vec![0; chunk];
+        device.read_at(from, &mut data).map_err(|error| KernelError::io(path, "read", &error))?;
+        let room = usize::try_from(overlay.size.saturating_sub(at).0).unwrap_or(usize::MAX);
+        data.truncate(room);
+        match writes.last_mut() {
+            Some(last) if last.at.saturating_add(Media::len(&last.data)) == at => last.data.extend(data),
+            _ => writes.push(Write { at, data }),
+        }
+    }
+    Ok(writes)
+}

@@ -1,0 +1,161 @@
+//! Overlays: a member that may be written to, and is not. What is written goes to a file; the member below stays as it
+//! is.
+
+use superblock::{Bytes, Sectors};
+
+use super::{DevId, dm::SnapshotStatus};
+
+/// How names and UUIDs of overlays begin. No rule of udev knows it.
+pub const PREFIX: &str = "MDOV-";
+/// Chunks of overlays: 4 KiB, a superblock's size.
+pub const CHUNK: Sectors = Sectors(8);
+/// From so much of a store on its filling is told, in percent.
+pub const NEARLY_FULL: u64 = 90;
+
+/// The device-mapper name of a member's overlay in a set; its UUID is the same.
+#[must_use]
+pub fn name_of(set: &str, member: &str) -> String {
+    let plain: String = member.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    format!("{PREFIX}{set}-{plain}")
+}
+
+/// The set and the member that such a name speaks of.
+#[must_use]
+pub fn parts(name: &str) -> Option<(&str, &str)> {
+    name.strip_prefix(PREFIX)?.split_once('-')
+}
+
+/// Whether this can be the name of a set: it becomes part of file names and of device names.
+#[must_use]
+pub fn is_set(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.');
+    (1..=32).contains(&name.len()) && name.chars().all(plain) && !name.starts_with('.')
+}
+
+/// One overlay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Overlay {
+    /// Its set.
+    pub set: String,
+    /// Its device-mapper name; `None` where only the file is left.
+    pub device: Option<String>,
+    /// Its number.
+    pub id: Option<DevId>,
+    /// The member's path.
+    pub member: String,
+    /// The member's size.
+    pub size: Bytes,
+    /// The file with what was written.
+    pub file: String,
+    /// How full that is.
+    pub status: SnapshotStatus,
+    /// How many have it open.
+    pub open: u32,
+    /// Who stands on it, by the kernel's names.
+    pub holders: Vec<String>,
+}
+
+impl Overlay {
+    /// How full its file is, in percent.
+    #[must_use]
+    pub fn filled(&self) -> Option<u64> {
+        match self.status {
+            SnapshotStatus::Usage { allocated, total, .. } => {
+                allocated.0.saturating_mul(100).checked_div(total.0)
+            }
+            SnapshotStatus::Overflow | SnapshotStatus::Invalid => Some(100),
+            SnapshotStatus::MergeFailed | SnapshotStatus::Unknown => None,
+        }
+    }
+
+    /// Why what was written through it cannot be relied on.
+    #[must_use]
+    pub fn lost(&self) -> Option<&'static str> {
+        match self.status {
+            SnapshotStatus::Overflow => Some("its file is full: later writes failed"),
+            SnapshotStatus::Invalid => Some("its file does not hold what it should"),
+            _ => None,
+        }
+    }
+}
+
+/// The text of a set's own file: which members it is of, so that it is known without the kernel.
+#[must_use]
+pub fn describe(members: &[(String, Bytes, String)]) -> String {
+    let line = |(member, size, file): &(String, Bytes, String)| {
+        format!("overlay {} {} {}\n", size.0, file.escape_default(), member.escape_default())
+    };
+    members.iter().map(line).collect()
+}
+
+/// Reads it: member, size, file. What is not understood is left out.
+#[must_use]
+pub fn read_description(text: &str) -> Vec<(String, Bytes, String)> {
+    let line = |line: &str| {
+        let mut words = line.strip_prefix("overlay ")?.splitn(3, ' ');
+        let size = words.next()?.parse().ok()?;
+        let (file, member) = (words.next()?, words.next()?);
+        // Paths with other characters are nobody's.
+        let plain = |path: &str| path.starts_with('/') && !path.contains('\\');
+        (plain(file) && plain(member)).then(|| (member.to_owned(), Bytes(size), file.to_owned()))
+    };
+    text.lines().filter_map(line).collect()
+}
+
+/// Where changes of a member lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// md's metadata: superblock, bitmap, logs.
+    Metadata,
+    /// The array's data.
+    Data,
+    /// Anything else.
+    Other,
+}
+
+impl Part {
+    /// For people.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Metadata => "metadata",
+            Self::Data => "data",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// A range of a member that would change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Where.
+    pub at: Bytes,
+    /// How much.
+    pub length: Bytes,
+    /// What it is.
+    pub part: Part,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_come_apart_again() {
+        assert_eq!(name_of("try", "cciss!c0d0"), "MDOV-try-cciss_c0d0");
+        assert_eq!(parts("MDOV-try-sda1"), Some(("try", "sda1")));
+        assert_eq!(parts("vg-try-sda1"), None);
+        for bad in ["", "a-b", "../x", ".x", "a/b", "a b", &"x".repeat(33)] {
+            assert!(!is_set(bad), "{bad}");
+        }
+        assert!(is_set("trial_17.2"));
+    }
+
+    #[test]
+    fn a_description_is_read_and_nothing_else() {
+        let members = vec![("/dev/sda1".to_owned(), Bytes(4096), "/run/x/sda1.cow".to_owned())];
+        let text = describe(&members);
+        assert_eq!(read_description(&text), members);
+        assert!(read_description("overlay x /a /b\noverlay 1 a /b\nwhat\noverlay 1 /a").is_empty());
+    }
+}

@@ -1,0 +1,308 @@
+//! Overlays as plans: made, taken away, written down to the members.
+
+use std::fmt;
+
+use superblock::{Bytes, Sectors, Write};
+
+use super::{
+    Plan, Refusal, Step, Warning,
+    dm::{DmStep, Quiesce},
+};
+use crate::model::{
+    dm::{Dev, Snapshot, Store, Table, Target, UdevFlags},
+    overlay::{self, CHUNK, Overlay},
+};
+
+/// One act on an overlay's file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OverlayStep {
+    /// Make a sparse file appear as a loop device, for as long as somebody has that open.
+    Attach {
+        /// The file.
+        file: String,
+        /// The loop device.
+        device: String,
+    },
+    /// Let go of the loop device: it goes, if nothing stands on it.
+    Detach {
+        /// The file.
+        file: String,
+        /// The loop device.
+        device: String,
+    },
+}
+
+impl OverlayStep {
+    /// The step that takes this one back. `None`: `Detach` is an undo, or comes when another holds the device.
+    #[must_use]
+    pub fn undo(&self) -> Option<Self> {
+        match self {
+            Self::Attach { file, device } => {
+                Some(Self::Detach { file: file.clone(), device: device.clone() })
+            }
+            Self::Detach { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for OverlayStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Attach { file, device } => write!(f, "make {file} appear as {device}"),
+            Self::Detach { device, .. } => write!(f, "let go of {device}"),
+        }
+    }
+}
+
+/// A member that is to get an overlay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Its path.
+    pub path: String,
+    /// The kernel's name of it.
+    pub kernel_name: String,
+    /// Its size.
+    pub size: Bytes,
+    /// The loop device for it.
+    pub loop_device: String,
+}
+
+/// A set that is to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewSet {
+    /// Its name.
+    pub set: String,
+    /// The directory for the files.
+    pub store: String,
+    /// The size of each file; 0 for what the member may need.
+    pub size: Bytes,
+}
+
+/// The path of an overlay.
+#[must_use]
+pub fn path_of(name: &str) -> String {
+    format!("/dev/mapper/{name}")
+}
+
+/// The file that describes a set.
+#[must_use]
+pub fn description(store: &str, set: &str) -> String {
+    format!("{store}/{set}.set")
+}
+
+/// Makes a set: every member below, writable above.
+///
+/// # Errors
+/// A name that cannot be, or two members that would have the same.
+pub fn create(new: &NewSet, members: &[Wanted]) -> Result<Plan, Refusal> {
+    let set = &new.set;
+    if !overlay::is_set(set) {
+        let text = format!("\"{}\" is no name for a set of overlays", set.escape_debug());
+        return Err(Refusal::new(text).hint("letters, digits, '_' and '.', at most 32"));
+    }
+    let mut steps = Vec::new();
+    let mut described = Vec::new();
+    for member in members {
+        let name = overlay::name_of(set, &member.kernel_name);
+        let file = format!("{}/{name}.cow", new.store);
+        if described.iter().any(|(_, _, other)| *other == file) {
+            return Err(Refusal::new(format!("{} is given twice", member.path)));
+        }
+        steps.extend(one(&name, &file, member, new.size));
+        described.push((member.path.clone(), member.size, file));
+    }
+    steps.push(Step::Dm(DmStep::WaitForUdev));
+    let description = description(&new.store, set);
+    let text = overlay::describe(&described);
+    steps.push(Step::SaveFile {
+        file: description,
+        size: Bytes(u64::try_from(text.len()).unwrap_or(0)),
+        pieces: vec![Write { at: Bytes(0), data: text.into_bytes() }],
+    });
+    steps.push(Step::Commit);
+    let devices: Vec<String> = described.iter().zip(members).map(|(_, member)| member.path.clone()).collect();
+    let attached = steps.iter().filter_map(|step| match step {
+        Step::Overlay(OverlayStep::Attach { file, device }) => Some((file.clone(), device.clone())),
+        _ => None,
+    });
+    let detach: Vec<Step> =
+        attached.map(|(file, device)| Step::Overlay(OverlayStep::Detach { file, device })).collect();
+    steps.extend(detach);
+    let summary = format!("overlays {set} over {}", devices.join(" "));
+    Ok(Plan { summary, steps, warnings: Vec::new() })
+}
+
+fn one(name: &str, file: &str, member: &Wanted, size: Bytes) -> Vec<Step> {
+    let store = superblock::cow::max_size(member.size.sectors(), CHUNK).bytes();
+    let size = if size.0 == 0 { store } else { size.min(store).round_down(Bytes(4096)) };
+    let target = Target::Snapshot(Snapshot {
+        origin: Dev::Path(member.path.clone()),
+        cow: Dev::Path(member.loop_device.clone()),
+        store: Store::PersistentOverflow,
+        chunk: CHUNK,
+        features: Vec::new(),
+    });
+    let name = name.to_owned();
+    let (file, device) = (file.to_owned(), member.loop_device.clone());
+    vec![
+        Step::SaveFile { file: file.clone(), size, pieces: Vec::new() },
+        Step::Overlay(OverlayStep::Attach { file, device }),
+        Step::Dm(DmStep::Create { name: name.clone(), uuid: Some(name.clone()), minor: None }),
+        Step::Dm(DmStep::Load {
+            name: name.clone(),
+            table: Table::of(member.size.sectors(), target),
+            read_only: false,
+        }),
+        Step::Dm(DmStep::Resume {
+            name,
+            flags: UdevFlags::PRIVATE,
+            quiesce: Quiesce::NO_FREEZE,
+            before: None,
+        }),
+    ]
+}
+
+/// Takes sets away, with all that was written through them.
+///
+/// # Errors
+/// Somebody stands on one of them.
+pub fn discard(set: &str, overlays: &[Overlay], store: &str) -> Result<Plan, Refusal> {
+    not_in_use(overlays)?;
+    let mut steps = vec![Step::Commit];
+    steps.extend(removal(overlays));
+    steps.extend(files(set, overlays, store));
+    Ok(Plan { summary: format!("discard overlays {set}"), steps, warnings: Vec::new() })
+}
+
+fn removal(overlays: &[Overlay]) -> Vec<Step> {
+    let remove = |name: &String| {
+        Step::Dm(DmStep::Remove { name: name.clone(), flags: UdevFlags::PRIVATE, deferred: false })
+    };
+    let mut steps: Vec<Step> =
+        overlays.iter().filter_map(|overlay| overlay.device.as_ref()).map(remove).collect();
+    if !steps.is_empty() {
+        steps.push(Step::Dm(DmStep::WaitForUdev));
+    }
+    steps
+}
+
+fn files(set: &str, overlays: &[Overlay], store: &str) -> Vec<Step> {
+    let cow = overlays.iter().map(|overlay| overlay.file.clone());
+    let all = cow.chain(std::iter::once(description(store, set)));
+    all.map(|file| Step::RemoveFile { file }).collect()
+}
+
+fn not_in_use(overlays: &[Overlay]) -> Result<(), Refusal> {
+    for overlay in overlays {
+        let name = overlay.device.as_deref().unwrap_or(&overlay.file);
+        if let Some(holder) = overlay.holders.first() {
+            let text = format!("{} of set {} is in use by {holder}", path_of(name), overlay.set);
+            return Err(Refusal::new(text).hint(format!("stop it first: mdctl stop /dev/{holder}")));
+        }
+        if overlay.open > 0 {
+            return Err(Refusal::new(format!("{} is open", path_of(name))));
+        }
+    }
+    Ok(())
+}
+
+/// What one overlay would write to its member.
+#[derive(Clone, Debug)]
+pub struct Pending {
+    /// The overlay.
+    pub overlay: Overlay,
+    /// The bytes.
+    pub writes: Vec<Write>,
+}
+
+/// Writes what the overlays hold to their members, what was there is kept first. The files go last, so that it can be done
+/// again when it was interrupted: the same bytes are written once more.
+///
+/// # Errors
+/// Somebody stands on them, or what they hold cannot be relied on.
+pub fn commit(set: &str, pending: &[Pending], store: &str) -> Result<Plan, Refusal> {
+    let overlays: Vec<Overlay> = pending.iter().map(|one| one.overlay.clone()).collect();
+    not_in_use(&overlays)?;
+    for overlay in &overlays {
+        if let Some(lost) = overlay.lost() {
+            let text = format!("overlay of {}: {lost}", overlay.member);
+            return Err(Refusal::new(text).hint(format!("mdctl overlay discard {set}, and larger files")));
+        }
+    }
+    let mut steps = removal(&overlays);
+    for one in pending.iter().filter(|one| !one.writes.is_empty()) {
+        let device = one.overlay.member.clone();
+        steps.push(Step::Claim { device: device.clone() });
+        let total: usize = one.writes.iter().map(|write| write.data.len()).sum();
+        let what = format!("{total} bytes of overlay {set}");
+        steps.push(Step::Write { device, what, writes: one.writes.clone() });
+    }
+    steps.push(Step::Commit);
+    for one in pending.iter().filter(|one| !one.writes.is_empty()) {
+        steps.push(Step::Release { device: one.overlay.member.clone() });
+    }
+    steps.extend(files(set, &overlays, store));
+    let total: usize = pending.iter().flat_map(|one| &one.writes).map(|write| write.data.len()).sum();
+    let ask = format!("{total} bytes of {} members will be overwritten", pending.len());
+    Ok(Plan { summary: format!("commit overlays {set}"), steps, warnings: vec![Warning::ask(ask)] })
+}
+
+/// The size that a store has where none was asked for: what the member may need, within what there is room for.
+#[must_use]
+pub fn default_size(free: Bytes, members: usize) -> Bytes {
+    let share = free.0 / 2 / u64::try_from(members.max(1)).unwrap_or(1);
+    Sectors(share / 512).round_down(Sectors(8)).bytes().max(Bytes(1 << 20))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{execute::tests::every_failure_leaves_no_trace, model::dm::SnapshotStatus};
+
+    fn wanted(name: &str, nth: u32) -> Wanted {
+        Wanted {
+            path: format!("/dev/{name}"),
+            kernel_name: name.into(),
+            size: Bytes(64 << 20),
+            loop_device: format!("/dev/loop{nth}"),
+        }
+    }
+
+    fn new(set: &str) -> NewSet {
+        NewSet { set: set.into(), store: "/run/mdctl/overlays".into(), size: Bytes(0) }
+    }
+
+    #[test]
+    fn a_set_that_cannot_be_made_leaves_nothing() {
+        let plan = create(&new("try"), &[wanted("sda", 0), wanted("sdb", 1)]).unwrap();
+        assert_eq!(every_failure_leaves_no_trace(&plan), 13);
+        let text = plan.to_string();
+        assert!(text.contains("0 131072 snapshot /dev/sda /dev/loop0 PO 8"), "{text}");
+        assert!(create(&new("a-b"), &[]).is_err());
+        assert!(create(&new("x"), &[wanted("sda", 0), wanted("sda", 1)]).is_err());
+    }
+
+    #[test]
+    fn committing_writes_before_anything_is_forgotten() {
+        let overlay = Overlay {
+            set: "try".into(),
+            device: None,
+            id: None,
+            member: "/dev/sda".into(),
+            size: Bytes(1 << 20),
+            file: "/run/mdctl/overlays/x.cow".into(),
+            status: SnapshotStatus::Unknown,
+            open: 0,
+            holders: Vec::new(),
+        };
+        let writes = vec![Write { at: Bytes(4096), data: vec![1; 4096] }];
+        let pending = [Pending { overlay: overlay.clone(), writes }];
+        let plan = commit("try", &pending, "/run/mdctl/overlays").unwrap();
+        assert_eq!(every_failure_leaves_no_trace(&plan), 3);
+        assert!(plan.needs_consent());
+        let full = Overlay { status: SnapshotStatus::Overflow, ..overlay.clone() };
+        assert!(commit("try", &[Pending { overlay: full, writes: Vec::new() }], "/run").is_err());
+        let used = Overlay { holders: vec!["md9".into()], ..overlay };
+        assert!(discard("try", &[used], "/run").unwrap_err().text.contains("md9"));
+    }
+}
