@@ -12,6 +12,7 @@ pub mod options;
 pub mod overlay;
 pub mod parse;
 pub mod request;
+pub mod trial;
 pub mod values;
 pub mod volume;
 

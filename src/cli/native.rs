@@ -13,6 +13,7 @@ use super::{
     overlay::OverlayArgs,
     parse::{self, Outcome},
     request::{Common, ExplainRequest, Invocation, ReplaceRequest, Request, StatusRequest, UndoRequest},
+    trial::TrialArgs,
     verbs,
     volume::VolumeArgs,
 };
@@ -63,6 +64,8 @@ enum Verb {
     Dm(Box<DmArgs>),
     /// Members that may be written to and are not: what is written goes to files
     Overlay(OverlayArgs),
+    /// Find out what an array was, and try it, without a write to its members
+    Trial(Box<TrialArgs>),
     /// Start an array that has no metadata
     Build(Words),
     /// Change the size, shape or bitmap of an array
@@ -158,6 +161,10 @@ impl Verb {
             Self::Undo(args) => return args.into_meaning(),
             Self::Replace(args) => return args.into_meaning(),
             Self::Dm(args) => return Meaning::of(args.into_request()),
+            Self::Trial(args) => {
+                let (common, request) = args.into_request();
+                return Meaning::Own(Box::new((common, Request::Trial(Box::new(request)))));
+            }
             Self::Overlay(args) => {
                 let (common, request) = args.into_request();
                 return Meaning::Own(Box::new((common, Request::Overlay(request))));

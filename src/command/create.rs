@@ -60,7 +60,7 @@ pub(super) fn run(request: &CreateRequest, common: &Common, machine: &Machine, u
 }
 
 /// Names, and what the configuration says.
-fn context(
+pub(super) fn context(
     request: &CreateRequest,
     common: &Common,
     (config, native): (&Config, bool),
@@ -100,7 +100,7 @@ fn agreed(plan: &Plan, request: &CreateRequest, ui: &Ui) -> bool {
     true
 }
 
-fn paths(request: &CreateRequest) -> Vec<String> {
+pub(super) fn paths(request: &CreateRequest) -> Vec<String> {
     let path = |source: &MemberSource| match source {
         MemberSource::Path(path) | MemberSource::Journal(path) => Some(path.display().to_string()),
         MemberSource::Missing => None,

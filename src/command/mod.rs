@@ -39,6 +39,7 @@ mod recover;
 mod replace;
 mod status;
 mod stop;
+mod trial;
 mod volume;
 mod wait;
 mod zero;
@@ -130,6 +131,7 @@ fn dispatch(name: &str, invocation: &Invocation) -> u8 {
         Request::Monitor(_) => Ok(not_yet("--monitor", &ui)),
         Request::Explain(request) => explain::run(request, common, &machine, &ui),
         Request::Replace(request) => replace::run(request, common, &machine, &ui),
+        Request::Trial(request) => trial::run(request, common, &machine, &ui),
         Request::Overlay(request) => overlay::run(request, common, &machine, &ui),
         Request::Status(request) => status::run(request, common, &machine, &ui),
         Request::History => history::list(common, &machine, &ui),

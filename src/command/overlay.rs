@@ -20,8 +20,9 @@ use crate::{
         overlay::{Change, Overlay, PREFIX, Part},
     },
     plan::{
-        Plan, Refusal,
+        ArrayName, Plan, Refusal, Step,
         overlay::{self, NewSet, Pending, Wanted},
+        trial,
     },
     report::overlay::{Diff, Overlays},
     ui::Ui,
@@ -282,7 +283,7 @@ fn discard(
     Ok(status)
 }
 
-/// Takes a set away without a word, as the one who made it does.
+/// Takes a set away without a word, as the one who made it does: however far that had come.
 ///
 /// # Errors
 /// Somebody stands on it, or the machine refused.
@@ -293,11 +294,36 @@ pub(super) fn take_away(
     machine: &Machine,
     ui: &Ui,
 ) -> Result<()> {
-    let (overlays, dir) = match set_of(machine, set, store) {
-        Ok(found) => found,
-        Err(_) => return Ok(()),
-    };
-    let plan = overlay::discard(set, &overlays, &dir).map_err(|refusal| anyhow!(refusal.text))?;
+    let (overlays, dir) = set_of(machine, set, store).unwrap_or_else(|_| {
+        let dir = store.map_or_else(|| inventory::overlay_store(machine), Path::to_path_buf);
+        (Vec::new(), dir.display().to_string())
+    });
+    let mut plan = overlay::discard(set, &overlays, &dir).map_err(|refusal| anyhow!(refusal.text))?;
+    // Files of overlays that were not finished.
+    let own = crate::model::overlay::name_of(set, "");
+    for name in files::names(Path::new(&dir))? {
+        let name = name.to_string_lossy();
+        if name.starts_with(&own) && name.ends_with(".cow") {
+            plan.steps.push(Step::RemoveFile { file: format!("{dir}/{name}") });
+        }
+    }
     keep::run(&Kept::new(&plan, machine, common), machine, ui)?;
     Ok(())
+}
+
+/// Takes away what a trial that was killed had made: the arrays on its overlays, and these.
+///
+/// # Errors
+/// The machine refused.
+pub(super) fn clean_up(set: &str, common: &Common, machine: &Machine, ui: &Ui) -> Result<()> {
+    let overlays = inventory::overlays(machine, None)?;
+    let mut arrays: Vec<&String> =
+        overlays.iter().filter(|overlay| overlay.set == set).flat_map(|overlay| &overlay.holders).collect();
+    arrays.sort();
+    arrays.dedup();
+    for kernel in arrays {
+        let array = ArrayName { kernel: kernel.clone(), path: format!("/dev/{kernel}") };
+        keep::run(&Kept::new(&trial::take_down(&array), machine, common), machine, ui)?;
+    }
+    take_away(set, None, common, machine, ui)
 }

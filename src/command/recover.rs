@@ -2,9 +2,12 @@
 
 use anyhow::Result;
 
-use super::{history, keep, keep::Kept, volume};
+use super::{history, keep, keep::Kept, overlay, volume};
 use crate::{
-    cli::request::{Common, MiscAction, Request},
+    cli::{
+        overlay::OverlayRequest,
+        request::{Common, MiscAction, Request},
+    },
     inventory::{self, dm::Wanted},
     kernel::{self, Machine, notes::Notes},
     model::{clock::ctime, unfinished::Unfinished},
@@ -22,9 +25,11 @@ fn changes(request: &Request) -> bool {
         | Request::Grow(_)
         | Request::Incremental(_)
         | Request::Manage(_)
+        | Request::Trial(_)
         | Request::Undo(_) => true,
         Request::Volume(request) => request.changes(),
         Request::Dm(request) => request.verb.changes(),
+        Request::Overlay(request) => !matches!(request, OverlayRequest::List | OverlayRequest::Diff { .. }),
         Request::Misc(request) => matches!(
             request.action,
             MiscAction::Stop | MiscAction::Run | MiscAction::ZeroSuperblock | MiscAction::Restore(_)
@@ -74,6 +79,9 @@ fn one(notes: Notes, left: &Unfinished, common: &Common, machine: &Machine, ui: 
 }
 
 fn take_back(left: &Unfinished, common: &Common, machine: &Machine, ui: &Ui) -> Result<String> {
+    for set in &left.overlays {
+        overlay::clean_up(set, common, machine, ui)?;
+    }
     let world = inventory::world(machine, 0)?;
     let recovery = recover::plan(left, &world.arrays, &world.map, &inventory::creating(machine)?);
     if !recovery.plan.steps.is_empty() {
@@ -87,6 +95,9 @@ fn take_back(left: &Unfinished, common: &Common, machine: &Machine, ui: &Ui) -> 
     }
     said.extend(volume::recover::run(left, common, machine, ui)?);
     said.extend(devices(left, common, machine, ui)?);
+    if !left.overlays.is_empty() {
+        said.push("its overlays are gone, the members are as they were".to_owned());
+    }
     if said.is_empty() {
         said.push("nothing of it is left".to_owned());
     }

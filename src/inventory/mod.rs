@@ -24,6 +24,7 @@ mod overlays;
 mod query;
 mod status;
 mod superblocks;
+mod trial;
 mod unfinished;
 pub mod volumes;
 
@@ -47,6 +48,7 @@ pub use overlays::{overlay_store, overlays, written};
 pub use query::query;
 pub use status::StatusLook;
 pub use superblocks::{Format, Nothing, Seen, Shown, missing, superblocks};
+pub use trial::{kept_words, seen, with_members};
 pub use unfinished::{creating, unfinished};
 
 use superblock::MdUuid;

@@ -66,3 +66,20 @@ pub fn raid10_layout_name(layout: u32) -> String {
         (near, far, false) => format!("near={near}, far={far}"),
     }
 }
+
+/// The layout as `--layout` takes it.
+#[must_use]
+pub fn layout_word(level: Level, layout: u32) -> Option<String> {
+    match level {
+        Level::Raid5 | Level::Raid6 => parity_layout_name(level, layout).map(str::to_owned),
+        Level::Raid0 => {
+            ["dangerous", "original", "alternate"].get(usize::try_from(layout).ok()?).map(ToString::to_string)
+        }
+        Level::Raid10 => {
+            let name = raid10_layout_name(layout & 0x1_ffff);
+            let (kind, copies) = name.split_once('=')?;
+            Some(format!("{}{copies}", kind.get(..1)?))
+        }
+        _ => None,
+    }
+}

@@ -4,7 +4,7 @@ mod cache;
 mod score;
 mod search;
 
-use superblock::{MdUuid, Sectors, v1::Minor};
+use superblock::{Level, MdUuid, Membership, Sectors, v1::Minor};
 
 use super::{Geometry, stripes::Stripes};
 
@@ -70,6 +70,30 @@ pub enum Grounds {
     Usual,
 }
 
+/// A device that is to be a member.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// As it was named.
+    pub path: String,
+    /// Its size.
+    pub size: Sectors,
+    /// What superblocks say of it: those on it, and those that were on it.
+    pub words: Vec<Word>,
+}
+
+/// What one superblock says.
+#[derive(Clone, Debug)]
+pub struct Word {
+    /// Where it is from.
+    pub grounds: Grounds,
+    /// Its format.
+    pub format: Format,
+    /// What it says.
+    pub membership: Membership,
+    /// Whether it names a write-intent bitmap.
+    pub bitmap: bool,
+}
+
 /// In what a guess differs from its grounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Differs {
@@ -105,6 +129,9 @@ impl Differs {
     }
 }
 
+/// A guess without what it starts from.
+pub type Key = (Level, u32, Sectors, u32, Sectors, Format, Vec<Option<Seat>>);
+
 /// One guess.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hypothesis {
@@ -137,6 +164,13 @@ impl Hypothesis {
         let all = here.len() == room.len();
         let needs_all = self.geometry.data_disks().is_none();
         (all || !needs_all).then(|| Stripes::new(self.geometry, &room)).flatten()
+    }
+
+    /// What tells it from others, whatever it starts from.
+    #[must_use]
+    pub fn key(&self) -> Key {
+        let Geometry { level, layout, chunk, raid_disks, component_size } = self.geometry;
+        (level, layout, chunk, raid_disks, component_size, self.format, self.seats.clone())
     }
 
     /// Slots without a member.

@@ -25,6 +25,8 @@ pub struct Unfinished {
     pub devices: Vec<String>,
     /// Semaphores by which udev was to tell it that it is done.
     pub cookies: Vec<u32>,
+    /// Sets of overlays that it made for itself, with arrays on them.
+    pub overlays: Vec<String>,
     /// It had come past the point of no return.
     pub committed: bool,
 }
@@ -55,6 +57,8 @@ pub enum Note {
     Device(String),
     /// A semaphore was made.
     Cookie(u32),
+    /// A set of overlays is about to be made, which is to be gone when the command ends.
+    Overlays(String),
     /// The commit was passed.
     Committed,
 }
@@ -71,6 +75,7 @@ impl fmt::Display for Note {
             Self::Group(name, seqno) => writeln!(f, "group {seqno} {name}"),
             Self::Device(name) => writeln!(f, "device {name}"),
             Self::Cookie(value) => writeln!(f, "cookie {value}"),
+            Self::Overlays(set) => writeln!(f, "overlays {set}"),
             Self::Committed => writeln!(f, "committed"),
         }
     }
@@ -102,6 +107,7 @@ impl Unfinished {
                 ),
                 "device" => notes.devices.extend(device_name(rest)),
                 "cookie" => notes.cookies.extend(rest.parse::<u32>()),
+                "overlays" => notes.overlays.extend(name()),
                 "committed" => notes.committed = true,
                 _ => {}
             }
@@ -133,6 +139,7 @@ mod tests {
             Note::Hidden("md0".into()),
             Note::Made("md0".into()),
             Note::Frozen("md1".into()),
+            Note::Overlays("trial7_1".into()),
             Note::Group("vg.1".into(), 7),
             Note::Suspended("vg.1-a--b-real".into()),
             Note::Suspended("no name/".into()),
@@ -152,6 +159,7 @@ mod tests {
             groups: vec![("vg.1".into(), 7)],
             devices: vec!["vg.1-a".into()],
             cookies: vec![7],
+            overlays: vec!["trial7_1".into()],
             committed: false,
         };
         assert_eq!(read, expected);

@@ -4,39 +4,17 @@
 mod apply;
 mod guess;
 mod known;
+mod steps;
 
-use superblock::{Level, Membership, Sectors};
+use superblock::{Level, Sectors};
 
 use super::Refusal;
-use crate::model::trial::{Format, Grounds};
+use crate::model::trial::{Format, Seen, Word};
 
-pub use apply::{command_line, layout_word, request};
+pub use apply::{command_line, request, says_so_itself};
 pub use guess::{Anchor, Guesses, guesses};
 pub use known::{Family, families};
-
-/// A device that is to be a member.
-#[derive(Clone, Debug)]
-pub struct Seen {
-    /// As it was named.
-    pub path: String,
-    /// Its size.
-    pub size: Sectors,
-    /// What superblocks say of it: those on it, and those that were on it.
-    pub words: Vec<Word>,
-}
-
-/// What one superblock says.
-#[derive(Clone, Debug)]
-pub struct Word {
-    /// Where it is from.
-    pub grounds: Grounds,
-    /// Its format.
-    pub format: Format,
-    /// What it says.
-    pub membership: Membership,
-    /// Whether it names a write-intent bitmap.
-    pub bitmap: bool,
-}
+pub use steps::{leave_up, take_down, unseen};
 
 /// What is asked to hold for every guess.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

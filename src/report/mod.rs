@@ -17,6 +17,7 @@ pub mod query;
 pub mod replace;
 pub mod status;
 mod text;
+pub mod trial;
 pub mod volume;
 pub mod volume_check;
 mod words;

@@ -24,11 +24,20 @@ fn page(name: &str) -> (String, String) {
 }
 
 /// All pages.
-const PAGES: [&str; 5] = ["mdctl.8", "mdadm.8", "mdadm.conf.5", "mdctl-volume.8", "mdctl-dm.8"];
+const PAGES: [&str; 6] =
+    ["mdctl.8", "mdadm.8", "mdadm.conf.5", "mdctl-volume.8", "mdctl-dm.8", "mdctl-trial.8"];
 
 /// The verb that a page of its own is about.
 fn verb_of(page: &str) -> Option<&str> {
     page.strip_prefix("mdctl-")?.strip_suffix(".8")
+}
+
+/// The verbs that a page is about: trials stand on overlays, and are told of together.
+fn verbs_of(page: &str) -> Vec<&str> {
+    match verb_of(page) {
+        Some("trial") => vec!["trial", "overlay"],
+        verb => verb.into_iter().collect(),
+    }
 }
 
 /// The long options that a page names.
@@ -46,7 +55,7 @@ fn every_option_of_a_page_is_there() {
         let known = |name: &str| TABLE.iter().any(|opt| opt.names.contains(&name));
         let of_verbs = match name {
             "mdctl.8" => native::long_options(),
-            _ => verb_of(name).map(native::long_options_below).unwrap_or_default(),
+            _ => verbs_of(name).into_iter().flat_map(native::long_options_below).collect(),
         };
         let unknown: Vec<_> = named.iter().filter(|n| !known(n) && !of_verbs.contains(n)).collect();
         assert!(unknown.is_empty(), "{name} tells of {unknown:?}");
@@ -139,7 +148,9 @@ fn mdctl_8_tells_of_every_verb() {
 /// The verbs below a verb, and all their options, are in the page that the verb has of its own.
 #[test]
 fn pages_of_verbs_tell_of_every_verb_and_option_below() {
-    for (name, verb) in PAGES.into_iter().filter_map(|name| Some((name, verb_of(name)?))) {
+    for (name, verb) in
+        PAGES.into_iter().flat_map(|name| verbs_of(name).into_iter().map(move |verb| (name, verb)))
+    {
         let (source, text) = page(name);
         let named = long_options(&text);
         let options = native::long_options_below(verb);

@@ -12,6 +12,7 @@ use superblock::{Bytes, Level, MdUuid, Sectors};
 use super::{
     low::SuperMinor,
     overlay::OverlayRequest,
+    trial::TrialRequest,
     values::{BitmapKind, ConsistencyPolicy, DataOffset, Metadata, SizeOrMax},
 };
 use crate::config::HostName;
@@ -71,6 +72,7 @@ pub enum Request {
     Volume(VolumeRequest),
     Dm(Box<DmRequest>),
     Overlay(OverlayRequest),
+    Trial(Box<TrialRequest>),
 }
 
 /// `mdctl undo`.

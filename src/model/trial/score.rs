@@ -109,8 +109,15 @@ fn redundancy(array: &Assembled<'_>, effort: Effort) -> Option<Consistency> {
     let room = span.0.checked_sub(length)?;
     let mut total: Option<Consistency> = None;
     let mut last = None;
-    for nth in 0..effort.windows {
-        let at = u128::from(room) * u128::from(nth) / u128::from(effort.windows.saturating_sub(1).max(1));
+    // A third at the start, where most arrays have something; the others spread evenly.
+    let dense = effort.windows / 3;
+    for nth in 0..effort.windows + dense {
+        let at = match nth.checked_sub(dense) {
+            None => u128::from((nth * length).min(room)),
+            Some(nth) => {
+                u128::from(room) * u128::from(nth) / u128::from(effort.windows.saturating_sub(1).max(1))
+            }
+        };
         let at = Sectors(u64::try_from(at).ok()?).round_down(unit);
         let at = if chunk == u64::MAX { at } else { within_a_stripe(at, length, geometry.chunk) };
         // Small members are looked at wholly, and once.

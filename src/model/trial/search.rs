@@ -1,5 +1,7 @@
 //! From guesses to a ranking: all of a class at a glance, the best of them thoroughly.
 
+use std::collections::BTreeSet;
+
 use superblock::Media;
 
 use super::{Effort, Hypothesis, Scored, examine, rank};
@@ -21,15 +23,20 @@ pub struct Searched {
 /// Looks at one class after the other until one guess leaves no doubt. `told` is called with the number of guesses
 /// looked at so far; when it answers no, the search ends with what there is.
 pub fn search(
-    classes: &[Vec<Hypothesis>],
+    classes: &mut dyn Iterator<Item = Vec<Hypothesis>>,
     devices: &[&dyn Media],
     told: &mut dyn FnMut(usize) -> bool,
 ) -> Searched {
     let mut searched = Searched::default();
     let mut glanced: Vec<Scored> = Vec::new();
+    let mut met = BTreeSet::new();
     'classes: for class in classes {
         let mut settled = false;
-        for hypothesis in class {
+        for hypothesis in &class {
+            // Several grounds may lead to the same.
+            if !met.insert(hypothesis.key()) {
+                continue;
+            }
             if !told(searched.tried) {
                 break 'classes;
             }

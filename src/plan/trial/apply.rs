@@ -8,8 +8,8 @@ use super::Seen;
 use crate::{
     config::Metadata,
     model::{
-        layout::{parity_layout_name, raid10_layout_name},
-        trial::{Format, Hypothesis},
+        layout::layout_word,
+        trial::{Format, Grounds, Hypothesis},
     },
     plan::request::{BitmapKind, CreateRequest, DataOffset, MemberSource, MemberWord, SizeOrMax},
 };
@@ -79,23 +79,6 @@ fn bare_name(name: &[u8]) -> String {
     if name.iter().all(plain) { String::from_utf8_lossy(name).into_owned() } else { String::new() }
 }
 
-/// The layout as `--layout` takes it.
-#[must_use]
-pub fn layout_word(level: Level, layout: u32) -> Option<String> {
-    match level {
-        Level::Raid5 | Level::Raid6 => parity_layout_name(level, layout).map(str::to_owned),
-        Level::Raid0 => {
-            ["dangerous", "original", "alternate"].get(usize::try_from(layout).ok()?).map(ToString::to_string)
-        }
-        Level::Raid10 => {
-            let name = raid10_layout_name(layout & 0x1_ffff);
-            let (kind, copies) = name.split_once('=')?;
-            Some(format!("{}{copies}", kind.get(..1)?))
-        }
-        _ => None,
-    }
-}
-
 /// The words that say the same to create.
 #[must_use]
 pub fn command_line(guess: &Hypothesis, seen: &[Seen], device: &str) -> String {
@@ -131,4 +114,18 @@ pub fn command_line(guess: &Hypothesis, seen: &[Seen], device: &str) -> String {
         });
     }
     words.join(" ")
+}
+
+/// Whether the superblocks on the devices say just this: then it is assembled, and nothing is written.
+#[must_use]
+pub fn says_so_itself(guess: &Hypothesis, seen: &[Seen]) -> bool {
+    let speaks = |device: usize| {
+        let words = seen.get(device).into_iter().flat_map(|seen| &seen.words);
+        words
+            .into_iter()
+            .any(|word| word.grounds == Grounds::Superblocks && Some(word.membership.array) == guess.array)
+    };
+    guess.grounds == Grounds::Superblocks
+        && guess.differs.is_empty()
+        && guess.seats.iter().flatten().all(|seat| speaks(seat.device))
 }

@@ -21,56 +21,77 @@ const CHUNKS: [u64; 11] = [1024, 128, 256, 512, 2048, 64, 32, 16, 8, 4096, 8192]
 const OFFSETS: [u64; 13] =
     [2048, 4096, 8192, 262_144, 264_192, 16, 24, 272, 10_240, 18_432, 34_816, 67_584, 133_120];
 
-/// Guesses in classes: those of one class differ in equally many respects from what is known.
-#[derive(Clone, Debug, Default)]
-pub struct Guesses {
-    /// The classes, the most plausible first.
-    pub classes: Vec<Vec<Hypothesis>>,
-    /// So many are left out.
-    pub left_out: usize,
+/// Where something that can be recognised begins: a device and where its data would begin.
+pub type Anchor = (usize, Sectors);
+
+/// Guesses in classes, made as they are asked for: those of one class differ in equally many respects from what is known.
+pub struct Guesses<'a> {
+    axes: Vec<Axes<'a>>,
+    seen: &'a [Seen],
+    asked: &'a Asked,
+    anchors: &'a mut dyn FnMut(Anchor) -> bool,
+    /// The next class: how far, and whether the array's first sector is at an anchor.
+    next: (usize, bool),
+    left: usize,
+    /// The limit was reached.
+    pub cut: bool,
     /// Not all orders are among them.
     pub orders_cut: bool,
 }
 
-/// Where something that can be recognised begins: a device and where its data would begin.
-pub type Anchor = (usize, Sectors);
-
 /// Every guess about the families, at most `limit`. Those in which the array's first sector is at an anchor come before
 /// the others: `anchors` answers for a device and an offset.
-pub fn guesses(
-    families: &[Family],
-    seen: &[Seen],
-    asked: &Asked,
+pub fn guesses<'a>(
+    families: &'a [Family],
+    seen: &'a [Seen],
+    asked: &'a Asked,
     limit: usize,
-    anchors: &mut dyn FnMut(Anchor) -> bool,
-) -> Guesses {
-    let axes: Vec<Axes<'_>> = families.iter().map(|family| Axes::new(family, seen, asked, anchors)).collect();
-    let mut made = Guesses { orders_cut: axes.iter().any(|axes| axes.orders_cut), ..Guesses::default() };
-    let mut rest = Vec::new();
-    let mut count = 0;
-    for distance in 0..=FURTHEST {
+    anchors: &'a mut dyn FnMut(Anchor) -> bool,
+) -> Guesses<'a> {
+    let axes: Vec<Axes<'_>> =
+        families.iter().map(|family| Axes::new(family, seen, asked, &mut *anchors)).collect();
+    let orders_cut = axes.iter().any(|axes| axes.orders_cut);
+    Guesses { axes, seen, asked, anchors, next: (0, true), left: limit, cut: false, orders_cut }
+}
+
+impl Guesses<'_> {
+    fn class(&mut self, distance: usize, anchored: bool) -> Vec<Hypothesis> {
         let mut class: Vec<Hypothesis> = Vec::new();
-        for axes in &axes {
-            for guess in axes.at(distance, seen, asked) {
+        for axes in &self.axes {
+            axes.at(distance, self.seen, self.asked, &mut |guess| {
                 // What is known is always looked at.
-                if distance > 0 && !at_anchor(&guess, anchors) {
-                    rest.push(guess);
-                } else if count < limit {
-                    count += 1;
+                if distance == 0 || at_anchor(&guess, self.anchors) == anchored {
+                    if self.left == 0 {
+                        self.cut = true;
+                        return false;
+                    }
+                    self.left -= 1;
                     class.push(guess);
-                } else {
-                    made.left_out += 1;
                 }
+                true
+            });
+        }
+        class
+    }
+}
+
+impl Iterator for Guesses<'_> {
+    type Item = Vec<Hypothesis>;
+
+    fn next(&mut self) -> Option<Vec<Hypothesis>> {
+        while self.next.0 <= FURTHEST && !self.cut {
+            let (distance, anchored) = self.next;
+            self.next = match (distance, anchored) {
+                (FURTHEST, true) => (1, false),
+                (distance, anchored) => (distance + 1, anchored),
+            };
+            let class = self.class(distance, anchored);
+            if !class.is_empty() {
+                return Some(class);
             }
         }
-        made.classes.push(class);
+        None
     }
-    let room = limit.saturating_sub(count);
-    made.left_out += rest.len().saturating_sub(room);
-    rest.truncate(room);
-    made.classes.push(rest);
-    made.classes.retain(|class| !class.is_empty());
-    made
 }
 
 fn at_anchor(guess: &Hypothesis, anchors: &mut dyn FnMut(Anchor) -> bool) -> bool {
@@ -126,8 +147,8 @@ impl<'a> Axes<'a> {
         }
     }
 
-    fn at(&self, distance: usize, seen: &[Seen], asked: &Asked) -> Vec<Hypothesis> {
-        let mut found = Vec::new();
+    /// Hands out those at a distance, until it is told that it is enough.
+    fn at(&self, distance: usize, seen: &[Seen], asked: &Asked, take: &mut dyn FnMut(Hypothesis) -> bool) {
         for (shape_differs, shape) in &self.shapes {
             for (far, (offset_differs, offset)) in &self.offsets {
                 let so_far = shape_differs.len() + far;
@@ -136,11 +157,13 @@ impl<'a> Axes<'a> {
                     self.orders.iter().filter(|(differs, _)| how_far(differs) == left)
                 {
                     let differs = [order_differs, shape_differs, offset_differs].map(Vec::as_slice).concat();
-                    found.extend(self.one(differs, seats, *shape, *offset, seen, asked));
+                    let guess = self.one(differs, seats, *shape, *offset, seen, asked);
+                    if guess.is_some_and(|guess| !take(guess)) {
+                        return;
+                    }
                 }
             }
         }
-        found
     }
 
     fn one(

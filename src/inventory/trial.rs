@@ -1,0 +1,58 @@
+//! What there is to guess with: what superblocks say of devices, those on them and those that were kept; and the members,
+//! opened to be read.
+
+use std::path::Path;
+
+use superblock::{
+    Media,
+    probe::{Found, Native, probe},
+};
+
+use crate::{
+    archive::{Kept, Pieces},
+    kernel::{self, Access, KernelError},
+    model::{
+        Device,
+        trial::{Cached, Format, Grounds, Seen, Word},
+    },
+};
+
+/// What is on each device.
+#[must_use]
+pub fn seen(devices: &[Device]) -> Vec<Seen> {
+    let one = |device: &Device| Seen {
+        path: device.path.clone(),
+        size: device.sectors(),
+        words: device.probe.found.iter().filter_map(|found| word(found, Grounds::Superblocks)).collect(),
+    };
+    devices.iter().map(one).collect()
+}
+
+/// What was on a device when an entry of the archive was made.
+#[must_use]
+pub fn kept_words(kept: &Kept, seen: &Seen, grounds: &Grounds) -> Vec<Word> {
+    let pieces = Pieces { size: seen.size.bytes(), pieces: &kept.before };
+    probe(&pieces).found.iter().filter_map(|found| word(found, grounds.clone())).collect()
+}
+
+fn word(found: &Found, grounds: Grounds) -> Option<Word> {
+    let membership = found.verify().ok()?;
+    let (format, bitmap) = match &found.superblock {
+        Native::V0(sb) => (Format::V0, sb.fields().bitmap_at().is_some()),
+        Native::V1(sb) => (Format::V1(sb.fields().minor()), sb.fields().bitmap_at().is_some()),
+    };
+    Some(Word { grounds, format, membership, bitmap })
+}
+
+/// Opens devices to be read, around every cache but one of its own, and lets somebody look.
+///
+/// # Errors
+/// A device that cannot be opened.
+pub fn with_members<T>(devices: &[Device], look: impl FnOnce(&[&dyn Media]) -> T) -> Result<T, KernelError> {
+    let opened: Result<Vec<kernel::Device>, KernelError> =
+        devices.iter().map(|device| kernel::Device::open(Path::new(&device.path), Access::Read)).collect();
+    let opened = opened?;
+    let cached: Vec<Cached<'_>> = opened.iter().map(|device| Cached::new(device)).collect();
+    let members: Vec<&dyn Media> = cached.iter().map(|member| -> &dyn Media { member }).collect();
+    Ok(look(&members))
+}

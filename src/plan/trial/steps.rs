@@ -1,0 +1,62 @@
+//! A guess on overlays, as plans: started so that nobody else takes notice, and taken down again.
+
+use crate::plan::{ArrayName, Plan, Step};
+
+/// The plan that would make the array on its devices, for its overlays: read-only, and unseen by udev for as long as it is
+/// there.
+#[must_use]
+pub fn unseen(plan: &Plan) -> Plan {
+    let noticed = |step: &Step| {
+        matches!(
+            step,
+            Step::MapAdd { .. } | Step::ShowToUdev { .. } | Step::Uevent { .. } | Step::Node { .. }
+        )
+    };
+    let steps = plan.steps.iter().filter(|step| !noticed(step)).cloned().collect();
+    Plan { steps, warnings: Vec::new(), summary: plan.summary.clone() }
+}
+
+/// Takes such an array down.
+#[must_use]
+pub fn take_down(array: &ArrayName) -> Plan {
+    let steps = vec![
+        Step::LockMap,
+        Step::Stop { array: array.clone() },
+        Step::Commit,
+        Step::ShowToUdev { array: array.clone() },
+        Step::UnlockMap,
+    ];
+    Plan { summary: format!("stop {array}"), steps, warnings: Vec::new() }
+}
+
+/// Leaves such an array up: udev may look at it from now on, if somebody asks it to.
+#[must_use]
+pub fn leave_up(array: &ArrayName) -> Plan {
+    let steps = vec![Step::Commit, Step::ShowToUdev { array: array.clone() }];
+    Plan { summary: format!("leave {array} up"), steps, warnings: Vec::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_told() {
+        let array = ArrayName { kernel: "md9".into(), path: "/dev/md/x".into() };
+        let whole = Plan {
+            steps: vec![
+                Step::HideFromUdev { array: array.clone() },
+                Step::NewArray { array: array.clone(), id: None },
+                Step::Commit,
+                Step::ShowToUdev { array: array.clone() },
+                Step::Uevent { array: array.clone() },
+                Step::Node { array: array.clone() },
+            ],
+            ..Plan::default()
+        };
+        let steps: Vec<String> = unseen(&whole).steps.iter().map(ToString::to_string).collect();
+        assert_eq!(steps, ["mark md9 as being created", "new array md9", "commit"]);
+        assert_eq!(take_down(&array).steps.len(), 5);
+        assert_eq!(leave_up(&array).steps.len(), 2);
+    }
+}

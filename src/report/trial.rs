@@ -1,0 +1,345 @@
+//! `mdctl trial`: the guesses and their evidence, as a table and as JSON.
+
+use serde::Serialize;
+use superblock::content::{Check, Content};
+
+use super::DiskText;
+use crate::model::{
+    layout::layout_word,
+    trial::{Differs, Grounds, Scored, Seen},
+};
+
+/// The whole answer.
+#[derive(Clone, Debug, Serialize)]
+pub struct Trial {
+    schema: &'static str,
+    devices: Vec<String>,
+    /// Guesses that were looked at.
+    tried: usize,
+    /// There are more, which were not, to keep within the limit.
+    cut: bool,
+    /// Not all orders of the members were among them.
+    orders_cut: bool,
+    /// One leaves no doubt.
+    conclusive: bool,
+    /// So many have the same evidence as the first.
+    equal: usize,
+    guesses: Vec<Guess>,
+    /// The set of overlays on which a guess is up.
+    kept: Option<Kept>,
+}
+
+/// A guess that stays up.
+#[derive(Clone, Debug, Serialize)]
+pub struct Kept {
+    /// The set of overlays.
+    pub set: String,
+    /// The array.
+    pub array: String,
+}
+
+/// What is shown of a search.
+#[derive(Clone, Debug, Default)]
+pub struct Numbers {
+    /// Guesses that were looked at.
+    pub tried: usize,
+    /// There are more.
+    pub cut: bool,
+    /// Not all orders were among them.
+    pub orders_cut: bool,
+}
+
+/// What assembling a guess on overlays came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Assembled {
+    /// Why it was not started.
+    pub error: Option<String>,
+    /// The tool that looked at the file system.
+    pub tool: Option<String>,
+    /// Its exit status.
+    pub status: Option<i32>,
+}
+
+impl Assembled {
+    /// What the tool thinks of the file system.
+    #[must_use]
+    pub fn verdict(&self) -> Option<bool> {
+        if self.error.is_some() {
+            return Some(false);
+        }
+        self.tool.as_ref().and(self.status).map(|status| status == 0)
+    }
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Guess {
+    number: usize,
+    points: u32,
+    grounds: &'static str,
+    archive: Option<String>,
+    differs_in: Vec<&'static str>,
+    level: Option<&'static str>,
+    raid_devices: u32,
+    chunk_kib: u64,
+    layout: Option<String>,
+    metadata: &'static str,
+    component_sectors: u64,
+    members: Vec<Option<Member>>,
+    redundancy: Option<Redundancy>,
+    inside: Vec<Inside>,
+    assembled: Option<Assembled>,
+    command: String,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Member {
+    device: String,
+    data_offset_sectors: u64,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Redundancy {
+    checked: u64,
+    agree: u64,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Inside {
+    kind: String,
+    id: Option<String>,
+    right: u32,
+    wrong: u32,
+    checks: Vec<Counted>,
+    inside: Vec<Inside>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Counted {
+    what: &'static str,
+    right: u32,
+    wrong: u32,
+}
+
+impl Inside {
+    fn new(content: &Content) -> Self {
+        let (right, wrong) = content.tally();
+        let counted = |check: &Check| Counted { what: check.what, right: check.right, wrong: check.wrong };
+        Self {
+            kind: content.kind.clone(),
+            id: content.id.clone(),
+            right,
+            wrong,
+            checks: content.checks.iter().map(counted).collect(),
+            inside: content.inside.iter().map(Self::new).collect(),
+        }
+    }
+
+    fn text(&self) -> String {
+        let all = self.right + self.wrong;
+        let mut text = format!("{} {}/{all}", DiskText::new(self.kind.as_bytes()), self.right);
+        for inner in &self.inside {
+            text.push_str(&format!(" > {}", inner.text()));
+        }
+        text
+    }
+}
+
+impl Guess {
+    fn new(
+        number: usize,
+        scored: &Scored,
+        assembled: Option<Assembled>,
+        seen: &[Seen],
+        command: String,
+    ) -> Self {
+        let guess = &scored.hypothesis;
+        let geometry = guess.geometry;
+        let (grounds, archive) = match &guess.grounds {
+            Grounds::Superblocks => ("superblocks", None),
+            Grounds::Archive { id, .. } => ("archive", Some(id.clone())),
+            Grounds::Usual => ("usual", None),
+        };
+        let member = |seat: &Option<crate::model::trial::Seat>| {
+            let seat = seat.as_ref()?;
+            let device = seen.get(seat.device)?.path.clone();
+            Some(Member { device, data_offset_sectors: seat.data_offset.0 })
+        };
+        Self {
+            number,
+            points: scored.points(),
+            grounds,
+            archive,
+            differs_in: guess.differs.iter().copied().map(Differs::name).collect(),
+            level: geometry.level.name(),
+            raid_devices: geometry.raid_disks,
+            chunk_kib: geometry.chunk.kib().0,
+            layout: layout_word(geometry.level, geometry.layout),
+            metadata: guess.format.name(),
+            component_sectors: geometry.component_size.0,
+            members: guess.seats.iter().map(member).collect(),
+            redundancy: scored
+                .evidence
+                .parity
+                .map(|count| Redundancy { checked: count.checked, agree: count.agree }),
+            inside: scored.evidence.contents.iter().map(Inside::new).collect(),
+            assembled,
+            command,
+        }
+    }
+
+    fn shape(&self) -> String {
+        let mut words = vec![self.level.unwrap_or("?").to_owned()];
+        if self.chunk_kib > 0 {
+            words.push(format!("{}K", self.chunk_kib));
+        }
+        words.extend(self.layout.clone());
+        words.push(self.metadata.to_owned());
+        let offsets: Vec<u64> =
+            self.members.iter().flatten().map(|member| member.data_offset_sectors).collect();
+        match offsets.as_slice() {
+            [first, rest @ ..] if rest.iter().all(|offset| offset == first) => {
+                words.push(format!("+{first}s"))
+            }
+            _ => words.push("+various".to_owned()),
+        }
+        words.join(" ")
+    }
+
+    fn evidence(&self) -> [String; 3] {
+        let redundancy = match &self.redundancy {
+            Some(Redundancy { checked: 0, .. }) | None => "-".to_owned(),
+            Some(count) => format!("{}/{}", count.agree, count.checked),
+        };
+        let inside: Vec<String> = self.inside.iter().map(Inside::text).collect();
+        let inside = if inside.is_empty() { "nothing known".to_owned() } else { inside.join(", ") };
+        let assembled = match &self.assembled {
+            None => "-".to_owned(),
+            Some(Assembled { error: Some(_), .. }) => "does not start".to_owned(),
+            Some(Assembled { tool: Some(tool), status: Some(0), .. }) => format!("{tool}: clean"),
+            Some(Assembled { tool: Some(tool), status: Some(status), .. }) => {
+                format!("{tool}: errors (status {status})")
+            }
+            Some(Assembled { tool: Some(tool), status, .. }) => {
+                let status =
+                    status.map_or_else(|| "no answer".to_owned(), |status| format!("status {status}"));
+                format!("{tool}: {status}")
+            }
+            Some(_) => "starts".to_owned(),
+        };
+        [redundancy, inside, assembled]
+    }
+}
+
+impl Trial {
+    /// From a ranking.
+    #[must_use]
+    pub fn new(
+        ranked: &[(Scored, Option<Assembled>, String)],
+        seen: &[Seen],
+        numbers: &Numbers,
+        kept: Option<Kept>,
+    ) -> Self {
+        // What a tool finds wrong with one tells it from the others.
+        let stands =
+            |assembled: &Option<Assembled>| assembled.as_ref().and_then(Assembled::verdict) != Some(false);
+        let first = ranked.first().map(|(scored, ..)| scored.points());
+        let as_good = |(scored, assembled, _): &&(Scored, Option<Assembled>, String)| {
+            Some(scored.points()) == first && stands(assembled)
+        };
+        let equal = ranked.iter().skip(1).filter(as_good).count();
+        let guess = |(nth, (scored, assembled, command)): (usize, &(Scored, Option<Assembled>, String))| {
+            Guess::new(nth + 1, scored, assembled.clone(), seen, command.clone())
+        };
+        Self {
+            schema: "mdctl.trial.1",
+            devices: seen.iter().map(|seen| seen.path.clone()).collect(),
+            tried: numbers.tried,
+            cut: numbers.cut,
+            orders_cut: numbers.orders_cut,
+            conclusive: ranked.first().is_some_and(|(scored, ..)| scored.is_conclusive()) && equal == 0,
+            equal,
+            guesses: ranked.iter().enumerate().map(guess).collect(),
+            kept,
+        }
+    }
+
+    /// For people.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut table = comfy_table::Table::new();
+        table.load_preset(comfy_table::presets::NOTHING);
+        table.set_header([
+            "#",
+            "POINTS",
+            "FROM",
+            "DIFFERS IN",
+            "MEMBERS BY SLOT",
+            "SHAPE",
+            "REDUNDANCY",
+            "INSIDE",
+            "ON OVERLAYS",
+        ]);
+        for guess in &self.guesses {
+            let short = |member: &Option<Member>| match member {
+                None => "missing".to_owned(),
+                Some(member) => {
+                    let name = member.device.strip_prefix("/dev/").unwrap_or(&member.device);
+                    DiskText::new(name.as_bytes()).to_string()
+                }
+            };
+            let members: Vec<String> = guess.members.iter().map(short).collect();
+            let differs =
+                if guess.differs_in.is_empty() { "-".to_owned() } else { guess.differs_in.join(", ") };
+            let [redundancy, inside, assembled] = guess.evidence();
+            table.add_row([
+                guess.number.to_string(),
+                guess.points.to_string(),
+                guess.grounds.to_owned(),
+                differs,
+                members.join(" "),
+                guess.shape(),
+                redundancy,
+                inside,
+                assembled,
+            ]);
+        }
+        table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+    }
+
+    /// What a person should know beside the table.
+    #[must_use]
+    pub fn remarks(&self) -> Vec<String> {
+        let mut remarks = Vec::new();
+        if self.guesses.is_empty() {
+            remarks.push("no guess is possible: the devices are too few or too small".to_owned());
+            return remarks;
+        }
+        if self.cut {
+            remarks.push(format!(
+                "{} guesses were looked at, and there are more: --level, --chunk, --layout and --data-offset narrow them \
+                 down, --limit allows more",
+                self.tried
+            ));
+        }
+        if self.orders_cut {
+            remarks.push("of so many members only orders with two exchanged were looked at".to_owned());
+        }
+        if self.equal > 0 {
+            remarks.push(format!(
+                "{} more have the same evidence as the first: what tells them apart is nowhere checked, so look at the files",
+                self.equal
+            ));
+        }
+        for guess in &self.guesses {
+            let error = guess.assembled.as_ref().and_then(|assembled| assembled.error.as_ref());
+            remarks.extend(error.map(|error| format!("guess {}: {error}", guess.number)));
+        }
+        if let Some(kept) = &self.kept {
+            remarks.push(format!(
+                "guess is up read-only as {} on overlays {}; when you have looked: mdctl stop {}; mdctl overlay discard {}",
+                kept.array, kept.set, kept.array, kept.set
+            ));
+        }
+        remarks
+    }
+}
