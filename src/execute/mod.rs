@@ -143,6 +143,15 @@ pub(crate) mod tests {
         every_failure_leaves(plan, &state)
     }
 
+    /// The same on what another plan made.
+    pub(crate) fn every_failure_leaves_no_trace_after(first: &Plan, plan: &Plan) -> usize {
+        let mut host = Fake::default();
+        run(first, &mut host).expect("the first plan works");
+        let state = host.state.clone();
+        run(plan, &mut host).expect("the plan itself works");
+        every_failure_leaves(plan, &state)
+    }
+
     fn every_failure_leaves(plan: &Plan, state: &super::fake::State) -> usize {
         let commit = plan.steps.iter().position(Step::is_commit).expect("a plan has a commit");
         for fail_at in 0..=commit {

@@ -17,3 +17,6 @@ pub mod rollback;
 pub mod shift;
 pub mod snapshot;
 pub mod tree;
+
+#[cfg(test)]
+mod verbs_tests;

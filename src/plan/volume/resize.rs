@@ -18,7 +18,7 @@ use super::{
     tree::{self, Family, Moment, Wanted},
 };
 use crate::{
-    model::{active::Active, human, volume::Found},
+    model::{active::Active, dm::name, human, volume::Found},
     plan::{
         Plan, Refusal, Step, Warning,
         critical::{Commit, Critical},
@@ -61,7 +61,8 @@ pub fn plan(
         return Err(with_snapshots(&what, &found.group.name, grows));
     }
     let size = after.sectors(resized.after).bytes();
-    let path = format!("/dev/{}/{volume}", found.group.name);
+    // Without udev there are no other names.
+    let path = format!("/dev/mapper/{}", name::join(&found.group.name, volume, None));
     let is_active = !before.is_empty();
     let tools = if grows {
         growth(&what, &path, request.fs, is_active, inside)?

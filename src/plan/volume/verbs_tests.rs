@@ -1,0 +1,338 @@
+//! Every verb's plan on the fake machine: each of its steps fails in turn, and everything is as before.
+
+use std::collections::BTreeMap;
+
+use superblock::{
+    Bytes, Sectors,
+    foreign::Kind,
+    lvm::{Area, Extent, Group, Label, LvmUuid, PhysicalVolume, Stamp},
+    probe::Probe,
+};
+
+use super::{
+    create, devices,
+    edit::{self, Means},
+    group::{self, New},
+    remove, rename,
+    request::{
+        Amount, CreateGroup, CreateVolumes, NewVolume, ResizeRequest, Sign, SizeChange, VolumeName, Wipe,
+    },
+    resize::{self, Inside},
+};
+use crate::{
+    execute::tests::{every_failure_leaves_no_trace, every_failure_leaves_no_trace_after},
+    model::{
+        Below, Candidate, DevId, Device,
+        active::{Active, ActiveDevice},
+        dm::{DeviceInfo, Table},
+        extents::Old,
+        volume::{AreaSeen, Found, Groups, PvDevice},
+    },
+    plan::{Plan, Step, dm::DmStep},
+};
+
+fn id(n: u8) -> LvmUuid {
+    LvmUuid::from_random([n; 32])
+}
+
+fn stamp() -> Stamp {
+    Stamp::default()
+}
+
+fn device(n: u8) -> PvDevice {
+    let place = Extent { start: Bytes(4096), size: Bytes((1 << 20) - 4096) };
+    let mut area = Area::new(place);
+    area.committed = None;
+    PvDevice {
+        path: format!("/dev/md{n}"),
+        dev: DevId { major: 9, minor: n.into() },
+        size: Bytes(100 << 20),
+        logical_block: 512,
+        read_only: false,
+        label: Label::new(id(n), Bytes(100 << 20), place, Bytes(1 << 20)),
+        areas: vec![AreaSeen { area, holds: None }],
+        damaged: Vec::new(),
+        stripe: Sectors(0),
+        device_id: None,
+    }
+}
+
+/// A group on two devices.
+fn found() -> Found {
+    let mut group = Group::empty("vg".into());
+    group.id = id(99);
+    group.seqno = 1;
+    let devices = [device(0), device(1)];
+    for pv in &devices {
+        let made = PhysicalVolume::new(
+            pv.label.id,
+            pv.path.clone(),
+            pv.size.sectors(),
+            Sectors(2048),
+            Sectors(8192),
+        );
+        group.add_pv(made.unwrap()).unwrap();
+    }
+    Found {
+        group,
+        text: Vec::new(),
+        devices: devices.map(Some).to_vec(),
+        objections: Vec::new(),
+        remarks: Vec::new(),
+    }
+}
+
+fn volume(name: &str) -> VolumeName {
+    VolumeName { group: "vg".into(), volume: name.into() }
+}
+
+fn new(name: &str, extents: u64, stripes: u32) -> NewVolume {
+    let size = Amount::Extents(extents);
+    NewVolume { name: volume(name), size, stripes, stripe_size: None, on: Vec::new(), read_only: false }
+}
+
+fn means() -> Means<'static> {
+    let fresh = (10..20).map(id).collect::<Vec<_>>().into_iter();
+    Means { pv_of: &|_| None, stripes: Vec::new(), fresh, host: "here".into(), now: 1 }
+}
+
+/// The same group with two volumes.
+fn with_volumes() -> Found {
+    let mut found = found();
+    let (group, _) = create::edited(&found, &[new("a", 4, 1), new("w", 4, 2)], &mut means()).unwrap();
+    found.group = group;
+    found
+}
+
+fn active(found: &Found) -> (Plan, Active) {
+    let plan = devices::activate(found, &Active::default(), &[], false).unwrap().plan;
+    let mut devices: Vec<ActiveDevice> = Vec::new();
+    let mut tables: BTreeMap<&str, Table> = BTreeMap::new();
+    for step in &plan.steps {
+        match step {
+            Step::Dm(DmStep::Create { name, uuid, .. }) => devices.push(ActiveDevice {
+                info: DeviceInfo {
+                    name: name.clone(),
+                    uuid: uuid.clone(),
+                    live: true,
+                    ..DeviceInfo::default()
+                },
+                ..ActiveDevice::default()
+            }),
+            Step::Dm(DmStep::Load { name, table, .. }) => drop(tables.insert(name, table.clone())),
+            _ => {}
+        }
+    }
+    for device in &mut devices {
+        device.table = tables.get(device.info.name.as_str()).cloned().unwrap_or_default();
+    }
+    (plan, Active { devices })
+}
+
+fn shown(plan: &Plan) -> Vec<String> {
+    plan.steps.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn creating_volumes() {
+    let found = found();
+    let volumes = vec![new("a", 4, 1), new("w", 4, 2)];
+    let edited = create::edited(&found, &volumes, &mut means()).unwrap();
+    let old = Old { signatures: vec![("btrfs".into(), Bytes(65600))], dirty: true };
+    let old = BTreeMap::from([("a".to_owned(), old.clone()), ("w".to_owned(), old)]);
+    let request = CreateVolumes { volumes, from: None, wipe: Wipe::Ask, inactive: false };
+    let plan = create::plan(&found, (&edited.0, edited.1), &request, &old, &stamp()).unwrap();
+    assert!(
+        plan.needs_consent() && plan.warnings[0].text.contains("vg/a: there is btrfs"),
+        "{:?}",
+        plan.warnings
+    );
+    let text = shown(&plan);
+    let at = |what: &str| {
+        text.iter().position(|step| step.contains(what)).unwrap_or_else(|| panic!("{what}: {text:#?}"))
+    };
+    assert!(at("zeroes") < at("make device vg-a"), "udev never sees what was there");
+    assert!(at("load into vg-w") < at("make change 2"), "what the kernel refuses is known before the commit");
+    assert!(at("make change 2") < at("resume vg-a") && at("resume vg-w") < at("wait for udev"));
+    assert_eq!(text.iter().filter(|step| step.contains("wait for udev")).count(), 1);
+    assert_eq!(text.last().unwrap(), "unlock the groups");
+    every_failure_leaves_no_trace(&plan);
+    // Of the striped one, the second stripe is on the other device.
+    let writes = plan.steps.iter().filter_map(|step| match step {
+        Step::Write { device, writes, .. } => Some((device.as_str(), writes.len())),
+        _ => None,
+    });
+    assert_eq!(writes.collect::<Vec<_>>(), [("/dev/md0", 3), ("/dev/md1", 1)]);
+}
+
+#[test]
+fn activation_and_a_second_one() {
+    let found = with_volumes();
+    let (plan, there) = active(&found);
+    every_failure_leaves_no_trace(&plan);
+    assert_eq!(shown(&plan).iter().filter(|step| step.contains("vg-")).count(), 6, "three requests each");
+    let again = devices::activate(&found, &there, &[], false).unwrap();
+    assert_eq!(again.plan.steps, Vec::new());
+    // One that was left without a table is finished.
+    let mut half = there.clone();
+    half.devices[0].info.live = false;
+    let finished = devices::activate(&found, &half, &[], false).unwrap().plan;
+    assert_eq!(shown(&finished).iter().filter(|step| step.contains("vg-")).count(), 2);
+    let gone = devices::deactivate(&found, &there, &[]).unwrap();
+    assert_eq!(shown(&gone).iter().filter(|step| step.starts_with("remove device")).count(), 2);
+    let mut used = there;
+    used.devices[1].holders = vec!["the file system mounted at /srv".into()];
+    let refusal = devices::deactivate(&found, &used, &[]).unwrap_err();
+    assert_eq!(refusal.text, "vg/w is in use by the file system mounted at /srv");
+    assert_eq!(refusal.hint.as_deref(), Some("umount /srv"));
+}
+
+#[test]
+fn what_is_missing_is_named_and_the_rest_goes() {
+    let mut found = with_volumes();
+    found.devices[1] = None;
+    let some = devices::activate(&found, &Active::default(), &[], false).unwrap();
+    assert_eq!(some.left_out.len(), 1);
+    assert!(some.left_out[0].starts_with("vg/w needs a device that is missing"), "{:?}", some.left_out);
+    assert!(shown(&some.plan).iter().any(|step| step == "make device vg-a"));
+    let all = devices::activate(&found, &Active::default(), &["w".into()], true).unwrap();
+    assert!(
+        shown(&all.plan).iter().any(|step| step.ends_with("load into vg-w: 0 32768 error")),
+        "{:?}",
+        shown(&all.plan)
+    );
+}
+
+fn resized(
+    found: &Found,
+    there: &Active,
+    sign: Sign,
+    inside: &Inside,
+    fs: bool,
+) -> Result<Plan, crate::plan::Refusal> {
+    let change = SizeChange { sign: Some(sign), amount: Amount::Extents(2) };
+    let request = ResizeRequest { name: volume("a"), change, fs, force: false, on: Vec::new() };
+    let mut after = found.group.clone();
+    let resized = edit::resize(&mut after, &request, &means()).unwrap();
+    resize::plan((found, there), (&after, &resized), &request, inside, &stamp()).map(Option::unwrap)
+}
+
+#[test]
+fn growing_and_shrinking() {
+    let found = with_volumes();
+    let (up, there) = active(&found);
+    let ext4 = |size| Inside { content: Some((Kind::Ext4, Some(Bytes(size)))), ..Inside::default() };
+    let grown = resized(&found, &there, Sign::Plus, &ext4(16 << 20), true).unwrap();
+    let text = shown(&grown).join("\n");
+    assert!(text.find("load into vg-a") < text.find("make change 2"), "{text}");
+    assert!(text.find("make change 2") < text.find("resume vg-a"), "{text}");
+    assert!(
+        text.ends_with(
+            "unlock the groups\nrun e2fsck -f -p /dev/mapper/vg-a\nrun resize2fs /dev/mapper/vg-a"
+        ),
+        "{text}"
+    );
+    every_failure_leaves_no_trace_after(&up, &grown);
+    let less = resized(&found, &there, Sign::Minus, &ext4(16 << 20), true).unwrap();
+    let text = shown(&less).join("\n");
+    assert!(text.find("run resize2fs /dev/mapper/vg-a 8192K") < text.find("resume vg-a"), "{text}");
+    assert!(text.find("resume vg-a") < text.find("make change 2"), "{text}");
+    every_failure_leaves_no_trace_after(&up, &less);
+    let refusal = resized(&found, &there, Sign::Minus, &ext4(16 << 20), false).unwrap_err();
+    assert!(refusal.text.contains("ext4 of 16 MiB"), "{}", refusal.text);
+    assert!(
+        resized(&found, &there, Sign::Minus, &ext4(8 << 20), false).is_ok(),
+        "the file system is small enough"
+    );
+    let mounted = Inside { mounted: Some("/srv".into()), ..ext4(16 << 20) };
+    assert!(
+        resized(&found, &there, Sign::Minus, &mounted, true).unwrap_err().text.contains("mounted at /srv")
+    );
+    let xfs = Inside { content: Some((Kind::Xfs, Some(Bytes(16 << 20)))), ..Inside::default() };
+    assert!(
+        resized(&found, &there, Sign::Minus, &xfs, true)
+            .unwrap_err()
+            .text
+            .contains("xfs cannot be made smaller")
+    );
+    assert!(resized(&found, &there, Sign::Minus, &Inside::default(), false).unwrap().needs_consent());
+    assert!(
+        resized(&found, &Active::default(), Sign::Plus, &ext4(1), true)
+            .unwrap_err()
+            .text
+            .contains("not active")
+    );
+}
+
+#[test]
+fn other_names_and_no_more() {
+    let found = with_volumes();
+    let (up, there) = active(&found);
+    let one = rename::volume(&found, &there, &volume("a"), "b-c", &stamp()).unwrap();
+    assert!(shown(&one).contains(&"rename device vg-a to vg-b--c".to_owned()), "{:?}", shown(&one));
+    every_failure_leaves_no_trace_after(&up, &one);
+    let all = rename::group(&found, &there, "vh", &stamp()).unwrap();
+    assert_eq!(shown(&all).iter().filter(|step| step.starts_with("rename device")).count(), 2);
+    every_failure_leaves_no_trace_after(&up, &all);
+    assert!(rename::volume(&found, &there, &volume("a"), "w", &stamp()).is_err());
+    let gone = remove::plan(&found, &there, &[volume("a")], &stamp()).unwrap();
+    let text = shown(&gone).join("\n");
+    assert!(gone.needs_consent() && text.find("remove device vg-a") < text.find("make change 2"), "{text}");
+}
+
+fn candidate(n: u8) -> (Candidate, Below) {
+    let path = format!("/dev/md{n}");
+    let dev = DevId { major: 9, minor: n.into() };
+    let found = Device {
+        path: path.clone(),
+        kernel_name: format!("md{n}"),
+        id: dev,
+        size: Bytes(100 << 20),
+        logical_block: 512,
+        read_only: false,
+        whole: None,
+        busy: false,
+        holders: Vec::new(),
+        probe: Probe::default(),
+        foreign: Vec::new(),
+    };
+    let below = Below { path: path.clone(), dev, stripe: Sectors(384), ..Below::default() };
+    (Candidate { path, found: Ok(found) }, below)
+}
+
+#[test]
+fn groups_come_and_go() {
+    let there = [candidate(0), candidate(1)];
+    let new: Vec<New<'_>> = there
+        .iter()
+        .zip(50..)
+        .map(|((candidate, below), n)| New { candidate, below, id: id(n), listed: None })
+        .collect();
+    let request = CreateGroup { group: "vg".into(), devices: Vec::new(), extent: None, room: None };
+    let made = group::create(&request, &new, (&Groups::default(), id(99)), &stamp()).unwrap();
+    every_failure_leaves_no_trace(&made);
+    assert!(shown(&made)[0].starts_with("lock all groups"), "{:?}", shown(&made));
+    let found = found();
+    let groups = Groups { groups: vec![found.clone()], ..Groups::default() };
+    let again = group::extend(&found, &new, (&groups, None), &stamp()).unwrap_err();
+    assert!(again.text.contains("/dev/md0 belongs to group vg already"), "{}", again.text);
+    let (third, below) = candidate(7);
+    let third = [New { candidate: &third, below: &below, id: id(57), listed: None }];
+    let more = group::extend(&found, &third, (&groups, None), &stamp()).unwrap();
+    every_failure_leaves_no_trace(&more);
+    let devs = [DevId { major: 9, minor: 1 }];
+    let less = group::reduce(&found, &devs, &["/dev/md1".into()], &stamp()).unwrap();
+    every_failure_leaves_no_trace(&less);
+    let gone = group::remove(&found).unwrap();
+    every_failure_leaves_no_trace(&gone);
+    assert!(group::remove(&with_volumes()).unwrap_err().text.contains("has volumes: a, w"));
+    let used = group::reduce(&with_volumes(), &devs, &["/dev/md1".into()], &stamp()).unwrap_err();
+    assert!(used.text.contains("vg/w is on it"), "{}", used.text);
+    let mut busy = candidate(8);
+    if let Ok(device) = &mut busy.0.found {
+        (device.busy, device.holders) = (true, vec!["the file system mounted at /".into()]);
+    }
+    let busy = [New { candidate: &busy.0, below: &busy.1, id: id(58), listed: None }];
+    let refusal = group::create(&request, &busy, (&Groups::default(), id(99)), &stamp()).unwrap_err();
+    assert_eq!(refusal.text, "/dev/md8 is in use by the file system mounted at /");
+}
