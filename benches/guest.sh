@@ -150,24 +150,32 @@ beside() {
     row "$1" "$(figure reference 1) s" "$(figure ours 1) s" "$2" "-"
 }
 
+# once COMMAND...: its seconds; it cannot be done twice.
+once() {
+    /usr/bin/time -q -f %e -o "$work/once" "$@" >/dev/null 2>"$work/once.err" || { printf 'failed'; return; }
+    tail -n 1 "$work/once"
+}
+
 printf '\n'
 row "volumes" "lvm2" "ours" "budget" "output"
 pvcreate -q --metadatasize 32m /dev/ram0 /dev/ram1 >/dev/null
 vgcreate -q -s 128k many /dev/ram0 >/dev/null
 vgcreate -q -s 128k some /dev/ram1 >/dev/null
-for ((v = 0; v < 200; v++)); do printf 'some/v%s 128K --inactive\n' "$v"; done >"$work/200"
-for ((v = 0; v < 1000; v++)); do printf 'many/a%s 128K --inactive\n' "$v"; done >"$work/1000"
-for ((v = 0; v < 9000; v++)); do printf 'many/b%s 128K --inactive\n' "$v"; done >"$work/9000"
-"$MDCTL" volume create -y --from "$work/200" >/dev/null
+# lines GROUP/PREFIX COUNT: so many volumes of one extent.
+lines() { seq 1 "$2" | sed "s|.*|$1& 128K|"; }
+lines some/v 200 >"$work/200"
+lines many/a 1000 >"$work/1000"
+lines many/b 9000 >"$work/9000"
+"$MDCTL" volume create -y --inactive --from "$work/200" >/dev/null
 seqno() { vgs --noheadings -o vg_seqno many | tr -d ' '; }
 was=$(seqno)
 say "measuring: 1,000 volumes"
-timed reference bash -c 'for v in {1..10}; do lvcreate -q -an -Zn -Wn -l1 -n one$v some; done; lvremove -q -y some/one{1..10}'
-timed ours "$MDCTL" volume create -y --from "$work/1000"
-row "make 10 volumes one by one; 1,000 from a file" "$(figure reference 1) s" "$(figure ours 1) s" "-" "-"
+theirs=$(once bash -c 'for v in {1..10}; do lvcreate -q -an -Zn -Wn -l1 -n one$v some; done')
+lvremove -q -y some/one{1..10} >/dev/null 2>&1
+ours=$(once "$MDCTL" volume create -y --inactive --from "$work/1000")
+row "make 10 volumes one by one; 1,000 from a file" "$theirs s" "$ours s" "-" "-"
 row "commits of 1,000 volumes" "1000" "$(($(seqno) - was))" "1" "-"
-"$MDCTL" volume create -y --from "$work/9000" >/dev/null
-before=cold
+"$MDCTL" volume create -y --inactive --from "$work/9000" >/dev/null
 beside "list 10,000 volumes" "1/10" "lvs many" "mdctl volume list many"
 before='vgchange -q -an some >/dev/null; udevadm settle'
 beside "activate 200 volumes, and udev" "-" "vgchange -q -ay some" "mdctl volume activate some"
@@ -180,13 +188,6 @@ ours=$(requests 'DM_' "$MDCTL" volume activate some)
 our_waits=$(grep -cE "$WAITS" "$work/trace" || true)
 row "requests of activating 200" "$theirs" "$ours" "600" "-"
 row "waits for udev of activating 200" "$their_waits" "$our_waits" "1" "-"
-theirs=$(requests "$CHANGES" lvcreate -q -s -l 10 -n s0 some/v0)
-ours=$(requests "$CHANGES" "$MDCTL" volume snapshot some/v1 s1 --size 1280K -y)
+theirs=$(requests "$CHANGES" lvcreate -q -s -l 10 -n s0 some/v1)
+ours=$(requests "$CHANGES" "$MDCTL" volume snapshot some/v2 s2 --size 1280K -y)
 row "requests that change something, first snapshot" "$theirs" "$ours" "16" "-"
-theirs=$(requests 'DM_' vgchange -q -an some)
-their_waits=$(grep -cE "$WAITS" "$work/trace" || true)
-"$MDCTL" volume activate some >/dev/null
-ours=$(requests 'DM_' "$MDCTL" volume deactivate some)
-our_waits=$(grep -cE "$WAITS" "$work/trace" || true)
-row "requests of deactivating 200" "$theirs" "$ours" "-" "-"
-row "waits for udev of deactivating 200" "$their_waits" "$our_waits" "1" "-"
