@@ -1,6 +1,6 @@
 //! An earlier state of a group comes back: which one, whether it fits what is there, and the steps.
 
-use superblock::lvm::{Area, Group, Kind, Stamp, group::PvStatus};
+use superblock::lvm::{Area, Group, Stamp, group::PvStatus};
 
 use super::metadata::{self, LvmStep};
 use crate::{
@@ -179,9 +179,135 @@ fn active(groups: &Groups, found: &Found, new: &Group) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Whether anything of a state is on devices that have it; for lists.
-#[must_use]
-pub fn extents(group: &Group) -> u64 {
-    let striped = group.volumes.iter().flat_map(|volume| &volume.segments);
-    striped.filter(|segment| matches!(segment.kind, Kind::Striped { .. })).map(|segment| segment.len).sum()
+#[cfg(test)]
+mod tests {
+    use superblock::{
+        Bytes, Sectors,
+        lvm::{Extent, Label, LogicalVolume, LvmUuid, PhysicalVolume, Slot, Wish},
+    };
+
+    use super::*;
+    use crate::{
+        execute::tests::every_failure_leaves_no_trace,
+        model::{
+            DevId,
+            volume::{AreaSeen, PvDevice},
+        },
+    };
+
+    fn id(seed: u8) -> LvmUuid {
+        LvmUuid::from_random([seed; 32])
+    }
+
+    fn device(seed: u8, committed: bool) -> PvDevice {
+        let place = Extent { start: Bytes(4096), size: Bytes(1_044_480) };
+        let mut area = Area::new(place);
+        area.committed = committed.then_some(Slot { offset: 512, size: 900, crc: 1, flags: 0 });
+        PvDevice {
+            path: format!("/dev/d{seed}"),
+            size: Bytes(64 << 20),
+            label: Label::new(id(seed), Bytes(64 << 20), place, Bytes(1 << 20)),
+            areas: vec![AreaSeen { area, holds: None }],
+            dev: DevId { major: 8, minor: u32::from(seed) },
+            logical_block: 512,
+            read_only: false,
+            damaged: Vec::new(),
+            stripe: Sectors(0),
+            device_id: None,
+        }
+    }
+
+    fn group(seqno: u32, volumes: &[&str]) -> Group {
+        let mut group = Group::empty("vg".into());
+        (group.id, group.seqno) = (id(9), seqno);
+        for seed in 1..=2 {
+            let pv =
+                PhysicalVolume::new(id(seed), String::new(), Sectors(131_072), Sectors(2048), Sectors(8192));
+            group.pvs.push(pv.unwrap());
+        }
+        for (name, seed) in volumes.iter().zip(20..) {
+            let segments = group.allocate(&Wish { extents: 2, ..Wish::default() }).unwrap().segments;
+            group
+                .add(LogicalVolume { id: id(seed), segments, ..LogicalVolume::empty((*name).into()) })
+                .unwrap();
+        }
+        group
+    }
+
+    fn world(group: Group) -> Groups {
+        let devices = vec![Some(device(1, true)), Some(device(2, true))];
+        let found = Found { group, text: Vec::new(), devices, objections: Vec::new(), remarks: Vec::new() };
+        Groups { groups: vec![found], ..Groups::default() }
+    }
+
+    fn kept(seqno: u32, volumes: &[&str], path: &str) -> Kept {
+        Kept { path: path.into(), group: group(seqno, volumes) }
+    }
+
+    #[test]
+    fn every_step_may_fail() {
+        let plan = plan(&world(group(7, &["a", "b"])), &kept(3, &["a"], "x"), &Stamp::default()).unwrap();
+        let asked: Vec<_> = plan.warnings.iter().map(|warning| warning.text.as_str()).collect();
+        assert_eq!(asked[0], "volumes that this state does not have will be gone: b");
+        assert_eq!(every_failure_leaves_no_trace(&plan), 6);
+        // Nobody knows the group any more.
+        let lone = Groups { lone: vec![device(1, false), device(2, false)], ..Groups::default() };
+        let anew = super::plan(&lone, &kept(3, &["a"], "x"), &Stamp::default()).unwrap();
+        assert_eq!(every_failure_leaves_no_trace(&anew), 5);
+        let half = Groups { lone: vec![device(1, false)], ..Groups::default() };
+        assert!(
+            super::plan(&half, &kept(3, &["a"], "x"), &Stamp::default())
+                .unwrap_err()
+                .text
+                .contains("is not there")
+        );
+    }
+
+    #[test]
+    fn what_must_not_come_back() {
+        let groups = world(group(7, &["a", "b"]));
+        let refused = |groups: &Groups, kept: &Kept| plan(groups, kept, &Stamp::default()).unwrap_err().text;
+        let mut other = kept(3, &["a"], "x");
+        other.group.id = id(8);
+        assert!(refused(&groups, &other).contains("the one that was kept"));
+        let mut fewer = kept(3, &["a"], "x");
+        fewer.group.pvs.pop();
+        assert!(refused(&groups, &fewer).contains("had other physical volumes"));
+        let mut busy = groups.clone();
+        let uuid = uuid::lvm(id(9).plain(), id(21).plain(), None);
+        busy.active.push(Listed { name: "vg-b".into(), uuid: Some(uuid), ..Listed::default() });
+        assert_eq!(
+            refused(&busy, &kept(3, &["a"], "x")),
+            "volume b is active and would change under its users"
+        );
+        let mut locked = groups;
+        locked.groups[0].objections.push("of a reason".into());
+        assert_eq!(refused(&locked, &kept(3, &["a"], "x")), "group vg can only be read: of a reason");
+    }
+
+    #[test]
+    fn which_state() {
+        let all = [
+            kept(4, &["a", "b"], "new"),
+            kept(3, &["a"], "one"),
+            kept(3, &["a"], "same"),
+            kept(2, &[], "x"),
+            kept(2, &["c"], "y"),
+        ];
+        assert_eq!(choose("vg", &all, &Which::Last).unwrap().path, "new");
+        assert_eq!(choose("vg", &all, &Which::At(3)).unwrap().path, "one");
+        assert!(
+            choose("vg", &all, &Which::At(2))
+                .unwrap_err()
+                .text
+                .contains("kept twice and differently, in x and y")
+        );
+        assert!(
+            choose("vg", &all, &Which::At(9))
+                .unwrap_err()
+                .text
+                .contains("no state of group vg after change 9")
+        );
+        assert!(choose("vg", &[], &Which::Last).is_err());
+    }
 }
