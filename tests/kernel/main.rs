@@ -25,6 +25,7 @@ mod readme;
 mod smoke;
 mod snapshot;
 mod status;
+mod trials;
 mod update;
 mod vanish;
 mod volume;
@@ -57,6 +58,7 @@ fn main() {
         ("smoke", smoke::cases()),
         ("snapshot", snapshot::cases()),
         ("status", status::cases()),
+        ("trials", trials::cases()),
         ("update", update::cases()),
         ("volume", volume::cases()),
         ("vanish", vanish::cases()),
