@@ -50,7 +50,8 @@ pub(super) fn list(work: &Work<'_>, request: &ListRequest) -> Result<u8> {
     }
     let snapshots = inventory::snapshots(work.machine, &groups)?;
     let below = if work.common.json { below(work, &groups) } else { Vec::new() };
-    let report = Report::new(&groups, &Known { below, snapshots, all: request.all }, &wanted(&request.names));
+    let known = Known { below, snapshots, all: request.all, brief: !work.common.json };
+    let report = Report::new(&groups, &known, &wanted(&request.names));
     if work.common.json {
         return Ok(print(&report.json()));
     }
@@ -64,6 +65,8 @@ pub(super) fn list(work: &Work<'_>, request: &ListRequest) -> Result<u8> {
         work.ui.note("there are no volumes");
     }
     remarks(work, &groups);
+    // The program ends here, and giving ten thousand volumes back piece by piece takes longer than listing them.
+    std::mem::forget((groups, report));
     Ok(DONE)
 }
 
@@ -98,6 +101,7 @@ pub(super) fn show(work: &Work<'_>, names: &[Named]) -> Result<u8> {
         below: below(work, &groups),
         snapshots: inventory::snapshots(work.machine, &groups)?,
         all: false,
+        brief: false,
     };
     let report = Report::new(&groups, &known, &wanted(names));
     let status = print(&if work.common.json { report.json() } else { report.text() });

@@ -170,7 +170,8 @@ impl Work<'_> {
             match &done {
                 Err(failure) if round < ROUNDS && !failure.committed && failure.cause.is::<Stale>() => {}
                 _ => {
-                    let ended = Ended { out: plan.summary.clone(), ..Ended::default() };
+                    let out = format!("done: {}", plan.summary);
+                    let ended = Ended { out, ..Ended::default() };
                     return carried_out(done, &kept, self.common, self.ui, ended);
                 }
             }

@@ -135,6 +135,8 @@ pub struct Known {
     pub snapshots: BTreeMap<String, SnapshotStatus>,
     /// Hidden things are shown.
     pub all: bool,
+    /// Where each volume's extents are is not asked for.
+    pub brief: bool,
 }
 
 impl Report {
@@ -284,7 +286,11 @@ fn volume_shown(
         path: format!("/dev/{}/{}", group.name, volume.name),
         device,
         tags: volume.tags.clone(),
-        segments: volume.segments.iter().map(|segment| segment_shown(found, segment)).collect(),
+        segments: if known.brief {
+            Vec::new()
+        } else {
+            volume.segments.iter().map(|segment| segment_shown(found, segment)).collect()
+        },
     }
 }
 
