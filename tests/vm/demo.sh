@@ -108,5 +108,17 @@ mismatches=$(cat "/sys/block/$(basename "$(readlink -f /dev/md/demo)")/md/mismat
 [ "$mismatches" = 0 ] || fail "$mismatches sectors do not match their parity"
 "$MDADM" --detail --test /dev/md/demo >/dev/null || fail "the array is not whole"
 
-printf '\ndemo: verified: %s files intact after a lost disk, a rebuild, a reassembly, an undone create and a rollback; parity matches everywhere; kernel %s\n' \
+title "The superblocks are gone, and nobody knows the order: what was this array?"
+show "$MDADM" --stop /dev/md/demo
+show "$MDADM" --zero-superblock --no-archive /dev/vda /dev/vdc /dev/vdd
+before=$(cat /dev/vda /dev/vdc /dev/vdd | sha256sum)
+show "$MDADM" trial /dev/vdd /dev/vdc /dev/vda
+[ "$(cat /dev/vda /dev/vdc /dev/vdd | sha256sum)" = "$before" ] || fail "the trial wrote to a disk"
+show "$MDADM" trial /dev/vdd /dev/vdc /dev/vda --apply 1 --name demo --yes
+udevadm settle
+show "$MDADM" volume activate vg
+show mount /dev/vg/root /mnt
+verify "after the trial's repair"
+
+printf '\ndemo: verified: %s files intact after a lost disk, a rebuild, a reassembly, an undone create, a rollback and a repair by trial; parity matches everywhere; kernel %s\n' \
     "$checked" "$(uname -r)"
