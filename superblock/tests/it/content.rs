@@ -75,3 +75,25 @@ fn the_beginnings_of_others() {
         assert_eq!((found.kind.as_str(), right(&found, "magic")), (kind, (1, 0)));
     }
 }
+
+/// What lvm wrote, with a file system where its text says that a volume is.
+#[test]
+fn a_physical_volume_and_what_is_in_its_volume() {
+    let cut = devices(include_str!("../fixtures/lvm/plain.sectors")).remove(0).1;
+    let mut device = SectorMap::zeros(Bytes(64 << 20));
+    for (at, data) in cut.sectors() {
+        device.write(&Write { at: at.bytes(), data: data.to_vec() });
+    }
+    let found = only(&device);
+    assert_eq!(found.kind, "LVM2 physical volume");
+    assert_eq!(right(&found, "metadata text"), (1, 0), "{found:#?}");
+    assert!(found.inside.is_empty(), "{found:#?}");
+    let file_system: SectorMap = EXT4.parse().unwrap();
+    for (at, data) in file_system.sectors() {
+        device.write(&Write { at: Bytes(at.bytes().0 + (1 << 20)), data: data.to_vec() });
+    }
+    let found = only(&device);
+    let [inside] = found.inside.as_slice() else { panic!("{found:#?}") };
+    assert_eq!(inside.kind, "ext4");
+    assert!(right(inside, "superblock").0 > 0);
+}
