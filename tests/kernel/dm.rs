@@ -226,7 +226,8 @@ const ACTS: &[&str] = &[
     "remove x",
     "mknodes",
     "create r --readahead 64 --table|0 8 linear /dev/ram1 0",
-    "create w --major 253 --minor 99 --table|0 8 zero",
+    "create w --major 252 --minor 98 --table|0 8 zero",
+    "create v --major 253 --minor 99 --table|0 8 zero",
 ];
 
 /// Each act by one program, then by the other, from the same beginning: what is there after each is the same.

@@ -102,6 +102,12 @@ impl Session<'_> {
             };
         }
         let Some(name) = self.request.words.first() else { bail!("a name for the new device is needed") };
+        let driver = self.machine.procfs.block_major("device-mapper")?;
+        if let (Some(number), Some(major)) = (options.number, driver)
+            && number.major != major
+        {
+            bail!("{name}: device-mapper's major number is {major} here, and not {}", number.major);
+        }
         let table = if options.no_table { None } else { Some(self.table(self.request.words.get(1))?) };
         let device = NewDevice {
             name: options.mangling.mangle(name)?,
