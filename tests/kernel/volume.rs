@@ -457,7 +457,7 @@ fn both_programs_at_once() {
                  mdctl volume rename vg/o$n p$n && mdctl volume activate vg/p$n || echo ours $n failed; done; }
         theirs() { for n in 1 2 3 4 5 6 7 8 9; do lvcreate -q -y -an -Zn -Wn -L1M -n l$n vg && lvextend -q -L+1M vg/l$n && \
                  lvrename -q vg l$n m$n && lvchange -q -ay vg/m$n || echo theirs $n failed; done; }
-        ours >/tmp/ours 2>&1 & theirs >/tmp/theirs 2>&1 & wait; date +%s; grep -h failed /tmp/ours /tmp/theirs; tail -3 /tmp/ours; true";
+        ours >/tmp/volumes-ours 2>&1 & theirs >/tmp/volumes-theirs 2>&1 & wait; date +%s; grep -h failed /tmp/volumes-ours /tmp/volumes-theirs; tail -3 /tmp/volumes-ours; true";
     let ran = sh(script).ok();
     let sizes = lvm("lvs --noheadings --units m -o lv_name,lv_size,lv_active vg").ok().stdout;
     let whole = sizes.lines().filter(|line| line.contains("2.00m active")).count();
