@@ -8,13 +8,13 @@ pub(crate) fn cases() -> Vec<Case> {
     vec![
         case("create", create),
         case("assemble", assemble),
-        case("forced_assembly", forced_assembly),
-        case("assemble_with_update", assemble_with_update),
+        case("forced_assembly", forced_assembly).extra(),
+        case("assemble_with_update", assemble_with_update).extra(),
         case("add", add),
-        case("re_add", re_add),
+        case("re_add", re_add).extra(),
         case("replace", replace),
         case("zero_superblock", zero_superblock),
-        case("undo", undo),
+        case("undo", undo).extra(),
     ]
 }
 
