@@ -226,11 +226,7 @@ mod tests {
 
     #[test]
     fn counted_waited_for_and_gone() {
-        // Where the build has no semaphores there is nothing to test.
-        let mut cookie = match Cookie::create() {
-            Err(error) if error.is(Errno::ENOSYS) || error.is(Errno::EPERM) => return,
-            made => made.unwrap(),
-        };
+        let mut cookie = Cookie::create().unwrap();
         let value = cookie.value();
         assert_eq!(value >> 16, 0x0d4d);
         assert_eq!(cookie.with(0x60), (0x60 << 16) | (value & 0xffff));

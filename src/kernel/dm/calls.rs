@@ -148,6 +148,13 @@ pub(super) fn string(text: &str) -> Vec<u8> {
     bytes
 }
 
+fn filled(who: Who<'_>, command: Command, payload: &[u8], how: How) -> Result<DmBuffer, KernelError> {
+    let mut buffer = request(who, command, payload)?;
+    buffer.set_flags(flags_of(who) | how.flags);
+    buffer.set_event(how.cookie);
+    Ok(buffer)
+}
+
 impl Control {
     /// One call about a device, answered by its header.
     fn about(
@@ -157,9 +164,7 @@ impl Control {
         payload: &[u8],
         how: How,
     ) -> Result<DmBuffer, KernelError> {
-        let mut buffer = request(who, command, payload)?;
-        buffer.set_flags(flags_of(who) | how.flags);
-        buffer.set_event(how.cookie);
+        let mut buffer = filled(who, command, payload, how)?;
         self.call(command, &who.shown(), &mut buffer)?;
         Ok(buffer)
     }
@@ -247,10 +252,7 @@ impl Control {
         payload: &[u8],
         how: How,
     ) -> Result<DmBuffer, KernelError> {
-        let mut buffer = request(who, command, payload)?;
-        buffer.set_flags(flags_of(who) | how.flags);
-        buffer.set_event(how.cookie);
-        self.ask(command, &who.shown(), &buffer)
+        self.ask(command, &who.shown(), &filled(who, command, payload, how)?)
     }
 
     /// The devices that a table leads to; `None` where there is no such device.
