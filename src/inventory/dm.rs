@@ -278,3 +278,11 @@ fn read_ahead(machine: &Machine, dev: DevId) -> Result<Option<u32>, KernelError>
     let text = machine.sysfs.read(format!("dev/block/{dev}/bdi/read_ahead_kb"))?;
     Ok(text.and_then(|text| text.trim().parse::<u32>().ok()).map(|kib| kib.saturating_mul(2)))
 }
+
+/// The driver's major number; `None` while it is not there.
+///
+/// # Errors
+/// What reading `/proc/devices` was refused with.
+pub fn major(machine: &Machine) -> Result<Option<u32>, KernelError> {
+    machine.procfs.block_major("device-mapper")
+}

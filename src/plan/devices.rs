@@ -71,6 +71,21 @@ fn list(names: &[String]) -> String {
     names.join(", ")
 }
 
+/// The minor number that somebody chose with a whole number; `driver` is device-mapper's major number, where it is there.
+///
+/// # Errors
+/// Another driver's major number.
+pub fn chosen_minor(name: &str, number: DevId, driver: Option<u32>) -> Result<u32, Refusal> {
+    match driver {
+        Some(major) if major != number.major => {
+            let text =
+                format!("{name}: device-mapper's major number is {major} here, and not {}", number.major);
+            Err(Refusal::new(text).hint(format!("--major {major} --minor {}, or neither", number.minor)))
+        }
+        _ => Ok(number.minor),
+    }
+}
+
 /// Makes devices; each that cannot be made takes the others with it.
 ///
 /// # Errors
@@ -324,6 +339,16 @@ mod tests {
         quiesce: Quiesce::FULL,
         read_ahead: None,
     };
+
+    #[test]
+    fn another_drivers_number_is_refused() {
+        let number = DevId { major: 253, minor: 9 };
+        assert_eq!(chosen_minor("a", number, Some(253)), Ok(9));
+        assert_eq!(chosen_minor("a", number, None), Ok(9));
+        let refusal = chosen_minor("a", number, Some(252)).unwrap_err();
+        assert_eq!(refusal.text, "a: device-mapper's major number is 252 here, and not 253");
+        assert_eq!(refusal.hint.as_deref(), Some("--major 252 --minor 9, or neither"));
+    }
 
     #[test]
     fn devices_of_a_line() {

@@ -102,17 +102,18 @@ impl Session<'_> {
             };
         }
         let Some(name) = self.request.words.first() else { bail!("a name for the new device is needed") };
-        let driver = self.machine.procfs.block_major("device-mapper")?;
-        if let (Some(number), Some(major)) = (options.number, driver)
-            && number.major != major
-        {
-            bail!("{name}: device-mapper's major number is {major} here, and not {}", number.major);
-        }
+        let minor = match options.number {
+            None => None,
+            Some(number) => match devices::chosen_minor(name, number, inventory::dm::major(self.machine)?) {
+                Ok(minor) => Some(minor),
+                Err(refusal) => return Ok(refuse(&refusal, self.common, self.ui)),
+            },
+        };
         let table = if options.no_table { None } else { Some(self.table(self.request.words.get(1))?) };
         let device = NewDevice {
             name: options.mangling.mangle(name)?,
             uuid: options.uuid.as_deref().map(|uuid| options.mangling.mangle(uuid)).transpose()?,
-            minor: options.number.map(|number| number.minor),
+            minor,
             read_only: options.readonly,
             table,
         };

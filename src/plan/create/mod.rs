@@ -16,33 +16,14 @@ use super::{
     ArrayName, Plan, Refusal, Step, Warning,
     request::{BitmapKind, ConsistencyPolicy, CreateRequest, Metadata},
 };
+pub use crate::model::trial::Format;
 use crate::model::{DevId, Device, World};
 
-/// The metadata format of a new array.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// 0.90.
-    V0,
-    /// 1.x.
-    V1(Minor),
-}
-
-impl Format {
-    /// As the map file and `-e` spell it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::V0 => "0.90",
-            Self::V1(minor) => minor.name(),
-        }
-    }
-
-    /// Most devices that an array of this format has.
-    fn max_devices(self) -> u32 {
-        match self {
-            Self::V0 => 27,
-            Self::V1(_) => 1920,
-        }
+/// Most devices that an array of this format has.
+fn max_devices(format: Format) -> u32 {
+    match format {
+        Format::V0 => 27,
+        Format::V1(_) => 1920,
     }
 }
 
@@ -122,8 +103,8 @@ fn decide(
     let wanted = size::Wanted::new(request, context, (level, raid_disks), format)?;
     let (listing, sizing) = size::survey(&wanted, world, said)?;
     content::names_a_member(request, &listing)?;
-    if u64::from(raid_disks) + u64::from(request.spares) > u64::from(format.max_devices()) {
-        let most = format.max_devices();
+    if u64::from(raid_disks) + u64::from(request.spares) > u64::from(max_devices(format)) {
+        let most = max_devices(format);
         return Err(Refusal::new(format!(
             "Too many devices: {} metadata only supports {most}",
             format.name()
