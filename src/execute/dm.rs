@@ -251,7 +251,11 @@ impl Dm {
                 Ok(()) => cookie.with(flags.bits()),
                 Err(_) => u32::from(flags.bits()) << 16,
             },
-            None => u32::from((flags | UdevFlags::DISABLE_DM_RULES).bits()) << 16,
+            None => {
+                // Nodes and links are made here; a udev that runs all the same must not make them, too.
+                let ours = UdevFlags::DISABLE_DM_RULES | UdevFlags::DISABLE_SUBSYSTEM_RULES;
+                u32::from((flags | ours).bits()) << 16
+            }
         }
     }
 

@@ -402,6 +402,7 @@ fn nodes_with_and_without_udev() {
     assert_eq!(node("theirs"), "block special file 660 0:6\n");
     let create = format!("MDADM_NO_UDEV=1 mdctl dm create g--1-v -u {VG} --table '0 8 zero'");
     sh(&create).ok();
+    settle();
     assert_eq!(sh("readlink /dev/g-1/v").stdout, "../mapper/g--1-v\n", "a volume has its link");
     sh("MDADM_NO_UDEV=1 mdctl dm remove g--1-v && ! test -e /dev/g-1").ok();
     // Wrong ones are put right, stale ones go.

@@ -53,6 +53,10 @@ fn devices(group: &str) -> String {
 
 fn described(group: &str, without: &str) -> String {
     settle();
+    // lvm2 hides a volume while it wipes it; udev shows it when it sees the wiping end, which no settling waits for.
+    sh(&format!(
+        "for d in /dev/{group}/*; do ! udevadm info -q property $d | grep -q SYSTEMD_READY=0 ||            udevadm trigger --settle --action=change $d; done"
+    ));
     let script = format!(
         "dmsetup table | grep '^{group}-' | sort; \
          dmsetup info -c --noheadings -o name,attr,open,segments,subsystem,vg_name,lv_name | grep '^{group}-' | sort; \
