@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::{
     DONE, Ended, FAILED, carry_out,
     keep::{self, Kept},
-    outcome, preview, print, refuse, say,
+    outcome, preview, refuse, say, tell,
 };
 use crate::{
     cli::request::{Common, ManageRequest},
@@ -370,7 +370,7 @@ impl<'a> Session<'a> {
         }
         if self.common.json {
             let told = outcome(&kept.plan, false);
-            print(&told.failed(&failure.step, reason, &failure.not_undone, false).text());
+            tell(told.failed(&failure.step, reason, &failure.not_undone, false));
         }
         let keeps = answer == BUSY && !self.common.test;
         let faulty = matches!(way.plan.steps.first(), Some(Step::Fail { .. }));
@@ -389,7 +389,7 @@ impl<'a> Session<'a> {
     fn done(&mut self, way: &Attempt, kept: &Kept) {
         self.frozen |= way.freezes();
         if self.common.json {
-            print(&outcome(&kept.plan, false).text());
+            tell(outcome(&kept.plan, false));
         }
         for line in way.said.iter().flat_map(|said| said.lines()) {
             self.ui.note(line);

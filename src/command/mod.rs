@@ -1,6 +1,11 @@
 //! One file per verb: parse, look, decide, then print or ask and do, then report. Nothing is decided here.
 
-use std::{ffi::OsString, io::Write, path::Path};
+use std::{
+    ffi::OsString,
+    io::Write,
+    path::Path,
+    sync::{Mutex, PoisonError},
+};
 
 use anyhow::Result;
 
@@ -140,10 +145,10 @@ fn dispatch(name: &str, invocation: &Invocation) -> u8 {
         Request::Volume(request) => volume::run(request, common, &machine, &ui),
         Request::AutoDetect => platform::auto_detect(&machine, common, &ui),
     };
-    ended.unwrap_or_else(|error| {
+    told(ended.unwrap_or_else(|error| {
         ui.error(&format!("{error:#}"));
         FAILED
-    })
+    }))
 }
 
 fn one_action(request: &MiscRequest, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
@@ -213,8 +218,7 @@ fn refuse(refusal: &Refusal, common: &Common, ui: &Ui) -> u8 {
         ui.note(hint);
     }
     if common.json {
-        let told = Outcome::refused(refusal.text.clone(), refusal.hint.clone(), texts(&refusal.said));
-        print(&told.text());
+        tell(Outcome::refused(refusal.text.clone(), refusal.hint.clone(), texts(&refusal.said)));
     }
     refusal.status
 }
@@ -232,7 +236,25 @@ fn preview(plan: &Plan, common: &Common) -> Result<u8> {
 }
 
 fn preview_kept(plan: &Plan, common: &Common) -> u8 {
-    print(&if common.json { outcome(plan, true).text() } else { plan.to_string() })
+    if common.json {
+        tell(outcome(plan, true));
+        return DONE;
+    }
+    print(&plan.to_string())
+}
+
+/// What this command did so far. It is told at its end, as one document for all arrays and members that it was about.
+static TOLD: Mutex<Vec<Outcome>> = Mutex::new(Vec::new());
+
+fn tell(outcome: Outcome) {
+    TOLD.lock().unwrap_or_else(PoisonError::into_inner).push(outcome);
+}
+
+/// Prints what was told.
+fn told(status: u8) -> u8 {
+    let all = std::mem::take(&mut *TOLD.lock().unwrap_or_else(PoisonError::into_inner));
+    let printed = Outcome::together(all).map_or(DONE, |outcome| print(&outcome.text()));
+    if status == DONE { printed } else { status }
 }
 
 fn outcome(plan: &Plan, planned_only: bool) -> Outcome {
@@ -273,7 +295,7 @@ fn carried_out(done: Result<(), Failure>, kept: &Kept, common: &Common, ui: &Ui,
             let reason = format!("{:#}", failure.cause);
             told = told.failed(&failure.step, reason, &failure.not_undone, failure.committed);
         }
-        print(&told.text());
+        tell(told);
     }
     if let Err(failure) = done {
         // After the commit what was asked for is done; what is said is which part of the rest is not.

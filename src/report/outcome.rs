@@ -81,6 +81,26 @@ impl Outcome {
         self
     }
 
+    /// Several plans of one command as one; `None` where there was none.
+    #[must_use]
+    pub fn together(all: Vec<Self>) -> Option<Self> {
+        all.into_iter().reduce(|mut sum, next| {
+            sum.result = match (sum.result, next.result) {
+                (one, other) if one == other => one,
+                // A part of what was asked for is done.
+                ("done", _) | (_, "done") => "incomplete",
+                ("planned", other) => other,
+                (one, _) => one,
+            };
+            let summaries = [sum.summary.take(), next.summary];
+            sum.summary = summaries.into_iter().flatten().reduce(|one, other| format!("{one}; {other}"));
+            sum.steps.extend(next.steps);
+            sum.warnings.extend(next.warnings);
+            sum.error = sum.error.or(next.error);
+            sum
+        })
+    }
+
     /// The text, with its line end.
     #[must_use]
     pub fn text(&self) -> String {
@@ -92,6 +112,19 @@ impl Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn several_plans_are_one_document() {
+        let done = |name: &str| Outcome::new(false, name, vec![(name.to_owned(), None)], vec![]);
+        let refused = Outcome::refused("busy".into(), None, vec!["odd".into()]);
+        assert_eq!(Outcome::together(vec![]), None);
+        assert_eq!(Outcome::together(vec![done("a")]), Some(done("a")));
+        let both = Outcome::together(vec![done("a"), done("b")]).unwrap();
+        assert_eq!((both.result, both.summary.as_deref(), both.steps.len()), ("done", Some("a; b"), 2));
+        let part = Outcome::together(vec![done("a"), refused.clone(), done("c")]).unwrap();
+        assert_eq!((part.result, part.error.clone().unwrap().reason.as_str()), ("incomplete", "busy"));
+        assert_eq!(Outcome::together(vec![refused.clone(), refused]).unwrap().result, "refused");
+    }
 
     #[test]
     fn keys_and_results() {

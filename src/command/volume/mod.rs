@@ -16,7 +16,9 @@ mod snapshot;
 use anyhow::Result;
 use superblock::lvm::Group;
 
-use super::{DONE, Ended, FAILED, carried_out, keep, keep::Kept, outcome, preview_kept, print, refuse, say};
+use super::{
+    DONE, Ended, FAILED, carried_out, keep, keep::Kept, outcome, preview_kept, print, refuse, say, tell,
+};
 use crate::{
     cli::request::Common,
     execute::volumes::Stale,
@@ -184,7 +186,7 @@ impl Work<'_> {
             say(warning.kind, &warning.text, self.ui);
         }
         if self.common.json {
-            print(&outcome(plan, self.common.dry_run).text());
+            tell(outcome(plan, self.common.dry_run));
         } else {
             self.ui.note("nothing to do");
         }
