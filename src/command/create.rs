@@ -15,7 +15,6 @@ use crate::{
         naming,
         request::{BitmapKind, CreateRequest, MemberSource},
     },
-    report::local_zone,
     ui::Ui,
 };
 
@@ -75,7 +74,7 @@ pub(super) fn context(
         homehost: inventory::homehost(common.homehost.as_ref(), common.ignore_homehost, config),
         verbose: common.verbose,
         bad_block_log: config.create.bbl != Some(false),
-        zone: local_zone(),
+        zone: inventory::local_zone(),
         default_metadata: config.create.metadata,
         // The original asks in spite of --force.
         overwrite: request.force && native,

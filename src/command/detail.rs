@@ -8,10 +8,7 @@ use crate::{
     config::sources::Sources,
     inventory::{self, Absent, Look, Nodes},
     kernel::Machine,
-    report::{
-        detail::{Answer, Detail, Form, Report},
-        local_zone,
-    },
+    report::detail::{Answer, Detail, Form, Report},
     ui::Ui,
 };
 
@@ -95,7 +92,7 @@ impl<'a> Show<'a> {
         } else if self.brief {
             print(&detail.brief(form));
         } else {
-            print(&detail.text(&local_zone(), form));
+            print(&detail.text(&inventory::local_zone(), form));
         }
         // The keys are made before anything is tested.
         let tested = self.common.test && (!self.common.export || self.common.json);

@@ -11,10 +11,7 @@ use crate::{
     inventory::{self, Format, Nodes, Nothing, Seen, Shown},
     kernel::Machine,
     model::{DevId, detail::MemberSuperblock},
-    report::{
-        examine::{self, Answer, Examined, Mbr, Partition, Report, Superblock, V0, V1},
-        local_zone,
-    },
+    report::examine::{self, Answer, Examined, Mbr, Partition, Report, Superblock, V0, V1},
     ui::Ui,
 };
 
@@ -87,7 +84,7 @@ impl Answers<'_> {
         for refusal in examined.refusals(self.form.export && !self.form.brief) {
             self.complain(&format!("{}: {refusal}", examined.device));
         }
-        let zone = local_zone();
+        let zone = inventory::local_zone();
         if let Some(json) = &mut self.json {
             json.push(Answer::Found(Box::new(examined)));
         } else if self.form.brief {

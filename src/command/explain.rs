@@ -17,7 +17,6 @@ use crate::{
     },
     report::{
         explain::{Command, Device, Finding, Report, Subject as Shown},
-        local_zone,
         status::Problem,
     },
     ui::Ui,
@@ -35,7 +34,7 @@ pub(super) fn run(request: &ExplainRequest, common: &Common, machine: &Machine, 
     inventory::find_holders(machine, &mut sights, &arrays, None);
     let session = session(machine, &config, common, &sights)?;
     let log = inventory::kernel_log(machine);
-    let zone = local_zone();
+    let zone = inventory::local_zone();
     let scene =
         Scene { arrays: &arrays, sights: &sights, session: &session, device: None, log: &log, zone: &zone };
     let mut problems = vec![];

@@ -15,10 +15,7 @@ use crate::{
         Refusal, Step,
         undo::{self, Present},
     },
-    report::{
-        history::{Damaged, Entry, History, Parts},
-        local_zone,
-    },
+    report::history::{Damaged, Entry, History, Parts},
     ui::Ui,
 };
 
@@ -42,7 +39,7 @@ pub(super) fn list(common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
     if common.json {
         print(&format!("{}\n", serde_json::to_string_pretty(&history)?));
     } else {
-        print(&history.text(&local_zone()));
+        print(&history.text(&inventory::local_zone()));
         for Damaged { file, error } in history.damaged() {
             ui.error(&format!("{file}: {error}"));
         }

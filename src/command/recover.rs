@@ -12,7 +12,6 @@ use crate::{
     kernel::{self, Machine, notes::Notes},
     model::{clock::ctime, unfinished::Unfinished},
     plan::recover,
-    report::local_zone,
     ui::Ui,
 };
 
@@ -62,7 +61,7 @@ pub(super) fn unfinished(request: &Request, common: &Common, machine: &Machine, 
 }
 
 fn interrupted(left: &Unfinished) -> String {
-    let at = ctime(left.time, &local_zone());
+    let at = ctime(left.time, &inventory::local_zone());
     format!("`{}` was killed at its work ({at})", left.command)
 }
 

@@ -15,7 +15,7 @@ use crate::{
     model::{DevId, status::ArrayStatus},
     plan::explain::{Idle, Scene},
     report::{
-        DiskText, local_zone,
+        DiskText,
         status::{NotRunning, Problem, Report, View},
     },
     ui::Ui,
@@ -96,7 +96,7 @@ impl Work<'_> {
         paths.retain(|path| !members.contains(path));
         let sights = inventory::members(self.machine, &paths, false);
         let session = session(self.machine, &config, self.common, &sights)?;
-        let zone = local_zone();
+        let zone = inventory::local_zone();
         let scene = Scene { arrays, sights: &sights, session: &session, device: None, log: &[], zone: &zone };
         Ok(Some(scene.idle().into_iter().map(not_running).collect()))
     }

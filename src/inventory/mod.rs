@@ -51,13 +51,14 @@ pub use superblocks::{Format, Nothing, Seen, Shown, missing, superblocks};
 pub use trial::{kept_words, seen, with_members};
 pub use unfinished::{creating, unfinished};
 
+use jiff::tz::TimeZone;
 use superblock::MdUuid;
 
 use crate::{
     config::map,
     kernel::{KernelError, Machine, files, host, node},
     model::{
-        World,
+        World, clock,
         world::{MapEntry, MdSupport, Timestamp},
     },
 };
@@ -78,6 +79,15 @@ pub fn shows_utf8() -> bool {
     let locale = set("LC_ALL").or_else(|| set("LC_CTYPE")).or_else(|| set("LANG")).unwrap_or_default();
     let locale = locale.to_ascii_lowercase();
     locale.contains("utf-8") || locale.contains("utf8")
+}
+
+/// The zone in which dates are printed: `TZ`, else the system's, else UTC.
+#[must_use]
+pub fn local_zone() -> TimeZone {
+    TimeZone::try_system().unwrap_or_else(|_| {
+        let rule = std::env::var("TZ").ok();
+        rule.and_then(|rule| clock::undated_zone(&rule)).unwrap_or(TimeZone::UTC)
+    })
 }
 
 /// Text from standard input, at most so much.

@@ -25,6 +25,12 @@ pub fn ctime(seconds: u64, zone: &TimeZone) -> String {
     text
 }
 
+/// The zone of a `TZ` that names a summer time and not its dates (`CET-1CEST`): those of the United States, as with glibc.
+#[must_use]
+pub fn undated_zone(rule: &str) -> Option<TimeZone> {
+    TimeZone::posix(&format!("{rule},M3.2.0,M11.1.0")).ok()
+}
+
 /// Year, month and day of a day number since 1970, in the Gregorian calendar (years that begin in March).
 fn civil(day: i64) -> (i64, i64, i64) {
     let shifted = day + 719_468;
@@ -45,4 +51,22 @@ pub fn compact(seconds: u64) -> String {
     let second = seconds.rem_euclid(86400);
     let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
     format!("{year:04}{month:02}{date:02}-{hour:02}{minute:02}{second:02}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn summer_time_without_dates() {
+        let zone = undated_zone("CET-1CEST").unwrap();
+        // 1 January and 1 July 2026, 0:00 UTC.
+        assert_eq!(ctime(1_767_225_600, &zone), "Thu Jan  1 01:00:00 2026");
+        assert_eq!(ctime(1_782_864_000, &zone), "Wed Jul  1 02:00:00 2026");
+        assert!(
+            ["", "UTC", "CET-1CEST,M3.5.0,M10.5.0", "nonsense"]
+                .iter()
+                .all(|rule| undated_zone(rule).is_none())
+        );
+    }
 }

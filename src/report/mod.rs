@@ -23,9 +23,3 @@ pub mod volume_check;
 mod words;
 
 pub use text::DiskText;
-
-/// The zone in which dates are printed: `TZ`, else the system's, else UTC.
-#[must_use]
-pub fn local_zone() -> jiff::tz::TimeZone {
-    jiff::tz::TimeZone::try_system().unwrap_or(jiff::tz::TimeZone::UTC)
-}

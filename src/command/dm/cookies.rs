@@ -13,7 +13,7 @@ use crate::{
         host,
     },
     model::{clock::ctime, dm::UdevFlags},
-    report::{dm::json, local_zone},
+    report::dm::json,
 };
 
 /// How long `udevreleasecookie` waits.
@@ -114,7 +114,7 @@ impl Session<'_> {
         if self.common.json {
             return Ok(print(&json::cookies(&found)));
         }
-        let zone = local_zone();
+        let zone = crate::inventory::local_zone();
         let mut text =
             "Cookie       Semid      Value      Last semop time           Last change time\n".to_owned();
         for one in found {

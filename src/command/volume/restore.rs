@@ -22,7 +22,7 @@ pub(super) fn run(work: &Work<'_>, request: &RestoreRequest) -> Result<u8> {
     };
     kept.retain(|kept| kept.group.name == *name);
     if request.list {
-        let zone = jiff::tz::TimeZone::system();
+        let zone = inventory::local_zone();
         let date = |time: i64| clock::ctime(u64::try_from(time).unwrap_or(0), &zone);
         let json = work.common.json;
         return Ok(print(&if json {
