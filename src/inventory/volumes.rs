@@ -33,7 +33,7 @@ const LONGEST: u64 = 16 << 20;
 const NEVER: [&str; 3] = ["sr", "fd", "zram"];
 
 /// A text that was read, and what it says.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Text {
     bytes: Vec<u8>,
     group: Result<Group, String>,
@@ -81,6 +81,7 @@ pub fn groups(machine: &Machine) -> Result<Groups, KernelError> {
     }
     keep_chosen(&settings, &mut groups, &mut pvs);
     keep_one_of_each(machine, &mut groups, &mut pvs)?;
+    drop(texts);
     assemble(&mut groups, pvs);
     Ok(groups)
 }
@@ -98,7 +99,7 @@ pub fn stamp(command: &str) -> Stamp {
         system: format!("Linux {host} {release}"),
         host,
         time,
-        date: crate::model::clock::ctime(seconds, &jiff::tz::TimeZone::system()),
+        date: crate::model::clock::ctime(seconds, &super::local_zone()),
     }
 }
 
@@ -375,28 +376,29 @@ fn assemble(groups: &mut Groups, pvs: Pvs) {
             newest.insert(group.id, Arc::clone(text));
         }
     }
-    let mut found: Vec<Found> = Vec::new();
     let mut place: HashMap<LvmUuid, (usize, usize)> = HashMap::new();
-    for text in newest.into_values() {
+    let mut devices: Vec<Vec<Option<PvDevice>>> = Vec::new();
+    for text in newest.values() {
         let Ok(group) = &text.group else { continue };
         for (index, pv) in group.pvs.iter().enumerate() {
-            place.entry(pv.id).or_insert((found.len(), index));
+            place.entry(pv.id).or_insert((devices.len(), index));
         }
-        found.push(Found {
-            devices: vec![None; group.pvs.len()],
-            group: group.clone(),
-            text: text.bytes.clone(),
-            objections: Vec::new(),
-            remarks: Vec::new(),
-        });
+        devices.push(vec![None; group.pvs.len()]);
     }
     for (pv, texts) in pvs {
         let slot =
-            place.get(&pv.label.id).and_then(|(group, index)| found.get_mut(*group)?.devices.get_mut(*index));
+            place.get(&pv.label.id).and_then(|(group, index)| devices.get_mut(*group)?.get_mut(*index));
         match slot {
             Some(slot) => *slot = Some(pv),
             None => leave_out(groups, pv, &texts),
         }
+    }
+    // By now nobody else has the texts, which may be large: they are taken and not copied.
+    let mut found: Vec<Found> = Vec::new();
+    for (text, devices) in newest.into_values().map(Arc::unwrap_or_clone).zip(devices) {
+        let Ok(group) = text.group else { continue };
+        let (objections, remarks) = (Vec::new(), Vec::new());
+        found.push(Found { group, text: text.bytes, devices, objections, remarks });
     }
     for one in &mut found {
         judge(one, &groups.local);

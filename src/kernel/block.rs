@@ -347,10 +347,13 @@ impl Media for Device {
     fn read_at(&self, offset: Bytes, buf: &mut [u8]) -> io::Result<()> {
         self.check(offset, buf.len())?;
         let mut at = offset;
+        let mut pages = Pages::new(0);
         for part in buf.chunks_mut(TRANSFER) {
             let (start, skip, span) = self.blocks(at, part.len())?;
-            let mut pages = Pages::new(span);
-            let got = self.transfer_in(start, pages.bytes_mut())?;
+            if pages.bytes().len() < span {
+                pages = Pages::new(span);
+            }
+            let got = self.transfer_in(start, pages.bytes_mut().get_mut(..span).unwrap_or_default())?;
             let bytes = pages.bytes().get(..got).and_then(|b| b.get(skip..)).unwrap_or_default();
             part.copy_from_slice(bytes.get(..part.len()).ok_or(io::ErrorKind::UnexpectedEof)?);
             at = at.saturating_add(length(part.len()));

@@ -20,7 +20,6 @@ pub(super) struct Pages {
 impl Pages {
     /// `len` bytes.
     pub(super) fn new(len: usize) -> Self {
-        // Memory that is zero because it is new is not touched until the device fills it.
         let pages = Page::new_vec_zeroed(len.div_ceil(PAGE));
         Self { pages: pages.unwrap_or_else(|_| vec![Page([0; PAGE]); len.div_ceil(PAGE)]), len }
     }

@@ -10,6 +10,7 @@ pub fn size(bytes: u64) -> String {
         unit += 1;
     }
     let name = UNITS.get(unit).copied().unwrap_or_default();
+    let tenths = u64::try_from(tenths).unwrap_or(u64::MAX);
     if tenths % 10 == 0 {
         format!("{} {name}", tenths / 10)
     } else {

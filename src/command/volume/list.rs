@@ -13,7 +13,7 @@ use crate::{
         Refusal,
         volume::request::{ListRequest, Named},
     },
-    report::volume::{Known, Report},
+    report::volume::{Known, Report, table},
 };
 
 /// What of a request is not there.
@@ -51,22 +51,18 @@ pub(super) fn list(work: &Work<'_>, request: &ListRequest) -> Result<u8> {
     let snapshots = inventory::snapshots(work.machine, &groups)?;
     let below = if work.common.json { below(work, &groups) } else { Vec::new() };
     let known = Known { below, snapshots, all: request.all, brief: !work.common.json };
-    let report = Report::new(&groups, &known, &wanted(&request.names));
+    let wanted = wanted(&request.names);
     if work.common.json {
-        return Ok(print(&report.json()));
+        return Ok(print(&Report::new(&groups, &known, &wanted).json()));
     }
-    match report.table(&request.columns) {
-        Ok(table) => {
-            print(&table);
-        }
+    match table(&groups, &known, &wanted, &request.columns) {
+        Ok(none) if none.is_empty() => work.ui.note("there are no volumes"),
+        Ok(table) => drop(print(&table)),
         Err(why) => return Ok(refuse(&Refusal::new(why).status(2), work.common, work.ui)),
-    }
-    if report.volumes().is_empty() {
-        work.ui.note("there are no volumes");
     }
     remarks(work, &groups);
     // The program ends here, and giving ten thousand volumes back piece by piece takes longer than listing them.
-    std::mem::forget((groups, report));
+    std::mem::forget(groups);
     Ok(DONE)
 }
 

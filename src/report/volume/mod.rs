@@ -2,10 +2,13 @@
 
 mod text;
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+};
 
-use serde::Serialize;
-use superblock::lvm::{Group, Kind, LogicalVolume, Part};
+use serde::{Serialize, Serializer};
+use superblock::lvm::{Group, Kind, LogicalVolume, LvmUuid, Part};
 
 use crate::model::{
     Below,
@@ -14,17 +17,17 @@ use crate::model::{
     volume::{Found, Groups},
 };
 
-pub use text::{COLUMNS, difference};
+pub use text::{COLUMNS, difference, table};
 
 /// Its number grows when a key changes its meaning or goes.
 const SCHEMA: &str = "mdctl.volumes.1";
 
 /// Everything that is shown.
 #[derive(Clone, Debug, Serialize)]
-pub struct Report {
+pub struct Report<'a> {
     schema: &'static str,
     groups: Vec<GroupShown>,
-    volumes: Vec<VolumeShown>,
+    volumes: Vec<VolumeShown<'a>>,
     /// Devices that look like physical volumes and are left out.
     refused: Vec<RefusedShown>,
 }
@@ -76,14 +79,15 @@ pub struct ArrayShown {
     members: Vec<String>,
 }
 
-/// A volume.
+/// A volume. There may be ten thousand, so it borrows what it shows.
 #[derive(Clone, Debug, Serialize)]
-pub struct VolumeShown {
-    group: String,
-    volume: String,
-    uuid: String,
+pub struct VolumeShown<'a> {
+    group: &'a str,
+    volume: &'a str,
+    #[serde(serialize_with = "printed")]
+    uuid: LvmUuid,
     /// `linear`, `striped`, `mixed`, `snapshot`, `merging`, or what only lvm makes.
-    kind: String,
+    kind: &'a str,
     size_bytes: u64,
     /// Of a snapshot's store.
     used_percent: Option<f64>,
@@ -93,28 +97,54 @@ pub struct VolumeShown {
     /// It has no name to the user.
     hidden: bool,
     snapshots: u64,
-    origin: Option<String>,
-    on: Vec<String>,
-    path: String,
-    device: String,
-    tags: Vec<String>,
-    segments: Vec<SegmentShown>,
+    origin: Option<&'a str>,
+    on: Vec<&'a str>,
+    #[serde(serialize_with = "printed")]
+    path: DevPath<'a>,
+    #[serde(serialize_with = "printed")]
+    device: DeviceName<'a>,
+    tags: &'a [String],
+    segments: Vec<SegmentShown<'a>>,
+}
+
+/// `/dev/GROUP/VOLUME`.
+#[derive(Clone, Copy, Debug)]
+struct DevPath<'a>(&'a str, &'a str);
+
+impl fmt::Display for DevPath<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "/dev/{}/{}", self.0, self.1)
+    }
+}
+
+/// The name of a volume's device.
+#[derive(Clone, Copy, Debug)]
+struct DeviceName<'a>(&'a str, &'a str);
+
+impl fmt::Display for DeviceName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&name::join(self.0, self.1, None))
+    }
+}
+
+fn printed<S: Serializer>(value: &impl fmt::Display, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(value)
 }
 
 /// A part of a volume.
 #[derive(Clone, Debug, Serialize)]
-pub struct SegmentShown {
+pub struct SegmentShown<'a> {
     start_extent: u64,
     extents: u64,
-    kind: String,
+    kind: &'a str,
     stripe_bytes: Option<u64>,
-    legs: Vec<LegShown>,
+    legs: Vec<LegShown<'a>>,
 }
 
 /// One device's share of it.
 #[derive(Clone, Debug, Serialize)]
-pub struct LegShown {
-    device: String,
+pub struct LegShown<'a> {
+    device: &'a str,
     first_extent: u64,
     last_extent: u64,
 }
@@ -139,45 +169,44 @@ pub struct Known {
     pub brief: bool,
 }
 
-impl Report {
-    /// Of everything that was found, as far as `wanted` says so of a group and a volume.
-    #[must_use]
-    pub fn new(groups: &Groups, known: &Known, wanted: &dyn Fn(&str, Option<&str>) -> bool) -> Self {
-        let active: HashMap<&str, &Listed> =
-            groups.active.iter().filter_map(|one| Some((one.uuid.as_deref()?, one))).collect();
-        let chosen: Vec<&Found> = groups
-            .groups
-            .iter()
-            .filter(|found| {
-                let name = &found.group.name;
-                wanted(name, None)
-                    || found.group.volumes.iter().any(|volume| wanted(name, Some(&volume.name)))
-            })
-            .collect();
-        let mut volumes = Vec::new();
-        for found in &chosen {
-            let parts = found.group.parts();
-            for (volume, part) in found.group.volumes.iter().zip(parts) {
-                let shown = wanted(&found.group.name, Some(&volume.name));
-                if shown && (known.all || !matches!(part, Part::Row | Part::Hidden)) {
-                    volumes.push(volume_shown(found, volume, part, known, &active));
-                }
+/// Does `each` with every volume that is wanted and visible.
+fn each_volume<'a>(
+    groups: &'a Groups,
+    known: &Known,
+    wanted: &dyn Fn(&str, Option<&str>) -> bool,
+    each: &mut dyn FnMut(VolumeShown<'a>),
+) {
+    let active: HashMap<&str, &Listed> =
+        groups.active.iter().filter_map(|one| Some((one.uuid.as_deref()?, one))).collect();
+    for found in &groups.groups {
+        let parts = found.group.parts();
+        for (volume, part) in found.group.volumes.iter().zip(parts) {
+            let shown = known.all || !matches!(part, Part::Row | Part::Hidden);
+            if shown && wanted(&found.group.name, Some(&volume.name)) {
+                each(volume_shown(found, volume, part, known, &active));
             }
         }
+    }
+}
+
+impl<'a> Report<'a> {
+    /// Of everything that was found, as far as `wanted` says so of a group and a volume.
+    #[must_use]
+    pub fn new(groups: &'a Groups, known: &Known, wanted: &dyn Fn(&str, Option<&str>) -> bool) -> Self {
+        let chosen = groups.groups.iter().filter(|found| {
+            let name = &found.group.name;
+            wanted(name, None) || found.group.volumes.iter().any(|volume| wanted(name, Some(&volume.name)))
+        });
+        let mut volumes = Vec::new();
+        each_volume(groups, known, wanted, &mut |volume| volumes.push(volume));
         let refused =
             groups.refused.iter().map(|one| RefusedShown { path: one.path.clone(), reason: one.why.clone() });
         Self {
             schema: SCHEMA,
-            groups: chosen.iter().map(|found| group_shown(found, known)).collect(),
+            groups: chosen.map(|found| group_shown(found, known)).collect(),
             volumes,
             refused: refused.collect(),
         }
-    }
-
-    /// The volumes.
-    #[must_use]
-    pub fn volumes(&self) -> &[VolumeShown] {
-        &self.volumes
     }
 
     /// The document, with its line end.
@@ -238,39 +267,40 @@ fn array_shown(below: &Below) -> Option<ArrayShown> {
     })
 }
 
-fn volume_shown(
-    found: &Found,
-    volume: &LogicalVolume,
+fn volume_shown<'a>(
+    found: &'a Found,
+    volume: &'a LogicalVolume,
     part: Part,
     known: &Known,
     active: &HashMap<&str, &Listed>,
-) -> VolumeShown {
+) -> VolumeShown<'a> {
     let group = &found.group;
-    let own = uuid::lvm(group.id.plain(), volume.id.plain(), None);
-    let device = name::join(&group.name, &volume.name, None);
+    let is_active = !active.is_empty()
+        && active.contains_key(uuid::lvm(group.id.plain(), volume.id.plain(), None).as_str());
+    let device = DeviceName(&group.name, &volume.name);
     let snapshot = match part {
         Part::Cow { row, origin } => group.volumes.get(row).zip(group.volumes.get(origin)),
         _ => None,
     };
-    let status = known.snapshots.get(&device);
+    let status = if known.snapshots.is_empty() { None } else { known.snapshots.get(&device.to_string()) };
     let merging = snapshot.is_some_and(|(row, _)| {
         row.segments.iter().any(|segment| matches!(segment.kind, Kind::Snapshot { merging: true, .. }))
     });
     let kind = match (snapshot, merging) {
-        (Some(_), true) => "merging".to_owned(),
-        (Some(_), false) => "snapshot".to_owned(),
+        (Some(_), true) => "merging",
+        (Some(_), false) => "snapshot",
         (None, _) => kind_of(volume),
     };
-    let state = match (active.contains_key(own.as_str()), status) {
+    let state = match (is_active, status) {
         (true, Some(SnapshotStatus::Invalid | SnapshotStatus::MergeFailed)) => "invalid",
         (true, Some(SnapshotStatus::Overflow)) => "full",
         (true, _) => "active",
         (false, _) => "inactive",
     };
     VolumeShown {
-        group: group.name.clone(),
-        volume: volume.name.clone(),
-        uuid: volume.id.to_string(),
+        group: &group.name,
+        volume: &volume.name,
+        uuid: volume.id,
         kind,
         size_bytes: group.sectors(volume.extents()).bytes().0,
         used_percent: status.copied().and_then(used),
@@ -281,11 +311,11 @@ fn volume_shown(
             Part::Origin { snapshots, .. } => u64::try_from(snapshots).unwrap_or(0),
             _ => 0,
         },
-        origin: snapshot.map(|(_, origin)| origin.name.clone()),
+        origin: snapshot.map(|(_, origin)| origin.name.as_str()),
         on: on(found, volume),
-        path: format!("/dev/{}/{}", group.name, volume.name),
+        path: DevPath(&group.name, &volume.name),
         device,
-        tags: volume.tags.clone(),
+        tags: &volume.tags,
         segments: if known.brief {
             Vec::new()
         } else {
@@ -301,33 +331,32 @@ fn used(status: SnapshotStatus) -> Option<f64> {
     Some(f64::from(u32::try_from(tenths).ok()?) / 10.0)
 }
 
-fn kind_of(volume: &LogicalVolume) -> String {
-    let mut kinds: Vec<String> = volume.segments.iter().map(|segment| segment_kind(&segment.kind)).collect();
-    kinds.dedup();
-    match kinds.as_slice() {
-        [one] => one.clone(),
-        [] => "empty".to_owned(),
-        _ => "mixed".to_owned(),
+fn kind_of(volume: &LogicalVolume) -> &str {
+    let mut kinds = volume.segments.iter().map(|segment| segment_kind(&segment.kind));
+    match kinds.next() {
+        None => "empty",
+        Some(first) if kinds.all(|kind| kind == first) => first,
+        Some(_) => "mixed",
     }
 }
 
-fn segment_kind(kind: &Kind) -> String {
+fn segment_kind(kind: &Kind) -> &str {
     match kind {
-        Kind::Striped { legs, .. } if legs.len() == 1 => "linear".to_owned(),
-        Kind::Striped { .. } => "striped".to_owned(),
-        Kind::Snapshot { .. } => "snapshot".to_owned(),
-        Kind::Other { kind } => kind.clone(),
+        Kind::Striped { legs, .. } if legs.len() == 1 => "linear",
+        Kind::Striped { .. } => "striped",
+        Kind::Snapshot { .. } => "snapshot",
+        Kind::Other { kind } => kind,
     }
 }
 
-fn pv_name(found: &Found, index: usize) -> String {
+fn pv_name(found: &Found, index: usize) -> &str {
     match found.devices.get(index) {
-        Some(Some(device)) => device.path.clone(),
-        _ => "missing".to_owned(),
+        Some(Some(device)) => &device.path,
+        _ => "missing",
     }
 }
 
-fn on(found: &Found, volume: &LogicalVolume) -> Vec<String> {
+fn on<'a>(found: &'a Found, volume: &LogicalVolume) -> Vec<&'a str> {
     let mut on: Vec<usize> = Vec::new();
     for segment in &volume.segments {
         if let Kind::Striped { legs, .. } = &segment.kind {
@@ -339,7 +368,7 @@ fn on(found: &Found, volume: &LogicalVolume) -> Vec<String> {
     on.into_iter().map(|index| pv_name(found, index)).collect()
 }
 
-fn segment_shown(found: &Found, segment: &superblock::lvm::Segment) -> SegmentShown {
+fn segment_shown<'a>(found: &'a Found, segment: &'a superblock::lvm::Segment) -> SegmentShown<'a> {
     let leg =
         |(pv, first_extent, last_extent)| LegShown { device: pv_name(found, pv), first_extent, last_extent };
     let stripe_bytes = match &segment.kind {

@@ -4,8 +4,11 @@ use std::fmt::Write as _;
 
 use superblock::lvm::Group;
 
-use super::{DeviceShown, GroupShown, Report, VolumeShown, lines};
-use crate::report::text::{DiskText, size};
+use super::{DeviceShown, GroupShown, Known, Report, VolumeShown, each_volume, lines};
+use crate::{
+    model::volume::Groups,
+    report::text::{DiskText, size},
+};
 
 /// The columns there are, and whether they are shown unless others are asked for.
 pub const COLUMNS: [(&str, bool); 12] = [
@@ -28,41 +31,46 @@ fn shown(text: &str) -> DiskText {
     DiskText::new(text.as_bytes())
 }
 
-impl Report {
-    /// One line a volume, of these columns; lines of equal columns, the last one as long as it is.
-    ///
-    /// # Errors
-    /// A column that there is not.
-    pub fn table(&self, columns: &[String]) -> Result<String, String> {
-        let columns = chosen(columns)?;
-        if self.volumes.is_empty() {
-            return Ok(String::new());
-        }
-        let head: Vec<String> = columns.iter().map(|name| name.to_uppercase()).collect();
-        let mut rows = vec![head];
-        rows.extend(
-            self.volumes.iter().map(|volume| columns.iter().map(|name| cell(volume, name)).collect()),
-        );
-        let mut widths = vec![0; columns.len()];
-        for row in &rows {
-            for (width, cell) in widths.iter_mut().zip(row) {
-                *width = (*width).max(cell.chars().count());
-            }
-        }
-        let mut text = String::with_capacity(rows.len().saturating_mul(80));
-        for row in &rows {
-            let from = text.len();
-            for ((cell, width), name) in row.iter().zip(&widths).zip(&columns) {
-                let right = matches!(*name, "size" | "used");
-                let _ =
-                    if right { write!(text, "{cell:>width$}  ") } else { write!(text, "{cell:<width$}  ") };
-            }
-            text.truncate(from + text.get(from..).unwrap_or_default().trim_end().len());
-            text.push('\n');
-        }
-        Ok(text)
+/// One line a volume, of these columns; lines of equal columns, the last one as long as it is. Empty where there is none.
+///
+/// # Errors
+/// A column that there is not.
+pub fn table(
+    groups: &Groups,
+    known: &Known,
+    wanted: &dyn Fn(&str, Option<&str>) -> bool,
+    columns: &[String],
+) -> Result<String, String> {
+    let columns = chosen(columns)?;
+    let mut cells = Cells { widths: vec![0; columns.len()], ..Cells::default() };
+    for name in &columns {
+        cells.text.push_str(&name.to_uppercase());
+        cells.end();
     }
+    let head = cells.ends.len();
+    // Many volumes have the size of the one before.
+    let mut last = (0, String::new());
+    each_volume(groups, known, wanted, &mut |volume| {
+        for name in &columns {
+            if *name == "size" {
+                if last.1.is_empty() || last.0 != volume.size_bytes {
+                    last = (volume.size_bytes, size(volume.size_bytes));
+                }
+                cells.text.push_str(&last.1);
+            } else {
+                cell(&mut cells.text, &volume, name);
+            }
+            cells.end();
+        }
+    });
+    if cells.ends.len() == head {
+        return Ok(String::new());
+    }
+    let right: Vec<bool> = columns.iter().map(|name| matches!(*name, "size" | "used")).collect();
+    Ok(cells.table(&right))
+}
 
+impl Report<'_> {
     /// Groups and volumes with all that they stand on.
     #[must_use]
     pub fn text(&self) -> String {
@@ -103,30 +111,136 @@ fn chosen(columns: &[String]) -> Result<Vec<&'static str>, String> {
     Ok(if names.is_empty() { usual().collect() } else { names })
 }
 
-fn cell(volume: &VolumeShown, column: &str) -> String {
-    match column {
-        "group" => shown(&volume.group).to_string(),
-        "volume" if volume.hidden => format!("[{}]", shown(&volume.volume)),
-        "volume" => shown(&volume.volume).to_string(),
-        "kind" => match volume.snapshots {
-            0 => shown(&volume.kind).to_string(),
-            1 => format!("{}, 1 snapshot", shown(&volume.kind)),
-            n => format!("{}, {n} snapshots", shown(&volume.kind)),
-        },
-        "size" => size(volume.size_bytes),
-        "used" => volume.used_percent.map_or_else(|| "-".to_owned(), |used| format!("{used:.1} %")),
-        "state" if volume.read_only => format!("{}, read-only", volume.state),
-        "state" => volume.state.to_owned(),
-        "on" => volume.on.join(" "),
-        "origin" => {
-            volume.origin.as_deref().map_or_else(|| "-".to_owned(), |origin| shown(origin).to_string())
-        }
-        "path" => shown(&volume.path).to_string(),
-        "uuid" => volume.uuid.clone(),
-        "tags" => shown(&volume.tags.join(",")).to_string(),
-        "device" => shown(&volume.device).to_string(),
-        _ => String::new(),
+/// The cells of a table, row after row, in one text: there may be a hundred thousand.
+#[derive(Default)]
+struct Cells {
+    text: String,
+    /// Where each cell ends, and how wide it is.
+    ends: Vec<(usize, usize)>,
+    /// Of each column.
+    widths: Vec<usize>,
+    /// The column of the next cell.
+    column: usize,
+    /// Where it begins.
+    start: usize,
+}
+
+/// More than any gap between two columns that anybody looks at.
+const BLANKS: &str = "                                                                ";
+
+fn blanks(text: &mut String, mut count: usize) {
+    while count > 0 {
+        let some = count.min(BLANKS.len());
+        text.push_str(BLANKS.get(..some).unwrap_or_default());
+        count -= some;
     }
+}
+
+impl Cells {
+    /// What was put into the text since the last one is a cell.
+    fn end(&mut self) {
+        let cell = self.text.get(self.start..).unwrap_or_default();
+        let width = if cell.is_ascii() { cell.len() } else { cell.chars().count() };
+        if let Some(widest) = self.widths.get_mut(self.column) {
+            *widest = width.max(*widest);
+        }
+        self.column += 1;
+        if self.column == self.widths.len() {
+            self.column = 0;
+        }
+        self.start = self.text.len();
+        self.ends.push((self.start, width));
+    }
+
+    /// Columns two blanks apart; nothing but the line's end after the last word.
+    fn table(&self, right: &[bool]) -> String {
+        let mut text = String::with_capacity(self.text.len() * 2);
+        let mut from = 0;
+        for row in self.ends.chunks(right.len().max(1)) {
+            let mut due = 0;
+            for (((end, width), widest), right) in row.iter().zip(&self.widths).zip(right) {
+                let gap = widest - width;
+                if from < *end {
+                    blanks(&mut text, if *right { due + gap } else { due });
+                    text.push_str(self.text.get(from..*end).unwrap_or_default());
+                    due = if *right { 2 } else { gap + 2 };
+                } else {
+                    due += gap + 2;
+                }
+                from = *end;
+            }
+            text.push('\n');
+        }
+        text
+    }
+}
+
+/// Text that may come from a disk; most of it has nothing that must be escaped.
+fn put(to: &mut String, text: &str) {
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        to.push_str(text);
+    } else {
+        let _ = write!(to, "{}", shown(text));
+    }
+}
+
+fn cell(to: &mut String, volume: &VolumeShown<'_>, column: &str) {
+    match column {
+        "group" => put(to, volume.group),
+        "volume" if volume.hidden => {
+            to.push('[');
+            put(to, volume.volume);
+            to.push(']');
+        }
+        "volume" => put(to, volume.volume),
+        "kind" => {
+            put(to, volume.kind);
+            match volume.snapshots {
+                0 => {}
+                1 => to.push_str(", 1 snapshot"),
+                n => {
+                    let _ = write!(to, ", {n} snapshots");
+                }
+            }
+        }
+        "size" => to.push_str(&size(volume.size_bytes)),
+        "used" => match volume.used_percent {
+            Some(used) => {
+                let _ = write!(to, "{used:.1} %");
+            }
+            None => to.push('-'),
+        },
+        "state" => {
+            to.push_str(volume.state);
+            if volume.read_only {
+                to.push_str(", read-only");
+            }
+        }
+        "on" => joined(to, volume.on.iter().copied(), ' '),
+        "origin" => put(to, volume.origin.unwrap_or("-")),
+        "path" => put(to, &volume.path.to_string()),
+        "uuid" => {
+            let _ = write!(to, "{}", volume.uuid);
+        }
+        "tags" => joined(to, volume.tags.iter().map(String::as_str), ','),
+        "device" => put(to, &volume.device.to_string()),
+        _ => {}
+    }
+}
+
+fn joined<'a>(to: &mut String, words: impl Iterator<Item = &'a str>, between: char) {
+    for (nth, word) in words.enumerate() {
+        if nth > 0 {
+            to.push(between);
+        }
+        put(to, word);
+    }
+}
+
+fn cell_of(volume: &VolumeShown<'_>, column: &str) -> String {
+    let mut text = String::new();
+    cell(&mut text, volume, column);
+    text
 }
 
 impl GroupShown {
@@ -182,14 +296,14 @@ impl DeviceShown {
     }
 }
 
-impl VolumeShown {
+impl VolumeShown<'_> {
     fn text(&self) -> String {
         let mut text = format!(
             "  {}: {}, {}, {}\n",
-            shown(&self.volume),
-            cell(self, "kind"),
+            shown(self.volume),
+            cell_of(self, "kind"),
             size(self.size_bytes),
-            cell(self, "state")
+            cell_of(self, "state")
         );
         if let Some(origin) = &self.origin {
             let used = self.used_percent.map(|used| format!(", store {used:.1} % full")).unwrap_or_default();
@@ -208,7 +322,7 @@ impl VolumeShown {
             let _ = writeln!(text, "     {stripe}{}", legs.join(" + "));
         }
         if !self.tags.is_empty() {
-            let _ = writeln!(text, "     tags {}", cell(self, "tags"));
+            let _ = writeln!(text, "     tags {}", cell_of(self, "tags"));
         }
         text
     }

@@ -14,14 +14,16 @@ impl Group {
         let mut problems = Vec::new();
         self.check_pvs(&mut problems);
         self.check_names(&mut problems);
-        let index: HashMap<&str, &LogicalVolume> =
-            self.volumes.iter().map(|volume| (volume.name.as_str(), volume)).collect();
         let mut used: Vec<Vec<(u64, u64, &str)>> = vec![Vec::new(); self.pvs.len()];
         for volume in &self.volumes {
             self.check_volume(volume, &mut used, &mut problems);
         }
         self.check_overlaps(&mut used, &mut problems);
-        self.check_snapshots(&index, &mut problems);
+        if self.snapshots().next().is_some() {
+            let index: HashMap<&str, &LogicalVolume> =
+                self.volumes.iter().map(|volume| (volume.name.as_str(), volume)).collect();
+            self.check_snapshots(&index, &mut problems);
+        }
         problems.truncate(MAX_PROBLEMS);
         problems
     }
@@ -46,7 +48,8 @@ impl Group {
     }
 
     fn check_names(&self, problems: &mut Vec<String>) {
-        let (mut names, mut ids) = (HashSet::new(), HashSet::new());
+        let count = self.volumes.len();
+        let (mut names, mut ids) = (HashSet::with_capacity(count), HashSet::with_capacity(count));
         for volume in &self.volumes {
             if !names.insert(volume.name.as_str()) {
                 problems.push(format!("two volumes are called {}", volume.name));

@@ -399,8 +399,6 @@ impl Group {
     /// What each volume is to the others, in the order of [`Group::volumes`].
     #[must_use]
     pub fn parts(&self) -> Vec<Part> {
-        let index: std::collections::HashMap<&str, usize> =
-            self.volumes.iter().enumerate().map(|(index, volume)| (volume.name.as_str(), index)).collect();
         let first = |volume: &LogicalVolume| {
             let visible = volume.status.contains(VolumeStatus::VISIBLE);
             if volume.is_row() {
@@ -412,6 +410,11 @@ impl Group {
             }
         };
         let mut parts: Vec<Part> = self.volumes.iter().map(first).collect();
+        if !parts.contains(&Part::Row) {
+            return parts;
+        }
+        let index: std::collections::HashMap<&str, usize> =
+            self.volumes.iter().enumerate().map(|(index, volume)| (volume.name.as_str(), index)).collect();
         for (row, volume) in self.volumes.iter().enumerate() {
             let Some(Kind::Snapshot { origin, cow, merging, .. }) = volume.segments.first().map(|s| &s.kind)
             else {

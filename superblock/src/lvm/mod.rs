@@ -20,6 +20,7 @@ mod check;
 mod edit;
 mod objections;
 mod read;
+mod shape;
 #[cfg(test)]
 mod tests;
 mod uuid;

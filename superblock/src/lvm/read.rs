@@ -16,7 +16,8 @@ use super::{
         DeviceId, Group, GroupFlags, Kind, Leg, LogicalVolume, PhysicalVolume, PvStatus, Segment,
         VolumeFlags, VolumeStatus, Written,
     },
-    text::{self, Entry, Fault, Value},
+    shape::Shape,
+    text::{Entry, Fault, Head, Reader, Value},
 };
 use crate::units::Sectors;
 
@@ -72,26 +73,27 @@ impl Group {
     /// # Errors
     /// Where and why it is no group.
     pub fn parse(text: &[u8]) -> Result<Self, BadGroup> {
-        let tree = text::parse(text)?;
+        let mut reader = Reader::new(text);
         let mut strange = Strange::default();
         let mut written = Written::default();
-        let mut found: Option<(&Entry<'_>, &Vec<Entry<'_>>)> = None;
+        let mut found: Option<Self> = None;
         let (mut contents, mut version) = (false, false);
-        for entry in &tree {
-            let path = Path { above: None, name: entry.key };
-            match (entry.key, &entry.value) {
-                (_, Value::Section(section)) => {
-                    if let Some((first, _)) = found.replace((entry, section)) {
-                        return Err(path.bad(format!("a second group beside {}", shown(first.key))));
-                    }
+        while let Some((key, head)) = reader.entry()? {
+            let path = Path { above: None, name: key };
+            if head == Head::Section {
+                if let Some(first) = &found {
+                    return Err(path.bad(format!("a second group beside {}", first.name)));
                 }
-                (b"contents", value) => {
-                    contents = value.text().as_deref() == Some(b"Text Format Volume Group")
-                }
-                (b"version", value) => version = value.integer() == Some(1),
-                (b"description", value) => written.description = string(value, path)?,
-                (b"creation_host", value) => written.host = string(value, path)?,
-                (b"creation_time", value) => written.time = integer(value, path, i64::MIN, i64::MAX)?,
+                found = Some(group(key, &mut reader, &mut strange)?);
+                continue;
+            }
+            let value = &reader.value()?;
+            match key {
+                b"contents" => contents = value.text().as_deref() == Some(b"Text Format Volume Group"),
+                b"version" => version = value.integer() == Some(1),
+                b"description" => written.description = string(value, path)?,
+                b"creation_host" => written.host = string(value, path)?,
+                b"creation_time" => written.time = integer(value, path, i64::MIN, i64::MAX)?,
                 _ => strange.key(path),
             }
         }
@@ -99,8 +101,8 @@ impl Group {
         if !contents || !version {
             return Err(top.bad("contents and version are not those of a volume group"));
         }
-        let Some((entry, section)) = found else { return Err(top.bad("there is no group in it")) };
-        group(entry.key, section, written, strange)
+        let group = found.ok_or_else(|| top.bad("there is no group in it"))?;
+        Ok(Self { written, strange: strange.0, ..group })
     }
 }
 
@@ -208,18 +210,60 @@ fn missing(path: Path<'_>, key: &str) -> BadGroup {
 
 type Names<'a> = HashMap<&'a [u8], usize>;
 
-fn group(
-    key: &[u8],
-    entries: &[Entry<'_>],
-    written: Written,
-    mut strange: Strange,
-) -> Result<Group, BadGroup> {
+/// Takes in a value for a key that comes once.
+fn put<T>(to: &mut Option<T>, value: T, path: Path<'_>) -> Result<(), BadGroup> {
+    match to.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(path.bad("stands there twice")),
+    }
+}
+
+/// The group's section. Its volumes are read one by one, for there may be thousands.
+fn group<'a>(key: &'a [u8], reader: &mut Reader<'a>, strange: &mut Strange) -> Result<Group, BadGroup> {
     let path = Path { above: None, name: key };
-    once(entries, path)?;
     let mut group = Group::empty(name(path)?);
-    group.written = written;
+    let (mut own, mut pvs, mut later) = (Vec::new(), None, None);
+    let mut seen = HashSet::new();
+    while let Some((key, head)) = reader.entry()? {
+        let path = Path { above: Some(&path), name: key };
+        if !seen.insert(key) {
+            return Err(path.bad("stands there twice"));
+        }
+        match (key, head) {
+            (b"physical_volumes", Head::Section) => {
+                let Value::Section(entries) = reader.whole(head)? else { continue };
+                pvs = Some(physical_volumes(&entries, &mut group, path, strange)?);
+            }
+            (b"logical_volumes", Head::Section) => match &pvs {
+                Some(pvs) => group.volumes = volumes(reader, path, pvs, strange)?,
+                // Nobody writes them in this order, and it can be read.
+                None => {
+                    later = Some(reader.clone());
+                    reader.whole(head)?;
+                }
+            },
+            (b"physical_volumes" | b"logical_volumes", Head::Value) => return Err(path.bad("not a section")),
+            _ => own.push(Entry { key, value: reader.whole(head)? }),
+        }
+    }
+    let pvs = pvs.ok_or_else(|| missing(path, "physical_volumes"));
+    words_of_group(&own, &mut group, path, strange)?;
+    if let Some(mut reader) = later {
+        let path = Path { above: Some(&path), name: b"logical_volumes" };
+        group.volumes = volumes(&mut reader, path, &pvs?, strange)?;
+    } else {
+        pvs?;
+    }
+    Ok(group)
+}
+
+fn words_of_group(
+    entries: &[Entry<'_>],
+    group: &mut Group,
+    path: Path<'_>,
+    strange: &mut Strange,
+) -> Result<(), BadGroup> {
     let (mut id, mut seqno, mut extent_size, mut status) = (None, None, None, None);
-    let (mut pvs, mut volumes) = (None, None);
     for Entry { key, value } in entries {
         let path = Path { above: Some(&path), name: key };
         match *key {
@@ -227,8 +271,8 @@ fn group(
             b"seqno" => seqno = Some(count32(value, path)?),
             b"format" if value.text().as_deref() == Some(b"lvm2") => {}
             b"format" => strange.say(|| "the group is not of format \"lvm2\"".into()),
-            b"status" => status = Some(words(value, path, &mut strange)?),
-            b"flags" => group.flags = words::<GroupFlags>(value, path, &mut strange)?,
+            b"status" => status = Some(words(value, path, strange)?),
+            b"flags" => group.flags = words::<GroupFlags>(value, path, strange)?,
             b"tags" => group.tags = strings(value, path)?,
             b"system_id" => group.system_id = Some(string(value, path)?),
             b"lock_type" => group.lock_type = Some(string(value, path)?),
@@ -239,8 +283,6 @@ fn group(
             b"allocation_policy" => group.allocation = Some(string(value, path)?),
             b"profile" => group.profile = Some(string(value, path)?),
             b"metadata_copies" => group.metadata_copies = count32(value, path)?,
-            b"physical_volumes" => pvs = Some(section(value, path)?),
-            b"logical_volumes" => volumes = Some(section(value, path)?),
             _ => strange.key(path),
         }
     }
@@ -251,24 +293,7 @@ fn group(
     if group.extent_size == Sectors(0) {
         return Err(path.bad("an extent size of 0"));
     }
-    let pvs = pvs.ok_or_else(|| missing(path, "physical_volumes"))?;
-    let names = physical_volumes(
-        pvs,
-        &mut group,
-        Path { above: Some(&path), name: b"physical_volumes" },
-        &mut strange,
-    )?;
-    if let Some(volumes) = volumes {
-        let path = Path { above: Some(&path), name: b"logical_volumes" };
-        once(volumes, path)?;
-        group.volumes.reserve(volumes.len());
-        for Entry { key, value } in volumes {
-            let path = Path { above: Some(&path), name: key };
-            group.volumes.push(volume(section(value, path)?, path, &names, &mut strange)?);
-        }
-    }
-    group.strange = strange.0;
-    Ok(group)
+    Ok(())
 }
 
 fn physical_volumes<'a>(
@@ -336,38 +361,73 @@ bitflags::bitflags! {
     struct NoFlags: u32 {}
 }
 
+fn volumes<'a>(
+    reader: &mut Reader<'a>,
+    path: Path<'_>,
+    pvs: &Names<'_>,
+    strange: &mut Strange,
+) -> Result<Vec<LogicalVolume>, BadGroup> {
+    let mut volumes: Vec<LogicalVolume> = Vec::new();
+    // Where hardly two are alike, looking for what they have in common is given up.
+    let (mut shape, mut tries) = (None::<Shape<'_>>, 16u32);
+    while let Some((key, head)) = reader.entry()? {
+        let path = Path { above: Some(&path), name: key };
+        if head == Head::Value {
+            return Err(path.bad("not a section"));
+        }
+        let name = name(path)?;
+        if let Some(alike) = shape.as_ref().and_then(|shape| shape.next(reader)) {
+            volumes.push(LogicalVolume { name, ..alike });
+            continue;
+        }
+        let (before, known) = (reader.clone(), strange.0.len());
+        let read = volume(reader, name, path, pvs, strange)?;
+        if tries > 0 && strange.0.len() == known {
+            tries = tries.saturating_sub(1);
+            shape = Shape::of(reader.since(&before), &read).or(shape);
+        }
+        volumes.push(read);
+    }
+    let mut names = HashSet::with_capacity(volumes.len());
+    let twice = volumes.iter().find(|volume| !names.insert(volume.name.as_str()));
+    if let Some(LogicalVolume { name, .. }) = twice {
+        return Err(Path { above: Some(&path), name: name.as_bytes() }.bad("stands there twice"));
+    }
+    Ok(volumes)
+}
+
 fn volume(
-    entries: &[Entry<'_>],
+    reader: &mut Reader<'_>,
+    name: String,
     path: Path<'_>,
     pvs: &Names<'_>,
     strange: &mut Strange,
 ) -> Result<LogicalVolume, BadGroup> {
-    once(entries, path)?;
-    let mut volume = LogicalVolume::empty(name(path)?);
-    let (mut id, mut status, mut segments) = (None, None, None);
-    for Entry { key, value } in entries {
+    let mut volume = LogicalVolume::empty(name);
+    let (mut id, mut status, mut flags, mut tags, mut segments) = (None, None, None, None, None);
+    while let Some((key, head)) = reader.entry()? {
         let path = Path { above: Some(&path), name: key };
-        match *key {
-            b"id" => id = Some(uuid(value, path)?),
-            b"status" => status = Some(words::<VolumeStatus>(value, path, strange)?),
-            b"flags" => volume.flags = words::<VolumeFlags>(value, path, strange)?,
-            b"tags" => volume.tags = strings(value, path)?,
-            b"creation_time" => volume.creation_time = Some(integer(value, path, 0, i64::MAX)?),
-            b"creation_host" => volume.creation_host = Some(string(value, path)?),
-            b"lock_args" => volume.lock_args = Some(string(value, path)?),
-            b"allocation_policy" => volume.allocation = Some(string(value, path)?),
-            b"profile" => volume.profile = Some(string(value, path)?),
-            b"read_ahead" => volume.read_ahead = Some(integer(value, path, -1, MAX_EXTENT)?),
-            b"major" => volume.major = Some(integer(value, path, -1, MAX_EXTENT)?),
-            b"minor" => volume.minor = Some(integer(value, path, -1, MAX_EXTENT)?),
-            b"segment_count" => segments = Some(count(value, path)?),
+        let value = &reader.whole(head)?;
+        match key {
+            b"id" => put(&mut id, uuid(value, path)?, path)?,
+            b"status" => put(&mut status, words::<VolumeStatus>(value, path, strange)?, path)?,
+            b"flags" => put(&mut flags, words::<VolumeFlags>(value, path, strange)?, path)?,
+            b"tags" => put(&mut tags, strings(value, path)?, path)?,
+            b"creation_time" => put(&mut volume.creation_time, integer(value, path, 0, i64::MAX)?, path)?,
+            b"creation_host" => put(&mut volume.creation_host, string(value, path)?, path)?,
+            b"lock_args" => put(&mut volume.lock_args, string(value, path)?, path)?,
+            b"allocation_policy" => put(&mut volume.allocation, string(value, path)?, path)?,
+            b"profile" => put(&mut volume.profile, string(value, path)?, path)?,
+            b"read_ahead" => put(&mut volume.read_ahead, integer(value, path, -1, MAX_EXTENT)?, path)?,
+            b"major" => put(&mut volume.major, integer(value, path, -1, MAX_EXTENT)?, path)?,
+            b"minor" => put(&mut volume.minor, integer(value, path, -1, MAX_EXTENT)?, path)?,
+            b"segment_count" => put(&mut segments, count(value, path)?, path)?,
             [b's', b'e', b'g', b'm', b'e', b'n', b't', number @ ..]
                 if number.iter().all(u8::is_ascii_digit) =>
             {
-                let next = volume.segments.len().saturating_add(1).to_string();
-                if number != next.as_bytes() {
-                    return Err(path.bad("segments are not numbered one after another from 1"));
-                }
+                numbered(number, volume.segments.len(), path)?;
+                // Most volumes have one, and a vector would begin with four.
+                volume.segments.reserve_exact(usize::from(volume.segments.is_empty()));
                 volume.segments.push(segment(section(value, path)?, path, pvs, strange)?);
             }
             _ => strange.key(path),
@@ -379,7 +439,18 @@ fn volume(
     }
     volume.id = id.ok_or_else(|| missing(path, "id"))?;
     volume.status = status.ok_or_else(|| missing(path, "status"))?;
+    volume.flags = flags.unwrap_or_default();
+    volume.tags = tags.unwrap_or_default();
     Ok(volume)
+}
+
+/// Whether a segment's number is the next one.
+fn numbered(number: &[u8], before: usize, path: Path<'_>) -> Result<(), BadGroup> {
+    let next = before.saturating_add(1);
+    if number == b"1" && next == 1 || number == next.to_string().as_bytes() {
+        return Ok(());
+    }
+    Err(path.bad("segments are not numbered one after another from 1"))
 }
 
 fn segment(

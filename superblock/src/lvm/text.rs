@@ -107,9 +107,27 @@ pub fn escape(text: &[u8]) -> Cow<'_, [u8]> {
 /// # Errors
 /// The line at which it stops being LVM2's, and why.
 pub fn parse(text: &[u8]) -> Result<Vec<Entry<'_>>, Fault> {
-    let end = text.iter().rposition(|byte| *byte != 0).map_or(0, |last| last.saturating_add(1));
-    let mut reader = Reader { text: text.get(..end).unwrap_or_default(), at: 0 };
-    reader.entries(0)
+    let mut reader = Reader::new(text);
+    reader.entries()
+}
+
+/// What comes after a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Head {
+    /// `=`: [`Reader::value`] or one of its kind reads what follows.
+    Value,
+    /// `{`: [`Reader::entry`] has the section's entries from now on, up to its end.
+    Section,
+}
+
+/// A text read entry by entry, for one that is too long to be held as a tree.
+///
+/// Whoever was given a [`Head`] reads what follows it before the next entry.
+#[derive(Clone)]
+pub struct Reader<'a> {
+    text: &'a [u8],
+    rest: &'a [u8],
+    depth: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,41 +138,73 @@ enum Token<'a> {
     End,
 }
 
-struct Reader<'a> {
-    text: &'a [u8],
-    at: usize,
-}
-
 impl<'a> Reader<'a> {
+    /// At the beginning of a text. NUL bytes at its end are not part of it.
+    #[must_use]
+    pub fn new(text: &'a [u8]) -> Self {
+        let end = text.iter().rposition(|byte| *byte != 0).map_or(0, |last| last.saturating_add(1));
+        let text = text.get(..end).unwrap_or_default();
+        Self { text, rest: text, depth: 0 }
+    }
+
     fn fault(&self, what: &'static str) -> Fault {
-        let before = self.text.get(..self.at).unwrap_or_default();
+        let before = self.text.get(..self.text.len().saturating_sub(self.rest.len())).unwrap_or_default();
         let newlines = before.iter().filter(|byte| **byte == b'\n').count();
         Fault { line: newlines.saturating_add(1), what }
     }
 
-    /// The entries up to the closing brace (up to the end at depth 0).
-    fn entries(&mut self, depth: usize) -> Result<Vec<Entry<'a>>, Fault> {
-        if depth > MAX_DEPTH {
-            return Err(self.fault("sections are nested too deeply"));
-        }
-        let mut entries = Vec::new();
-        loop {
-            let key = match (self.token()?, depth) {
-                (Token::Word(key), _) => key,
-                (Token::Sign(b'}'), 1..) | (Token::End, 0) => return Ok(entries),
-                (Token::End, _) => return Err(self.fault("the text ends inside a section")),
-                _ => return Err(self.fault("a name is missing")),
-            };
-            let value = match self.token()? {
-                Token::Sign(b'=') => self.value()?,
-                Token::Sign(b'{') => Value::Section(self.entries(depth.saturating_add(1))?),
-                _ => return Err(self.fault("'=' or '{' is missing after a name")),
-            };
-            entries.push(Entry { key, value });
+    /// The next entry of the section that we are in; `None` at its end, after which we are in the one around it.
+    ///
+    /// # Errors
+    /// What follows is no entry.
+    pub fn entry(&mut self) -> Result<Option<(&'a [u8], Head)>, Fault> {
+        let key = match (self.token()?, self.depth) {
+            (Token::Word(key), _) => key,
+            (Token::Sign(b'}'), 1..) => {
+                self.depth = self.depth.saturating_sub(1);
+                return Ok(None);
+            }
+            (Token::End, 0) => return Ok(None),
+            (Token::End, _) => return Err(self.fault("the text ends inside a section")),
+            _ => return Err(self.fault("a name is missing")),
+        };
+        match self.token()? {
+            Token::Sign(b'=') => Ok(Some((key, Head::Value))),
+            Token::Sign(b'{') if self.depth >= MAX_DEPTH => Err(self.fault("sections are nested too deeply")),
+            Token::Sign(b'{') => {
+                self.depth = self.depth.saturating_add(1);
+                Ok(Some((key, Head::Section)))
+            }
+            _ => Err(self.fault("'=' or '{' is missing after a name")),
         }
     }
 
-    fn value(&mut self) -> Result<Value<'a>, Fault> {
+    /// All entries up to the end of the section that we are in.
+    fn entries(&mut self) -> Result<Vec<Entry<'a>>, Fault> {
+        let mut entries = Vec::new();
+        while let Some((key, head)) = self.entry()? {
+            let value = self.whole(head)?;
+            entries.push(Entry { key, value });
+        }
+        Ok(entries)
+    }
+
+    /// What follows a key, a section as its tree.
+    ///
+    /// # Errors
+    /// It is not LVM2's.
+    pub fn whole(&mut self, head: Head) -> Result<Value<'a>, Fault> {
+        match head {
+            Head::Value => self.value(),
+            Head::Section => self.entries().map(Value::Section),
+        }
+    }
+
+    /// A value.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn value(&mut self) -> Result<Value<'a>, Fault> {
         let token = self.token()?;
         if token != Token::Sign(b'[') {
             return self.scalar(token);
@@ -171,6 +221,27 @@ impl<'a> Reader<'a> {
                 _ => return Err(self.fault("',' or ']' is missing in a list")),
             }
         }
+    }
+
+    /// Inside a section, behind its opening brace.
+    pub(super) fn inside(text: &'a [u8]) -> Self {
+        Self { text, rest: text, depth: 1 }
+    }
+
+    /// What was not read yet.
+    pub(super) fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// Leaves the section that we are in: what follows is `rest`.
+    pub(super) fn leave(&mut self, rest: &'a [u8]) {
+        self.rest = rest;
+        self.depth = self.depth.saturating_sub(1);
+    }
+
+    /// What was read since another reader was cloned from this one.
+    pub(super) fn since(&self, earlier: &Self) -> &'a [u8] {
+        earlier.rest.get(..earlier.rest.len().saturating_sub(self.rest.len())).unwrap_or_default()
     }
 
     fn scalar(&self, token: Token<'a>) -> Result<Value<'a>, Fault> {
@@ -191,15 +262,14 @@ impl<'a> Reader<'a> {
 
     fn token(&mut self) -> Result<Token<'a>, Fault> {
         self.skip();
-        let rest = self.text.get(self.at..).unwrap_or_default();
-        let (token, len) = match rest {
+        let (token, len) = match self.rest {
             [] => (Token::End, 0),
             [sign @ (b'{' | b'}' | b'[' | b']' | b'=' | b','), ..] => (Token::Sign(*sign), 1),
             [b'"', inside @ ..] => {
                 let len = string_len(inside).ok_or_else(|| self.fault("a string does not end"))?;
                 (Token::Text(inside.get(..len).unwrap_or_default()), len.saturating_add(2))
             }
-            _ => {
+            rest => {
                 let len = rest.iter().position(|byte| !is_word(*byte)).unwrap_or(rest.len());
                 if len == 0 {
                     return Err(self.fault("a byte that may only be in a string"));
@@ -207,20 +277,21 @@ impl<'a> Reader<'a> {
                 (Token::Word(rest.get(..len).unwrap_or_default()), len)
             }
         };
-        self.at = self.at.saturating_add(len);
+        self.rest = self.rest.get(len..).unwrap_or_default();
         Ok(token)
     }
 
     /// Blanks and comments.
     fn skip(&mut self) {
         loop {
-            let rest = self.text.get(self.at..).unwrap_or_default();
-            let len = match rest {
-                [b' ' | b'\t' | b'\n' | b'\r', ..] => 1,
-                [b'#', ..] => rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len()),
+            self.rest = match self.rest {
+                [b' ' | b'\t' | b'\n' | b'\r', rest @ ..] => rest,
+                [b'#', rest @ ..] => {
+                    let end = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
+                    rest.get(end..).unwrap_or_default()
+                }
                 _ => return,
             };
-            self.at = self.at.saturating_add(len);
         }
     }
 }
@@ -239,8 +310,32 @@ fn string_len(inside: &[u8]) -> Option<usize> {
     }
 }
 
+/// Which bytes names and numbers are made of.
+const WORD: [bool; 256] =
+    bytes_of(&[b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", b"_-+./!:@"]);
+
+/// A table of the bytes that are in any of these.
+#[expect(
+    clippy::as_conversions,
+    clippy::indexing_slicing,
+    reason = "a byte is an index of 256, and the compiler runs it"
+)]
+pub(super) const fn bytes_of(parts: &[&[u8]]) -> [bool; 256] {
+    let mut table = [false; 256];
+    let mut parts = parts;
+    while let [part, others @ ..] = parts {
+        let mut rest: &[u8] = part;
+        while let [byte, after @ ..] = rest {
+            table[*byte as usize] = true;
+            rest = after;
+        }
+        parts = others;
+    }
+    table
+}
+
 fn is_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'+' | b'.' | b'/' | b'!' | b':' | b'@')
+    WORD.get(usize::from(byte)).copied().unwrap_or(false)
 }
 
 #[cfg(test)]

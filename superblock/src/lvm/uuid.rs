@@ -4,6 +4,8 @@ use std::{fmt, str::FromStr};
 
 /// What may stand in an identity: `!` and `#` are read, never made.
 const MADE: &[u8; 62] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+/// The same and those two, by byte.
+const READ: [bool; 256] = super::text::bytes_of(&[MADE, b"!#"]);
 /// Characters between hyphens.
 const GROUPS: [usize; 7] = [6, 4, 4, 4, 4, 4, 6];
 
@@ -12,13 +14,13 @@ const GROUPS: [usize; 7] = [6, 4, 4, 4, 4, 4, 6];
 pub struct LvmUuid([u8; 32]);
 
 impl LvmUuid {
+    /// Its length with hyphens.
+    pub const PRINTED: usize = 38;
+
     /// From the 32 bytes that a header has; `None` where one is not of the alphabet.
     #[must_use]
     pub fn from_stored(bytes: [u8; 32]) -> Option<Self> {
-        bytes
-            .iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'!' | b'#'))
-            .then_some(Self(bytes))
+        bytes.iter().all(|byte| READ.get(usize::from(*byte)) == Some(&true)).then_some(Self(bytes))
     }
 
     /// A new one from 32 random bytes.

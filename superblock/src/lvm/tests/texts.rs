@@ -241,3 +241,28 @@ proptest! {
         crate::fuzz::lvm_text(&text);
     }
 }
+
+#[test]
+fn volumes_that_are_alike_are_read_as_word_by_word() {
+    let mut group = group(&[100]);
+    for (number, name) in (20..).zip(["one", "two", "three"]) {
+        add(&mut group, name, number, 2);
+        let volume = group.volumes.last_mut().unwrap();
+        (volume.creation_time, volume.creation_host) = (Some(1_790_000_000), Some("host".into()));
+    }
+    let text = String::from_utf8(group.raw(&Stamp::default())).unwrap();
+    let text = text.trim_end_matches('\0');
+    assert_eq!(text.parse::<Group>().unwrap().volumes, group.volumes);
+    let from = text.find("three {").unwrap() + "three {".len();
+    let to = text.rfind("}\n}").unwrap();
+    for at in from..to {
+        for new in
+            ["", "0", "9", "}", "\"", "\n", " ", "x", "99999999999999999999", "tags = [\"t\"]\n", "# c\n"]
+        {
+            let changed = format!("{}{new}{}", &text[..at], &text[at + 1..]);
+            // A blank where nobody puts one is nothing to a reader of words.
+            let by_words = format!("{} {}", &changed[..from], &changed[from..]);
+            assert_eq!(changed.parse::<Group>(), by_words.parse::<Group>(), "{at} {new:?}: {changed}");
+        }
+    }
+}
