@@ -41,10 +41,7 @@ pub fn edited(
     means: &mut Means<'_>,
 ) -> Result<(Group, Vec<Warning>), Refusal> {
     let mut after = found.group.clone();
-    let mut said = Vec::new();
-    for new in volumes {
-        said.extend(edit::create(&mut after, new, means)?);
-    }
+    let said = edit::create(&mut after, volumes, means)?;
     Ok((after, said))
 }
 

@@ -1,10 +1,10 @@
 //! A group as it would be after what a verb asks for. Nothing is written here; a refusal leaves the group as it was.
 
-use std::ops::Range;
+use std::{collections::HashSet, ops::Range};
 
 use superblock::{
     Bytes, Sectors,
-    lvm::{BadEdit, Group, Kind, LogicalVolume, LvmUuid, NoRoom, Wish, group::VolumeStatus},
+    lvm::{BadEdit, Group, Kind, LogicalVolume, LvmUuid, NoRoom, Room, Wish, group::VolumeStatus, names},
 };
 
 use super::request::{Amount, NewVolume, Of, PvWord, ResizeRequest, Sign, VolumeName};
@@ -73,8 +73,8 @@ pub(super) fn refused(what: &str, why: &BadEdit) -> Refusal {
     Refusal::new(format!("{what}: {why}"))
 }
 
-fn no_room(what: &str, group: &Group, why: &NoRoom) -> Refusal {
-    let free = group.free_extents();
+fn no_room(what: &str, (group, room): (&Group, &Room), why: &NoRoom) -> Refusal {
+    let free = room.extents();
     let sizes = format!(
         "an extent is {}, free in all: {}",
         human::size(group.extent_size.bytes().0),
@@ -95,7 +95,7 @@ fn no_room(what: &str, group: &Group, why: &NoRoom) -> Refusal {
 /// A size in extents. `own`: what the volume has now. Sizes are rounded up, percentages down, both to whole `stripes`.
 fn extents(
     amount: Amount,
-    group: &Group,
+    (group, room): (&Group, &Room),
     places: &[(usize, Range<u64>)],
     (stripes, own): (u64, Option<u64>),
 ) -> Result<u64, Refusal> {
@@ -110,10 +110,10 @@ fn extents(
         Amount::Extents(count) => return up(count).ok_or_else(too_much),
         Amount::Percent(percent, of) => {
             let base = match of {
-                Of::Free => group.free_extents(),
+                Of::Free => room.extents(),
                 Of::Group => group.pvs.iter().fold(0, |sum, pv| pv.pe_count.saturating_add(sum)),
-                Of::Pvs if places.is_empty() => group.free_extents(),
-                Of::Pvs => free_on(group, places),
+                Of::Pvs if places.is_empty() => room.extents(),
+                Of::Pvs => free_on(room, places),
                 Of::Volume => own.ok_or_else(|| Refusal::new("%LV is for a volume that is there already"))?,
                 Of::Origin => return Err(Refusal::new("%ORIGIN is for snapshots")),
             };
@@ -124,8 +124,8 @@ fn extents(
     Ok(of - of % stripes)
 }
 
-fn free_on(group: &Group, places: &[(usize, Range<u64>)]) -> u64 {
-    let free = group.free();
+fn free_on(room: &Room, places: &[(usize, Range<u64>)]) -> u64 {
+    let free = room.runs();
     let mut sum: u64 = 0;
     for (pv, place) in places {
         for run in free.get(*pv).into_iter().flatten() {
@@ -148,22 +148,44 @@ fn rounded(what: &str, amount: Amount, group: &Group, extents: u64) -> Option<Wa
     })
 }
 
-/// A new volume.
+/// New volumes, all or none.
 ///
 /// # Errors
 /// A name that is none or is used, a size or stripes that are not to be had.
-pub fn create(group: &mut Group, new: &NewVolume, means: &mut Means<'_>) -> Result<Option<Warning>, Refusal> {
-    let what = new.name.to_string();
-    if group.volume(&new.name.volume).is_some() {
-        return Err(refused(&what, &BadEdit::Exists(new.name.volume.clone())));
+pub fn create(group: &mut Group, new: &[NewVolume], means: &mut Means<'_>) -> Result<Vec<Warning>, Refusal> {
+    let mut known: HashSet<&str> = group.volumes.iter().map(|volume| volume.name.as_str()).collect();
+    let mut room = group.room();
+    let (mut made, mut said) = (Vec::with_capacity(new.len()), Vec::new());
+    for one in new {
+        let what = one.name.to_string();
+        names::volume(&group.name, &one.name.volume).map_err(|why| refused(&what, &why.into()))?;
+        if !known.insert(&one.name.volume) {
+            return Err(refused(&what, &BadEdit::Exists(one.name.volume.clone())));
+        }
+        let (volume, warning) = volume(group, &mut room, one, means)?;
+        made.push(volume);
+        said.extend(warning);
     }
+    let what = format!("group {}", group.name);
+    group.add_all(made).map_err(|why| refused(&what, &why))?;
+    Ok(said)
+}
+
+/// A volume with its extents, which are free no more.
+fn volume(
+    group: &Group,
+    room: &mut Room,
+    new: &NewVolume,
+    means: &mut Means<'_>,
+) -> Result<(LogicalVolume, Option<Warning>), Refusal> {
+    let what = new.name.to_string();
     let places = means.places(group, &new.on)?;
     let legs = new.stripes;
     if !(1..=MOST_STRIPES).contains(&legs) {
         return Err(Refusal::new(format!("{what}: 1 to {MOST_STRIPES} stripes")));
     }
     let size = stripe_size(&what, group, new.stripe_size)?;
-    let count = extents(new.size, group, &places, (legs.into(), None))?;
+    let count = extents(new.size, (group, room), &places, (legs.into(), None))?;
     let wish = Wish {
         extents: count,
         stripes: usize::try_from(legs).unwrap_or(usize::MAX),
@@ -172,15 +194,15 @@ pub fn create(group: &mut Group, new: &NewVolume, means: &mut Means<'_>) -> Resu
         align: means.stripes.clone(),
         ..Wish::default()
     };
-    let found = group.allocate(&wish).map_err(|why| no_room(&what, group, &why))?;
+    let found = group.allocate_in(room, &wish).map_err(|why| no_room(&what, (group, room), &why))?;
+    room.take(&found.segments);
     let mut volume = LogicalVolume::empty(new.name.volume.clone());
     volume.id = means.identity()?;
     volume.creation_time = Some(means.now);
     volume.creation_host = Some(means.host.clone());
     volume.status.set(VolumeStatus::WRITE, !new.read_only);
     volume.segments = found.segments;
-    group.add(volume).map_err(|why| refused(&what, &why))?;
-    Ok(rounded(&what, new.size, group, count))
+    Ok((volume, rounded(&what, new.size, group, count)))
 }
 
 fn stripe_size(what: &str, group: &Group, wanted: Option<Bytes>) -> Result<Bytes, Refusal> {
@@ -224,7 +246,8 @@ pub fn resize(group: &mut Group, request: &ResizeRequest, means: &Means<'_>) -> 
     let stripes = u64::try_from(legs).unwrap_or(u64::MAX);
     let places = means.places(group, &request.on)?;
     let (sign, amount) = (request.change.sign, request.change.amount);
-    let count = extents(amount, group, &places, (stripes, Some(before)))?;
+    let room = group.room();
+    let count = extents(amount, (group, &room), &places, (stripes, Some(before)))?;
     let after = match sign {
         None => Some(count),
         Some(Sign::Plus) => before.checked_add(count),
@@ -251,7 +274,7 @@ pub fn resize(group: &mut Group, request: &ResizeRequest, means: &Means<'_>) -> 
             align: means.stripes.clone(),
             ..Wish::default()
         };
-        let found = group.allocate(&wish).map_err(|why| no_room(&what, group, &why))?;
+        let found = group.allocate_in(&room, &wish).map_err(|why| no_room(&what, (group, &room), &why))?;
         group.extend(&request.name.volume, found.segments).map_err(|why| refused(&what, &why))?;
     } else if after < before {
         group.reduce(&request.name.volume, after).map_err(|why| refused(&what, &why))?;
@@ -351,19 +374,19 @@ mod tests {
     #[test]
     fn sizes_are_rounded_and_it_is_said() {
         let mut group = group();
-        let said = create(&mut group, &new("a", Amount::Bytes(Bytes(5 << 20))), &mut means()).unwrap();
-        assert_eq!(said.unwrap().text, "vg/a: 5 MiB is rounded up to 8 MiB (2 extents)");
-        let said = create(&mut group, &new("b", Amount::Percent(50, Of::Free)), &mut means()).unwrap();
-        assert_eq!((said, group.volume("b").unwrap().extents()), (None, 9));
+        let said = create(&mut group, &[new("a", Amount::Bytes(Bytes(5 << 20)))], &mut means()).unwrap();
+        assert_eq!(said[0].text, "vg/a: 5 MiB is rounded up to 8 MiB (2 extents)");
+        let said = create(&mut group, &[new("b", Amount::Percent(50, Of::Free))], &mut means()).unwrap();
+        assert_eq!((said.len(), group.volume("b").unwrap().extents()), (0, 9));
         let mut striped = new("c", Amount::Percent(100, Of::Free));
         striped.stripes = 2;
-        let refusal = create(&mut group, &striped, &mut means()).unwrap_err();
+        let refusal = create(&mut group, &[striped], &mut means()).unwrap_err();
         assert!(refusal.text.contains("vg/c"), "{}", refusal.text);
-        let again = create(&mut group, &new("a", Amount::Extents(1)), &mut means()).unwrap_err();
+        let again = create(&mut group, &[new("a", Amount::Extents(1))], &mut means()).unwrap_err();
         assert_eq!(again.text, "vg/a: there is a volume a already");
-        let large = create(&mut group, &new("x", Amount::Extents(100)), &mut means()).unwrap_err();
+        let large = create(&mut group, &[new("x", Amount::Extents(100))], &mut means()).unwrap_err();
         assert!(large.text.contains("100 extents are wanted and 9 are free"), "{}", large.text);
-        assert!(create(&mut group, &new("x_tdata", Amount::Extents(1)), &mut means()).is_err());
+        assert!(create(&mut group, &[new("x_tdata", Amount::Extents(1))], &mut means()).is_err());
         assert_eq!(group.volumes.len(), 2);
     }
 
@@ -375,18 +398,18 @@ mod tests {
         };
         let mut volume = new("a", Amount::Percent(100, Of::Pvs));
         volume.on = on("/dev/md1", &[(2, Some(4))]);
-        create(&mut group, &volume, &mut means()).unwrap();
+        create(&mut group, std::slice::from_ref(&volume), &mut means()).unwrap();
         let Kind::Striped { legs, .. } = &group.volume("a").unwrap().segments[0].kind else { panic!() };
         assert_eq!((legs[0].pv, legs[0].extent, group.volume("a").unwrap().extents()), (1, 2, 3));
         volume.name.volume = "b".into();
         volume.on = on("/dev/md7", &[]);
         assert_eq!(
-            create(&mut group, &volume, &mut means()).unwrap_err().text,
+            create(&mut group, std::slice::from_ref(&volume), &mut means()).unwrap_err().text,
             "/dev/md7 is no device of group vg"
         );
         volume.on = on("/dev/md0", &[(10, None)]);
         assert_eq!(
-            create(&mut group, &volume, &mut means()).unwrap_err().text,
+            create(&mut group, std::slice::from_ref(&volume), &mut means()).unwrap_err().text,
             "/dev/md0 has 10 extents: 0 to 9"
         );
     }
@@ -394,7 +417,7 @@ mod tests {
     #[test]
     fn more_and_less() {
         let mut group = group();
-        create(&mut group, &new("a", Amount::Extents(4)), &mut means()).unwrap();
+        create(&mut group, &[new("a", Amount::Extents(4))], &mut means()).unwrap();
         let mib = |n: u64| Amount::Bytes(Bytes(n << 20));
         assert_eq!(resized(&mut group, Some(Sign::Plus), mib(5)), Ok((4, 6)));
         assert_eq!(

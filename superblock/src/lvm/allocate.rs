@@ -64,6 +64,36 @@ pub enum NoRoom {
 
 type Runs = Vec<Vec<Range<u64>>>;
 
+/// The free extents of a group, kept while several volumes are given some of them one after the other.
+#[derive(Clone, Debug)]
+pub struct Room(Runs);
+
+impl Room {
+    /// How many extents there are in all.
+    #[must_use]
+    pub fn extents(&self) -> u64 {
+        self.0.iter().flatten().fold(0, |sum, run| sum.saturating_add(len(run)))
+    }
+
+    /// The runs of each physical volume, in the group's order.
+    #[must_use]
+    pub fn runs(&self) -> &[Vec<Range<u64>>] {
+        &self.0
+    }
+
+    /// These are free no more.
+    pub fn take(&mut self, segments: &[Segment]) {
+        for segment in segments {
+            let Kind::Striped { legs, .. } = &segment.kind else { continue };
+            for leg in legs {
+                if let Some(runs) = self.0.get_mut(leg.pv) {
+                    cut_out(runs, leg.extent, segment.leg_len());
+                }
+            }
+        }
+    }
+}
+
 impl Group {
     /// The free extents of each physical volume, in order.
     #[must_use]
@@ -95,10 +125,16 @@ impl Group {
         free
     }
 
+    /// The same, to be kept.
+    #[must_use]
+    pub fn room(&self) -> Room {
+        Room(self.free())
+    }
+
     /// How many extents are free in all.
     #[must_use]
     pub fn free_extents(&self) -> u64 {
-        self.free().iter().flatten().fold(0, |sum, run| sum.saturating_add(len(run)))
+        self.room().extents()
     }
 
     /// Room for what is wanted, rounded up to whole stripes.
@@ -106,10 +142,18 @@ impl Group {
     /// # Errors
     /// What is missing.
     pub fn allocate(&self, wish: &Wish) -> Result<Found, NoRoom> {
+        self.allocate_in(&self.room(), wish)
+    }
+
+    /// The same where the free extents are known. What is found is not taken yet.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub fn allocate_in(&self, room: &Room, wish: &Wish) -> Result<Found, NoRoom> {
         if wish.extents == 0 {
             return Err(NoRoom::Nothing);
         }
-        let free = self.offered(wish);
+        let free = self.offered(room, wish);
         let all = free.iter().flat_map(|(_, runs)| runs).fold(0u64, |sum, run| sum.saturating_add(len(run)));
         if wish.stripes <= 1 && !wish.contiguous && all < wish.extents {
             return Err(NoRoom::Extents { wanted: wish.extents, free: all, one_run: false });
@@ -121,12 +165,12 @@ impl Group {
     }
 
     /// The free runs among those that may be used, by physical volume.
-    fn offered(&self, wish: &Wish) -> Vec<(usize, Vec<Range<u64>>)> {
-        let free = self.free();
+    fn offered(&self, room: &Room, wish: &Wish) -> Vec<(usize, Vec<Range<u64>>)> {
+        let free = room.runs();
         let allowed =
             |pv: usize| self.pvs.get(pv).is_some_and(|pv| pv.status.contains(PvStatus::ALLOCATABLE));
         if wish.on.is_empty() {
-            return free.into_iter().enumerate().filter(|(pv, _)| allowed(*pv)).collect();
+            return free.iter().cloned().enumerate().filter(|(pv, _)| allowed(*pv)).collect();
         }
         let mut offered: Vec<(usize, Vec<Range<u64>>)> = Vec::new();
         for (pv, only) in wish.on.iter().filter(|(pv, _)| allowed(*pv)) {
@@ -318,11 +362,13 @@ fn pick(
 
 fn take(free: &mut [(usize, Vec<Range<u64>>)], leg: Leg, count: u64) {
     let Some((_, runs)) = free.iter_mut().find(|(pv, _)| *pv == leg.pv) else { return };
-    let end = leg.extent.saturating_add(count);
+    cut_out(runs, leg.extent, count);
+}
+
+fn cut_out(runs: &mut Vec<Range<u64>>, from: u64, count: u64) {
+    let end = from.saturating_add(count);
     let cut = |run: &Range<u64>| {
-        [run.start..run.end.min(leg.extent), run.start.max(end)..run.end]
-            .into_iter()
-            .filter(|run| len(run) > 0)
+        [run.start..run.end.min(from), run.start.max(end)..run.end].into_iter().filter(|run| len(run) > 0)
     };
     *runs = runs.iter().flat_map(|run| cut(run).collect::<Vec<_>>()).collect();
 }

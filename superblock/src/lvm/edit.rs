@@ -1,5 +1,7 @@
 //! Changes of a group, as values: nothing is written here, and a refused change changes nothing.
 
+use std::collections::HashSet;
+
 use super::{
     LvmUuid,
     group::{
@@ -75,6 +77,28 @@ impl Group {
     pub fn add(&mut self, volume: LogicalVolume) -> Result<(), BadEdit> {
         names::volume(&self.name, &volume.name)?;
         self.insert(volume)
+    }
+
+    /// Adds many, all or none: names are looked up once for all of them.
+    ///
+    /// # Errors
+    /// As of [`add`](Self::add).
+    pub fn add_all(&mut self, volumes: Vec<LogicalVolume>) -> Result<(), BadEdit> {
+        let mut known: HashSet<&str> = self.volumes.iter().map(|volume| volume.name.as_str()).collect();
+        for volume in &volumes {
+            names::volume(&self.name, &volume.name)?;
+            if !known.insert(&volume.name) {
+                return Err(BadEdit::Exists(volume.name.clone()));
+            }
+        }
+        let visible = self.volumes.iter().filter(|volume| !volume.is_row()).count();
+        let count = u64::try_from(visible.saturating_add(volumes.len())).unwrap_or(u64::MAX);
+        if self.max_lv > 0 && count > self.max_lv {
+            return Err(BadEdit::Limit(self.max_lv));
+        }
+        let rows = self.volumes.iter().position(LogicalVolume::is_row).unwrap_or(self.volumes.len());
+        self.volumes.splice(rows..rows, volumes);
+        Ok(())
     }
 
     fn insert(&mut self, volume: LogicalVolume) -> Result<(), BadEdit> {

@@ -25,7 +25,7 @@ mod shape;
 mod tests;
 mod uuid;
 
-pub use allocate::{Found, NoRoom, Wish};
+pub use allocate::{Found, NoRoom, Room, Wish};
 pub use area::{Area, Full, Placed, Slot};
 pub use edit::BadEdit;
 pub use group::{Group, Kind, Leg, LogicalVolume, Part, PhysicalVolume, Segment, Snapshot};
