@@ -1,10 +1,10 @@
 //! What stands on what: `ls --tree`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{
     DevId,
-    dm::{Mangling, Overview},
+    dm::{Mangling, Overview, Seen},
 };
 
 /// Where nobody says how wide the terminal is.
@@ -69,37 +69,52 @@ impl Look {
 }
 
 /// Everything below every device, with who stands where.
-struct Graph {
-    /// Devices in the order in which they are met, each with what it leads to.
-    nodes: Vec<(DevId, Vec<DevId>)>,
+struct Graph<'a> {
+    devices: BTreeMap<DevId, &'a Seen>,
+    /// In the order in which they are met.
+    order: Vec<DevId>,
+    deps: BTreeMap<DevId, &'a [DevId]>,
+    /// In the same order.
+    users: BTreeMap<DevId, Vec<DevId>>,
 }
 
-impl Graph {
-    fn new(all: &Overview) -> Self {
-        let mut graph = Self { nodes: Vec::new() };
+impl<'a> Graph<'a> {
+    fn new(all: &'a Overview) -> Self {
+        let devices = all.devices.iter().map(|seen| (seen.info.dev, seen)).collect();
+        let mut graph = Self { devices, order: Vec::new(), deps: BTreeMap::new(), users: BTreeMap::new() };
         for seen in &all.devices {
-            graph.add(all, seen.info.dev);
+            graph.add(seen.info.dev);
+        }
+        for user in &graph.order {
+            // One that leads to a device twice is one user of it.
+            for dep in graph.deps.get(user).into_iter().flat_map(|deps| deps.iter()) {
+                let users = graph.users.entry(*dep).or_default();
+                if users.last() != Some(user) {
+                    users.push(*user);
+                }
+            }
         }
         graph
     }
 
-    fn add(&mut self, all: &Overview, dev: DevId) {
-        if self.nodes.iter().any(|(known, _)| *known == dev) {
+    fn add(&mut self, dev: DevId) {
+        if self.deps.contains_key(&dev) {
             return;
         }
-        let deps = all.by_number(dev).map(|seen| seen.deps.clone()).unwrap_or_default();
-        self.nodes.push((dev, deps.clone()));
+        let deps = self.devices.get(&dev).map_or(&[][..], |seen| &seen.deps);
+        self.order.push(dev);
+        self.deps.insert(dev, deps);
         for dep in deps {
-            self.add(all, dep);
+            self.add(*dep);
         }
     }
 
-    fn users(&self, dev: DevId) -> Vec<DevId> {
-        self.nodes.iter().filter(|(_, deps)| deps.contains(&dev)).map(|(user, _)| *user).collect()
+    fn users(&self, dev: DevId) -> &[DevId] {
+        self.users.get(&dev).map_or(&[], Vec::as_slice)
     }
 
-    fn deps(&self, dev: DevId) -> Vec<DevId> {
-        self.nodes.iter().find(|(known, _)| *known == dev).map(|(_, deps)| deps.clone()).unwrap_or_default()
+    fn deps(&self, dev: DevId) -> &[DevId] {
+        self.deps.get(&dev).copied().unwrap_or_default()
     }
 }
 
@@ -111,7 +126,7 @@ pub fn tree(all: &Overview, look: &Look) -> String {
         if look.inverted { graph.deps(dev).is_empty() } else { graph.users(dev).is_empty() }
     };
     let mut text = String::new();
-    for (dev, _) in graph.nodes.iter().filter(|(dev, _)| is_root(*dev)) {
+    for dev in graph.order.iter().filter(|dev| is_root(**dev)) {
         let mut above = BTreeSet::new();
         branch(all, &graph, look, *dev, &mut Vec::new(), &mut above, &mut text);
     }
@@ -121,7 +136,7 @@ pub fn tree(all: &Overview, look: &Look) -> String {
 /// A device and what is below it. `more`: for each level above, whether something follows there.
 fn branch(
     all: &Overview,
-    graph: &Graph,
+    graph: &Graph<'_>,
     look: &Look,
     dev: DevId,
     more: &mut Vec<bool>,
@@ -139,13 +154,13 @@ fn branch(
         };
         whole.push_str(&sign);
     }
-    whole.push_str(&line(all, look, dev));
+    whole.push_str(&line(all, graph, look, dev));
     text.push_str(&cut(&whole, look.width));
     text.push('\n');
-    let mut below = if look.inverted { graph.users(dev) } else { graph.deps(dev) };
+    let mut below = if look.inverted { graph.users(dev) } else { graph.deps(dev) }.to_vec();
     if !look.numbers && !look.block_names {
         // Nothing would be said of what is not device-mapper's.
-        below.retain(|dev| all.by_number(*dev).is_some());
+        below.retain(|dev| graph.devices.contains_key(dev));
     }
     // The driver lets no table lead to itself; a report does not rely on it.
     if !above.insert(dev) {
@@ -170,8 +185,8 @@ fn cut(line: &str, width: Option<usize>) -> String {
     }
 }
 
-fn line(all: &Overview, look: &Look, dev: DevId) -> String {
-    let seen = all.by_number(dev);
+fn line(all: &Overview, graph: &Graph<'_>, look: &Look, dev: DevId) -> String {
+    let seen = graph.devices.get(&dev);
     let mut line = seen.map(|seen| look.mangling.unmangle(&seen.info.name)).unwrap_or_default();
     if let Some(block) = all.blocks.get(&dev).filter(|_| look.block_names) {
         line.push_str(&format!(" <{block}>"));
