@@ -17,6 +17,10 @@ pub struct Settings {
     pub extra_system_ids: Vec<String>,
     /// `devices/global_filter` and `devices/filter`, one after the other.
     pub filters: Vec<Vec<String>>,
+    /// `global/locking_dir`.
+    pub locking_dir: Option<String>,
+    /// `devices/hints`.
+    pub hints: Option<String>,
 }
 
 impl Settings {
@@ -45,6 +49,8 @@ impl Settings {
                 self.use_devices_file = value.integer().map(|value| value != 0)
             }
             (b"devices", b"filter" | b"global_filter") => self.filters.push(strings(value)),
+            (b"devices", b"hints") => self.hints = string(),
+            (b"global", b"locking_dir") => self.locking_dir = string().filter(|dir| dir.starts_with('/')),
             (b"global", b"system_id_source") => self.system_id_source = string(),
             (b"local", b"system_id") => self.system_id = string().filter(|id| !id.is_empty()),
             (b"local", b"extra_system_ids") => self.extra_system_ids = strings(value),
@@ -201,12 +207,17 @@ impl Filter {
         Self(words.iter().filter_map(one).collect())
     }
 
-    /// Whether a device of this path is to be looked at.
+    /// Whether a device of these paths is to be looked at: one that is taken is enough; what is said of none does no harm.
     #[must_use]
-    pub fn takes(&self, path: &str) -> bool {
+    pub fn takes(&self, paths: &[String]) -> bool {
+        let mut said = paths.iter().filter_map(|path| self.says(path)).peekable();
+        said.peek().is_none() || said.any(|takes| takes)
+    }
+
+    fn says(&self, path: &str) -> Option<bool> {
         let path: Vec<char> = path.chars().collect();
         let fits = |atoms: &[Atom]| (0..=path.len()).any(|from| fits_at(atoms, &path, from));
-        self.0.iter().find(|(_, atoms)| fits(atoms)).is_none_or(|(takes, _)| *takes)
+        self.0.iter().find(|(_, atoms)| fits(atoms)).map(|(takes, _)| *takes)
     }
 }
 
@@ -306,12 +317,20 @@ mod tests {
         let filter =
             |words: &[&str]| Filter::new(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
         let only_md = filter(&["a|^/dev/md|", "r|.*|"]);
-        assert!(only_md.takes("/dev/md127") && !only_md.takes("/dev/sda"));
+        assert!(only_md.takes(&["/dev/md127".to_owned()]) && !only_md.takes(&["/dev/sda".to_owned()]));
         let not_loops = filter(&["r|/dev/loop[0-9]*$|"]);
-        assert!(not_loops.takes("/dev/sda") && !not_loops.takes("/dev/loop12"));
-        assert!(filter(&["r(sd[ab])"]).takes("/dev/sdc") && !filter(&["r(sd[ab])"]).takes("/dev/sdb"));
-        assert!(filter(&["r|(sd|hd)|"]).takes("/dev/sda"), "more than is understood says nothing");
-        assert!(filter(&["a|.*|"]).takes("/dev/sda"));
+        assert!(not_loops.takes(&["/dev/sda".to_owned()]) && !not_loops.takes(&["/dev/loop12".to_owned()]));
+        assert!(
+            filter(&["r(sd[ab])"]).takes(&["/dev/sdc".to_owned()])
+                && !filter(&["r(sd[ab])"]).takes(&["/dev/sdb".to_owned()])
+        );
+        assert!(
+            filter(&["r|(sd|hd)|"]).takes(&["/dev/sda".to_owned()]),
+            "more than is understood says nothing"
+        );
+        let links = ["/dev/sda".to_owned(), "/dev/disk/by-id/wwn-5".to_owned()];
+        assert!(filter(&["a|^/dev/disk/by-id/|", "r|.*|"]).takes(&links), "by any of its names");
+        assert!(filter(&["a|.*|"]).takes(&["/dev/sda".to_owned()]));
     }
 
     #[test]

@@ -5,12 +5,10 @@ use std::path::Path;
 use superblock::lvm::Group;
 
 use crate::{
-    kernel::{KernelError, files},
+    kernel::{KernelError, Machine, files},
     model::volume::Kept,
 };
 
-/// LVM2's own directory.
-const ETC: &str = "/etc/lvm";
 /// The most that a file of LVM2's is believed to be.
 const LONGEST: u64 = 16 << 20;
 
@@ -19,10 +17,10 @@ const LONGEST: u64 = 16 << 20;
 ///
 /// # Errors
 /// A directory that cannot be read.
-pub fn kept(group: &str) -> Result<Vec<Kept>, KernelError> {
+pub fn kept(machine: &Machine, group: &str) -> Result<Vec<Kept>, KernelError> {
     let mut all = Vec::new();
     for directory in ["backup", "archive"] {
-        let directory = Path::new(ETC).join(directory);
+        let directory = machine.lvm.join(directory);
         for name in files::names(&directory)? {
             let name = name.to_string_lossy().into_owned();
             let archived = name.strip_prefix(group).is_some_and(|rest| rest.starts_with('_'));

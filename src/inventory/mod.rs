@@ -66,10 +66,15 @@ use crate::{
 /// The most that a map file is believed to be.
 const MAP_LIMIT: u64 = 1 << 20;
 
-/// This machine, as the environment lets us see it: `MDADM_NO_UDEV=1` means to do without udev.
+/// This machine, as the environment lets us see it: `MDADM_NO_UDEV=1` means to do without udev, `LVM_SYSTEM_DIR` is where
+/// LVM2 has its own files.
 #[must_use]
 pub fn machine() -> Machine {
-    Machine::live(std::env::var_os("MDADM_NO_UDEV").is_some_and(|value| value == "1"))
+    let machine = Machine::live(std::env::var_os("MDADM_NO_UDEV").is_some_and(|value| value == "1"));
+    match std::env::var_os("LVM_SYSTEM_DIR").filter(|dir| !dir.is_empty()) {
+        Some(dir) => Machine { lvm: dir.into(), ..machine },
+        None => machine,
+    }
 }
 
 /// Whether the terminal's locale is UTF-8.

@@ -17,7 +17,7 @@ use superblock::{
 use super::{arrays::model_id, devices::each, dm};
 use crate::{
     config::lvm::{self, Settings},
-    kernel::{KernelError, Machine, files, host, sysfs::Shape},
+    kernel::{KernelError, Machine, files, host, node, sysfs::Shape, udev},
     model::{
         DevId,
         dm::Listed,
@@ -25,8 +25,6 @@ use crate::{
     },
 };
 
-/// LVM2's own directory.
-const ETC: &str = "/etc/lvm";
 /// The most that a file of LVM2's is believed to be.
 const LONGEST: u64 = 16 << 20;
 /// Devices that never are physical volumes: drives with removable media that an open would wake or wait for.
@@ -54,17 +52,20 @@ enum Seen {
 /// # Errors
 /// What of the machine could not be read at all; one bad device is among the refused.
 pub fn groups(machine: &Machine) -> Result<Groups, KernelError> {
-    let settings = settings()?;
+    let settings = settings(machine)?;
     let active = dm::list(machine, crate::model::dm::uuid::LVM)?;
     let mut groups = Groups { local: local_ids(&settings)?, active, ..Groups::default() };
-    let file = Path::new(ETC).join("devices/system.devices");
+    let file = machine.lvm.join("devices/system.devices");
     if settings.use_devices_file != Some(false)
         && let Some(text) = files::read(&file, LONGEST)?
     {
         let text = String::from_utf8_lossy(&text).into_owned();
         groups.devices_file = Some(DevicesFile { path: file.display().to_string(), text });
     }
-    let paths = candidates(machine, &groups.active)?;
+    let mut paths = candidates(machine, &groups.active)?;
+    if groups.devices_file.is_none() {
+        turn_away(machine, &settings, &mut paths, &mut groups.refused);
+    }
     let texts = Texts::default();
     let look = each(&paths, false, Width::Narrow, |path, opened| match opened {
         Ok(opened) => one(machine, path, opened.device, &opened.window, &texts),
@@ -79,7 +80,8 @@ pub fn groups(machine: &Machine) -> Result<Groups, KernelError> {
             Seen::Pv(pv, texts) => pvs.push((*pv, texts)),
         }
     }
-    keep_chosen(&settings, &mut groups, &mut pvs);
+    groups.looked_at = paths;
+    keep_listed(&mut groups, &mut pvs);
     keep_one_of_each(machine, &mut groups, &mut pvs)?;
     drop(texts);
     assemble(&mut groups, pvs);
@@ -103,10 +105,10 @@ pub fn stamp(command: &str) -> Stamp {
     }
 }
 
-fn settings() -> Result<Settings, KernelError> {
+fn settings(machine: &Machine) -> Result<Settings, KernelError> {
     let mut settings = Settings::default();
     for name in ["lvm.conf", "lvmlocal.conf"] {
-        if let Some(text) = files::read(&Path::new(ETC).join(name), LONGEST)? {
+        if let Some(text) = files::read(&machine.lvm.join(name), LONGEST)? {
             settings.read(&text);
         }
     }
@@ -230,6 +232,8 @@ fn areas(pv: &mut PvDevice, window: &dyn Media, texts: &Texts) -> Vec<Arc<Text>>
             Ok(area) => area,
             Err(damage) => {
                 pv.damaged.push(damage.to_string());
+                let anew = area::Area::anew(place, pv.size, &damage);
+                pv.areas.extend(anew.map(|area| AreaSeen { area, holds: None }));
                 continue;
             }
         };
@@ -306,31 +310,44 @@ pub(super) fn device_id(machine: &Machine, name: &str, path: &str) -> Option<(St
 
 type Pvs = Vec<(PvDevice, Vec<Arc<Text>>)>;
 
-/// What devices file and filters leave.
-fn keep_chosen(settings: &Settings, groups: &mut Groups, pvs: &mut Pvs) {
+/// What filters leave: a device that is turned away is not even opened. Of those that udev has seen a label on, it is told.
+fn turn_away(machine: &Machine, settings: &Settings, paths: &mut Vec<String>, refused: &mut Vec<Refused>) {
     let filters: Vec<lvm::Filter> = settings.filters.iter().map(|words| lvm::Filter::new(words)).collect();
-    let listed = groups.devices_file.as_ref().map(|file| lvm::devices(&file.text));
+    if filters.is_empty() {
+        return;
+    }
+    paths.retain(|path| {
+        let number = node::number_of(Path::new(path)).ok().flatten();
+        let record =
+            number.and_then(|dev| udev::record(&machine.places, dev).ok().flatten()).unwrap_or_default();
+        let links = record.links.iter().map(|link| machine.places.dev.join(link).display().to_string());
+        let names: Vec<String> = std::iter::once(path.clone()).chain(links).collect();
+        let taken = filters.iter().all(|filter| filter.takes(&names));
+        if !taken && record.properties.get("ID_FS_TYPE").is_some_and(|kind| kind == "LVM2_member") {
+            let why = "is turned away by a filter of lvm.conf".to_owned();
+            refused.push(Refused { path: path.clone(), why });
+        }
+        taken
+    });
+}
+
+/// What the devices file leaves.
+fn keep_listed(groups: &mut Groups, pvs: &mut Pvs) {
+    let Some(file) = &groups.devices_file else { return };
+    let listed = lvm::devices(&file.text);
     let refused = &mut groups.refused;
     pvs.retain(|(pv, _)| {
-        let why = if let Some(listed) = &listed {
-            let same = |entry: &lvm::Entry| {
-                let by_id = pv
-                    .device_id
-                    .as_ref()
-                    .is_some_and(|(kind, name)| (kind, name) == (&entry.kind, &entry.name));
-                by_id || entry.pv.as_deref() == Some(pv.label.id.plain())
-            };
-            (!listed.iter().any(same)).then_some("is not in the devices file")
-        } else {
-            filters
-                .iter()
-                .any(|filter| !filter.takes(&pv.path))
-                .then_some("is turned away by a filter of lvm.conf")
+        let same = |entry: &lvm::Entry| {
+            let by_id =
+                pv.device_id.as_ref().is_some_and(|(kind, name)| (kind, name) == (&entry.kind, &entry.name));
+            by_id || entry.pv.as_deref() == Some(pv.label.id.plain())
         };
-        if let Some(why) = why {
-            refused.push(Refused { path: pv.path.clone(), why: why.to_owned() });
+        let is_listed = listed.iter().any(same);
+        if !is_listed {
+            let why = "is not in the devices file".to_owned();
+            refused.push(Refused { path: pv.path.clone(), why });
         }
-        why.is_none()
+        is_listed
     });
 }
 
@@ -443,7 +460,12 @@ fn judge(found: &mut Found, local: &[String]) {
             let (has, had) = (device.size.sectors().0, pv.dev_size.0);
             objections.push(format!("{} has {has} sectors and had {had}", device.path));
         }
-        remarks.extend(device.damaged.iter().map(|damage| format!("{}: {damage}", device.path)));
+        let mended = if device.areas.iter().any(|seen| seen.area.lost) {
+            "; the next change writes it anew"
+        } else {
+            ""
+        };
+        remarks.extend(device.damaged.iter().map(|damage| format!("{}: {damage}{mended}", device.path)));
         for seen in &device.areas {
             match seen.holds {
                 Some((id, seqno)) if id == found.group.id && seqno == found.group.seqno => {}

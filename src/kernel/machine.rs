@@ -15,6 +15,8 @@ pub struct Machine {
     pub places: Places,
     /// `/var/lib`.
     pub state: PathBuf,
+    /// LVM2's own directory.
+    pub lvm: PathBuf,
     /// udev runs and is relied on for nodes and links.
     pub udev: bool,
 }
@@ -30,6 +32,7 @@ impl Machine {
             procfs: Procfs::new("/proc"),
             places,
             state: "/var/lib".into(),
+            lvm: "/etc/lvm".into(),
             udev,
         }
     }

@@ -18,7 +18,7 @@ pub(super) fn run(work: &Work<'_>, request: &RestoreRequest) -> Result<u8> {
     let name = &request.group;
     let mut kept = match &request.file {
         Some(file) => inventory::kept::kept_in(file)?.into_iter().collect(),
-        None => inventory::kept::kept(name)?,
+        None => inventory::kept::kept(work.machine, name)?,
     };
     kept.retain(|kept| kept.group.name == *name);
     if request.list {
