@@ -70,6 +70,9 @@ impl FakeLvm {
                     );
                 }
             }
+            LvmStep::Free { .. } => {
+                ensure!(self.locks.contains("alone"), "others may be looking for devices");
+            }
             LvmStep::Archive { .. } | LvmStep::ForgetHints => {}
             LvmStep::Backup { group, text } => drop(self.backups.insert(group.clone(), text.clone())),
             LvmStep::RemoveBackup { group } => drop(self.backups.remove(group)),

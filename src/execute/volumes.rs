@@ -8,11 +8,12 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 use nix::errno::Errno;
 use superblock::{
-    Write,
-    lvm::{Area, Extent, Group, LvmUuid, area},
+    Damage, Write,
+    lvm::{Area, Extent, Group, Label, LvmUuid, area, label},
 };
 
 use crate::{
+    config::lvm::Settings,
     kernel::{Access, Deadline, Device, KernelError, Lock, Machine, files, host, lock},
     model::volume::Target,
     plan::volume::metadata::{ListedDevice, LvmStep},
@@ -22,8 +23,6 @@ use super::live::held;
 
 /// How long another program may keep a lock.
 const LOCK_WAIT: Duration = Duration::from_secs(60);
-/// LVM2's own directory.
-const ETC: &str = "/etc/lvm";
 /// LVM2 keeps at least so many archived texts of a group, and all that are younger than 30 days.
 const ARCHIVED: usize = 10;
 const ARCHIVED_FOR: i64 = 30 * 86_400;
@@ -50,7 +49,7 @@ pub(super) struct Volumes {
 impl Volumes {
     /// Nothing is held yet.
     pub(super) fn new(machine: Machine) -> Self {
-        Self { machine, etc: ETC.into(), locks: Vec::new(), remarks: Vec::new() }
+        Self { etc: machine.lvm.clone(), machine, locks: Vec::new(), remarks: Vec::new() }
     }
 
     /// Carries one act out.
@@ -63,6 +62,9 @@ impl Volumes {
                 Ok(())
             }
             LvmStep::Check { group, areas } => self.locked().and_then(|()| check(group, areas)),
+            LvmStep::Free { name, take, among } => {
+                self.locked().and_then(|()| free(name.as_deref(), take, among))
+            }
             LvmStep::Archive { group, text } => self.archive(group, text),
             LvmStep::PreCommit { group, seqno, targets, text } => {
                 self.locked().and_then(|()| pre_commit(group, *seqno, targets, text))
@@ -95,6 +97,17 @@ impl Volumes {
         }
     }
 
+    /// What LVM2's files say of where it locks and what it remembers.
+    fn settings(&self) -> Result<Settings> {
+        let mut settings = Settings::default();
+        for name in ["lvm.conf", "lvmlocal.conf"] {
+            if let Some(text) = files::read(&self.etc.join(name), FILE_LIMIT)? {
+                settings.read(&text);
+            }
+        }
+        Ok(settings)
+    }
+
     fn locked(&self) -> Result<()> {
         ensure!(!self.locks.is_empty(), "metadata is changed only under its lock");
         Ok(())
@@ -102,7 +115,8 @@ impl Volumes {
 
     /// The global lock first, where it is needed at all, then the groups' in alphabetical order: everybody's order, so nobody waits for ever.
     fn lock(&mut self, global: bool, groups: &[String]) -> Result<()> {
-        let dir = self.machine.places.run.join("lock/lvm");
+        let usual = || self.machine.places.run.join("lock/lvm");
+        let dir = self.settings()?.locking_dir.map_or_else(usual, PathBuf::from);
         files::make_dirs(&dir, 0o700)?;
         let mut groups: Vec<&String> = groups.iter().collect();
         groups.sort();
@@ -171,7 +185,8 @@ impl Volumes {
     /// LVM2 looks at all devices again when it finds this file.
     fn forget_hints(&self) -> Result<()> {
         let dir = self.machine.places.run.join("lvm");
-        if files::is_dir(&dir) {
+        let has_none = self.settings()?.hints.is_some_and(|hints| hints == "none");
+        if !has_none && files::is_dir(&dir) {
             files::touch(&dir.join("newhints"), 0o644)?;
             if files::size(&dir.join("hints")).is_some() {
                 files::replace(&dir.join("hints"), b"", 0o644)?;
@@ -224,12 +239,49 @@ fn place(area: &Area) -> Extent {
 fn check(group: &str, areas: &[(String, Area)]) -> Result<()> {
     for (path, area) in areas {
         let device = Device::open(Path::new(path), Access::Read)?;
-        let now = area::read(&device, place(area)).with_context(|| path.clone())?;
-        if (now.committed, now.ignored) != (area.committed, area.ignored) {
+        let now = match area::read(&device, place(area)) {
+            Err(Damage::Corrupt { .. }) if area.lost => continue,
+            now => now.with_context(|| path.clone())?,
+        };
+        if area.lost || (now.committed, now.ignored) != (area.committed, area.ignored) {
             return Err(Stale { group: group.to_owned(), device: path.clone() }.into());
         }
     }
     Ok(())
+}
+
+/// Somebody may have made a group of this name, or used a device, between the plan and the locks.
+fn free(name: Option<&str>, take: &[String], among: &[String]) -> Result<()> {
+    for path in take {
+        if texts(path).is_some_and(|(label, texts)| texts.iter().any(|text| knows(text, label.id))) {
+            return Err(Stale { group: "a group of its own".to_owned(), device: path.clone() }.into());
+        }
+    }
+    let Some(name) = name else { return Ok(()) };
+    let begins = format!("{name} {{");
+    for path in among {
+        if texts(path).is_some_and(|(_, texts)| texts.iter().any(|text| text.starts_with(begins.as_bytes())))
+        {
+            return Err(Stale { group: name.to_owned(), device: path.clone() }.into());
+        }
+    }
+    Ok(())
+}
+
+fn knows(text: &[u8], pv: LvmUuid) -> bool {
+    Group::parse(text).is_ok_and(|group| group.pv(pv).is_some())
+}
+
+/// The label of a device and its committed texts; what cannot be read says nothing.
+fn texts(path: &str) -> Option<(Label, Vec<Vec<u8>>)> {
+    let device = Device::open(Path::new(path), Access::Read).ok()?;
+    let label = label::read(&device).ok()??;
+    let areas = label.metadata.iter().filter_map(|place| area::read(&device, *place).ok());
+    let texts = areas
+        .filter(|area| !area.ignored)
+        .filter_map(|area| area::text(&device, &area, area.committed?).ok());
+    let texts = texts.collect();
+    Some((label, texts))
 }
 
 /// Text into free room, read back and understood, and only then named.

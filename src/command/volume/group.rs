@@ -48,11 +48,8 @@ pub(super) fn run(work: &Work<'_>, request: &GroupRequest) -> Result<u8> {
         }
         GroupRequest::Rename { from, to } => work.change(|groups| {
             let found = one(groups, from)?;
-            if groups.groups.iter().any(|other| other.group.name == *to) {
-                return Err(Refusal::new(format!("there is a group {to} already")).into());
-            }
             let active = work.active(groups, found)?;
-            Ok(rename::group(found, &active, to, &work.stamp()).map(Some))
+            Ok(rename::group(found, &active, (to, groups), &work.stamp()).map(Some))
         }),
     }
 }

@@ -19,6 +19,8 @@ pub struct Groups {
     pub lone: Vec<PvDevice>,
     /// Devices that are physical volumes or look like it, and are left out.
     pub refused: Vec<Refused>,
+    /// The paths of all devices that were looked at.
+    pub looked_at: Vec<String>,
     /// Active device-mapper devices of LVM2's.
     pub active: Vec<Listed>,
     /// The system ids of this machine.

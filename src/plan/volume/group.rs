@@ -88,7 +88,8 @@ pub fn create(
     }
     let areas: Vec<(String, Area)> = taken.iter().map(|one| (one.path.clone(), one.area.clone())).collect();
     let change = metadata::create(&group, stamp, &areas)?;
-    Ok(finished(format!("make group {name} of {}", paths(&taken)), change, taken, warnings))
+    let free = free(Some(name), groups, &taken);
+    Ok(finished(format!("make group {name} of {}", paths(&taken)), (change, free), taken, warnings))
 }
 
 fn paths(taken: &[Taken]) -> String {
@@ -120,7 +121,8 @@ pub fn extend(
     }
     let change = metadata::change(&with, &group, stamp, true)?;
     let summary = format!("add {} to group {}", paths(&taken), group.name);
-    Ok(finished(summary, change, taken, warnings))
+    let free = free(None, groups, &taken);
+    Ok(finished(summary, (change, free), taken, warnings))
 }
 
 /// As inventory would find it once its label is written.
@@ -153,16 +155,24 @@ fn add(group: &mut Group, one: &Taken) -> Result<(), Refusal> {
     group.add_pv(pv).map_err(|why| refused(&one.path, &why))
 }
 
+/// A second look under the locks.
+fn free(name: Option<&str>, groups: &Groups, taken: &[Taken]) -> Step {
+    // What was taken out of a group while it was away has a text that says otherwise.
+    let has_old = |path: &str| groups.refused.iter().any(|refused| refused.path == path);
+    let take = taken.iter().map(|one| one.path.clone()).filter(|path| !has_old(path)).collect();
+    Step::Lvm(LvmStep::Free { name: name.map(str::to_owned), take, among: groups.looked_at.clone() })
+}
+
 /// Labels go between the lock and the look at the areas that they name.
 fn finished(
     summary: String,
-    change: metadata::Change,
+    (change, free): (metadata::Change, Step),
     taken: Vec<Taken>,
     mut warnings: Vec<Warning>,
 ) -> Plan {
     warnings.extend(change.warnings.iter().map(Warning::note));
     let mut before = change.before.into_iter();
-    let mut steps: Vec<Step> = before.next().into_iter().collect();
+    let mut steps: Vec<Step> = before.next().into_iter().chain([free]).collect();
     steps.extend(taken.iter().map(|one| Step::Claim { device: one.path.clone() }));
     for one in &taken {
         steps.push(Step::Write {

@@ -37,6 +37,15 @@ pub enum LvmStep {
         /// Devices and their areas' headers.
         areas: Vec<(String, Area)>,
     },
+    /// Under the locks: nobody else took a name or a device meanwhile.
+    Free {
+        /// A group's name that none may have.
+        name: Option<String>,
+        /// Devices that belong to no group.
+        take: Vec<String>,
+        /// All devices that there are.
+        among: Vec<String>,
+    },
     /// Keep the old state in LVM2's own archive.
     Archive {
         /// The group.
@@ -121,7 +130,8 @@ pub struct ListedDevice {
 impl LvmStep {
     /// The step that takes this one back.
     ///
-    /// `None`: `Unlock`, `Revert` and `RemoveBackup` come last; `Check` and `Verify` change nothing; an archive's file does no
+    /// `None`: `Unlock`, `Revert` and `RemoveBackup` come last; `Check`, `Free` and `Verify` change
+    /// nothing; an archive's file does no
     /// harm; hints are made anew by whoever needs them; a backup follows the commit.
     #[must_use]
     pub fn undo(&self) -> Option<Self> {
@@ -135,6 +145,7 @@ impl LvmStep {
             }
             Self::Unlock
             | Self::Check { .. }
+            | Self::Free { .. }
             | Self::Archive { .. }
             | Self::Revert { .. }
             | Self::Verify { .. }
@@ -160,6 +171,8 @@ impl fmt::Display for LvmStep {
             }
             Self::Unlock => write!(f, "unlock the groups"),
             Self::Check { group, .. } => write!(f, "see that nobody else changed {group}"),
+            Self::Free { name: Some(name), .. } => write!(f, "see that nobody else made a group {name}"),
+            Self::Free { name: None, .. } => write!(f, "see that nobody else took the devices"),
             Self::Archive { group, .. } => write!(f, "archive the metadata of {group}"),
             Self::PreCommit { group, seqno, targets, .. } => {
                 write!(

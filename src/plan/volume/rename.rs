@@ -4,12 +4,17 @@ use superblock::lvm::{Group, Stamp};
 
 use super::{
     devices::{heads, renamed},
-    edit, metadata,
+    edit,
+    metadata::{self, LvmStep},
     request::VolumeName,
     tree::{Family, Wanted},
 };
 use crate::{
-    model::{active::Active, dm::Dev, volume::Found},
+    model::{
+        active::Active,
+        dm::Dev,
+        volume::{Found, Groups},
+    },
     plan::{Plan, Refusal, Step, Warning, dm::DmStep},
 };
 
@@ -35,11 +40,23 @@ pub fn volume(
 ///
 /// # Errors
 /// The name is not to be had, or the group may only be read.
-pub fn group(found: &Found, active: &Active, to: &str, stamp: &Stamp) -> Result<Plan, Refusal> {
+pub fn group(
+    found: &Found,
+    active: &Active,
+    (to, groups): (&str, &Groups),
+    stamp: &Stamp,
+) -> Result<Plan, Refusal> {
+    if groups.groups.iter().any(|other| other.group.name == to) {
+        return Err(Refusal::new(format!("there is a group {to} already")));
+    }
     let mut after = found.group.clone();
     let from = after.name.clone();
     after.rename_group(to).map_err(|why| edit::refused(&format!("group {from}"), &why))?;
-    let change = metadata::change(found, &after, stamp, true)?;
+    let mut change = metadata::change(found, &after, stamp, true)?;
+    let among = groups.looked_at.clone();
+    let free = LvmStep::Free { name: Some(to.to_owned()), take: Vec::new(), among };
+    // Behind the locks.
+    change.before.insert(1, Step::Lvm(free));
     Ok(finished(format!("rename group {from} to {to}"), change, &steps(&after, active)))
 }
 

@@ -48,6 +48,8 @@ pub struct Area {
     pub precommitted: Option<Slot>,
     /// Whether it is not to be used.
     pub ignored: bool,
+    /// Its header is damaged: the next text makes it anew.
+    pub lost: bool,
 }
 
 /// Why a text does not go into an area.
@@ -138,6 +140,7 @@ fn decode(sector: &[u8], place: Extent, device: Bytes) -> Result<Area, Damage> {
         // Nobody who is not in the middle of a change looks at it, so a senseless one does no harm.
         precommitted: used(second).filter(|slot| inside(*slot) && fits(*slot)),
         ignored: first.flags & IGNORED != 0,
+        lost: false,
     })
 }
 
@@ -169,7 +172,23 @@ impl Area {
     /// A new one without a text.
     #[must_use]
     pub fn new(place: Extent) -> Self {
-        Self { place, committed: None, precommitted: None, ignored: false }
+        Self { place, committed: None, precommitted: None, ignored: false, lost: false }
+    }
+
+    /// One whose header was found damaged, if it can be made anew: the place is that of the label, and what is there is neither a
+    /// header of another version nor one that could not be read.
+    #[must_use]
+    pub fn anew(place: Extent, device: Bytes, damage: &Damage) -> Option<Self> {
+        let wrong = match damage {
+            Damage::Corrupt { what: What::Checksum { .. }, .. } => true,
+            Damage::Corrupt { what: What::Field { field, .. }, .. } => *field == "magic",
+            _ => false,
+        };
+        let end = place.start.0.checked_add(place.size.0);
+        let fits = place.size.0 % 512 == 0
+            && place.size.0 >= HEADER.saturating_mul(3)
+            && end.is_some_and(|end| end <= device.0);
+        (wrong && fits).then(|| Self { lost: true, ..Self::new(place) })
     }
 
     /// The largest text that it takes whatever it has now.
@@ -242,7 +261,7 @@ impl Area {
     /// As it is after [`commit`](Self::commit).
     #[must_use]
     pub fn with_committed(&self, next: Slot) -> Self {
-        Self { committed: Some(next), precommitted: None, ..self.clone() }
+        Self { committed: Some(next), precommitted: None, lost: false, ..self.clone() }
     }
 
     /// The header as it was before the pre-commit.
