@@ -114,6 +114,13 @@ impl Dm {
                 self.resume(name, *flags, Quiesce::NO_FREEZE)?;
             }
             DmStep::Remove { name, flags, deferred } => self.remove(name, *flags, *deferred)?,
+            DmStep::Withdraw(gone) => self.remove(&gone.name, gone.flags, false)?,
+            DmStep::Bring(gone) => {
+                let info = control.create(&gone.name, gone.uuid.as_deref(), None)?;
+                self.remember(&gone.name, &info);
+                self.load(&gone.name, &gone.table, gone.read_only)?;
+                self.resume(&gone.name, gone.flags, Quiesce::NO_FREEZE)?;
+            }
             DmStep::Rename { name, to, flags } => self.rename(name, to, *flags)?,
             DmStep::SetUuid { name, uuid } => {
                 let set = |cookie| control.set_uuid(Who::Name(name), uuid, cookie);

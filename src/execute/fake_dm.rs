@@ -106,6 +106,14 @@ impl FakeDm {
                 self.resume(name)?;
             }
             DmStep::Remove { name, deferred, .. } => self.remove(name, *deferred)?,
+            DmStep::Withdraw(gone) => self.remove(&gone.name, false)?,
+            DmStep::Bring(gone) => {
+                ensure!(!self.devices.contains_key(&gone.name), "{}: EBUSY", gone.name);
+                let device = FakeDevice { uuid: gone.uuid.clone(), ..FakeDevice::default() };
+                self.devices.insert(gone.name.clone(), device);
+                self.load(&gone.name, &gone.table)?;
+                self.resume(&gone.name)?;
+            }
             DmStep::Rename { name, to, .. } => {
                 name::check(to)?;
                 ensure!(!self.devices.contains_key(to), "{to}: EBUSY");

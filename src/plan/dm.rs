@@ -68,6 +68,21 @@ pub struct Before {
     pub read_only: bool,
 }
 
+/// A whole device, as it was: it can be made again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gone {
+    /// Its name.
+    pub name: String,
+    /// Its UUID.
+    pub uuid: Option<String>,
+    /// Its live table; devices that go with it are named, for they come back with other numbers.
+    pub table: Table,
+    /// Whether it took no writes.
+    pub read_only: bool,
+    /// What udev is asked to do.
+    pub flags: UdevFlags,
+}
+
 /// One act.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DmStep {
@@ -136,6 +151,10 @@ pub enum DmStep {
         /// Where it is open, it goes with its last user.
         deferred: bool,
     },
+    /// Remove a device before it is decided that it goes.
+    Withdraw(Box<Gone>),
+    /// Make it again as it was: the undo of a `Withdraw`.
+    Bring(Box<Gone>),
     /// Give it another name.
     Rename {
         /// The device.
@@ -189,7 +208,7 @@ pub enum DmStep {
 impl DmStep {
     /// The step that takes this one back.
     ///
-    /// `None`: `Remove` comes after the commit, or takes away what the plan itself made; `Replace` and `GoOn` are undos;
+    /// `None`: `Remove` comes after the commit, or takes away what the plan itself made; `Replace`, `GoOn` and `Bring` are undos;
     /// a `Resume` without `before` goes with the device that the plan made; a UUID stays; a message cannot be unsaid;
     /// read-ahead, geometry and the manner of events harm nobody;
     /// a cleared table was nobody's; waiting changes nothing.
@@ -209,12 +228,14 @@ impl DmStep {
                     flags: *flags,
                 }
             }
+            Self::Withdraw(gone) => Self::Bring(gone.clone()),
             Self::Suspend { name, flags, .. } => Self::GoOn { name: name.clone(), flags: *flags },
             Self::Rename { name, to, flags } => {
                 Self::Rename { name: to.clone(), to: name.clone(), flags: *flags }
             }
             Self::Replace { .. }
             | Self::GoOn { .. }
+            | Self::Bring(_)
             | Self::Remove { .. }
             | Self::SetUuid { .. }
             | Self::Clear { .. }
@@ -246,6 +267,8 @@ impl fmt::Display for DmStep {
             Self::Remove { name, deferred, .. } => {
                 write!(f, "remove device {name}{}", if *deferred { " when it is closed" } else { "" })
             }
+            Self::Withdraw(gone) => write!(f, "remove device {}", gone.name),
+            Self::Bring(gone) => write!(f, "make device {} again: {}", gone.name, Short(&gone.table)),
             Self::Rename { name, to, .. } => write!(f, "rename device {name} to {to}"),
             Self::SetUuid { name, uuid } => write!(f, "give {name} the UUID {uuid}"),
             Self::Clear { name } => write!(f, "drop the waiting table of {name}"),

@@ -6,6 +6,7 @@ use super::{Work, by_group, one};
 use crate::{
     command::{DONE, FAILED},
     inventory,
+    model::{active::Active, dm, volume::Groups},
     plan::volume::{
         devices,
         request::{ActivateRequest, Named},
@@ -54,10 +55,33 @@ pub(super) fn deactivate(work: &Work<'_>, names: &[Named]) -> Result<u8> {
     let mut status = DONE;
     for (group, volumes) in meant(work, names)? {
         status |= work.change(|groups| {
+            let left = left(work, groups, &group)?;
+            if !left.devices.is_empty() {
+                return Ok(devices::deactivate_left(&group, &left, &volumes).map(Some));
+            }
             let found = one(groups, &group)?;
             let active = work.active(groups, found)?;
             Ok(devices::deactivate(found, &active, &volumes).map(Some))
         })?;
     }
     Ok(status)
+}
+
+/// Devices of a group whose metadata is gone with its disks, known by their names alone.
+fn left(work: &Work<'_>, groups: &Groups, name: &str) -> Result<Active> {
+    let mut left = Active::default();
+    if groups.groups.iter().any(|found| found.group.name == name) {
+        return Ok(left);
+    }
+    let named = groups.active.iter().filter(|one| dm::name::split(&one.name).0 == name);
+    let mut ids: Vec<&str> =
+        named.filter_map(|one| Some(dm::uuid::parse(one.uuid.as_deref()?)?.group)).collect();
+    // One that has another name now is somebody's.
+    ids.retain(|id| !groups.groups.iter().any(|found| found.group.id.plain() == *id));
+    ids.sort_unstable();
+    ids.dedup();
+    for id in ids {
+        left.devices.extend(inventory::active(work.machine, &groups.active, id)?.devices);
+    }
+    Ok(left)
 }

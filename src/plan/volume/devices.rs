@@ -6,7 +6,7 @@ use superblock::lvm::{Group, LogicalVolume, Part, group::VolumeFlags};
 
 use super::{
     metadata::LvmStep,
-    tree::{Family, NoTree, Wanted},
+    tree::{Family, MISSING, NoTree, Wanted},
 };
 use crate::{
     model::{
@@ -16,12 +16,9 @@ use crate::{
     },
     plan::{
         Plan, Refusal, Step, Warning,
-        dm::{Before, DmStep, Quiesce},
+        dm::{Before, DmStep, Gone, Quiesce},
     },
 };
-
-/// Stands for a device that is missing: its rows become errors.
-const MISSING: &str = "/dev/missing";
 
 /// Where each physical volume of a group is.
 pub fn finder(found: &Found) -> impl Fn(usize) -> Option<Dev> {
@@ -91,7 +88,8 @@ pub fn activate(
             Ok(family) => {
                 let wanted = family.wanted();
                 let before = steps.len();
-                steps.extend(wanted.into_iter().flat_map(|one| made(&without_missing(one), active)));
+                steps.extend(wanted.iter().flat_map(|one| made(one, active)));
+                steps.extend(found_again(group, name, &wanted, active));
                 if partial && steps.len() > before && Family::of(group, name, &find).is_err() {
                     done.plan.warnings.push(Warning::note(format!(
                         "{}/{name}: parts of it are missing and give errors",
@@ -131,15 +129,16 @@ fn left_out(group: &Group, found: &Found, why: &NoTree) -> String {
     }
 }
 
-/// Rows on a device that is missing become errors.
-fn without_missing(mut one: Wanted) -> Wanted {
-    let missing = |dev: &Dev| matches!(dev, Dev::Path(path) if path == MISSING);
-    for row in &mut one.table.rows {
-        if row.target.devices().into_iter().any(missing) {
-            row.target = Target::Error;
-        }
-    }
-    one
+/// Devices that stood for missing ones which are there again: nothing leads to them any more.
+fn found_again(group: &Group, head: &str, wanted: &[Wanted], active: &Active) -> Vec<Step> {
+    let ids = family_ids(group, head);
+    let idle = |device: &&ActiveDevice| {
+        let stood_in = layer(device).is_some_and(|layer| layer.starts_with("missing_"));
+        let uuid = device.info.uuid.as_deref();
+        stood_in && is_of(device, &ids) && !wanted.iter().any(|one| Some(one.uuid.as_str()) == uuid)
+    };
+    let idle: Vec<_> = active.devices.iter().filter(idle).map(|device| (device, UdevFlags::HIDDEN)).collect();
+    withdrawn(&idle, active)
 }
 
 /// Device steps under the group's lock, with one wait for udev.
@@ -286,6 +285,73 @@ pub fn deactivate(found: &Found, active: &Active, names: &[String]) -> Result<Pl
         plan.steps = locked(found, removed(&devices));
     }
     Ok(plan)
+}
+
+/// Takes devices away of which no metadata is there any more: as the driver has them, what stands on others first.
+///
+/// # Errors
+/// There are none of that name, or somebody uses one.
+pub fn deactivate_left(group: &str, active: &Active, names: &[String]) -> Result<Plan, Refusal> {
+    let volume = |device: &ActiveDevice| crate::model::dm::name::split(&device.info.name).1;
+    if let Some(name) =
+        names.iter().find(|name| !active.devices.iter().any(|device| volume(device) == **name))
+    {
+        return Err(Refusal::new(format!("there is no device of a volume {group}/{name}")));
+    }
+    let meant = |device: &&ActiveDevice| names.is_empty() || names.contains(&volume(device));
+    let devices: Vec<(&ActiveDevice, UdevFlags)> = top_down(active)
+        .into_iter()
+        .filter(meant)
+        .map(|device| (device, if layer(device).is_some() { UdevFlags::HIDDEN } else { UdevFlags::VISIBLE }))
+        .collect();
+    unused(group, &devices)?;
+    let text =
+        format!("no metadata of group {group} is there: its devices are removed as the kernel has them");
+    let mut steps = vec![Step::Lvm(LvmStep::Lock { global: false, groups: vec![group.to_owned()] })];
+    steps.extend(removed(&devices));
+    steps.extend([Step::Commit, Step::Dm(DmStep::WaitForUdev), Step::Lvm(LvmStep::Unlock)]);
+    Ok(Plan { summary: format!("deactivate {group}"), steps, warnings: vec![Warning::note(text)] })
+}
+
+/// Devices in an order in which nothing goes before what stands on it.
+fn top_down(active: &Active) -> Vec<&ActiveDevice> {
+    let mut left: Vec<&ActiveDevice> = active.devices.iter().collect();
+    let mut ordered = Vec::with_capacity(left.len());
+    while !left.is_empty() {
+        let tables: Vec<Table> = left.iter().map(|device| active.named(&device.table)).collect();
+        let below: BTreeSet<&str> = tables
+            .iter()
+            .flat_map(Table::devices)
+            .filter_map(|dev| if let Dev::Dm(name) = dev { Some(name.as_str()) } else { None })
+            .collect();
+        let (under, top): (Vec<_>, Vec<_>) =
+            left.iter().partition(|device| below.contains(device.info.name.as_str()));
+        if top.is_empty() {
+            ordered.extend(under);
+            break;
+        }
+        (left, ordered) = (under, [ordered, top].concat());
+    }
+    ordered
+}
+
+/// The same before it is decided: if the plan fails, they come back.
+pub(super) fn withdrawn(devices: &[(&ActiveDevice, UdevFlags)], active: &Active) -> Vec<Step> {
+    let withdraw = |(device, flags): &(&ActiveDevice, UdevFlags)| {
+        let ActiveDevice { info, table, .. } = device;
+        let (name, flags) = (info.name.clone(), *flags);
+        Step::Dm(match info.live {
+            false => DmStep::Remove { name, flags, deferred: false },
+            true => DmStep::Withdraw(Box::new(Gone {
+                name,
+                uuid: info.uuid.clone(),
+                table: active.named(table),
+                read_only: info.read_only,
+                flags,
+            })),
+        })
+    };
+    devices.iter().map(withdraw).collect()
 }
 
 pub(super) fn removed(devices: &[(&ActiveDevice, UdevFlags)]) -> Vec<Step> {

@@ -1,9 +1,11 @@
-//! Volumes go: first their devices, so that nothing is in use, then they are no longer in the metadata.
+//! Volumes go: first their devices, so that nothing is in use, then they are no longer in the metadata. Where the metadata cannot
+//! be written the devices come back. The other way round would be worse: a device that somebody opened in between would stay,
+//! over extents that are free to be given to others.
 
 use superblock::lvm::{Group, Stamp};
 
 use super::{
-    devices::{devices_of, finder, head_of, removed, unused},
+    devices::{devices_of, finder, head_of, unused, withdrawn},
     edit, metadata,
     request::VolumeName,
     tree::{self, Family, Moment, Wanted},
@@ -37,7 +39,7 @@ pub fn plan(found: &Found, active: &Active, names: &[VolumeName], stamp: &Stamp)
         gone.iter().map(|name| Warning::ask(lost(found, active, name))).collect();
     warnings.extend(change.warnings.iter().map(Warning::note));
     let mut steps = change.before;
-    steps.extend(removed(&devices));
+    steps.extend(withdrawn(&devices, active));
     let (was, will) = families(found, &after, &stays, active)?;
     in_use(before, active, &was, &gone)?;
     if was.is_empty() {

@@ -7,6 +7,7 @@
 //!             vg-snap  snapshot        → vg-data-real, vg-snap-cow
 //! merging:    vg-data  snapshot-merge  → vg-data-real, vg-snap-cow
 //!             vg-snap  error
+//! partial:    vg-data  linear or striped, with vg-data-missing_S_L (error) for leg L of segment S
 //! ```
 
 use superblock::{
@@ -22,6 +23,11 @@ use crate::{
         dm::{DmStep, Quiesce},
     },
 };
+
+/// Stands for a device that is missing: reading and writing there gives errors.
+pub(super) const MISSING: &str = "/dev/missing";
+/// The layer of such a leg is called so, the segment's number and the leg's behind it.
+const MISSING_LAYER: &str = "missing";
 
 /// One volume's own extents.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,14 +101,15 @@ pub enum NoTree {
 /// [`NoTree`].
 pub fn extents(group: &Group, volume: &LogicalVolume, find: Find<'_>) -> Result<Table, NoTree> {
     let mut parts = Vec::new();
-    for segment in &volume.segments {
+    for (number, segment) in volume.segments.iter().enumerate() {
         let (chunk, legs) = match &segment.kind {
             Kind::Striped { stripe_size, legs } => (*stripe_size, legs),
             Kind::Snapshot { .. } => return Err(kind(volume, "snapshot")),
             Kind::Other { kind: name } => return Err(kind(volume, name)),
         };
-        let legs: Vec<Leg> =
-            legs.iter().map(|leg| place(group, volume, leg, find)).collect::<Result<_, _>>()?;
+        let leg =
+            |(nth, leg)| Ok(error_instead(group, volume, place(group, volume, leg, find)?, (number, nth)));
+        let legs: Vec<Leg> = legs.iter().enumerate().map(leg).collect::<Result<_, _>>()?;
         let target = match legs.as_slice() {
             [only] => Target::Linear(only.clone()),
             _ => Target::Striped { chunk, legs },
@@ -125,6 +132,15 @@ fn place(
     let pv = group.pvs.get(leg.pv).ok_or_else(|| kind(volume, "unknown"))?;
     let dev = find(leg.pv).ok_or_else(|| NoTree::Missing { volume: volume.name.clone(), pv: pv.id })?;
     Ok(Leg { dev, start: pv.pe_start.saturating_add(group.sectors(leg.extent)) })
+}
+
+/// A leg that is missing becomes a device of its own, so that the others go on.
+fn error_instead(group: &Group, volume: &LogicalVolume, leg: Leg, (segment, nth): (usize, usize)) -> Leg {
+    if leg.dev != Dev::Path(MISSING.to_owned()) {
+        return leg;
+    }
+    let layer = format!("{MISSING_LAYER}_{segment}_{nth}");
+    Leg { dev: Dev::Dm(name::join(&group.name, &volume.name, Some(&layer))), start: Sectors(0) }
 }
 
 /// A device as it should be.
@@ -186,9 +202,44 @@ impl Family {
         }
     }
 
+    /// Devices in the place of missing ones.
+    fn missing(&self, part: &Part) -> Vec<Wanted> {
+        let mut all = Vec::new();
+        for row in &part.table.rows {
+            let legs: &[Leg] = match &row.target {
+                Target::Linear(leg) => std::slice::from_ref(leg),
+                Target::Striped { legs, .. } => legs,
+                _ => &[],
+            };
+            for leg in legs {
+                let Dev::Dm(name) = &leg.dev else { continue };
+                let (_, _, layer) = name::split(name);
+                let uuid = uuid::lvm(self.group_id.plain(), part.id.plain(), Some(&layer));
+                // lvm2 makes each as long as the whole segment.
+                let table = Table::of(row.length, Target::Error);
+                all.push(Wanted {
+                    name: name.clone(),
+                    uuid,
+                    table,
+                    flags: UdevFlags::HIDDEN,
+                    read_only: false,
+                });
+            }
+        }
+        all
+    }
+
     /// All devices, each after those that it stands on; the order in which they are made and resumed.
     #[must_use]
     pub fn wanted(&self) -> Vec<Wanted> {
+        let stores = self.snapshots.iter().map(|one| &one.part);
+        let mut all: Vec<Wanted> =
+            std::iter::once(&self.origin).chain(stores).flat_map(|part| self.missing(part)).collect();
+        all.extend(self.own());
+        all
+    }
+
+    fn own(&self) -> Vec<Wanted> {
         let origin = self.part(&self.origin, None, UdevFlags::VISIBLE);
         if self.snapshots.is_empty() {
             return vec![origin];

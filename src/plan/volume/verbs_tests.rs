@@ -106,6 +106,10 @@ fn with_volumes() -> Found {
 
 fn active(found: &Found) -> (Plan, Active) {
     let plan = devices::activate(found, &Active::default(), &[], false).unwrap().plan;
+    devices_made_by(&plan)
+}
+
+fn devices_made_by(plan: &Plan) -> (Plan, Active) {
     let mut devices: Vec<ActiveDevice> = Vec::new();
     let mut tables: BTreeMap<&str, Table> = BTreeMap::new();
     for step in &plan.steps {
@@ -126,7 +130,7 @@ fn active(found: &Found) -> (Plan, Active) {
     for device in &mut devices {
         device.table = tables.get(device.info.name.as_str()).cloned().unwrap_or_default();
     }
-    (plan, Active { devices })
+    (plan.clone(), Active { devices })
 }
 
 fn shown(plan: &Plan) -> Vec<String> {
@@ -196,11 +200,28 @@ fn what_is_missing_is_named_and_the_rest_goes() {
     assert!(some.left_out[0].starts_with("vg/w needs a device that is missing"), "{:?}", some.left_out);
     assert!(shown(&some.plan).iter().any(|step| step == "make device vg-a"));
     let all = devices::activate(&found, &Active::default(), &["w".into()], true).unwrap();
+    let text = shown(&all.plan);
+    for step in [
+        "load into vg-w-missing_0_1: 0 32768 error",
+        "load into vg-w: 0 32768 striped 2 128 9:0 34816 vg-w-missing_0_1 0",
+    ] {
+        assert!(text.iter().any(|shown| shown == step), "{step}: {text:#?}");
+    }
+    // The device comes back: the volume goes on on it, and what stood in goes.
+    let (_, partly) = devices_made_by(&all.plan);
+    let back = devices::activate(&with_volumes(), &partly, &["w".into()], false).unwrap();
+    let text = shown(&back.plan).join("\n");
     assert!(
-        shown(&all.plan).iter().any(|step| step.ends_with("load into vg-w: 0 32768 error")),
-        "{:?}",
-        shown(&all.plan)
+        text.contains("striped 2 128 9:0 34816 9:1 2048") && text.contains("remove device vg-w-missing_0_1"),
+        "{text}"
     );
+    every_failure_leaves_no_trace_after(&all.plan, &back.plan);
+    let gone = devices::deactivate(&found, &partly, &["w".into()]).unwrap();
+    assert_eq!(shown(&gone).iter().filter(|step| step.starts_with("remove device")).count(), 2);
+    // None of its devices is there, nor is its metadata.
+    let gone = devices::deactivate_left("vg", &partly, &[]).unwrap();
+    let text = shown(&gone).join("\n");
+    assert!(text.find("remove device vg-w\n") < text.find("remove device vg-w-missing_0_1"), "{text}");
 }
 
 fn resized(
@@ -271,13 +292,15 @@ fn other_names_and_no_more() {
     let one = rename::volume(&found, &there, &volume("a"), "b-c", &stamp()).unwrap();
     assert!(shown(&one).contains(&"rename device vg-a to vg-b--c".to_owned()), "{:?}", shown(&one));
     every_failure_leaves_no_trace_after(&up, &one);
-    let all = rename::group(&found, &there, "vh", &stamp()).unwrap();
+    let all = rename::group(&found, &there, ("vh", &Groups::default()), &stamp()).unwrap();
     assert_eq!(shown(&all).iter().filter(|step| step.starts_with("rename device")).count(), 2);
     every_failure_leaves_no_trace_after(&up, &all);
     assert!(rename::volume(&found, &there, &volume("a"), "w", &stamp()).is_err());
     let gone = remove::plan(&found, &there, &[volume("a")], &stamp()).unwrap();
     let text = shown(&gone).join("\n");
     assert!(gone.needs_consent() && text.find("remove device vg-a") < text.find("make change 2"), "{text}");
+    // Where the metadata cannot be written the device is there again.
+    every_failure_leaves_no_trace_after(&up, &gone);
 }
 
 fn candidate(n: u8) -> (Candidate, Below) {
