@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Copy)]
 pub(crate) enum Place {
     Guest,
+    /// Any machine, with loop devices that tests/metadata made and with nothing else in /dev.
+    Loops,
     Elsewhere(&'static str),
 }
 
@@ -45,7 +47,9 @@ pub(crate) fn share() -> Share {
 
 /// The runner in tests/vm says that this is a guest; there, a kernel without md is a failure of the cases.
 pub(crate) fn place() -> Place {
-    if std::env::var_os("MDCTL_GUEST").is_some() {
+    if std::env::var_os("MDCTL_LOOPS").is_some() {
+        Place::Loops
+    } else if std::env::var_os("MDCTL_GUEST").is_some() {
         Place::Guest
     } else if Path::new("/proc/mdstat").exists() {
         Place::Elsewhere("only in the guest, for it stops every array: tests/vm/test")
@@ -60,11 +64,13 @@ pub(crate) struct Case {
     body: Box<dyn FnOnce() + Send>,
     module: Option<&'static str>,
     extra: bool,
+    /// Needs neither md nor device-mapper.
+    pub(crate) on_loops: bool,
 }
 
 impl Case {
     pub(crate) fn new(name: impl Into<String>, body: impl FnOnce() + Send + 'static) -> Self {
-        Self { name: name.into(), body: Box::new(body), module: None, extra: false }
+        Self { name: name.into(), body: Box::new(body), module: None, extra: false, on_loops: false }
     }
 
     /// Not every kernel has every personality: the case is reported as not run where this module is missing.
@@ -76,6 +82,12 @@ impl Case {
     /// Not part of every run: reported as not run unless all cases are asked for.
     pub(crate) fn extra(mut self) -> Self {
         self.extra = true;
+        self
+    }
+
+    /// It also runs on loop devices, without device-mapper: tests/metadata.
+    pub(crate) fn on_loops(mut self) -> Self {
+        self.on_loops = true;
         self
     }
 
@@ -106,6 +118,10 @@ pub(crate) fn timed(name: &str, case: impl FnOnce()) {
 
 /// Runs a case on a clean machine and leaves a clean machine. A kernel that complains fails the case.
 pub(crate) fn run_case(case: Case) {
+    if !in_guest() {
+        (case.body)();
+        return Disks::none();
+    }
     // The case before left a clean machine, unless it failed.
     if !CLEAN.swap(false, Ordering::Relaxed) {
         run(&["rm", "-f", "/etc/modprobe.d/none.conf"]).ok();
@@ -119,6 +135,16 @@ pub(crate) fn run_case(case: Case) {
     assert!(complaints.is_empty(), "the kernel complained: {complaints:#?}");
     clean();
     CLEAN.store(true, Ordering::Relaxed);
+}
+
+/// Not on a machine that is used for other things, too.
+pub(crate) fn in_guest() -> bool {
+    matches!(place(), Place::Guest)
+}
+
+/// LVM2's own directory.
+pub(crate) fn lvm_dir() -> String {
+    std::env::var("LVM_SYSTEM_DIR").unwrap_or_else(|_| "/etc/lvm".to_owned())
 }
 
 static CLEAN: AtomicBool = AtomicBool::new(false);
@@ -192,7 +218,8 @@ pub(crate) fn ours(arguments: &[&str]) -> Output {
 
 /// Runs ours under its own name.
 pub(crate) fn mdctl(arguments: &[&str]) -> Output {
-    run(&[&["/usr/local/sbin/mdctl"], arguments].concat())
+    let program = std::env::var("MDCTL_PROGRAM").unwrap_or_else(|_| "/usr/local/sbin/mdctl".to_owned());
+    run(&[&[program.as_str()], arguments].concat())
 }
 
 /// Runs a command under strace; gives its output and the system calls, one a line.
@@ -233,10 +260,33 @@ pub(crate) struct Disks {
 impl Disks {
     /// As many disks of that size. One set at a time: the driver has one size for all, and these replace any others.
     pub(crate) fn new(count: usize, kib: u64) -> Self {
+        if !in_guest() {
+            return Self::loops(count, kib);
+        }
         sh("! [ -e /sys/module/brd ] || rmmod brd").ok();
         run(&["modprobe", "brd", &format!("rd_nr={count}"), &format!("rd_size={kib}")]).ok();
         settle();
         Self { paths: (0..count).map(|n| format!("/dev/ram{n}")).collect(), kib }
+    }
+
+    /// The loop devices that there are, as many of them as are wanted with a size and zero, all others without.
+    fn loops(count: usize, kib: u64) -> Self {
+        let all = std::env::var("MDCTL_LOOPS").unwrap_or_default();
+        let all: Vec<String> = all.split_whitespace().map(str::to_owned).collect();
+        assert!(count <= all.len(), "{count} loop devices are wanted");
+        for (nth, path) in all.iter().enumerate() {
+            let size = if nth < count { kib << 10 } else { 0 };
+            empty_loop(path, size);
+        }
+        Self { paths: all.into_iter().take(count).collect(), kib }
+    }
+
+    /// None is left with a size.
+    fn none() {
+        drop(Self::loops(0, 0));
+        if let Ok(large) = std::env::var("MDCTL_LOOP_4K") {
+            empty_loop(&large, 0);
+        }
     }
 
     /// All paths.
@@ -269,11 +319,34 @@ impl Disks {
 
     /// Makes all of them zero again.
     pub(crate) fn wipe(&self) {
+        if !in_guest() {
+            return drop(Self::loops(self.paths.len(), self.kib));
+        }
         // Cheaper than writing zeroes: the driver starts anew.
         let (count, kib) = (self.paths.len(), self.kib);
         sh(&format!("rmmod brd && modprobe brd rd_nr={count} rd_size={kib}")).ok();
         settle();
     }
+}
+
+/// Another size, and nothing but zeroes.
+fn empty_loop(path: &str, size: u64) {
+    sh(&format!(
+        "set -e; f=$(cat /sys/block/{}/loop/backing_file); truncate -s 0 \"$f\"; losetup -c {path}; \
+         blockdev --flushbufs {path}; truncate -s {size} \"$f\"; losetup -c {path}",
+        path.trim_start_matches("/dev/")
+    ))
+    .ok();
+}
+
+/// A disk whose blocks have 4096 bytes.
+pub(crate) fn disk_4k(mib: u64) -> String {
+    if let Ok(path) = std::env::var("MDCTL_LOOP_4K") {
+        empty_loop(&path, mib << 20);
+        return path;
+    }
+    sh(&format!("truncate -s {mib}M /tmp/4k.img; losetup --sector-size 4096 /dev/loop7 /tmp/4k.img")).ok();
+    "/dev/loop7".to_owned()
 }
 
 /// A loop device of any size on a file in memory. Unlike RAM disks, udev probes it.
@@ -323,6 +396,9 @@ pub(crate) fn mdstat() -> String {
 
 /// Waits until udev has handled what happened so far.
 pub(crate) fn settle() {
+    if !in_guest() {
+        return;
+    }
     run(&["udevadm", "settle", "--timeout=30"]).ok();
 }
 

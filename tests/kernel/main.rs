@@ -3,6 +3,7 @@
 //! `cargo test` on any other machine lists every case as ignored and says why; it never passes one.
 //! `tests/vm/test [PART-OF-A-NAME]` runs them. One module per area of the commands; a new one is one line here.
 
+mod alternate;
 mod archive;
 mod assemble;
 mod attributes;
@@ -21,6 +22,7 @@ mod metadata;
 mod misc;
 mod nodes;
 mod options;
+mod powercut;
 mod readme;
 mod smoke;
 mod snapshot;
@@ -50,10 +52,11 @@ fn main() {
         ("ioctl", ioctl::cases()),
         ("manage", manage::cases()),
         ("killed", killed::cases()),
-        ("metadata", metadata::cases()),
+        ("metadata", metadata::cases().into_iter().chain(alternate::cases()).collect()),
         ("misc", misc::cases()),
         ("nodes", nodes::cases()),
         ("options", options::cases()),
+        ("powercut", powercut::cases()),
         ("readme", readme::cases()),
         ("smoke", smoke::cases()),
         ("snapshot", snapshot::cases()),
@@ -69,7 +72,10 @@ fn main() {
         .into_iter()
         .flat_map(|(area, cases)| cases.into_iter().map(move |case| (area, case)))
         .enumerate()
-        .filter(|(nth, _)| share.takes(*nth))
+        .filter(|(nth, (_, case))| match place {
+            guest::Place::Loops => case.on_loops,
+            guest::Place::Guest | guest::Place::Elsewhere(_) => share.takes(*nth),
+        })
         .map(|(_, (area, case))| trial(area, case, place))
         .collect();
     libtest_mimic::run(&arguments, trials).exit();
@@ -80,6 +86,7 @@ fn trial(area: &str, case: guest::Case, place: guest::Place) -> Trial {
     let name = format!("{area}::{}", case.name);
     let obstacle = match place {
         guest::Place::Guest => case.obstacle(),
+        guest::Place::Loops => None,
         guest::Place::Elsewhere(why) => Some(why.to_owned()),
     };
     match obstacle {

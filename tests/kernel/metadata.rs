@@ -4,32 +4,35 @@
 
 use std::fs;
 
-use superblock::lvm::{Group, area, label};
+use superblock::lvm::{area, label};
 
 use crate::guest::{self, Case, Disks, mdctl, run, sh};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
         Case::new("what_lvm_writes_we_read_and_keep", what_lvm_writes_we_read_and_keep),
-        Case::new("what_we_write_lvm_takes", what_we_write_lvm_takes),
-        Case::new("power_cut_at_every_write", power_cut_at_every_write).needs("dm-log-writes"),
-        Case::new("damaged_areas", damaged_areas),
-        Case::new("a_text_that_does_not_fit", a_text_that_does_not_fit),
-        Case::new("what_is_missing_or_there_twice", what_is_missing_or_there_twice),
+        Case::new("what_we_write_lvm_takes", what_we_write_lvm_takes).on_loops(),
+        Case::new("damaged_areas", damaged_areas).on_loops(),
+        Case::new("a_text_that_does_not_fit", a_text_that_does_not_fit).on_loops(),
+        Case::new("what_is_missing_or_there_twice", what_is_missing_or_there_twice).on_loops(),
         Case::new("members_are_never_physical_volumes", members_are_never_physical_volumes),
-        Case::new("blocks_of_4096_bytes", blocks_of_4096_bytes),
-        Case::new("bytes_of_any_kind", bytes_of_any_kind),
-        Case::new("locks_are_waited_for", locks_are_waited_for),
-        Case::new("two_hundred_commands_at_once", two_hundred_commands_at_once).extra(),
+        Case::new("blocks_of_4096_bytes", blocks_of_4096_bytes).on_loops(),
+        Case::new("bytes_of_any_kind", bytes_of_any_kind).on_loops(),
+        Case::new("locks_are_waited_for", locks_are_waited_for).on_loops(),
+        Case::new("two_hundred_commands_at_once", two_hundred_commands_at_once).extra().on_loops(),
     ]
 }
 
 /// LVM2's own files of the case before are gone; volumes are only metadata here.
-fn fresh() {
-    sh("rm -rf /etc/lvm/archive /etc/lvm/backup /etc/lvm/devices /run/lvm/hints; modprobe dm_mod").ok();
+pub(crate) fn fresh() {
+    let dir = guest::lvm_dir();
+    sh(&format!("rm -rf {dir}/archive {dir}/backup {dir}/devices {dir}/lvmlocal.conf /run/lvm/hints")).ok();
+    if guest::in_guest() {
+        sh("modprobe dm_mod").ok();
+    }
 }
 
-const PLAIN: &str = "-q -an -Zn -Wn";
+pub(crate) const PLAIN: &str = "-q -an -Zn -Wn";
 
 fn group(disks: &Disks, name: &str) {
     let devices = disks.all().join(" ");
@@ -37,7 +40,7 @@ fn group(disks: &Disks, name: &str) {
 }
 
 /// What both have to say about a group that is well.
-fn sound(name: &str) {
+pub(crate) fn sound(name: &str) {
     let check = mdctl(&["volume", "check", name]).ok();
     assert!(check.stdout.starts_with(&format!("group {name}: sound")), "{check}");
     assert!(!check.stdout.contains("read-only:") && !check.stdout.contains("remark:"), "{check}");
@@ -45,18 +48,18 @@ fn sound(name: &str) {
     assert_eq!(theirs.stderr, "", "{theirs}");
 }
 
-fn seqno(name: &str) -> u32 {
+pub(crate) fn seqno(name: &str) -> u32 {
     run(&["vgs", "--noheadings", "-o", "seqno", name]).ok().stdout.trim().parse().expect("a number")
 }
 
-fn volumes(name: &str) -> String {
+pub(crate) fn volumes(name: &str) -> String {
     let shown =
         run(&["lvs", "--noheadings", "-a", "-o", "name,uuid,size,origin,stripes,devices,tags", name]).ok();
     shown.stdout
 }
 
 /// A text without what differs between two files of the same state.
-fn body(text: &str) -> String {
+pub(crate) fn body(text: &str) -> String {
     let own = ["# Generated", "description", "creation_host = \"guest\"\t#", "creation_time ="];
     let from = text.find(" {\n").expect("a group");
     let lines = text[from..].lines().filter(|line| !own.iter().any(|own| line.starts_with(own)));
@@ -134,7 +137,7 @@ fn what_we_write_lvm_takes() {
         sh(&format!("pvck --dump metadata {disk} | grep -q 'seqno = {}'", seqno("vg"))).ok();
     }
     // Nobody has the group any more, its devices are there.
-    let state = fs::read("/etc/lvm/backup/vg").expect("a backup");
+    let state = fs::read(format!("{}/backup/vg", guest::lvm_dir())).expect("a backup");
     sh("vgremove -q -f vg").ok();
     fs::write("/tmp/gone.vg", state).expect("/tmp takes a file");
     mdctl(&["volume", "restore", "vg", "--file", "/tmp/gone.vg", "-y"]).ok();
@@ -143,120 +146,20 @@ fn what_we_write_lvm_takes() {
     sh("vgremove -q -f vg").ok();
 }
 
-/// The change number that a device has, as anybody reads it.
-fn number_on(image: &[u8]) -> u32 {
-    let image = &image.to_vec();
-    let label = label::read(image).expect("a sound label").expect("a label");
-    let area = area::read(image, label.metadata[0]).expect("a sound header");
-    let slot = area.committed.expect("a committed text");
-    let text = area::text(image, &area, slot).expect("a sound text");
-    Group::parse(&text).expect("a group").seqno
-}
-
-struct Logged {
-    sector: u64,
-    data: Vec<u8>,
-    flush: bool,
-    mark: Option<String>,
-}
-
-/// The log of dm-log-writes: a superblock, then an entry's sector and its data, one behind the other.
-fn read_log(path: &str) -> Vec<Logged> {
-    let bytes = fs::read(path).expect("the log");
-    let number = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"));
-    assert_eq!(number(0), 0x006a_7366_7773_6872, "the magic of the log");
-    let entries = number(16);
-    let mut at = 512;
-    let mut log = Vec::new();
-    for _ in 0..entries {
-        let (sector, sectors, flags, len) = (number(at), number(at + 8), number(at + 16), number(at + 24));
-        let [sectors, len] = [sectors, len].map(|n| usize::try_from(n).expect("a size"));
-        let mark =
-            (flags & 8 != 0).then(|| String::from_utf8_lossy(&bytes[at + 32..at + 32 + len]).into_owned());
-        let data = if flags & 12 == 0 { bytes[at + 512..][..sectors * 512].to_vec() } else { Vec::new() };
-        at += 512 + data.len();
-        log.push(Logged { sector, data, flush: flags & 3 != 0, mark });
-    }
-    log
-}
-
-fn power_cut_at_every_write() {
-    fresh();
-    let disks = Disks::new(2, 16384);
-    let log = format!("0 {} log-writes {} {}", 16384 * 2, disks.path(0), disks.path(1));
-    // lvm would find the label below as well.
-    let filter = "--config 'devices { global_filter = [ \"r|/dev/ram|\" ] }'";
-    sh(&format!(
-        "set -e; modprobe dm_log_writes; dmsetup create lw --table '{log}'; udevadm settle
-         vgcreate -q {filter} vg /dev/mapper/lw
-         lvcreate {PLAIN} {filter} -l1 -n a vg; lvcreate {PLAIN} {filter} -l1 -n b vg
-         sync /dev/mapper/lw; dmsetup message lw 0 mark start"
-    ))
-    .ok();
-    let before = disks.read(0, 0, 2 << 20);
-    let old = seqno("vg");
-    for change in ["2", "3"] {
-        mdctl(&["volume", "restore", "vg", "--at", change, "-y"]).ok();
-    }
-    sh("dmsetup message lw 0 mark end; dmsetup remove lw").ok();
-    let log = read_log(disks.path(1));
-    let from = log.iter().position(|entry| entry.mark.as_deref() == Some("start")).expect("the first mark");
-    let mut image = before;
-    let mut last = old;
-    let mut seen = Vec::new();
-    let mut since_flush: Vec<&Logged> = Vec::new();
-    let apply = |image: &mut Vec<u8>, entry: &Logged| {
-        let at = usize::try_from(entry.sector * 512).expect("an offset");
-        if at + entry.data.len() <= image.len() {
-            image[at..][..entry.data.len()].copy_from_slice(&entry.data);
-        }
-    };
-    for entry in &log[from..] {
-        // Before a flush, any of the writes since the last one may be on the disk, and any may not.
-        if !entry.data.is_empty() {
-            since_flush.push(entry);
-        }
-        assert!(since_flush.len() <= 8, "more than a few writes without a flush");
-        for some in 0u32..1 << since_flush.len() {
-            let mut cut = image.clone();
-            let on_disk = since_flush.iter().enumerate().filter(|(nth, _)| some >> nth & 1 == 1);
-            on_disk.for_each(|(_, entry)| apply(&mut cut, entry));
-            let number = number_on(&cut);
-            assert!(number == last || number == last + 1, "change {number} after {last}");
-        }
-        // And of one write, only the first sectors.
-        for sectors in 0..entry.data.len() / 512 {
-            let mut cut = image.clone();
-            let torn = Logged { data: entry.data[..sectors * 512].to_vec(), mark: None, ..*entry };
-            apply(&mut cut, &torn);
-            let number = number_on(&cut);
-            assert!(number == last || number == last + 1, "change {number} after {last}, torn");
-        }
-        if entry.flush {
-            since_flush.drain(..).for_each(|entry| apply(&mut image, entry));
-        }
-        last = number_on(&image);
-        seen.push(last);
-    }
-    assert_eq!(seen.last(), Some(&(old + 2)), "both changes are in the log");
-    seen.dedup();
-    assert_eq!(seen, [old, old + 1, old + 2], "one after the other");
-    disks.wipe();
-}
-
 fn damaged_areas() {
     fresh();
     let disks = Disks::new(2, 16384);
     group(&disks, "vg");
     sh(&format!("lvcreate {PLAIN} -l1 -n a vg; lvcreate {PLAIN} -l1 -n b vg")).ok();
     let header = disks.read(0, 4096, 512);
-    // A header: that area is left alone, the other one has the group.
+    // A header: the other area has the group, and the next change writes this one anew.
     disks.write(0, 4096 + 100, b"damage");
     let check = mdctl(&["volume", "check", "vg"]).fails(1);
     let said = format!("problem: {}: LVM2 metadata area metadata at sector 8: checksum is", disks.path(0));
     assert!(check.stdout.contains(&said), "{check}");
+    assert!(check.stdout.contains("the next change writes it anew"), "{check}");
     mdctl(&["volume", "restore", "vg", "--at", "2", "-y"]).ok();
-    assert_eq!(disks.read(0, 4096 + 100, 6), b"damage");
+    sound("vg");
     sh("lvs vg/a 2>/dev/null && ! lvs vg/b 2>/dev/null").ok();
     // The old header comes back: it lags behind, and the next change puts it right.
     disks.write(0, 4096, &header);
@@ -280,7 +183,7 @@ fn a_text_that_does_not_fit() {
     fresh();
     let disks = Disks::new(1, 16384);
     group(&disks, "vg");
-    let text = fs::read_to_string("/etc/lvm/backup/vg").expect("a backup");
+    let text = fs::read_to_string(format!("{}/backup/vg", guest::lvm_dir())).expect("a backup");
     let with_tags = |bytes: usize| {
         let tags: Vec<String> = (0..bytes / 1004).map(|nth| format!("\"{nth:01000}\"")).collect();
         let text = text.replace(
@@ -293,7 +196,8 @@ fn a_text_that_does_not_fit() {
     with_tags(400 << 10);
     let near = mdctl(&restore).ok();
     assert!(
-        near.stderr.contains("% of what the area on /dev/ram0 takes; it cannot be enlarged later"),
+        near.stderr
+            .contains(&format!("% of what the area on {} takes; it cannot be enlarged later", disks.path(0))),
         "{near}"
     );
     sound_but_nearly_full();
@@ -379,10 +283,9 @@ fn members_are_never_physical_volumes() {
 
 fn blocks_of_4096_bytes() {
     fresh();
-    sh("truncate -s 32M /tmp/4k.img; losetup --sector-size 4096 /dev/loop7 /tmp/4k.img").ok();
-    assert_eq!(run(&["blockdev", "--getss", "/dev/loop7"]).ok().stdout.trim(), "4096");
-    sh(&format!("vgcreate -q vg /dev/loop7; lvcreate {PLAIN} -l1 -n a vg; lvcreate {PLAIN} -l1 -n b vg"))
-        .ok();
+    let disk = guest::disk_4k(32);
+    assert_eq!(run(&["blockdev", "--getss", &disk]).ok().stdout.trim(), "4096");
+    sh(&format!("vgcreate -q vg {disk}; lvcreate {PLAIN} -l1 -n a vg; lvcreate {PLAIN} -l1 -n b vg")).ok();
     mdctl(&["volume", "restore", "vg", "--at", "2", "-y"]).ok();
     sound("vg");
     sh(&format!("lvcreate {PLAIN} -l1 -n c vg")).ok();
@@ -427,7 +330,7 @@ fn locks_are_waited_for() {
         9>/run/lock/lvm/V_vg & while ! [ -e /tmp/locked ]; do :; done; mdctl volume restore vg --at 1 -y && [ -e /tmp/free ]").ok();
     sound("vg");
     // What lvm does while we do something else: each change is there.
-    let text = fs::read_to_string("/etc/lvm/backup/vg").expect("a backup");
+    let text = fs::read_to_string(format!("{}/backup/vg", guest::lvm_dir())).expect("a backup");
     fs::write("/tmp/a.vg", text).expect("/tmp takes a file");
     let before = seqno("vg");
     sh("(for n in 1 2 3 4 5 6; do vgchange -q --addtag t$n vg || exit 1; done) & a=$!
