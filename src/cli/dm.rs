@@ -182,13 +182,8 @@ impl DmArgs {
         if words.len() < least || words.len() > most {
             return Err(format!("mdctl dm {} takes: {form}", self.verb));
         }
-        let common = Common {
-            json: self.json,
-            yes: self.yes,
-            dry_run: self.dry_run,
-            verbose: self.verbose.into(),
-            ..Common::default()
-        };
+        let common =
+            Common { verbose: self.verbose.into(), ..Common::of_verb(self.json, self.dry_run, self.yes) };
         let options = self.options()?;
         Ok((common, Request::Dm(Box::new(DmRequest { verb, words, options }))))
     }

@@ -277,8 +277,8 @@ struct UndoArgs {
 
 impl UndoArgs {
     fn into_meaning(self) -> Meaning {
-        let (json, dry_run, no_archive) = (self.json, self.dry_run, self.no_archive);
-        let common = Common { json, dry_run, no_archive, ..Common::default() };
+        let no_archive = self.no_archive;
+        let common = Common { no_archive, ..Common::of_verb(self.json, self.dry_run, false) };
         Meaning::Own(Box::new((common, Request::Undo(UndoRequest { id: self.id, force: self.force }))))
     }
 }

@@ -161,20 +161,22 @@ pub(super) fn bytes(text: &str) -> Result<Bytes, String> {
 impl OverlayArgs {
     /// As a request.
     pub(super) fn into_request(self) -> (Common, OverlayRequest) {
-        let common = |json, dry_run| Common { json, dry_run, ..Common::default() };
         match self.verb {
             Verb::Create(CreateArgs { devices, name, store, size, dry_run, json }) => {
-                (common(json, dry_run), OverlayRequest::Create { devices, name, store, size })
+                let request = OverlayRequest::Create { devices, name, store, size };
+                (Common::of_verb(json, dry_run, false), request)
             }
-            Verb::List(ListArgs { json }) => (common(json, false), OverlayRequest::List),
+            Verb::List(ListArgs { json }) => (Common::of_verb(json, false, false), OverlayRequest::List),
             Verb::Diff(SetArgs { set, store, json }) => {
-                (common(json, false), OverlayRequest::Diff { set, store })
+                (Common::of_verb(json, false, false), OverlayRequest::Diff { set, store })
             }
             Verb::Commit(CommitArgs { set, store, yes, dry_run, json, no_archive }) => {
-                (Common { yes, no_archive, ..common(json, dry_run) }, OverlayRequest::Commit { set, store })
+                let common = Common { no_archive, ..Common::of_verb(json, dry_run, yes) };
+                (common, OverlayRequest::Commit { set, store })
             }
             Verb::Discard(DiscardArgs { sets, all, store, dry_run, json }) => {
-                (common(json, dry_run), OverlayRequest::Discard { sets, all, store })
+                let request = OverlayRequest::Discard { sets, all, store };
+                (Common::of_verb(json, dry_run, false), request)
             }
         }
     }

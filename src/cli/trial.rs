@@ -129,12 +129,9 @@ impl TrialArgs {
     /// As a request.
     pub(super) fn into_request(self) -> (Common, TrialRequest) {
         let common = Common {
-            json: self.json,
-            dry_run: self.dry_run,
-            yes: self.yes,
             no_archive: self.no_archive,
             config: self.config,
-            ..Common::default()
+            ..Common::of_verb(self.json, self.dry_run, self.yes)
         };
         let request = TrialRequest {
             subjects: self.subjects,

@@ -105,7 +105,7 @@ pub(super) struct Changing {
 impl Changing {
     pub(super) fn common(self) -> Common {
         let Self { dry_run, json, yes, verbose, config } = self;
-        Common { dry_run, json, yes, verbose: verbose.into(), config, ..Common::default() }
+        Common { verbose: verbose.into(), config, ..Common::of_verb(json, dry_run, yes) }
     }
 }
 

@@ -43,6 +43,13 @@ pub struct Common {
     pub words: Vec<String>,
 }
 
+impl Common {
+    /// Of a verb of our own that shows (`dry_run` is false then) or changes something.
+    pub(super) fn of_verb(json: bool, dry_run: bool, yes: bool) -> Self {
+        Self { json, dry_run, yes, ..Self::default() }
+    }
+}
+
 /// A command line that was understood.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Invocation {
