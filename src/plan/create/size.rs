@@ -1,6 +1,6 @@
 //! How much of each device a new array uses.
 
-use superblock::{Level, Sectors, placement, v1::Minor};
+use superblock::{Level, Sectors, placement, v0, v1::Minor};
 
 use super::{
     Context, Format, Listing,
@@ -297,7 +297,7 @@ fn room(format: Format, device: &Device, offset: Sectors, ppl: bool) -> Sectors 
         Format::V1(minor @ (Minor::V1_0 | Minor::V1_1 | Minor::V1_2)) => {
             placement::usable_size(minor, device.sectors(), offset, ppl).unwrap_or_default()
         }
-        // 0.90 keeps the last 64 KiB-aligned 64 KiB block.
-        Format::V0 => device.sectors().round_down(Sectors(128)).saturating_sub(Sectors(128)),
+        // Up to its superblock.
+        Format::V0 => v0::place(device.size).unwrap_or_default(),
     }
 }
