@@ -70,7 +70,9 @@ pub(super) fn new_set(
     store: Option<&Path>,
     size: Option<Bytes>,
 ) -> NewSet {
-    let store = store.map_or_else(|| inventory::overlay_store(machine), Path::to_path_buf);
+    // It stands in descriptions and notes, which others read from elsewhere.
+    let store = store.map(|store| std::path::absolute(store).unwrap_or_else(|_| store.to_path_buf()));
+    let store = store.unwrap_or_else(|| inventory::overlay_store(machine));
     let taken = inventory::overlays(machine, Some(&store)).unwrap_or_default();
     let made_up = (1..)
         .map(|nth: u32| format!("set{nth}"))
@@ -311,12 +313,12 @@ pub(super) fn take_away(
     Ok(())
 }
 
-/// Takes away what a trial that was killed had made: the arrays on its overlays, and these.
+/// Takes away what a command that was killed had made or was taking away: the arrays on a set of overlays, and these.
 ///
 /// # Errors
 /// The machine refused.
-pub(super) fn clean_up(set: &str, common: &Common, machine: &Machine, ui: &Ui) -> Result<()> {
-    let overlays = inventory::overlays(machine, None)?;
+pub(super) fn clean_up(set: &str, store: &Path, common: &Common, machine: &Machine, ui: &Ui) -> Result<()> {
+    let overlays = inventory::overlays(machine, Some(store))?;
     let mut arrays: Vec<&String> =
         overlays.iter().filter(|overlay| overlay.set == set).flat_map(|overlay| &overlay.holders).collect();
     arrays.sort();
@@ -325,5 +327,5 @@ pub(super) fn clean_up(set: &str, common: &Common, machine: &Machine, ui: &Ui) -
         let array = ArrayName { kernel: kernel.clone(), path: format!("/dev/{kernel}") };
         keep::run(&Kept::new(&trial::take_down(&array), machine, common), machine, ui)?;
     }
-    take_away(set, None, common, machine, ui)
+    take_away(set, Some(store), common, machine, ui)
 }

@@ -1,5 +1,7 @@
 //! Before a command does its own work: what a killed one left behind.
 
+use std::path::Path;
+
 use anyhow::Result;
 
 use super::{history, keep, keep::Kept, overlay, volume};
@@ -78,8 +80,10 @@ fn one(notes: Notes, left: &Unfinished, common: &Common, machine: &Machine, ui: 
 }
 
 fn take_back(left: &Unfinished, common: &Common, machine: &Machine, ui: &Ui) -> Result<String> {
-    for set in &left.overlays {
-        overlay::clean_up(set, common, machine, ui)?;
+    // Once the commit was passed, a set that was made is there to stay.
+    let made = left.overlays.iter().filter(|_| !left.committed);
+    for (set, store) in made.clone().chain(&left.forgotten) {
+        overlay::clean_up(set, Path::new(store), common, machine, ui)?;
     }
     let world = inventory::world(machine, 0)?;
     let recovery = recover::plan(left, &world.arrays, &world.map, &inventory::creating(machine)?);
@@ -94,9 +98,10 @@ fn take_back(left: &Unfinished, common: &Common, machine: &Machine, ui: &Ui) -> 
     }
     said.extend(volume::recover::run(left, common, machine, ui)?);
     said.extend(devices(left, common, machine, ui)?);
-    if !left.overlays.is_empty() {
+    if made.count() > 0 {
         said.push("its overlays are gone, the members are as they were".to_owned());
     }
+    said.extend(left.forgotten.iter().map(|(set, _)| format!("the files of overlays {set} are gone")));
     if said.is_empty() {
         said.push("nothing of it is left".to_owned());
     }

@@ -186,6 +186,12 @@ impl Host for Fake {
             Step::Overlay(OverlayStep::Detach { device, .. }) => {
                 state.claims.remove(device);
             }
+            Step::Overlay(OverlayStep::Store { file, .. }) => {
+                ensure!(state.files.insert(file.clone()), "file exists");
+            }
+            Step::Overlay(OverlayStep::Forget { files, .. }) => {
+                state.files.retain(|file| !files.contains(file));
+            }
             Step::Critical(critical) => state.dm.critical(critical)?,
             Step::Lvm(step) => state.lvm.apply(step)?,
             Step::Fs(FsStep::ResizeExt { device, size: Some(_) }) => {

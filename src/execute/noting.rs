@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use crate::{
     kernel::{KernelError, Machine, host, notes::Notes},
     model::unfinished::Note,
-    plan::{Step, critical::Critical, dm::DmStep, volume::metadata::LvmStep},
+    plan::{Step, critical::Critical, dm::DmStep, overlay::OverlayStep, volume::metadata::LvmStep},
 };
 
 /// Recovery is kept from starting over several plans, so that this note does not end with one of them.
@@ -32,6 +32,12 @@ impl Noting {
             }
             Step::Critical(critical) => self.critical(critical, machine),
             Step::Dm(DmStep::Create { name, .. }) => self.add(&Note::Device(name.clone()), machine),
+            Step::Overlay(OverlayStep::Store { set, store, .. }) => {
+                self.add(&Note::Overlays { set: set.clone(), store: store.clone() }, machine)
+            }
+            Step::Overlay(OverlayStep::Forget { set, store, .. }) => {
+                self.add(&Note::Forgotten { set: set.clone(), store: store.clone() }, machine)
+            }
             Step::Commit if self.notes.is_some() => self.add(&Note::Committed, machine),
             _ => return,
         };

@@ -5,7 +5,10 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::Live;
-use crate::{kernel::loopback, plan::overlay::OverlayStep};
+use crate::{
+    kernel::{files, loopback},
+    plan::overlay::OverlayStep,
+};
 
 impl Live {
     pub(super) fn overlay(&mut self, step: &OverlayStep) -> Result<()> {
@@ -15,6 +18,12 @@ impl Live {
                 self.loops.insert(device.clone(), held);
             }
             OverlayStep::Detach { device, .. } => drop(self.loops.remove(device)),
+            OverlayStep::Store { file, size, .. } => files::save(Path::new(file), *size, &[])?,
+            OverlayStep::Forget { files, .. } => {
+                for file in files {
+                    files::remove(Path::new(file))?;
+                }
+            }
         }
         Ok(())
     }

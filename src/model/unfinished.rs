@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::overlay;
+
 /// The notes of one command.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unfinished {
@@ -25,8 +27,10 @@ pub struct Unfinished {
     pub devices: Vec<String>,
     /// Semaphores by which udev was to tell it that it is done.
     pub cookies: Vec<u32>,
-    /// Sets of overlays that it made for itself, with arrays on them.
-    pub overlays: Vec<String>,
+    /// Sets of overlays that it made, with arrays on them, each with the directory of its files.
+    pub overlays: Vec<(String, String)>,
+    /// Sets whose files it was about to remove, because nothing in them counts any more.
+    pub forgotten: Vec<(String, String)>,
     /// It had come past the point of no return.
     pub committed: bool,
 }
@@ -57,8 +61,20 @@ pub enum Note {
     Device(String),
     /// A semaphore was made.
     Cookie(u32),
-    /// A set of overlays is about to be made, which is to be gone when the command ends.
-    Overlays(String),
+    /// A set of overlays is about to be made, which is to be gone unless the commit is passed.
+    Overlays {
+        /// The set.
+        set: String,
+        /// The directory of its files.
+        store: String,
+    },
+    /// The files of a set are about to be removed.
+    Forgotten {
+        /// The set.
+        set: String,
+        /// The directory of its files.
+        store: String,
+    },
     /// The commit was passed.
     Committed,
 }
@@ -75,7 +91,8 @@ impl fmt::Display for Note {
             Self::Group(name, seqno) => writeln!(f, "group {seqno} {name}"),
             Self::Device(name) => writeln!(f, "device {name}"),
             Self::Cookie(value) => writeln!(f, "cookie {value}"),
-            Self::Overlays(set) => writeln!(f, "overlays {set}"),
+            Self::Overlays { set, store } => writeln!(f, "overlays {set} {store}"),
+            Self::Forgotten { set, store } => writeln!(f, "forgotten {set} {store}"),
             Self::Committed => writeln!(f, "committed"),
         }
     }
@@ -107,13 +124,22 @@ impl Unfinished {
                 ),
                 "device" => notes.devices.extend(device_name(rest)),
                 "cookie" => notes.cookies.extend(rest.parse::<u32>()),
-                "overlays" => notes.overlays.extend(name()),
+                "overlays" => notes.overlays.extend(set_in(rest)),
+                "forgotten" => notes.forgotten.extend(set_in(rest)),
                 "committed" => notes.committed = true,
                 _ => {}
             }
         }
+        notes.overlays.dedup();
         notes
     }
+}
+
+/// A set of overlays, and the directory of its files.
+fn set_in(text: &str) -> Option<(String, String)> {
+    let (set, store) = text.split_once(' ')?;
+    let sound = overlay::is_set(set) && store.starts_with('/') && !store.contains(char::is_control);
+    sound.then(|| (set.to_owned(), store.to_owned()))
 }
 
 /// Names of device-mapper devices, mangled, and of groups.
@@ -139,7 +165,9 @@ mod tests {
             Note::Hidden("md0".into()),
             Note::Made("md0".into()),
             Note::Frozen("md1".into()),
-            Note::Overlays("trial7_1".into()),
+            Note::Overlays { set: "trial7_1".into(), store: "/run/a b".into() },
+            Note::Overlays { set: "../x".into(), store: "/run".into() },
+            Note::Forgotten { set: "t.1".into(), store: "/run".into() },
             Note::Group("vg.1".into(), 7),
             Note::Suspended("vg.1-a--b-real".into()),
             Note::Suspended("no name/".into()),
@@ -159,7 +187,8 @@ mod tests {
             groups: vec![("vg.1".into(), 7)],
             devices: vec!["vg.1-a".into()],
             cookies: vec![7],
-            overlays: vec!["trial7_1".into()],
+            overlays: vec![("trial7_1".into(), "/run/a b".into())],
+            forgotten: vec![("t.1".into(), "/run".into())],
             committed: false,
         };
         assert_eq!(read, expected);

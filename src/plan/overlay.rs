@@ -16,6 +16,26 @@ use crate::model::{
 /// One act on an overlay's file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OverlayStep {
+    /// Make the sparse file for what is written.
+    Store {
+        /// The set that it is of.
+        set: String,
+        /// The directory.
+        store: String,
+        /// The file.
+        file: String,
+        /// Its size.
+        size: Bytes,
+    },
+    /// Remove files of a set; those that are not there are no error.
+    Forget {
+        /// The set.
+        set: String,
+        /// The directory.
+        store: String,
+        /// The files.
+        files: Vec<String>,
+    },
     /// Make a sparse file appear as a loop device, for as long as somebody has that open.
     Attach {
         /// The file.
@@ -33,14 +53,18 @@ pub enum OverlayStep {
 }
 
 impl OverlayStep {
-    /// The step that takes this one back. `None`: `Detach` is an undo, or comes when another holds the device.
+    /// The step that takes this one back. `None`: `Detach` and `Forget` are undos; else the one comes when another
+    /// holds the device, the other when nothing in the files counts any more.
     #[must_use]
     pub fn undo(&self) -> Option<Self> {
         match self {
             Self::Attach { file, device } => {
                 Some(Self::Detach { file: file.clone(), device: device.clone() })
             }
-            Self::Detach { .. } => None,
+            Self::Store { set, store, file, .. } => {
+                Some(Self::Forget { set: set.clone(), store: store.clone(), files: vec![file.clone()] })
+            }
+            Self::Detach { .. } | Self::Forget { .. } => None,
         }
     }
 }
@@ -50,6 +74,8 @@ impl fmt::Display for OverlayStep {
         match self {
             Self::Attach { file, device } => write!(f, "make {file} appear as {device}"),
             Self::Detach { device, .. } => write!(f, "let go of {device}"),
+            Self::Store { file, size, .. } => write!(f, "make {file}, {} MiB, sparse", size.0 >> 20),
+            Self::Forget { files, .. } => write!(f, "remove {}", files.join(" ")),
         }
     }
 }
@@ -108,7 +134,7 @@ pub fn create(new: &NewSet, members: &[Wanted]) -> Result<Plan, Refusal> {
         if described.iter().any(|(_, _, other)| *other == file) {
             return Err(Refusal::new(format!("{} is given twice", member.path)));
         }
-        steps.extend(one(&name, &file, member, new.size));
+        steps.extend(one(&name, &file, member, new));
         described.push((member.path.clone(), member.size, file));
     }
     steps.push(Step::Dm(DmStep::WaitForUdev));
@@ -132,9 +158,9 @@ pub fn create(new: &NewSet, members: &[Wanted]) -> Result<Plan, Refusal> {
     Ok(Plan { summary, steps, warnings: Vec::new() })
 }
 
-fn one(name: &str, file: &str, member: &Wanted, size: Bytes) -> Vec<Step> {
+fn one(name: &str, file: &str, member: &Wanted, new: &NewSet) -> Vec<Step> {
     let store = superblock::cow::max_size(member.size.sectors(), CHUNK).bytes();
-    let size = if size.0 == 0 { store } else { size.min(store).round_down(Bytes(4096)) };
+    let size = if new.size.0 == 0 { store } else { new.size.min(store).round_down(Bytes(4096)) };
     let target = Target::Snapshot(Snapshot {
         origin: Dev::Path(member.path.clone()),
         cow: Dev::Path(member.loop_device.clone()),
@@ -144,8 +170,9 @@ fn one(name: &str, file: &str, member: &Wanted, size: Bytes) -> Vec<Step> {
     });
     let name = name.to_owned();
     let (file, device) = (file.to_owned(), member.loop_device.clone());
+    let (set, store) = (new.set.clone(), new.store.clone());
     vec![
-        Step::SaveFile { file: file.clone(), size, pieces: Vec::new() },
+        Step::Overlay(OverlayStep::Store { set, store, file: file.clone(), size }),
         Step::Overlay(OverlayStep::Attach { file, device }),
         Step::Dm(DmStep::Create { name: name.clone(), uuid: Some(name.clone()), minor: None }),
         Step::Dm(DmStep::Load {
@@ -170,7 +197,7 @@ pub fn discard(set: &str, overlays: &[Overlay], store: &str) -> Result<Plan, Ref
     not_in_use(overlays)?;
     let mut steps = vec![Step::Commit];
     steps.extend(removal(overlays));
-    steps.extend(files(set, overlays, store));
+    steps.push(forget(set, overlays, store));
     Ok(Plan { summary: format!("discard overlays {set}"), steps, warnings: Vec::new() })
 }
 
@@ -186,10 +213,11 @@ fn removal(overlays: &[Overlay]) -> Vec<Step> {
     steps
 }
 
-fn files(set: &str, overlays: &[Overlay], store: &str) -> Vec<Step> {
+/// One step, so that a process that is killed in it leaves a note by which it is ended.
+fn forget(set: &str, overlays: &[Overlay], store: &str) -> Step {
     let cow = overlays.iter().map(|overlay| overlay.file.clone());
-    let all = cow.chain(std::iter::once(description(store, set)));
-    all.map(|file| Step::RemoveFile { file }).collect()
+    let files = cow.chain(std::iter::once(description(store, set))).collect();
+    Step::Overlay(OverlayStep::Forget { set: set.to_owned(), store: store.to_owned(), files })
 }
 
 fn not_in_use(overlays: &[Overlay]) -> Result<(), Refusal> {
@@ -241,7 +269,7 @@ pub fn commit(set: &str, pending: &[Pending], store: &str) -> Result<Plan, Refus
     for one in pending.iter().filter(|one| !one.writes.is_empty()) {
         steps.push(Step::Release { device: one.overlay.member.clone() });
     }
-    steps.extend(files(set, &overlays, store));
+    steps.push(forget(set, &overlays, store));
     let total: usize = pending.iter().flat_map(|one| &one.writes).map(|write| write.data.len()).sum();
     let ask = format!("{total} bytes of {} members will be overwritten", pending.len());
     Ok(Plan { summary: format!("commit overlays {set}"), steps, warnings: vec![Warning::ask(ask)] })

@@ -79,7 +79,8 @@ impl Work<'_> {
         let mut notes = Notes::begin(&self.machine.places.unfinished())?;
         let begun = Note::Begun { command: self.common.words.join(" "), time: host::now().0 };
         notes.add(&begun.to_string())?;
-        notes.add(&Note::Overlays(set.to_owned()).to_string())?;
+        let store = overlay::new_set(self.machine, Some(set), self.request.store.as_deref(), None).store;
+        notes.add(&Note::Overlays { set: set.to_owned(), store }.to_string())?;
         Ok(notes)
     }
 
