@@ -31,7 +31,10 @@ use crate::{
         trial::{self, Asked},
         undo,
     },
-    report::trial::{Assembled, Numbers, Trial},
+    report::{
+        local_zone,
+        trial::{Assembled, Numbers, Trial},
+    },
     ui::Ui,
 };
 
@@ -54,10 +57,11 @@ pub(super) fn run(request: &TrialRequest, common: &Common, machine: &Machine, ui
         Err(refusal) => return Ok(refuse(&refusal, common, ui)),
     };
     let seen = seen(machine, &devices);
-    let (searched, cut) = guess(&devices, &seen, &asked, request.limit)?;
+    if let Err(refusal) = trial::has_one_shape(&seen) {
+        return Ok(refuse(&refusal, common, ui));
+    }
+    let (searched, numbers) = guess(&devices, &seen, &asked, request.limit)?;
     let work = Work { request, common, machine, ui, devices: &devices, seen: &seen };
-    let numbers =
-        Numbers { tried: searched.tried, cut: cut.guesses, orders_cut: cut.orders && !searched.settled };
     let mut ranked: Vec<(Scored, Option<Assembled>)> =
         searched.best.into_iter().take(SHOWN).map(|scored| (scored, None)).collect();
     if !common.dry_run {
@@ -111,24 +115,24 @@ fn seen(machine: &Machine, devices: &[Device]) -> Vec<Seen> {
     seen
 }
 
-/// What was not looked at.
-struct Cut {
-    guesses: bool,
-    orders: bool,
-}
-
-fn guess(devices: &[Device], seen: &[Seen], asked: &Asked, limit: usize) -> Result<(Searched, Cut)> {
+fn guess(devices: &[Device], seen: &[Seen], asked: &Asked, limit: usize) -> Result<(Searched, Numbers)> {
     let families = trial::families(seen, asked);
     let mut known: BTreeMap<trial::Anchor, bool> = BTreeMap::new();
-    Ok(inventory::with_members(devices, |members| {
-        let mut anchors = |(device, offset): trial::Anchor| {
-            let look = || members.get(device).is_some_and(|member| anchored(*member, offset));
-            *known.entry((device, offset)).or_insert_with(look)
+    let ((searched, numbers), unreadable) = inventory::with_members(devices, |members| {
+        let mut anchors = |(device, sector, at): trial::Anchor| {
+            let look = || members.get(device).is_some_and(|member| anchored(*member, sector, at));
+            *known.entry((device, sector, at)).or_insert_with(look)
         };
         let mut guesses = trial::guesses(&families, seen, asked, limit, &mut anchors);
-        let searched = search(&mut guesses, members, &mut |_| true);
-        (searched, Cut { guesses: guesses.cut, orders: guesses.orders_cut })
-    })?)
+        let nearby = trial::Nearby::new(&families, seen, asked);
+        let searched = search(&mut guesses, &|scored| nearby.of(scored), members, &mut |_| true);
+        let (cut, orders_cut) = (guesses.cut, guesses.orders_cut && !searched.settled);
+        let numbers = Numbers { tried: searched.tried, cut, orders_cut, ..Numbers::default() };
+        (searched, numbers)
+    })?;
+    let own = families.iter().filter(|family| family.grounds == Grounds::Superblocks);
+    let behind = own.flat_map(|family| &family.behind).copied().collect();
+    Ok((searched, Numbers { behind, unreadable, ..numbers }))
 }
 
 fn show(report: &Trial, request: &TrialRequest, common: &Common, ui: &Ui) -> Result<()> {
@@ -137,7 +141,7 @@ fn show(report: &Trial, request: &TrialRequest, common: &Common, ui: &Ui) -> Res
     } else if request.apply.is_none() {
         print(&format!("{}\n", serde_json::to_string_pretty(report)?));
     }
-    report.remarks().iter().for_each(|remark| ui.note(remark));
+    report.remarks(&local_zone()).iter().for_each(|remark| ui.note(remark));
     Ok(())
 }
 

@@ -44,15 +44,21 @@ fn word(found: &Found, grounds: Grounds) -> Option<Word> {
     Some(Word { grounds, format, membership, bitmap })
 }
 
-/// Opens devices to be read, around every cache but one of its own, and lets somebody look.
+/// Opens devices to be read, around every cache but one of its own, and lets somebody look. Answers also what of each
+/// could not be read.
 ///
 /// # Errors
 /// A device that cannot be opened.
-pub fn with_members<T>(devices: &[Device], look: impl FnOnce(&[&dyn Media]) -> T) -> Result<T, KernelError> {
+pub fn with_members<T>(
+    devices: &[Device],
+    look: impl FnOnce(&[&dyn Media]) -> T,
+) -> Result<(T, Vec<Option<String>>), KernelError> {
     let opened: Result<Vec<kernel::Device>, KernelError> =
         devices.iter().map(|device| kernel::Device::open(Path::new(&device.path), Access::Read)).collect();
     let opened = opened?;
     let cached: Vec<Cached<'_>> = opened.iter().map(|device| Cached::new(device)).collect();
     let members: Vec<&dyn Media> = cached.iter().map(|member| -> &dyn Media { member }).collect();
-    Ok(look(&members))
+    let looked = look(&members);
+    let unreadable = devices.iter().zip(&cached).map(|(device, cached)| cached.unreadable(&device.path));
+    Ok((looked, unreadable.collect()))
 }

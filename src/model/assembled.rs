@@ -148,11 +148,11 @@ impl Assembled<'_> {
     fn parity_agrees(&self, row: &Row, sector: u64, len: usize, block: usize) -> Consistency {
         let blocks = self.row_of(sector, 0, len);
         let (mut p, mut q) = (vec![0; len], vec![0; len]);
-        let mut any = vec![0; len];
+        let mut any = vec![false; len.div_ceil(block)];
         let mut count = Consistency::default();
         for (slot, bytes) in blocks.iter().enumerate() {
             let Some(bytes) = bytes else { return count };
-            any.iter_mut().zip(bytes).for_each(|(any, byte)| *any |= byte);
+            any.iter_mut().zip(bytes.chunks(block)).for_each(|(any, piece)| *any |= !parity::is_zero(piece));
             match row.parts[slot] {
                 Part::P => parity::add(&mut p, bytes),
                 Part::Q => parity::add(&mut q, bytes),
@@ -164,11 +164,10 @@ impl Assembled<'_> {
                 }
             }
         }
-        let zero = |bytes: &[u8]| bytes.iter().all(|byte| *byte == 0);
-        for ((any, p), q) in any.chunks(block).zip(p.chunks(block)).zip(q.chunks(block)) {
-            if !zero(any) {
+        for ((any, p), q) in any.into_iter().zip(p.chunks(block)).zip(q.chunks(block)) {
+            if any {
                 count.checked += 1;
-                count.agree += u64::from(zero(p) && zero(q));
+                count.agree += u64::from(parity::is_zero(p) && parity::is_zero(q));
             }
         }
         count
@@ -196,7 +195,7 @@ impl Assembled<'_> {
                 compared = true;
                 for (nth, piece) in first.chunks(block).enumerate() {
                     let same = others.iter().all(|other| other.chunks(block).nth(nth) == Some(piece));
-                    if !same || piece.iter().any(|byte| *byte != 0) {
+                    if !same || !parity::is_zero(piece) {
                         count.checked += 1;
                         count.agree += u64::from(same);
                     }

@@ -56,22 +56,58 @@ pub fn coefficient(place: usize) -> u8 {
     EXP[place % 255]
 }
 
+/// So many bytes are reckoned with at once.
+const WIDE: usize = 16;
+
+fn wide(bytes: &[u8]) -> u128 {
+    bytes.try_into().map_or(0, u128::from_ne_bytes)
+}
+
+/// Each byte doubled.
+fn double_each(word: u128) -> u128 {
+    const LOW: u128 = u128::from_ne_bytes([0x7f; WIDE]);
+    const ONES: u128 = u128::from_ne_bytes([1; WIDE]);
+    ((word & LOW) << 1) ^ (((word >> 7) & ONES) * 0x1d)
+}
+
+/// Each byte times a coefficient.
+fn times_each(mut word: u128, coefficient: u8) -> u128 {
+    if word == 0 || coefficient == 1 {
+        return word;
+    }
+    let (mut rest, mut sum) = (coefficient, 0);
+    while rest > 0 {
+        if rest & 1 == 1 {
+            sum ^= word;
+        }
+        rest >>= 1;
+        word = double_each(word);
+    }
+    sum
+}
+
 /// Adds a block to a sum of blocks.
 pub fn add(sum: &mut [u8], block: &[u8]) {
-    for (to, from) in sum.iter_mut().zip(block) {
-        *to ^= from;
-    }
+    add_times(sum, block, 1);
 }
 
 /// Adds a block times a coefficient.
 pub fn add_times(sum: &mut [u8], block: &[u8], coefficient: u8) {
-    let mut table = [0u8; 256];
-    for (product, value) in table.iter_mut().zip(0u8..=255) {
-        *product = multiply(value, coefficient);
+    let (mut sums, mut blocks) = (sum.chunks_exact_mut(WIDE), block.chunks_exact(WIDE));
+    for (to, from) in sums.by_ref().zip(blocks.by_ref()) {
+        let word = wide(to) ^ times_each(wide(from), coefficient);
+        to.copy_from_slice(&word.to_ne_bytes());
     }
-    for (to, from) in sum.iter_mut().zip(block) {
-        *to ^= table[usize::from(*from)];
+    for (to, from) in sums.into_remainder().iter_mut().zip(blocks.remainder()) {
+        *to ^= multiply(*from, coefficient);
     }
+}
+
+/// Whether nothing is in it.
+#[must_use]
+pub fn is_zero(block: &[u8]) -> bool {
+    let mut words = block.chunks_exact(WIDE);
+    words.all(|word| wide(word) == 0) && words.remainder().iter().all(|byte| *byte == 0)
 }
 
 /// Two lost data blocks with coefficients `x` and `y`, from what is left in both syndromes when the blocks that are
@@ -96,6 +132,23 @@ mod tests {
                 assert_eq!(multiply(a, b), multiply(b, a));
             }
             assert_eq!(multiply(a, 2), double(a));
+        }
+    }
+
+    #[test]
+    fn many_at_once_are_as_each() {
+        let block: Vec<u8> = (0..=255).chain(0..77).collect();
+        for coefficient in [0, 1, 2, 3, 0x1d, 0x80, 0xff] {
+            let mut sum = vec![0x5a; block.len()];
+            add_times(&mut sum, &block, coefficient);
+            let expected: Vec<u8> = block.iter().map(|byte| 0x5a ^ multiply(*byte, coefficient)).collect();
+            assert_eq!(sum, expected);
+        }
+        for at in [0, 15, 16, 39] {
+            let mut block = [0; 40];
+            assert!(is_zero(&block));
+            block[at] = 1;
+            assert!(!is_zero(&block));
         }
     }
 

@@ -4,7 +4,7 @@ mod cache;
 mod score;
 mod search;
 
-use superblock::{Level, MdUuid, Membership, Sectors, v1::Minor};
+use superblock::{Events, Level, MdUuid, Membership, Sectors, v1::Minor};
 
 use super::{Geometry, stripes::Stripes};
 
@@ -92,6 +92,25 @@ pub struct Word {
     pub membership: Membership,
     /// Whether it names a write-intent bitmap.
     pub bitmap: bool,
+}
+
+/// A member that was left behind by its array, as its own superblock says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Behind {
+    /// Which of the devices.
+    pub device: usize,
+    /// Its slot.
+    pub slot: usize,
+    /// How far it came, and when that was, seconds since 1970.
+    pub events: Events,
+    /// See `events`.
+    pub updated: u64,
+    /// The same of the newest member.
+    pub newest: Events,
+    /// See `newest`.
+    pub newest_updated: u64,
+    /// It was being rebuilt, and so much of it was done.
+    pub rebuilt: Option<Sectors>,
 }
 
 /// In what a guess differs from its grounds.

@@ -4,16 +4,18 @@
 mod apply;
 mod guess;
 mod known;
+mod places;
 mod steps;
 
 use superblock::{Level, Sectors};
 
 use super::Refusal;
-use crate::model::trial::{Format, Seen, Word};
+use crate::model::trial::{Format, Grounds, Seen, Word};
 
 pub use apply::{command_line, request, says_so_itself};
 pub use guess::{Anchor, Guesses, guesses};
 pub use known::{Family, families};
+pub use places::Nearby;
 pub use steps::{leave_up, take_down, unseen};
 
 /// What is asked to hold for every guess.
@@ -56,6 +58,26 @@ impl Asked {
         }
         Ok(())
     }
+}
+
+/// Whether the superblocks speak of an array that has one shape.
+///
+/// # Errors
+/// It was being reshaped: it has two, and where one ends stands in the superblocks that a trial would replace.
+pub fn has_one_shape(seen: &[Seen]) -> Result<(), Refusal> {
+    for device in seen {
+        let own = device.words.iter().filter(|word| word.grounds == Grounds::Superblocks);
+        if own.clone().any(|word| word.membership.reshape_position.is_some()) {
+            let text = format!(
+                "{}: its superblock says that the array was being reshaped, so that it has two shapes; a trial knows \
+                 arrays of one",
+                device.path
+            );
+            return Err(Refusal::new(text)
+                .hint("mdctl assemble goes on with the reshape; try it on mdctl overlay create first"));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

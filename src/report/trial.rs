@@ -1,12 +1,14 @@
 //! `mdctl trial`: the guesses and their evidence, as a table and as JSON.
 
+use jiff::tz::TimeZone;
 use serde::Serialize;
 use superblock::content::{Check, Content};
 
 use super::DiskText;
 use crate::model::{
+    clock::ctime,
     layout::layout_word,
-    trial::{Differs, Grounds, Scored, Seen},
+    trial::{Behind, Differs, Grounds, Scored, Seen},
 };
 
 /// The whole answer.
@@ -24,9 +26,54 @@ pub struct Trial {
     conclusive: bool,
     /// So many have the same evidence as the first.
     equal: usize,
+    /// Members that were left behind.
+    behind: Vec<Late>,
+    /// What could not be read.
+    unreadable: Vec<String>,
     guesses: Vec<Guess>,
     /// The set of overlays on which a guess is up.
     kept: Option<Kept>,
+}
+
+/// A member that was left behind.
+#[derive(Clone, Debug, Serialize)]
+struct Late {
+    device: String,
+    slot: usize,
+    events: u64,
+    updated: u64,
+    newest_events: u64,
+    newest_updated: u64,
+    rebuilt_sectors: Option<u64>,
+}
+
+impl Late {
+    fn new(behind: &Behind, seen: &[Seen]) -> Option<Self> {
+        Some(Self {
+            device: seen.get(behind.device)?.path.clone(),
+            slot: behind.slot,
+            events: behind.events.0,
+            updated: behind.updated,
+            newest_events: behind.newest.0,
+            newest_updated: behind.newest_updated,
+            rebuilt_sectors: behind.rebuilt.map(|sectors| sectors.0),
+        })
+    }
+
+    fn text(&self, zone: &TimeZone) -> String {
+        let Self { device, slot, events, updated, newest_events, newest_updated, rebuilt_sectors } = self;
+        if let Some(done) = rebuilt_sectors.filter(|_| events >= newest_events) {
+            return format!("{device}, slot {slot}, was being rebuilt: only {} KiB of it are done", done / 2);
+        }
+        let behind = newest_events.saturating_sub(*events);
+        let s = if behind == 1 { "" } else { "s" };
+        format!(
+            "{device}, slot {slot}, was left behind: last written {}, {behind} event{s} before the newest ({}); what was \
+             written in between is not on it",
+            ctime(*updated, zone),
+            ctime(*newest_updated, zone)
+        )
+    }
 }
 
 /// A guess that stays up.
@@ -47,6 +94,10 @@ pub struct Numbers {
     pub cut: bool,
     /// Not all orders were among them.
     pub orders_cut: bool,
+    /// Members that were left behind.
+    pub behind: Vec<Behind>,
+    /// What of each device could not be read.
+    pub unreadable: Vec<Option<String>>,
 }
 
 /// What assembling a guess on overlays came to.
@@ -200,7 +251,10 @@ impl Guess {
             [first, rest @ ..] if rest.iter().all(|offset| offset == first) => {
                 words.push(format!("+{first}s"))
             }
-            _ => words.push("+various".to_owned()),
+            each => {
+                let each: Vec<String> = each.iter().map(u64::to_string).collect();
+                words.push(format!("+{}s", each.join("/")));
+            }
         }
         words.join(" ")
     }
@@ -258,6 +312,8 @@ impl Trial {
             orders_cut: numbers.orders_cut,
             conclusive: ranked.first().is_some_and(|(scored, ..)| scored.is_conclusive()) && equal == 0,
             equal,
+            behind: numbers.behind.iter().filter_map(|behind| Late::new(behind, seen)).collect(),
+            unreadable: numbers.unreadable.iter().flatten().cloned().collect(),
             guesses: ranked.iter().enumerate().map(guess).collect(),
             kept,
         }
@@ -308,8 +364,9 @@ impl Trial {
 
     /// What a person should know beside the table.
     #[must_use]
-    pub fn remarks(&self) -> Vec<String> {
-        let mut remarks = Vec::new();
+    pub fn remarks(&self, zone: &TimeZone) -> Vec<String> {
+        let mut remarks: Vec<String> = self.unreadable.clone();
+        remarks.extend(self.behind.iter().map(|late| late.text(zone)));
         if self.guesses.is_empty() {
             remarks.push("no guess is possible: the devices are too few or too small".to_owned());
             return remarks;

@@ -25,6 +25,9 @@ use crate::{
     window::{Width, Window},
 };
 
+/// Where a btrfs has its first superblock; all others that are known can be recognised by where they begin.
+pub const BTRFS_SUPERBLOCK: Bytes = Bytes(64 << 10);
+
 /// So deep: a partition, a volume in it, a file system in that.
 const DEPTH: u32 = 3;
 /// The most partitions or volumes that are looked into.
@@ -97,6 +100,13 @@ impl Content {
 #[must_use]
 pub fn find(media: &dyn Media, effort: u32) -> Vec<Content> {
     look(media, effort, DEPTH)
+}
+
+/// Whether the superblock of a btrfs stands just here: that is [`BTRFS_SUPERBLOCK`] into it, perhaps on another member
+/// than where it begins.
+#[must_use]
+pub fn is_btrfs_superblock(media: &dyn Media, at: Bytes) -> bool {
+    btrfs::is_first_at(&View { media, effort: 1 }, at)
 }
 
 /// What is at both ends is read at once: that is where most is looked for.

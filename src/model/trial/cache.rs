@@ -1,6 +1,10 @@
 //! Bytes of a member that were read once: guesses differ in what they make of them, not in what they read.
 
-use std::{cell::RefCell, collections::BTreeMap, io};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    io,
+};
 
 use superblock::{Bytes, Media};
 
@@ -13,13 +17,50 @@ const MOST: usize = 1024;
 pub struct Cached<'a> {
     media: &'a dyn Media,
     pieces: RefCell<BTreeMap<u64, Option<Vec<u8>>>>,
+    /// Pieces that could not be read, and what was said of the first.
+    failed: RefCell<Failed>,
+}
+
+#[derive(Default)]
+struct Failed {
+    pieces: BTreeSet<u64>,
+    first: Option<(u64, io::Error)>,
 }
 
 impl<'a> Cached<'a> {
     /// Nothing is read yet.
     #[must_use]
     pub fn new(media: &'a dyn Media) -> Self {
-        Self { media, pieces: RefCell::default() }
+        Self { media, pieces: RefCell::default(), failed: RefCell::default() }
+    }
+
+    /// What could not be read, for people; `None` where all could.
+    #[must_use]
+    pub fn unreadable(&self, name: &str) -> Option<String> {
+        let failed = self.failed.borrow();
+        let (first, error) = failed.first.as_ref()?;
+        Some(match failed.pieces.len() {
+            1 => format!("{name}: 64 KiB at {first} could not be read and count for nothing: {error}"),
+            pieces => format!(
+                "{name}: {pieces} times 64 KiB could not be read and count for nothing, the first at {first}: {error}"
+            ),
+        })
+    }
+
+    /// Reads one piece.
+    fn fetch(&self, piece: u64) -> Option<Vec<u8>> {
+        let start = piece.checked_mul(PIECE)?;
+        let len = self.media.len().0.checked_sub(start)?.min(PIECE);
+        let mut bytes = vec![0; usize::try_from(len).ok()?];
+        match self.media.read_at(Bytes(start), &mut bytes) {
+            Ok(()) => Some(bytes),
+            Err(error) => {
+                let mut failed = self.failed.borrow_mut();
+                failed.pieces.insert(piece);
+                failed.first.get_or_insert((start, error));
+                None
+            }
+        }
     }
 
     /// The part of one piece, read if it was not yet.
@@ -28,13 +69,14 @@ impl<'a> Cached<'a> {
         if pieces.len() >= MOST && !pieces.contains_key(&piece) {
             pieces.pop_first();
         }
-        let bytes = pieces.entry(piece).or_insert_with(|| {
-            let start = piece.checked_mul(PIECE)?;
-            let len = self.media.len().0.checked_sub(start)?.min(PIECE);
-            let mut bytes = vec![0; usize::try_from(len).ok()?];
-            self.media.read_at(Bytes(start), &mut bytes).ok().map(|()| bytes)
-        });
-        let part = bytes.as_ref().and_then(|bytes| bytes.get(skip..)?.get(..buf.len()));
+        let bytes = pieces.entry(piece).or_insert_with(|| self.fetch(piece));
+        let Some(bytes) = bytes else {
+            // Around a bad sector there are good ones.
+            let at = piece.checked_mul(PIECE).ok_or(io::ErrorKind::UnexpectedEof)?;
+            let skip = u64::try_from(skip).unwrap_or(u64::MAX);
+            return self.media.read_at(Bytes(at.saturating_add(skip)), buf);
+        };
+        let part = bytes.get(skip..).and_then(|bytes| bytes.get(..buf.len()));
         buf.copy_from_slice(part.ok_or(io::ErrorKind::UnexpectedEof)?);
         Ok(())
     }

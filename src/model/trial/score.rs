@@ -1,7 +1,9 @@
 //! Evidence for a guess: redundancy over a sample of the members, and what is found inside of the array.
 
+use std::collections::BTreeMap;
+
 use superblock::{
-    Media, Sectors,
+    Level, Media, Sectors,
     content::{self, Content},
 };
 
@@ -72,6 +74,25 @@ pub fn examine(hypothesis: &Hypothesis, devices: &[&dyn Media], effort: Effort) 
     Some(Evidence { parity: redundancy(&array, effort), contents: content::find(&array, effort.places) })
 }
 
+/// What redundancy was found at a glance. One sum over all members is the same in every order, layout and chunk.
+#[derive(Debug, Default)]
+pub(super) struct Sums(BTreeMap<(Sectors, Vec<Seat>), Option<Consistency>>);
+
+/// As [`examine`] with [`Effort::QUICK`].
+pub(super) fn glance(hypothesis: &Hypothesis, devices: &[&dyn Media], sums: &mut Sums) -> Option<Evidence> {
+    let array = assembled(hypothesis, devices)?;
+    let geometry = hypothesis.geometry;
+    let parity = if matches!(geometry.level, Level::Raid4 | Level::Raid5) && hypothesis.missing() == 0 {
+        let mut seats: Vec<Seat> = hypothesis.seats.iter().flatten().copied().collect();
+        seats.sort();
+        let key = (geometry.component_size.round_down(geometry.chunk), seats);
+        *sums.0.entry(key).or_insert_with(|| redundancy(&array, Effort::QUICK))
+    } else {
+        redundancy(&array, Effort::QUICK)
+    };
+    Some(Evidence { parity, contents: content::find(&array, Effort::QUICK.places) })
+}
+
 /// The array that a guess makes of these devices.
 pub(crate) fn assembled<'a>(hypothesis: &Hypothesis, devices: &[&'a dyn Media]) -> Option<Assembled<'a>> {
     let stripes = hypothesis.stripes()?;
@@ -137,10 +158,13 @@ fn within_a_stripe(at: Sectors, length: u64, chunk: Sectors) -> Sectors {
     Sectors(at.0.min(start.0 + chunk.0.saturating_sub(length)))
 }
 
-/// Whether something that can be recognised begins where the array's first sector would be on these members: the device
-/// and where its data begins.
+/// Whether something that can be recognised has this sector of the array at this place of a device.
 #[must_use]
-pub fn anchored(device: &dyn Media, data_offset: Sectors) -> bool {
+pub fn anchored(device: &dyn Media, sector: Sectors, at: Sectors) -> bool {
+    if sector.0 > 0 {
+        return sector.bytes() == content::BTRFS_SUPERBLOCK
+            && content::is_btrfs_superblock(device, at.bytes());
+    }
     struct From<'a>(&'a dyn Media, Sectors);
     impl Media for From<'_> {
         fn len(&self) -> superblock::Bytes {
@@ -150,6 +174,6 @@ pub fn anchored(device: &dyn Media, data_offset: Sectors) -> bool {
             self.0.read_at(offset.saturating_add(self.1.bytes()), buf)
         }
     }
-    let found = content::find(&From(device, data_offset), 2);
+    let found = content::find(&From(device, at), 2);
     found.iter().any(|content| content.tally().0 > 0 && content.kind != "md superblock")
 }

@@ -1,13 +1,16 @@
 //! Guesses about a family: it as it is, then what differs from it in one respect, in two, in three.
 
-use superblock::{Level, Sectors, placement, v1::Minor};
+use superblock::{Level, Sectors, content::BTRFS_SUPERBLOCK};
 
-use super::{Asked, Family, Seen, known};
+use super::{
+    Asked, Family, Seen, known,
+    places::{format_at, places},
+};
 use crate::model::{
     Geometry,
     layout::default_layout,
     stripes::Stripes,
-    trial::{Differs, Format, Hypothesis, Seat},
+    trial::{Differs, Hypothesis, Seat},
 };
 
 /// In so many respects a guess may differ.
@@ -16,13 +19,11 @@ const FURTHEST: usize = 4;
 const ALL_ORDERS: usize = 6;
 /// Chunks that arrays have, in sectors, the most usual first.
 const CHUNKS: [u64; 11] = [1024, 128, 256, 512, 2048, 64, 32, 16, 8, 4096, 8192];
-/// Where versions of mdadm put data, in sectors: 3.1 and older, 3.2 on large devices, and what comes of today's rule
-/// for common sizes.
-const OFFSETS: [u64; 13] =
-    [2048, 4096, 8192, 262_144, 264_192, 16, 24, 272, 10_240, 18_432, 34_816, 67_584, 133_120];
+/// Where something may be recognised: a device, a sector of the array, and where that would be on the device.
+pub type Anchor = (usize, Sectors, Sectors);
 
-/// Where something that can be recognised begins: a device and where its data would begin.
-pub type Anchor = (usize, Sectors);
+/// The sectors of an array by which things are recognised.
+const TELLING: [Sectors; 2] = [Sectors(0), Sectors(BTRFS_SUPERBLOCK.0 / 512)];
 
 /// Guesses in classes, made as they are asked for: those of one class differ in equally many respects from what is known.
 pub struct Guesses<'a> {
@@ -95,11 +96,18 @@ impl Iterator for Guesses<'_> {
 }
 
 fn at_anchor(guess: &Hypothesis, anchors: &mut dyn FnMut(Anchor) -> bool) -> bool {
-    let Some(extent) = guess.stripes().and_then(|stripes| stripes.at(0)) else { return false };
-    let seats: Vec<&Option<Seat>> =
-        extent.copies.iter().filter_map(|place| guess.seats.get(place.slot)).collect();
-    // What is missing is rebuilt from the others.
-    seats.iter().any(|seat| seat.is_none_or(|seat| anchors((seat.device, seat.data_offset))))
+    let Some(stripes) = guess.stripes() else { return false };
+    TELLING.into_iter().any(|sector| {
+        let extent = stripes.at(sector.0);
+        extent.iter().flat_map(|extent| &extent.copies).any(|place| match guess.seats.get(place.slot) {
+            Some(Some(seat)) => {
+                anchors((seat.device, sector, seat.data_offset.saturating_add(Sectors(place.sector))))
+            }
+            // What is missing is rebuilt from the others.
+            Some(None) => sector.0 == 0,
+            None => false,
+        })
+    })
 }
 
 /// Whether a stale member is in or out is always looked at.
@@ -131,7 +139,7 @@ impl<'a> Axes<'a> {
         // Where something begins at another offset, and nothing at the one that superblocks name, that one is as good.
         let mut begins = |offset: &Option<Sectors>| {
             let mut seats = family.seats.iter().flatten();
-            seats.any(|seat| anchors((seat.device, offset.unwrap_or(seat.data_offset))))
+            seats.any(|seat| anchors((seat.device, Sectors(0), offset.unwrap_or(seat.data_offset))))
         };
         let known = begins(&None);
         let mut far = |offset: &Choice<Option<Sectors>>| match (offset.0.len(), known) {
@@ -176,12 +184,7 @@ impl<'a> Axes<'a> {
         asked: &Asked,
     ) -> Option<Hypothesis> {
         let family = self.family;
-        let format = match (offset, family.format) {
-            // Data from the start on: the superblock is at the end.
-            (Some(Sectors(0)), Format::V1(_)) => Format::V1(Minor::V1_0),
-            (Some(_), Format::V1(Minor::V1_0)) => Format::V1(Minor::V1_2),
-            (_, format) => format,
-        };
+        let format = offset.map_or(family.format, |offset| format_at(family.format, offset));
         let moved = |seat: &Seat| match offset {
             None => Some(*seat),
             Some(data_offset) => {
@@ -393,29 +396,9 @@ fn offsets(family: &Family, seen: &[Seen], asked: &Asked) -> Vec<Choice<Option<S
         return asked.collect();
     }
     let mut found: Vec<Choice<Option<Sectors>>> = vec![(Vec::new(), None)];
-    if family.format == Format::V0 {
-        return found;
-    }
     let own = family.seats.iter().flatten().next().map(|seat| seat.data_offset);
-    let sizes = family.seats.iter().flatten().filter_map(|seat| seen.get(seat.device)).map(|seen| seen.size);
-    let smallest = sizes.clone().min().unwrap_or_default();
-    let mut offsets: Vec<Sectors> = Vec::new();
-    for size in sizes {
-        for chunk in [0, 1024, 128] {
-            offsets.push(placement::default_data_offset(Minor::V1_2, size, Sectors(chunk), false));
-        }
-    }
-    // What other superblocks said of these devices.
-    offsets.extend(seen.iter().flat_map(|seen| &seen.words).map(|word| word.membership.data_offset));
-    offsets.extend(OFFSETS.map(Sectors));
-    if asked.format.is_none() || asked.format == Some(Format::V1(Minor::V1_0)) {
-        offsets.push(Sectors(0));
-    }
-    for offset in offsets {
-        let known = Some(offset) == own || found.iter().any(|(_, other)| *other == Some(offset));
-        if !known && offset.0 * 2 < smallest.0 {
-            found.push((vec![Differs::DataOffset], Some(offset)));
-        }
-    }
+    let devices: Vec<usize> = family.seats.iter().flatten().map(|seat| seat.device).collect();
+    let others = places(&devices, seen, asked).into_iter().filter(|place| Some(*place) != own);
+    found.extend(others.map(|place| (vec![Differs::DataOffset], Some(place))));
     found
 }

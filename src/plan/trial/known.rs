@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use superblock::{Level, MdUuid, Role, Sectors, placement, v1::Minor};
+use superblock::{Level, MdUuid, Role, Sectors, placement, v0, v1::Minor};
 
 use super::{Asked, Seen, Word};
 use crate::model::{
     Geometry,
     layout::default_layout,
-    trial::{Format, Grounds, Seat},
+    trial::{Behind, Format, Grounds, Seat},
 };
 
 /// The chunk of new arrays.
@@ -27,6 +27,8 @@ pub struct Family {
     pub seats: Vec<Option<Seat>>,
     /// Members that are behind: the slot, the member and its event count; the freshest first.
     pub stale: Vec<(usize, Seat, u64)>,
+    /// What the superblocks of those say.
+    pub behind: Vec<Behind>,
     /// Devices of which nothing is known.
     pub loose: Vec<usize>,
     /// The array's identity.
@@ -82,7 +84,7 @@ fn family(words: &[(usize, &Word)], seen: &[Seen]) -> Option<Family> {
     let said = &model.membership;
     let slots = usize::try_from(said.raid_disks).ok().filter(|slots| (1..=1920).contains(slots))?;
     let mut seats = vec![None; slots];
-    let mut stale = Vec::new();
+    let (mut stale, mut behind) = (Vec::new(), Vec::new());
     for (device, word) in words {
         let one = &word.membership;
         let Role::Slot { slot, replacement: false } = one.role else { continue };
@@ -92,7 +94,18 @@ fn family(words: &[(usize, &Word)], seen: &[Seen]) -> Option<Family> {
         let fresh = one.events.0 + 1 >= freshest.0 && one.recovery_offset.is_none();
         match seats.get_mut(slot) {
             Some(free @ None) if fresh => *free = Some(seat),
-            _ => stale.push((slot, seat, one.events.0)),
+            _ => {
+                stale.push((slot, seat, one.events.0));
+                behind.push(Behind {
+                    device: *device,
+                    slot,
+                    events: one.events,
+                    updated: one.updated,
+                    newest: freshest,
+                    newest_updated: said.updated,
+                    rebuilt: one.recovery_offset,
+                });
+            }
         }
     }
     stale.retain(|(slot, ..)| seats.get(*slot).is_some_and(Option::is_none));
@@ -110,6 +123,7 @@ fn family(words: &[(usize, &Word)], seen: &[Seen]) -> Option<Family> {
         },
         seats,
         stale,
+        behind,
         loose: (0..seen.len()).filter(|device| !speaks(device)).collect(),
         array: Some(said.array),
         name: said.name.clone(),
@@ -121,7 +135,7 @@ fn family(words: &[(usize, &Word)], seen: &[Seen]) -> Option<Family> {
 /// How much data a device has room for behind an offset.
 pub(super) fn room(format: Format, size: Sectors, data_offset: Sectors) -> Sectors {
     match format {
-        Format::V0 => size.round_down(Sectors(128)).saturating_sub(Sectors(128)),
+        Format::V0 => v0::place(size.bytes()).unwrap_or_default(),
         Format::V1(minor) => placement::usable_size(minor, size, data_offset, false).unwrap_or_default(),
     }
 }
@@ -175,6 +189,7 @@ fn usual(seen: &[Seen], asked: &Asked) -> Option<Family> {
         geometry,
         seats,
         stale: Vec::new(),
+        behind: Vec::new(),
         loose: Vec::new(),
         array: None,
         name: None,

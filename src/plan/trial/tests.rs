@@ -93,11 +93,12 @@ impl Broken {
         let devices: Vec<&dyn Media> = cached.iter().map(|member| -> &dyn Media { member }).collect();
         let families = families(seen, asked);
         let mut known = std::collections::BTreeMap::new();
-        let mut anchors = |(device, offset): (usize, Sectors)| {
-            *known.entry((device, offset)).or_insert_with(|| anchored(devices[device], offset))
+        let mut anchors = |(device, sector, at): Anchor| {
+            *known.entry((device, sector, at)).or_insert_with(|| anchored(devices[device], sector, at))
         };
         let mut guesses = guesses(&families, seen, asked, 3000, &mut anchors);
-        search(&mut guesses, &devices, &mut |_| true)
+        let nearby = Nearby::new(&families, seen, asked);
+        search(&mut guesses, &|scored| nearby.of(scored), &devices, &mut |_| true)
     }
 }
 
@@ -229,6 +230,47 @@ fn a_member_without_superblock_finds_its_slot() {
     let seen = broken.seen(|nth| if nth == 3 || nth == 1 { Vec::new() } else { vec![word(nth)] });
     let searched = broken.search(&seen, &Asked::default());
     assert_eq!(order(&first(&searched).hypothesis), [0, 1, 2, 3, 4].map(Some));
+}
+
+/// Members that came later begin elsewhere: one whose superblock is gone or lies, and one of all where none is left.
+#[test]
+fn members_that_begin_elsewhere_are_found() {
+    let mut broken = Broken::new(Level::Raid5, 2, 128, 4, OFFSET);
+    broken.members[2] = [vec![0; 2048 * 512], broken.members[2].clone()].concat();
+    let word = |nth: usize| broken.word(u32::try_from(nth).unwrap(), broken.geometry, 10);
+    for gone in [true, false] {
+        // Its superblock is gone; or it was made anew and says what the others say.
+        let seen = broken.seen(|nth| if gone && nth == 2 { Vec::new() } else { vec![word(nth)] });
+        let searched = broken.search(&seen, &Asked::default());
+        let best = &first(&searched).hypothesis;
+        let offsets: Vec<u64> = best.seats.iter().flatten().map(|seat| seat.data_offset.0).collect();
+        assert_eq!(
+            (offsets.as_slice(), order(best)),
+            (&[2048, 2048, 4096, 2048][..], [0, 1, 2, 3].map(Some).to_vec())
+        );
+        assert_eq!(best.differs, [Differs::DataOffset]);
+    }
+    let asked = Asked { level: Some(Level::Raid5), chunk: Some(Sectors(128)), ..Asked::default() };
+    let searched = broken.search(&broken.seen(|_| Vec::new()), &asked);
+    let best = &first(&searched).hypothesis;
+    let offsets: Vec<u64> = best.seats.iter().flatten().map(|seat| seat.data_offset.0).collect();
+    assert_eq!(offsets, [2048, 2048, 4096, 2048], "{:#?}", searched.best);
+}
+
+/// Made anew by a version that knows 0.90 alone.
+#[test]
+fn superblocks_at_the_end_may_lie_about_the_start() {
+    let broken = Broken::new(Level::Raid5, 2, 128, 3, OFFSET);
+    let lie = |nth| {
+        let mut word = broken.word(u32::try_from(nth).unwrap_or(0), broken.geometry, 10);
+        word.format = Format::V0;
+        word.membership.data_offset = Sectors(0);
+        vec![word]
+    };
+    let searched = broken.search(&broken.seen(lie), &Asked::default());
+    let best = &first(&searched).hypothesis;
+    assert_eq!(best.seats[0].unwrap().data_offset, Sectors(OFFSET), "{:#?}", searched.best);
+    assert_eq!(best.format, Format::V1(Minor::V1_2));
 }
 
 #[test]

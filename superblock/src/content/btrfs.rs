@@ -3,7 +3,7 @@
 use super::{Content, View, array, le16, le32, le64, uuid};
 use crate::{Bytes, checksum::crc32c};
 
-const PLACES: [u64; 3] = [64 << 10, 64 << 20, 256 << 30];
+const PLACES: [u64; 3] = [super::BTRFS_SUPERBLOCK.0, 64 << 20, 256 << 30];
 const SUPER_LEN: usize = 4096;
 /// The most that the superblock can carry of the chunk tree.
 const SYSTEM_CHUNKS: usize = 2048;
@@ -32,6 +32,11 @@ pub(super) fn find(view: &View<'_>) -> Option<Content> {
         }
     }
     Some(content)
+}
+
+pub(super) fn is_first_at(view: &View<'_>, at: Bytes) -> bool {
+    let [first, ..] = PLACES;
+    view.bytes(at.0, SUPER_LEN).is_some_and(|sb| is_super(&sb, first))
 }
 
 /// Only the first kind of checksum is known here; the others are taken as right.

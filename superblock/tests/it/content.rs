@@ -97,3 +97,25 @@ fn a_physical_volume_and_what_is_in_its_volume() {
     assert_eq!(inside.kind, "ext4");
     assert!(right(inside, "superblock").0 > 0);
 }
+
+/// What cryptsetup wrote: both headers are right, and one bit of either is seen.
+#[test]
+fn a_whole_luks_header() {
+    let device: SectorMap = include_str!("../fixtures/content-luks.sectors").parse().unwrap();
+    let found = only(&device);
+    assert_eq!((found.kind.as_str(), found.tally()), ("LUKS", (2, 0)), "{found:#?}");
+    assert_eq!(found.id.as_deref(), Some("11111111-2222-3333-4444-555555555555"));
+}
+
+/// What mkfs.btrfs wrote: the superblock, its mirror at 64 MiB, the chunk tree on both of its copies.
+#[test]
+fn a_whole_btrfs() {
+    let device: SectorMap = include_str!("../fixtures/content-btrfs.sectors").parse().unwrap();
+    let found = only(&device);
+    assert_eq!((found.kind.as_str(), found.size), ("btrfs", Some(Bytes(114 << 20))));
+    assert_eq!(found.id.as_deref(), Some("11111111-2222-3333-4444-555555555555"));
+    let (sound, wrong) = found.tally();
+    assert!(sound >= 5 && wrong == 0, "{found:#?}");
+    assert!(superblock::content::is_btrfs_superblock(&device, Bytes(64 << 10)));
+    assert!(!superblock::content::is_btrfs_superblock(&device, Bytes(64 << 20)), "that is the mirror");
+}
