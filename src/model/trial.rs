@@ -11,7 +11,7 @@ use super::{Geometry, stripes::Stripes};
 pub use cache::Cached;
 #[cfg(test)]
 pub(crate) use score::assembled;
-pub use score::{Effort, Evidence, anchored, examine};
+pub use score::{Effort, Evidence, Sums, anchored, examine};
 pub use search::{Searched, search};
 
 /// Where the superblocks of a guess are.

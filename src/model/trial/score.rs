@@ -66,31 +66,30 @@ impl Evidence {
     }
 }
 
+/// Redundancy that was found before. One sum over all members is the same in every order, layout and chunk.
+#[derive(Debug, Default)]
+pub struct Sums(BTreeMap<(u64, Sectors, Vec<Seat>), Option<Consistency>>);
+
 /// Looks. `devices` are those that the guess speaks of. `None` where there can be no such array, or a device is too small
 /// for it.
 #[must_use]
-pub fn examine(hypothesis: &Hypothesis, devices: &[&dyn Media], effort: Effort) -> Option<Evidence> {
-    let array = assembled(hypothesis, devices)?;
-    Some(Evidence { parity: redundancy(&array, effort), contents: content::find(&array, effort.places) })
-}
-
-/// What redundancy was found at a glance. One sum over all members is the same in every order, layout and chunk.
-#[derive(Debug, Default)]
-pub(super) struct Sums(BTreeMap<(Sectors, Vec<Seat>), Option<Consistency>>);
-
-/// As [`examine`] with [`Effort::QUICK`].
-pub(super) fn glance(hypothesis: &Hypothesis, devices: &[&dyn Media], sums: &mut Sums) -> Option<Evidence> {
+pub fn examine(
+    hypothesis: &Hypothesis,
+    devices: &[&dyn Media],
+    effort: Effort,
+    sums: &mut Sums,
+) -> Option<Evidence> {
     let array = assembled(hypothesis, devices)?;
     let geometry = hypothesis.geometry;
     let parity = if matches!(geometry.level, Level::Raid4 | Level::Raid5) && hypothesis.missing() == 0 {
         let mut seats: Vec<Seat> = hypothesis.seats.iter().flatten().copied().collect();
         seats.sort();
-        let key = (geometry.component_size.round_down(geometry.chunk), seats);
-        *sums.0.entry(key).or_insert_with(|| redundancy(&array, Effort::QUICK))
+        let key = (effort.windows, geometry.component_size.round_down(geometry.chunk), seats);
+        *sums.0.entry(key).or_insert_with(|| redundancy(&array, effort))
     } else {
-        redundancy(&array, Effort::QUICK)
+        redundancy(&array, effort)
     };
-    Some(Evidence { parity, contents: content::find(&array, Effort::QUICK.places) })
+    Some(Evidence { parity, contents: content::find(&array, effort.places) })
 }
 
 /// The array that a guess makes of these devices.

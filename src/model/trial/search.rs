@@ -4,10 +4,7 @@ use std::collections::BTreeSet;
 
 use superblock::Media;
 
-use super::{
-    Effort, Hypothesis, Key, Scored, examine, rank,
-    score::{Sums, glance},
-};
+use super::{Effort, Hypothesis, Key, Scored, examine, rank, score::Sums};
 
 /// So many are looked at thoroughly.
 const THOROUGH: usize = 12;
@@ -34,13 +31,13 @@ struct Looking<'a> {
 
 impl Looking<'_> {
     /// What a glance finds in order may not be so between the places that it saw.
-    fn is_conclusive(&self, glance: &Scored) -> bool {
-        let hypothesis = &glance.hypothesis;
-        let fully = || {
-            let evidence = examine(hypothesis, self.devices, Effort::FULL)?;
-            Some(Scored { hypothesis: hypothesis.clone(), evidence }.is_conclusive())
-        };
-        glance.is_conclusive() && fully() == Some(true)
+    fn is_conclusive(&mut self, glance: &Scored) -> bool {
+        glance.is_conclusive() && self.fully(glance.clone()).is_some_and(|full| full.is_conclusive())
+    }
+
+    fn fully(&mut self, glance: Scored) -> Option<Scored> {
+        let evidence = examine(&glance.hypothesis, self.devices, Effort::FULL, &mut self.sums)?;
+        Some(Scored { evidence, ..glance })
     }
 
     /// `None` where it was looked at before, for several grounds may lead to the same, or cannot be.
@@ -49,7 +46,7 @@ impl Looking<'_> {
             return None;
         }
         self.tried += 1;
-        let evidence = glance(hypothesis, self.devices, &mut self.sums)?;
+        let evidence = examine(hypothesis, self.devices, Effort::QUICK, &mut self.sums)?;
         Some(Scored { hypothesis: hypothesis.clone(), evidence })
     }
 
@@ -106,10 +103,8 @@ pub fn search(
         glanced.extend(found);
         rank(&mut glanced);
     }
-    let thorough = |glance: Scored| {
-        Some(Scored { evidence: examine(&glance.hypothesis, devices, Effort::FULL)?, ..glance })
-    };
-    let mut best: Vec<Scored> = glanced.into_iter().take(THOROUGH).filter_map(thorough).collect();
+    let thorough = glanced.into_iter().take(THOROUGH);
+    let mut best: Vec<Scored> = thorough.filter_map(|glance| looking.fully(glance)).collect();
     rank(&mut best);
     Searched { best, tried: looking.tried, settled }
 }
