@@ -31,10 +31,7 @@ use crate::{
         trial::{self, Asked},
         undo,
     },
-    report::{
-        local_zone,
-        trial::{Assembled, Numbers, Trial},
-    },
+    report::trial::{Assembled, Numbers, Trial},
     ui::Ui,
 };
 
@@ -141,7 +138,7 @@ fn show(report: &Trial, request: &TrialRequest, common: &Common, ui: &Ui) -> Res
     } else if request.apply.is_none() {
         print(&format!("{}\n", serde_json::to_string_pretty(report)?));
     }
-    report.remarks(&local_zone()).iter().for_each(|remark| ui.note(remark));
+    report.remarks(&inventory::local_zone()).iter().for_each(|remark| ui.note(remark));
     Ok(())
 }
 

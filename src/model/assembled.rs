@@ -137,9 +137,12 @@ impl Assembled<'_> {
     /// what is missing, leaves nothing to compare.
     #[must_use]
     pub fn consistency(&self, sector: u64, len: usize, block: usize) -> Option<Consistency> {
-        let everybody = self.members.iter().all(Option::is_some);
+        let missing = self.members.iter().filter(|member| member.is_none()).count();
         match self.stripes.row(sector) {
-            Some(row) if everybody => Some(self.parity_agrees(&row, sector, len, block)),
+            // The second syndrome is there to be compared with what the first brings back.
+            Some(row) if missing <= usize::from(row.parts.contains(&Part::Q)) => {
+                Some(self.parity_agrees(&row, sector, len, block))
+            }
             Some(_) => None,
             None => self.copies_agree(sector, len, block),
         }
@@ -150,8 +153,15 @@ impl Assembled<'_> {
         let (mut p, mut q) = (vec![0; len], vec![0; len]);
         let mut any = vec![false; len.div_ceil(block)];
         let mut count = Consistency::default();
+        let mut missing = None;
         for (slot, bytes) in blocks.iter().enumerate() {
-            let Some(bytes) = bytes else { return count };
+            let Some(bytes) = bytes else {
+                // One that cannot be read is none that was known to be missing.
+                if self.members[slot].is_some() || missing.replace(slot).is_some() {
+                    return count;
+                }
+                continue;
+            };
             any.iter_mut().zip(bytes.chunks(block)).for_each(|(any, piece)| *any |= !parity::is_zero(piece));
             match row.parts[slot] {
                 Part::P => parity::add(&mut p, bytes),
@@ -162,6 +172,16 @@ impl Assembled<'_> {
                         parity::add_times(&mut q, bytes, parity::coefficient(row.order[slot]));
                     }
                 }
+            }
+        }
+        match missing.map(|slot| (slot, row.parts[slot])) {
+            None => {}
+            Some((_, Part::P)) => p.fill(0),
+            Some((_, Part::Q)) => q.fill(0),
+            // The first sum is the lost block, whatever it was; it has to satisfy the second.
+            Some((slot, Part::Data(_))) => {
+                parity::add_times(&mut q, &p, parity::coefficient(row.order[slot]));
+                p.fill(0);
             }
         }
         for ((any, p), q) in any.into_iter().zip(p.chunks(block)).zip(q.chunks(block)) {

@@ -224,7 +224,19 @@ impl Scored {
                 Differs::Order | Differs::Level | Differs::Chunk | Differs::Layout | Differs::DataOffset => 4,
             })
             .sum();
-        found.saturating_sub(penalty)
+        found.saturating_sub(penalty).saturating_sub(16 * self.elsewhere())
+    }
+
+    /// Members that were moved to where the others do not begin, without a superblock that says so.
+    fn elsewhere(&self) -> u32 {
+        if !self.hypothesis.differs.contains(&Differs::DataOffset) {
+            return 0;
+        }
+        let offsets: Vec<Sectors> =
+            self.hypothesis.seats.iter().flatten().map(|seat| seat.data_offset).collect();
+        let like = |offset: &Sectors| offsets.iter().filter(|other| *other == offset).count();
+        let most = offsets.iter().map(like).max().unwrap_or(0);
+        u32::try_from(offsets.len().saturating_sub(most)).unwrap_or(0)
     }
 
     /// Whether it leaves no doubt: all that was found is right, and that is a lot.

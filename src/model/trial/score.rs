@@ -10,6 +10,8 @@ use superblock::{
 use super::{Hypothesis, Seat};
 use crate::model::assembled::{Assembled, Consistency, Member};
 
+/// So many right places are as good as any number of them.
+const MANY: u64 = 40;
 /// The block by which redundancy is counted.
 const BLOCK: usize = 4096;
 
@@ -53,8 +55,9 @@ impl Evidence {
     pub fn points(&self) -> u32 {
         let (right, wrong) = self.tally();
         let (right, all) = (u64::from(right), u64::from(right) + u64::from(wrong));
-        // A few right places may be chance.
-        let inside = (700 * right * right * (right.min(8) + 4)).checked_div(all * all * 12).unwrap_or(0);
+        // A few right places may be chance; and where members are in wrong places less is found to be looked at.
+        let share = (600 * right * right * (right.min(8) + 4)).checked_div(all * all * 12).unwrap_or(0);
+        let inside = share + 100 * right.min(MANY) / MANY;
         let redundancy = match self.parity {
             Some(Consistency { checked, agree }) if checked > agree => {
                 240 * agree * agree / (checked * checked)

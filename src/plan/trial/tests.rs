@@ -273,6 +273,25 @@ fn superblocks_at_the_end_may_lie_about_the_start() {
     assert_eq!(best.format, Format::V1(Minor::V1_2));
 }
 
+/// One member dead and the superblock of another gone: what is left of redundancy says where it belongs.
+#[test]
+fn the_second_syndrome_speaks_without_a_member() {
+    for dead in [0, 3] {
+        let mut broken = Broken::new(Level::Raid6, 2, 128, 4, OFFSET);
+        broken.members.remove(dead);
+        let slots: Vec<u32> = (0..4).filter(|slot| usize::try_from(*slot) != Ok(dead)).collect();
+        let word = |nth: usize| vec![broken.word(slots[nth], broken.geometry, 10)];
+        let searched = broken
+            .search(&broken.seen(|nth| if nth == 1 { Vec::new() } else { word(nth) }), &Asked::default());
+        let mut expected = [0, 1, 2].map(Some).to_vec();
+        expected.insert(dead, None);
+        let best = first(&searched);
+        assert_eq!(order(&best.hypothesis), expected, "{:#?}", searched.best);
+        assert!(best.evidence.parity.is_some_and(|count| count.checked > 0 && count.agree == count.checked));
+        assert!(searched.best.iter().skip(1).all(|other| other.points() < best.points()));
+    }
+}
+
 #[test]
 fn guesses_are_bounded_and_that_is_said() {
     let broken = Broken::new(Level::Raid5, 2, 128, 4, OFFSET);
