@@ -42,6 +42,7 @@ mod platform;
 mod query;
 mod recover;
 mod replace;
+mod second;
 mod status;
 mod stop;
 mod trial;
@@ -64,6 +65,9 @@ const NOT_ROOT: &str = "must be super-user to perform this action";
 #[must_use]
 pub fn run(program: &Path, args: Vec<OsString>) -> u8 {
     let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    if let Some(status) = second::run(&name, &args) {
+        return status;
+    }
     let words = args.iter().map(|word| word.to_string_lossy().into_owned());
     let words = std::iter::once(name.clone()).chain(words).collect();
     match cli::understand(&name, args) {

@@ -2,14 +2,15 @@
 //!
 //! [`Ready::new`] opens what is written to, makes every request and every block ready and counts udev's events;
 //! [`Ready::send`] only sends what is ready and keeps errnos; sentences are made afterwards. A signal cannot end it. SIGKILL
-//! can: then the notes that were taken before it tell the next command what to resume ([`super::noting`]).
+//! can: then a second process ends it ([`super::watch`]); where that is gone too, the notes that were taken before tell the
+//! next command what to resume ([`super::noting`]).
 //!
 //! There is no timer: a suspend waits for I/O that is under way below, and taking it back would wait for the same I/O.
 
 use anyhow::{Result, anyhow};
 use nix::errno::Errno;
 
-use super::dm::Dm;
+use super::{dm::Dm, watch::Watch};
 use crate::{
     kernel::{
         Access, Device, KernelError,
@@ -18,10 +19,7 @@ use crate::{
         ready::ReadyWrites,
     },
     model::dm::UdevFlags,
-    plan::{
-        critical::{Commit, Critical},
-        dm::Quiesce,
-    },
+    plan::{critical::Critical, dm::Quiesce, watch::Phase},
 };
 
 /// A failure after the metadata was committed: there is no way back, the change has happened.
@@ -30,7 +28,7 @@ use crate::{
 pub(super) struct PastCommit(String);
 
 /// The way back: the waiting table is dropped, the old one goes on.
-struct Back {
+pub(super) struct Back {
     clear: Prepared,
     go_on: Prepared,
 }
@@ -43,14 +41,14 @@ struct Held {
 }
 
 /// Metadata of one device.
-struct Written {
+pub(super) struct Written {
     path: String,
     ready: ReadyWrites,
     failed: Option<Errno>,
 }
 
 /// A device to be resumed, and what came of it.
-struct Released {
+pub(super) struct Released {
     name: String,
     resume: Prepared,
     back: Back,
@@ -66,17 +64,18 @@ struct Ready {
 }
 
 /// What ended it before the commit.
-enum Stopped {
+pub(super) enum Stopped {
     Suspend(usize, Errno),
     Commit(usize, Errno),
 }
 
 /// Carries it out.
-pub(super) fn carry_out(critical: &Critical, dm: &mut Dm) -> Result<()> {
+pub(super) fn carry_out(critical: &Critical, dm: &mut Dm, mut watch: Watch) -> Result<()> {
     let mut ready = Ready::new(critical, dm)?;
+    watch.wait();
     let undisturbed = Undisturbed::begin();
-    let stopped = ready.send();
-    drop(undisturbed);
+    let stopped = ready.send(&mut watch);
+    drop((undisturbed, watch));
     for one in &ready.released {
         dm.fired(one.answer);
     }
@@ -95,7 +94,8 @@ impl Ready {
             let back = back(&control, &one.name, flags_of(&one.name).unwrap_or_default())?;
             held.push(Held { name: one.name.clone(), suspend, back });
         }
-        let written = critical.commit.as_ref().map(writes).transpose()?.unwrap_or_default();
+        let written = critical.commit.as_ref().map(|commit| writes(&commit.writes));
+        let written = written.transpose()?.unwrap_or_default();
         let mut released = Vec::with_capacity(critical.resume.len());
         for one in &critical.resume {
             let made = dm.prepare_resume(&one.name, one.flags).and_then(|resume| {
@@ -114,31 +114,30 @@ impl Ready {
     }
 
     /// Nothing in here allocates.
-    fn send(&mut self) -> Option<Stopped> {
-        let stopped = self.suspend().or_else(|| self.commit());
+    fn send(&mut self, watch: &mut Watch) -> Option<Stopped> {
+        watch.tell(Phase::Begun);
+        let stopped = self.suspend().or_else(|| {
+            watch.tell(Phase::Committing);
+            commit(&mut self.written)
+        });
         match stopped {
             // What was not suspended is not hurt: without a waiting table a resume of what runs does nothing.
-            Some(_) => self.held.iter_mut().rev().for_each(|one| one.back.fire()),
-            None => self.released.iter_mut().for_each(Released::fire),
+            Some(_) => {
+                watch.tell(Phase::Begun);
+                self.held.iter_mut().rev().for_each(|one| one.back.fire());
+            }
+            None => {
+                watch.tell(Phase::Committed);
+                self.released.iter_mut().for_each(Released::fire);
+            }
         }
+        watch.tell(Phase::Done);
         stopped
     }
 
     fn suspend(&mut self) -> Option<Stopped> {
         let mut all = self.held.iter_mut().enumerate();
         all.find_map(|(at, one)| one.suspend.fire().err().map(|errno| Stopped::Suspend(at, errno)))
-    }
-
-    /// One device that took it makes it real, so only all failing is a failure.
-    fn commit(&mut self) -> Option<Stopped> {
-        let mut real = self.written.is_empty();
-        let mut stopped = None;
-        for (at, one) in self.written.iter_mut().enumerate() {
-            one.failed = one.ready.fire().err();
-            real |= one.failed.is_none();
-            stopped = one.failed.map(|errno| Stopped::Commit(at, errno)).or(stopped);
-        }
-        stopped.filter(|_| !real)
     }
 
     fn said(&self, stopped: Option<Stopped>) -> Result<()> {
@@ -170,8 +169,27 @@ impl Ready {
     }
 }
 
+/// One device that took it makes it real, so only all failing is a failure.
+pub(super) fn commit(written: &mut [Written]) -> Option<Stopped> {
+    let mut real = written.is_empty();
+    let mut stopped = None;
+    for (at, one) in written.iter_mut().enumerate() {
+        one.failed = one.ready.fire().err();
+        real |= one.failed.is_none();
+        stopped = one.failed.map(|errno| Stopped::Commit(at, errno)).or(stopped);
+    }
+    stopped.filter(|_| !real)
+}
+
 impl Released {
-    fn fire(&mut self) {
+    /// For nobody who waits for its event.
+    pub(super) fn unheard(control: &Control, name: &str, flags: UdevFlags) -> Result<Self, KernelError> {
+        let resume = control.prepare(Who::Name(name), Request::Resume(Flags::SKIP_LOCKFS, word(flags)))?;
+        let back = back(control, name, flags)?;
+        Ok(Self { name: name.to_owned(), resume, back, answer: None, failed: None })
+    }
+
+    pub(super) fn fire(&mut self) {
         match self.resume.fire() {
             Ok(flags) => self.answer = Some(flags),
             Err(errno) => {
@@ -184,25 +202,29 @@ impl Released {
 }
 
 impl Back {
-    fn fire(&mut self) {
+    pub(super) fn fire(&mut self) {
         let _ = self.clear.fire();
         let _ = self.go_on.fire();
     }
 }
 
+/// What goes with a request whose event is for nobody to wait for.
+pub(super) fn word(flags: UdevFlags) -> u32 {
+    u32::from(flags.bits()) << 16
+}
+
 /// Its event is for nobody to wait for.
-fn back(control: &Control, name: &str, flags: UdevFlags) -> Result<Back, KernelError> {
-    let word = u32::from(flags.bits()) << 16;
+pub(super) fn back(control: &Control, name: &str, flags: UdevFlags) -> Result<Back, KernelError> {
     Ok(Back {
         clear: control.prepare(Who::Name(name), Request::Clear)?,
-        go_on: control.prepare(Who::Name(name), Request::Resume(Flags::SKIP_LOCKFS, word))?,
+        go_on: control.prepare(Who::Name(name), Request::Resume(Flags::SKIP_LOCKFS, word(flags)))?,
     })
 }
 
-fn writes(commit: &Commit) -> Result<Vec<Written>, KernelError> {
+pub(super) fn writes(commit: &[(String, Vec<superblock::Write>)]) -> Result<Vec<Written>, KernelError> {
     let ready = |(path, writes): &(String, Vec<superblock::Write>)| {
         let device = Device::open(path.as_ref(), Access::Write)?;
         Ok(Written { path: path.clone(), ready: device.ready(writes)?, failed: None })
     };
-    commit.writes.iter().map(ready).collect()
+    commit.iter().map(ready).collect()
 }

@@ -3,7 +3,7 @@
 
 use std::{
     cell::OnceCell,
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -59,6 +59,8 @@ pub struct Dm {
     /// Its value, until somebody has noted it.
     fresh: Option<u32>,
     numbers: BTreeMap<String, DevId>,
+    /// Made by this, and without a table so far.
+    new: BTreeSet<String>,
     expected: Vec<Expected>,
     udev: Udev,
     log: KernelLog,
@@ -77,6 +79,7 @@ impl Dm {
             cookie: None,
             fresh: None,
             numbers: BTreeMap::new(),
+            new: BTreeSet::new(),
             expected: Vec::new(),
             udev: Udev::default(),
             log,
@@ -99,6 +102,7 @@ impl Dm {
             DmStep::Create { name, uuid, minor } => {
                 let info = control.create(name, uuid.as_deref(), *minor)?;
                 self.remember(name, &info);
+                self.new.insert(name.clone());
             }
             DmStep::Load { name, table, read_only } => self.load(name, table, *read_only)?,
             DmStep::Resume { name, flags, quiesce, .. } => self.resume(name, *flags, *quiesce)?,
@@ -138,6 +142,11 @@ impl Dm {
             DmStep::WaitForUdev => self.wait()?,
         }
         Ok(())
+    }
+
+    /// Whether a device was made by this and has no table yet.
+    pub(super) fn is_new(&self, name: &str) -> bool {
+        self.new.contains(name)
     }
 
     fn remember(&mut self, name: &str, info: &Info) {
@@ -196,6 +205,7 @@ impl Dm {
 
     fn resumed(&mut self, name: &str, flags: UdevFlags, info: &Info) {
         self.remember(name, info);
+        self.new.remove(name);
         if let Some(dev) = info.dev.filter(|_| info.flags.contains(Flags::ACTIVE_PRESENT)) {
             let volume = uuid::parse(&info.uuid).is_some_and(|parts| parts.layer.is_none());
             let (name, dev) = (name.to_owned(), model_dev(dev));

@@ -12,7 +12,9 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use nix::{errno::Errno, fcntl::Flock};
 use superblock::{Bytes, Write};
 
-use super::{Host, critical, dm::Dm, keeping, noting::Noting, tools, volumes::Volumes, zeroing};
+use super::{
+    Host, critical, dm::Dm, keeping, noting::Noting, tools, volumes::Volumes, watch::Watch, zeroing,
+};
 use crate::{
     config::map,
     kernel::{
@@ -138,7 +140,10 @@ impl Host for Live {
             Step::WriteFile { path, text, mode } => files::replace(Path::new(path), text.as_bytes(), *mode)?,
             Step::Dm(step) => self.device_mapper(step)?,
             Step::Overlay(step) => self.overlay(step)?,
-            Step::Critical(critical) => critical::carry_out(critical, &mut self.dm)?,
+            Step::Critical(critical) => {
+                let watch = Watch::start(&self.machine, critical, &self.dm, self.volumes.shared_lock());
+                critical::carry_out(critical, &mut self.dm, watch)?;
+            }
             Step::Lvm(step) => self.volumes.apply(step)?,
             Step::Fs(step) => tools::run(step)?,
             Step::Commit => {}

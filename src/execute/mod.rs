@@ -25,6 +25,7 @@ mod noting;
 mod overlays;
 mod tools;
 pub mod volumes;
+pub mod watch;
 mod zeroing;
 
 pub use live::Live;

@@ -1,6 +1,7 @@
 //! LVM2's metadata: locks, archive, pre-commit, commit, as LVM2 itself does it, around the page cache and synced.
 
 use std::{
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -14,7 +15,7 @@ use superblock::{
 
 use crate::{
     config::lvm::Settings,
-    kernel::{Access, Deadline, Device, KernelError, Lock, Machine, files, host, lock},
+    kernel::{Access, Deadline, Device, Lock, Machine, files, host, lock},
     model::volume::Target,
     plan::volume::metadata::{ListedDevice, LvmStep},
 };
@@ -44,6 +45,47 @@ pub(super) struct Volumes {
     locks: Vec<Lock>,
     /// What did not work and stopped nothing.
     pub(super) remarks: Vec<String>,
+}
+
+/// The lock of a group, for several plans that take none themselves.
+#[derive(Debug)]
+pub struct Held(#[expect(dead_code, reason = "what counts is how long it lives")] Lock);
+
+/// Takes the lock of a group as LVM2 does.
+///
+/// # Errors
+/// Somebody has it for longer than `limit`.
+pub fn hold(machine: &Machine, group: &str, limit: Duration) -> Result<Held> {
+    take(machine, &lock_dir(machine)?.join(format!("V_{group}")), limit).map(Held)
+}
+
+/// What LVM2's files say of where it locks and what it remembers.
+fn settings(machine: &Machine) -> Result<Settings> {
+    let mut settings = Settings::default();
+    for name in ["lvm.conf", "lvmlocal.conf"] {
+        if let Some(text) = files::read(&machine.lvm.join(name), FILE_LIMIT)? {
+            settings.read(&text);
+        }
+    }
+    Ok(settings)
+}
+
+fn lock_dir(machine: &Machine) -> Result<PathBuf> {
+    let usual = || machine.places.run.join("lock/lvm");
+    let dir = settings(machine)?.locking_dir.map_or_else(usual, PathBuf::from);
+    files::make_dirs(&dir, 0o700)?;
+    Ok(dir)
+}
+
+fn take(machine: &Machine, path: &Path, limit: Duration) -> Result<Lock> {
+    let taken = Lock::queue(path, true, Deadline::after(limit));
+    taken.map_err(|error| {
+        let by = lock::holders(&machine.procfs, path).unwrap_or_default();
+        match held(&by) {
+            by if by.is_empty() => error.into(),
+            by => anyhow::anyhow!("{error}: LVM2's lock is held by {by}"),
+        }
+    })
 }
 
 impl Volumes {
@@ -97,15 +139,9 @@ impl Volumes {
         }
     }
 
-    /// What LVM2's files say of where it locks and what it remembers.
-    fn settings(&self) -> Result<Settings> {
-        let mut settings = Settings::default();
-        for name in ["lvm.conf", "lvmlocal.conf"] {
-            if let Some(text) = files::read(&self.etc.join(name), FILE_LIMIT)? {
-                settings.read(&text);
-            }
-        }
-        Ok(settings)
+    /// For a process that is to hold the lock of the group as well.
+    pub(super) fn shared_lock(&self) -> Option<OwnedFd> {
+        self.locks.last().and_then(|lock| lock.shared().ok())
     }
 
     fn locked(&self) -> Result<()> {
@@ -115,18 +151,13 @@ impl Volumes {
 
     /// The global lock first, where it is needed at all, then the groups' in alphabetical order: everybody's order, so nobody waits for ever.
     fn lock(&mut self, global: bool, groups: &[String]) -> Result<()> {
-        let usual = || self.machine.places.run.join("lock/lvm");
-        let dir = self.settings()?.locking_dir.map_or_else(usual, PathBuf::from);
-        files::make_dirs(&dir, 0o700)?;
+        let dir = lock_dir(&self.machine)?;
         let mut groups: Vec<&String> = groups.iter().collect();
         groups.sort();
         let all = global.then(|| String::from("P_global"));
         let all = all.into_iter().chain(groups.into_iter().map(|group| format!("V_{group}")));
         for name in all {
-            let path = dir.join(&name);
-            let taken = Lock::queue(&path, true, Deadline::after(LOCK_WAIT));
-            let taken = taken.map_err(|error| self.who_holds(&path, error));
-            match taken {
+            match take(&self.machine, &dir.join(name), LOCK_WAIT) {
                 Ok(lock) => self.locks.push(lock),
                 Err(error) => {
                     self.locks.clear();
@@ -135,14 +166,6 @@ impl Volumes {
             }
         }
         Ok(())
-    }
-
-    fn who_holds(&self, path: &Path, error: KernelError) -> anyhow::Error {
-        let by = lock::holders(&self.machine.procfs, path).unwrap_or_default();
-        match held(&by) {
-            by if by.is_empty() => error.into(),
-            by => anyhow::anyhow!("{error}: LVM2's lock is held by {by}"),
-        }
     }
 
     /// A new file, numbered behind the last; old ones go where there are enough.
@@ -185,7 +208,7 @@ impl Volumes {
     /// LVM2 looks at all devices again when it finds this file.
     fn forget_hints(&self) -> Result<()> {
         let dir = self.machine.places.run.join("lvm");
-        let has_none = self.settings()?.hints.is_some_and(|hints| hints == "none");
+        let has_none = settings(&self.machine)?.hints.is_some_and(|hints| hints == "none");
         if !has_none && files::is_dir(&dir) {
             files::touch(&dir.join("newhints"), 0o644)?;
             if files::size(&dir.join("hints")).is_some() {

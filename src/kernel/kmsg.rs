@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{ErrorKind, Read, Seek, SeekFrom},
+    io::{ErrorKind, Read, Seek, SeekFrom, Write},
     os::unix::fs::OpenOptionsExt,
     path::Path,
 };
@@ -57,6 +57,13 @@ impl KernelLog {
         }
         found.retain(|line: &Line| words.iter().any(|word| line.text.contains(word)));
         found
+    }
+}
+
+/// Adds a line to the log, where that can be written.
+pub fn say(path: &Path, text: &str) {
+    if let Ok(mut log) = File::options().write(true).open(path) {
+        let _ = log.write_all(format!("{text}\n").as_bytes());
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::{
     fs::{self, File},
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    os::{
+        fd::OwnedFd,
+        unix::fs::{MetadataExt, OpenOptionsExt},
+    },
     path::{Path, PathBuf},
     sync::mpsc,
     thread,
@@ -42,18 +45,28 @@ impl Lock {
         Self::with(path, false, deadline)
     }
 
+    /// Takes the lock if nobody has it.
+    pub fn at_once(path: &Path) -> Result<Option<Self>, KernelError> {
+        match Flock::lock(open(path)?, FlockArg::LockExclusiveNonblock) {
+            Ok(file) => {
+                let lock = Self { path: path.to_owned(), file, alone: true };
+                // Else somebody let it go just now: he has it no more, and neither have we.
+                Ok(Some(lock).filter(Self::is_there))
+            }
+            Err((_, nix::errno::Errno::EWOULDBLOCK)) => Ok(None),
+            Err((_, errno)) => Err(KernelError::new(path.display().to_string(), "flock", errno)),
+        }
+    }
+
+    /// For a process that shall hold it as well: it is free when both have let it go, or one has said so.
+    pub fn shared(&self) -> Result<OwnedFd, KernelError> {
+        let file = self.file.try_clone().map_err(|error| KernelError::io(&self.path, "dup", &error))?;
+        Ok(file.into())
+    }
+
     fn with(path: &Path, alone: bool, deadline: Deadline) -> Result<Self, KernelError> {
         loop {
-            let file = File::options()
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .mode(0o600)
-                .custom_flags(nix::libc::O_NOFOLLOW)
-                .open(path)
-                .map_err(|error| KernelError::io(path, "open", &error))?;
-            let file = locked(path, file, alone, deadline)?;
+            let file = locked(path, open(path)?, alone, deadline)?;
             let ours = file.metadata().map_err(|error| KernelError::io(path, "fstat", &error))?;
             match fs::symlink_metadata(path) {
                 Ok(there) if (there.dev(), there.ino()) == (ours.dev(), ours.ino()) => {
@@ -85,6 +98,13 @@ impl Drop for Lock {
             let _ = fs::remove_file(&self.path);
         }
     }
+}
+
+fn open(path: &Path) -> Result<File, KernelError> {
+    let mut options = File::options();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    let opened = options.custom_flags(nix::libc::O_NOFOLLOW).open(path);
+    opened.map_err(|error| KernelError::io(path, "open", &error))
 }
 
 /// The processes that hold a lock on the file or wait for it, this one left out: whom to name when it took too long.
@@ -164,6 +184,20 @@ mod tests {
         gone.recv().unwrap();
         drop(held);
         drop(waiter.join().unwrap().unwrap());
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn at_once_or_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("one");
+        let held = Lock::at_once(&path).unwrap().unwrap();
+        assert!(Lock::at_once(&path).unwrap().is_none());
+        let copy = held.shared().unwrap();
+        // Whoever lets it go says so for all who have it.
+        drop(held);
+        assert!(Lock::at_once(&path).unwrap().is_some());
+        drop(copy);
         assert!(!path.exists());
     }
 

@@ -23,6 +23,7 @@ pub mod switch;
 pub mod trial;
 pub mod undo;
 pub mod volume;
+pub mod watch;
 pub mod zero;
 
 pub use step::{ArrayName, DiskInfo, LegacyShape, MemberName, Step, disk_state};

@@ -21,6 +21,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use nix::errno::Errno;
@@ -34,7 +35,7 @@ pub use reply::{Listed, Reported, TargetType};
 use super::{
     Cause, DevId, KernelError, Places, files,
     ioctl::{self},
-    module, node,
+    module, node, wait,
 };
 
 /// The control node's number: the misc driver's, and the minor that the driver reserves (`MAPPER_CTRL_MINOR`).
@@ -156,6 +157,11 @@ impl Control {
             _ => error,
         })?;
         Ok(Self { file: Arc::new(file), room: Arc::new(AtomicUsize::new(FIRST)) })
+    }
+
+    /// Waits for the next event of any device since [`Self::arm_poll`]; whether there is one in time.
+    pub fn event(&self, slice: Duration) -> Result<bool, KernelError> {
+        wait::readable(&[self.file.as_fd()], slice)
     }
 
     /// Calls once. The answer is in the buffer, its version even where the call failed.

@@ -22,6 +22,8 @@ pub enum Request<'a> {
     Rename(&'a str, u32),
     /// Drop the waiting table.
     Clear,
+    /// Remove the device; with udev's flags and the cookie.
+    Remove(u32),
 }
 
 /// A request that is ready to be sent, as often as needed.
@@ -63,6 +65,7 @@ impl Control {
             Request::Resume(flags, cookie) => (Command::Suspend, Vec::new(), flags, cookie),
             Request::Rename(name, cookie) => (Command::Rename, string(name), Flags::empty(), cookie),
             Request::Clear => (Command::Clear, Vec::new(), Flags::empty(), 0),
+            Request::Remove(cookie) => (Command::Remove, Vec::new(), Flags::empty(), cookie),
         };
         let mut buffer = request(who, command, &payload)?;
         let by_number = matches!(who, Who::Dev(_));
