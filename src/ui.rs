@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    io::{self, BufRead, Read, Write},
+    io::{self, BufRead, IsTerminal, Read, Write},
     sync::Mutex,
 };
 
@@ -97,6 +97,11 @@ pub fn trace() {
     let watch = watch.log_internal_errors(false);
     // A second call finds the first one's subscriber in place, which is as good.
     let _ = watch.without_time().with_target(false).try_init();
+}
+
+/// Whether bars are seen.
+pub fn shows_bars() -> bool {
+    io::stderr().is_terminal()
 }
 
 /// Progress of long work, a bar for each thing that it is done to. Silent unless standard error is a terminal.

@@ -1,11 +1,14 @@
 //! What device-mapper has: devices, their tables, what their targets report.
 
+use std::time::Duration;
+
 use superblock::Sectors;
 
 use crate::{
     kernel::{
         self, KernelError, Machine,
         dm::{Control, Flags, Info, Reported, Who},
+        wait,
     },
     model::{
         DevId,
@@ -248,6 +251,37 @@ impl Driver {
             }
         }
         Overview { devices, blocks }
+    }
+}
+
+/// Events of all devices together.
+pub struct Events {
+    /// Where the driver tells them.
+    control: Option<Control>,
+}
+
+/// After an event more may follow at once.
+const MOMENT: Duration = Duration::from_millis(100);
+
+impl Events {
+    /// Where they cannot be told, time passes instead.
+    #[must_use]
+    pub fn open(machine: &Machine) -> Self {
+        Self { control: Control::open(&machine.places).ok() }
+    }
+
+    /// An event from now on ends the next wait: to be called before a look.
+    pub fn arm(&mut self) {
+        self.control.take_if(|control| control.arm_poll().is_err());
+    }
+
+    /// Until an event, or for so long.
+    pub fn wait(&self, slice: Duration) {
+        match self.control.as_ref().map(|control| control.event(slice)) {
+            Some(Ok(true)) => wait::pause(MOMENT),
+            Some(Ok(false)) => {}
+            Some(Err(_)) | None => wait::pause(slice),
+        }
     }
 }
 

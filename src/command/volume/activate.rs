@@ -2,14 +2,14 @@
 
 use anyhow::Result;
 
-use super::{Work, by_group, one};
+use super::{Work, by_group, mover, one, rollback};
 use crate::{
     command::{DONE, FAILED},
     inventory,
     model::{active::Active, dm, volume::Groups},
     plan::volume::{
         devices,
-        request::{ActivateRequest, Named},
+        request::{ActivateRequest, Named, VolumeName},
     },
 };
 
@@ -34,9 +34,11 @@ pub(super) fn activate(work: &Work<'_>, request: &ActivateRequest) -> Result<u8>
     let mut status = DONE;
     for (group, volumes) in meant(work, &request.names)? {
         let mut left_out = Vec::new();
+        let mut goes_on = devices::GoesOn::default();
         status |= work.change(|groups| {
             let found = one(groups, &group)?;
             let active = work.active(groups, found)?;
+            goes_on = devices::goes_on(found, &active, &volumes);
             Ok(devices::activate(found, &active, &volumes, request.partial).map(|done| {
                 left_out = done.left_out;
                 Some(done.plan)
@@ -46,8 +48,27 @@ pub(super) fn activate(work: &Work<'_>, request: &ActivateRequest) -> Result<u8>
             work.ui.error(why);
             status = FAILED;
         }
+        if status == DONE && !work.common.dry_run {
+            in_background(work, &group, &goes_on);
+        }
     }
     Ok(status)
+}
+
+/// What was begun before is ended where nobody waits for it.
+fn in_background(work: &Work<'_>, group: &str, goes_on: &devices::GoesOn) {
+    for volume in &goes_on.rollbacks {
+        let name = VolumeName { group: group.to_owned(), volume: volume.clone() };
+        if let Some(by) = rollback::in_background(work, &name) {
+            work.ui.note(&format!("{name}: its rollback goes on, and {by} ends it"));
+        }
+    }
+    for move_ in &goes_on.moves {
+        let name = Named { group: group.to_owned(), volume: Some(move_.volume.clone()) };
+        if let Some(by) = mover::in_background(work, &name, move_) {
+            work.ui.note(&format!("{name}: its move goes on, and {by} ends it"));
+        }
+    }
 }
 
 /// Takes devices away.

@@ -1,6 +1,6 @@
 //! `move`: volume after volume; begun, watched, ended, given up.
 
-use std::time::Duration;
+use std::time::Instant;
 
 use anyhow::Result;
 
@@ -10,24 +10,26 @@ use super::{
     one,
 };
 use crate::{
-    command::{DONE, FAILED, print, refuse},
+    command::{DONE, FAILED, print, refuse, second},
     inventory,
-    kernel::{host, wait},
-    model::{dm::Status, volume::Groups},
+    kernel::host,
+    model::{
+        dm::{Status, name},
+        volume::Groups,
+    },
     plan::{
         Refusal,
         volume::{
             create,
             edit::Means,
             mover::{self, Underway},
+            pace,
             request::{MoveRequest, Moving, Named, PvWord, VolumeName},
             shift::Scene,
         },
     },
+    ui,
 };
-
-/// How often a move is looked at.
-const LOOK: Duration = Duration::from_millis(300);
 
 /// How far a move is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +40,8 @@ enum Far {
     Copied(u64, u64),
     /// A device fails.
     Failing,
+    /// Somebody else ended it, or gave it up.
+    Over,
 }
 
 /// One request.
@@ -80,6 +84,7 @@ fn status(work: &Work<'_>, name: &Named) -> Result<u8> {
             Far::Failing => {
                 format!("{what}: a device fails; mdctl volume move {what} --abort leaves it where it is\n")
             }
+            Far::Over => continue,
             Far::Copied(done, all) if done == all => {
                 format!("{what}: copied; mdctl volume move {what} --wait ends it\n")
             }
@@ -198,19 +203,27 @@ fn begin(work: &Work<'_>, name: &VolumeName, from: &str, to: &[PvWord]) -> Resul
 fn ended(work: &Work<'_>, name: &Named, move_: &Underway, wait: bool) -> Result<u8> {
     let what = shown(name, move_);
     let bars = work.ui.bars();
+    let mut first: Option<(Instant, u64)> = None;
+    let mut events = inventory::dm::Events::open(work.machine);
     loop {
+        events.arm();
         match far(work, name, move_)? {
+            Far::Over => return Ok(DONE),
             Far::Copied(done, all) if done == all => break,
             Far::Copied(done, all) if wait => {
                 bars.show(&what, done.saturating_mul(512 << 10), all.saturating_mul(512 << 10));
-                wait::pause(LOOK);
+                let (begun, before) = *first.get_or_insert_with(|| (Instant::now(), done));
+                let (copied, left) = (done.saturating_sub(before), all.saturating_sub(done));
+                events.wait(pace::next(copied, begun.elapsed(), left, ui::shows_bars()));
             }
             Far::Copied(done, all) => {
                 drop(bars);
-                work.ui.note(&format!(
-                    "{what}: {} % copied; the kernel goes on, and mdctl volume move {what} --wait ends it",
-                    percent(done, all)
-                ));
+                let ends = match in_background(work, name, move_) {
+                    Some(by) => format!("{by} ends it"),
+                    None => format!("mdctl volume move {what} --wait ends it"),
+                };
+                let percent = percent(done, all);
+                work.ui.note(&format!("{what}: {percent} % copied; the kernel goes on, and {ends}"));
                 return Ok(DONE);
             }
             Far::Failing => {
@@ -230,7 +243,19 @@ fn ended(work: &Work<'_>, name: &Named, move_: &Underway, wait: bool) -> Result<
         }
     }
     drop(bars);
-    work.change(|groups| with(work, groups, name, |scene| mover::finish(scene, move_).map(Some)))
+    work.change(|groups| {
+        with(work, groups, name, |scene| match mover::is_underway(&scene.found.group, move_) {
+            true => mover::finish(scene, move_).map(Some),
+            false => Ok(None),
+        })
+    })
+}
+
+/// Has it ended in the background: by whom; `None` where nobody can.
+pub(super) fn in_background(work: &Work<'_>, name: &Named, move_: &Underway) -> Option<String> {
+    let what = shown(name, move_);
+    let lock = format!("move-{}", name::join(&name.group, &move_.volume, None));
+    second::in_background(work.machine, &lock, &["volume", "move", &what, "--wait"])
 }
 
 /// How far it is. Where the volume is not active nothing can be copied.
@@ -241,6 +266,9 @@ fn far(work: &Work<'_>, name: &Named, move_: &Underway) -> Result<Far> {
     let stamp = work.stamp();
     let scene = Scene { found, active: &active, stamp: &stamp };
     let group = &found.group;
+    if !mover::is_underway(group, move_) {
+        return Ok(Far::Over);
+    }
     let wanted = scene.wanted(group, crate::plan::volume::devices::head_of(group, &move_.volume))?;
     let device = mover::device(&wanted, group, &move_.volume).and_then(|one| active.with(&one.uuid));
     let Some(device) = device else { return Ok(Far::Interrupted) };

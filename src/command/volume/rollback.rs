@@ -1,32 +1,30 @@
 //! `rollback`: begun, watched, ended. Whoever ends it, this command or another, it is over once.
 
-use std::time::Duration;
+use std::time::Instant;
 
 use anyhow::Result;
 use superblock::Sectors;
 
 use super::{Work, one};
 use crate::{
-    command::{DONE, FAILED, refuse},
+    command::{DONE, FAILED, refuse, second},
     inventory,
-    kernel::wait,
     model::{
         active::Active,
-        dm::{SnapshotStatus, Status, uuid},
+        dm::{SnapshotStatus, Status, name, uuid},
         volume::{Found, Groups},
     },
     plan::{
         Refusal,
         volume::{
+            pace,
             request::{RollbackRequest, VolumeName, When},
             rollback::{self, State},
             shift::Scene,
         },
     },
+    ui,
 };
-
-/// How often a rollback is looked at.
-const LOOK: Duration = Duration::from_millis(300);
 
 /// One request.
 pub(super) fn run(work: &Work<'_>, request: &RollbackRequest) -> Result<u8> {
@@ -103,8 +101,10 @@ fn end(work: &Work<'_>, request: &RollbackRequest) -> Result<u8> {
     let name = &request.name;
     let shown = name.to_string();
     let bars = work.ui.bars();
-    let mut most = Sectors(0);
+    let mut first: Option<(Instant, Sectors)> = None;
+    let mut events = inventory::dm::Events::open(work.machine);
     loop {
+        events.arm();
         match look(work, name)? {
             // Somebody else ended it.
             None | Some(State::None) => return Ok(DONE),
@@ -129,20 +129,30 @@ fn end(work: &Work<'_>, request: &RollbackRequest) -> Result<u8> {
                 return Ok(DONE);
             }
             Some(State::Running(left)) => {
-                most = most.max(left);
                 if !request.wait {
                     drop(bars);
+                    let ends = match in_background(work, name) {
+                        Some(by) => format!("{by} ends it"),
+                        None => format!("mdctl volume rollback {name} --wait ends it"),
+                    };
                     work.ui.note(&format!(
-                        "{name}: the volume reads as it was already; it is copied back in the background \
-                         (mdctl volume rollback {name} --wait ends it)"
+                        "{name}: the volume reads as it was already; it is copied back in the background, and {ends}"
                     ));
                     return Ok(DONE);
                 }
-                bars.show(&shown, most.saturating_sub(left).bytes().0, most.bytes().0);
-                wait::pause(LOOK);
+                let (begun, most) = *first.get_or_insert_with(|| (Instant::now(), left));
+                let copied = most.saturating_sub(left);
+                bars.show(&shown, copied.bytes().0, most.bytes().0);
+                events.wait(pace::next(copied.0, begun.elapsed(), left.0, ui::shows_bars()));
             }
         }
     }
+}
+
+/// Has it ended in the background: by whom; `None` where nobody can.
+pub(super) fn in_background(work: &Work<'_>, name: &VolumeName) -> Option<String> {
+    let lock = format!("rollback-{}", name::join(&name.group, &name.volume, None));
+    second::in_background(work.machine, &lock, &["volume", "rollback", &name.to_string(), "--wait"])
 }
 
 fn finish(work: &Work<'_>, name: &VolumeName) -> Result<u8> {

@@ -6,6 +6,7 @@ use superblock::lvm::{Group, LogicalVolume, Part, group::VolumeFlags};
 
 use super::{
     metadata::LvmStep,
+    mover::{self, Underway},
     tree::{Family, MISSING, NoTree, Wanted},
 };
 use crate::{
@@ -61,6 +62,36 @@ pub struct Activation {
     pub plan: Plan,
     /// Volumes that cannot be activated, and why.
     pub left_out: Vec<String>,
+}
+
+/// What goes on with an activation, and somebody has to end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GoesOn {
+    /// Snapshots to which volumes are rolled back.
+    pub rollbacks: Vec<String>,
+    /// Moves.
+    pub moves: Vec<Underway>,
+}
+
+/// What was begun with the volumes that an activation is about. A rollback that waits until its volume is closed is not among it.
+#[must_use]
+pub fn goes_on(found: &Found, active: &Active, names: &[String]) -> GoesOn {
+    let group = &found.group;
+    let chosen = chosen(group, names).unwrap_or_default();
+    let is_meant = |volume: &str| chosen.contains(&head_of(group, volume));
+    let live = |volume: &str| {
+        let id = group.volume(volume)?.id;
+        active.with(&uuid::lvm(group.id.plain(), id.plain(), None))
+    };
+    let merges = |device: &ActiveDevice| {
+        device.table.rows.iter().any(|row| matches!(row.target, Target::SnapshotMerge(_)))
+    };
+    let begins = |origin: &str| live(origin).is_none_or(merges);
+    let merging = group.snapshots().filter(|one| one.merging && is_meant(one.origin) && begins(one.origin));
+    GoesOn {
+        rollbacks: merging.map(|one| one.cow.to_owned()).collect(),
+        moves: mover::underway(group).into_iter().filter(|move_| is_meant(&move_.volume)).collect(),
+    }
 }
 
 /// Activates volumes of a group, or all of it. What is active stays; what was left half-made is finished.

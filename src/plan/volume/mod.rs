@@ -7,6 +7,7 @@ pub mod fs;
 pub mod group;
 pub mod metadata;
 pub mod mover;
+pub mod pace;
 pub mod recover;
 pub mod remove;
 pub mod rename;

@@ -62,6 +62,30 @@ pub fn underway(group: &Group) -> Vec<Underway> {
     group.volumes.iter().filter_map(of).collect()
 }
 
+/// Whether a move goes on.
+#[must_use]
+pub fn is_underway(group: &Group, move_: &Underway) -> bool {
+    underway(group).iter().any(|one| one.volume == move_.volume)
+}
+
+/// Refuses what would begin the copy of a volume again, or lose it: anything that gives other tables to its devices.
+///
+/// # Errors
+/// The volume, or one of those that share devices with it, is being moved; or it is where one goes.
+pub fn refuse_moving(group: &Group, volume: &str) -> Result<(), Refusal> {
+    let head = |volume| super::devices::head_of(group, volume);
+    let moves = underway(group);
+    let in_way = moves.iter().find(|move_| move_.room == volume || head(&move_.volume) == head(volume));
+    let Some(move_) = in_way else { return Ok(()) };
+    let what = format!("{}/{}", group.name, move_.volume);
+    let text = match move_.room == volume {
+        true => format!("{}/{volume} is where {what} is being moved", group.name),
+        false => format!("{what} is being moved"),
+    };
+    Err(Refusal::new(text)
+        .hint(format!("mdctl volume move {what} --wait ends that; with --abort it stays where it was")))
+}
+
 /// The volumes that have extents on a device.
 #[must_use]
 pub fn on(group: &Group, from: usize) -> Vec<String> {
@@ -147,7 +171,7 @@ pub fn begin(
 pub fn resume(scene: &Scene<'_>, move_: &Underway) -> Result<Plan, Refusal> {
     let table = mirrored(scene, &scene.found.group, move_)?;
     let summary = format!("begin again to move {}/{}", scene.found.group.name, move_.volume);
-    shifted(scene, move_, None, Some(table), summary)
+    Ok(scene.locked(shifted(scene, move_, None, Some(table), summary)?))
 }
 
 /// All is copied: the volume gets the new extents.
@@ -159,8 +183,7 @@ pub fn finish(scene: &Scene<'_>, move_: &Underway) -> Result<Plan, Refusal> {
     // Only what the kernel mirrors now can have been copied.
     let wanted = scene.wanted(&group, top(&group, &move_.volume))?;
     let device = device(&wanted, &group, &move_.volume).and_then(|one| scene.active.with(&one.uuid));
-    let is_mirror = |row: &Row| matches!(row.target, Target::Mirror { .. });
-    if !device.is_some_and(|device| device.table.rows.iter().any(is_mirror)) {
+    if !device.is_some_and(|device| is_mirror(&device.table)) {
         return Err(Refusal::new(format!("{}/{} is not being copied", group.name, move_.volume)));
     }
     let moved = segments(&group, move_)?;
@@ -189,6 +212,11 @@ pub fn abort(scene: &Scene<'_>, move_: &Underway) -> Result<Plan, Refusal> {
 
 fn group_name<'a>(scene: &Scene<'a>) -> &'a str {
     &scene.found.group.name
+}
+
+/// Whether a device copies.
+fn is_mirror(table: &Table) -> bool {
+    table.rows.iter().any(|row| matches!(row.target, Target::Mirror { .. }))
 }
 
 /// What each extent that moves is and will be.
@@ -303,6 +331,13 @@ fn shifted(
     let mut wanted = scene.wanted(after, top)?;
     let layers = wanted.iter().filter(|one| one.uuid.starts_with(&own)).count();
     for one in &mut wanted {
+        // Others of the family may be on their way at the same time.
+        if let Some(live) = scene.active.with(&one.uuid)
+            && !one.uuid.starts_with(&own)
+            && is_mirror(&live.table)
+        {
+            one.table = scene.active.named(&live.table);
+        }
         // The layer that has the extents: the only one, or the one below.
         let has_extents =
             one.uuid.strip_prefix(&own).is_some_and(|layer| (layer.is_empty()) == (layers == 1));

@@ -8,7 +8,7 @@
 use superblock::{Sectors, lvm::Group};
 
 use super::{
-    metadata,
+    metadata, mover,
     request::{VolumeName, When},
     shift::{Scene, Shift},
 };
@@ -67,6 +67,7 @@ pub fn begin(
     let mut group = scene.found.group.clone();
     let found = group.snapshot_in(&name.volume);
     let found = found.ok_or_else(|| Refusal::new(format!("{name} is no snapshot")))?;
+    mover::refuse_moving(&group, found.origin)?;
     let origin = found.origin.to_owned();
     let whole = VolumeName { group: name.group.clone(), volume: origin.clone() };
     if matches!(snapshot, Some(SnapshotStatus::Invalid)) {
@@ -146,8 +147,6 @@ pub fn start_requested(scene: &Scene<'_>, name: &VolumeName) -> Result<Plan, Ref
             return Err(Refusal::new(format!("{}/{volume} is in use: {by}", name.group)));
         }
     }
-    scene.devices_only(
-        found.origin,
-        format!("begin the rollback of {}/{} to {}", name.group, found.origin, found.cow),
-    )
+    let summary = format!("begin the rollback of {}/{} to {}", name.group, found.origin, found.cow);
+    Ok(scene.locked(scene.devices_only(found.origin, summary)?))
 }

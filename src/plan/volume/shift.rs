@@ -10,7 +10,7 @@ use superblock::{
 };
 
 use super::{
-    metadata::{self, Change},
+    metadata::{self, Change, LvmStep},
     tree::{Family, Find, Moment, Wanted, transition},
 };
 use crate::{
@@ -137,6 +137,17 @@ impl Scene<'_> {
     /// A physical volume is missing.
     pub fn devices_only(&self, origin: &str, summary: String) -> Result<Plan, Refusal> {
         self.turn(origin, None, self.wanted(&self.found.group, origin)?, summary)
+    }
+
+    /// The same under the group's lock, for a plan that does not change the metadata.
+    #[must_use]
+    pub fn locked(&self, mut plan: Plan) -> Plan {
+        let group = self.found.group.name.clone();
+        let areas = self.found.areas().map(|(path, area)| (path.to_owned(), area.clone())).collect();
+        let lock = LvmStep::Lock { global: false, groups: vec![group.clone()] };
+        plan.steps.splice(0..0, [lock, LvmStep::Check { group, areas }].map(Step::Lvm));
+        plan.steps.push(Step::Lvm(LvmStep::Unlock));
+        plan
     }
 
     fn is_own(&self, volume: &str, of: &str) -> bool {
