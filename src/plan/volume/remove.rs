@@ -6,7 +6,7 @@ use superblock::lvm::{Group, Stamp};
 
 use super::{
     devices::{devices_of, finder, head_of, unused, withdrawn},
-    edit, metadata,
+    edit, metadata, mover,
     request::VolumeName,
     tree::{self, Family, Moment, Wanted},
 };
@@ -22,6 +22,9 @@ use crate::{
 pub fn plan(found: &Found, active: &Active, names: &[VolumeName], stamp: &Stamp) -> Result<Plan, Refusal> {
     let before = &found.group;
     let mut after = before.clone();
+    for name in names {
+        mover::refuse_moving(before, &name.volume)?;
+    }
     let gone = edit::remove(&mut after, names)?;
     let heads: Vec<&str> =
         gone.iter().filter(|name| head_of(before, name) == name.as_str()).map(String::as_str).collect();

@@ -6,6 +6,7 @@ use super::{
     devices::{heads, renamed},
     edit,
     metadata::{self, LvmStep},
+    mover,
     request::VolumeName,
     tree::{Family, Wanted},
 };
@@ -30,6 +31,7 @@ pub fn volume(
     stamp: &Stamp,
 ) -> Result<Plan, Refusal> {
     edit::existing(&found.group, from)?;
+    mover::refuse_moving(&found.group, &from.volume)?;
     let mut after = found.group.clone();
     after.rename(&from.volume, to).map_err(|why| edit::refused(&from.to_string(), &why))?;
     let change = metadata::change(found, &after, stamp, false)?;

@@ -13,7 +13,7 @@ use super::{
     devices::{finder, head_of, load, resume},
     edit::Resized,
     fs::FsStep,
-    metadata,
+    metadata, mover,
     request::ResizeRequest,
     tree::{self, Family, Moment, Wanted},
 };
@@ -52,6 +52,7 @@ pub fn plan(
     if resized.after == resized.before {
         return Ok(None);
     }
+    mover::refuse_moving(&found.group, &request.name.volume)?;
     let grows = resized.after > resized.before;
     let volume = &request.name.volume;
     let origin = found.group.snapshots_of(volume).next().is_some();

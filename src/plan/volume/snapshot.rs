@@ -7,6 +7,7 @@ use superblock::{
 
 use super::{
     edit::{Means, existing},
+    mover,
     request::{Amount, NewSnapshot, Of, VolumeName},
     shift::{Scene, Shift},
 };
@@ -48,6 +49,7 @@ fn edit(
     new: &NewSnapshot,
     means: &mut Means<'_>,
 ) -> Result<(String, Vec<Warning>), Refusal> {
+    mover::refuse_moving(group, &new.origin.volume)?;
     let origin = existing(group, &new.origin)?;
     let (extents, what) = (origin.extents(), new.origin.to_string());
     let name = new.name.clone().unwrap_or_else(|| free_name(group, &new.origin.volume));

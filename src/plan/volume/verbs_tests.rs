@@ -13,11 +13,15 @@ use super::{
     create, devices,
     edit::{self, Means},
     group::{self, New},
-    remove, rename,
+    metadata::LvmStep,
+    mover, remove, rename,
     request::{
-        Amount, CreateGroup, CreateVolumes, NewVolume, ResizeRequest, Sign, SizeChange, VolumeName, Wipe,
+        Amount, CreateGroup, CreateVolumes, NewSnapshot, NewVolume, ResizeRequest, Sign, SizeChange,
+        VolumeName, Wipe,
     },
     resize::{self, Inside},
+    shift::Scene,
+    snapshot,
 };
 use crate::{
     execute::tests::{every_failure_leaves_no_trace, every_failure_leaves_no_trace_after},
@@ -301,6 +305,48 @@ fn other_names_and_no_more() {
     assert!(gone.needs_consent() && text.find("remove device vg-a") < text.find("make change 2"), "{text}");
     // Where the metadata cannot be written the device is there again.
     every_failure_leaves_no_trace_after(&up, &gone);
+}
+
+#[test]
+fn what_is_being_moved_is_left_alone() {
+    let mut found = with_volumes();
+    let (_, there) = active(&found);
+    let stamp = stamp();
+    let mut means = Means { fresh: (20..30).map(id).collect::<Vec<_>>().into_iter(), ..means() };
+    let begun = {
+        let scene = Scene { found: &found, active: &there, stamp: &stamp };
+        mover::begin(&scene, &volume("a"), 0, &[], &mut means).unwrap()
+    };
+    let text = begun.steps.iter().find_map(|step| match step {
+        Step::Lvm(LvmStep::PreCommit { text, .. }) => Some(text.clone()),
+        _ => None,
+    });
+    found.group = Group::parse(&text.unwrap()).unwrap();
+    let goes_on = devices::goes_on(&found, &there, &[]);
+    assert_eq!(goes_on.moves.iter().map(|move_| move_.room.as_str()).collect::<Vec<_>>(), ["a_moves_here"]);
+    let scene = Scene { found: &found, active: &there, stamp: &stamp };
+    let new = NewSnapshot {
+        origin: volume("a"),
+        name: None,
+        size: None,
+        chunk: None,
+        read_only: false,
+        on: Vec::new(),
+    };
+    let refused = [
+        resized(&found, &there, Sign::Plus, &Inside::default(), false),
+        remove::plan(&found, &there, &[volume("w"), volume("a")], &stamp),
+        rename::volume(&found, &there, &volume("a"), "b", &stamp),
+        snapshot::create(&scene, &new, &mut means),
+    ];
+    for refused in refused {
+        let refusal = refused.unwrap_err();
+        assert_eq!(refusal.text, "vg/a is being moved");
+        assert!(refusal.hint.unwrap().contains("mdctl volume move vg/a --wait"));
+    }
+    let room = remove::plan(&found, &there, &[volume("a_moves_here")], &stamp).unwrap_err();
+    assert_eq!(room.text, "vg/a_moves_here is where vg/a is being moved");
+    assert!(rename::volume(&found, &there, &volume("w"), "v", &stamp).is_ok());
 }
 
 fn candidate(n: u8) -> (Candidate, Below) {
