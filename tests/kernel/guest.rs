@@ -226,8 +226,11 @@ pub(crate) fn mdctl(arguments: &[&str]) -> Output {
 /// `calls` as strace's `-e trace=` has them: `ioctl`, `openat,read,pread64`, …
 pub(crate) fn traced(calls: &str, command: &[&str]) -> (Output, Vec<String>) {
     let filter = format!("trace={calls}");
-    let output =
-        run(&[&["strace", "-f", "-qq", "-y", "-v", "-o", "/tmp/trace", "-e", &filter], command].concat());
+    let output = run(&[
+        &["strace", "-f", "--seccomp-bpf", "-qq", "-y", "-v", "-o", "/tmp/trace", "-e", &filter],
+        command,
+    ]
+    .concat());
     let trace = fs::read_to_string("/tmp/trace").expect("strace wrote its file");
     (output, trace.lines().map(str::to_owned).collect())
 }

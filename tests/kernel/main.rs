@@ -31,6 +31,7 @@ mod trials;
 mod update;
 mod vanish;
 mod volume;
+mod volume_killed;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -64,6 +65,7 @@ fn main() {
         ("trials", trials::cases()),
         ("update", update::cases()),
         ("volume", volume::cases()),
+        ("volume_killed", volume_killed::cases()),
         ("vanish", vanish::cases()),
     ];
     let place = guest::place();

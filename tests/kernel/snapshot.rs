@@ -1,7 +1,7 @@
-//! Snapshots, rollback, moves and streams: the devices are lvm2's, what one program begins the other ends, nothing is lost when
-//! a command is killed, and nothing stays suspended.
+//! Snapshots, rollback, moves and streams: the devices are lvm2's, what one program begins the other ends, and nothing stays
+//! suspended.
 
-use crate::guest::{Case, Disks, Output, mdctl, run, same_text, settle, sh, traced};
+use crate::guest::{Case, Disks, Output, mdctl, same_text, settle, sh, traced};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
@@ -13,13 +13,11 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("a_stream_makes_a_copy_equal", a_stream_makes_a_copy_equal),
         Case::new("moved_while_in_use", moved_while_in_use),
         Case::new("warned_on_a_degraded_array", warned_on_a_degraded_array),
-        Case::new("killed_at_some_steps", || killed_at_steps(2)),
-        Case::new("killed_at_many_steps", || killed_at_steps(7)).extra(),
     ]
 }
 
 /// Two disks and on them a group with an active volume.
-fn group() -> Disks {
+pub(crate) fn group() -> Disks {
     sh("modprobe dm_mod; modprobe dm_snapshot; umount /mnt 2>/dev/null; dmsetup remove_all --retry; \
         rm -rf /etc/lvm/archive /etc/lvm/backup /run/lvm/* /run/mdctl /var/lib/mdctl")
     .ok();
@@ -28,19 +26,19 @@ fn group() -> Disks {
     disks
 }
 
-fn done(_: Disks) {
-    sh("umount /mnt 2>/dev/null; dmsetup remove_all --retry; rm -rf /etc/lvm/archive /etc/lvm/backup /run/lvm/*").ok();
+pub(crate) fn done(_: Disks) {
+    sh("pkill -x mdctl-follow; umount /mnt 2>/dev/null; dmsetup remove_all --retry; rm -rf /etc/lvm/archive /etc/lvm/backup /run/lvm/*").ok();
     settle();
 }
 
 /// A script of which every line has to work.
 #[track_caller]
-fn script(text: &str) -> String {
+pub(crate) fn script(text: &str) -> String {
     sh(&format!("set -e -o pipefail; {text}")).ok().stdout
 }
 
 #[track_caller]
-fn volume(words: &str) -> Output {
+pub(crate) fn volume(words: &str) -> Output {
     let words: Vec<&str> = std::iter::once("volume").chain(words.split_whitespace()).collect();
     mdctl(&words)
 }
@@ -63,7 +61,7 @@ fn devices() -> String {
 }
 
 #[track_caller]
-fn nothing_suspended() {
+pub(crate) fn nothing_suspended() {
     let suspended =
         sh("dmsetup info -c --noheadings -o name,suspended,tables_loaded | grep -vE 'Active:Live$'").stdout;
     assert!(suspended.is_empty(), "{suspended}");
@@ -138,9 +136,9 @@ fn a_mounted_file_system_is_whole() {
     done(disks);
 }
 
-const FILL: &str = "dd if=/dev/urandom of=/dev/vg/data bs=1M count=16 oflag=direct status=none";
-const SUM: &str = "dd if=/dev/vg/data bs=1M iflag=direct status=none | md5sum";
-const CHANGE: &str = "for at in 3 700 1500 40; do dd if=/dev/urandom of=/dev/vg/data bs=4k count=9 seek=$at oflag=direct conv=notrunc status=none; done";
+pub(crate) const FILL: &str = "dd if=/dev/urandom of=/dev/vg/data bs=1M count=16 oflag=direct status=none";
+pub(crate) const SUM: &str = "dd if=/dev/vg/data bs=1M iflag=direct status=none | md5sum";
+pub(crate) const CHANGE: &str = "for at in 3 700 1500 40; do dd if=/dev/urandom of=/dev/vg/data bs=4k count=9 seek=$at oflag=direct conv=notrunc status=none; done";
 
 fn rolled_back_by_either() {
     let disks = group();
@@ -341,100 +339,5 @@ fn warned_on_a_degraded_array() {
     script("lvs vd/snap; vgck vd; lvremove -qq -y vd; vgremove -qq vd");
     settle();
     script("/usr/sbin/mdadm -S /dev/md0");
-    done(disks);
-}
-
-/// Kills the command at spread calls; the next command finishes or undoes.
-fn killed_at(most: usize, words: &str, prepare: &dyn Fn(), check: &dyn Fn(&str)) {
-    prepare();
-    let command: Vec<&str> =
-        ["/usr/local/sbin/mdctl", "volume"].into_iter().chain(words.split_whitespace()).collect();
-    let calls = "ioctl,pwrite64,fdatasync";
-    let (output, trace) = traced(calls, &command);
-    output.ok();
-    let dm = |line: &&String| {
-        line.contains("DM_") && !line.contains("DM_LIST") && !line.contains("DM_TABLE_STATUS")
-    };
-    let mut points: Vec<(&str, usize)> = Vec::new();
-    let ioctls: Vec<&String> = trace.iter().filter(|line| line.contains(" ioctl(")).collect();
-    let nth = ioctls.iter().enumerate().filter(|(_, line)| dm(line)).map(|(at, _)| at + 1);
-    points.extend(nth.map(|at| ("ioctl", at)));
-    let writes = trace.iter().filter(|line| line.contains(" pwrite64(")).count();
-    points.extend((1..=writes).map(|at| ("pwrite64", at)));
-    // Those in the middle: that is where devices are suspended.
-    let step = points.len().div_ceil(most);
-    points.rotate_left(step / 2);
-    let mut killed = 0;
-    for (call, at) in points.into_iter().step_by(step.max(1)) {
-        prepare();
-        let inject = format!("inject={call}:signal=KILL:when={at}");
-        let strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", &inject];
-        if run(&[&strace[..], &command].concat()).status == 0 {
-            continue;
-        }
-        killed += 1;
-        let next = volume("create vg/other 4M").ok();
-        let what = format!("{words} killed at {call} {at}; then: {next}");
-        let left = sh("ls /run/mdctl/unfinished 2>/dev/null").stdout;
-        assert!(left.is_empty(), "{what}: {left}");
-        nothing_suspended();
-        script("lvremove -qq -y vg/other; vgck vg");
-        check(&what);
-    }
-    assert!(killed * 2 >= most, "{words}: killed {killed} times");
-}
-
-fn killed_at_steps(most: usize) {
-    let disks = group();
-    script(FILL);
-    let no_snapshot = || {
-        script("lvremove -qq -y vg/snap 2>/dev/null || true; [ $(dmsetup ls | wc -l) = 1 ]");
-        script(&format!("{SUM} >/tmp/sum.img"));
-    };
-    killed_at(most, "snapshot vg/data snap --size 4M", &no_snapshot, &|what| {
-        let exists = sh("lvs vg/snap").status == 0;
-        let count = script("dmsetup ls | wc -l").trim().to_owned();
-        assert_eq!(count, if exists { "4" } else { "1" }, "{what}");
-        if !exists {
-            volume("snapshot vg/data snap --size 4M").ok();
-        }
-        script(CHANGE);
-        assert_eq!(script(&SUM.replace("data", "snap")), script("cat /tmp/sum.img"), "{what}");
-    });
-    script("lvremove -qq -y vg/snap 2>/dev/null || true");
-    let sum = script(SUM);
-    let with_snapshot = || {
-        script("dmsetup info vg-snap >/dev/null 2>&1 || lvcreate -qq -y -s -L 4M -n snap vg/data");
-        script(CHANGE);
-    };
-    killed_at(most, "rollback vg/snap --wait", &with_snapshot, &|what| {
-        if sh("lvs vg/snap").status == 0 {
-            volume("rollback vg/snap --wait").ok();
-        }
-        assert_eq!(script(SUM), sum, "{what}");
-        assert_eq!(script("dmsetup ls | wc -l").trim(), "1", "{what}");
-    });
-    killed_at(most, "remove -y vg/snap", &with_snapshot, &|what| {
-        let exists = sh("lvs vg/snap").status == 0;
-        assert_eq!(script("dmsetup ls | wc -l").trim(), if exists { "4" } else { "1" }, "{what}");
-    });
-    script("lvremove -qq -y vg/snap 2>/dev/null || true");
-    let sum = script(SUM);
-    killed_at(
-        most,
-        "move vg/data /dev/ram0 --wait",
-        &|| {
-            script(
-                "lvremove -qq -y vg/data_moves_here 2>/dev/null || true; lvs --noheadings -o devices vg/data | grep -q ram0 || pvmove -qq -i 1 /dev/ram1",
-            );
-        },
-        &|what| {
-            if sh("lvs vg/data_moves_here").status == 0 {
-                volume("move vg --wait").ok();
-            }
-            assert_eq!(script(SUM), sum, "{what}");
-            script("dmsetup table vg-data | grep -q linear; [ $(lvs --noheadings vg | wc -l) = 1 ]");
-        },
-    );
     done(disks);
 }

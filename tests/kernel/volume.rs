@@ -16,7 +16,6 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("a_device_is_missing", a_device_is_missing),
         Case::new("a_failed_removal_leaves_the_volume", a_failed_removal_leaves_the_volume),
         Case::new("both_programs_at_once", both_programs_at_once),
-        Case::new("killed_at_every_step", killed_at_every_step),
     ]
 }
 
@@ -521,82 +520,5 @@ fn both_programs_at_once() {
     let seqno: u64 = lvm("vgs --noheadings -o vg_seqno vg").ok().stdout.trim().parse().expect("a number");
     assert!(seqno > 54, "every change is one commit: {seqno}");
     volume("deactivate vg").ok();
-    done(disks);
-}
-
-/// System calls that change something, and at how many of its invocations a command is killed.
-const CALLS: [(&str, usize); 3] = [("pwrite64", 3), ("ioctl", 3), ("rename", 1)];
-
-/// Kills the command at each of its steps. The next one finds nothing suspended, and what was asked for can be done.
-fn at_each_point(words: &[&str], before: impl Fn(), check: impl Fn(&str)) {
-    let command = [&["/usr/local/sbin/mdctl", "volume"], words].concat();
-    before();
-    let names = CALLS.map(|(call, _)| call).join(",");
-    let (output, trace) = traced(&names, &command);
-    output.ok();
-    let (mut tried, mut killed) = (0, 0);
-    for (call, most) in CALLS {
-        let made = trace.iter().filter(|line| line.contains(&format!(" {call}("))).count();
-        for nth in (1..=made).step_by(made.div_ceil(most).max(1)) {
-            before();
-            tried += 1;
-            let inject = format!("inject={call}:signal=KILL:when={nth}");
-            let strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", &inject];
-            if run(&[&strace, &command[..]].concat()).status == 0 {
-                continue;
-            }
-            killed += 1;
-            settle();
-            let next = volume("activate vg/other");
-            assert!(next.status == 0, "killed at {call} {nth}: {next}");
-            let what = format!("killed at {call} {nth}; then: {next}");
-            let suspended =
-                sh("dmsetup info -c --noheadings -o suspended,name | grep -i '^suspended'").stdout;
-            assert!(suspended.is_empty(), "{what}: {suspended}");
-            let empty = sh("dmsetup info -c --noheadings -o tables_loaded,name | grep -i '^none'").stdout;
-            assert!(empty.is_empty(), "{what}: {empty}");
-            // Between the headers of two devices the newer one counts; the next change rewrites the other.
-            lvm("vgck vg").ok();
-            check(&what);
-        }
-    }
-    assert!(killed * 2 > tried, "killed only {killed} times of {tried}");
-}
-
-fn killed_at_every_step() {
-    let disks = disks(2, 64);
-    volume("group create vg /dev/ram0 /dev/ram1").ok();
-    volume("create vg/other 4M").ok();
-    let names = || lvm("lvs --noheadings -o lv_name,lv_size,lv_active --units m vg").ok().stdout;
-    at_each_point(
-        &["create", "vg/data", "8M"],
-        || drop(sh("lvremove -qq -y vg/data")),
-        |what| {
-            if names().contains("data") {
-                volume("activate vg/data").ok();
-            } else {
-                volume("create vg/data 8M").ok();
-            }
-            assert!(names().contains("data  8.00m active"), "{what}: {}", names());
-        },
-    );
-    let small = || drop(sh("lvremove -qq -y vg/data; lvcreate -qq -y -L8M -n data vg").ok());
-    at_each_point(&["resize", "vg/data", "16M"], small, |what| {
-        volume("activate vg").ok();
-        let size = sh("blockdev --getsize64 /dev/vg/data").ok().stdout;
-        let known = names();
-        let told = if known.contains("data  16.00m") { "16777216" } else { "8388608" };
-        assert_eq!(size.trim(), told, "{what}: {known}");
-    });
-    at_each_point(
-        &["remove", "-y", "vg/data"],
-        || drop(sh("lvremove -qq -y vg/data; lvcreate -qq -y -L8M -n data vg").ok()),
-        |what| {
-            if names().contains("data") {
-                volume("remove -y vg/data").ok();
-            }
-            assert!(!names().contains("data") && !sh("dmsetup ls").stdout.contains("vg-data"), "{what}");
-        },
-    );
     done(disks);
 }
