@@ -1,6 +1,10 @@
 //! What is in volumes, read through the devices of their group: a volume need not be active, or even exist yet.
 
-use std::{collections::BTreeMap, io, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    path::Path,
+};
 
 use superblock::{
     Bytes, Media, foreign,
@@ -63,7 +67,8 @@ pub fn in_place_of<'a>(
 ) -> Result<BTreeMap<String, Old>, KernelError> {
     let devices = opened(found)?;
     let mut all = BTreeMap::new();
-    for volume in names.filter_map(|name| after.volume(name)) {
+    let names: BTreeSet<&str> = names.collect();
+    for volume in after.volumes.iter().filter(|volume| names.contains(volume.name.as_str())) {
         let mapped = Mapped { group: after, volume, devices: &devices };
         let window = Window::new(&mapped, Width::Wide);
         let mut start = vec![0; 4096.min(usize::try_from(mapped.len().0).unwrap_or(4096))];

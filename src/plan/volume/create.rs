@@ -3,11 +3,11 @@
 //! What lies at the start of a new volume's extents is wiped on the group's devices, before there is a device that could
 //! be looked at. So udev never sees what was there, and the bytes are kept like all that is overwritten.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use superblock::{
     Bytes, Write,
-    lvm::{Group, LvmUuid, Stamp},
+    lvm::{Group, LogicalVolume, LvmUuid, Stamp},
 };
 
 use super::{
@@ -102,12 +102,19 @@ fn summary(group: &str, names: &[&str]) -> String {
 fn devices(found: &Found, after: &Group, names: &[&str]) -> Result<Vec<Wanted>, Refusal> {
     let find = finder(found);
     let mut wanted = Vec::new();
-    for name in names {
-        let family =
-            Family::of(after, name, &find).map_err(|why| Refusal::new(format!("{}/{why}", after.name)))?;
+    for volume in named(after, names) {
+        let family = Family::alone(after, volume, &find)
+            .map_err(|why| Refusal::new(format!("{}/{why}", after.name)))?;
         wanted.extend(family.wanted());
     }
     Ok(wanted)
+}
+
+/// The volumes of these names, looked up once for all.
+fn named<'a>(group: &'a Group, names: &[&str]) -> Vec<&'a LogicalVolume> {
+    let known: HashMap<&str, &LogicalVolume> =
+        group.volumes.iter().map(|volume| (volume.name.as_str(), volume)).collect();
+    names.iter().filter_map(|name| known.get(name).copied()).collect()
 }
 
 /// Zeroes by device, each range once.
@@ -118,8 +125,8 @@ fn wipes(
     old: &BTreeMap<String, Old>,
 ) -> BTreeMap<String, Vec<Write>> {
     let mut wipes: BTreeMap<String, Vec<Write>> = BTreeMap::new();
-    for name in names {
-        let (Some(old), Some(volume)) = (old.get(*name), after.volume(name)) else { continue };
+    for volume in named(after, names) {
+        let Some(old) = old.get(&volume.name) else { continue };
         let start = old.dirty.then_some((Bytes(0), START));
         let signatures = old.signatures.iter().map(|(_, at)| (at.round_down(PIECE), PIECE));
         let mut ranges: Vec<(Bytes, Bytes)> = start.into_iter().chain(signatures).collect();

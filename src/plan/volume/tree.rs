@@ -185,6 +185,17 @@ impl Family {
         })
     }
 
+    /// The family of a volume that has no snapshots yet.
+    ///
+    /// # Errors
+    /// [`NoTree`].
+    pub fn alone(group: &Group, volume: &LogicalVolume, find: Find<'_>) -> Result<Self, NoTree> {
+        let table = extents(group, volume, find)?;
+        let (name, id) = (volume.name.clone(), volume.id);
+        let origin = Part { name, id, table, read_only: !volume.is_writable() };
+        Ok(Self { group: group.name.clone(), group_id: group.id, origin, snapshots: Vec::new() })
+    }
+
     /// The name of a volume's device, or of a layer of it.
     #[must_use]
     pub fn device(&self, volume: &str, layer: Option<&str>) -> String {
