@@ -291,6 +291,14 @@ fn blocks_of_4096_bytes() {
     sh(&format!("lvcreate {PLAIN} -l1 -n c vg")).ok();
     mdctl(&["volume", "restore", "vg", "--at", "2", "-y"]).ok();
     sound("vg");
+    sh(&format!("vgremove -q -f vg; pvremove -q {disk}")).ok();
+    for words in
+        ["group create vg DISK", "create vg/a 2extents --inactive", "resize vg/a +1extents", "remove vg/a -y"]
+    {
+        let words = words.replace("DISK", &disk);
+        mdctl(&[&["volume"], &words.split(' ').collect::<Vec<_>>()[..]].concat()).ok();
+        sound("vg");
+    }
     sh("vgremove -q -f vg").ok();
 }
 

@@ -233,7 +233,8 @@ fn shrinkage(
             .hint("make it smaller by its own tools; then --force shrinks the volume"));
         }
         (None, true) => {
-            return Err(Refusal::new(format!("{what}: no file system is found in it")));
+            return Err(Refusal::new(format!("{what}: no file system is found in it"))
+                .hint("without --fs the volume alone is made smaller; what is beyond its new end is lost"));
         }
         (None, false) if !request.force => {
             tools.said.push(Warning::ask(format!(
