@@ -26,6 +26,7 @@ mod powercut;
 mod readme;
 mod smoke;
 mod snapshot;
+mod snapshot_cut;
 mod status;
 mod trials;
 mod update;
@@ -61,6 +62,7 @@ fn main() {
         ("readme", readme::cases()),
         ("smoke", smoke::cases()),
         ("snapshot", snapshot::cases()),
+        ("snapshot_cut", snapshot_cut::cases()),
         ("status", status::cases()),
         ("trials", trials::cases()),
         ("update", update::cases()),

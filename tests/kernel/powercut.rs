@@ -30,15 +30,15 @@ const COMMANDS: [(&str, usize); 7] = [
     ("restore vg --at 3 -y", 2),
 ];
 
-struct Logged {
-    sector: u64,
-    data: Vec<u8>,
+pub(crate) struct Logged {
+    pub(crate) sector: u64,
+    pub(crate) data: Vec<u8>,
     flush: bool,
-    mark: Option<String>,
+    pub(crate) mark: Option<String>,
 }
 
 /// The log of dm-log-writes: a superblock, then an entry's sector and its data, one behind the other.
-fn read_log(path: &str) -> Vec<Logged> {
+pub(crate) fn read_log(path: &str) -> Vec<Logged> {
     let bytes = fs::read(path).expect("the log");
     let number = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"));
     assert_eq!(number(0), 0x006a_7366_7773_6872, "the magic of the log");
