@@ -82,7 +82,8 @@ pub(super) struct TrialArgs {
     #[arg(long, value_name = "N", default_value_t = 2)]
     assemble: usize,
     /// Leave this guess up on its overlays, to be looked at; without a number the first
-    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "1")]
+    // Without the equals sign a device that follows would be the number.
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "1")]
     keep: Option<usize>,
     /// Carry this guess out on the devices themselves; what is overwritten is kept for `mdctl undo`
     #[arg(long, value_name = "N", conflicts_with = "keep")]
@@ -152,5 +153,21 @@ impl TrialArgs {
             store_size: self.store_size,
         };
         (common, request)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::{native, parse::Outcome, request::Request};
+
+    #[test]
+    fn a_device_behind_keep_is_no_number() {
+        for (word, number) in [("--keep", 1), ("--keep=3", 3)] {
+            let words = ["trial", word, "/dev/a", "/dev/b"].into_iter().map(OsString::from).collect();
+            let Ok(Outcome::Run(invocation)) = native::parse(words) else { panic!("{word}") };
+            let Request::Trial(request) = invocation.request else { panic!("{word}") };
+            assert_eq!((request.keep, request.subjects.len()), (Some(number), 2), "{word}");
+        }
     }
 }

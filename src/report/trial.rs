@@ -105,6 +105,8 @@ pub struct Numbers {
 pub struct Assembled {
     /// Why it was not started.
     pub error: Option<String>,
+    /// The overlays had no room: that says nothing of the guess.
+    pub no_room: bool,
     /// The tool that looked at the file system.
     pub tool: Option<String>,
     /// Its exit status.
@@ -112,11 +114,11 @@ pub struct Assembled {
 }
 
 impl Assembled {
-    /// What the tool thinks of the file system.
+    /// What the kernel and the file system's tool think of the guess.
     #[must_use]
     pub fn verdict(&self) -> Option<bool> {
         if self.error.is_some() {
-            return Some(false);
+            return (!self.no_room).then_some(false);
         }
         self.tool.as_ref().and(self.status).map(|status| status == 0)
     }
@@ -268,6 +270,7 @@ impl Guess {
         let inside = if inside.is_empty() { "nothing known".to_owned() } else { inside.join(", ") };
         let assembled = match &self.assembled {
             None => "-".to_owned(),
+            Some(Assembled { error: Some(_), no_room: true, .. }) => "no room".to_owned(),
             Some(Assembled { error: Some(_), .. }) => "does not start".to_owned(),
             Some(Assembled { tool: Some(tool), status: Some(0), .. }) => format!("{tool}: clean"),
             Some(Assembled { tool: Some(tool), status: Some(status), .. }) => {
@@ -383,13 +386,17 @@ impl Trial {
         }
         if self.equal > 0 {
             remarks.push(format!(
-                "{} more have the same evidence as the first: what tells them apart is nowhere checked, so look at the files",
+                "{} more have the same evidence as the first: nothing tells them apart (the halves of a mirror can be \
+                 exchanged), or nothing that was checked; look at the files of each (--keep=N)",
                 self.equal
             ));
         }
         for guess in &self.guesses {
             let error = guess.assembled.as_ref().and_then(|assembled| assembled.error.as_ref());
             remarks.extend(error.map(|error| format!("guess {}: {error}", guess.number)));
+        }
+        if self.guesses.iter().flat_map(|guess| &guess.assembled).any(|assembled| assembled.no_room) {
+            remarks.push("the overlays' files had no room: --store=DIR names another directory".to_owned());
         }
         if let Some(kept) = &self.kept {
             remarks.push(format!(

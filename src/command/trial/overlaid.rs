@@ -8,6 +8,7 @@ use super::{Work, overlay};
 use crate::{
     cli::request::Common,
     command::keep::{self, Kept},
+    inventory,
     kernel::{files, host, notes::Notes, tool},
     model::{
         trial::{Hypothesis, Scored},
@@ -31,10 +32,10 @@ impl Work<'_> {
         ranked.sort_by_key(|(scored, assembled)| {
             let points = i64::from(scored.points());
             std::cmp::Reverse(match assembled.as_ref().map(|it| (it.error.is_some(), it.verdict())) {
-                Some((true, _)) => points - 300,
+                Some((true, Some(_))) => points - 300,
                 Some((false, Some(true))) => points + 5,
                 Some((false, Some(false))) => points - 5,
-                Some((false, None)) | None => points,
+                Some((_, None)) | None => points,
             })
         });
         Ok(())
@@ -47,8 +48,9 @@ impl Work<'_> {
         let array = match self.start(set, &scored.hypothesis) {
             Ok(array) => array,
             Err(error) => {
+                let no_room = self.had_no_room(set);
                 self.take_away(set)?;
-                return Ok(Assembled { error: Some(format!("{error:#}")), ..Assembled::default() });
+                return Ok(Assembled { error: Some(format!("{error:#}")), no_room, ..Assembled::default() });
             }
         };
         let looked = look(scored, &format!("/dev/{}", array.kernel));
@@ -56,6 +58,13 @@ impl Work<'_> {
         self.take_away(set)?;
         down?;
         Ok(looked.unwrap_or_else(|error| Assembled { tool: Some(error.to_string()), ..Assembled::default() }))
+    }
+
+    /// Whether the overlays could not be made or are full: that says nothing of the guess.
+    fn had_no_room(&self, set: &str) -> bool {
+        let all = inventory::overlays(self.machine, self.request.store.as_deref()).unwrap_or_default();
+        let mut own = all.iter().filter(|overlay| overlay.set == set).peekable();
+        own.peek().is_none() || own.any(|overlay| overlay.lost().is_some())
     }
 
     /// Starts one that stays up.

@@ -30,7 +30,7 @@ impl Effort {
     /// Enough to tell nonsense.
     pub const QUICK: Self = Self { windows: 16, window: 4096, places: 4 };
     /// For those that are left.
-    pub const FULL: Self = Self { windows: 128, window: 16 << 10, places: 64 };
+    pub const FULL: Self = Self { windows: 128, window: 8 << 10, places: 64 };
 }
 
 /// What was found.

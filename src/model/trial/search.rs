@@ -7,7 +7,7 @@ use superblock::Media;
 use super::{Effort, Hypothesis, Key, Scored, examine, rank, score::Sums};
 
 /// So many are looked at thoroughly.
-const THOROUGH: usize = 12;
+const THOROUGH: usize = 8;
 /// What is near to so many of the best is looked at.
 const CLIMBS: usize = 4;
 
