@@ -187,8 +187,13 @@ impl std::fmt::Display for Output {
 
 /// Runs a program without input, for at most a minute (then the status is 124, or 137 if it had to be killed).
 pub(crate) fn run(command: &[&str]) -> Output {
+    run_for(60, command)
+}
+
+/// The same for so many seconds: what reckons much is slow in a debug build on an emulated machine.
+pub(crate) fn run_for(seconds: u32, command: &[&str]) -> Output {
     let result = Command::new("timeout")
-        .args(["-k", "5", "60"])
+        .args(["-k", "5", &seconds.to_string()])
         .args(command)
         .stdin(Stdio::null())
         .output()

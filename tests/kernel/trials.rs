@@ -1,25 +1,27 @@
 //! Overlays and trials: members stay as they are, nobody else takes notice, nothing is left, and the right guess comes first.
 
+mod array;
+mod faults;
+mod inside;
+mod members;
+mod shapes;
+
+use array::{nothing_is_left, sums};
+
 use crate::guest::{Case, Disks, mdctl, reference, run, settle, sh};
 
 pub(crate) fn cases() -> Vec<Case> {
-    vec![
+    let mut cases = vec![
         Case::new("overlays", overlays),
         Case::new("full", full),
         Case::new("order", order),
         Case::new("killed", killed),
-    ]
-}
-
-fn sums(disks: &Disks) -> String {
-    sh(&format!("sha256sum {}", disks.all().join(" "))).ok().stdout
-}
-
-/// No device, no loop, no file, no note.
-fn nothing_is_left() {
-    let left = sh("dmsetup ls | grep MDOV; losetup -a | grep MDOV; \
-         find /run/mdctl/overlays /run/mdctl/unfinished -type f 2>/dev/null; ls /run/mdadm | grep creating");
-    assert_eq!(left.stdout, "");
+    ];
+    cases.extend(shapes::cases());
+    cases.extend(members::cases());
+    cases.extend(inside::cases());
+    cases.extend(faults::cases());
+    cases
 }
 
 fn overlays() {

@@ -15,6 +15,7 @@ pub(crate) fn cases() -> Vec<Case> {
         case("replace", replace),
         case("zero_superblock", zero_superblock),
         case("undo", undo).extra(),
+        case("trial", trial).extra(),
     ]
 }
 
@@ -276,6 +277,24 @@ fn zero_superblock() {
                 works(&["--zero-superblock", &disks[0]], output);
             }
             assert!(ours(&["-E", &disks[0]]).status != 0, "{output}");
+        },
+    );
+}
+
+/// A trial ends without one of its members, and leaves no overlay of the others.
+fn trial() {
+    let prepare = |disks: &[String; 4]| {
+        make(&CREATE, &disks[..3]);
+        sh("mkfs.ext4 -q /dev/md0; /usr/sbin/mdadm -S /dev/md0").ok();
+    };
+    at_each_point(
+        |disks| words(&["trial", "--assemble=1"], &disks[..3]),
+        prepare,
+        |output, _| {
+            let left = sh(
+                "dmsetup ls | grep MDOV; losetup -a | grep MDOV; find /run/mdctl/overlays -type f 2>/dev/null",
+            );
+            assert!(left.stdout.is_empty() && is_away(), "{left}{output}");
         },
     );
 }

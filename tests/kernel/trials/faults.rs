@@ -1,0 +1,134 @@
+//! Overlays and trials that are killed, have no room, or lose a member.
+
+use super::array::{named, nothing_is_left, sums, superblocks, trial, with_files};
+use crate::guest::{Case, Disks, mdctl, reference, run, settle, sh, traced};
+
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        Case::new("commit_killed", commit_killed),
+        Case::new("create_killed", create_killed),
+        Case::new("no_room", no_room),
+        Case::new("unreadable", unreadable),
+    ]
+}
+
+const MDCTL: &str = "/usr/local/sbin/mdctl";
+
+/// At which calls a command is killed, and at most how many of each.
+const CALLS: [(&str, usize); 5] = [("ioctl", 3), ("pwrite64", 3), ("fsync", 2), ("unlink", 4), ("rename", 1)];
+
+/// The points of one run, spread over it.
+fn points(words: &[&str]) -> Vec<String> {
+    let names = CALLS.map(|(call, _)| call).join(",");
+    let (output, trace) = traced(&names, &[&[MDCTL], words].concat());
+    output.ok();
+    let spread = |(call, most): (&'static str, usize)| {
+        let made = trace.iter().filter(|line| line.contains(&format!(" {call}("))).count();
+        (1..=made)
+            .rev()
+            .step_by(made.div_ceil(most).max(1))
+            .map(move |nth| format!("inject={call}:signal=KILL:when={nth}"))
+    };
+    CALLS.into_iter().flat_map(spread).collect()
+}
+
+fn killed_at(point: &str, words: &[&str]) -> bool {
+    let strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", point, MDCTL];
+    let killed = run(&[&strace, words].concat()).status != 0;
+    settle();
+    killed
+}
+
+/// Two members with something written to their overlays; what commit makes of them.
+fn written(disks: &Disks) {
+    sh("rm -rf /run/mdctl /var/lib/mdctl").ok();
+    disks.wipe();
+    sh("for n in 0 1; do dd if=/dev/zero bs=1M count=2 | tr '\\0' $n | dd of=/dev/ram$n bs=1M; done 2>/dev/null; sync").ok();
+    mdctl(&["overlay", "create", "--name=t1", "/dev/ram0", "/dev/ram1"]).ok();
+    sh("for n in 0 1; do dd if=/dev/zero bs=64k count=9 | tr '\\0' x | \
+        dd of=/dev/mapper/MDOV-t1-ram$n bs=64k seek=3 oflag=direct iflag=fullblock; done 2>/dev/null")
+    .ok();
+}
+
+/// Killed at any point: the next command ends it or takes it back, and it can be done again.
+fn commit_killed() {
+    let disks = Disks::new(2, 8192);
+    written(&disks);
+    let before = sums(&disks);
+    let words = ["overlay", "commit", "-y", "t1"];
+    let points = points(&words);
+    let after = sums(&disks);
+    nothing_is_left();
+    assert_ne!(before, after);
+    for point in points {
+        written(&disks);
+        if !killed_at(&point, &words) {
+            continue;
+        }
+        // Whatever changes something next.
+        let next = mdctl(&["overlay", "discard", "none"]).fails(1);
+        let now = sums(&disks);
+        assert!(now == before || now == after, "{point}: neither as before nor as after: {next}");
+        let there = !mdctl(&["overlay", "list"]).ok().stdout.is_empty()
+            && mdctl(&["overlay", "list"]).ok().stdout.contains("t1");
+        if there {
+            mdctl(&words).ok();
+        }
+        assert_eq!(sums(&disks), after, "{point}: {next}");
+        nothing_is_left();
+    }
+}
+
+/// A set that is half made is taken away by the next command.
+fn create_killed() {
+    let disks = Disks::new(2, 8192);
+    let before = sums(&disks);
+    let words = ["overlay", "create", "--name=t1", "/dev/ram0", "/dev/ram1"];
+    let points = points(&words);
+    mdctl(&["overlay", "discard", "t1"]).ok();
+    for point in points {
+        if !killed_at(&point, &words) {
+            mdctl(&["overlay", "discard", "t1"]).ok();
+            continue;
+        }
+        let next = mdctl(&["overlay", "discard", "none"]).fails(1);
+        if next.stderr.contains("there are t1") {
+            mdctl(&["overlay", "discard", "t1"]).ok();
+        }
+        nothing_is_left();
+        assert_eq!(sums(&disks), before, "{point}: {next}");
+    }
+}
+
+/// Files that are too small, and a directory without room.
+fn no_room() {
+    let disks = Disks::new(3, 12288);
+    let order = [0, 1, 2];
+    with_files(&disks, "-l5 -c16", &order);
+    superblocks(&disks, "-l5 -c16", &[2, 1, 0]);
+    let no_room = |words: &str| {
+        let said = trial(&disks, words, &order);
+        // That is no evidence against the guess.
+        said.is_first("raid5 16 left-symmetric", "012");
+        assert_eq!(said.first().0["assembled"]["no_room"], true, "{}", said.output);
+        assert!(said.output.stderr.contains("had no room"), "{}", said.output);
+    };
+    no_room("--assemble=1 --store-size=8K");
+    sh("mkdir -p /tmp/small && mount -t tmpfs -o size=16k none /tmp/small").ok();
+    no_room("--assemble=1 --store=/tmp/small");
+    assert_eq!(sh("ls /tmp/small").stdout, "");
+    sh("umount /tmp/small; rmdir /tmp/small").ok();
+}
+
+/// A member with sectors that cannot be read: they are named, and the rest of it counts.
+fn unreadable() {
+    let disks = Disks::new(3, 12288);
+    with_files(&disks, "-l5 -c16", &[0, 1, 2]);
+    reference(&["--zero-superblock", "/dev/ram0", "/dev/ram1", "/dev/ram2"]).ok();
+    sh("dmsetup create bad --table '0 3000 linear /dev/ram1 0\n3000 8 error\n3008 21568 linear /dev/ram1 3008'").ok();
+    let members = named(&disks, &[0, 2]);
+    let trial = mdctl(&["trial", "--assemble=0", &members[0], "/dev/mapper/bad", &members[1]]).ok();
+    assert!(trial.stderr.contains("/dev/mapper/bad: 64 KiB at"), "{trial}");
+    assert!(trial.stdout.contains("ram0 mapper/bad ram2"), "{trial}");
+    sh("dmsetup remove bad").ok();
+}
