@@ -44,6 +44,8 @@ fn open(name: &str, access: Access) -> MdDevice {
 }
 
 fn stop(name: &str) {
+    // udev opens what is new.
+    guest::settle();
     let (sysfs, places) = (Sysfs::default(), Places::default());
     let gone = Gone::listen(&sysfs, &places, name, places.has_udev()).unwrap();
     module::remove_at_once(&sysfs).unwrap();
