@@ -104,8 +104,8 @@ impl Volumes {
                 Ok(())
             }
             LvmStep::Check { group, areas } => self.locked().and_then(|()| check(group, areas)),
-            LvmStep::Free { name, take, among } => {
-                self.locked().and_then(|()| free(name.as_deref(), take, among))
+            LvmStep::Free { name, take, among, known } => {
+                self.locked().and_then(|()| free(name.as_deref(), take, (among, known)))
             }
             LvmStep::Archive { group, text } => self.archive(group, text),
             LvmStep::PreCommit { group, seqno, targets, text } => {
@@ -274,7 +274,7 @@ fn check(group: &str, areas: &[(String, Area)]) -> Result<()> {
 }
 
 /// Somebody may have made a group of this name, or used a device, between the plan and the locks.
-fn free(name: Option<&str>, take: &[String], among: &[String]) -> Result<()> {
+fn free(name: Option<&str>, take: &[String], (among, known): (&[String], &[LvmUuid])) -> Result<()> {
     for path in take {
         if texts(path).is_some_and(|(label, texts)| texts.iter().any(|text| knows(text, label.id))) {
             return Err(Stale { group: "a group of its own".to_owned(), device: path.clone() }.into());
@@ -283,10 +283,15 @@ fn free(name: Option<&str>, take: &[String], among: &[String]) -> Result<()> {
     let Some(name) = name else { return Ok(()) };
     let begins = format!("{name} {{");
     for path in among {
-        if texts(path).is_some_and(|(_, texts)| texts.iter().any(|text| text.starts_with(begins.as_bytes())))
-        {
-            return Err(Stale { group: name.to_owned(), device: path.clone() }.into());
-        }
+        let texts = texts(path).map(|(_, texts)| texts).unwrap_or_default();
+        let Some(text) = texts.iter().find(|text| text.starts_with(begins.as_bytes())) else { continue };
+        // Planning again would not help, and lvm2 sees two groups of the name as long as that text is there.
+        ensure!(
+            !Group::parse(text).is_ok_and(|group| known.contains(&group.id)),
+            "{path} has an old state of a group {name}, from before it was taken out or renamed: take the device into a \
+             group again, or free it with wipefs -a {path}"
+        );
+        return Err(Stale { group: name.to_owned(), device: path.clone() }.into());
     }
     Ok(())
 }

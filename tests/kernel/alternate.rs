@@ -17,6 +17,7 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("backup_and_restore_both_ways", backup_and_restore_both_ways).extra().on_loops(),
         Case::new("no_room_for_the_text", no_room_for_the_text).extra().on_loops(),
         Case::new("one_name_at_one_time", one_name_at_one_time).extra().on_loops(),
+        Case::new("an_old_text_has_a_name", an_old_text_has_a_name).extra().on_loops(),
         Case::new("filters_and_the_devices_file", filters_and_the_devices_file).extra().on_loops(),
     ]
 }
@@ -213,6 +214,29 @@ fn one_name_at_one_time() {
                 .ok();
         }
     }
+}
+
+/// A device that was away while its group got another name has a text with the old one: to lvm2 that is a group.
+fn an_old_text_has_a_name() {
+    fresh();
+    let disks = Disks::new(3, 16384);
+    let [a, b, c] = [0, 1, 2].map(|n| disks.path(n));
+    volume(&format!("group create vg {a} {b}")).ok();
+    let away = disks.read(1, 0, 2 << 20);
+    lvm(&format!("vgreduce -q vg {b}")).ok();
+    volume("group rename vg vh").ok();
+    disks.write(1, 0, &away);
+    for words in [format!("group create vg {c}"), "group rename vh vg".to_owned()] {
+        let refused = volume(&words).fails(1);
+        assert!(refused.stderr.contains(&format!("{b} has an old state of a group vg")), "{refused}");
+    }
+    // It can be taken once somebody says so.
+    volume(&format!("group extend vh {b}")).fails(1);
+    volume(&format!("group extend vh {b} -y")).ok();
+    volume(&format!("group create vg {c}")).ok();
+    sound("vh");
+    sound("vg");
+    lvm("vgremove -q -f vg vh").ok();
 }
 
 fn filters_and_the_devices_file() {

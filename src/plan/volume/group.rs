@@ -160,7 +160,7 @@ fn free(name: Option<&str>, groups: &Groups, taken: &[Taken]) -> Step {
     // What was taken out of a group while it was away has a text that says otherwise.
     let has_old = |path: &str| groups.refused.iter().any(|refused| refused.path == path);
     let take = taken.iter().map(|one| one.path.clone()).filter(|path| !has_old(path)).collect();
-    Step::Lvm(LvmStep::Free { name: name.map(str::to_owned), take, among: groups.looked_at.clone() })
+    metadata::free(name, take, groups)
 }
 
 /// Labels go between the lock and the look at the areas that they name.

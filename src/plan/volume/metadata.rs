@@ -11,7 +11,7 @@ use superblock::{
 };
 
 use crate::{
-    model::volume::{Found, Target},
+    model::volume::{Found, Groups, Target},
     plan::{Refusal, Step},
 };
 
@@ -45,6 +45,8 @@ pub enum LvmStep {
         take: Vec<String>,
         /// All devices that there are.
         among: Vec<String>,
+        /// Groups that the plan knew: an old text of one of them may have the name.
+        known: Vec<LvmUuid>,
     },
     /// Keep the old state in LVM2's own archive.
     Archive {
@@ -245,6 +247,17 @@ pub fn create(new: &Group, stamp: &Stamp, areas: &[(String, Area)]) -> Result<Ch
     let check = Step::Lvm(LvmStep::Check { group: new.name.clone(), areas: areas.to_vec() });
     change.before.splice(0..0, [lock, check]);
     Ok(change)
+}
+
+/// A second look under the locks, at a name and at devices.
+#[must_use]
+pub fn free(name: Option<&str>, take: Vec<String>, groups: &Groups) -> Step {
+    Step::Lvm(LvmStep::Free {
+        name: name.map(str::to_owned),
+        take,
+        among: groups.looked_at.clone(),
+        known: groups.groups.iter().map(|found| found.group.id).collect(),
+    })
 }
 
 fn names(old: &str, new: &str) -> Vec<String> {

@@ -4,9 +4,7 @@ use superblock::lvm::{Group, Stamp};
 
 use super::{
     devices::{heads, renamed},
-    edit,
-    metadata::{self, LvmStep},
-    mover,
+    edit, metadata, mover,
     request::VolumeName,
     tree::{Family, Wanted},
 };
@@ -55,10 +53,8 @@ pub fn group(
     let from = after.name.clone();
     after.rename_group(to).map_err(|why| edit::refused(&format!("group {from}"), &why))?;
     let mut change = metadata::change(found, &after, stamp, true)?;
-    let among = groups.looked_at.clone();
-    let free = LvmStep::Free { name: Some(to.to_owned()), take: Vec::new(), among };
     // Behind the locks.
-    change.before.insert(1, Step::Lvm(free));
+    change.before.insert(1, metadata::free(Some(to), Vec::new(), groups));
     Ok(finished(format!("rename group {from} to {to}"), change, &steps(&after, active)))
 }
 
