@@ -1,7 +1,7 @@
 //! Snapshots, rollback, moves and streams: the devices are lvm2's, what one program begins the other ends, and nothing stays
 //! suspended.
 
-use crate::guest::{Case, Disks, Output, mdctl, same_text, settle, sh, traced};
+use crate::guest::{Case, Disks, Output, mdctl, same_text, settle, sh, traced, until};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
@@ -12,6 +12,7 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("a_full_store_gives_what_it_has", a_full_store_gives_what_it_has),
         Case::new("a_stream_makes_a_copy_equal", a_stream_makes_a_copy_equal),
         Case::new("moved_while_in_use", moved_while_in_use),
+        Case::new("ended_in_the_background", ended_in_the_background),
         Case::new("warned_on_a_degraded_array", warned_on_a_degraded_array),
     ]
 }
@@ -339,5 +340,44 @@ fn warned_on_a_degraded_array() {
     script("lvs vd/snap; vgck vd; lvremove -qq -y vd; vgremove -qq vd");
     settle();
     script("/usr/sbin/mdadm -S /dev/md0");
+    done(disks);
+}
+
+/// Without `--wait` a process ends what the kernel goes on with: one, and again after an activation.
+fn ended_in_the_background() {
+    let disks = group();
+    script(FILL);
+    let before = script(SUM);
+    let over = || until("nobody follows any more", || sh("pgrep -x mdctl-follow").status != 0);
+    volume("snapshot vg/data snap --size 12M").ok();
+    script(CHANGE);
+    volume("rollback vg/snap").ok();
+    over();
+    assert_eq!(script(SUM), before);
+    script("[ $(dmsetup ls | wc -l) = 1 ]; ! lvs vg/snap 2>/dev/null");
+    // Slowly, so that it is seen.
+    let speed = |percent: &str| {
+        script(&format!("echo {percent} >/sys/module/dm_mirror/parameters/raid1_resync_throttle"));
+    };
+    speed("1");
+    let begun = volume("move vg/data /dev/ram0").ok();
+    let again = volume("move vg/data").ok();
+    let process = |said: &Output| {
+        said.stderr.split("process ").nth(1).map(|rest| rest.split(' ').next().map(str::to_owned))
+    };
+    assert!(process(&begun).is_some(), "{begun}");
+    assert_eq!(process(&begun), process(&again), "{begun}{again}");
+    let refused = volume("remove -y vg/data").fails(1);
+    assert!(refused.stderr.contains("is being moved"), "{refused}");
+    script("pkill -x mdctl-follow");
+    over();
+    volume("deactivate vg").ok();
+    let activated = volume("activate vg").ok();
+    assert!(activated.stderr.contains("its move goes on"), "{activated}");
+    speed("100");
+    over();
+    assert_eq!(script("lvs --noheadings -o devices vg/data").trim(), "/dev/ram1(0)");
+    assert_eq!(script(SUM), before);
+    script("[ $(lvs --noheadings vg | wc -l) = 1 ]; dmsetup table vg-data | grep -q linear; vgck vg");
     done(disks);
 }

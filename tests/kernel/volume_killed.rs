@@ -351,6 +351,9 @@ fn killed(verb: Verb, most: usize) {
         script("lvremove -qq -y vg/other; vgck vg");
         (verb.after)(&what);
     }
+    if most > SOME {
+        println!("{}: killed at {killed} of {} calls", verb.words, tried.len());
+    }
     assert!(killed * 2 >= tried.len(), "killed only {killed} times of {}", tried.len());
     done(disks);
 }
