@@ -298,7 +298,9 @@ fn moved_while_in_use() {
     ));
     // Begun and given up, and slow enough for that.
     let speed = |percent: &str| {
-        script(&format!("echo {percent} >/sys/module/dm_mirror/parameters/raid1_resync_throttle"));
+        script(&format!(
+            "modprobe dm_mirror; echo {percent} >/sys/module/dm_mirror/parameters/raid1_resync_throttle"
+        ));
     };
     speed("1");
     volume("move vg/data /dev/ram1").ok();
@@ -357,7 +359,9 @@ fn ended_in_the_background() {
     script("[ $(dmsetup ls | wc -l) = 1 ]; ! lvs vg/snap 2>/dev/null");
     // Slowly, so that it is seen.
     let speed = |percent: &str| {
-        script(&format!("echo {percent} >/sys/module/dm_mirror/parameters/raid1_resync_throttle"));
+        script(&format!(
+            "modprobe dm_mirror; echo {percent} >/sys/module/dm_mirror/parameters/raid1_resync_throttle"
+        ));
     };
     speed("1");
     let begun = volume("move vg/data /dev/ram0").ok();

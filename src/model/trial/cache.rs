@@ -40,9 +40,9 @@ impl<'a> Cached<'a> {
         let failed = self.failed.borrow();
         let (first, error) = failed.first.as_ref()?;
         Some(match failed.pieces.len() {
-            1 => format!("{name}: 64 KiB at {first} could not be read and count for nothing: {error}"),
+            1 => format!("{name}: 64 KiB at byte {first} could not be read and count for nothing: {error}"),
             pieces => format!(
-                "{name}: {pieces} times 64 KiB could not be read and count for nothing, the first at {first}: {error}"
+                "{name}: {pieces} times 64 KiB could not be read and count for nothing, the first at byte {first}: {error}"
             ),
         })
     }

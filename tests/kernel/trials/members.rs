@@ -66,7 +66,9 @@ fn two_stale() {
     running(&disks, &order);
     reference(&["/dev/md0", "--fail", "/dev/ram1"]).ok();
     sh(WRITE).ok();
-    sh("echo faulty >/sys/block/md0/md/dev-ram2/state").ok();
+    // The kernel does it and says EBUSY: the array is broken then.
+    sh("echo faulty >/sys/block/md0/md/dev-ram2/state");
+    sh("grep faulty /sys/block/md0/md/dev-ram2/state").ok();
     stop();
     let said = trial(&disks, "", &order);
     said.is_first("raid5 16 left-symmetric", "0-2");
