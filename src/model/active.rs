@@ -42,4 +42,11 @@ impl Active {
         }
         named
     }
+
+    /// Whether the table of any of them leads to this device.
+    #[must_use]
+    pub fn lead_to(&self, name: &str) -> bool {
+        let Some(on) = self.devices.iter().find(|device| device.info.name == name) else { return false };
+        self.devices.iter().any(|device| device.table.devices().any(|dev| *dev == Dev::Number(on.info.dev)))
+    }
 }

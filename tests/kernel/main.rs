@@ -19,6 +19,7 @@ mod ioctl;
 mod killed;
 mod manage;
 mod metadata;
+mod moved;
 mod misc;
 mod nodes;
 mod options;
@@ -61,7 +62,7 @@ fn main() {
         ("powercut", powercut::cases()),
         ("readme", readme::cases()),
         ("smoke", smoke::cases()),
-        ("snapshot", snapshot::cases()),
+        ("snapshot", snapshot::cases().into_iter().chain(moved::cases()).collect()),
         ("snapshot_cut", snapshot_cut::cases()),
         ("status", status::cases()),
         ("trials", trials::cases()),

@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::Result;
 
 use super::{
-    Work,
+    Work, activate,
     create::{numbers, pv_of},
     one,
 };
@@ -20,11 +20,11 @@ use crate::{
     plan::{
         Refusal,
         volume::{
-            create,
+            create, devices,
             edit::Means,
             mover::{self, Underway},
             pace,
-            request::{MoveRequest, Moving, Named, PvWord, VolumeName},
+            request::{ActivateRequest, MoveRequest, Moving, Named, PvWord, VolumeName},
             shift::Scene,
         },
     },
@@ -106,8 +106,9 @@ fn abort(work: &Work<'_>, name: &Named) -> Result<u8> {
     }
     let mut status = DONE;
     for move_ in moves {
-        status |=
+        let done =
             work.change(|groups| with(work, groups, name, |scene| mover::abort(scene, &move_).map(Some)))?;
+        status |= asleep(work, name, &move_, done)?;
     }
     Ok(status)
 }
@@ -176,26 +177,66 @@ fn on(work: &Work<'_>, name: &Named, from: &str) -> Result<Vec<String>> {
     Ok(volumes)
 }
 
+/// Begins. What is not active becomes it, for the copy alone.
 fn begin(work: &Work<'_>, name: &VolumeName, from: &str, to: &[PvWord]) -> Result<u8> {
     let own = PvWord { path: from.to_owned(), ranges: Vec::new() };
     let named = numbers(to.iter().chain(std::iter::once(&own)));
+    let begin = |asleep: bool| {
+        work.change(|groups| {
+            let found = one(groups, &name.group)?;
+            let active = work.active(groups, found)?;
+            let pv_of = pv_of(found, &named);
+            let stamp = work.stamp();
+            let mut means = Means {
+                pv_of: &pv_of,
+                stripes: found.stripes(),
+                fresh: create::fresh(vec![host::random_bytes()?]),
+                host: host::hostname().unwrap_or_default(),
+                now: i64::try_from(host::now().0).unwrap_or(0),
+            };
+            let Some(pv) = pv_of(from) else {
+                return Err(Refusal::new(format!("{from} is no device of group {}", name.group)).into());
+            };
+            let scene = Scene { found, active: &active, stamp: &stamp };
+            Ok(mover::begin(&scene, name, (pv, asleep), to, &mut means).map(Some))
+        })
+    };
+    if is_active(work, name)? {
+        return begin(false);
+    }
+    work.ui.note(&format!("{name} is not active: it is activated while it is copied"));
+    let whole = Named { group: name.group.clone(), volume: Some(name.volume.clone()) };
+    let request = ActivateRequest { names: vec![whole], partial: false };
+    let status = activate::activate(work, &request)?;
+    if status != DONE || work.common.dry_run {
+        return Ok(status);
+    }
+    let begun = begin(true);
+    if !matches!(begun, Ok(DONE)) {
+        activate::deactivate(work, &request.names)?;
+    }
+    begun
+}
+
+fn is_active(work: &Work<'_>, name: &VolumeName) -> Result<bool> {
+    let groups = inventory::volumes::groups(work.machine)?;
+    let top = devices::head_of(&one(&groups, &name.group)?.group, &name.volume).to_owned();
+    with(work, &groups, &Named { group: name.group.clone(), volume: None }, |scene| scene.is_active(&top))
+}
+
+/// What was active for its move alone is not active any more.
+fn asleep(work: &Work<'_>, name: &Named, move_: &Underway, status: u8) -> Result<u8> {
+    if !move_.asleep || status != DONE || work.common.dry_run {
+        return Ok(status);
+    }
     work.change(|groups| {
         let found = one(groups, &name.group)?;
         let active = work.active(groups, found)?;
-        let pv_of = pv_of(found, &named);
-        let stamp = work.stamp();
-        let mut means = Means {
-            pv_of: &pv_of,
-            stripes: found.stripes(),
-            fresh: create::fresh(vec![host::random_bytes()?]),
-            host: host::hostname().unwrap_or_default(),
-            now: i64::try_from(host::now().0).unwrap_or(0),
-        };
-        let Some(pv) = pv_of(from) else {
-            return Err(Refusal::new(format!("{from} is no device of group {}", name.group)).into());
-        };
-        let scene = Scene { found, active: &active, stamp: &stamp };
-        Ok(mover::begin(&scene, name, pv, to, &mut means).map(Some))
+        let plan = devices::deactivate(found, &active, std::slice::from_ref(&move_.volume));
+        if let Err(refusal) = &plan {
+            work.ui.note(&format!("{} stays active: {}", shown(name, move_), refusal.text));
+        }
+        Ok(Ok(plan.ok()))
     })
 }
 
@@ -243,12 +284,13 @@ fn ended(work: &Work<'_>, name: &Named, move_: &Underway, wait: bool) -> Result<
         }
     }
     drop(bars);
-    work.change(|groups| {
+    let status = work.change(|groups| {
         with(work, groups, name, |scene| match mover::is_underway(&scene.found.group, move_) {
             true => mover::finish(scene, move_).map(Some),
             false => Ok(None),
         })
-    })
+    })?;
+    asleep(work, name, move_, status)
 }
 
 /// Has it ended in the background: by whom; `None` where nobody can.
@@ -269,9 +311,7 @@ fn far(work: &Work<'_>, name: &Named, move_: &Underway) -> Result<Far> {
     if !mover::is_underway(group, move_) {
         return Ok(Far::Over);
     }
-    let wanted = scene.wanted(group, crate::plan::volume::devices::head_of(group, &move_.volume))?;
-    let device = mover::device(&wanted, group, &move_.volume).and_then(|one| active.with(&one.uuid));
-    let Some(device) = device else { return Ok(Far::Interrupted) };
+    let Some(device) = mover::device(&scene, move_) else { return Ok(Far::Interrupted) };
     let driver = inventory::dm::Driver::open(work.machine)?;
     let rows = driver.status(&device.info.name, true)?.map(|(_, rows)| rows).unwrap_or_default();
     let statuses: Vec<&Status> = rows.iter().map(|row| &row.status).collect();

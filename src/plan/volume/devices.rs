@@ -7,6 +7,7 @@ use superblock::lvm::{Group, LogicalVolume, Part, group::VolumeFlags};
 use super::{
     metadata::LvmStep,
     mover::{self, Underway},
+    pieces,
     tree::{Family, MISSING, NoTree, Wanted},
 };
 use crate::{
@@ -214,7 +215,7 @@ fn differs(one: &Wanted, there: &ActiveDevice, active: &Active) -> bool {
             .all(|row| matches!(row.target, Target::Linear(_) | Target::Striped { .. } | Target::Error))
     };
     let live = active.named(&there.table);
-    plain(&one.table) && plain(&live) && live != one.table
+    plain(&one.table) && plain(&live) && !pieces::is_moving(&live) && live != one.table
 }
 
 /// A device without a table.
@@ -274,7 +275,7 @@ fn is_of(device: &ActiveDevice, ids: &[&str]) -> bool {
 }
 
 /// The identities of a volume and its snapshots.
-fn family_ids<'a>(group: &'a Group, head: &'a str) -> Vec<&'a str> {
+pub(super) fn family_ids<'a>(group: &'a Group, head: &'a str) -> Vec<&'a str> {
     let names = group.snapshots_of(head).map(|snapshot| snapshot.cow).chain(std::iter::once(head));
     names.filter_map(|name| group.volume(name)).map(|volume| volume.id.plain()).collect()
 }

@@ -8,6 +8,7 @@ pub mod group;
 pub mod metadata;
 pub mod mover;
 pub mod pace;
+mod pieces;
 pub mod recover;
 pub mod remove;
 pub mod rename;

@@ -1,24 +1,24 @@
 //! Moving a volume's extents to another device of its group while it is in use.
 //!
 //! The room on the other device is taken by an ordinary volume whose tag says what it is for; the volume's own device
-//! becomes a mirror of old and new extents, which the kernel fills; then one commit of the metadata gives the volume the new
+//! becomes a mirror of old and new extents (of a striped volume a layer below it), which the kernel fills; then one commit of the metadata gives the volume the new
 //! extents and the room its old ones back, with one change of tables. Until that commit the old extents are whole, so that whatever
 //! happens before loses no more than the copy: after a restart it is begun again, or given up.
 
-use superblock::{
-    Sectors,
-    lvm::{Group, Kind, Leg, LogicalVolume, LvmUuid, Segment, Wish, group::VolumeFlags},
-};
+use superblock::lvm::{Found as Room, Group, LogicalVolume, LvmUuid, Wish, group::VolumeFlags};
 
 use super::{
     edit::Means,
     metadata,
+    pieces::{self, Copying, Pieces},
     request::{PvWord, VolumeName},
     shift::Scene,
-    tree::Wanted,
 };
 use crate::{
-    model::dm::{self, Dev, MirrorLog, Row, Status, Table, Target, uuid},
+    model::{
+        active::ActiveDevice,
+        dm::{Status, uuid},
+    },
     plan::{Plan, Refusal},
 };
 
@@ -26,8 +26,8 @@ use crate::{
 const TAG: &str = "mdt:move=";
 /// Between them.
 const FROM: &str = "&from=";
-/// What is copied at a time: 512 KiB.
-const REGION: &str = "1024";
+/// What ends it where the volume was not active before.
+const ASLEEP: &str = "&then=deactivate";
 
 /// A move that was begun.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,15 +38,8 @@ pub struct Underway {
     pub room: String,
     /// Index of the physical volume that is emptied.
     pub from: usize,
-}
-
-/// Part of a volume that moves.
-struct Piece {
-    /// Its first extent in the volume.
-    start: u64,
-    len: u64,
-    old: Leg,
-    new: Leg,
+    /// It was not active before, and shall not be afterwards.
+    pub asleep: bool,
 }
 
 /// The moves of a group.
@@ -55,9 +48,10 @@ pub fn underway(group: &Group) -> Vec<Underway> {
     let of = |room: &LogicalVolume| {
         let tag = room.tags.iter().find_map(|tag| tag.strip_prefix(TAG))?;
         let (volume, from) = tag.split_once(FROM)?;
+        let (from, asleep) = from.strip_suffix(ASLEEP).map_or((from, false), |from| (from, true));
         let (from, _) = group.pv(from.parse::<LvmUuid>().ok()?)?;
         group.volume(volume)?;
-        Some(Underway { volume: volume.to_owned(), room: room.name.clone(), from })
+        Some(Underway { volume: volume.to_owned(), room: room.name.clone(), from, asleep })
     };
     group.volumes.iter().filter_map(of).collect()
 }
@@ -90,27 +84,19 @@ pub fn refuse_moving(group: &Group, volume: &str) -> Result<(), Refusal> {
 #[must_use]
 pub fn on(group: &Group, from: usize) -> Vec<String> {
     let there = |volume: &&LogicalVolume| {
-        let mut legs = volume.segments.iter().flat_map(legs);
-        legs.any(|leg| leg.pv == from) && !volume.tags.iter().any(|tag| tag.starts_with(TAG))
+        pieces::extents(volume, from) > 0 && !volume.tags.iter().any(|tag| tag.starts_with(TAG))
     };
     group.volumes.iter().filter(there).map(|volume| volume.name.clone()).collect()
 }
 
-fn legs(segment: &Segment) -> &[Leg] {
-    match &segment.kind {
-        Kind::Striped { legs, .. } => legs,
-        _ => &[],
-    }
-}
-
-/// Takes room and begins to copy.
+/// Takes room and begins to copy. `asleep`: the volume is active for this alone.
 ///
 /// # Errors
-/// Nothing of it is on that device, it is striped, there is no room.
+/// Nothing of it is on that device, there is no room.
 pub fn begin(
     scene: &Scene<'_>,
     name: &VolumeName,
-    from: usize,
+    (from, asleep): (usize, bool),
     to: &[PvWord],
     means: &mut Means<'_>,
 ) -> Result<Plan, Refusal> {
@@ -129,24 +115,7 @@ pub fn begin(
         let hint = format!("mdctl volume activate {name}");
         return Err(refused("it is not active, and the kernel copies only what is".into()).hint(hint));
     }
-    let mut extents: u64 = 0;
-    for segment in volume.segments.iter().filter(|segment| legs(segment).iter().any(|leg| leg.pv == from)) {
-        if legs(segment).len() != 1 {
-            return Err(refused("striped volumes cannot be moved: make a new one and copy it".into()));
-        }
-        extents = extents.saturating_add(segment.len);
-    }
-    if extents == 0 {
-        return Err(refused("nothing of it is on that device".into()));
-    }
-    let mut on = means.places(&group, to)?;
-    on.retain(|(pv, _)| *pv != from);
-    if on.is_empty() {
-        let others = group.pvs.iter().enumerate().filter(|(pv, _)| *pv != from);
-        on = others.map(|(pv, there)| (pv, 0..there.pe_count)).collect();
-    }
-    let wish = Wish { extents, on, align: means.stripes.clone(), ..Wish::default() };
-    let found = group.allocate(&wish).map_err(|why| refused(format!("no room for it: {why}")))?;
+    let found = found_room(&group, volume, from, to, means)?.map_err(refused)?;
     let id = group.pvs.get(from).map(|pv| pv.id).ok_or_else(|| refused("no such device".into()))?;
     let mut room = LogicalVolume::empty(format!("{}_moves_here", name.volume));
     room.id = means.identity()?;
@@ -154,14 +123,47 @@ pub fn begin(
     room.creation_host = Some(means.host.clone());
     // Nobody activates it by accident.
     room.flags.insert(VolumeFlags::ACTIVATION_SKIP);
-    room.tags = vec![format!("{TAG}{}{FROM}{}", name.volume, id.plain())];
+    let then = if asleep { ASLEEP } else { "" };
+    room.tags = vec![format!("{TAG}{}{FROM}{}{then}", name.volume, id.plain())];
     room.segments = found.segments;
     let room_name = room.name.clone();
     group.add(room).map_err(|why| refused(why.to_string()))?;
-    let move_ = Underway { volume: name.volume.clone(), room: room_name, from };
-    let table = mirrored(scene, &group, &move_)?;
+    let move_ = Underway { volume: name.volume.clone(), room: room_name, from, asleep };
+    let tables = copying(scene, &group, &move_)?;
     let summary = format!("begin to move {name} to other devices");
-    shifted(scene, &move_, Some(&group), Some(table), summary)
+    shifted(scene, &move_, Some(&group), Some(tables), summary)
+}
+
+/// Room for what moves; why there is none.
+fn found_room(
+    group: &Group,
+    volume: &LogicalVolume,
+    from: usize,
+    to: &[PvWord],
+    means: &Means<'_>,
+) -> Result<Result<Room, String>, Refusal> {
+    let extents = pieces::extents(volume, from);
+    if extents == 0 {
+        return Ok(Err("nothing of it is on that device".into()));
+    }
+    let mut named = means.places(group, to)?;
+    named.retain(|(pv, _)| *pv != from);
+    let room = |on: Vec<_>| {
+        if on.is_empty() {
+            return Err("no room for it: there is no other device".to_owned());
+        }
+        let wish = Wish { extents, on, align: means.stripes.clone(), ..Wish::default() };
+        group.allocate(&wish).map_err(|why| format!("no room for it: {why}"))
+    };
+    if !named.is_empty() {
+        return Ok(room(named));
+    }
+    let others = || {
+        group.pvs.iter().enumerate().map(|(pv, there)| (pv, 0..there.pe_count)).filter(|(pv, _)| *pv != from)
+    };
+    let beside = pieces::beside(volume, from);
+    let apart = others().filter(|(pv, _)| !beside.contains(pv)).collect();
+    Ok(room(apart).or_else(|_| room(others().collect())))
 }
 
 /// Copies again what a restart interrupted.
@@ -169,9 +171,9 @@ pub fn begin(
 /// # Errors
 /// The volume has changed since.
 pub fn resume(scene: &Scene<'_>, move_: &Underway) -> Result<Plan, Refusal> {
-    let table = mirrored(scene, &scene.found.group, move_)?;
+    let tables = copying(scene, &scene.found.group, move_)?;
     let summary = format!("begin again to move {}/{}", scene.found.group.name, move_.volume);
-    Ok(scene.locked(shifted(scene, move_, None, Some(table), summary)?))
+    Ok(scene.locked(shifted(scene, move_, None, Some(tables), summary)?))
 }
 
 /// All is copied: the volume gets the new extents.
@@ -181,12 +183,10 @@ pub fn resume(scene: &Scene<'_>, move_: &Underway) -> Result<Plan, Refusal> {
 pub fn finish(scene: &Scene<'_>, move_: &Underway) -> Result<Plan, Refusal> {
     let mut group = scene.found.group.clone();
     // Only what the kernel mirrors now can have been copied.
-    let wanted = scene.wanted(&group, top(&group, &move_.volume))?;
-    let device = device(&wanted, &group, &move_.volume).and_then(|one| scene.active.with(&one.uuid));
-    if !device.is_some_and(|device| is_mirror(&device.table)) {
+    if device(scene, move_).is_none() {
         return Err(Refusal::new(format!("{}/{} is not being copied", group.name, move_.volume)));
     }
-    let moved = segments(&group, move_)?;
+    let moved = pieces_of(&group, move_)?.moved();
     let refused = |why: superblock::lvm::BadEdit| {
         Refusal::new(format!("{}/{}: {why}", group_name(scene), move_.volume))
     };
@@ -214,100 +214,19 @@ fn group_name<'a>(scene: &Scene<'a>) -> &'a str {
     &scene.found.group.name
 }
 
-/// Whether a device copies.
-fn is_mirror(table: &Table) -> bool {
-    table.rows.iter().any(|row| matches!(row.target, Target::Mirror { .. }))
-}
-
-/// What each extent that moves is and will be.
-fn pieces(group: &Group, move_: &Underway) -> Result<Vec<Piece>, Refusal> {
-    let changed = || {
+fn pieces_of<'a>(group: &'a Group, move_: &Underway) -> Result<Pieces<'a>, Refusal> {
+    let volume = group.volume(&move_.volume).zip(group.volume(&move_.room));
+    let pieces = volume.and_then(|(volume, room)| Pieces::of(group, volume, move_.from, room));
+    pieces.ok_or_else(|| {
         Refusal::new(format!("{}/{} has changed since its move began", group.name, move_.volume))
             .hint(format!("mdctl volume move {}/{} --abort, and begin again", group.name, move_.volume))
-    };
-    let volume = group.volume(&move_.volume).ok_or_else(changed)?;
-    let room = group.volume(&move_.room).ok_or_else(changed)?;
-    let runs = room.segments.iter().filter_map(|segment| match legs(segment) {
-        [leg] => Some((*leg, segment.len)),
-        _ => None,
-    });
-    let mut runs: std::collections::VecDeque<(Leg, u64)> = runs.collect();
-    let mut pieces = Vec::new();
-    for segment in &volume.segments {
-        let [leg] = legs(segment) else { continue };
-        let mut done = 0;
-        while leg.pv == move_.from && done < segment.len {
-            let (new, free) = runs.pop_front().ok_or_else(changed)?;
-            let len = free.min(segment.len - done);
-            let old = Leg { pv: leg.pv, extent: leg.extent + done };
-            pieces.push(Piece { start: segment.start + done, len, old, new });
-            if free > len {
-                runs.push_front((Leg { pv: new.pv, extent: new.extent + len }, free - len));
-            }
-            done += len;
-        }
-    }
-    if runs.is_empty() { Ok(pieces) } else { Err(changed()) }
+    })
 }
 
-/// The volume's segments when it is over.
-fn segments(group: &Group, move_: &Underway) -> Result<Vec<Segment>, Refusal> {
-    let pieces = pieces(group, move_)?;
-    let volume = group.volume(&move_.volume);
-    let mut all: Vec<Segment> = Vec::new();
-    for segment in volume.map(|volume| volume.segments.clone()).unwrap_or_default() {
-        let inside = |piece: &&Piece| (segment.start..segment.end()).contains(&piece.start);
-        let mut moved: Vec<Segment> = pieces
-            .iter()
-            .filter(inside)
-            .map(|piece| {
-                let kind = Kind::Striped { stripe_size: Sectors(0), legs: vec![piece.new] };
-                Segment { start: piece.start, len: piece.len, tags: segment.tags.clone(), kind }
-            })
-            .collect();
-        if moved.is_empty() {
-            moved.push(segment);
-        }
-        all.append(&mut moved);
-    }
-    Ok(all)
-}
-
-/// The volume's own extents with mirrors in the place of what moves.
-fn mirrored(scene: &Scene<'_>, group: &Group, move_: &Underway) -> Result<Table, Refusal> {
+/// The tables while the kernel copies.
+fn copying(scene: &Scene<'_>, group: &Group, move_: &Underway) -> Result<Copying, Refusal> {
     let missing = || Refusal::new(format!("{}/{}: a device is missing", group.name, move_.volume));
-    let volume = group.volume(&move_.volume).ok_or_else(missing)?;
-    let plain = super::tree::extents(group, volume, &|pv| scene.find(pv));
-    let plain = plain.map_err(|why| Refusal::new(format!("{}/{}: {why}", group.name, move_.volume)))?;
-    let pieces = pieces(group, move_)?;
-    let mut rows: Vec<Row> = Vec::new();
-    for row in plain.rows {
-        let inside = |piece: &&Piece| {
-            let start = group.sectors(piece.start);
-            start >= row.start && start < row.start.saturating_add(row.length)
-        };
-        let mut mirrors = Vec::new();
-        for piece in pieces.iter().filter(inside) {
-            let leg = |leg: Leg| -> Option<dm::Leg> {
-                let dev: Dev = scene.find(leg.pv)?;
-                let start = group.pvs.get(leg.pv)?.pe_start.saturating_add(group.sectors(leg.extent));
-                Some(dm::Leg { dev, start })
-            };
-            let legs = leg(piece.old).zip(leg(piece.new)).ok_or_else(missing)?;
-            let target = Target::Mirror {
-                log: MirrorLog { kind: "core".to_owned(), args: vec![REGION.to_owned()] },
-                legs: vec![legs.0, legs.1],
-                // A device that fails is told and does not make anybody wait.
-                features: ["handle_errors", "keep_log"].map(str::to_owned).to_vec(),
-            };
-            mirrors.push(Row { start: group.sectors(piece.start), length: group.sectors(piece.len), target });
-        }
-        if mirrors.is_empty() {
-            mirrors.push(row);
-        }
-        rows.append(&mut mirrors);
-    }
-    Ok(Table { rows })
+    pieces_of(group, move_)?.copying(&|pv| scene.find(pv)).ok_or_else(missing)
 }
 
 /// The volume that is not a snapshot, to whose devices this one's belong.
@@ -320,31 +239,34 @@ fn shifted(
     scene: &Scene<'_>,
     move_: &Underway,
     group: Option<&Group>,
-    mirror: Option<Table>,
+    tables: Option<Copying>,
     summary: String,
 ) -> Result<Plan, Refusal> {
     let change = group.map(|group| metadata::change(scene.found, group, scene.stamp, false)).transpose()?;
     let after = group.unwrap_or(&scene.found.group);
     let top = top(after, &move_.volume);
-    let own = after.volume(&move_.volume).map(|volume| uuid::lvm(after.id.plain(), volume.id.plain(), None));
-    let own = own.unwrap_or_default();
+    let volume = after.volume(&move_.volume);
+    let own = volume.map(|volume| uuid::lvm(after.id.plain(), volume.id.plain(), None)).unwrap_or_default();
     let mut wanted = scene.wanted(after, top)?;
     let layers = wanted.iter().filter(|one| one.uuid.starts_with(&own)).count();
     for one in &mut wanted {
         // Others of the family may be on their way at the same time.
-        if let Some(live) = scene.active.with(&one.uuid)
-            && !one.uuid.starts_with(&own)
-            && is_mirror(&live.table)
-        {
-            one.table = scene.active.named(&live.table);
+        let live = scene.active.with(&one.uuid).map(|live| scene.active.named(&live.table));
+        if let Some(live) = live.filter(|live| !one.uuid.starts_with(&own) && pieces::is_moving(live)) {
+            one.table = live;
         }
         // The layer that has the extents: the only one, or the one below.
         let has_extents =
             one.uuid.strip_prefix(&own).is_some_and(|layer| (layer.is_empty()) == (layers == 1));
-        if let Some(table) = mirror.clone().filter(|_| has_extents) {
-            one.table = table;
+        if let Some(tables) = tables.as_ref().filter(|_| has_extents) {
+            one.table = tables.holder.clone();
         }
     }
+    let mut below = scene.moving(top);
+    below.retain(|one| !one.uuid.starts_with(&own));
+    let table = tables.and_then(|tables| tables.layer);
+    below.extend(table.zip(volume).map(|(table, volume)| pieces::layer(after, volume, table)));
+    wanted.splice(0..0, below);
     scene.turn(top, change, wanted, summary)
 }
 
@@ -362,11 +284,16 @@ pub fn progress<'a>(statuses: impl Iterator<Item = &'a Status>) -> Option<(u64, 
     Some(sum)
 }
 
-/// The device whose status tells, by its UUID.
+/// The device that copies, and whose status tells; `None` where a restart, or somebody else, came between. One to which the
+/// volume does not lead any more copies what is old.
 #[must_use]
-pub fn device<'a>(wanted: &'a [Wanted], group: &Group, volume: &str) -> Option<&'a Wanted> {
-    let id = group.volume(volume)?.id;
-    let own = uuid::lvm(group.id.plain(), id.plain(), None);
-    let layer = |one: &&Wanted| one.uuid.starts_with(&own) && one.uuid != own;
-    wanted.iter().find(layer).or_else(|| wanted.iter().find(|one| one.uuid == own))
+pub fn device<'a>(scene: &Scene<'a>, move_: &Underway) -> Option<&'a ActiveDevice> {
+    let (group, active) = (&scene.found.group, scene.active);
+    let own = uuid::lvm(group.id.plain(), group.volume(&move_.volume)?.id.plain(), None);
+    active.devices.iter().find(|device| {
+        let uuid = device.info.uuid.as_deref().unwrap_or_default();
+        uuid.starts_with(&own)
+            && pieces::is_mirror(&device.table)
+            && (!pieces::is_layer(uuid) || active.lead_to(&device.info.name))
+    })
 }

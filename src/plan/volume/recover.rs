@@ -3,7 +3,7 @@
 
 use superblock::lvm::Stamp;
 
-use super::{devices::heads, shift::Scene, tree::Wanted};
+use super::{devices::heads, pieces, shift::Scene, tree::Wanted};
 use crate::{
     model::{
         active::{Active, ActiveDevice},
@@ -110,13 +110,14 @@ fn is_nobodys(device: &ActiveDevice, known: &[Wanted]) -> bool {
     let uuid = device.info.uuid.as_deref().unwrap_or_default();
     let layer = uuid::parse(uuid).and_then(|parsed| parsed.layer);
     // Layers of kinds that we do not make are somebody's.
-    matches!(layer, None | Some("real" | "cow")) && !known.iter().any(|one| one.uuid == uuid)
+    matches!(layer, None | Some("real" | "cow" | "moving")) && !known.iter().any(|one| one.uuid == uuid)
 }
 
 fn layer_depth(device: &ActiveDevice) -> usize {
     match device.info.uuid.as_deref().and_then(uuid::parse).and_then(|parsed| parsed.layer) {
         None => 0,
         Some("cow") => 1,
+        Some("moving") => 3,
         Some(_) => 2,
     }
 }
@@ -124,9 +125,8 @@ fn layer_depth(device: &ActiveDevice) -> usize {
 /// Whether a volume is active and has other tables than it should.
 fn is_other(scene: &Scene<'_>, wanted: &[Wanted]) -> bool {
     let live = |one: &Wanted| scene.active.with(&one.uuid).map(|device| scene.active.named(&device.table));
-    let moves = |table: &Table| table.rows.iter().any(|row| matches!(row.target, Target::Mirror { .. }));
     let tables: Vec<Option<Table>> = wanted.iter().map(live).collect();
-    if tables.iter().flatten().any(moves) || tables.iter().all(Option::is_none) {
+    if tables.iter().flatten().any(pieces::is_moving) || tables.iter().all(Option::is_none) {
         return false;
     }
     wanted.iter().zip(&tables).any(|(one, live)| live.as_ref() != Some(&one.table))

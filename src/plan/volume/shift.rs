@@ -11,12 +11,13 @@ use superblock::{
 
 use super::{
     metadata::{self, Change, LvmStep},
+    pieces,
     tree::{Family, Find, Moment, Wanted, transition},
 };
 use crate::{
     model::{
-        active::Active,
-        dm::{Dev, uuid},
+        active::{Active, ActiveDevice},
+        dm::{Dev, Table, UdevFlags, uuid},
         volume::Found,
     },
     plan::{Plan, Refusal, Step, Warning, critical::Commit, dm::DmStep},
@@ -77,6 +78,22 @@ impl Scene<'_> {
         wanted.into_iter().filter_map(live).collect()
     }
 
+    /// The layers that are there to copy what moves. One to which nothing leads any more has to be loaded anew: what it holds
+    /// for copied may be old.
+    pub(super) fn moving(&self, origin: &str) -> Vec<Wanted> {
+        let group = &self.found.group;
+        let ids = super::devices::family_ids(group, origin);
+        let layer = |device: &ActiveDevice| {
+            let uuid = device.info.uuid.clone().filter(|uuid| pieces::is_layer(uuid))?;
+            ids.contains(&uuid::parse(&uuid)?.volume).then_some(())?;
+            let name = device.info.name.clone();
+            let table =
+                if self.active.lead_to(&name) { self.active.named(&device.table) } else { Table::default() };
+            Some(Wanted { name, uuid, table, flags: UdevFlags::HIDDEN, read_only: device.info.read_only })
+        };
+        self.active.devices.iter().filter_map(layer).collect()
+    }
+
     /// Whether a volume's own device is there.
     #[must_use]
     pub fn is_active(&self, volume: &str) -> bool {
@@ -125,7 +142,8 @@ impl Scene<'_> {
         summary: String,
     ) -> Result<Plan, Refusal> {
         let active = self.is_active(origin);
-        let before = self.running(self.wanted(&self.found.group, origin)?);
+        let mut before = self.moving(origin);
+        before.extend(self.running(self.wanted(&self.found.group, origin)?));
         let after = if active { after } else { Vec::new() };
         let turn = Turn { change, active, before, after, zero: Vec::new(), moment: Moment::default() };
         Ok(turn.plan(summary))

@@ -372,7 +372,7 @@ fn is_store(one: &Wanted) -> bool {
 }
 
 fn is_layer(one: &Wanted) -> bool {
-    one.uuid.ends_with("-real")
+    one.uuid.ends_with("-real") || super::pieces::is_layer(&one.uuid)
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ use crate::{
     model::{
         Below, Candidate, DevId, Device,
         active::{Active, ActiveDevice},
-        dm::{DeviceInfo, Table},
+        dm::{Dev, DeviceInfo, Table},
         extents::Old,
         volume::{AreaSeen, Found, Groups, PvDevice},
     },
@@ -315,13 +315,9 @@ fn what_is_being_moved_is_left_alone() {
     let mut means = Means { fresh: (20..30).map(id).collect::<Vec<_>>().into_iter(), ..means() };
     let begun = {
         let scene = Scene { found: &found, active: &there, stamp: &stamp };
-        mover::begin(&scene, &volume("a"), 0, &[], &mut means).unwrap()
+        mover::begin(&scene, &volume("a"), (0, false), &[], &mut means).unwrap()
     };
-    let text = begun.steps.iter().find_map(|step| match step {
-        Step::Lvm(LvmStep::PreCommit { text, .. }) => Some(text.clone()),
-        _ => None,
-    });
-    found.group = Group::parse(&text.unwrap()).unwrap();
+    committed(&mut found, &begun);
     let goes_on = devices::goes_on(&found, &there, &[]);
     assert_eq!(goes_on.moves.iter().map(|move_| move_.room.as_str()).collect::<Vec<_>>(), ["a_moves_here"]);
     let scene = Scene { found: &found, active: &there, stamp: &stamp };
@@ -347,6 +343,72 @@ fn what_is_being_moved_is_left_alone() {
     let room = remove::plan(&found, &there, &[volume("a_moves_here")], &stamp).unwrap_err();
     assert_eq!(room.text, "vg/a_moves_here is where vg/a is being moved");
     assert!(rename::volume(&found, &there, &volume("w"), "v", &stamp).is_ok());
+}
+
+/// What the plan commits becomes the group.
+fn committed(found: &mut Found, plan: &Plan) {
+    let text = plan.steps.iter().find_map(|step| match step {
+        Step::Lvm(LvmStep::PreCommit { text, .. }) => Some(text.clone()),
+        _ => None,
+    });
+    found.group = Group::parse(&text.unwrap()).unwrap();
+}
+
+#[test]
+fn a_striped_volume_moves_on_a_layer() {
+    let mut found = with_volumes();
+    let (up, mut there) = active(&found);
+    for (device, minor) in there.devices.iter_mut().zip(0..) {
+        device.info.dev = DevId { major: 252, minor };
+    }
+    let stamp = stamp();
+    let mut means = Means { fresh: (20..30).map(id).collect::<Vec<_>>().into_iter(), ..means() };
+    let scene = Scene { found: &found, active: &there, stamp: &stamp };
+    let begun = mover::begin(&scene, &volume("w"), (0, true), &[], &mut means).unwrap();
+    let text = shown(&begun).join("\n");
+    assert!(
+        text.contains("make device vg-w-moving") && text.contains("striped 2 128 vg-w-moving 0 9:1"),
+        "{text}"
+    );
+    // The fake machine has no metadata that a critical section writes.
+    let mut devices = begun.clone();
+    devices.steps.retain(|step| matches!(step, Step::Dm(_) | Step::Critical(_) | Step::Commit));
+    every_failure_leaves_no_trace_after(&up, &devices);
+    committed(&mut found, &begun);
+    let [move_] = mover::underway(&found.group).try_into().unwrap();
+    assert!(move_.asleep && move_.volume == "w");
+    // As it is then: the layer is there, and the volume leads to it.
+    let layer = DevId { major: 252, minor: 9 };
+    let (_, made) = devices_made_by(&begun);
+    let mut device = made.devices.into_iter().find(|device| device.info.name == "vg-w-moving").unwrap();
+    device.info.dev = layer;
+    there.devices.push(device);
+    let own = there.devices.iter_mut().find(|device| device.info.name == "vg-w").unwrap();
+    let before = own.table.clone();
+    let moving = own.table.rows[0].target.clone();
+    let mut swapped = 0;
+    own.table.rows[0].target = moving
+        .with_devices(&mut |dev| {
+            swapped += 1;
+            Ok::<_, std::convert::Infallible>(if swapped == 1 { Dev::Number(layer) } else { dev.clone() })
+        })
+        .unwrap();
+    let scene = Scene { found: &found, active: &there, stamp: &stamp };
+    assert_eq!(mover::device(&scene, &move_).unwrap().info.name, "vg-w-moving");
+    let again = devices::activate(&found, &there, &[], false).unwrap();
+    assert!(again.plan.steps.is_empty(), "{:?}", shown(&again.plan));
+    for over in [mover::finish(&scene, &move_).unwrap(), mover::abort(&scene, &move_).unwrap()] {
+        let text = shown(&over).join("\n");
+        assert!(text.contains("remove device vg-w-moving"), "{text}");
+    }
+    // Somebody gave the volume its plain table: the layer is stale, and is loaded anew.
+    there.devices.iter_mut().find(|device| device.info.name == "vg-w").unwrap().table = before;
+    let scene = Scene { found: &found, active: &there, stamp: &stamp };
+    assert!(mover::device(&scene, &move_).is_none());
+    assert!(mover::finish(&scene, &move_).is_err(), "what is old would become the volume");
+    let text = shown(&mover::resume(&scene, &move_).unwrap()).join("\n");
+    assert!(text.contains("load into vg-w-moving"), "{text}");
+    assert!(shown(&mover::abort(&scene, &move_).unwrap()).join("\n").contains("remove device vg-w-moving"));
 }
 
 fn candidate(n: u8) -> (Candidate, Below) {

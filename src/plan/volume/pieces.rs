@@ -1,0 +1,367 @@
+//! What of a volume moves: runs of extents with their old places and their new ones; the segments that come of them, and the
+//! tables while the kernel copies.
+//!
+//! ```text
+//! linear:   vg-data         mirror  → old, new
+//! striped:  vg-data         striped → vg-data-moving and the legs that stay
+//!           vg-data-moving  mirror  → old, new
+//! ```
+
+use std::collections::{BTreeSet, VecDeque};
+
+use superblock::{
+    Sectors,
+    lvm::{Group, Kind, Leg, LogicalVolume, Segment},
+};
+
+use super::tree::{self, Find, Wanted};
+use crate::model::dm::{self, Dev, MirrorLog, Row, Table, Target, UdevFlags, name, uuid};
+
+/// The layer of a striped volume that has what moves.
+const LAYER: &str = "moving";
+/// What is copied at a time: 512 KiB.
+const REGION: &str = "1024";
+
+/// Part of one leg of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Piece {
+    /// The segment's number.
+    segment: usize,
+    /// The leg's number.
+    leg: usize,
+    /// Its first extent in the leg.
+    at: u64,
+    len: u64,
+    old: Leg,
+    new: Leg,
+}
+
+/// What moves of one volume.
+#[derive(Clone, Debug)]
+pub(super) struct Pieces<'a> {
+    group: &'a Group,
+    volume: &'a LogicalVolume,
+    all: Vec<Piece>,
+}
+
+/// Tables while the kernel copies.
+pub(super) struct Copying {
+    /// Of the device that has the volume's extents.
+    pub(super) holder: Table,
+    /// Of the layer below it, where there has to be one.
+    pub(super) layer: Option<Table>,
+}
+
+/// The legs of a segment; none of what is no extents.
+pub(super) fn legs(segment: &Segment) -> &[Leg] {
+    match &segment.kind {
+        Kind::Striped { legs, .. } => legs,
+        _ => &[],
+    }
+}
+
+/// Extents that each leg of a segment has.
+fn depth(segment: &Segment) -> u64 {
+    u64::try_from(legs(segment).len()).ok().and_then(|legs| segment.len.checked_div(legs)).unwrap_or(0)
+}
+
+/// How many extents a volume has on a device.
+pub(super) fn extents(volume: &LogicalVolume, from: usize) -> u64 {
+    let there = |segment: &Segment| legs(segment).iter().filter(|leg| leg.pv == from).count();
+    let one =
+        |segment: &Segment| depth(segment).saturating_mul(there(segment).try_into().unwrap_or(u64::MAX));
+    volume.segments.iter().map(one).fold(0, u64::saturating_add)
+}
+
+/// The devices on which the other legs of what moves are: two legs on one device wait for each other.
+pub(super) fn beside(volume: &LogicalVolume, from: usize) -> BTreeSet<usize> {
+    let moves = |segment: &&Segment| legs(segment).iter().any(|leg| leg.pv == from);
+    volume.segments.iter().filter(moves).flat_map(legs).map(|leg| leg.pv).collect()
+}
+
+impl<'a> Pieces<'a> {
+    /// What moves off a device into the segments of a room; `None` where one does not fit the other.
+    pub(super) fn of(
+        group: &'a Group,
+        volume: &'a LogicalVolume,
+        from: usize,
+        room: &LogicalVolume,
+    ) -> Option<Self> {
+        let run = |segment: &Segment| match legs(segment) {
+            [leg] => Some((*leg, segment.len)),
+            _ => None,
+        };
+        let mut runs: VecDeque<(Leg, u64)> = room.segments.iter().map(run).collect::<Option<_>>()?;
+        let mut all = Vec::new();
+        for (segment, there) in volume.segments.iter().enumerate() {
+            for (leg, old) in legs(there).iter().enumerate().filter(|(_, leg)| leg.pv == from) {
+                let mut at = 0;
+                while at < depth(there) {
+                    let (new, free) = runs.pop_front()?;
+                    let len = free.min(depth(there).saturating_sub(at));
+                    let old = Leg { pv: old.pv, extent: old.extent.checked_add(at)? };
+                    all.push(Piece { segment, leg, at, len, old, new });
+                    if free > len {
+                        runs.push_front((
+                            Leg { pv: new.pv, extent: new.extent.checked_add(len)? },
+                            free - len,
+                        ));
+                    }
+                    at += len;
+                }
+            }
+        }
+        runs.is_empty().then_some(Self { group, volume, all })
+    }
+
+    fn in_segment(&self, number: usize) -> impl Iterator<Item = &Piece> {
+        self.all.iter().filter(move |piece| piece.segment == number)
+    }
+
+    /// The volume's segments when it is over.
+    pub(super) fn moved(&self) -> Vec<Segment> {
+        let mut all = Vec::new();
+        for (number, segment) in self.volume.segments.iter().enumerate() {
+            let ends = self.in_segment(number).map(|piece| piece.at + piece.len);
+            let ends: BTreeSet<u64> = ends.chain(std::iter::once(depth(segment))).collect();
+            let mut at = 0;
+            for end in ends {
+                all.push(self.part(number, segment, at, end - at));
+                at = end;
+            }
+        }
+        all
+    }
+
+    /// Some extents of each leg of a segment, where they will be.
+    fn part(&self, number: usize, segment: &Segment, at: u64, len: u64) -> Segment {
+        let Kind::Striped { stripe_size, legs } = &segment.kind else { return segment.clone() };
+        let width = u64::try_from(legs.len()).unwrap_or(1);
+        let placed = legs.iter().enumerate().map(|(nth, leg)| {
+            let piece = self
+                .in_segment(number)
+                .find(|piece| piece.leg == nth && (piece.at..piece.at + piece.len).contains(&at));
+            match piece {
+                Some(piece) => Leg { pv: piece.new.pv, extent: piece.new.extent + (at - piece.at) },
+                None => Leg { pv: leg.pv, extent: leg.extent + at },
+            }
+        });
+        let kind = Kind::Striped { stripe_size: *stripe_size, legs: placed.collect() };
+        let (start, len) = (segment.start + at * width, len * width);
+        Segment { start, len, tags: segment.tags.clone(), kind }
+    }
+
+    /// The tables; `None` where a device is missing.
+    pub(super) fn copying(&self, find: Find<'_>) -> Option<Copying> {
+        let plain = tree::extents(self.group, self.volume, find).ok()?;
+        let is_striped = self
+            .all
+            .iter()
+            .any(|piece| self.volume.segments.get(piece.segment).is_some_and(|it| legs(it).len() > 1));
+        if is_striped { self.below(plain, find) } else { self.inside(plain, find) }
+    }
+
+    /// Mirrors in the place of what moves.
+    fn inside(&self, plain: Table, find: Find<'_>) -> Option<Copying> {
+        let mut parts = Vec::new();
+        for (number, row) in plain.rows.into_iter().enumerate() {
+            let before = parts.len();
+            for piece in self.in_segment(number) {
+                parts.push(self.mirror(piece, find)?);
+            }
+            if parts.len() == before {
+                parts.push((row.length, row.target));
+            }
+        }
+        Some(Copying { holder: Table::concat(parts), layer: None })
+    }
+
+    /// All that moves on a layer of its own, and the legs lead there: a stripe cannot stand on a part of a table.
+    fn below(&self, mut plain: Table, find: Find<'_>) -> Option<Copying> {
+        let on = Dev::Dm(name::join(&self.group.name, &self.volume.name, Some(LAYER)));
+        let mut start = Sectors(0);
+        for piece in &self.all {
+            let row: &mut Row = plain.rows.get_mut(piece.segment)?;
+            if let Some(leg) = legs_of(&mut row.target).get_mut(piece.leg).filter(|_| piece.at == 0) {
+                *leg = dm::Leg { dev: on.clone(), start };
+            }
+            start = start.saturating_add(self.group.sectors(piece.len));
+        }
+        let mirrors: Option<Vec<_>> = self.all.iter().map(|piece| self.mirror(piece, find)).collect();
+        Some(Copying { holder: plain, layer: Some(Table::concat(mirrors?)) })
+    }
+
+    fn mirror(&self, piece: &Piece, find: Find<'_>) -> Option<(Sectors, Target)> {
+        let leg = |leg: Leg| {
+            let start = self.group.pvs.get(leg.pv)?.pe_start.saturating_add(self.group.sectors(leg.extent));
+            Some(dm::Leg { dev: find(leg.pv)?, start })
+        };
+        let target = Target::Mirror {
+            log: MirrorLog { kind: "core".to_owned(), args: vec![REGION.to_owned()] },
+            legs: vec![leg(piece.old)?, leg(piece.new)?],
+            // A device that fails is told and does not make anybody wait.
+            features: ["handle_errors", "keep_log"].map(str::to_owned).to_vec(),
+        };
+        Some((self.group.sectors(piece.len), target))
+    }
+}
+
+fn legs_of(target: &mut Target) -> &mut [dm::Leg] {
+    match target {
+        Target::Linear(leg) => std::slice::from_mut(leg),
+        Target::Striped { legs, .. } => legs,
+        _ => &mut [],
+    }
+}
+
+/// The layer of a volume as it should be.
+pub(super) fn layer(group: &Group, volume: &LogicalVolume, table: Table) -> Wanted {
+    Wanted {
+        name: name::join(&group.name, &volume.name, Some(LAYER)),
+        uuid: uuid::lvm(group.id.plain(), volume.id.plain(), Some(LAYER)),
+        table,
+        flags: UdevFlags::HIDDEN,
+        read_only: false,
+    }
+}
+
+/// Whether a device is such a layer, by its UUID.
+pub(super) fn is_layer(uuid: &str) -> bool {
+    uuid::parse(uuid).is_some_and(|parsed| parsed.layer == Some(LAYER))
+}
+
+/// Whether a table copies.
+pub(super) fn is_mirror(table: &Table) -> bool {
+    table.rows.iter().any(|row| matches!(row.target, Target::Mirror { .. }))
+}
+
+/// Whether a table copies, or leads to one that does. Devices in it have their names.
+pub(super) fn is_moving(table: &Table) -> bool {
+    let is_layer = |dev: &Dev| matches!(dev, Dev::Dm(name) if name::split(name).2 == LAYER);
+    is_mirror(table) || table.devices().any(is_layer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::DevId;
+
+    const GROUP: &str = r#"
+vg {
+id = "abcdef-abcd-abcd-abcd-abcd-abcd-abcdef"
+seqno = 5
+format = "lvm2"
+status = ["RESIZEABLE", "READ", "WRITE"]
+flags = []
+extent_size = 8
+max_lv = 0
+max_pv = 0
+metadata_copies = 0
+physical_volumes {
+pv0 { id = "000000-0000-0000-0000-0000-0000-000000" device = "/dev/md0" status = ["ALLOCATABLE"] flags = [] dev_size = 4096 pe_start = 2048 pe_count = 200 }
+pv1 { id = "111111-1111-1111-1111-1111-1111-111111" device = "/dev/md1" status = ["ALLOCATABLE"] flags = [] dev_size = 4096 pe_start = 2048 pe_count = 200 }
+pv2 { id = "222222-2222-2222-2222-2222-2222-222222" device = "/dev/md2" status = ["ALLOCATABLE"] flags = [] dev_size = 4096 pe_start = 2048 pe_count = 200 }
+}
+logical_volumes {
+line { id = "llllll-llll-llll-llll-llll-llll-llllll" status = ["READ", "WRITE", "VISIBLE"] flags = [] segment_count = 2
+segment1 { start_extent = 0 extent_count = 10 type = "striped" stripe_count = 1 stripes = ["pv0", 0] }
+segment2 { start_extent = 10 extent_count = 5 type = "striped" stripe_count = 1 stripes = ["pv1", 0] } }
+data { id = "dddddd-dddd-dddd-dddd-dddd-dddd-dddddd" status = ["READ", "WRITE", "VISIBLE"] flags = [] segment_count = 2
+segment1 { start_extent = 0 extent_count = 10 type = "striped" stripe_count = 1 stripes = ["pv0", 20] }
+segment2 { start_extent = 10 extent_count = 8 type = "striped" stripe_count = 2 stripe_size = 16 stripes = ["pv1", 30, "pv0", 40] } }
+to { id = "tttttt-tttt-tttt-tttt-tttt-tttt-tttttt" status = ["READ", "WRITE", "VISIBLE"] flags = [] segment_count = 2
+segment1 { start_extent = 0 extent_count = 4 type = "striped" stripe_count = 1 stripes = ["pv2", 0] }
+segment2 { start_extent = 4 extent_count = 6 type = "striped" stripe_count = 1 stripes = ["pv2", 50] } }
+room { id = "rrrrrr-rrrr-rrrr-rrrr-rrrr-rrrr-rrrrrr" status = ["READ", "WRITE", "VISIBLE"] flags = [] segment_count = 2
+segment1 { start_extent = 0 extent_count = 11 type = "striped" stripe_count = 1 stripes = ["pv2", 10] }
+segment2 { start_extent = 11 extent_count = 3 type = "striped" stripe_count = 1 stripes = ["pv2", 30] } }
+}
+}
+contents = "Text Format Volume Group"
+version = 1
+description = ""
+creation_host = "box"
+creation_time = 1
+"#;
+
+    fn find(pv: usize) -> Option<Dev> {
+        Some(Dev::Number(DevId { major: 9, minor: u32::try_from(pv).ok()? }))
+    }
+
+    fn check(volume: &str, room: &str, then: impl FnOnce(&Pieces<'_>)) {
+        let group: Group = GROUP.parse().unwrap();
+        let [volume, room] = [volume, room].map(|name| group.volume(name).unwrap());
+        then(&Pieces::of(&group, volume, 0, room).unwrap());
+        // Every extent is where its old one's copy is, and none is lost.
+        let pieces = Pieces::of(&group, volume, 0, room).unwrap();
+        let moved = pieces.moved();
+        assert_eq!(moved.iter().map(|segment| segment.len).sum::<u64>(), volume.extents());
+        let placed = |segments: &[Segment]| {
+            let mut all = Vec::new();
+            for segment in segments {
+                for at in 0..depth(segment) {
+                    all.extend(legs(segment).iter().map(|leg| (leg.pv, leg.extent + at)));
+                }
+            }
+            all
+        };
+        let copies = |(pv, extent): (usize, u64)| {
+            let of = pieces
+                .all
+                .iter()
+                .find(|it| it.old.pv == pv && (it.old.extent..it.old.extent + it.len).contains(&extent));
+            of.map_or((pv, extent), |it| (it.new.pv, it.new.extent + (extent - it.old.extent)))
+        };
+        let expected: Vec<_> = placed(&volume.segments).into_iter().map(copies).collect();
+        assert_eq!(placed(&moved), expected);
+        assert!(expected.iter().all(|(pv, _)| *pv != 0), "{expected:?}");
+    }
+
+    #[test]
+    fn a_linear_volume_has_mirrors_in_its_own_table() {
+        check("line", "to", |pieces| {
+            let tables = pieces.copying(&find).unwrap();
+            assert!(tables.layer.is_none() && is_moving(&tables.holder));
+            assert_eq!(
+                tables.holder.to_string(),
+                "0 32 mirror core 1 1024 2 9:0 2048 9:2 2048 2 handle_errors keep_log\n\
+                 32 48 mirror core 1 1024 2 9:0 2080 9:2 2448 2 handle_errors keep_log\n\
+                 80 40 linear 9:1 2048"
+            );
+        });
+    }
+
+    #[test]
+    fn a_striped_volume_has_them_in_a_layer_below() {
+        check("data", "room", |pieces| {
+            let tables = pieces.copying(&find).unwrap();
+            assert!(is_moving(&tables.holder) && !is_mirror(&tables.holder));
+            assert_eq!(
+                tables.holder.to_string(),
+                "0 80 linear vg-data-moving 0\n80 64 striped 2 16 9:1 2288 vg-data-moving 80"
+            );
+            assert_eq!(
+                tables.layer.unwrap().to_string(),
+                "0 80 mirror core 1 1024 2 9:0 2208 9:2 2128 2 handle_errors keep_log\n\
+                 80 8 mirror core 1 1024 2 9:0 2368 9:2 2208 2 handle_errors keep_log\n\
+                 88 24 mirror core 1 1024 2 9:0 2376 9:2 2288 2 handle_errors keep_log"
+            );
+            // The second leg of the stripes has its first extent in one run and three in another.
+            let moved = pieces.moved();
+            assert_eq!(
+                moved.iter().map(|it| (it.start, it.len)).collect::<Vec<_>>(),
+                [(0, 10), (10, 2), (12, 6)]
+            );
+        });
+    }
+
+    #[test]
+    fn what_does_not_fit_is_none() {
+        let group: Group = GROUP.parse().unwrap();
+        let volume = |name: &str| group.volume(name).unwrap();
+        assert!(Pieces::of(&group, volume("line"), 0, volume("room")).is_none(), "too much room");
+        assert!(Pieces::of(&group, volume("data"), 0, volume("to")).is_none(), "too little");
+        assert_eq!(extents(volume("data"), 0), 14);
+        assert_eq!(beside(volume("data"), 0), BTreeSet::from([0, 1]));
+    }
+}

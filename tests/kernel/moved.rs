@@ -1,0 +1,126 @@
+//! Moves of volumes that are striped, or not active: what is written meanwhile is there afterwards, and what somebody else
+//! did in between is noticed.
+
+use crate::{
+    guest::{Case, Disks, sh, until},
+    snapshot::{done, nothing_suspended, script, volume},
+};
+
+pub(crate) fn cases() -> Vec<Case> {
+    vec![
+        Case::new("striped_while_in_use", striped_while_in_use),
+        Case::new("asleep", asleep),
+    ]
+}
+
+const WHOLE: &str =
+    "sync; echo 3 >/proc/sys/vm/drop_caches; [ \"$(cat /mnt/* 2>/dev/null | md5sum)\" = \"$(cat /tmp/sum.img)\" ]";
+const SUM: &str = "sync; cat /mnt/* 2>/dev/null | md5sum >/tmp/sum.img";
+
+/// How much of its time the kernel may copy.
+fn speed(percent: &str) {
+    script(&format!(
+        "modprobe dm_mirror; echo {percent} >/sys/module/dm_mirror/parameters/raid1_resync_throttle"
+    ));
+}
+
+fn disks() -> Disks {
+    sh("modprobe dm_mod; modprobe dm_snapshot; umount /mnt 2>/dev/null; dmsetup remove_all --retry; \
+        rm -rf /etc/lvm/archive /etc/lvm/backup /run/lvm/* /run/mdctl /var/lib/mdctl")
+    .ok();
+    Disks::new(4, 32 << 10)
+}
+
+/// Of each leg the device.
+fn legs() -> String {
+    let text = script("lvs --noheadings -o devices vg/wide");
+    let devices = text.split(|c: char| c == ',' || c.is_whitespace()).filter(|word| !word.is_empty());
+    devices.map(|word| word.split('(').next().unwrap_or(word)).collect::<Vec<_>>().join(" ")
+}
+
+fn plain() {
+    nothing_suspended();
+    script("[ $(dmsetup ls | wc -l) = 1 ]; dmsetup table vg-wide | grep -q ' striped 2 '; vgck vg; [ $(lvs --noheadings vg | wc -l) = 1 ]");
+}
+
+fn striped_while_in_use() {
+    let disks = disks();
+    script(
+        "vgcreate -qq -s 1M vg /dev/ram0 /dev/ram1 /dev/ram2 /dev/ram3; lvcreate -qq -y -i2 -I64k -L 16M -n wide vg /dev/ram0 /dev/ram1; \
+         lvcreate -qq -y -L 28M -n tmp vg /dev/ram2; lvcreate -qq -y -L 2M -n gap vg /dev/ram3; lvremove -qq -y vg/tmp; \
+         mkfs.ext4 -q /dev/vg/wide; mount /dev/vg/wide /mnt; head -c 3M /dev/urandom >/mnt/file; lvremove -qq -y vg/gap",
+    );
+    script(SUM);
+    volume("move vg /dev/ram0 --wait").ok();
+    assert_eq!(legs(), "/dev/ram2 /dev/ram1", "not where the other leg is");
+    script(WHOLE);
+    plain();
+    // Written while it is copied, then given up.
+    speed("1");
+    volume("move vg/wide /dev/ram1 /dev/ram3").ok();
+    script("dmsetup table vg-wide-moving | grep -q mirror; dmsetup table vg-wide | grep -q striped");
+    script("head -c 1M /dev/urandom >/mnt/more; sync");
+    script(SUM);
+    volume("activate vg").ok();
+    let status = volume("move vg --status").ok().stdout;
+    assert!(status.contains("vg/wide: ") && status.contains("copied"), "{status}");
+    volume("move vg --abort").ok();
+    assert_eq!(legs(), "/dev/ram2 /dev/ram1");
+    script(WHOLE);
+    plain();
+    // lvm2 gives it its table by the metadata: what is written now has no copy, and the copy begins again.
+    volume("move vg/wide /dev/ram1 /dev/ram3").ok();
+    script("pkill -x mdctl-follow; lvchange --refresh vg/wide; head -c 2M /dev/urandom >/mnt/third; sync");
+    script(SUM);
+    let status = volume("move vg --status").ok().stdout;
+    assert!(status.contains("interrupted"), "{status}");
+    speed("100");
+    volume("move vg --wait").ok();
+    assert_eq!(legs(), "/dev/ram2 /dev/ram3");
+    script(WHOLE);
+    plain();
+    // With a snapshot, and after a restart.
+    volume("snapshot vg/wide snap --size 8M /dev/ram0").ok();
+    speed("1");
+    volume("move vg/wide /dev/ram2 /dev/ram1").ok();
+    script("umount /mnt");
+    volume("deactivate vg").ok();
+    assert_eq!(script("dmsetup ls | grep -c vg- || true").trim(), "0");
+    let up = volume("activate vg").ok();
+    assert!(up.stderr.contains("its move goes on"), "{up}");
+    script("mount /dev/vg/wide /mnt");
+    speed("100");
+    until("nobody follows any more", || sh("pgrep -x mdctl-follow").status != 0);
+    assert_eq!(legs(), "/dev/ram1 /dev/ram3");
+    script(WHOLE);
+    script("e2fsck -fn /dev/vg/snap >/dev/null; lvremove -qq -y vg/snap; umount /mnt; e2fsck -fn /dev/vg/wide >/dev/null");
+    plain();
+    done(disks);
+}
+
+/// Active for the copy alone.
+fn asleep() {
+    let disks = disks();
+    script(
+        "vgcreate -qq vg /dev/ram0 /dev/ram1; lvcreate -qq -y -L 8M -n data vg /dev/ram0; \
+         head -c 8M /dev/urandom >/dev/vg/data; md5sum </dev/vg/data >/tmp/sum.img; vgchange -qq -an vg",
+    );
+    let moved = volume("move vg /dev/ram0 --wait").ok();
+    assert!(moved.stderr.contains("vg/data is not active"), "{moved}");
+    assert_eq!(script("vgck vg; dmsetup ls | grep -c vg- || true").trim(), "0");
+    assert_eq!(script("lvs --noheadings -o devices,active vg/data").split_whitespace().next(), Some("/dev/ram1(0)"));
+    // There is no room: it is as it was.
+    script("lvcreate -qq -y -an -Zn -Wn -l 100%FREE -n full vg /dev/ram0");
+    let refused = volume("move vg/data /dev/ram1 --wait").fails(1);
+    assert!(refused.stderr.contains("no room"), "{refused}");
+    assert_eq!(script("dmsetup ls | grep -c vg- || true").trim(), "0");
+    script("lvremove -qq -y vg/full");
+    // In the background, and given up by an abort.
+    speed("1");
+    volume("move vg/data /dev/ram1").ok();
+    volume("move vg --abort").ok();
+    speed("100");
+    assert_eq!(script("dmsetup ls | grep -c vg- || true").trim(), "0");
+    script("vgchange -qq -ay vg; [ \"$(md5sum </dev/vg/data)\" = \"$(cat /tmp/sum.img)\" ]; vgck vg");
+    done(disks);
+}
