@@ -206,6 +206,9 @@ pub fn finish(scene: &Scene<'_>, move_: &Underway) -> Result<Plan, Refusal> {
 pub fn abort(scene: &Scene<'_>, move_: &Underway) -> Result<Plan, Refusal> {
     let mut group = scene.found.group.clone();
     let name = format!("{}/{}", group.name, move_.volume);
+    if !is_underway(&group, move_) {
+        return Err(Refusal::new(format!("{name} is not being moved any more")));
+    }
     group.remove(&move_.room).map_err(|why| Refusal::new(format!("{name}: {why}")))?;
     shifted(scene, move_, Some(&group), None, format!("leave {name} where it was"))
 }
