@@ -8,7 +8,7 @@ use super::{DONE, Ended, FAILED, carry_out, preview};
 use crate::{
     cli::request::{Common, MiscAction, MiscRequest},
     inventory,
-    kernel::{Access, Machine, node},
+    kernel::{self, Access, KernelError, Machine, node},
     model::{DevId, RunningArray, World},
     plan::{Plan, stop, switch},
     ui::Ui,
@@ -32,7 +32,7 @@ pub(super) fn run(request: &MiscRequest, common: &Common, machine: &Machine, ui:
 
 fn one(action: &MiscAction, path: &Path, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
     let shown = path.display().to_string();
-    let number = match node::number_of(path) {
+    let number = match number(path, machine) {
         Ok(number) => number,
         Err(error) => {
             let why = error.errno().map_or_else(|| error.to_string(), |errno| errno.desc().to_owned());
@@ -55,6 +55,15 @@ fn one(action: &MiscAction, path: &Path, common: &Common, machine: &Machine, ui:
         return preview(&plan, common);
     }
     carry_out(&plan, machine, common, ui, ended)
+}
+
+/// The device of a node, or of the kernel's name for it.
+fn number(path: &Path, machine: &Machine) -> Result<Option<kernel::DevId>, KernelError> {
+    let named = || {
+        let name = path.to_str().filter(|name| !name.contains('/') && !name.is_empty())?;
+        machine.sysfs.array(name).dev().ok()?
+    };
+    node::number_of(path).or_else(|error| named().map(Some).ok_or(error))
 }
 
 /// The plan, and what is said at its end; no plan where there is nothing to do.

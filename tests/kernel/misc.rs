@@ -2,7 +2,7 @@
 
 use crate::{
     detail::{answers, same_all},
-    guest::{Case, Disks, mdctl, ours, reference, settle, sh, until},
+    guest::{Case, Disks, Output, mdctl, ours, reference, settle, sh, until},
 };
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -14,6 +14,7 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("platform_rules_and_subarrays", platform_rules_and_subarrays),
         Case::new("configured_attributes", configured_attributes),
         Case::new("auto_and_policy", auto_and_policy),
+        Case::new("names_of_the_kernel", names_of_the_kernel),
     ]
 }
 
@@ -381,4 +382,28 @@ fn auto_and_policy() {
         assert!(run("/usr/local/sbin/mdadm", conf, "").ends_with("[1]\n"), "{conf}");
     }
     sh("rm -r /dev/disk/by-path/pci-1 /dev/disk/by-path/pci-2").ok();
+}
+
+/// Switches take an array by the kernel's name for it, without a directory; reports and the manage mode do not.
+fn names_of_the_kernel() {
+    let disks = Disks::new(2, 8192);
+    let [a, b] = [0, 1].map(|n| disks.path(n).to_owned());
+    let outputs = |mdadm: fn(&[&str]) -> Output| {
+        let mut said = Vec::new();
+        for (name, words) in [("md0", "/dev/md0"), ("md_joe", "/dev/md/joe --config=/tmp/names.conf")] {
+            sh("echo CREATE names=yes >/tmp/names.conf");
+            let line = format!("/usr/sbin/mdadm -C {words} -R -l1 -n2 --assume-clean -b none {a} {b}");
+            sh(&line).ok();
+            settle();
+            for action in ["-D", "-Q", "-o", "-w", "-R", "-S"] {
+                said.push(mdadm(&[action, name]));
+            }
+            said.push(mdadm(&[name, "--fail", &a]));
+            sh(&format!("[ ! -e /sys/block/{name} ]")).ok();
+        }
+        said.extend(["-S", "-o", "-R"].map(|action| mdadm(&[action, "md999"])));
+        said.iter().map(|it| format!("{} {}{}", it.status, it.stdout, it.stderr)).collect::<Vec<_>>()
+    };
+    assert_eq!(outputs(ours), outputs(reference));
+    sh("rm /tmp/names.conf");
 }

@@ -146,6 +146,11 @@ fn format(request: &CreateRequest, context: &Context) -> Result<Format, Refusal>
         let name = if native == Format::V0 { "0.90" } else { "1.x" };
         return Err(Refusal::new(format!("{name} metadata does not support containers")));
     }
+    // Its superblock has no place for the number; without one the kernel's default decides, at each start.
+    if native == Format::V0 && request.level == Some(Level::Raid0) && request.layout.is_some_and(|it| it != 0)
+    {
+        return Err(Refusal::new("0.90 metadata does not support layouts for RAID0"));
+    }
     Ok(native)
 }
 

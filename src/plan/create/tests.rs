@@ -222,6 +222,15 @@ fn refusals_in_the_original_s_words() {
         (with(&|r| r.members[1] = member("/dev/nosuch")), 2, "cannot open /dev/nosuch: it was not looked at"),
         (with(&|r| r.members[1] = member("/dev/a")), 1, "create aborted"),
         (request(Level::Raid1, &["missing", "missing"]), 1, "Subdevs can't be all missing"),
+        (
+            CreateRequest {
+                metadata: Some(Metadata::V0),
+                layout: Some(1),
+                ..request(Level::Raid0, &["/dev/a", "/dev/b"])
+            },
+            1,
+            "0.90 metadata does not support layouts for RAID0",
+        ),
         (request(Level::Raid0, &["/dev/a", "missing"]), 1, "This level does not support missing devices"),
     ];
     for (request, status, text) in cases {
