@@ -67,6 +67,8 @@ fn same(lines: &[&str]) {
             write!(told, "$ {line}\n{}{}[{}]\n", output.stdout, output.stderr, output.status)
                 .expect("a string takes all");
             if output.status == 0 {
+                // How far a resync is when it is looked at is chance.
+                reference(&["--wait", "/dev/md0"]);
                 let detail = reference(&["--detail", "/dev/md0"]).ok().stdout;
                 told.push_str(&guest::redact(&detail));
                 told.push_str(&sh("cat /run/mdadm/map; blockdev --getsize64 /dev/md0").ok().stdout);
