@@ -51,6 +51,8 @@ pub use superblocks::{Format, Nothing, Seen, Shown, missing, superblocks};
 pub use trial::{kept_words, seen, with_members};
 pub use unfinished::{creating, unfinished};
 
+use std::path::Path;
+
 use jiff::tz::TimeZone;
 use superblock::MdUuid;
 
@@ -89,6 +91,13 @@ pub fn shows_utf8() -> bool {
 /// The zone in which dates are printed: `TZ`, else the system's, else UTC.
 #[must_use]
 pub fn local_zone() -> TimeZone {
+    // Without `TZ` it is one file. Looked up by its name it is the whole database's directories.
+    if std::env::var_os("TZ").is_none()
+        && let Ok(Some(zone)) = files::read(Path::new("/etc/localtime"), 1 << 20)
+        && let Ok(zone) = TimeZone::tzif("local", &zone)
+    {
+        return zone;
+    }
     TimeZone::try_system().unwrap_or_else(|_| {
         let rule = std::env::var("TZ").ok();
         rule.and_then(|rule| clock::undated_zone(&rule)).unwrap_or(TimeZone::UTC)
