@@ -20,7 +20,8 @@ bar() { printf '  [%-50s] %3d%%' "$(printf '%*s' $(($1 / 2)) '' | tr ' ' '#')" "
 # progress: a bar until nothing is being synced; where nobody watches, only the full one.
 progress() {
     local percent
-    while grep -qE 'recovery|resync|check' /proc/mdstat; do
+    # Between a start and its recovery the kernel says nothing of it but that members are missing.
+    while grep -qE 'recovery|resync|check' /proc/mdstat || grep -qsv '^0$' /sys/block/md*/md/degraded; do
         percent=$(sed -n 's/.*\(recovery\|resync\|check\) *= *\([0-9]*\)\..*/\2/p' /proc/mdstat)
         [ -z "${TERMINAL:-}" ] || [ -z "$percent" ] || printf '\r%s' "$(bar "$percent")"
         sleep 0.2
