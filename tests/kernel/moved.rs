@@ -62,6 +62,12 @@ fn striped_while_in_use() {
     script(
         "pkill -x mdctl-follow; dmsetup table vg-wide-moving | grep -q mirror; dmsetup table vg-wide | grep -q striped",
     );
+    // A command that is killed meanwhile, and the next one, leave the copy alone.
+    script(
+        "strace -f -qq -o /dev/null -e inject=pwrite64:signal=KILL:when=2 mdctl volume create vg/x 1M || true; \
+         mdctl volume create vg/y 1M; [ ! -e /run/mdctl/unfinished ] || [ -z \"$(ls /run/mdctl/unfinished)\" ]; \
+         lvremove -qq -y vg/y; lvremove -qq -y vg/x 2>/dev/null || true; dmsetup table vg-wide-moving | grep -q mirror",
+    );
     script("head -c 1M /dev/urandom >/mnt/more; sync");
     script(SUM);
     let status = volume("move vg --status").ok().stdout;

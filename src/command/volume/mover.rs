@@ -231,6 +231,11 @@ fn asleep(work: &Work<'_>, name: &Named, move_: &Underway, status: u8) -> Result
     }
     work.change(|groups| {
         let found = one(groups, &name.group)?;
+        // Its snapshots, or its origin, may be on their way still.
+        if let Err(refusal) = mover::refuse_moving(&found.group, &move_.volume) {
+            work.ui.note(&format!("{} stays active: {}", shown(name, move_), refusal.text));
+            return Ok(Ok(None));
+        }
         let active = work.active(groups, found)?;
         let plan = devices::deactivate(found, &active, std::slice::from_ref(&move_.volume));
         if let Err(refusal) = &plan {

@@ -92,7 +92,9 @@ pub fn tidy(found: &Found, active: &Active, stamp: &Stamp) -> Vec<Plan> {
     let mut left: Vec<&ActiveDevice> = active
         .devices
         .iter()
-        .filter(|device| device.holders.is_empty() && is_nobodys(device, &known))
+        .filter(|device| {
+            device.holders.is_empty() && is_nobodys(device, &known) && !is_copying(device, active)
+        })
         .collect();
     // What stands on others goes before them.
     left.sort_by_key(|device| layer_depth(device));
@@ -111,6 +113,11 @@ fn is_nobodys(device: &ActiveDevice, known: &[Wanted]) -> bool {
     let layer = uuid::parse(uuid).and_then(|parsed| parsed.layer);
     // Layers of kinds that we do not make are somebody's.
     matches!(layer, None | Some("real" | "cow" | "moving")) && !known.iter().any(|one| one.uuid == uuid)
+}
+
+/// Whether it copies what a volume moves: the devices of a group do not count as each other's holders.
+fn is_copying(device: &ActiveDevice, active: &Active) -> bool {
+    device.info.uuid.as_deref().is_some_and(pieces::is_layer) && active.lead_to(&device.info.name)
 }
 
 fn layer_depth(device: &ActiveDevice) -> usize {

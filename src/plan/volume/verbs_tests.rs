@@ -14,7 +14,7 @@ use super::{
     edit::{self, Means},
     group::{self, New},
     metadata::LvmStep,
-    mover, remove, rename,
+    mover, recover, remove, rename,
     request::{
         Amount, CreateGroup, CreateVolumes, NewSnapshot, NewVolume, ResizeRequest, Sign, SizeChange,
         VolumeName, Wipe,
@@ -397,6 +397,8 @@ fn a_striped_volume_moves_on_a_layer() {
     assert_eq!(mover::device(&scene, &move_).unwrap().info.name, "vg-w-moving");
     let again = devices::activate(&found, &there, &[], false).unwrap();
     assert!(again.plan.steps.is_empty(), "{:?}", shown(&again.plan));
+    // A command that was killed meanwhile leaves nothing of it to be tidied up.
+    assert!(recover::tidy(&found, &there, &stamp).is_empty());
     for over in [mover::finish(&scene, &move_).unwrap(), mover::abort(&scene, &move_).unwrap()] {
         let text = shown(&over).join("\n");
         assert!(text.contains("remove device vg-w-moving"), "{text}");
@@ -409,6 +411,11 @@ fn a_striped_volume_moves_on_a_layer() {
     let text = shown(&mover::resume(&scene, &move_).unwrap()).join("\n");
     assert!(text.contains("load into vg-w-moving"), "{text}");
     assert!(shown(&mover::abort(&scene, &move_).unwrap()).join("\n").contains("remove device vg-w-moving"));
+    let tidied = recover::tidy(&found, &there, &stamp);
+    assert!(
+        tidied.iter().any(|plan| shown(plan).join("\n").contains("remove device vg-w-moving")),
+        "{tidied:#?}"
+    );
 }
 
 fn candidate(n: u8) -> (Candidate, Below) {
