@@ -24,6 +24,9 @@ use crate::{
 
 /// Devices that are open and read at the same time.
 const AT_ONCE: usize = 64;
+/// Few enough for a thread for each: asking the kernel for many reads at once takes longer, for it then takes tens of
+/// milliseconds to let go of what it had for them.
+const FEW: usize = 8;
 /// Devices that are being opened at the same time: an open may wait for a disk, but seldom does.
 const OPENED_AT_ONCE: usize = 4;
 
@@ -54,6 +57,16 @@ pub(super) fn each<T: Send>(
     width: Width,
     look: impl Fn(&str, Result<Opened<'_>, KernelError>) -> T + Sync,
 ) -> Vec<T> {
+    let one = |path: &String, opened: Result<(kernel::Device, bool), KernelError>| match opened {
+        Ok((device, busy)) => {
+            let window = Window::new(&device, width);
+            look(path, Ok(Opened { device: &device, window, busy }))
+        }
+        Err(error) => look(path, Err(error)),
+    };
+    if paths.len() <= FEW && !exclusive {
+        return in_parallel(FEW, paths, |path| one(path, open(path, false)));
+    }
     let mut answers = Vec::with_capacity(paths.len());
     for paths in paths.chunks(AT_ONCE) {
         // Asked for alone at the same time, a partition and its disk would each find the other in the way.
@@ -70,13 +83,7 @@ pub(super) fn each<T: Send>(
             }));
             continue;
         }
-        answers.extend(in_parallel(AT_ONCE, paths, |path| match open(path, exclusive) {
-            Ok((device, busy)) => {
-                let window = Window::new(&device, width);
-                look(path, Ok(Opened { device: &device, window, busy }))
-            }
-            Err(error) => look(path, Err(error)),
-        }));
+        answers.extend(in_parallel(AT_ONCE, paths, |path| one(path, open(path, exclusive))));
     }
     answers
 }

@@ -9,6 +9,7 @@ use std::{
     os::fd::{AsFd, AsRawFd},
     ptr,
     sync::Arc,
+    thread,
 };
 
 use nix::{errno::Errno, libc};
@@ -76,13 +77,24 @@ pub fn read_all(reads: &[Read<'_>]) -> Result<Vec<Option<Loaded>>, Errno> {
     for part in reads.chunks(AT_ONCE) {
         answers.extend(context.read(part)?);
     }
+    context.give_back();
     Ok(answers)
 }
 
-/// An `aio_context_t`. Dropping it waits until the kernel has let go of all buffers.
+/// An `aio_context_t`. Dropping it waits until the kernel has let go of all buffers, and then for tens of milliseconds more.
 struct Context(libc::c_ulong);
 
+/// More than a thread needs that makes one system call.
+const STACK: usize = 64 << 10;
+
 impl Context {
+    /// Gives it back while the caller goes on: nothing is being read any more, and what the kernel waits for is that every
+    /// processor has come by (an RCU grace period), whether or not there was ever anything to read.
+    fn give_back(self) {
+        // Where there is no thread to be had, it is dropped here.
+        let _ = thread::Builder::new().name("aio".into()).stack_size(STACK).spawn(move || drop(self));
+    }
+
     fn new() -> Result<Self, Errno> {
         let mut id: libc::c_ulong = 0;
         // SAFETY: the kernel writes one word, `id`.

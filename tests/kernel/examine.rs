@@ -17,6 +17,7 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("names_cannot_act", names_cannot_act),
         Case::new("a_bad_device_stops_no_other", a_bad_device_stops_no_other),
         Case::new("three_reads_a_device", three_reads_a_device),
+        Case::new("nobody_waits_for_what_is_given_back", nobody_waits_for_what_is_given_back),
         Case::new("json", json),
     ]
 }
@@ -301,6 +302,22 @@ fn three_reads_a_device() {
             );
         }
     }
+}
+
+/// The kernel takes a grace period to end an asynchronous context: few reads do without one, and for many it is another
+/// thread that waits.
+fn nobody_waits_for_what_is_given_back() {
+    let disks = Disks::new(10, 16384);
+    member("-e 1.2 -l1 -n2 --assume-clean", &disks.all()[..2]);
+    let calls = |disks: &[&str]| {
+        traced("io_setup,io_destroy", &[&["/usr/local/sbin/mdadm", "--examine", "--brief"], disks].concat()).1
+    };
+    assert_eq!(calls(&disks.all()[..8]), [""; 0]);
+    let calls = calls(&disks.all());
+    let [setup, destroy] = calls.as_slice() else { panic!("{calls:#?}") };
+    assert!(setup.contains("io_setup") && destroy.contains("io_destroy"), "{calls:#?}");
+    let pid = |line: &str| line.split(' ').next().unwrap_or_default().to_owned();
+    assert_ne!(pid(setup), pid(destroy), "{calls:#?}");
 }
 
 fn json() {
