@@ -2,7 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::group::{Group, Kind, Leg, LogicalVolume, Segment};
+use super::{
+    group::{Group, Kind, Leg, LogicalVolume, Segment},
+    marks::distinct,
+};
 
 /// At most so many problems are told.
 const MAX_PROBLEMS: usize = 32;
@@ -48,8 +51,12 @@ impl Group {
     }
 
     fn check_names(&self, problems: &mut Vec<String>) {
-        let count = self.volumes.len();
-        let (mut names, mut ids) = (HashSet::with_capacity(count), HashSet::with_capacity(count));
+        let names = self.volumes.iter().map(|volume| volume.name.as_bytes());
+        let ids = self.volumes.iter().map(|volume| volume.id.stored().as_slice());
+        if distinct(names) && distinct(ids) {
+            return;
+        }
+        let (mut names, mut ids) = (HashSet::new(), HashSet::new());
         for volume in &self.volumes {
             if !names.insert(volume.name.as_str()) {
                 problems.push(format!("two volumes are called {}", volume.name));

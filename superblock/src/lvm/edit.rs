@@ -1,11 +1,11 @@
 //! Changes of a group, as values: nothing is written here, and a refused change changes nothing.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use super::{
     LvmUuid,
     group::{
-        Group, GroupFlags, GroupStatus, Kind, LogicalVolume, PhysicalVolume, PvStatus, Segment, VolumeFlags,
+        Common, Group, GroupFlags, GroupStatus, Kind, LogicalVolume, PhysicalVolume, PvStatus, Segment,
         VolumeStatus, Written,
     },
     names::{self, BadName},
@@ -300,13 +300,17 @@ impl Group {
             return Err(BadEdit::Merging(origin));
         }
         for volume in &mut self.volumes {
+            let mut is_row = false;
             for segment in &mut volume.segments {
-                if let Kind::Snapshot { cow: store, merging, .. } = &mut segment.kind {
-                    if store == cow {
-                        *merging = on;
-                        volume.status.set(VolumeStatus::VISIBLE, !on);
+                match &mut segment.kind {
+                    Kind::Snapshot { cow: store, merging, .. } if store == cow => {
+                        (*merging, is_row) = (on, true);
                     }
+                    _ => {}
                 }
+            }
+            if is_row {
+                volume.status.set(VolumeStatus::VISIBLE, !on);
             }
         }
         Ok(())
@@ -387,18 +391,12 @@ impl LogicalVolume {
         Self {
             name,
             id: LvmUuid::from_random([0; 32]),
-            status: VolumeStatus::READ | VolumeStatus::WRITE | VolumeStatus::VISIBLE,
-            flags: VolumeFlags::empty(),
-            tags: Vec::new(),
             creation_time: None,
-            creation_host: None,
-            lock_args: None,
-            allocation: None,
-            profile: None,
-            read_ahead: None,
-            major: None,
-            minor: None,
             segments: Vec::new(),
+            common: Arc::new(Common {
+                status: VolumeStatus::READ | VolumeStatus::WRITE | VolumeStatus::VISIBLE,
+                ..Common::default()
+            }),
         }
     }
 }

@@ -4,6 +4,11 @@
 //! format's invariants (`check.rs`), [`Group::objections`] says why it may only be read (`objections.rs`), the edits are in `edit.rs`,
 //! room is found in `allocate.rs`.
 
+use std::{
+    ops::{Deref, DerefMut},
+    sync::Arc,
+};
+
 use bitflags::bitflags;
 
 use super::LvmUuid;
@@ -183,21 +188,33 @@ pub struct DeviceId {
 }
 
 /// A volume, or one of the hidden things that have a volume's place in the text.
+///
+/// There may be thousands, and most differ in what stands here alone: the rest is behind `common`, whose fields are reached as
+/// if they were the volume's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogicalVolume {
     /// Its name.
     pub name: String,
     /// Its identity.
     pub id: LvmUuid,
+    /// When it was made, seconds since 1970.
+    pub creation_time: Option<i64>,
+    /// What it is made of, in order and without gaps.
+    pub segments: Vec<Segment>,
+    /// The rest, shared with volumes of which it is the same until one of them is changed.
+    pub common: Arc<Common>,
+}
+
+/// What many volumes have in common.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Common {
     /// Status words.
     pub status: VolumeStatus,
     /// Words that older programs may ignore.
     pub flags: VolumeFlags,
     /// Tags.
     pub tags: Vec<String>,
-    /// When it was made, seconds since 1970.
-    pub creation_time: Option<i64>,
-    /// On which machine.
+    /// On which machine it was made.
     pub creation_host: Option<String>,
     /// Of a lock manager.
     pub lock_args: Option<String>,
@@ -211,8 +228,20 @@ pub struct LogicalVolume {
     pub major: Option<i64>,
     /// A fixed minor number.
     pub minor: Option<i64>,
-    /// What it is made of, in order and without gaps.
-    pub segments: Vec<Segment>,
+}
+
+impl Deref for LogicalVolume {
+    type Target = Common;
+
+    fn deref(&self) -> &Common {
+        &self.common
+    }
+}
+
+impl DerefMut for LogicalVolume {
+    fn deref_mut(&mut self) -> &mut Common {
+        Arc::make_mut(&mut self.common)
+    }
 }
 
 /// A run of a volume's extents.

@@ -18,6 +18,7 @@ pub mod write;
 
 mod check;
 mod edit;
+mod marks;
 mod objections;
 mod read;
 mod shape;
@@ -28,7 +29,7 @@ mod uuid;
 pub use allocate::{Found, NoRoom, Room, Wish};
 pub use area::{Area, Full, Placed, Slot};
 pub use edit::BadEdit;
-pub use group::{Group, Kind, Leg, LogicalVolume, Part, PhysicalVolume, Segment, Snapshot};
+pub use group::{Common, Group, Kind, Leg, LogicalVolume, Part, PhysicalVolume, Segment, Snapshot};
 pub use label::{Extent, Label};
 pub use read::BadGroup;
 pub use uuid::{BadLvmUuid, LvmUuid};

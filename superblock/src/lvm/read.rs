@@ -6,6 +6,7 @@
 use std::{
     collections::{HashMap, HashSet},
     str::FromStr,
+    sync::Arc,
 };
 
 use bitflags::Flags;
@@ -13,11 +14,12 @@ use bitflags::Flags;
 use super::{
     LvmUuid,
     group::{
-        DeviceId, Group, GroupFlags, Kind, Leg, LogicalVolume, PhysicalVolume, PvStatus, Segment,
+        Common, DeviceId, Group, GroupFlags, Kind, Leg, LogicalVolume, PhysicalVolume, PvStatus, Segment,
         VolumeFlags, VolumeStatus, Written,
     },
+    marks::distinct,
     shape::Shape,
-    text::{Entry, Fault, Head, Reader, Value},
+    text::{Entry, Fault, Head, Reader, Value, bytes_of},
 };
 use crate::units::Sectors;
 
@@ -196,12 +198,17 @@ fn once(entries: &[Entry<'_>], path: Path<'_>) -> Result<(), BadGroup> {
     Ok(())
 }
 
-fn name(path: Path<'_>) -> Result<String, BadGroup> {
-    let good = path.name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"._-+".contains(byte));
-    if !good || path.name.is_empty() || path.name.len() > 127 || matches!(path.name, b"." | b"..") {
-        return Err(path.bad("not a name that LVM2 takes"));
+/// What names are made of.
+const NAME: [bool; 256] =
+    bytes_of(&[b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", b"._-+"]);
+
+fn name<'a>(path: Path<'a>) -> Result<&'a str, BadGroup> {
+    let good = path.name.iter().all(|byte| NAME.get(usize::from(*byte)) == Some(&true));
+    let text = std::str::from_utf8(path.name).ok().filter(|_| good && path.name.len() <= 127);
+    match text {
+        Some(name) if !matches!(name, "" | "." | "..") => Ok(name),
+        _ => Err(path.bad("not a name that LVM2 takes")),
     }
-    Ok(String::from_utf8_lossy(path.name).into_owned())
 }
 
 fn missing(path: Path<'_>, key: &str) -> BadGroup {
@@ -221,7 +228,7 @@ fn put<T>(to: &mut Option<T>, value: T, path: Path<'_>) -> Result<(), BadGroup> 
 /// The group's section. Its volumes are read one by one, for there may be thousands.
 fn group<'a>(key: &'a [u8], reader: &mut Reader<'a>, strange: &mut Strange) -> Result<Group, BadGroup> {
     let path = Path { above: None, name: key };
-    let mut group = Group::empty(name(path)?);
+    let mut group = Group::empty(name(path)?.to_owned());
     let (mut own, mut pvs, mut later) = (Vec::new(), None, None);
     let mut seen = HashSet::new();
     while let Some((key, head)) = reader.entry()? {
@@ -376,17 +383,20 @@ fn volumes<'a>(
             return Err(path.bad("not a section"));
         }
         let name = name(path)?;
-        if let Some(alike) = shape.as_ref().and_then(|shape| shape.next(reader)) {
-            volumes.push(LogicalVolume { name, ..alike });
+        if let Some(alike) = shape.as_ref().and_then(|shape| shape.next(name, reader)) {
+            volumes.push(alike);
             continue;
         }
         let (before, known) = (reader.clone(), strange.0.len());
-        let read = volume(reader, name, path, pvs, strange)?;
+        let read = volume(reader, name.to_owned(), path, pvs, strange)?;
         if tries > 0 && strange.0.len() == known {
             tries = tries.saturating_sub(1);
             shape = Shape::of(reader.since(&before), &read).or(shape);
         }
         volumes.push(read);
+    }
+    if distinct(volumes.iter().map(|volume| volume.name.as_bytes())) {
+        return Ok(volumes);
     }
     let mut names = HashSet::with_capacity(volumes.len());
     let twice = volumes.iter().find(|volume| !names.insert(volume.name.as_str()));
@@ -403,8 +413,8 @@ fn volume(
     pvs: &Names<'_>,
     strange: &mut Strange,
 ) -> Result<LogicalVolume, BadGroup> {
-    let mut volume = LogicalVolume::empty(name);
-    let (mut id, mut status, mut flags, mut tags, mut segments) = (None, None, None, None, None);
+    let (mut id, mut status, mut flags, mut tags, mut count_of) = (None, None, None, None, None);
+    let (mut creation_time, mut segments, mut common) = (None, Vec::new(), Common::default());
     while let Some((key, head)) = reader.entry()? {
         let path = Path { above: Some(&path), name: key };
         let value = &reader.whole(head)?;
@@ -413,35 +423,35 @@ fn volume(
             b"status" => put(&mut status, words::<VolumeStatus>(value, path, strange)?, path)?,
             b"flags" => put(&mut flags, words::<VolumeFlags>(value, path, strange)?, path)?,
             b"tags" => put(&mut tags, strings(value, path)?, path)?,
-            b"creation_time" => put(&mut volume.creation_time, integer(value, path, 0, i64::MAX)?, path)?,
-            b"creation_host" => put(&mut volume.creation_host, string(value, path)?, path)?,
-            b"lock_args" => put(&mut volume.lock_args, string(value, path)?, path)?,
-            b"allocation_policy" => put(&mut volume.allocation, string(value, path)?, path)?,
-            b"profile" => put(&mut volume.profile, string(value, path)?, path)?,
-            b"read_ahead" => put(&mut volume.read_ahead, integer(value, path, -1, MAX_EXTENT)?, path)?,
-            b"major" => put(&mut volume.major, integer(value, path, -1, MAX_EXTENT)?, path)?,
-            b"minor" => put(&mut volume.minor, integer(value, path, -1, MAX_EXTENT)?, path)?,
-            b"segment_count" => put(&mut segments, count(value, path)?, path)?,
+            b"creation_time" => put(&mut creation_time, integer(value, path, 0, i64::MAX)?, path)?,
+            b"creation_host" => put(&mut common.creation_host, string(value, path)?, path)?,
+            b"lock_args" => put(&mut common.lock_args, string(value, path)?, path)?,
+            b"allocation_policy" => put(&mut common.allocation, string(value, path)?, path)?,
+            b"profile" => put(&mut common.profile, string(value, path)?, path)?,
+            b"read_ahead" => put(&mut common.read_ahead, integer(value, path, -1, MAX_EXTENT)?, path)?,
+            b"major" => put(&mut common.major, integer(value, path, -1, MAX_EXTENT)?, path)?,
+            b"minor" => put(&mut common.minor, integer(value, path, -1, MAX_EXTENT)?, path)?,
+            b"segment_count" => put(&mut count_of, count(value, path)?, path)?,
             [b's', b'e', b'g', b'm', b'e', b'n', b't', number @ ..]
                 if number.iter().all(u8::is_ascii_digit) =>
             {
-                numbered(number, volume.segments.len(), path)?;
+                numbered(number, segments.len(), path)?;
                 // Most volumes have one, and a vector would begin with four.
-                volume.segments.reserve_exact(usize::from(volume.segments.is_empty()));
-                volume.segments.push(segment(section(value, path)?, path, pvs, strange)?);
+                segments.reserve_exact(usize::from(segments.is_empty()));
+                segments.push(segment(section(value, path)?, path, pvs, strange)?);
             }
             _ => strange.key(path),
         }
     }
-    let counted = u64::try_from(volume.segments.len()).unwrap_or(u64::MAX);
-    if segments.ok_or_else(|| missing(path, "segment_count"))? != counted {
+    let counted = u64::try_from(segments.len()).unwrap_or(u64::MAX);
+    if count_of.ok_or_else(|| missing(path, "segment_count"))? != counted {
         return Err(path.bad(format!("has {counted} segments and says another number")));
     }
-    volume.id = id.ok_or_else(|| missing(path, "id"))?;
-    volume.status = status.ok_or_else(|| missing(path, "status"))?;
-    volume.flags = flags.unwrap_or_default();
-    volume.tags = tags.unwrap_or_default();
-    Ok(volume)
+    let id = id.ok_or_else(|| missing(path, "id"))?;
+    common.status = status.ok_or_else(|| missing(path, "status"))?;
+    common.flags = flags.unwrap_or_default();
+    common.tags = tags.unwrap_or_default();
+    Ok(LogicalVolume { name, id, creation_time, segments, common: Arc::new(common) })
 }
 
 /// Whether a segment's number is the next one.

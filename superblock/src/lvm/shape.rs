@@ -4,9 +4,11 @@
 //! word by word a shape is taken: the bytes between its identity, the time it was made, its size and where it lies. What fits is
 //! such a volume, for equal bytes are equal words; what does not is read word by word.
 
+use std::sync::Arc;
+
 use super::{
     LvmUuid,
-    group::{Kind, Leg, LogicalVolume, Segment},
+    group::{Common, Kind, Leg, LogicalVolume, Segment},
     text::{Head, Reader, Value},
 };
 use crate::units::Sectors;
@@ -15,7 +17,7 @@ use crate::units::Sectors;
 pub(super) struct Shape<'a> {
     /// Before the identity, before the time, before the extents, before the first one's number, and the end.
     between: [&'a [u8]; 5],
-    common: LogicalVolume,
+    common: Arc<Common>,
     pv: usize,
 }
 
@@ -28,12 +30,11 @@ impl<'a> Shape<'a> {
         };
         let [Leg { pv, .. }] = legs.as_slice() else { return None };
         let between = between(section).filter(|_| tags.is_empty())?;
-        let common = LogicalVolume { name: String::new(), segments: Vec::new(), ..volume.clone() };
-        Some(Self { between, common, pv: *pv })
+        Some(Self { between, common: Arc::clone(&volume.common), pv: *pv })
     }
 
-    /// The volume whose section begins here, without its name, where it is of this shape.
-    pub(super) fn next(&self, reader: &mut Reader<'a>) -> Option<LogicalVolume> {
+    /// The volume of this name whose section begins here, where it is of this shape.
+    pub(super) fn next(&self, name: &str, reader: &mut Reader<'a>) -> Option<LogicalVolume> {
         let [before_id, before_time, before_len, before_extent, end] = self.between;
         let (id, rest) = reader.rest().strip_prefix(before_id)?.split_at_checked(LvmUuid::PRINTED)?;
         let id = LvmUuid::from_text(id)?;
@@ -45,10 +46,11 @@ impl<'a> Shape<'a> {
         let legs = vec![Leg { pv: self.pv, extent }];
         let kind = Kind::Striped { stripe_size: Sectors(0), legs };
         Some(LogicalVolume {
+            name: name.to_owned(),
             id,
             creation_time: i64::try_from(time).ok(),
             segments: vec![Segment { start: 0, len, tags: Vec::new(), kind }],
-            ..self.common.clone()
+            common: Arc::clone(&self.common),
         })
     }
 }

@@ -81,6 +81,27 @@ impl LvmUuid {
     /// From printed bytes.
     #[must_use]
     pub fn from_text(text: &[u8]) -> Option<Self> {
+        Self::from_groups(text).or_else(|| Self::from_any(text))
+    }
+
+    /// With its hyphens where they are printed: what every text has.
+    fn from_groups(text: &[u8]) -> Option<Self> {
+        let text: &[u8; Self::PRINTED] = text.try_into().ok()?;
+        let mut bytes = [0; 32];
+        let (mut from, mut to) = (text.as_slice(), bytes.as_mut_slice());
+        for (index, len) in GROUPS.into_iter().enumerate() {
+            if index > 0 {
+                from = from.strip_prefix(b"-")?;
+            }
+            let (group, rest) = from.split_at_checked(len)?;
+            let (place, after) = to.split_at_mut_checked(len)?;
+            place.copy_from_slice(group);
+            (from, to) = (rest, after);
+        }
+        Self::from_stored(bytes)
+    }
+
+    fn from_any(text: &[u8]) -> Option<Self> {
         let mut bytes = [0; 32];
         let mut from = text.iter().filter(|byte| **byte != b'-');
         for to in &mut bytes {
