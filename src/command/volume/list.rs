@@ -50,7 +50,7 @@ pub(super) fn list(work: &Work<'_>, request: &ListRequest) -> Result<u8> {
     }
     let snapshots = inventory::snapshots(work.machine, &groups)?;
     let below = if work.common.json { below(work, &groups) } else { Vec::new() };
-    let known = Known { below, snapshots, all: request.all, brief: !work.common.json };
+    let known = Known { below, snapshots, all: request.all };
     let wanted = wanted(&request.names);
     if work.common.json {
         return Ok(print(&Report::new(&groups, &known, &wanted).json()));
@@ -97,7 +97,6 @@ pub(super) fn show(work: &Work<'_>, names: &[Named]) -> Result<u8> {
         below: below(work, &groups),
         snapshots: inventory::snapshots(work.machine, &groups)?,
         all: false,
-        brief: false,
     };
     let report = Report::new(&groups, &known, &wanted(names));
     let status = print(&if work.common.json { report.json() } else { report.text() });

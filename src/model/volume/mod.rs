@@ -147,3 +147,31 @@ pub struct Target {
     /// The text's place.
     pub placed: Placed,
 }
+
+/// Groups for tests of other rooms.
+#[cfg(test)]
+pub(crate) mod fixture {
+    use superblock::lvm::Group;
+
+    /// A group of three physical volumes of 200 extents of 4 KiB, with the volumes of this text.
+    pub(crate) fn group(name: &str, volumes: &str) -> Group {
+        let pv = |n: u8| {
+            let id = "000000-0000-0000-0000-0000-0000-000000".replace('0', &n.to_string());
+            format!(
+                "pv{n} {{ id = \"{id}\" device = \"/dev/md{n}\" status = [\"ALLOCATABLE\"] flags = [] \
+                 dev_size = 4096 pe_start = 2048 pe_count = 200 }}"
+            )
+        };
+        let text = format!(
+            "{name} {{ id = \"abcdef-abcd-abcd-abcd-abcd-abcd-abcdef\" seqno = 5 format = \"lvm2\" \
+             status = [\"RESIZEABLE\", \"READ\", \"WRITE\"] flags = [] extent_size = 8 max_lv = 0 max_pv = 0 \
+             metadata_copies = 0 physical_volumes {{ {} {} {} }} logical_volumes {{ {volumes} }} }}\n\
+             contents = \"Text Format Volume Group\" version = 1 description = \"\" creation_host = \"box\" \
+             creation_time = 1",
+            pv(0),
+            pv(1),
+            pv(2)
+        );
+        text.parse().unwrap()
+    }
+}

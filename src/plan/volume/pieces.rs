@@ -244,25 +244,9 @@ pub(super) fn is_moving(table: &Table) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::DevId;
+    use crate::model::{DevId, volume::fixture};
 
-    const GROUP: &str = r#"
-vg {
-id = "abcdef-abcd-abcd-abcd-abcd-abcd-abcdef"
-seqno = 5
-format = "lvm2"
-status = ["RESIZEABLE", "READ", "WRITE"]
-flags = []
-extent_size = 8
-max_lv = 0
-max_pv = 0
-metadata_copies = 0
-physical_volumes {
-pv0 { id = "000000-0000-0000-0000-0000-0000-000000" device = "/dev/md0" status = ["ALLOCATABLE"] flags = [] dev_size = 4096 pe_start = 2048 pe_count = 200 }
-pv1 { id = "111111-1111-1111-1111-1111-1111-111111" device = "/dev/md1" status = ["ALLOCATABLE"] flags = [] dev_size = 4096 pe_start = 2048 pe_count = 200 }
-pv2 { id = "222222-2222-2222-2222-2222-2222-222222" device = "/dev/md2" status = ["ALLOCATABLE"] flags = [] dev_size = 4096 pe_start = 2048 pe_count = 200 }
-}
-logical_volumes {
+    const VOLUMES: &str = r#"
 line { id = "llllll-llll-llll-llll-llll-llll-llllll" status = ["READ", "WRITE", "VISIBLE"] flags = [] segment_count = 2
 segment1 { start_extent = 0 extent_count = 10 type = "striped" stripe_count = 1 stripes = ["pv0", 0] }
 segment2 { start_extent = 10 extent_count = 5 type = "striped" stripe_count = 1 stripes = ["pv1", 0] } }
@@ -275,13 +259,6 @@ segment2 { start_extent = 4 extent_count = 6 type = "striped" stripe_count = 1 s
 room { id = "rrrrrr-rrrr-rrrr-rrrr-rrrr-rrrr-rrrrrr" status = ["READ", "WRITE", "VISIBLE"] flags = [] segment_count = 2
 segment1 { start_extent = 0 extent_count = 11 type = "striped" stripe_count = 1 stripes = ["pv2", 10] }
 segment2 { start_extent = 11 extent_count = 3 type = "striped" stripe_count = 1 stripes = ["pv2", 30] } }
-}
-}
-contents = "Text Format Volume Group"
-version = 1
-description = ""
-creation_host = "box"
-creation_time = 1
 "#;
 
     fn find(pv: usize) -> Option<Dev> {
@@ -289,7 +266,7 @@ creation_time = 1
     }
 
     fn check(volume: &str, room: &str, then: impl FnOnce(&Pieces<'_>)) {
-        let group: Group = GROUP.parse().unwrap();
+        let group: Group = fixture::group("vg", VOLUMES);
         let [volume, room] = [volume, room].map(|name| group.volume(name).unwrap());
         then(&Pieces::of(&group, volume, 0, room).unwrap());
         // Every extent is where its old one's copy is, and none is lost.
@@ -357,7 +334,7 @@ creation_time = 1
 
     #[test]
     fn what_does_not_fit_is_none() {
-        let group: Group = GROUP.parse().unwrap();
+        let group: Group = fixture::group("vg", VOLUMES);
         let volume = |name: &str| group.volume(name).unwrap();
         assert!(Pieces::of(&group, volume("line"), 0, volume("room")).is_none(), "too much room");
         assert!(Pieces::of(&group, volume("data"), 0, volume("to")).is_none(), "too little");

@@ -5,26 +5,11 @@ use superblock::lvm::Group;
 use super::*;
 use crate::{
     execute::tests::every_failure_leaves_no_trace,
-    model::DevId,
+    model::{DevId, volume::fixture},
     plan::{Plan, Step},
 };
 
-const GROUP: &str = r#"
-vg-1 {
-id = "abcdef-abcd-abcd-abcd-abcd-abcd-abcdef"
-seqno = 5
-format = "lvm2"
-status = ["RESIZEABLE", "READ", "WRITE"]
-flags = []
-extent_size = 8
-max_lv = 0
-max_pv = 0
-metadata_copies = 0
-physical_volumes {
-pv0 { id = "000000-0000-0000-0000-0000-0000-000000" device = "/dev/md0" status = ["ALLOCATABLE"] flags = [] dev_size = 4096 pe_start = 2048 pe_count = 200 }
-pv1 { id = "111111-1111-1111-1111-1111-1111-111111" device = "/dev/md1" status = ["ALLOCATABLE"] flags = [] dev_size = 4096 pe_start = 2048 pe_count = 200 }
-}
-logical_volumes {
+const VOLUMES: &str = r#"
 data { id = "dddddd-dddd-dddd-dddd-dddd-dddd-dddddd" status = ["READ", "WRITE", "VISIBLE"] flags = [] segment_count = 2
 segment1 { start_extent = 0 extent_count = 10 type = "striped" stripe_count = 1 stripes = ["pv0", 0] }
 segment2 { start_extent = 10 extent_count = 8 type = "striped" stripe_count = 2 stripe_size = 16 stripes = ["pv0", 20, "pv1", 30] } }
@@ -32,17 +17,10 @@ snap { id = "ssssss-ssss-ssss-ssss-ssss-ssss-ssssss" status = ["READ"] flags = [
 segment1 { start_extent = 0 extent_count = 4 type = "striped" stripe_count = 1 stripes = ["pv1", 0] } }
 two { id = "tttttt-tttt-tttt-tttt-tttt-tttt-tttttt" status = ["READ", "WRITE", "VISIBLE"] flags = [] segment_count = 1
 segment1 { start_extent = 0 extent_count = 4 type = "striped" stripe_count = 1 stripes = ["pv1", 10] } }
-}
-}
-contents = "Text Format Volume Group"
-version = 1
-description = ""
-creation_host = "box"
-creation_time = 1
 "#;
 
 fn group(snapshots: &[&str], merging: Option<&str>) -> Group {
-    let mut group: Group = GROUP.parse().unwrap();
+    let mut group: Group = fixture::group("vg-1", VOLUMES);
     for (nth, name) in snapshots.iter().enumerate() {
         let row = LvmUuid::from_random([u8::try_from(nth).unwrap(); 32]);
         group.make_snapshot("data", name, Sectors(8), row).unwrap();

@@ -1,23 +1,27 @@
 //! `mdctl volume list` and `show`: one value, as text and as JSON.
 
+mod table;
 mod text;
 
 use std::{
-    collections::{BTreeMap, HashMap},
-    fmt,
+    borrow::Cow,
+    collections::{BTreeMap, HashSet},
+    fmt, ptr,
+    sync::Arc,
 };
 
 use serde::{Serialize, Serializer};
-use superblock::lvm::{Group, Kind, LogicalVolume, LvmUuid, Part};
+use superblock::lvm::{Group, Kind, Leg, LogicalVolume, LvmUuid, Part};
 
 use crate::model::{
     Below,
-    dm::{Listed, SnapshotStatus, name, uuid},
+    dm::{SnapshotStatus, name, uuid},
     extents,
     volume::{Found, Groups},
 };
 
-pub use text::{COLUMNS, difference, table};
+pub use table::table;
+pub use text::difference;
 
 /// Its number grows when a key changes its meaning or goes.
 const SCHEMA: &str = "mdctl.volumes.1";
@@ -165,8 +169,16 @@ pub struct Known {
     pub snapshots: BTreeMap<String, SnapshotStatus>,
     /// Hidden things are shown.
     pub all: bool,
-    /// Where each volume's extents are is not asked for.
-    pub brief: bool,
+}
+
+/// A volume with what is known of it.
+#[derive(Clone, Copy)]
+struct View<'a> {
+    found: &'a Found,
+    volume: &'a LogicalVolume,
+    part: Part,
+    is_active: bool,
+    status: Option<SnapshotStatus>,
 }
 
 /// Does `each` with every volume that is wanted and visible.
@@ -174,17 +186,28 @@ fn each_volume<'a>(
     groups: &'a Groups,
     known: &Known,
     wanted: &dyn Fn(&str, Option<&str>) -> bool,
-    each: &mut dyn FnMut(VolumeShown<'a>),
+    each: &mut dyn FnMut(View<'a>),
 ) {
-    let active: HashMap<&str, &Listed> =
-        groups.active.iter().filter_map(|one| Some((one.uuid.as_deref()?, one))).collect();
     for found in &groups.groups {
-        let parts = found.group.parts();
-        for (volume, part) in found.group.volumes.iter().zip(parts) {
+        let group = &found.group;
+        let uuids = groups.active.iter().filter_map(|one| uuid::parse(one.uuid.as_deref()?));
+        let active: HashSet<&str> = uuids
+            .filter(|uuid| uuid.group == group.id.plain() && uuid.layer.is_none())
+            .map(|uuid| uuid.volume)
+            .collect();
+        for (volume, part) in group.volumes.iter().zip(group.parts()) {
             let shown = known.all || !matches!(part, Part::Row | Part::Hidden);
-            if shown && wanted(&found.group.name, Some(&volume.name)) {
-                each(volume_shown(found, volume, part, known, &active));
+            if !shown || !wanted(&group.name, Some(&volume.name)) {
+                continue;
             }
+            let is_active = !active.is_empty() && active.contains(volume.id.plain());
+            let device = DeviceName(&group.name, &volume.name);
+            let status = if known.snapshots.is_empty() {
+                None
+            } else {
+                known.snapshots.get(&device.to_string()).copied()
+            };
+            each(View { found, volume, part, is_active, status });
         }
     }
 }
@@ -198,7 +221,7 @@ impl<'a> Report<'a> {
             wanted(name, None) || found.group.volumes.iter().any(|volume| wanted(name, Some(&volume.name)))
         });
         let mut volumes = Vec::new();
-        each_volume(groups, known, wanted, &mut |volume| volumes.push(volume));
+        each_volume(groups, known, wanted, &mut |view| volumes.push(view.volume_shown()));
         let refused =
             groups.refused.iter().map(|one| RefusedShown { path: one.path.clone(), reason: one.why.clone() });
         Self {
@@ -267,61 +290,117 @@ fn array_shown(below: &Below) -> Option<ArrayShown> {
     })
 }
 
-fn volume_shown<'a>(
-    found: &'a Found,
-    volume: &'a LogicalVolume,
-    part: Part,
-    known: &Known,
-    active: &HashMap<&str, &Listed>,
-) -> VolumeShown<'a> {
-    let group = &found.group;
-    let is_active = !active.is_empty()
-        && active.contains_key(uuid::lvm(group.id.plain(), volume.id.plain(), None).as_str());
-    let device = DeviceName(&group.name, &volume.name);
-    let snapshot = match part {
-        Part::Cow { row, origin } => group.volumes.get(row).zip(group.volumes.get(origin)),
-        _ => None,
-    };
-    let status = if known.snapshots.is_empty() { None } else { known.snapshots.get(&device.to_string()) };
-    let merging = snapshot.is_some_and(|(row, _)| {
-        row.segments.iter().any(|segment| matches!(segment.kind, Kind::Snapshot { merging: true, .. }))
-    });
-    let kind = match (snapshot, merging) {
-        (Some(_), true) => "merging",
-        (Some(_), false) => "snapshot",
-        (None, _) => kind_of(volume),
-    };
-    let state = match (is_active, status) {
-        (true, Some(SnapshotStatus::Invalid | SnapshotStatus::MergeFailed)) => "invalid",
-        (true, Some(SnapshotStatus::Overflow)) => "full",
-        (true, _) => "active",
-        (false, _) => "inactive",
-    };
-    VolumeShown {
-        group: &group.name,
-        volume: &volume.name,
-        uuid: volume.id,
-        kind,
-        size_bytes: group.sectors(volume.extents()).bytes().0,
-        used_percent: status.copied().and_then(used),
-        state,
-        read_only: !volume.is_writable(),
-        hidden: matches!(part, Part::Row | Part::Hidden),
-        snapshots: match part {
+impl<'a> View<'a> {
+    /// The row and the origin of a snapshot.
+    fn snapshot(&self) -> Option<(&'a LogicalVolume, &'a LogicalVolume)> {
+        let Part::Cow { row, origin } = self.part else { return None };
+        let volumes = &self.found.group.volumes;
+        volumes.get(row).zip(volumes.get(origin))
+    }
+
+    /// The one segment with the one leg that most volumes are.
+    fn only_leg(&self) -> Option<(&'a superblock::lvm::Segment, Leg)> {
+        let [segment] = self.volume.segments.as_slice() else { return None };
+        match &segment.kind {
+            Kind::Striped { legs, .. } if legs.len() == 1 => Some((segment, *legs.first()?)),
+            _ => None,
+        }
+    }
+
+    /// Whether it certainly differs from another one in its name, its identity, its age and its place on the device alone.
+    fn is_like(&self, other: &Self) -> bool {
+        let plain = |view: &Self| matches!(view.part, Part::Plain) && view.status.is_none();
+        ptr::eq(self.found, other.found)
+            && Arc::ptr_eq(&self.volume.common, &other.volume.common)
+            && plain(self)
+            && plain(other)
+            && self.is_active == other.is_active
+            && self
+                .only_leg()
+                .zip(other.only_leg())
+                .is_some_and(|((one, leg), (other, its))| one.len == other.len && leg.pv == its.pv)
+    }
+
+    fn kind(&self) -> &'a str {
+        let merging =
+            |segment: &superblock::lvm::Segment| matches!(segment.kind, Kind::Snapshot { merging: true, .. });
+        match self.snapshot() {
+            Some((row, _)) if row.segments.iter().any(merging) => "merging",
+            Some(_) => "snapshot",
+            None => kind_of(self.volume),
+        }
+    }
+
+    fn state(&self) -> &'static str {
+        match (self.is_active, self.status) {
+            (true, Some(SnapshotStatus::Invalid | SnapshotStatus::MergeFailed)) => "invalid",
+            (true, Some(SnapshotStatus::Overflow)) => "full",
+            (true, _) => "active",
+            (false, _) => "inactive",
+        }
+    }
+
+    fn size_bytes(&self) -> u64 {
+        self.found.group.sectors(self.volume.extents()).bytes().0
+    }
+
+    fn is_hidden(&self) -> bool {
+        matches!(self.part, Part::Row | Part::Hidden)
+    }
+
+    fn snapshots(&self) -> u64 {
+        match self.part {
             Part::Origin { snapshots, .. } => u64::try_from(snapshots).unwrap_or(0),
             _ => 0,
-        },
-        origin: snapshot.map(|(_, origin)| origin.name.as_str()),
-        on: on(found, volume),
-        path: DevPath(&group.name, &volume.name),
-        device,
-        tags: &volume.tags,
-        segments: if known.brief {
-            Vec::new()
-        } else {
-            volume.segments.iter().map(|segment| segment_shown(found, segment)).collect()
-        },
+        }
     }
+
+    fn origin(&self) -> Option<&'a str> {
+        self.snapshot().map(|(_, origin)| origin.name.as_str())
+    }
+
+    fn path(&self) -> DevPath<'a> {
+        DevPath(&self.found.group.name, &self.volume.name)
+    }
+
+    fn device(&self) -> DeviceName<'a> {
+        DeviceName(&self.found.group.name, &self.volume.name)
+    }
+
+    fn volume_shown(&self) -> VolumeShown<'a> {
+        VolumeShown {
+            group: &self.found.group.name,
+            volume: &self.volume.name,
+            uuid: self.volume.id,
+            kind: self.kind(),
+            size_bytes: self.size_bytes(),
+            used_percent: self.status.and_then(used),
+            state: self.state(),
+            read_only: !self.volume.is_writable(),
+            hidden: self.is_hidden(),
+            snapshots: self.snapshots(),
+            origin: self.origin(),
+            on: on(self.found, self.volume),
+            path: self.path(),
+            device: self.device(),
+            tags: &self.volume.tags,
+            segments: self.volume.segments.iter().map(|segment| segment_shown(self.found, segment)).collect(),
+        }
+    }
+}
+
+/// `linear`, `linear, 2 snapshots`.
+fn kind_words(kind: &str, snapshots: u64) -> Cow<'_, str> {
+    match snapshots {
+        0 => Cow::Borrowed(kind),
+        1 => Cow::Owned(format!("{kind}, 1 snapshot")),
+        many => Cow::Owned(format!("{kind}, {many} snapshots")),
+    }
+}
+
+/// `active`, `active, read-only`.
+fn state_words(state: &'static str, read_only: bool) -> Cow<'static, str> {
+    if read_only { Cow::Owned(format!("{state}, read-only")) } else { Cow::Borrowed(state) }
 }
 
 /// A percentage with one decimal.
