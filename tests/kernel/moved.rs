@@ -139,5 +139,21 @@ fn asleep() {
     slow(1, 0);
     assert_eq!(script("dmsetup ls | grep -c vg- || true").trim(), "0");
     script("vgchange -qq -ay vg; [ \"$(md5sum </dev/vg/data)\" = \"$(cat /tmp/sum.img)\" ]; vgck vg");
+    // With its snapshot: both are copied at the same time, and who ends first leaves the other its devices.
+    script(
+        "lvcreate -qq -y -s -L 4M -n snap vg/data /dev/ram0; dd if=/dev/zero of=/dev/vg/data bs=64k count=8 oflag=direct status=none; \
+         md5sum </dev/vg/data >/tmp/new.img; vgchange -qq -an vg",
+    );
+    slow(1, 100);
+    volume("move vg /dev/ram0").ok();
+    assert!(script("lvs --noheadings -a -o lv_name vg").matches("moves_here").count() == 2);
+    slow(1, 0);
+    until("nobody follows any more", || sh("pgrep -x mdctl-follow").status != 0);
+    assert_eq!(script("vgck vg; dmsetup ls | grep -c vg- || true").trim(), "0");
+    assert_eq!(script("pvs --noheadings -o lv_name --segments /dev/ram0").trim(), "");
+    script(
+        "vgchange -qq -ay vg; [ \"$(md5sum </dev/vg/data)\" = \"$(cat /tmp/new.img)\" ]; \
+         [ \"$(md5sum </dev/vg/snap)\" = \"$(cat /tmp/sum.img)\" ]",
+    );
     done(disks);
 }

@@ -116,6 +116,12 @@ pub fn begin(
         return Err(refused("it is not active, and the kernel copies only what is".into()).hint(hint));
     }
     let found = found_room(&group, volume, from, to, means)?.map_err(refused)?;
+    // Where one of the family is active for its move alone, all of them are: the last one that ends finds them so.
+    let head = super::devices::head_of(&group, &name.volume);
+    let asleep = asleep
+        || underway(&group)
+            .iter()
+            .any(|one| one.asleep && super::devices::head_of(&group, &one.volume) == head);
     let id = group.pvs.get(from).map(|pv| pv.id).ok_or_else(|| refused("no such device".into()))?;
     let mut room = LogicalVolume::empty(format!("{}_moves_here", name.volume));
     room.id = means.identity()?;

@@ -418,6 +418,27 @@ fn a_striped_volume_moves_on_a_layer() {
     );
 }
 
+#[test]
+fn a_family_is_active_for_its_moves_until_the_last_has_ended() {
+    let mut found = with_volumes();
+    found.group.make_snapshot("a", "w", Sectors(8), id(40)).unwrap();
+    let (_, mut there) = active(&found);
+    for (device, minor) in there.devices.iter_mut().zip(0..) {
+        device.info.dev = DevId { major: 252, minor };
+    }
+    let stamp = stamp();
+    for (name, first, ids) in [("a", true, 20..30), ("w", false, 30..40)] {
+        let mut means = Means { fresh: ids.map(id).collect::<Vec<_>>().into_iter(), ..means() };
+        let scene = Scene { found: &found, active: &there, stamp: &stamp };
+        let begun = mover::begin(&scene, &volume(name), (0, first), &[], &mut means).unwrap();
+        committed(&mut found, &begun);
+    }
+    assert_eq!(
+        mover::underway(&found.group).iter().map(|move_| move_.asleep).collect::<Vec<_>>(),
+        [true, true]
+    );
+}
+
 fn candidate(n: u8) -> (Candidate, Below) {
     let path = format!("/dev/md{n}");
     let dev = DevId { major: 9, minor: n.into() };
