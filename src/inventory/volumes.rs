@@ -2,7 +2,7 @@
 //! time, and a text only once however many areas have it.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     path::Path,
     sync::{Arc, Mutex},
 };
@@ -132,10 +132,11 @@ fn local_ids(settings: &Settings) -> Result<Vec<String>, KernelError> {
 
 /// Every block device that has a size and is no volume of LVM2's, no disk with partitions, nothing that is held back.
 fn candidates(machine: &Machine, volumes: &[Listed]) -> Result<Vec<String>, KernelError> {
+    let volumes: HashSet<u32> = volumes.iter().map(|volume| volume.dev.minor).collect();
     let mut paths = Vec::new();
     for name in machine.sysfs.blocks()? {
         let mapper = name.strip_prefix("dm-").and_then(|minor| minor.parse().ok());
-        let is_volume = |minor: u32| volumes.iter().any(|volume| volume.dev.minor == minor);
+        let is_volume = |minor: u32| volumes.contains(&minor);
         let plain = |prefix: &&str| {
             name.strip_prefix(*prefix).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
         };
