@@ -17,7 +17,7 @@ use crate::{
     config::{HostName, conf::Config},
     execute::Failure,
     inventory,
-    kernel::{Machine, host},
+    kernel::{Machine, host, terminal},
     plan::{Plan, Refusal, Say, Step, Warning},
     report::outcome::Outcome,
     ui::{self, Ui},
@@ -232,6 +232,22 @@ fn say(kind: Say, text: &str, ui: &Ui) {
         Say::Out => drop(print(&format!("{}: {text}\n", ui.program()))),
         Say::Note | Say::Ask => ui.warn(text),
     }
+}
+
+/// Asks, where nobody said yes beforehand. Nobody waits for an answer that cannot come.
+fn agreed(question: &str, common: &Common, ui: &Ui) -> bool {
+    if common.yes {
+        return true;
+    }
+    if !terminal::somebody_is_there() {
+        ui.error("nothing was written: nobody can be asked here; --yes (-y) agrees");
+        return false;
+    }
+    let agreed = ui.ask(question);
+    if !agreed {
+        ui.error("nothing was written");
+    }
+    agreed
 }
 
 /// Shows a plan instead of carrying it out.

@@ -6,7 +6,7 @@ use anyhow::{Result, anyhow};
 use superblock::{Bytes, Write, probe::Probe};
 
 use super::{
-    DONE, Ended, FAILED, carry_out,
+    DONE, Ended, FAILED, agreed, carry_out,
     keep::{self, Kept},
     preview, print, refuse,
 };
@@ -249,8 +249,7 @@ fn commit(set: &str, store: Option<&Path>, common: &Common, machine: &Machine, u
     if !common.json {
         print(&show(set, machine, &pending).text());
     }
-    if !common.yes && !ui.ask(&format!("Write that to {} members", pending.len())) {
-        ui.error("nothing was written");
+    if !agreed(&format!("Write that to {} members", pending.len()), common, ui) {
         return Ok(FAILED);
     }
     let out = format!("set {set} is written to its members; `mdctl undo` takes it back");

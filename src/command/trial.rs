@@ -10,7 +10,7 @@ use std::{
 use anyhow::Result;
 use superblock::Level;
 
-use super::{DONE, Ended, FAILED, assemble, carry_out, create, overlay, preview, print, refuse};
+use super::{DONE, Ended, FAILED, agreed, assemble, carry_out, create, overlay, preview, print, refuse};
 use crate::{
     archive::Identity,
     cli::{
@@ -70,8 +70,9 @@ pub(super) fn run(request: &TrialRequest, common: &Common, machine: &Machine, ui
         let refusal = Refusal::new(format!("there is no guess {number}"));
         return Ok(refuse(&refusal, common, ui));
     }
-    let kept = match request.keep.filter(|_| !common.dry_run).and_then(chosen) {
-        Some((scored, _)) => Some(work.keep(&scored.hypothesis)?),
+    let keep = request.keep.filter(|_| !common.dry_run);
+    let kept = match keep.and_then(|number| Some((number, chosen(number)?))) {
+        Some((number, (scored, _))) => Some(work.keep(number, &scored.hypothesis)?),
         None => None,
     };
     let told = |(scored, assembled): &(Scored, Option<Assembled>)| {
@@ -273,7 +274,7 @@ impl Work<'_> {
         if trial::says_so_itself(guess, self.seen) {
             let used = guess.seats.iter().flatten().filter_map(|seat| paths.get(seat.device));
             let request = assembling(&word, used.map(PathBuf::from).collect());
-            if self.common.dry_run || self.agreed(&format!("Assemble {word}")) {
+            if self.common.dry_run || agreed(&format!("Assemble {word}"), self.common, self.ui) {
                 return assemble::run(&request, self.common, self.machine, self.ui);
             }
             return Ok(FAILED);
@@ -286,19 +287,12 @@ impl Work<'_> {
             return preview(&plan, self.common);
         }
         let members = guess.seats.iter().flatten().count();
-        if !self.agreed(&format!("Write new superblocks to {members} devices, and start {word} from them")) {
+        let question = format!("Write new superblocks to {members} devices, and start {word} from them");
+        if !agreed(&question, self.common, self.ui) {
             return Ok(FAILED);
         }
         let out = format!("{word} is up; to take it back: mdctl stop {word}; mdctl undo");
         carry_out(&plan, self.machine, self.common, self.ui, Ended { out, ..Ended::default() })
-    }
-
-    fn agreed(&self, question: &str) -> bool {
-        let agreed = self.common.yes || self.ui.ask(question);
-        if !agreed {
-            self.ui.error("nothing was written");
-        }
-        agreed
     }
 }
 

@@ -79,6 +79,8 @@ impl Late {
 /// A guess that stays up.
 #[derive(Clone, Debug, Serialize)]
 pub struct Kept {
+    /// Its number.
+    pub number: usize,
     /// The set of overlays.
     pub set: String,
     /// The array.
@@ -382,12 +384,18 @@ impl Trial {
             ));
         }
         if self.orders_cut {
-            remarks.push("of so many members only orders with two exchanged were looked at".to_owned());
+            remarks.push("of so many members only the order of their names and those with two exchanged were looked at".to_owned());
         }
         if self.equal > 0 {
+            let untried = self.guesses.iter().take(self.equal + 1).any(|guess| guess.assembled.is_none());
+            let check = if untried {
+                format!("--assemble={} checks what is inside each, --keep=N shows the files", self.equal + 1)
+            } else {
+                "look at the files of each (--keep=N)".to_owned()
+            };
             remarks.push(format!(
                 "{} more have the same evidence as the first: nothing tells them apart (the halves of a mirror can be \
-                 exchanged), or nothing that was checked; look at the files of each (--keep=N)",
+                 exchanged), or nothing that was checked; {check}",
                 self.equal
             ));
         }
@@ -400,8 +408,8 @@ impl Trial {
         }
         if let Some(kept) = &self.kept {
             remarks.push(format!(
-                "guess is up read-only as {} on overlays {}; when you have looked: mdctl stop {}; mdctl overlay discard {}",
-                kept.array, kept.set, kept.array, kept.set
+                "guess {} is up read-only as {} on overlays {}; when you have looked: mdctl stop {}; mdctl overlay discard {}",
+                kept.number, kept.array, kept.set, kept.array, kept.set
             ));
         }
         remarks

@@ -68,7 +68,7 @@ impl Work<'_> {
     }
 
     /// Starts one that stays up.
-    pub(super) fn keep(&self, guess: &Hypothesis) -> Result<Up> {
+    pub(super) fn keep(&self, number: usize, guess: &Hypothesis) -> Result<Up> {
         let set = format!("trial{}", std::process::id());
         let notes = self.note(&set)?;
         let started = self.start(&set, guess);
@@ -81,7 +81,7 @@ impl Work<'_> {
         };
         keep::run(&self.unkept(&trial::leave_up(&array)), self.machine, self.ui)?;
         drop(notes);
-        Ok(Up { set, array: format!("/dev/{}", array.kernel) })
+        Ok(Up { number, set, array: format!("/dev/{}", array.kernel) })
     }
 
     fn note(&self, set: &str) -> Result<Notes> {

@@ -256,7 +256,11 @@ fn orders(family: &Family, seen: &[Seen], asked: &Asked) -> (Vec<Choice<Vec<Opti
             orders.push((vec![Differs::FreshOut], without));
         }
         cut = base.len() > ALL_ORDERS;
-        orders.extend(permuted(&base).into_iter().map(|seats| (vec![Differs::Order], seats)));
+        let mut others = permuted(&base);
+        others.push(by_name(&base, seen));
+        // Where nothing tells two apart, the one that is nearer to the order of the names is the likelier.
+        others.sort_by_key(|seats| disorder(seats, seen));
+        orders.extend(others.into_iter().map(|seats| (vec![Differs::Order], seats)));
     }
     let mut seen: Vec<Vec<Option<Seat>>> = Vec::new();
     orders.retain(|(_, seats)| {
@@ -294,6 +298,26 @@ fn filled(family: &Family, seen: &[Seen]) -> Vec<Vec<Option<Seat>>> {
         }
     }
     ways
+}
+
+/// sdb before sdaa, ram9 before ram10.
+fn name_of<'a>(seat: &Seat, seen: &'a [Seen]) -> (usize, &'a str) {
+    seen.get(seat.device).map_or((0, ""), |seen| (seen.path.len(), &seen.path))
+}
+
+/// The members in the order of their names, in the slots that are taken.
+fn by_name(seats: &[Option<Seat>], seen: &[Seen]) -> Vec<Option<Seat>> {
+    let mut here: Vec<Seat> = seats.iter().flatten().copied().collect();
+    here.sort_by_key(|seat| name_of(seat, seen));
+    let mut here = here.into_iter();
+    seats.iter().map(|seat| seat.and_then(|_| here.next())).collect()
+}
+
+/// How many pairs of members are not in the order of their names.
+fn disorder(seats: &[Option<Seat>], seen: &[Seen]) -> usize {
+    let names: Vec<_> = seats.iter().flatten().map(|seat| name_of(seat, seen)).collect();
+    let before = |(nth, name)| names.iter().take(nth).filter(|other| *other > name).count();
+    names.iter().enumerate().map(before).sum()
 }
 
 /// All orders of few, each two exchanged of many; without the one that is there.
@@ -401,4 +425,37 @@ fn offsets(family: &Family, seen: &[Seen], asked: &Asked) -> Vec<Choice<Option<S
     let others = places(&devices, seen, asked).into_iter().filter(|place| Some(*place) != own);
     found.extend(others.map(|place| (vec![Differs::DataOffset], Some(place))));
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn first_orders(names: &[&str]) -> Vec<Vec<String>> {
+        let one = |path: &&str| Seen { path: (*path).to_owned(), size: Sectors(1 << 20), words: Vec::new() };
+        let seen: Vec<Seen> = names.iter().map(one).collect();
+        let asked = Asked::default();
+        let families = known::families(&seen, &asked);
+        let (orders, _) = orders(families.first().unwrap(), &seen, &asked);
+        let names = |seats: &Vec<Option<Seat>>| -> Vec<String> {
+            seats
+                .iter()
+                .map(|seat| seat.map_or(String::new(), |seat| seen[seat.device].path.clone()))
+                .collect()
+        };
+        let others = orders.iter().filter(|(differs, _)| differs.contains(&Differs::Order));
+        others.map(|(_, seats)| names(seats)).take(2).collect()
+    }
+
+    #[test]
+    fn the_order_of_the_names_is_the_likeliest_of_the_others() {
+        assert_eq!(
+            first_orders(&["sdc", "sda", "sdaa", "sdb"]),
+            [["sda", "sdb", "sdc", "sdaa"], ["sda", "sdc", "sdb", "sdaa"]]
+        );
+        // Of many, too, although not all orders are tried.
+        let many = ["ram10", "ram3", "ram9", "ram1", "ram2", "ram0", "ram8"];
+        let expected = ["ram0", "ram1", "ram2", "ram3", "ram8", "ram9", "ram10"];
+        assert_eq!(first_orders(&many)[0], expected);
+    }
 }
