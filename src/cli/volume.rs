@@ -133,7 +133,7 @@ struct ListArgs {
     #[arg(value_name = "GROUP[/VOLUME]", value_parser = words::named)]
     names: Vec<Named>,
     /// Hidden layers as well
-    #[arg(long)]
+    #[arg(long, short)]
     all: bool,
     /// These columns, separated by commas; with `+` before them, in addition to the usual ones
     #[arg(long, short = 'o', value_name = "COLUMNS", value_delimiter = ',')]

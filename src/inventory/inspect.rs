@@ -10,7 +10,10 @@ use superblock::{
 
 use crate::{
     kernel::{Access, Device},
-    model::volume::{Checked, Found, PvDevice, Refused},
+    model::{
+        human::counted,
+        volume::{Checked, Found, PvDevice, Refused},
+    },
 };
 
 /// Reads a group's devices again.
@@ -20,10 +23,10 @@ pub fn group(found: &Found) -> Checked {
     let mut checked = Checked {
         subject: format!("group {}", group.name),
         facts: vec![format!(
-            "change {}, {} physical volumes, {} volumes, {} extents of {} sectors free",
+            "change {}, {}, {}, {} extents of {} sectors free",
             group.seqno,
-            group.pvs.len(),
-            group.volumes.iter().filter(|volume| !volume.is_row()).count(),
+            counted(group.pvs.len(), "physical volume"),
+            counted(group.volumes.iter().filter(|volume| !volume.is_row()).count(), "volume"),
             group.free_extents(),
             group.extent_size.0
         )],

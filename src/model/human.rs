@@ -37,6 +37,12 @@ pub fn duration(seconds: u64) -> String {
     parts.join(" ")
 }
 
+/// `1 volume`, `2 volumes`.
+#[must_use]
+pub fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 /// A word as a shell reads it back.
 #[must_use]
 pub fn shell_word(word: &str) -> String {

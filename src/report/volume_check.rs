@@ -2,7 +2,10 @@
 
 use serde::Serialize;
 
-use crate::model::volume::{Checked, Kept};
+use crate::model::{
+    human::counted,
+    volume::{Checked, Kept},
+};
 
 /// Its number grows when a key changes its meaning or goes.
 const CHECK: &str = "mdctl.volume-check.1";
@@ -67,10 +70,10 @@ pub fn kept(all: &[Kept], dates: &dyn Fn(i64) -> String) -> String {
     for one in all {
         let group = &one.group;
         out.push_str(&format!(
-            "change {:<5} {}  {} volumes  {}\n  {}\n",
+            "change {:<5} {}  {:<10}  {}\n  {}\n",
             group.seqno,
             dates(group.written.time),
-            group.volumes.iter().filter(|volume| !volume.is_row()).count(),
+            counted(group.volumes.iter().filter(|volume| !volume.is_row()).count(), "volume"),
             printable(&one.path),
             printable(&group.written.description),
         ));

@@ -1,5 +1,7 @@
 //! `volume backup`: the present state of groups into files.
 
+use std::path::Path;
+
 use anyhow::Result;
 use superblock::lvm::{Stamp, write};
 
@@ -26,12 +28,15 @@ pub(super) fn run(request: &BackupRequest, common: &Common, machine: &Machine, u
     let mut status = DONE;
     for name in names {
         let plan = match groups.group(&name) {
-            Some(found) => plan(found, request.file.as_deref(), &stamp),
+            Some(found) => plan(found, request.file.as_deref(), &machine.lvm, &stamp),
             None => Err(Refusal::new(format!("there is no group {name}"))),
         };
         status |= match plan {
             Ok(plan) if common.dry_run => preview(&plan, common)?,
-            Ok(plan) => carry_out(&plan, machine, common, ui, Ended::default())?,
+            Ok(plan) => {
+                let note = format!("done: {}", plan.summary);
+                carry_out(&plan, machine, common, ui, Ended { note, ..Ended::default() })?
+            }
             Err(refusal) => refuse(&refusal, common, ui).max(FAILED),
         };
     }
@@ -39,7 +44,7 @@ pub(super) fn run(request: &BackupRequest, common: &Common, machine: &Machine, u
 }
 
 /// A group that is not understood is kept, too: its tree, word for word.
-fn plan(found: &Found, file: Option<&std::path::Path>, stamp: &Stamp) -> Result<Plan, Refusal> {
+fn plan(found: &Found, file: Option<&Path>, lvm: &Path, stamp: &Stamp) -> Result<Plan, Refusal> {
     let group = &found.group;
     let text = if group.strange.is_empty() {
         group.backup(stamp)
@@ -55,6 +60,10 @@ fn plan(found: &Found, file: Option<&std::path::Path>, stamp: &Stamp) -> Result<
             mode: 0o600,
         },
     };
-    let summary = format!("back up the metadata of group {} (change {})", group.name, group.seqno);
+    let path = file.map_or_else(
+        || lvm.join("backup").join(&group.name).display().to_string(),
+        |file| file.display().to_string(),
+    );
+    let summary = format!("back up the metadata of group {} (change {}) in {path}", group.name, group.seqno);
     Ok(Plan { summary, steps: vec![step, Step::Commit], warnings: Vec::new() })
 }

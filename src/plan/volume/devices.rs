@@ -139,11 +139,15 @@ pub fn activate(
     Ok(done)
 }
 
-fn shown(group: &Group, names: &[String]) -> String {
-    if names.is_empty() {
-        return group.name.clone();
+/// Volumes in a summary, or the group where all are meant; many only by the first and the last.
+pub(super) fn shown(group: &Group, names: &[String]) -> String {
+    match names {
+        [] => group.name.clone(),
+        [first, .., last] if names.len() > 8 => {
+            format!("{} volumes of {}, {first} to {last}", names.len(), group.name)
+        }
+        _ => names.iter().map(|name| format!("{}/{name}", group.name)).collect::<Vec<_>>().join(", "),
     }
-    names.iter().map(|name| format!("{}/{name}", group.name)).collect::<Vec<_>>().join(", ")
 }
 
 fn left_out(group: &Group, found: &Found, why: &NoTree) -> String {

@@ -5,7 +5,7 @@
 use superblock::lvm::{Group, Stamp};
 
 use super::{
-    devices::{devices_of, finder, head_of, unused, withdrawn},
+    devices::{devices_of, finder, head_of, shown, unused, withdrawn},
     edit, metadata, mover,
     request::VolumeName,
     tree::{self, Family, Moment, Wanted},
@@ -63,8 +63,7 @@ pub fn plan(found: &Found, active: &Active, names: &[VolumeName], stamp: &Stamp)
         steps.push(Step::Dm(DmStep::WaitForUdev));
     }
     steps.extend(change.after);
-    let shown: Vec<String> = gone.iter().map(|name| format!("{}/{name}", before.name)).collect();
-    Ok(Plan { summary: format!("remove {}", shown.join(", ")), steps, warnings })
+    Ok(Plan { summary: format!("remove {}", shown(before, &gone)), steps, warnings })
 }
 
 fn lost(found: &Found, active: &Active, name: &str) -> String {
