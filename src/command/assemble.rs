@@ -41,10 +41,10 @@ pub(super) fn run(request: &AssembleRequest, common: &Common, machine: &Machine,
     for diagnostic in diagnostics {
         ui.error(&diagnostic.text);
     }
-    if request.nodes.is_some()
-        && let Err(refusal) = cluster(request.home_cluster.as_deref(), &config)
-    {
-        return Ok(tell(&refusal, ui));
+    if request.nodes.is_some() {
+        if let Err(refusal) = cluster(request.home_cluster.as_deref(), &config) {
+            return Ok(tell(&refusal, ui));
+        }
     }
     let mut work = Work::new(request, common, machine, ui, &config)?;
     let status = match &request.device {

@@ -203,10 +203,10 @@ impl Session<'_> {
 
     /// The new member is in sync in its slot; the old one goes.
     fn finish(&self, replacing: &Replacing, array: &Managed, slot: u32) -> Result<u8> {
-        if let Some(plan) = replace::take_out(&self.request.old, array, &replacing.old, &self.context)
-            && let Err(failure) =
-                keep::run(&Kept::new(&plan, self.machine, self.common), self.machine, self.ui)
-        {
+        let out = replace::take_out(&self.request.old, array, &replacing.old, &self.context);
+        let out =
+            out.map(|plan| keep::run(&Kept::new(&plan, self.machine, self.common), self.machine, self.ui));
+        if let Some(Err(failure)) = out {
             self.ui.warn(&format!("{}: {:#}", failure.step, failure.cause));
         }
         let degraded = self.machine.sysfs.array(&self.context.array.kernel).number(ArrayAttr::Degraded)?;

@@ -282,9 +282,8 @@ fn fits_at(atoms: &[Atom], path: &[char], from: usize) -> bool {
         let mut next = if atom.many { at.clone() } else { vec![false; at.len()] };
         for index in 0..at.len() {
             let reached = if atom.many { next.get(index) } else { at.get(index) };
-            if reached == Some(&true)
-                && let Some(to) = step(index).and_then(|to| next.get_mut(to))
-            {
+            let to = if reached == Some(&true) { step(index) } else { None };
+            if let Some(to) = to.and_then(|to| next.get_mut(to)) {
                 *to = true;
             }
         }

@@ -404,10 +404,9 @@ impl Live {
         let Some(kernel::sysfs::Shape::Whole { partitions }) = entry.map(|e| e.shape) else { return };
         for name in partitions {
             let Ok(Some(part)) = self.machine.sysfs.block(&name) else { continue };
-            if let kernel::sysfs::Shape::Partition { number, .. } = part.shape
-                && let Ok(number) = u16::try_from(number)
-                && let Err(error) = device.delete_partition(number)
-            {
+            let kernel::sysfs::Shape::Partition { number, .. } = part.shape else { continue };
+            let Ok(number) = u16::try_from(number) else { continue };
+            if let Err(error) = device.delete_partition(number) {
                 tracing::debug!(%error, "a partition stays");
             }
         }

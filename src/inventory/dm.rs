@@ -244,9 +244,10 @@ impl Driver {
         let mut blocks = std::collections::BTreeMap::new();
         for dev in devices.iter().flat_map(|seen| seen.deps.iter().chain([&seen.info.dev])) {
             let number = kernel::DevId { major: dev.major, minor: dev.minor };
-            if !blocks.contains_key(dev)
-                && let Some(name) = machine.sysfs.name_of(number)
-            {
+            if blocks.contains_key(dev) {
+                continue;
+            }
+            if let Some(name) = machine.sysfs.name_of(number) {
                 blocks.insert(*dev, name);
             }
         }

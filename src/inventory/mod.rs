@@ -92,11 +92,11 @@ pub fn shows_utf8() -> bool {
 #[must_use]
 pub fn local_zone() -> TimeZone {
     // Without `TZ` it is one file. Looked up by its name it is the whole database's directories.
-    if std::env::var_os("TZ").is_none()
-        && let Ok(Some(zone)) = files::read(Path::new("/etc/localtime"), 1 << 20)
-        && let Ok(zone) = TimeZone::tzif("local", &zone)
-    {
-        return zone;
+    if std::env::var_os("TZ").is_none() {
+        let file = files::read(Path::new("/etc/localtime"), 1 << 20).ok().flatten();
+        if let Some(zone) = file.and_then(|file| TimeZone::tzif("local", &file).ok()) {
+            return zone;
+        }
     }
     TimeZone::try_system().unwrap_or_else(|_| {
         let rule = std::env::var("TZ").ok();

@@ -56,9 +56,8 @@ pub fn groups(machine: &Machine) -> Result<Groups, KernelError> {
     let active = dm::list(machine, crate::model::dm::uuid::LVM)?;
     let mut groups = Groups { local: local_ids(&settings)?, active, ..Groups::default() };
     let file = machine.lvm.join("devices/system.devices");
-    if settings.use_devices_file != Some(false)
-        && let Some(text) = files::read(&file, LONGEST)?
-    {
+    let is_used = settings.use_devices_file != Some(false);
+    if let Some(text) = if is_used { files::read(&file, LONGEST)? } else { None } {
         let text = String::from_utf8_lossy(&text).into_owned();
         groups.devices_file = Some(DevicesFile { path: file.display().to_string(), text });
     }

@@ -209,9 +209,8 @@ impl Assembled<'_> {
                     self.read_member(*place, 0, &mut bytes).ok().map(|()| bytes)
                 })
                 .collect();
-            if let [first, others @ ..] = copies.as_slice()
-                && !others.is_empty()
-            {
+            let several = Some(copies.as_slice()).filter(|copies| copies.len() > 1);
+            if let Some([first, others @ ..]) = several {
                 compared = true;
                 for (nth, piece) in first.chunks(block).enumerate() {
                     let same = others.iter().all(|other| other.chunks(block).nth(nth) == Some(piece));

@@ -32,10 +32,13 @@ pub fn endangered(plan: &Plan) -> Vec<String> {
     }
     let mut paths: Vec<String> = Vec::new();
     for step in &plan.steps {
-        if let Step::Claim { device } | Step::Write { device, .. } | Step::AddDisk { device, .. } = step
-            && !paths.contains(device)
-        {
-            paths.push(device.clone());
+        match step {
+            Step::Claim { device } | Step::Write { device, .. } | Step::AddDisk { device, .. }
+                if !paths.contains(device) =>
+            {
+                paths.push(device.clone());
+            }
+            _ => {}
         }
     }
     paths

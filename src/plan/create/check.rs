@@ -47,9 +47,7 @@ pub(super) fn shape(request: &CreateRequest) -> Result<(Level, u32), Refusal> {
         let name = level.name().unwrap_or("given");
         return Err(Refusal::new(format!("bitmaps not meaningful with level {name}")));
     }
-    if level == Level::Raid10
-        && let Some(layout) = request.layout
-    {
+    if let Some(layout) = request.layout.filter(|_| level == Level::Raid10) {
         let copies = Copies::from_layout(layout).total();
         if copies > raid_disks {
             return Err(Refusal::new(format!("that layout requires at least {copies} devices")));

@@ -89,9 +89,7 @@ pub(super) fn warnings(device: &Device, purpose: Purpose<'_>) -> Vec<Warning> {
         false => warning,
     }));
     let table = device.foreign.iter().find(|f| matches!(f.kind, Kind::Gpt | Kind::Mbr));
-    if let Some(table) = table
-        && !is_member
-    {
+    if let Some(table) = table.filter(|_| !is_member) {
         said.extend(partitions(&device.path, table, purpose));
     }
     said

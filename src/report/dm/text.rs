@@ -164,9 +164,7 @@ fn escaped(text: &str) -> String {
 #[must_use]
 pub fn without_key(kind: &str, params: &str) -> String {
     let mut words: Vec<String> = params.split(' ').map(str::to_owned).collect();
-    if kind == "crypt"
-        && let Some(key) = words.get_mut(1).filter(|key| !key.starts_with(':'))
-    {
+    if let Some(key) = words.get_mut(1).filter(|key| kind == "crypt" && !key.starts_with(':')) {
         *key = "0".repeat(key.len());
     }
     words.join(" ")

@@ -13,6 +13,7 @@ use std::{
 use serde::{Serialize, Serializer};
 use superblock::lvm::{Group, Kind, Leg, LogicalVolume, LvmUuid, Part};
 
+use super::words;
 use crate::model::{
     Below,
     dm::{SnapshotStatus, name, uuid},
@@ -393,8 +394,7 @@ impl<'a> View<'a> {
 fn kind_words(kind: &str, snapshots: u64) -> Cow<'_, str> {
     match snapshots {
         0 => Cow::Borrowed(kind),
-        1 => Cow::Owned(format!("{kind}, 1 snapshot")),
-        many => Cow::Owned(format!("{kind}, {many} snapshots")),
+        some => Cow::Owned(format!("{kind}, {some} snapshot{}", words::plural(some))),
     }
 }
 

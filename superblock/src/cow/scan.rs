@@ -314,9 +314,8 @@ fn judge(store: &Store, origin: Option<Sectors>, (index, old, new): Entry) -> Op
 }
 
 fn extend(runs: &mut Vec<Run>, old: u64, new: u64) -> Result<(), Damage> {
-    if let Some(run) = runs.last_mut()
-        && (run.end(), run.new.saturating_add(run.len)) == (old, new)
-    {
+    let goes_on = |run: &&mut Run| (run.end(), run.new.saturating_add(run.len)) == (old, new);
+    if let Some(run) = runs.last_mut().filter(goes_on) {
         run.len = run.len.saturating_add(1);
         return Ok(());
     }
