@@ -13,3 +13,4 @@ pub mod model;
 pub mod plan;
 pub mod report;
 pub mod ui;
+pub mod words;

@@ -10,7 +10,6 @@ use crate::{
     cli::request::{Common, MiscAction, MiscRequest, SyncAction},
     inventory,
     kernel::{KernelError, Machine, node},
-    model::DevId,
     plan::switch,
     ui::Ui,
 };
@@ -38,8 +37,7 @@ fn one(action: SyncAction, path: &Path, common: &Common, machine: &Machine, ui: 
         }
     };
     let world = inventory::world(machine, 0)?;
-    let id = number.map(|n| DevId { major: n.major, minor: n.minor });
-    let Some(array) = world.arrays.iter().find(|array| Some(array.id) == id) else {
+    let Some(array) = world.arrays.iter().find(|array| Some(array.id) == number) else {
         ui.error(&format!("{shown} is no an md array"));
         return Ok(FAILED);
     };

@@ -79,8 +79,7 @@ fn nothing(word: &str) -> String {
 }
 
 fn number(word: &str) -> Option<DevId> {
-    let number = node::number_of(Path::new(word)).ok().flatten()?;
-    Some(DevId { major: number.major, minor: number.minor })
+    node::number_of(Path::new(word)).ok().flatten()
 }
 
 /// A device that is asked about is looked at once more, for everything that is on it.

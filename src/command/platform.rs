@@ -14,7 +14,6 @@ use crate::{
     config::{Metadata, policy, sources::Sources},
     inventory,
     kernel::{Access, Device, Machine, node},
-    model::DevId,
     plan::{Plan, Step},
     ui::Ui,
 };
@@ -117,7 +116,7 @@ fn rules_for_devices(request: &MiscRequest, machine: &Machine, ui: &Ui) -> Resul
     let world = inventory::world(machine, 0)?;
     let mut status = DONE;
     for (_, path) in &request.devices {
-        let id = node::number_of(path).ok().flatten().map(|n| DevId { major: n.major, minor: n.minor });
+        let id = node::number_of(path).ok().flatten();
         if !world.arrays.iter().any(|array| Some(array.id) == id) {
             ui.error(&format!("{} does not appear to be an md device", path.display()));
             status = FAILED;
@@ -151,7 +150,7 @@ fn one_subarray(
         ui.error(&format!("Couldn't open {shown}, aborting"));
         return Ok(REFUSED);
     };
-    let id = device.dev().map(|n| DevId { major: n.major, minor: n.minor });
+    let id = device.dev();
     let world = inventory::world(machine, 0)?;
     let array = world.arrays.iter().find(|array| Some(array.id) == id);
     let text = match array {

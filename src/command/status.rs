@@ -69,7 +69,6 @@ impl Work<'_> {
         let mut problems = vec![];
         for word in &self.request.arrays {
             let id = node::number_of(Path::new(word)).ok().flatten();
-            let id = id.map(|number| DevId { major: number.major, minor: number.minor });
             match all.iter().find(|array| array.is_called(word, id)) {
                 Some(array) => chosen.push(array.clone()),
                 None => {

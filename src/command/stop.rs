@@ -9,7 +9,7 @@ use crate::{
     cli::request::{Common, MiscAction, MiscRequest},
     inventory,
     kernel::{self, Access, KernelError, Machine, node},
-    model::{DevId, RunningArray, World},
+    model::{RunningArray, World},
     plan::{Plan, stop, switch},
     ui::Ui,
 };
@@ -41,8 +41,7 @@ fn one(action: &MiscAction, path: &Path, common: &Common, machine: &Machine, ui:
         }
     };
     let world = inventory::world(machine, 0)?;
-    let id = number.map(|n| DevId { major: n.major, minor: n.minor });
-    let Some(array) = world.arrays.iter().find(|array| Some(array.id) == id) else {
+    let Some(array) = world.arrays.iter().find(|array| Some(array.id) == number) else {
         ui.error(&format!("{shown} does not appear to be an md device"));
         return Ok(FAILED);
     };

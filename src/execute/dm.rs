@@ -151,7 +151,7 @@ impl Dm {
 
     fn remember(&mut self, name: &str, info: &Info) {
         if let Some(dev) = info.dev {
-            self.numbers.insert(name.to_owned(), model_dev(dev));
+            self.numbers.insert(name.to_owned(), dev);
         }
     }
 
@@ -163,7 +163,7 @@ impl Dm {
         let info = self.control()?.info(Who::Name(name), Flags::empty())?;
         let info = info.ok_or_else(|| anyhow!("{name}: there is no such device-mapper device"))?;
         self.remember(name, &info);
-        info.dev.map(model_dev).with_context(|| format!("{name}: the driver says no number"))
+        info.dev.with_context(|| format!("{name}: the driver says no number"))
     }
 
     /// Names and paths become numbers: no quoting, and no rename comes in between.
@@ -174,7 +174,7 @@ impl Dm {
                 Dev::Dm(name) => self.number(name)?,
                 Dev::Path(path) => {
                     let dev = node::number_of(Path::new(path))?;
-                    model_dev(dev.ok_or_else(|| anyhow!("{path} is not a block device"))?)
+                    dev.ok_or_else(|| anyhow!("{path} is not a block device"))?
                 }
             }))
         };
@@ -208,7 +208,7 @@ impl Dm {
         self.new.remove(name);
         if let Some(dev) = info.dev.filter(|_| info.flags.contains(Flags::ACTIVE_PRESENT)) {
             let volume = uuid::parse(&info.uuid).is_some_and(|parts| parts.layer.is_none());
-            let (name, dev) = (name.to_owned(), model_dev(dev));
+            let (name, dev) = (name.to_owned(), dev);
             self.expected.push(Expected::There { name, dev, flags, volume });
         }
     }
@@ -411,8 +411,7 @@ impl Dm {
                 if hidden || passed {
                     return Ok(());
                 }
-                let made =
-                    node::repair_node(&path, kernel_dev(*dev), self.udev.owner.mode.unwrap_or(NODE_MODE))?;
+                let made = node::repair_node(&path, *dev, self.udev.owner.mode.unwrap_or(NODE_MODE))?;
                 if made && !by_udev {
                     let Owner { uid, gid, .. } = self.udev.owner;
                     node::give(&path, uid, gid.or(Some(NODE_GROUP)))?;
@@ -456,14 +455,6 @@ fn suspend_flags(quiesce: Quiesce) -> Flags {
     flags.set(Flags::SKIP_LOCKFS, !quiesce.freeze);
     flags.set(Flags::NOFLUSH, !quiesce.flush);
     flags
-}
-
-fn model_dev(dev: kernel::DevId) -> DevId {
-    DevId { major: dev.major, minor: dev.minor }
-}
-
-fn kernel_dev(dev: DevId) -> kernel::DevId {
-    kernel::DevId { major: dev.major, minor: dev.minor }
 }
 
 fn holders(machine: &Machine, control: &Control, name: &str) -> Vec<kernel::Holder> {

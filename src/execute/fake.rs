@@ -6,7 +6,7 @@ use anyhow::{Result, bail, ensure};
 use superblock::Write;
 
 use super::{Host, fake_dm::FakeDm, fake_lvm::FakeLvm};
-use crate::plan::{Step, overlay::OverlayStep, volume::fs::FsStep};
+use crate::plan::{ArrayName, Step, overlay::OverlayStep, volume::fs::FsStep};
 
 /// Everything that steps can change.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,8 +27,10 @@ pub(crate) struct State {
     pub(crate) arrays: BTreeMap<String, (BTreeSet<String>, bool)>,
     /// Entries of the archive.
     pub(crate) archive: BTreeSet<String>,
-    /// Attributes of members that were set.
+    /// Attributes that were set: of an array by its kernel's name, of a member by its own name.
     pub(crate) attributes: BTreeMap<(String, String), String>,
+    /// Text of the files that were written.
+    pub(crate) texts: BTreeMap<String, String>,
     /// Failed members.
     pub(crate) failed: BTreeSet<String>,
     /// Arrays whose recovery is kept from starting.
@@ -43,6 +45,14 @@ pub(crate) struct State {
     pub(crate) lvm: FakeLvm,
     /// Devices whose file systems were made smaller.
     pub(crate) shrunk: BTreeSet<String>,
+}
+
+impl State {
+    fn set(&mut self, array: &ArrayName, attr: &str, value: &str) -> Result<()> {
+        ensure!(self.arrays.contains_key(&array.kernel), "no such array");
+        self.attributes.insert((array.kernel.clone(), attr.to_owned()), value.to_owned());
+        Ok(())
+    }
 }
 
 /// The machine.
@@ -138,6 +148,7 @@ impl Host for Fake {
             }
             Step::Stop { array } => {
                 ensure!(state.arrays.remove(&array.kernel).is_some(), "no such array");
+                state.attributes.retain(|(of, _), _| *of != array.kernel);
             }
             Step::MapAdd { entry } => {
                 ensure!(state.locked, "map changed without its lock");
@@ -166,7 +177,7 @@ impl Host for Fake {
             Step::SetMember { array, member, attr, value } => {
                 let Some((members, _)) = state.arrays.get(&array.kernel) else { bail!("no such array") };
                 ensure!(members.contains(&member.shown), "no such member");
-                let key = (member.shown.clone(), (*attr).to_owned());
+                let key = (member.shown.clone(), attr.to_string());
                 match value.as_str() {
                     "none" | "-want_replacement" => drop(state.attributes.remove(&key)),
                     _ => drop(state.attributes.insert(key, value.clone())),
@@ -201,17 +212,25 @@ impl Host for Fake {
                 state.shrunk.remove(device);
             }
             Step::Fs(_) => {}
-            Step::SetVersion { array, .. }
-            | Step::SetShape { array, .. }
-            | Step::DenyDevice { array }
-            | Step::SetAttr { array, .. }
-            | Step::Configure { array, .. }
-            | Step::MakeWritable { array }
-            | Step::MakeReadonly { array }
-            | Step::Uevent { array } => {
+            Step::SetVersion { array, version } => {
+                state.set(array, "metadata_version", &format!("{}.{}", version.0, version.1))?;
+            }
+            Step::SetShape { array, .. } => state.set(array, "metadata_version", "none")?,
+            Step::SetAttr { array, attr, value, .. } => state.set(array, attr.path(), value)?,
+            Step::Change { array, attr, from, to } => {
+                let key = (array.kernel.clone(), attr.to_string());
+                let now = state.attributes.get(&key);
+                ensure!(from.is_none() || now.is_none() || now == from.as_ref(), "it is another by now");
+                state.set(array, attr.path(), to)?;
+            }
+            Step::Configure { array, attr, value } => state.set(array, attr, value)?,
+            Step::MakeWritable { array } => state.set(array, "array_state", "active")?,
+            Step::MakeReadonly { array } => state.set(array, "array_state", "readonly")?,
+            Step::DenyDevice { array } | Step::Uevent { array } => {
                 ensure!(state.arrays.contains_key(&array.kernel), "no such array");
             }
-            Step::AutoDetect | Step::WriteFile { .. } | Step::Commit | Step::Verify { .. } => {}
+            Step::WriteFile { path, text, .. } => drop(state.texts.insert(path.clone(), text.clone())),
+            Step::AutoDetect | Step::Commit | Step::Verify { .. } => {}
         }
         Ok(Vec::new())
     }

@@ -21,8 +21,9 @@ use crate::{
         self, Access, Deadline, Device, KernelError, Lock, Machine, MdDevice, appear::Gone, files,
         kmsg::KernelLog, lock, md, module, node, wait,
     },
-    model::{DevId, world::MapEntry},
+    model::world::MapEntry,
     plan::{ArrayName, DiskInfo, Step, dm::DmStep},
+    words::{ArrayAttr, DevId, MD_MAJOR},
 };
 
 /// How long another program may keep the map's lock.
@@ -116,16 +117,17 @@ impl Host for Live {
                 self.array(array)?.set_array_info(&info)?;
             }
             Step::SetShape { array, shape } => self.set_shape(array, *shape)?,
-            Step::SetAttr { array, attr, value, optional } => self.set(array, attr, value, *optional)?,
+            Step::SetAttr { array, attr, value, optional } => self.set(array, *attr, value, *optional)?,
+            Step::Change { array, attr, to, .. } => self.set(array, *attr, to, false)?,
             Step::AddDisk { array, device, info } | Step::HotAdd { array, device, info } => {
                 self.add_disk(array, device, *info)?;
             }
             Step::DenyDevice { array } => self.array(array)?.clustered_disk_nack()?,
             Step::Fail { array, member } => self.fail(array, member)?,
             Step::Remove { array, member, patient } => self.remove(array, member, *patient)?,
-            Step::SetMember { array, member, attr, value } => self.set_member(array, member, attr, value)?,
-            Step::Freeze { array } => self.set(array, "sync_action", "frozen", false)?,
-            Step::Thaw { array } => self.set(array, "sync_action", "idle", true)?,
+            Step::SetMember { array, member, attr, value } => self.set_member(array, member, *attr, value)?,
+            Step::Freeze { array } => self.set(array, ArrayAttr::SyncAction, "frozen", false)?,
+            Step::Thaw { array } => self.set(array, ArrayAttr::SyncAction, "idle", true)?,
             Step::Run { array } => self.run(array)?,
             Step::MakeWritable { array } => self.make_writable(array)?,
             Step::MakeReadonly { array } => self.make_readonly(array)?,
@@ -135,7 +137,7 @@ impl Host for Live {
             Step::Node { array } => self.node(array)?,
             Step::RemoveNode { array } => self.remove_node(array)?,
             Step::Uevent { array } => self.uevent(array)?,
-            Step::Configure { array, attr, value } => self.set(array, attr, value, false)?,
+            Step::Configure { array, attr, value } => self.configure(array, attr, value)?,
             Step::AutoDetect => self.auto_detect()?,
             Step::WriteFile { path, text, mode } => files::replace(Path::new(path), text.as_bytes(), *mode)?,
             Step::Dm(step) => self.device_mapper(step)?,
@@ -319,7 +321,7 @@ impl Live {
         };
         let dev = match (made, sysfs.array(&array.kernel).dev().ok().flatten(), id) {
             (_, Some(dev), _) => dev,
-            (false, None, Some(id)) => kernel::DevId { major: id.major, minor: id.minor },
+            (false, None, Some(id)) => id,
             _ => bail!("{}: this kernel makes no array of that name", array.kernel),
         };
         let opened = self.open_new(array, dev);
@@ -330,7 +332,7 @@ impl Live {
         Ok(())
     }
 
-    fn open_new(&self, array: &ArrayName, dev: kernel::DevId) -> Result<MdDevice> {
+    fn open_new(&self, array: &ArrayName, dev: DevId) -> Result<MdDevice> {
         let open = || node::open_number(&self.machine.places, dev, Access::WriteExclusive, &array.path);
         let device = wait::retry(Deadline::after(BUSY_WAIT), open, |error| error.is(Errno::EBUSY))?;
         match device.array_info() {
@@ -364,17 +366,23 @@ impl Live {
         self.arrays.get(&array.kernel).ok_or_else(|| anyhow!("{}: not open", array.kernel))
     }
 
-    fn set(&mut self, array: &ArrayName, attr: &str, value: &str, optional: bool) -> Result<()> {
-        match self.machine.sysfs.write(format!("block/{}/md/{attr}", array.kernel), value) {
+    fn set(&mut self, array: &ArrayName, attr: ArrayAttr, value: &str, optional: bool) -> Result<()> {
+        match self.machine.sysfs.array(&array.kernel).write(attr, value) {
             Err(error) if optional && error.is(Errno::ENOENT) => Ok(()),
             Err(error) => Err(self.with_log(array, error)),
             Ok(()) => Ok(()),
         }
     }
 
+    /// What the configuration names may be an attribute that we do not know.
+    fn configure(&mut self, array: &ArrayName, attr: &str, value: &str) -> Result<()> {
+        let written = self.machine.sysfs.write(format!("block/{}/md/{attr}", array.kernel), value);
+        written.map_err(|error| self.with_log(array, error))
+    }
+
     /// Any array's node takes the request; 9:0 is what everybody uses.
     fn auto_detect(&self) -> Result<()> {
-        let first = kernel::DevId { major: kernel::dev::MD_MAJOR, minor: 0 };
+        let first = DevId { major: MD_MAJOR, minor: 0 };
         let opened = node::open_number(&self.machine.places, first, Access::Read, "md0")?;
         Ok(opened.raid_autorun()?)
     }
@@ -482,7 +490,7 @@ impl Live {
         Ok(())
     }
 
-    fn only_processes_hold_md(&self, dev: kernel::DevId) -> bool {
+    fn only_processes_hold_md(&self, dev: DevId) -> bool {
         let holders = kernel::holders::holders(&self.machine.sysfs, &self.machine.procfs, dev);
         holders.unwrap_or_default().iter().all(|holder| matches!(holder, kernel::Holder::Process { .. }))
     }

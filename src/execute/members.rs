@@ -7,9 +7,9 @@ use nix::errno::Errno;
 
 use super::live::Live;
 use crate::{
-    kernel::{self, Deadline, KernelError, host, md, node, wait},
-    model::DevId,
+    kernel::{Deadline, KernelError, host, md, node, wait},
     plan::{ArrayName, LegacyShape, MemberName},
+    words::MemberAttr,
 };
 
 /// How long a member is given that the kernel is still letting go of.
@@ -21,8 +21,8 @@ impl Live {
     /// By its number; a member whose device is gone by its name in sysfs.
     pub(super) fn fail(&mut self, array: &ArrayName, member: &MemberName) -> Result<()> {
         let failed = match member.dev {
-            Some(dev) => self.array(array)?.set_disk_faulty(number(dev)),
-            None => return self.set_member(array, member, "state", "faulty"),
+            Some(dev) => self.array(array)?.set_disk_faulty(dev),
+            None => return self.set_member(array, member, MemberAttr::State, "faulty"),
         };
         failed.map_err(|error| self.with_log(array, of(member, error)))
     }
@@ -31,17 +31,18 @@ impl Live {
     pub(super) fn remove(&mut self, array: &ArrayName, member: &MemberName, patient: bool) -> Result<()> {
         let limit = Deadline::after(if patient { PATIENTLY } else { BRIEFLY });
         // What was just added is known by its path.
-        let by_path = || node::number_of(Path::new(&member.shown)).ok().flatten().map(model);
+        let by_path = || node::number_of(Path::new(&member.shown)).ok().flatten();
         let dev = member.dev.or_else(|| member.link.is_none().then(by_path).flatten());
         let removed = match dev {
             Some(dev) => {
                 let opened = self.array(array)?;
-                wait::retry(limit, || opened.hot_remove_disk(number(dev)), |error| error.is(Errno::EBUSY))
+                wait::retry(limit, || opened.hot_remove_disk(dev), |error| error.is(Errno::EBUSY))
             }
             None => {
-                let state = self.attribute(array, member, "state")?;
-                let sysfs = &self.machine().sysfs;
-                wait::retry(limit, || sysfs.write(&state, "remove"), |error| error.is(Errno::EBUSY))
+                let name = self.name_of(array, member)?;
+                let member = self.machine().sysfs.array(&array.kernel).member(&name);
+                let remove = || member.write(MemberAttr::State, "remove");
+                wait::retry(limit, remove, |error| error.is(Errno::EBUSY))
             }
         };
         removed.map_err(|error| of(member, error).into())
@@ -51,11 +52,11 @@ impl Live {
         &mut self,
         array: &ArrayName,
         member: &MemberName,
-        attr: &str,
+        attr: MemberAttr,
         value: &str,
     ) -> Result<()> {
-        let path = self.attribute(array, member, attr)?;
-        let written = self.machine().sysfs.write(path, value);
+        let name = self.name_of(array, member)?;
+        let written = self.machine().sysfs.array(&array.kernel).member(&name).write(attr, value);
         written.map_err(|error| self.with_log(array, error))
     }
 
@@ -85,25 +86,17 @@ impl Live {
         told.map_err(|error| self.with_log(array, error))
     }
 
-    fn attribute(&self, array: &ArrayName, member: &MemberName, attr: &str) -> Result<String> {
+    /// The member's name in sysfs.
+    fn name_of(&self, array: &ArrayName, member: &MemberName) -> Result<String> {
         let known = member.link.clone();
         let found = || {
-            let dev = number(member.dev?);
+            let dev = member.dev?;
             let array = self.machine().sysfs.array(&array.kernel);
             Some(array.member_of(dev).ok()??.name().to_owned())
         };
         let name = known.or_else(found);
-        let name = name.ok_or_else(|| anyhow!("{} is no member of {array}", member.shown))?;
-        Ok(format!("block/{}/md/dev-{name}/{attr}", array.kernel))
+        name.ok_or_else(|| anyhow!("{} is not a member of {array}", member.shown))
     }
-}
-
-fn model(dev: kernel::DevId) -> DevId {
-    DevId { major: dev.major, minor: dev.minor }
-}
-
-fn number(dev: DevId) -> kernel::DevId {
-    kernel::DevId { major: dev.major, minor: dev.minor }
 }
 
 /// The member is what the error is about, not the array.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    kernel::{self, Holder, KernelError, Machine, holders},
+    kernel::{Holder, KernelError, Machine, holders},
     model::{
         active::{Active, ActiveDevice},
         dm::{DeviceInfo, Listed, SnapshotStatus, Status, uuid},
@@ -40,7 +40,7 @@ pub fn active(machine: &Machine, listed: &[Listed], group: &str) -> Result<Activ
 
 /// Who has a device open, in words. Those who only look at it for a moment (udev) are waited for later.
 fn users(machine: &Machine, info: &DeviceInfo, own: &[&Listed]) -> Vec<String> {
-    let dev = kernel::DevId { major: info.dev.major, minor: info.dev.minor };
+    let dev = info.dev;
     let found = holders::holders(&machine.sysfs, &machine.procfs, dev).unwrap_or_default();
     let is_user = |holder: &&Holder| match holder {
         Holder::Dm { name, .. } => !own.iter().any(|one| one.name == *name),

@@ -3,8 +3,8 @@
 use superblock::Level;
 
 use crate::{
-    kernel::{self, KernelError, Machine, sysfs::ArrayAttr},
-    model::{DevId, RunningArray},
+    kernel::{KernelError, Machine, sysfs::ArrayAttr},
+    model::RunningArray,
 };
 
 /// Every array in the kernel. One that goes away while it is looked at is left out.
@@ -25,11 +25,11 @@ fn one(machine: &Machine, name: &str) -> Result<Option<RunningArray>, KernelErro
     };
     let mut members = Vec::new();
     for member in array.members()? {
-        members.extend(member.dev()?.map(model_id));
+        members.extend(member.dev()?);
     }
     Ok(Some(RunningArray {
         name: name.to_owned(),
-        id: model_id(dev),
+        id: dev,
         state,
         level: array.level()?.and_then(|text| level(&text)),
         uuid: None,
@@ -37,11 +37,6 @@ fn one(machine: &Machine, name: &str) -> Result<Option<RunningArray>, KernelErro
         raid_disks: array.raid_disks()?.and_then(|n| u32::try_from(n.new).ok()).unwrap_or(0),
         members,
     }))
-}
-
-/// The same number, as the model has it.
-pub(super) fn model_id(dev: kernel::DevId) -> DevId {
-    DevId { major: dev.major, minor: dev.minor }
 }
 
 /// A level by the kernel's word.

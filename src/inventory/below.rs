@@ -6,7 +6,7 @@ use superblock::{Bytes, Sectors};
 
 use super::volumes::device_id;
 use crate::{
-    kernel::{self, KernelError, Machine, node},
+    kernel::{KernelError, Machine, node},
     model::{Below, BelowArray, DevId},
 };
 
@@ -19,15 +19,14 @@ const LARGEST_STRIPE: u64 = 256 << 20;
 /// It cannot be looked at, or is not a block device (`None`).
 pub fn below(machine: &Machine, path: &str) -> Result<Option<Below>, KernelError> {
     let Some(dev) = node::number_of(Path::new(path))? else { return Ok(None) };
-    Ok(Some(below_of(machine, DevId { major: dev.major, minor: dev.minor }, path)))
+    Ok(Some(below_of(machine, dev, path)))
 }
 
 /// A device by its number.
 #[must_use]
 pub fn below_of(machine: &Machine, dev: DevId, path: &str) -> Below {
     let sysfs = &machine.sysfs;
-    let number = kernel::DevId { major: dev.major, minor: dev.minor };
-    let name = sysfs.name_of(number).unwrap_or_default();
+    let name = sysfs.name_of(dev).unwrap_or_default();
     let whole = sysfs.whole_of(&name).unwrap_or_else(|| name.clone());
     let attr = |of: &str, below: &str| -> Option<u64> {
         sysfs.block_attr(of, below).ok().flatten()?.trim().parse().ok()

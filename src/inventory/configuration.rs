@@ -120,10 +120,7 @@ pub fn candidates(machine: &Machine, config: &Config, nodes: &Nodes) -> Result<V
 /// The last that the kernel lists comes first.
 fn partitions(machine: &Machine, nodes: &Nodes) -> Result<Vec<String>, KernelError> {
     let lines = machine.procfs.partitions()?;
-    let name = |dev: crate::kernel::DevId| {
-        let id = DevId { major: dev.major, minor: dev.minor };
-        nodes.path(id, None).unwrap_or_else(|| id.to_string())
-    };
+    let name = |dev: DevId| nodes.path(dev, None).unwrap_or_else(|| dev.to_string());
     Ok(lines.iter().rev().map(|line| name(line.dev)).collect())
 }
 

@@ -5,11 +5,7 @@ use std::{fs, path::Path};
 use nix::errno::Errno;
 use superblock::{Bytes, Kib, Level, MdUuid, v0, v1};
 
-use super::{
-    names::{id, whole},
-    nodes::Nodes,
-    superblocks::bitmap_of,
-};
+use super::{names::whole, nodes::Nodes, superblocks::bitmap_of};
 use crate::{
     kernel::{
         self, Access, Cause, Device, KernelError, Machine, MdDevice, md, mdstat, node,
@@ -130,9 +126,8 @@ impl Look<'_> {
             let faulty = state.contains("faulty");
             let flags =
                 MemberFlags { faulty, sync: !faulty && state.contains("in_sync"), ..MemberFlags::default() };
-            let dev = id(number);
-            let path = self.nodes.path(dev, None);
-            found.push((Attached { sys_name, dev, slot: slot.parse().ok(), path }, flags));
+            let path = self.nodes.path(number, None);
+            found.push((Attached { sys_name, dev: number, slot: slot.parse().ok(), path }, flags));
         }
         found
     }
@@ -171,10 +166,10 @@ impl Look<'_> {
             let Some(dev) = disk.dev() else { continue };
             found.push(Member {
                 number: disk.number,
-                dev: id(dev),
+                dev,
                 raid_disk: disk.raid_disk,
                 state: member_flags(disk.flags()),
-                path: self.nodes.path(id(dev), self.prefer),
+                path: self.nodes.path(dev, self.prefer),
                 alive: self.machine.sysfs.exists(Path::new("dev/block").join(dev.to_string())),
             });
         }
@@ -240,7 +235,7 @@ impl Look<'_> {
     fn known(&self, name: &str, uuid: Option<MdUuid>) -> Option<Known> {
         let Some(map) = self.map else {
             let number = self.machine.sysfs.array(name).dev().ok()??;
-            let path = self.nodes.path(id(number), None).unwrap_or_default();
+            let path = self.nodes.path(number, None).unwrap_or_default();
             return uuid.map(|uuid| Known { uuid, path });
         };
         let live = |entry: &&&MapEntry| self.machine.sysfs.array(&entry.devnm).exists();
@@ -257,7 +252,7 @@ impl Look<'_> {
         let MetadataVersion::External(text) = metadata else { return None };
         let (name, member) = text.strip_prefix(['/', '-'])?.split_once('/')?;
         let number = self.machine.sysfs.array(name).dev().ok()??;
-        let path = self.nodes.path(id(number), self.prefer).unwrap_or_else(|| number.to_string());
+        let path = self.nodes.path(number, self.prefer).unwrap_or_else(|| number.to_string());
         Some(Container { path, member: member.to_owned() })
     }
 
@@ -271,7 +266,7 @@ impl Look<'_> {
             let inside = text.strip_prefix(['/', '-']).and_then(|rest| rest.strip_prefix(container));
             let number = array.dev().ok().flatten();
             if let (Some(true), Some(number)) = (inside.map(|rest| rest.starts_with('/')), number) {
-                let path = self.nodes.path(id(number), self.prefer);
+                let path = self.nodes.path(number, self.prefer);
                 found.push(path.unwrap_or_else(|| number.to_string()));
             }
         }

@@ -12,7 +12,6 @@ use superblock::{
     window::{Loaded, Width, Window},
 };
 
-use super::arrays::model_id;
 use crate::{
     kernel::{
         self, Access, Cause, KernelError, Machine,
@@ -149,7 +148,7 @@ pub(super) fn describe(machine: &Machine, path: &str, opened: &Opened<'_>) -> Re
     let kernel_name = machine.sysfs.name_of(dev).unwrap_or_default();
     Ok(Device {
         path: path.to_owned(),
-        id: model_id(dev),
+        id: dev,
         size: opened.len(),
         logical_block: opened.logical_block_size(),
         read_only: opened.is_read_only(),

@@ -51,7 +51,7 @@ impl Driver {
     /// All devices whose UUIDs begin so; all of them for "". One request.
     pub fn list(&self, by_uuid: &str) -> Result<Vec<Listed>, KernelError> {
         let listed = |one: kernel::dm::Listed| Listed {
-            dev: model_dev(one.dev),
+            dev: one.dev,
             name: one.name,
             uuid: one.uuid,
             event: one.event,
@@ -86,7 +86,7 @@ impl Driver {
     /// The numbers that a device's live table leads to.
     pub fn deps(&self, name: &str) -> Result<Vec<DevId>, KernelError> {
         let answer = self.control.deps(Who::Name(name), Flags::empty())?;
-        Ok(answer.map(|(_, devs)| devs.into_iter().map(model_dev).collect()).unwrap_or_default())
+        Ok(answer.map(|(_, devs)| devs).unwrap_or_default())
     }
 
     /// The version of a target, loading its module; `None` where this kernel has none.
@@ -104,7 +104,7 @@ fn table(rows: Vec<Reported>) -> Table {
 pub(crate) fn device_info(info: Info) -> DeviceInfo {
     let has = |flag| info.flags.contains(flag);
     DeviceInfo {
-        dev: info.dev.map(model_dev).unwrap_or_default(),
+        dev: info.dev.unwrap_or_default(),
         uuid: Some(info.uuid.clone()).filter(|uuid| !uuid.is_empty()),
         open: info.open,
         segments: info.segments,
@@ -117,10 +117,6 @@ pub(crate) fn device_info(info: Info) -> DeviceInfo {
         internal_suspend: has(Flags::INTERNAL_SUSPEND),
         name: info.name,
     }
-}
-
-fn model_dev(dev: kernel::DevId) -> DevId {
-    DevId { major: dev.major, minor: dev.minor }
 }
 
 /// What a report wants to know beside the devices' states.
@@ -190,7 +186,7 @@ impl Driver {
             true => self.control.deps(Who::Name(&info.name), flags & Flags::QUERY_INACTIVE)?,
             false => None,
         };
-        let deps = deps.map(|(_, devs)| devs.into_iter().map(model_dev).collect()).unwrap_or_default();
+        let deps = deps.map(|(_, devs)| devs).unwrap_or_default();
         let rows = rows.map(|rows| rows.into_iter().map(told).collect());
         Ok(Some(Seen { read_ahead: read_ahead(machine, info.dev)?, info, deps, rows }))
     }
@@ -211,10 +207,7 @@ impl Driver {
     pub fn name_of(&self, word: &Named<'_>) -> Result<Option<String>, KernelError> {
         let info = match word {
             Named::Uuid(uuid) => self.control.info(Who::Uuid(uuid), Flags::empty())?,
-            Named::Number(dev) => {
-                let dev = kernel::DevId { major: dev.major, minor: dev.minor };
-                self.control.info(Who::Dev(dev), Flags::empty())?
-            }
+            Named::Number(dev) => self.control.info(Who::Dev(*dev), Flags::empty())?,
             Named::Path(path) => match kernel::node::number_of(std::path::Path::new(path))? {
                 Some(dev) => self.control.info(Who::Dev(dev), Flags::empty())?,
                 None => None,
@@ -243,11 +236,10 @@ impl Driver {
     pub fn with_blocks(&self, machine: &Machine, devices: Vec<Seen>) -> Overview {
         let mut blocks = std::collections::BTreeMap::new();
         for dev in devices.iter().flat_map(|seen| seen.deps.iter().chain([&seen.info.dev])) {
-            let number = kernel::DevId { major: dev.major, minor: dev.minor };
             if blocks.contains_key(dev) {
                 continue;
             }
-            if let Some(name) = machine.sysfs.name_of(number) {
+            if let Some(name) = machine.sysfs.name_of(*dev) {
                 blocks.insert(*dev, name);
             }
         }

@@ -39,8 +39,7 @@ fn one(machine: &Machine, path: &str, opened: &Opened<'_>) -> Result<Device, Unu
 #[must_use]
 pub fn names_by_id(machine: &Machine, device: &std::path::Path) -> Vec<(String, String)> {
     let Ok(Some(number)) = kernel::node::number_of(device) else { return Vec::new() };
-    let id = super::arrays::model_id(number);
-    let names = by_id(machine).into_iter().filter(|(_, other)| *other == id);
+    let names = by_id(machine).into_iter().filter(|(_, other)| *other == number);
     names.filter_map(|(path, _)| Some((path.rsplit('/').next()?.to_owned(), path))).collect()
 }
 
@@ -51,7 +50,7 @@ fn by_id(machine: &Machine) -> Vec<(String, DevId)> {
     let number = |name: std::ffi::OsString| {
         let path = dir.join(name);
         let id = kernel::node::number_of(&path).ok().flatten()?;
-        Some((path.into_os_string().into_string().ok()?, super::arrays::model_id(id)))
+        Some((path.into_os_string().into_string().ok()?, id))
     };
     names.into_iter().filter_map(number).collect()
 }

@@ -2,7 +2,6 @@
 
 use superblock::MdUuid;
 
-use super::arrays::model_id;
 use crate::{
     kernel::{self, Machine, holders, kmsg},
     model::{Sight, status::ArrayStatus, world::LogLine},
@@ -26,9 +25,7 @@ pub fn find_holders(machine: &Machine, sights: &mut [Sight], arrays: &[ArrayStat
         if !device.busy || !asked || inside || !device.holders.is_empty() {
             continue;
         }
-        let id = kernel::DevId { major: device.id.major, minor: device.id.minor };
-        debug_assert_eq!(model_id(id), device.id);
-        let found = holders::holders(&machine.sysfs, &machine.procfs, id).unwrap_or_default();
+        let found = holders::holders(&machine.sysfs, &machine.procfs, device.id).unwrap_or_default();
         device.holders = found.iter().map(ToString::to_string).collect();
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use superblock::{Bytes, Media, Sectors, bitmap, probe::Native};
 
-use super::{Absent, Look, Nodes, arrays::model_id, devices::look};
+use super::{Absent, Look, Nodes, devices::look};
 use crate::{
     kernel::{Access, Cause, Device, KernelError, Machine, node, sysfs::ArrayAttr, sysfs::MemberAttr},
     model::{
@@ -33,7 +33,7 @@ pub fn managed(machine: &Machine, path: &str) -> Result<Managed, Absent> {
     let array = machine.sysfs.array(&detail.kernel_name);
     let links = array.members().unwrap_or_default().into_iter().map(|member| Link {
         name: member.name().to_owned(),
-        dev: member.dev().ok().flatten().map(model_id),
+        dev: member.dev().ok().flatten(),
         slot: member.read(MemberAttr::Slot).ok().flatten().and_then(|slot| slot.trim().parse().ok()),
         states: member
             .read(MemberAttr::State)
@@ -98,7 +98,7 @@ pub fn subject(machine: &Machine, path: &str, depth: Depth) -> Subject {
             return Subject { unknown: Some(Unknown::NoFile(words(&error))), ..Subject::default() };
         }
     };
-    let dev = Some(model_id(number));
+    let dev = Some(number);
     if depth == Depth::Number {
         return Subject { dev, ..Subject::default() };
     }

@@ -7,7 +7,7 @@ use superblock::Sectors;
 use super::nodes::Nodes;
 use crate::{
     kernel::{DevId as Number, KernelError, Machine, mdstat, node, sysfs::Shape},
-    model::{DevId, world::MapEntry},
+    model::world::MapEntry,
 };
 
 /// A path to every array of /proc/mdstat, containers before their members, what stands on arrays after these; the
@@ -54,12 +54,7 @@ fn standard_name(machine: &Machine, nodes: &Nodes, kernel_name: &str) -> Option<
     places.extend(kernel_name.strip_prefix("md").map(|rest| dev.join("md").join(rest)));
     let is_it = |path: &PathBuf| node::number_of(path).is_ok_and(|found| found == Some(number));
     let place = places.into_iter().find(is_it).and_then(|path| path.into_os_string().into_string().ok());
-    place.or_else(|| nodes.path(id(number), None))
-}
-
-/// The same number, as the model has it.
-pub(super) fn id(number: Number) -> DevId {
-    super::arrays::model_id(number)
+    place.or_else(|| nodes.path(number, None))
 }
 
 /// The whole device behind a number: the kernel's name of it, and the size of what the number itself is.

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::arrays::model_id;
 use crate::{
     kernel::{Machine, devdir},
     model::DevId,
@@ -21,7 +20,7 @@ impl Nodes {
         let mut paths: BTreeMap<DevId, Vec<String>> = BTreeMap::new();
         for (path, number) in devdir::names(&machine.places) {
             if let Ok(text) = path.into_os_string().into_string() {
-                paths.entry(model_id(number)).or_default().push(text);
+                paths.entry(number).or_default().push(text);
             }
         }
         Self { paths }

@@ -8,7 +8,6 @@ use super::dm::Driver;
 use crate::{
     kernel::{self, Access, Cause, KernelError, Machine, files, loopback},
     model::{
-        DevId,
         dm::{Dev, Listed, SnapshotStatus, Status, Target},
         overlay::{self, Overlay, PREFIX},
     },
@@ -69,7 +68,7 @@ fn running(machine: &Machine, driver: &Driver, device: &Listed) -> Result<Option
         _ => None,
     });
     let kernel_name = |dev: &Dev| match dev {
-        Dev::Number(id) => machine.sysfs.name_of(kernel::DevId { major: id.major, minor: id.minor }),
+        Dev::Number(id) => machine.sysfs.name_of(*id),
         Dev::Path(_) | Dev::Dm(_) => None,
     };
     let member = snapshot.as_ref().and_then(|(snapshot, _)| kernel_name(&snapshot.origin));
@@ -81,12 +80,12 @@ fn running(machine: &Machine, driver: &Driver, device: &Listed) -> Result<Option
         Some(Status::Snapshot(status)) => Some(status),
         _ => None,
     });
-    let own = machine.sysfs.name_of(kernel::DevId { major: device.dev.major, minor: device.dev.minor });
+    let own = machine.sysfs.name_of(device.dev);
     let holders = own.map(|own| machine.sysfs.holders(&own)).transpose()?.unwrap_or_default();
     Ok(Some(Overlay {
         set: set.to_owned(),
         device: Some(device.name.clone()),
-        id: Some(DevId { major: device.dev.major, minor: device.dev.minor }),
+        id: Some(device.dev),
         member: member.map(|name| format!("/dev/{name}")).unwrap_or_default(),
         size: snapshot.map(|(_, length)| length.bytes()).unwrap_or_default(),
         file: file.map(|file| file.display().to_string()).unwrap_or_default(),

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// The major number of md's devices.
-const MD: u32 = crate::kernel::dev::MD_MAJOR;
+const MD: u32 = crate::words::MD_MAJOR;
 
 /// Looks at one device.
 ///

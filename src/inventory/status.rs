@@ -4,11 +4,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use superblock::{Bytes, MdUuid, Sectors};
 
-use super::{
-    arrays::{level, model_id},
-    map_entries,
-    nodes::Nodes,
-};
+use super::{arrays::level, map_entries, nodes::Nodes};
 use crate::{
     kernel::{
         KernelError, Machine, mdstat,
@@ -87,8 +83,8 @@ impl<'a> StatusLook<'a> {
         let machine = self.machine;
         let array = machine.sysfs.array(name);
         let state = known(array.read(ArrayAttr::ArrayState))?;
-        let id = known(array.dev()).map(model_id)?;
-        let record = udev::record(&machine.places, crate::kernel::DevId { major: id.major, minor: id.minor });
+        let id = known(array.dev())?;
+        let record = udev::record(&machine.places, id);
         let properties = record.ok().flatten().unwrap_or_default().properties;
         let text = |key: &str| properties.get(key).filter(|text| !text.is_empty());
         let by_map = || self.map.iter().find(|entry| entry.devnm == name).map(|entry| entry.uuid);
@@ -132,7 +128,7 @@ impl<'a> StatusLook<'a> {
     }
 
     fn member(&mut self, member: &Member<'_>) -> MemberStatus {
-        let id = known(member.dev()).map(model_id);
+        let id = known(member.dev());
         let bad = known(member.bad_blocks()).unwrap_or_default();
         let slot = known(member.slot());
         // sysfs has `!` where the kernel's name has `/`.
@@ -205,8 +201,7 @@ fn disk(machine: &Machine, id: DevId, name: &str) -> Disk {
         let text = known(sysfs.block_attr(&whole, below))?.trim().to_owned();
         (!text.is_empty()).then_some(text)
     };
-    let number = crate::kernel::DevId { major: id.major, minor: id.minor };
-    let record = udev::record(&machine.places, number).ok().flatten().unwrap_or_default();
+    let record = udev::record(&machine.places, id).ok().flatten().unwrap_or_default();
     let property = |keys: &[&str]| keys.iter().find_map(|key| record.properties.get(*key)).cloned();
     let of_dm = || known(sysfs.dm_name(&whole)).map(|name| format!("device-mapper {name}"));
     let ids = record.links.iter().filter(|link| link.starts_with("disk/by-id/"));

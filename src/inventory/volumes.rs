@@ -14,7 +14,7 @@ use superblock::{
     window::Width,
 };
 
-use super::{arrays::model_id, devices::each, dm};
+use super::{devices::each, dm};
 use crate::{
     config::lvm::{self, Settings},
     kernel::{KernelError, Machine, files, host, node, sysfs::Shape, udev},
@@ -180,7 +180,7 @@ fn one(
     }
     let mut pv = PvDevice {
         path: path.to_owned(),
-        dev: model_id(dev),
+        dev,
         size: device.len(),
         logical_block: device.logical_block_size(),
         read_only: device.is_read_only(),
@@ -380,7 +380,7 @@ fn keep_one_of_each(machine: &Machine, groups: &mut Groups, pvs: &mut Pvs) -> Re
 }
 
 fn name_of(machine: &Machine, dev: DevId) -> String {
-    machine.sysfs.name_of(crate::kernel::DevId { major: dev.major, minor: dev.minor }).unwrap_or_default()
+    machine.sysfs.name_of(dev).unwrap_or_default()
 }
 
 /// Texts into groups, devices into their places.

@@ -9,7 +9,6 @@ pub mod aio;
 pub mod appear;
 pub mod block;
 pub mod cookie;
-pub mod dev;
 pub mod devdir;
 pub mod dm;
 pub mod error;
@@ -44,8 +43,8 @@ pub mod uevent;
 pub mod wait;
 pub mod watch;
 
+pub use crate::words::DevId;
 pub use block::{Access, Device};
-pub use dev::DevId;
 pub use error::{Cause, KernelError};
 pub use holders::Holder;
 pub use lock::Lock;

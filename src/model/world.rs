@@ -1,23 +1,8 @@
 //! The machine as one value. `inventory` makes it, `plan` decides on it, tests write it by hand.
 
-use std::fmt;
-
 use superblock::{Bytes, Level, MdUuid, Sectors, foreign::Foreign, probe::Probe};
 
-/// A block device number.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct DevId {
-    /// Driver.
-    pub major: u32,
-    /// Device of that driver.
-    pub minor: u32,
-}
-
-impl fmt::Display for DevId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.major, self.minor)
-    }
-}
+pub use crate::words::DevId;
 
 /// One block device that was opened and read.
 #[derive(Debug)]

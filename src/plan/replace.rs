@@ -13,6 +13,8 @@ use crate::model::{
     manage::{Link, Managed, Subject},
 };
 
+use crate::words::MemberAttr;
+
 /// What is to be replaced.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Old {
@@ -203,15 +205,15 @@ fn pair(
     array: &Managed,
     context: &Context,
 ) {
-    let set = |word: &str, dev: Option<DevId>, attr: &'static str, value: String| Step::SetMember {
+    let set = |word: &str, dev: Option<DevId>, attr: MemberAttr, value: String| Step::SetMember {
         array: context.array.clone(),
         member: MemberName { shown: word.to_owned(), dev, link: None },
         attr,
         value,
     };
     let marks = [
-        set(old.0, Some(old.1), "state", "want_replacement".to_owned()),
-        set(new.0, new.1, "slot", slot.to_string()),
+        set(old.0, Some(old.1), MemberAttr::State, "want_replacement".to_owned()),
+        set(new.0, new.1, MemberAttr::Slot, slot.to_string()),
     ];
     let is_frozen = |step: &Step| matches!(step, Step::Freeze { .. });
     if !plan.steps.iter().any(is_frozen) {

@@ -12,7 +12,8 @@ use super::{
 };
 use crate::{
     archive::{Id, Record},
-    model::{DevId, world::MapEntry},
+    model::world::MapEntry,
+    words::{ArrayAttr, DevId, MemberAttr},
 };
 
 /// An array as steps name it: the kernel's name, and the path that people use.
@@ -190,16 +191,27 @@ pub enum Step {
         /// All that the kernel cannot read from the members.
         shape: LegacyShape,
     },
-    /// Write an attribute of the array.
+    /// Write an attribute of an array that this plan made, or after the commit.
     SetAttr {
         /// The array.
         array: ArrayName,
-        /// Name below `md/`.
-        attr: &'static str,
+        /// Which.
+        attr: ArrayAttr,
         /// Text to write.
         value: String,
         /// An attribute that this kernel may lack without harm.
         optional: bool,
+    },
+    /// Change an attribute of an array that is there already.
+    Change {
+        /// The array.
+        array: ArrayName,
+        /// Which.
+        attr: ArrayAttr,
+        /// What it was; `None` where the kernel does not say it, or does not take it back.
+        from: Option<String>,
+        /// Text to write.
+        to: String,
     },
     /// Give a member to the array; its claim passes to the kernel.
     AddDisk {
@@ -246,8 +258,8 @@ pub enum Step {
         array: ArrayName,
         /// The member.
         member: MemberName,
-        /// Name below `md/dev-X/`.
-        attr: &'static str,
+        /// Which.
+        attr: MemberAttr,
         /// Text to write.
         value: String,
     },
@@ -361,6 +373,7 @@ impl Step {
     /// events cannot be unsent, and detected arrays not told from others; `WriteFile` is whole or not there; `Configure`
     /// follows the commit.
     #[must_use]
+    #[expect(clippy::too_many_lines, reason = "one arm a step; the list is the point")]
     pub fn undo(&self, saved: Vec<Write>) -> Option<Step> {
         Some(match self {
             Step::Claim { device } | Step::Share { device } => Step::Release { device: device.clone() },
@@ -387,9 +400,12 @@ impl Step {
             Step::SetMember { array, member, attr, value } => Step::SetMember {
                 array: array.clone(),
                 member: member.clone(),
-                attr,
-                value: unset(attr, value)?.to_owned(),
+                attr: *attr,
+                value: unset(*attr, value)?.to_owned(),
             },
+            Step::Change { array, attr, from, to } => {
+                Step::Change { array: array.clone(), attr: *attr, from: Some(to.clone()), to: from.clone()? }
+            }
             Step::Freeze { array } => Step::Thaw { array: array.clone() },
             Step::Dm(step) => Step::Dm(step.undo()?),
             Step::Fs(step) => Step::Fs(step.undo()?),
@@ -426,10 +442,10 @@ impl Step {
 }
 
 /// What takes an attribute of a member back.
-fn unset(attr: &str, value: &str) -> Option<&'static str> {
+fn unset(attr: MemberAttr, value: &str) -> Option<&'static str> {
     match (attr, value) {
-        ("state", "want_replacement") => Some("-want_replacement"),
-        ("slot", _) => Some("none"),
+        (MemberAttr::State, "want_replacement") => Some("-want_replacement"),
+        (MemberAttr::Slot, _) => Some("none"),
         _ => None,
     }
 }
@@ -468,7 +484,9 @@ impl fmt::Display for Step {
                 let level = shape.level.name().unwrap_or("unknown level");
                 write!(f, "make {array} a {level} of {} slots without metadata", shape.raid_disks)
             }
-            Step::SetAttr { array, attr, value, .. } => write!(f, "set {attr} of {array} to {value}"),
+            Step::SetAttr { array, attr, value, .. } | Step::Change { array, attr, to: value, .. } => {
+                write!(f, "set {attr} of {array} to {value}")
+            }
             Step::AddDisk { array, device, info } | Step::HotAdd { array, device, info } => {
                 match info.raid_disk {
                     slot if slot >= 0 => write!(f, "add {device} to {array} as slot {slot}"),

@@ -1,7 +1,10 @@
 //! Starting an assembled array, and making arrays read-only or writable.
 
 use super::{ArrayName, Plan, Step};
-use crate::model::{RunningArray, World};
+use crate::{
+    model::{RunningArray, World},
+    words::{ArrayAttr, ArrayState},
+};
 
 fn name(array: &RunningArray, path: &str) -> ArrayName {
     ArrayName { kernel: array.name.clone(), path: path.to_owned() }
@@ -28,11 +31,11 @@ pub fn start(array: &RunningArray, path: &str) -> Option<Plan> {
     let name = name(array, path);
     let mut plan = plan(
         format!("start {path}"),
-        Step::SetAttr {
+        Step::Change {
             array: name.clone(),
-            attr: "array_state",
-            value: "read-auto".to_owned(),
-            optional: false,
+            attr: ArrayAttr::ArrayState,
+            from: Some(ArrayState::Inactive.word().to_owned()),
+            to: ArrayState::ReadAuto.word().to_owned(),
         },
     );
     plan.steps.push(Step::Uevent { array: name });
@@ -54,11 +57,11 @@ pub fn readwrite(array: &RunningArray, path: &str) -> Plan {
 /// Starts or stops a check or a repair.
 #[must_use]
 pub fn sync_action(array: &RunningArray, path: &str, action: &str) -> Plan {
-    let attr = Step::SetAttr {
+    let change = Step::Change {
         array: name(array, path),
-        attr: "sync_action",
-        value: action.to_owned(),
-        optional: false,
+        attr: ArrayAttr::SyncAction,
+        from: None,
+        to: action.to_owned(),
     };
-    plan(format!("set what {path} does to {action}"), attr)
+    plan(format!("set what {path} does to {action}"), change)
 }

@@ -8,15 +8,16 @@ use std::{
 
 /// Room, and the rooms that it may name.
 const MAY_NAME: &[(&str, &[&str])] = &[
-    ("model", &[]),
-    ("config", &["model"]),
-    ("archive", &["model"]),
-    ("plan", &["model", "config", "archive"]),
-    ("cli", &["plan", "config", "model"]),
-    ("report", &["model", "archive"]),
-    ("kernel", &[]),
-    ("inventory", &["kernel", "config", "model", "archive"]),
-    ("execute", &["plan", "kernel", "model", "config", "archive"]),
+    ("words", &[]),
+    ("model", &["words"]),
+    ("config", &["model", "words"]),
+    ("archive", &["model", "words"]),
+    ("plan", &["model", "config", "archive", "words"]),
+    ("cli", &["plan", "config", "model", "words"]),
+    ("report", &["model", "archive", "words"]),
+    ("kernel", &["words"]),
+    ("inventory", &["kernel", "config", "model", "archive", "words"]),
+    ("execute", &["plan", "kernel", "model", "config", "archive", "words"]),
 ];
 
 /// Rooms that touch the machine; all others are pure.
@@ -44,8 +45,34 @@ fn code(path: &Path) -> String {
     {
         return String::new();
     }
-    let text = fs::read_to_string(path).expect("a source can be read");
-    text.split("#[cfg(test)]").next().unwrap_or_default().to_owned()
+    without_tests(&fs::read_to_string(path).expect("a source can be read"))
+}
+
+/// A source without the items that stand under `#[cfg(test)]`, wherever they stand.
+fn without_tests(text: &str) -> String {
+    let mut kept = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find("#[cfg(test)]") {
+        kept.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let ends = rest.find(';').unwrap_or(rest.len());
+        let opens = rest.find('{').unwrap_or(rest.len());
+        let end = if ends < opens { ends + 1 } else { opens + block(&rest[opens..]) };
+        rest = &rest[end.min(rest.len())..];
+    }
+    kept + rest
+}
+
+/// How long a block is that begins with a brace. Formatted code ends it in a line of its own, as far in as it began.
+fn block(text: &str) -> usize {
+    text.find("\n}\n").map_or(text.len(), |at| at + 3)
+}
+
+#[test]
+fn only_tests_are_left_out() {
+    let text = "use crate::model;\n#[cfg(test)]\nmod fake;\npub use crate::plan::A;\n#[cfg(test)]\nmod tests {\n    use \
+                crate::kernel;\n    fn f() {\n    }\n}\nfn g() { crate::execute::x() }\n";
+    assert_eq!(named(&without_tests(text)), ["model", "plan", "execute"]);
 }
 
 /// The rooms named as `crate::ROOM`, alone or in a list.

@@ -8,11 +8,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mdctl::kernel::{
-    Access, Deadline, DevId, Device, Holder, KernelError, Lock, MdDevice, Places, Procfs, Sysfs,
-    appear::{self, Gone},
-    dev::MD_MAJOR,
-    holders, module, node,
+use mdctl::{
+    kernel::{
+        Access, Deadline, DevId, Device, Holder, KernelError, Lock, MdDevice, Places, Procfs, Sysfs,
+        appear::{self, Gone},
+        holders, module, node,
+    },
+    words::MD_MAJOR,
 };
 use superblock::{Bytes, Media};
 

@@ -7,10 +7,7 @@ use crate::{
     command::{DONE, FAILED, print},
     inventory,
     kernel::{Machine, node},
-    model::{
-        DevId,
-        volume::{Checked, Groups},
-    },
+    model::volume::{Checked, Groups},
     report::volume_check,
     ui::Ui,
 };
@@ -45,7 +42,7 @@ fn one(name: &str, groups: &Groups) -> Result<Option<Vec<Checked>>> {
         return Ok(Some(checked).filter(|checked| !checked.is_empty()));
     }
     let Some(dev) = node::number_of(std::path::Path::new(name))? else { return Ok(None) };
-    let found = groups.on(DevId { major: dev.major, minor: dev.minor });
+    let found = groups.on(dev);
     let checked = found
         .map(|(group, pv)| group.map_or_else(|| inventory::inspect::lone(pv), inventory::inspect::group));
     let left_out =

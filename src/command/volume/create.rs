@@ -87,7 +87,6 @@ pub(super) fn numbers<'a>(words: impl Iterator<Item = &'a PvWord>) -> Vec<(Strin
     for word in words {
         let is_known = known.borrow().iter().any(|(path, _)| *path == word.path);
         if let (false, Ok(Some(dev))) = (is_known, node::number_of(Path::new(&word.path))) {
-            let dev = DevId { major: dev.major, minor: dev.minor };
             known.borrow_mut().push((word.path.clone(), dev));
         }
     }

@@ -61,7 +61,7 @@ fn identity() -> Result<LvmUuid> {
 fn number(path: &str) -> Result<DevId> {
     let dev = node::number_of(Path::new(path))?;
     let dev = dev.ok_or_else(|| Refusal::new(format!("{path} is not a block device")))?;
-    Ok(DevId { major: dev.major, minor: dev.minor })
+    Ok(dev)
 }
 
 /// Looks at devices that shall become physical volumes.

@@ -1,7 +1,6 @@
 //! /sys under a root: what block devices and md arrays say of themselves, and what can be written to them.
 
 mod array;
-mod attr;
 mod block;
 mod values;
 
@@ -16,9 +15,10 @@ use nix::errno::Errno;
 use super::error::{Cause, KernelError};
 
 pub use array::{Array, Member};
-pub use attr::{ArrayAttr, MemberAttr};
 pub use block::{BlockEntry, Shape};
-pub use values::{ArrayState, Changing, MemberState, Progress, SlotText, SyncAction};
+pub use values::{Changing, Progress, SlotText};
+
+pub use crate::words::{ArrayAttr, ArrayState, MemberAttr, MemberState, SyncAction};
 
 /// The longest attribute that is read. The kernel's own limit is one page; only recorded trees can be longer.
 const LONGEST: u64 = 64 * 1024;

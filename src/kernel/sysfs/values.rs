@@ -2,68 +2,6 @@
 
 use superblock::Sectors;
 
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($variant:ident = $word:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-        pub enum $name {
-            $(#[doc = concat!("`", $word, "`")] $variant,)*
-            /// A word of a newer kernel.
-            Other(String),
-        }
-
-        impl $name {
-            /// From the kernel's word.
-            pub fn parse(word: &str) -> Self {
-                match word {
-                    $($word => Self::$variant,)*
-                    other => Self::Other(other.to_owned()),
-                }
-            }
-
-            /// The kernel's word.
-            pub fn word(&self) -> &str {
-                match self {
-                    $(Self::$variant => $word,)*
-                    Self::Other(word) => word,
-                }
-            }
-        }
-    };
-}
-
-words! {
-    /// `array_state`.
-    ArrayState {
-        Clear = "clear", Inactive = "inactive", Suspended = "suspended", ReadOnly = "readonly", ReadAuto = "read-auto",
-        Clean = "clean", Active = "active", WritePending = "write-pending", ActiveIdle = "active-idle", Broken = "broken",
-    }
-}
-
-words! {
-    /// `sync_action` and `last_sync_action`.
-    SyncAction {
-        Idle = "idle", Frozen = "frozen", Resync = "resync", Recover = "recover", Check = "check", Repair = "repair",
-        Reshape = "reshape", None = "none",
-    }
-}
-
-words! {
-    /// One word of a member's `state`.
-    MemberState {
-        Faulty = "faulty", InSync = "in_sync", WriteMostly = "write_mostly", Blocked = "blocked", Spare = "spare",
-        WriteError = "write_error", WantReplacement = "want_replacement", Replacement = "replacement",
-        ExternalBbl = "external_bbl", FailFast = "failfast", Journal = "journal",
-    }
-}
-
-impl ArrayState {
-    /// Whether the array has been started.
-    pub fn is_running(&self) -> bool {
-        !matches!(self, Self::Clear | Self::Inactive | Self::Other(_))
-    }
-}
-
 /// `raid_disks`, `layout`, `chunk_size`: during a reshape the kernel prints `new (old)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Changing {

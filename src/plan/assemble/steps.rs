@@ -8,6 +8,7 @@ use superblock::{Role, Write};
 use crate::{
     model::world::MapEntry,
     plan::{ArrayName, DiskInfo, Step},
+    words::ArrayAttr,
 };
 
 use super::{claim::Claim, lineup::Lineup};
@@ -91,7 +92,7 @@ pub fn steps(parts: &Parts<'_>) -> Vec<Step> {
         steps.push(Step::NewArray { array: array.clone(), id: None });
         steps.push(Step::SetVersion { array: array.clone(), version: model.metadata.version() });
         if model.lockless {
-            steps.push(attr(array, "bitmap_type", "llbitmap", false));
+            steps.push(attr(array, ArrayAttr::BitmapType, "llbitmap", false));
         }
     }
     steps.extend(new.iter().map(|claim| Step::AddDisk {
@@ -108,12 +109,12 @@ pub fn steps(parts: &Parts<'_>) -> Vec<Step> {
     steps.push(Step::MapAdd { entry });
     match parts.start {
         Start::Run => steps.push(Step::Run { array: array.clone() }),
-        Start::Readonly => steps.push(attr(array, "array_state", "readonly", false)),
+        Start::Readonly => steps.push(attr(array, ArrayAttr::ArrayState, "readonly", false)),
         Start::Leave => {}
     }
     steps.push(Step::Commit);
     if parts.repair {
-        steps.push(attr(array, "sync_action", "repair", true));
+        steps.push(attr(array, ArrayAttr::SyncAction, "repair", true));
     }
     steps.push(Step::UnlockMap);
     if parts.start != Start::Leave {
@@ -122,7 +123,7 @@ pub fn steps(parts: &Parts<'_>) -> Vec<Step> {
     steps
 }
 
-fn attr(array: &ArrayName, attr: &'static str, value: &str, optional: bool) -> Step {
+fn attr(array: &ArrayName, attr: ArrayAttr, value: &str, optional: bool) -> Step {
     Step::SetAttr { array: array.clone(), attr, value: value.to_owned(), optional }
 }
 

@@ -16,6 +16,7 @@ use crate::{
         DiskInfo, Plan, Refusal, Step, Warning, disk_state,
         request::{BitmapKind, ConsistencyPolicy, CreateRequest, MemberWord},
     },
+    words::ArrayAttr,
 };
 
 /// Seconds between bitmap flushes when nothing was asked.
@@ -191,7 +192,7 @@ fn steps(decided: &Decided<'_>, made: &[Made<'_>], uuid: MdUuid) -> Vec<Step> {
     }
     steps.push(Step::NewArray { array: array.clone(), id: decided.context.id });
     if bitmap_kind(request) == BitmapKind::Lockless {
-        steps.push(attr(decided, "bitmap_type", "llbitmap"));
+        steps.push(attr(decided, ArrayAttr::BitmapType, "llbitmap"));
     }
     let version = match decided.format {
         Format::V0 => (0, 90),
@@ -208,12 +209,12 @@ fn steps(decided: &Decided<'_>, made: &[Made<'_>], uuid: MdUuid) -> Vec<Step> {
         },
     });
     if let Some(size) = request.logical_block_size {
-        steps.push(attr(decided, "logical_block_size", &size.to_string()));
+        steps.push(attr(decided, ArrayAttr::LogicalBlockSize, &size.to_string()));
     }
     let waits = waits(decided);
     match () {
-        () if request.readonly => steps.push(attr(decided, "array_state", "readonly")),
-        () if waits => steps.push(attr(decided, "array_state", WAITING)),
+        () if request.readonly => steps.push(attr(decided, ArrayAttr::ArrayState, "readonly")),
+        () if waits => steps.push(attr(decided, ArrayAttr::ArrayState, WAITING)),
         () => steps.push(Step::Run { array: array.clone() }),
     }
     steps.push(Step::Commit);
@@ -241,6 +242,6 @@ fn waits(decided: &Decided<'_>) -> bool {
         && devices.any(|device| !overwritten.includes(device))
 }
 
-fn attr(decided: &Decided<'_>, attr: &'static str, value: &str) -> Step {
+fn attr(decided: &Decided<'_>, attr: ArrayAttr, value: &str) -> Step {
     Step::SetAttr { array: decided.context.array.clone(), attr, value: value.to_owned(), optional: false }
 }

@@ -17,7 +17,10 @@ use super::{
     request::{BitmapKind, ConsistencyPolicy, CreateRequest, Metadata},
 };
 pub use crate::model::trial::Format;
-use crate::model::{DevId, Device, World};
+use crate::{
+    model::{DevId, Device, World},
+    words::ArrayAttr,
+};
 
 /// Most devices that an array of this format has.
 fn max_devices(format: Format) -> u32 {
@@ -68,7 +71,7 @@ pub fn asks_for_bitmap(request: &CreateRequest) -> bool {
 /// What is said of an array that waits with its resync.
 #[must_use]
 pub fn waits_for_writes(plan: &Plan, array: &ArrayName) -> Option<String> {
-    let waits = |step: &Step| matches!(step, Step::SetAttr { attr: "array_state", value, .. } if value == build::WAITING);
+    let waits = |step: &Step| matches!(step, Step::SetAttr { attr: ArrayAttr::ArrayState, value, .. } if value == build::WAITING);
     plan.steps.iter().any(waits).then(|| {
         format!(
             "{0} is not resynced until it is written to, so that this can still be undone wholly:\n    \

@@ -4,6 +4,7 @@ use super::{Attempt, Context, Decision, Refused, Todo, freeze, is_external, is_m
 use crate::{
     model::manage::{Link, Managed, Subject},
     plan::{MemberName, Refusal, Step},
+    words::MemberAttr,
 };
 
 /// Asks for a replacement of a member.
@@ -30,7 +31,7 @@ pub(super) fn replace(
     let mark = Step::SetMember {
         array: context.array.clone(),
         member: MemberName { link: Some(link.name.clone()), ..member(todo, subject) },
-        attr: "state",
+        attr: MemberAttr::State,
         value: "want_replacement".to_owned(),
     };
     let steps = freeze.into_iter().chain([mark, Step::Commit]).collect();
@@ -63,7 +64,7 @@ pub(super) fn with(
     let choose = Step::SetMember {
         array: context.array.clone(),
         member: MemberName { link: Some(link.name.clone()), ..member(todo, subject) },
-        attr: "slot",
+        attr: MemberAttr::Slot,
         value: slot.to_string(),
     };
     let mut way = Attempt::new(

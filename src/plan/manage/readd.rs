@@ -10,6 +10,7 @@ use crate::{
         manage::{Managed, Subject},
     },
     plan::{DiskInfo, Refusal, Step, disk_state, request::ManageOp},
+    words::MemberAttr,
 };
 
 /// A failed member that was not taken out yet: the kernel can take it back as it is.
@@ -27,7 +28,7 @@ pub(super) fn attached(
     let step = Step::SetMember {
         array: context.array.clone(),
         member: crate::plan::MemberName { link: Some(link.name.clone()), ..member(todo, subject) },
-        attr: "state",
+        attr: MemberAttr::State,
         value: "re-add".to_owned(),
     };
     let path = format!("/sys/block/{kernel}/md/dev-{}/state", link.name);

@@ -11,13 +11,21 @@ macro_rules! attributes {
             pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
             /// The one with this file name.
+            #[must_use]
             pub fn named(path: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|attr| attr.path() == path)
             }
 
             /// The file, below the directory that holds them.
+            #[must_use]
             pub fn path(self) -> &'static str {
                 match self { $(Self::$variant => $path,)* }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.path())
             }
         }
     };

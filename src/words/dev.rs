@@ -2,10 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
-use nix::sys::stat::{major, makedev, minor};
-
 /// A device number, printed `major:minor`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DevId {
     /// Which driver.
     pub major: u32,
@@ -17,17 +15,20 @@ pub struct DevId {
 pub const MD_MAJOR: u32 = 9;
 
 impl DevId {
-    /// From the C library's `dev_t`.
+    /// From the C library's `dev_t` (`gnu_dev_major`, `gnu_dev_minor`: 12 + 20 bits of major, 8 + 24 of minor).
     #[must_use]
     pub fn from_raw(raw: u64) -> Self {
-        let number = |part| u32::try_from(part).unwrap_or(u32::MAX);
-        Self { major: number(major(raw)), minor: number(minor(raw)) }
+        let number = |part: u64| u32::try_from(part & u64::from(u32::MAX)).unwrap_or(u32::MAX);
+        let major = ((raw >> 8) & 0xfff) | ((raw >> 32) & !0xfff);
+        let minor = (raw & 0xff) | ((raw >> 12) & !0xff);
+        Self { major: number(major), minor: number(minor) }
     }
 
     /// As the C library's `dev_t`.
     #[must_use]
     pub fn raw(self) -> u64 {
-        makedev(self.major.into(), self.minor.into())
+        let (major, minor) = (u64::from(self.major), u64::from(self.minor));
+        ((major & !0xfff) << 32) | ((major & 0xfff) << 8) | ((minor & !0xff) << 12) | (minor & 0xff)
     }
 
     /// As the kernel's ioctls take it (`new_decode_dev`): 12 bits of major, 20 of minor; `None` for a number
@@ -75,6 +76,11 @@ mod tests {
         assert_eq!(DevId { major: 4096, minor: 0 }.encoded(), None);
         assert_eq!("259:74565".parse(), Ok(dev));
         assert_eq!(dev.to_string(), "259:74565");
+        for (major, minor) in [(0, 0), (9, 127), (4095, 0xf_ffff), (u32::MAX, u32::MAX)] {
+            let dev = DevId { major, minor };
+            assert_eq!(DevId::from_raw(dev.raw()), dev);
+            assert_eq!(dev.raw(), nix::libc::makedev(major, minor));
+        }
         for bad in ["", "8", "8:", ":1", "8:-1", "8:+1", "8:1:2", "8:4294967296"] {
             assert_eq!(bad.parse::<DevId>(), Err(BadDevId), "{bad}");
         }
