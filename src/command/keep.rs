@@ -3,11 +3,14 @@
 use crate::{
     archive::{About, Id},
     cli::request::Common,
-    execute::{self, Failure, Live},
+    execute::{self, Live},
     inventory,
     kernel::{Machine, host},
     model::world::Timestamp,
-    plan::{Plan, keep},
+    plan::{
+        Plan, keep,
+        run::{self, Failure},
+    },
     ui::Ui,
 };
 
@@ -59,7 +62,7 @@ pub(super) fn run(kept: &Kept, machine: &Machine, ui: &Ui) -> Result<(), Failure
     let bars = ui.bars();
     let mut live =
         Live::new(machine.clone(), Box::new(move |what, done, total| bars.show(what, done.0, total.0)));
-    let done = execute::run(&kept.plan, &mut live).map_err(|failure| kept.back(failure));
+    let done = run::run(&kept.plan, &mut live).map_err(|failure| kept.back(failure));
     live.remarks().iter().for_each(|remark| ui.warn(remark));
     done
 }

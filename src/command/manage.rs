@@ -12,7 +12,6 @@ use super::{
 use crate::{
     cli::request::{Common, ManageRequest},
     config::sources::Sources,
-    execute::Failure,
     inventory::{self, Absent, Depth},
     kernel::Machine,
     model::manage::{Managed, Subject},
@@ -20,15 +19,15 @@ use crate::{
         ArrayName, Refusal, Step,
         manage::{self, Attempt, Context, Decision, Meaning, Named, Otherwise, Refused, Todo},
         request::ManageOp,
+        run::Failure,
         switch,
     },
     ui::Ui,
+    words::Errno,
 };
 
 /// Nothing was changed, and `--test` asked; or the kernel kept a member that it needs.
 const NOTHING_DONE: u8 = 2;
-/// EBUSY in the C library's words.
-const BUSY: &str = "Device or resource busy";
 /// So many other commands at once are let go first.
 const MOST_COLLISIONS: u32 = 8;
 
@@ -345,10 +344,10 @@ impl<'a> Session<'a> {
             Err(failure) => failure,
         };
         let answer = failure.answer().unwrap_or_else(|| format!("{:#}", failure.cause));
-        if self.collided(way, &failure, &answer) {
+        if self.collided(way, &failure) {
             return Ok(Some(Outcome::Again));
         }
-        let is_final = ["Cannot allocate memory", "Read-only file system"].contains(&answer.as_str());
+        let is_final = matches!(failure.errno, Some(Errno::ENOMEM | Errno::EROFS));
         match &way.refused {
             Refused::Because(what) => self.ui.error(&format!("{what}{answer}")),
             Refused::Plainly(what) => self.ui.error(what),
@@ -372,16 +371,17 @@ impl<'a> Session<'a> {
             let told = outcome(&kept.plan, false);
             tell(told.failed(&failure.step, reason, &failure.not_undone, false));
         }
-        let keeps = answer == BUSY && !self.common.test;
+        let keeps = failure.errno == Some(Errno::EBUSY) && !self.common.test;
         let faulty = matches!(way.plan.steps.first(), Some(Step::Fail { .. }));
         Ok(Some(Outcome::Failed(if keeps && faulty { NOTHING_DONE } else { FAILED })))
     }
 
     /// The number that was free when we looked may be another's by now.
-    fn collided(&mut self, way: &Attempt, failure: &Failure, answer: &str) -> bool {
+    fn collided(&mut self, way: &Attempt, failure: &Failure) -> bool {
         let adding = matches!(way.plan.steps.get(failure.at), Some(Step::HotAdd { .. }));
         let new = matches!(way.refused, Refused::Because(_));
-        let collided = adding && new && answer == BUSY && self.collisions < MOST_COLLISIONS;
+        let busy = failure.errno == Some(Errno::EBUSY);
+        let collided = adding && new && busy && self.collisions < MOST_COLLISIONS;
         self.collisions += u32::from(collided);
         collided
     }

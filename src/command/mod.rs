@@ -15,10 +15,9 @@ use crate::{
         request::{Common, Invocation, MiscAction, MiscRequest, Request},
     },
     config::{HostName, conf::Config},
-    execute::Failure,
     inventory,
     kernel::{Machine, host, terminal},
-    plan::{Plan, Refusal, Say, Step, Warning},
+    plan::{Plan, Refusal, Say, Step, Warning, run::Failure},
     report::outcome::Outcome,
     ui::{self, Ui},
 };

@@ -13,7 +13,14 @@ use nix::{errno::Errno, fcntl::Flock};
 use superblock::{Bytes, Write};
 
 use super::{
-    Host, critical, dm::Dm, keeping, noting::Noting, tools, volumes::Volumes, watch::Watch, zeroing,
+    critical,
+    dm::Dm,
+    keeping,
+    noting::Noting,
+    tools,
+    volumes::{Stale, Volumes},
+    watch::Watch,
+    zeroing,
 };
 use crate::{
     config::map,
@@ -22,7 +29,11 @@ use crate::{
         kmsg::KernelLog, lock, md, module, node, wait,
     },
     model::world::MapEntry,
-    plan::{ArrayName, DiskInfo, Step, dm::DmStep},
+    plan::{
+        ArrayName, DiskInfo, Step,
+        dm::DmStep,
+        run::{Host, Trouble},
+    },
     words::{ArrayAttr, DevId, MD_MAJOR},
 };
 
@@ -83,8 +94,23 @@ impl Logged {
 }
 
 impl Host for Live {
+    fn apply(&mut self, step: &Step) -> Result<Vec<Write>, Trouble> {
+        self.act(step).map_err(trouble)
+    }
+}
+
+/// What decides about the way on is told from what is only read.
+fn trouble(cause: anyhow::Error) -> Trouble {
+    let refused = cause.downcast_ref::<KernelError>();
+    let refused = refused.or_else(|| cause.downcast_ref::<Logged>().map(Logged::error));
+    let errno = refused.and_then(KernelError::number);
+    let (stale, past_commit) = (cause.is::<Stale>(), cause.is::<critical::PastCommit>());
+    Trouble { cause, errno, stale, past_commit }
+}
+
+impl Live {
     #[expect(clippy::too_many_lines, reason = "one arm a step; the list is the point")]
-    fn apply(&mut self, step: &Step) -> Result<Vec<Write>> {
+    fn act(&mut self, step: &Step) -> Result<Vec<Write>> {
         self.noting.before(step, &self.machine);
         let mut saved = Vec::new();
         match step {

@@ -2,14 +2,13 @@
 
 use std::thread;
 
-use super::{
-    Failure,
-    live::{Live, map_lock},
-    run,
-};
+use super::live::{Live, map_lock};
 use crate::{
     kernel::Machine,
-    plan::{Plan, Step},
+    plan::{
+        Plan, Step,
+        run::{Failure, run},
+    },
 };
 
 /// Plans that are carried out at the same time.

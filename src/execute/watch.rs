@@ -159,8 +159,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        execute::fake_dm::FakeDm,
         model::dm::{Dev, Leg, Table, Target, UdevFlags},
+        plan::fake::dm::FakeDm,
         plan::{
             critical::{Commit, Resume, Suspend},
             dm::DmStep,

@@ -69,6 +69,12 @@ impl KernelError {
         }
     }
 
+    /// The same as a word that all rooms know.
+    #[must_use]
+    pub fn number(&self) -> Option<crate::words::Errno> {
+        std::io::Error::from(self.errno()?).raw_os_error().map(crate::words::Errno)
+    }
+
     /// Whether the kernel answered this errno.
     #[must_use]
     pub fn is(&self, errno: Errno) -> bool {

@@ -148,7 +148,7 @@ mod tests {
     use superblock::{Bytes, probe::Probe};
 
     use super::*;
-    use crate::{execute::tests::every_failure_leaves_no_trace, model::Device};
+    use crate::{model::Device, plan::run::tests::every_failure_leaves_no_trace};
 
     fn request(level: Level, members: &[&str]) -> BuildRequest {
         let word = |path: &&str| MemberWord {

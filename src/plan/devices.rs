@@ -327,7 +327,7 @@ fn fields(text: &str) -> Vec<Vec<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{execute::tests::every_failure_leaves_no_trace, model::dm::Seen};
+    use crate::{model::dm::Seen, plan::run::tests::every_failure_leaves_no_trace};
 
     const MANNER: Manner = Manner {
         udev: Udev {

@@ -309,7 +309,7 @@ impl fmt::Display for Short<'_> {
 mod tests {
     use super::*;
     use crate::{
-        execute::tests::every_failure_leaves_no_trace,
+        plan::run::tests::every_failure_leaves_no_trace,
         plan::{Plan, Step},
     };
 

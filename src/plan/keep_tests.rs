@@ -3,8 +3,8 @@ use superblock::probe::Probe;
 use super::*;
 use crate::{
     archive::{Identity, tests::about},
-    execute::tests::every_failure_leaves_no_trace,
     model::DevId,
+    plan::run::tests::every_failure_leaves_no_trace,
 };
 
 fn device(path: &str) -> Sighted {

@@ -10,6 +10,8 @@ pub mod devices;
 pub mod dm;
 pub mod dump;
 pub mod explain;
+#[cfg(test)]
+pub(crate) mod fake;
 pub mod keep;
 pub mod manage;
 pub mod naming;
@@ -17,6 +19,7 @@ pub mod overlay;
 pub mod recover;
 pub mod replace;
 pub mod request;
+pub mod run;
 pub mod step;
 pub mod stop;
 pub mod switch;

@@ -285,7 +285,7 @@ pub fn default_size(free: Bytes, members: usize) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{execute::tests::every_failure_leaves_no_trace, model::dm::SnapshotStatus};
+    use crate::{model::dm::SnapshotStatus, plan::run::tests::every_failure_leaves_no_trace};
 
     fn wanted(name: &str, nth: u32) -> Wanted {
         Wanted {

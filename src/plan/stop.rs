@@ -39,8 +39,8 @@ fn depth(array: &RunningArray, world: &World, seen: usize) -> usize {
 mod tests {
     use super::*;
     use crate::{
-        execute::tests::every_failure_leaves_no_trace,
         model::{DevId, world::MapEntry},
+        plan::run::tests::every_failure_leaves_no_trace,
     };
 
     fn array(name: &str, minor: u32, members: &[DevId]) -> RunningArray {

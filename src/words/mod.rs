@@ -3,8 +3,10 @@
 
 mod attr;
 mod dev;
+mod errno;
 mod values;
 
 pub use attr::{ArrayAttr, MemberAttr};
 pub use dev::{BadDevId, DevId, MD_MAJOR};
+pub use errno::Errno;
 pub use values::{ArrayState, ConsistencyPolicy, MemberState, SyncAction};

@@ -3,10 +3,10 @@
 use super::{Ended, FAILED, NOT_FOUND, Work};
 use crate::{
     command::print,
-    execute::Failure,
     plan::{
         Refusal, Step,
         assemble::{Outcome, Remark, Stop, Target, Verdict, Why},
+        run::Failure,
     },
     report::assemble::{Array, Became, LeftOut, Members},
     ui::Ui,

@@ -21,7 +21,6 @@ use super::{
 };
 use crate::{
     cli::request::Common,
-    execute::volumes::Stale,
     inventory,
     kernel::{Machine, terminal},
     model::{
@@ -170,7 +169,7 @@ impl Work<'_> {
             agreed = true;
             let done = keep::run(&kept, self.machine, self.ui);
             match &done {
-                Err(failure) if round < ROUNDS && !failure.committed && failure.cause.is::<Stale>() => {}
+                Err(failure) if round < ROUNDS && !failure.committed && failure.stale => {}
                 _ => {
                     let out = format!("done: {}", plan.summary);
                     let ended = Ended { out, ..Ended::default() };

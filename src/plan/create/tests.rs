@@ -7,8 +7,8 @@ use superblock::{Bytes, Level, MdUuid, Write, probe, v1};
 
 use super::*;
 use crate::{
-    execute::tests::every_failure_leaves_no_trace,
     model::{Candidate, DevId, Unusable, world::Timestamp},
+    plan::run::tests::every_failure_leaves_no_trace,
     plan::{
         Say, Step,
         request::{MemberSource, MemberWord, SizeOrMax},

@@ -8,12 +8,12 @@ use superblock::{
 
 use super::*;
 use crate::{
-    execute::tests::every_failure_leaves_no_trace_on,
     model::{
         Candidate, Device,
         detail::{ArrayDetail, Counts, Flags, Member, MemberFlags, MemberSuperblock, MetadataVersion},
         manage::Link,
     },
+    plan::run::tests::every_failure_leaves_no_trace_on,
     plan::{
         replace::{self, Old, Standing},
         request::ManageWord,

@@ -3,8 +3,8 @@ use superblock::{Level, Media, sectors::SectorMap};
 use super::*;
 use crate::{
     archive::{Identity, Sighted, tests::about},
-    execute::tests::every_failure_leaves_no_trace,
     model::Candidate,
+    plan::run::tests::every_failure_leaves_no_trace,
     plan::{
         create::{
             self,

@@ -188,11 +188,11 @@ mod tests {
 
     use super::*;
     use crate::{
-        execute::tests::every_failure_leaves_no_trace,
         model::{
             DevId,
             volume::{AreaSeen, PvDevice},
         },
+        plan::run::tests::every_failure_leaves_no_trace,
     };
 
     fn id(seed: u8) -> LvmUuid {

@@ -4,8 +4,8 @@ use superblock::lvm::Group;
 
 use super::*;
 use crate::{
-    execute::tests::every_failure_leaves_no_trace,
     model::{DevId, volume::fixture},
+    plan::run::tests::every_failure_leaves_no_trace,
     plan::{Plan, Step},
 };
 

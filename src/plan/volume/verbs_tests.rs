@@ -24,7 +24,6 @@ use super::{
     snapshot,
 };
 use crate::{
-    execute::tests::{every_failure_leaves_no_trace, every_failure_leaves_no_trace_after},
     model::{
         Below, Candidate, DevId, Device,
         active::{Active, ActiveDevice},
@@ -32,6 +31,7 @@ use crate::{
         extents::Old,
         volume::{AreaSeen, Found, Groups, PvDevice},
     },
+    plan::run::tests::{every_failure_leaves_no_trace, every_failure_leaves_no_trace_after},
     plan::{Plan, Step, dm::DmStep},
 };
 

@@ -7,8 +7,8 @@ use superblock::{Events, Level, MdUuid, Role, Sectors, v1};
 
 use super::*;
 use crate::{
-    execute::tests::every_failure_leaves_no_trace,
     model::Device,
+    plan::run::tests::every_failure_leaves_no_trace,
     plan::{ArrayName, Step},
 };
 

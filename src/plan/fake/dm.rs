@@ -84,7 +84,7 @@ impl FakeDm {
         all().inspect_err(|_| *self = before)
     }
 
-    pub(super) fn apply(&mut self, step: &DmStep) -> Result<()> {
+    pub(crate) fn apply(&mut self, step: &DmStep) -> Result<()> {
         match step {
             DmStep::Create { name, uuid, .. } => {
                 name::check(name)?;

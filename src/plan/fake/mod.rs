@@ -5,8 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Result, bail, ensure};
 use superblock::Write;
 
-use super::{Host, fake_dm::FakeDm, fake_lvm::FakeLvm};
-use crate::plan::{ArrayName, Step, overlay::OverlayStep, volume::fs::FsStep};
+use super::{
+    ArrayName, Step,
+    overlay::OverlayStep,
+    run::{Host, Trouble},
+    volume::fs::FsStep,
+};
+
+pub(crate) mod dm;
+mod lvm;
+
+use dm::FakeDm;
+use lvm::FakeLvm;
 
 /// Everything that steps can change.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -87,8 +97,14 @@ impl Fake {
 }
 
 impl Host for Fake {
+    fn apply(&mut self, step: &Step) -> Result<Vec<Write>, Trouble> {
+        Ok(self.act(step)?)
+    }
+}
+
+impl Fake {
     #[expect(clippy::too_many_lines, reason = "one arm a step; the list is the point")]
-    fn apply(&mut self, step: &Step) -> Result<Vec<Write>> {
+    fn act(&mut self, step: &Step) -> Result<Vec<Write>> {
         let call = self.log.len();
         self.log.push(step.to_string());
         if self.fail_at == Some(call) {
