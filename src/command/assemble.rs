@@ -303,6 +303,7 @@ impl<'a> Work<'a> {
 
     fn look(&mut self, paths: &[String], explain: bool) {
         let sights = inventory::members(self.machine, paths, explain);
+        super::say_silent(&sights, self.ui);
         let new = sights.iter().map(|sight| Candidate::new(sight, self.session.asked));
         let old = std::mem::take(&mut self.session.candidates);
         self.session.candidates = new.chain(old).collect();

@@ -35,7 +35,7 @@ pub(super) fn run(request: &MiscRequest, common: &Common, machine: &Machine, ui:
         ui.error("No devices listed in the configuration");
         return Ok(FAILED);
     }
-    let seen = inventory::superblocks(&paths, request.metadata);
+    let seen = inventory::superblocks(machine, &paths, request.metadata);
     let form = Form {
         brief: common.brief || request.scan && common.verbose < 2,
         scan: request.scan,
@@ -108,9 +108,10 @@ impl Answers<'_> {
 
     fn nothing(&mut self, device: String, nothing: Nothing) {
         let Form { brief, scan, asked, .. } = self.form;
-        let failed = matches!(nothing, Nothing::Unopened(_) | Nothing::Damaged(_) | Nothing::Unread(_));
+        let failed = !matches!(nothing, Nothing::Absent | Nothing::NotAsAsked(_));
         let (texts, said) = match nothing {
             Nothing::Unopened(why) => (vec![format!("cannot open {device}: {why}")], !scan),
+            Nothing::Silent(why) => (vec![why], true),
             Nothing::Absent => (vec![format!("No md superblock detected on {device}.")], !brief),
             Nothing::NotAsAsked(reasons) => (reasons, !brief && !scan),
             Nothing::Damaged(reasons) => (reasons, true),

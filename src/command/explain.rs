@@ -31,6 +31,7 @@ pub(super) fn run(request: &ExplainRequest, common: &Common, machine: &Machine, 
     let mut look = StatusLook::new(machine);
     let arrays = look.all()?;
     let mut sights = sights(machine, &config, &look, &request.subjects)?;
+    super::say_silent(&sights, ui);
     inventory::find_holders(machine, &mut sights, &arrays, None);
     let session = session(machine, &config, common, &sights)?;
     let log = inventory::kernel_log(machine);

@@ -17,6 +17,7 @@ use crate::{
     config::{HostName, conf::Config},
     inventory,
     kernel::{Machine, host, terminal},
+    model::{Sight, Unusable},
     plan::{Plan, Refusal, Say, Step, Warning, run::Failure},
     report::outcome::Outcome,
     ui::{self, Ui},
@@ -187,6 +188,15 @@ fn cluster(given: Option<&str>, config: &Config) -> Result<String, Refusal> {
         (None, Some(HostName::None | HostName::System) | None) => {
             Err(Refusal::new("The md can't get cluster name")
                 .hint("name it with --home-cluster or in a HOMECLUSTER line of the configuration"))
+        }
+    }
+}
+
+/// A device that does not answer is left out of a scan, and nobody named it.
+fn say_silent(sights: &[Sight], ui: &Ui) {
+    for sight in sights {
+        if let Err(Unusable::Silent(why)) = &sight.found {
+            ui.warn(&format!("left out: {why}"));
         }
     }
 }

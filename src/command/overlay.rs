@@ -118,7 +118,7 @@ pub(super) fn members(machine: &Machine, paths: &[String]) -> Result<Vec<Device>
 
 fn unusable(why: &Unusable) -> String {
     match why {
-        Unusable::Open(error) | Unusable::Broken(error) => error.clone(),
+        Unusable::Open(error) | Unusable::Broken(error) | Unusable::Silent(error) => error.clone(),
         Unusable::NotBlock => "it is not a block device".to_owned(),
     }
 }

@@ -23,7 +23,7 @@ use crate::{
 
 /// Shows arrays.
 pub(super) fn run(request: &StatusRequest, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
-    let work = Work { request, common, machine };
+    let work = Work { request, common, machine, ui };
     if request.watch {
         return watch::run(&work);
     }
@@ -56,6 +56,7 @@ struct Work<'a> {
     request: &'a StatusRequest,
     common: &'a Common,
     machine: &'a Machine,
+    ui: &'a Ui,
 }
 
 impl Work<'_> {
@@ -94,6 +95,9 @@ impl Work<'_> {
         let mut paths = inventory::candidates(self.machine, &config, look.nodes())?;
         paths.retain(|path| !members.contains(path));
         let sights = inventory::members(self.machine, &paths, false);
+        if !self.request.watch {
+            super::say_silent(&sights, self.ui);
+        }
         let session = session(self.machine, &config, self.common, &sights)?;
         let zone = inventory::local_zone();
         let scene = Scene { arrays, sights: &sights, session: &session, device: None, log: &[], zone: &zone };

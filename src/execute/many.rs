@@ -1,10 +1,8 @@
 //! Several plans at once: each waits for its own disks, and all of them for udev together.
 
-use std::thread;
-
 use super::live::{Live, map_lock};
 use crate::{
-    kernel::Machine,
+    kernel::{Machine, parallel},
     plan::{
         Plan, Step,
         run::{Failure, run},
@@ -27,11 +25,13 @@ fn group(plans: &[&Plan], machine: &Machine) -> Vec<Result<(), Failure>> {
     let lock = if plans.len() > 1 { map_lock(machine).ok() } else { None };
     let Some(lock) = lock else { return plans.iter().map(|plan| alone(plan)).collect() };
     let halves: Vec<(Plan, Plan)> = plans.iter().map(|plan| split(plan)).collect();
-    let heads = in_parallel(&halves, |(head, _)| run(head, &mut Live::beside(machine.clone(), lock.clone())));
+    let heads = parallel::each(AT_ONCE, &halves, |(head, _)| {
+        run(head, &mut Live::beside(machine.clone(), lock.clone()))
+    });
     // Events are handled when nobody holds the map.
     drop(lock);
     let done: Vec<_> = halves.into_iter().zip(heads).collect();
-    in_parallel(&done, |((head, tail), outcome)| {
+    parallel::each(AT_ONCE, &done, |((head, tail), outcome)| {
         if outcome.is_err() {
             return Ok(());
         }
@@ -56,14 +56,4 @@ fn split(plan: &Plan) -> (Plan, Plan) {
     let (head, tail) = plan.steps.split_at(at);
     let part = |steps: &[Step]| Plan { steps: steps.to_vec(), ..plan.clone() };
     (part(head), part(tail))
-}
-
-fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    thread::scope(|scope| {
-        let threads: Vec<_> = items.iter().map(|item| scope.spawn(|| work(item))).collect();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .collect()
-    })
 }

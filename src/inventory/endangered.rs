@@ -16,7 +16,7 @@ pub fn endangered(machine: &Machine, paths: &[String]) -> Vec<Sighted> {
         return Vec::new();
     }
     let by_id = by_id(machine);
-    let found = each(paths, false, Width::Wide, |path, opened| {
+    let found = each(machine, paths, false, Width::Wide, |path, opened| {
         opened.map_err(unusable).and_then(|opened| one(machine, path, &opened))
     });
     let sighted = |device: Device| {

@@ -60,7 +60,7 @@ fn described(machine: &Machine, name: &str, size: superblock::Bytes) -> QueriedA
 /// What the superblock says, and whether the array that it names has this device.
 fn member(machine: &Machine, map: &[MapEntry], path: &Path, dev: Option<DevId>) -> Option<QueriedMember> {
     let text = path.to_str()?.to_owned();
-    let shown = superblocks(&[text], None).pop()?.found.ok()?;
+    let shown = superblocks(machine, &[text], None).pop()?.found.ok()?;
     let Format::Md(superblock) = shown.format else { return None };
     let (uuid, number, raid_disks, level) = match &superblock {
         MemberSuperblock::V0(sb) => {

@@ -12,7 +12,7 @@ use superblock::{
 
 use crate::{
     config::Metadata,
-    kernel::{self, Access, Cause, KernelError},
+    kernel::{self, Access, Cause, KernelError, Machine},
     model::detail::MemberSuperblock,
 };
 
@@ -61,6 +61,8 @@ pub enum Format {
 pub enum Nothing {
     /// It could not be opened: the kernel's words.
     Unopened(String),
+    /// It does not answer: the whole error.
+    Silent(String),
     /// No format that we know.
     Absent,
     /// Not in the format that was asked for: one reason for each place.
@@ -73,15 +75,18 @@ pub enum Nothing {
 
 /// Reads all devices at once; the answers are in the order of the paths.
 #[must_use]
-pub fn superblocks(paths: &[String], asked: Option<Metadata>) -> Vec<Seen> {
-    super::devices::each(paths, false, Width::Narrow, |path, opened| Seen {
+pub fn superblocks(machine: &Machine, paths: &[String], asked: Option<Metadata>) -> Vec<Seen> {
+    super::devices::each(machine, paths, false, Width::Narrow, |path, opened| Seen {
         path: path.to_owned(),
         found: opened.map_err(|error| unopened(&error)).and_then(|opened| shown(&opened.window, path, asked)),
     })
 }
 
 fn unopened(error: &KernelError) -> Nothing {
-    Nothing::Unopened(why(error))
+    match &error.cause {
+        Cause::Suspended(_) | Cause::TimedOut(_) => Nothing::Silent(error.to_string()),
+        _ => Nothing::Unopened(why(error)),
+    }
 }
 
 /// The kernel's words for what a user would see of open(2).

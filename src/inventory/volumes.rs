@@ -14,12 +14,15 @@ use superblock::{
     window::Width,
 };
 
-use super::{devices::each, dm};
+use super::{
+    devices::{each, unusable},
+    dm,
+};
 use crate::{
     config::lvm::{self, Settings},
     kernel::{KernelError, Machine, files, host, node, sysfs::Shape, udev},
     model::{
-        DevId,
+        DevId, Unusable,
         dm::Listed,
         volume::{AreaSeen, DevicesFile, Found, Groups, PvDevice, Refused},
     },
@@ -66,10 +69,13 @@ pub fn groups(machine: &Machine) -> Result<Groups, KernelError> {
         turn_away(machine, &settings, &mut paths, &mut groups.refused);
     }
     let texts = Texts::default();
-    let look = each(&paths, false, Width::Narrow, |path, opened| match opened {
+    let look = each(machine, &paths, false, Width::Narrow, |path, opened| match opened {
         Ok(opened) => one(machine, path, opened.device, &opened.window, &texts),
         // Nobody can say whether it is one.
-        Err(_) => Seen::Nothing,
+        Err(error) => match unusable(error) {
+            Unusable::Silent(why) => Seen::Refused(why),
+            Unusable::Open(_) | Unusable::NotBlock | Unusable::Broken(_) => Seen::Nothing,
+        },
     });
     let mut pvs = Vec::new();
     for (path, seen) in paths.iter().zip(look) {

@@ -21,10 +21,11 @@ use superblock::{Bytes, Media};
 use zerocopy::FromZeros;
 
 use super::{
-    DevId, KernelError,
+    DevId, KernelError, Sysfs,
     ioctl::{self, PartitionChange, Request},
     page::Pages,
     ready::ReadyWrites,
+    sysfs::Suspended,
 };
 
 /// How a device is opened. Opening for writing makes udev look at it again when it is closed.
@@ -67,7 +68,8 @@ pub struct Device {
 }
 
 impl Device {
-    /// Opens it and asks for its sizes. Anything but a block device or a regular file is `ENOTBLK`.
+    /// Opens it and asks for its sizes. Anything but a block device or a regular file is `ENOTBLK`; a suspended device of
+    /// device-mapper, from which a read would wait without end, is refused.
     ///
     /// Block devices are read and written around the page cache, because md writes its superblocks so.
     pub fn open(path: &Path, access: Access) -> Result<Self, KernelError> {
@@ -93,7 +95,9 @@ impl Device {
             reads: AtomicU64::new(0),
             writes: AtomicU64::new(0),
         };
-        if block {
+        if let Some(dev) = device.dev {
+            // The kernel that has this device is the one of /sys, whatever else may be looked at.
+            Suspended::check_itself(&Sysfs::default(), path, dev)?;
             device.measure()?;
         }
         Ok(device)

@@ -34,6 +34,9 @@ pub enum Cause {
     /// What was waited for did not happen.
     #[error("did not happen within {} ms", .0.as_millis())]
     TimedOut(Duration),
+    /// It would wait until somebody lets the device-mapper device of this name go on.
+    #[error("device-mapper device {0} is suspended; `dmsetup resume {0}` lets it go on")]
+    Suspended(String),
     /// A program that was started did not succeed.
     #[error("{0}")]
     Program(String),
@@ -65,7 +68,11 @@ impl KernelError {
     pub fn errno(&self) -> Option<Errno> {
         match self.cause {
             Cause::Errno(errno) | Cause::Explained(errno, _) => Some(errno),
-            Cause::Unexpected(_) | Cause::PastEnd | Cause::TimedOut(_) | Cause::Program(_) => None,
+            Cause::Unexpected(_)
+            | Cause::PastEnd
+            | Cause::TimedOut(_)
+            | Cause::Suspended(_)
+            | Cause::Program(_) => None,
         }
     }
 
@@ -88,7 +95,7 @@ impl From<KernelError> for io::Error {
             Cause::Errno(errno) | Cause::Explained(errno, _) => errno.into(),
             Cause::PastEnd => io::ErrorKind::UnexpectedEof.into(),
             Cause::TimedOut(_) => io::ErrorKind::TimedOut.into(),
-            Cause::Unexpected(_) | Cause::Program(_) => io::Error::other(error),
+            Cause::Unexpected(_) | Cause::Suspended(_) | Cause::Program(_) => io::Error::other(error),
         }
     }
 }

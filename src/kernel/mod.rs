@@ -29,6 +29,7 @@ pub mod module;
 pub mod node;
 pub mod notes;
 mod page;
+pub mod parallel;
 pub mod procfs;
 pub mod program;
 pub mod ready;

@@ -57,6 +57,8 @@ pub enum Unusable {
     NotBlock,
     /// It was opened, and then could not be asked or read: the whole error.
     Broken(String),
+    /// It does not answer, or would not: the whole error. Even where nobody named it, it is worth a line.
+    Silent(String),
 }
 
 /// An array as the kernel knows it.

@@ -92,7 +92,9 @@ fn usable(candidate: Option<&Candidate>) -> Result<String, Refusal> {
         Ok(_) => Ok(path.clone()),
         Err(Unusable::Open(why)) => Err(Refusal::new(format!("stat failed for {path}: {why}"))),
         Err(Unusable::NotBlock) => Err(Refusal::new(format!("{path} is not a block device."))),
-        Err(Unusable::Broken(why)) => Err(Refusal::new(format!("Cannot open {path}: {why}"))),
+        Err(Unusable::Broken(why) | Unusable::Silent(why)) => {
+            Err(Refusal::new(format!("Cannot open {path}: {why}")))
+        }
     }
 }
 

@@ -67,7 +67,7 @@ pub fn plan(wish: Wish, targets: &[Target]) -> Decision {
             Ok(device) if device.busy && !wish.force => not_opened(path),
             Ok(device) => one(device, target, wish, &mut decision.said),
             Err(Unusable::NotBlock) => unrecognised(path, wish),
-            Err(Unusable::Broken(text)) => Verdict::Not(text.clone(), false, 2),
+            Err(Unusable::Broken(text) | Unusable::Silent(text)) => Verdict::Not(text.clone(), false, 2),
             Err(_) => not_opened(path),
         };
         match verdict {

@@ -2,6 +2,7 @@
 
 mod array;
 mod block;
+mod suspended;
 mod values;
 
 use std::{
@@ -16,6 +17,7 @@ use super::error::{Cause, KernelError};
 
 pub use array::{Array, Member};
 pub use block::{BlockEntry, Shape};
+pub use suspended::Suspended;
 pub use values::{Changing, Progress, SlotText};
 
 pub use crate::words::{ArrayAttr, ArrayState, MemberAttr, MemberState, SyncAction};

@@ -286,7 +286,7 @@ fn find<'a>(source: &MemberSource, world: &'a World) -> Result<Listing<'a>, Refu
         Some(Ok(device)) => Ok(Listing { device: Some(device), journal }),
         Some(Err(Unusable::Open(why))) => refuse(format!("cannot open {path}: {why}")),
         Some(Err(Unusable::NotBlock)) => refuse(format!("{path} is not a block device.")),
-        Some(Err(Unusable::Broken(why))) => refuse(why.clone()),
+        Some(Err(Unusable::Broken(why) | Unusable::Silent(why))) => refuse(why.clone()),
         None => refuse(format!("cannot open {path}: it was not looked at")),
     }
 }

@@ -118,7 +118,7 @@ pub(super) fn device<'a>(todo: &Todo, subject: &'a Subject) -> Result<&'a Device
         }
         Some(Ok(device)) => Ok(device),
         Some(Err(Unusable::NotBlock)) => Err(Refusal::new(format!("{} is not a block device.", todo.word))),
-        Some(Err(Unusable::Open(why) | Unusable::Broken(why))) => Err(cannot(why)),
+        Some(Err(Unusable::Open(why) | Unusable::Broken(why) | Unusable::Silent(why))) => Err(cannot(why)),
         None => Err(cannot("No such device")),
     }
 }

@@ -224,7 +224,7 @@ fn usable<'a>(candidate: &'a Candidate, groups: &Groups) -> Result<&'a Device, R
         Ok(device) => device,
         Err(Unusable::NotBlock) => return Err(Refusal::new(format!("{path} is not a block device"))),
         Err(Unusable::Open(why)) => return Err(Refusal::new(format!("{path} cannot be opened: {why}"))),
-        Err(Unusable::Broken(why)) => return Err(Refusal::new(why.clone())),
+        Err(Unusable::Broken(why) | Unusable::Silent(why)) => return Err(Refusal::new(why.clone())),
     };
     if let Some((Some(found), _)) = groups.on(device.id) {
         let group = &found.group.name;
