@@ -36,7 +36,7 @@ pub(super) fn run(request: &CreateRequest, common: &Common, machine: &Machine, u
         request.bitmap = Some(if wanted { BitmapKind::Internal } else { BitmapKind::None });
     }
     let mut world = inventory::world(machine, request.members.len() + 2)?;
-    world.devices = inventory::look(machine, &paths(&request), true);
+    world.devices = inventory::look_to_write(machine, &paths(&request));
     let native = ui.program() == "mdctl";
     let decided = context(&request, common, (&config, native), &world)
         .and_then(|context| Ok((create::plan(&request, &context, &world)?, context)));

@@ -124,7 +124,7 @@ fn decide(
     let entry = archive::Entry { devices, ..entry };
     let paths: Vec<String> = places.iter().filter_map(|at| here.get(*at)).map(|it| it.path.clone()).collect();
     let mut present = Vec::new();
-    for (kept, candidate) in entry.devices.iter().zip(inventory::look(machine, &paths, true)) {
+    for (kept, candidate) in entry.devices.iter().zip(inventory::look_to_write(machine, &paths)) {
         match candidate.found {
             Ok(device) => {
                 present.push(Present { now: inventory::bytes_at(&candidate.path, &kept.before)?, device });

@@ -259,7 +259,7 @@ impl Work<'_> {
         let request = trial::request(guess, paths, word, readonly);
         let (config, _) = inventory::configuration(&Sources::from_option(self.common.config.as_deref()))?;
         let mut world = inventory::world(self.machine, request.members.len() + 2)?;
-        world.devices = inventory::look(self.machine, &create::paths(&request), true);
+        world.devices = inventory::look_to_write(self.machine, &create::paths(&request));
         let context = create::context(&request, self.common, (&config, true), &world);
         Ok(context.and_then(|context| {
             let plan = crate::plan::create::plan(&request, &context, &world)?;

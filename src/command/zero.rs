@@ -26,7 +26,7 @@ pub(super) fn run(request: &MiscRequest, common: &Common, machine: &Machine, ui:
         candidate,
     };
     let targets: Vec<Target> =
-        inventory::look(machine, &paths, true).into_iter().map(no_file).map(target).collect();
+        inventory::look_to_write(machine, &paths).into_iter().map(no_file).map(target).collect();
     let decision = zero::plan(Wish { metadata: request.metadata, force: request.force }, &targets);
     for (text, quiet) in &decision.said {
         if *quiet {

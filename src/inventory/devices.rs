@@ -36,6 +36,23 @@ pub fn look(machine: &Machine, paths: &[String], exclusive: bool) -> Vec<Candida
     })
 }
 
+/// The same for devices that are going to be written: also who uses them without claiming them.
+#[must_use]
+pub fn look_to_write(machine: &Machine, paths: &[String]) -> Vec<Candidate> {
+    let mut found = look(machine, paths, true);
+    let free = || found.iter().filter_map(|one| one.found.as_ref().ok()).filter(|device| !device.busy);
+    let ids: Vec<kernel::DevId> = free().map(|device| device.id).collect();
+    if ids.is_empty() {
+        return found;
+    }
+    let mut users = holders::users(&machine.sysfs, &machine.procfs, &ids);
+    for device in found.iter_mut().filter_map(|one| one.found.as_mut().ok()).filter(|device| !device.busy) {
+        let users = users.remove(&device.id).unwrap_or_default();
+        device.holders = users.iter().map(ToString::to_string).collect();
+    }
+    found
+}
+
 /// A device that is open, with the ends of it.
 pub(super) struct Opened<'a> {
     pub(super) device: &'a kernel::Device,

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use superblock::{Bytes, Media, Sectors, bitmap, probe::Native};
 
-use super::{Absent, Look, Nodes, devices::look};
+use super::{Absent, Look, Nodes, devices::look_to_write};
 use crate::{
     kernel::{Access, Cause, Device, KernelError, Machine, node, sysfs::ArrayAttr, sysfs::MemberAttr},
     model::{
@@ -102,7 +102,7 @@ pub fn subject(machine: &Machine, path: &str, depth: Depth) -> Subject {
     if depth == Depth::Number {
         return Subject { dev, ..Subject::default() };
     }
-    let seen = look(machine, &[path.to_owned()], true).into_iter().next();
+    let seen = look_to_write(machine, &[path.to_owned()]).into_iter().next();
     let (bitmap, bits) = seen.as_ref().and_then(own_bitmap).unzip();
     Subject { dev, seen, bits, bitmap, ..Subject::default() }
 }

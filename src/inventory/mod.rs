@@ -36,7 +36,7 @@ pub use completion::{array_names, device_names, member_names};
 pub use configuration::{by_path, candidates, candidates_afresh, configuration, homehost};
 pub use content::{content, in_place_of};
 pub use detail::{Absent, Look};
-pub use devices::look;
+pub use devices::{look, look_to_write};
 pub use endangered::{endangered, names_by_id};
 pub use explain::{find_holders, kernel_log};
 pub use extents::Extents;

@@ -23,7 +23,8 @@ pub struct Device {
     pub whole: Option<String>,
     /// It could not be opened exclusively.
     pub busy: bool,
-    /// What holds it, in words ("array md0"); looked for only when it is busy.
+    /// What holds it, in words ("array md0"); looked for when it is busy, and when it is going to be written: then it may
+    /// also be used by those who do not claim it.
     pub holders: Vec<String>,
     /// md metadata on it.
     pub probe: Probe,
@@ -32,6 +33,12 @@ pub struct Device {
 }
 
 impl Device {
+    /// Who uses it although the kernel would give it away, in words; `None` where nobody is known to.
+    #[must_use]
+    pub fn users(&self) -> Option<String> {
+        (!self.busy && !self.holders.is_empty()).then(|| self.holders.join(", "))
+    }
+
     /// The size in whole sectors.
     #[must_use]
     pub fn sectors(&self) -> Sectors {

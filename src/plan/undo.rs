@@ -66,7 +66,7 @@ pub fn plan(entry: &Entry, present: &[Present], later: &[&About], force: bool) -
             continue;
         }
         let path = &present.device.path;
-        free(present)?;
+        free(present, force)?;
         match untouched(kept, present) {
             Ok(said) => warnings.extend(said),
             Err(why) if force => drop(warnings.insert(format!("{path}: {why}"))),
@@ -93,10 +93,14 @@ pub fn plan(entry: &Entry, present: &[Present], later: &[&About], force: bool) -
     Ok(Plan { summary, steps, warnings: warnings.into_iter().map(Warning::note).collect() })
 }
 
-fn free(present: &Present) -> Result<(), Refusal> {
+fn free(present: &Present, force: bool) -> Result<(), Refusal> {
     let device = &present.device;
     if device.read_only {
         return Err(Refusal::new(format!("{} is read-only", device.path)));
+    }
+    if let Some(by) = device.users().filter(|_| !force) {
+        return Err(Refusal::new(format!("{} is in use by {by}", device.path))
+            .hint("--force puts the old bytes back all the same"));
     }
     if !device.busy {
         return Ok(());

@@ -65,6 +65,7 @@ pub fn plan(wish: Wish, targets: &[Target]) -> Decision {
         let verdict = match &target.candidate.found {
             Ok(_) if again => unrecognised(path, wish),
             Ok(device) if device.busy && !wish.force => not_opened(path),
+            Ok(device) if !wish.force && device.users().is_some() => used(path, device),
             Ok(device) => one(device, target, wish, &mut decision.said),
             Err(Unusable::NotBlock) => unrecognised(path, wish),
             Err(Unusable::Broken(text) | Unusable::Silent(text)) => Verdict::Not(text.clone(), false, 2),
@@ -86,6 +87,11 @@ pub fn plan(wish: Wish, targets: &[Target]) -> Decision {
 
 fn not_opened(path: &str) -> Verdict {
     Verdict::Not(format!("Couldn't open {path} for write - not zeroing"), true, 2)
+}
+
+fn used(path: &str, device: &Device) -> Verdict {
+    let by = device.users().unwrap_or_default();
+    Verdict::Not(format!("{path} is in use by {by} - not zeroing; --force does it all the same"), false, 2)
 }
 
 /// Without `-e` the original does not count this as a failure.

@@ -72,7 +72,7 @@ fn with_devices(
 ) -> Result<u8> {
     let ids: Vec<LvmUuid> = paths.iter().map(|_| identity()).collect::<Result<_>>()?;
     work.change(|groups| {
-        let candidates: Vec<Candidate> = inventory::look(work.machine, paths, true);
+        let candidates: Vec<Candidate> = inventory::look_to_write(work.machine, paths);
         let below: Vec<Below> = paths
             .iter()
             .map(|path| inventory::below(work.machine, path).ok().flatten().unwrap_or_default())

@@ -79,6 +79,8 @@ pub(super) fn names_a_member(request: &CreateRequest, listing: &[Listing<'_>]) -
 /// Everything found on the device, in the order in which the original looks.
 pub(super) fn warnings(device: &Device, purpose: Purpose<'_>) -> Vec<Warning> {
     let mut said = Vec::new();
+    // The original looks at nobody but those who claim a device.
+    said.extend(device.users().map(|by| Warning::ask(format!("{} is in use by {by}", device.path))));
     for foreign in &device.foreign {
         said.extend(file_system(&device.path, foreign, purpose.zone));
     }

@@ -240,6 +240,19 @@ fn refusals_in_the_original_s_words() {
 }
 
 #[test]
+fn who_uses_a_device_without_claiming_it_is_asked_about() {
+    let mut used = three();
+    let Ok(found) = &mut used.devices[1].found else { panic!("a device") };
+    found.holders = vec!["loop device loop3 (the file system mounted at /mnt)".into()];
+    let pair = request(Level::Raid1, &["/dev/a", "/dev/b"]);
+    let plan = plan(&pair, &context(), &used).unwrap();
+    assert!(plan.needs_consent());
+    let said: Vec<&str> = plan.warnings.iter().map(|warning| warning.text.as_str()).collect();
+    let expected = "/dev/b is in use by loop device loop3 (the file system mounted at /mnt)";
+    assert!(said.contains(&expected), "{said:?}");
+}
+
+#[test]
 fn unusable_devices_are_named_with_the_reason() {
     let mut busy = three();
     let Ok(found) = &mut busy.devices[1].found else { panic!("a device") };

@@ -72,6 +72,7 @@ fn detached(
     context: &Context,
 ) -> Result<(Vec<Attempt>, Otherwise), Refusal> {
     let device = device(todo, subject)?;
+    unused(todo, device, context)?;
     let mut remarks = Vec::new();
     fits_v0(todo, array, device, context, &mut remarks)?;
     same_blocks(todo, array, device, context)?;
@@ -120,6 +121,15 @@ pub(super) fn device<'a>(todo: &Todo, subject: &'a Subject) -> Result<&'a Device
         Some(Err(Unusable::NotBlock)) => Err(Refusal::new(format!("{} is not a block device.", todo.word))),
         Some(Err(Unusable::Open(why) | Unusable::Broken(why) | Unusable::Silent(why))) => Err(cannot(why)),
         None => Err(cannot("No such device")),
+    }
+}
+
+/// The kernel gives away what is only used and not claimed; what its users have there would be overwritten.
+fn unused(todo: &Todo, device: &Device, context: &Context) -> Result<(), Refusal> {
+    match device.users().filter(|_| !context.force) {
+        None => Ok(()),
+        Some(by) => Err(Refusal::new(format!("{} is in use by {by}", todo.word))
+            .hint("--force adds it all the same; what they have there is overwritten")),
     }
 }
 

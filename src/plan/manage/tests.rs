@@ -342,6 +342,9 @@ fn what_cannot_join_is_refused() {
     assert_eq!(refused(&world, add, &tiny), "/dev/ram5 not large enough to join array");
     let busy = small(disk(5, None), |device| device.busy = true);
     assert_eq!(refused(&world, add, &busy), "Cannot open /dev/ram5: Device or resource busy");
+    let used = small(disk(5, None), |device| device.holders = vec!["loop device loop3".into()]);
+    assert_eq!(refused(&world, add, &used), "/dev/ram5 is in use by loop device loop3");
+    assert!(decide(&path(add, 5), &world, &used, &Context { force: true, ..context() }).is_ok());
     let blocks = small(disk(5, None), |device| device.logical_block = 4096);
     assert!(refused(&world, add, &blocks).contains("logical blocks of 4096 bytes"));
     assert!(decide(&path(add, 5), &world, &blocks, &Context { force: true, ..context() }).is_ok());

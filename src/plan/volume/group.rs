@@ -204,6 +204,12 @@ fn take(
         if devices.iter().take(nth).any(|other| other.below.dev == new.below.dev) {
             return Err(Refusal::new(format!("{} is named twice", device.path)));
         }
+        warnings.extend(device.users().map(|by| {
+            Warning::ask(format!(
+                "{} is in use by {by}: what they write and the group would destroy each other",
+                device.path
+            ))
+        }));
         for foreign in &device.foreign {
             warnings.push(Warning::ask(format!(
                 "{}: there is {} on it, which will be overwritten",
