@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     io::{self, BufRead, IsTerminal, Read, Write},
-    sync::Mutex,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -13,12 +13,14 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 pub struct Ui {
     program: String,
     verbosity: i32,
+    /// What was said so far: a command may have to say it once more, in a document.
+    said: Arc<Mutex<Vec<String>>>,
 }
 
 impl Ui {
     /// `program` goes before every message; below 0, `verbosity` silences notes.
     pub fn new(program: impl Into<String>, verbosity: i32) -> Self {
-        Self { program: program.into(), verbosity }
+        Self { program: program.into(), verbosity, said: Arc::default() }
     }
 
     pub fn program(&self) -> &str {
@@ -59,7 +61,13 @@ impl Ui {
         let _ = io::stderr().write_all(text.as_bytes());
     }
 
+    /// Everything that was said, in order.
+    pub fn said(&self) -> Vec<String> {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     fn say(&self, text: &str) {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).push(text.trim_end().to_owned());
         let mut line = format!("{}: {text}", self.program);
         if !line.ends_with('\n') {
             line.push('\n');

@@ -41,9 +41,17 @@ fn one(path: &Path, machine: &Machine, ui: &Ui) -> Result<u8> {
         }
     };
     let name = number.and_then(|dev| machine.sysfs.name_of(dev));
-    let Some(name) = name else { return Ok(FAILED) };
+    // Under its name the original's silence stays.
+    let native = ui.program() == super::NATIVE;
+    let no_array = || {
+        if native {
+            ui.error(&format!("{} is not an md array that runs", path.display()));
+        }
+        Ok(FAILED)
+    };
+    let Some(name) = name else { return no_array() };
     let action = machine.sysfs.path(format!("block/{name}/md/sync_action"));
-    let Some(mut action) = Watched::open(&action)? else { return Ok(FAILED) };
+    let Some(mut action) = Watched::open(&action)? else { return no_array() };
     let mut waited = false;
     let mut frozen = 0;
     while let Some(now) = action.read()? {
@@ -54,6 +62,9 @@ fn one(path: &Path, machine: &Machine, ui: &Ui) -> Result<u8> {
             _ => waited = true,
         }
         action.changed(Deadline::after(SLICE))?;
+    }
+    if native && !waited {
+        ui.note(&format!("{}: there is nothing to wait for", path.display()));
     }
     Ok(if waited { DONE } else { FAILED })
 }

@@ -1,9 +1,38 @@
-//! The same work for many things, several at a time.
+//! Threads: the same work for many things, several at a time; and a stack that is as large as it has to be.
 
 use std::{
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
 };
+
+use nix::sys::signal::SigSet;
+
+/// What threads of tests have, so that whatever passes them passes here.
+const STACK: usize = 2 << 20;
+
+/// Does the work on a stack of a known size: the first thread's is as large as somebody's limit says, which may be 64 KiB.
+/// Signals go to that thread alone, as if there were no other.
+pub fn on_own_stack<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    let work = Mutex::new(Some(work));
+    let take = || work.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let run = || take().map(|work| work());
+    let done = thread::scope(|scope| {
+        let thread = thread::Builder::new().stack_size(STACK).spawn_scoped(scope, run).ok()?;
+        // It has begun with the mask from before.
+        let before = SigSet::thread_get_mask();
+        let blocked = SigSet::all().thread_block();
+        let done = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        if let (Ok(before), Ok(())) = (before, blocked) {
+            let _ = before.thread_set_mask();
+        }
+        done
+    });
+    // Without a thread to be had, here; the work is still there then.
+    done.or_else(run).unwrap_or_else(|| unreachable!("the work is taken once"))
+}
 
 /// Does the same for every item, on at most so many threads; the answers are in the order of the items. A panic of one is a
 /// panic of the caller's.
