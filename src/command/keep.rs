@@ -68,8 +68,7 @@ pub(super) fn run(kept: &Kept, machine: &Machine, ui: &Ui) -> Result<(), Failure
 }
 
 /// Carries plans out that have nothing in common but the map; the answers are in their order.
-pub(super) fn run_all(plans: &[&Plan], machine: &Machine, common: &Common) -> Vec<Result<(), Failure>> {
-    let kept: Vec<Kept> = plans.iter().map(|plan| Kept::new(plan, machine, common)).collect();
+pub(super) fn run_kept(kept: &[Kept], machine: &Machine) -> Vec<Result<(), Failure>> {
     let ready: Vec<&Plan> = kept.iter().map(|kept| &kept.plan).collect();
     let done = execute::run_all(&ready, machine);
     kept.iter().zip(done).map(|(kept, done)| done.map_err(|failure| kept.back(failure))).collect()

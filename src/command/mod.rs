@@ -26,6 +26,7 @@ mod complete;
 mod create;
 mod detail;
 mod dm;
+mod drive;
 mod dump;
 mod examine;
 mod explain;

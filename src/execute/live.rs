@@ -104,8 +104,10 @@ fn trouble(cause: anyhow::Error) -> Trouble {
     let refused = cause.downcast_ref::<KernelError>();
     let refused = refused.or_else(|| cause.downcast_ref::<Logged>().map(Logged::error));
     let errno = refused.and_then(KernelError::number);
-    let (stale, past_commit) = (cause.is::<Stale>(), cause.is::<critical::PastCommit>());
-    Trouble { cause, errno, stale, past_commit }
+    let past_commit = cause.is::<critical::PastCommit>();
+    let stale = cause.is::<Stale>();
+    let trouble = Trouble::from(cause);
+    Trouble { errno, stale: stale || trouble.stale, past_commit, ..trouble }
 }
 
 impl Live {
@@ -133,6 +135,7 @@ impl Live {
             }
             Step::Zero { ranges } => zeroing::zero_all(ranges, &self.progress)?,
             Step::LockMap => self.lock_map()?,
+            Step::Expect { array, uuid, members } => self.expect(array, *uuid, members.as_deref())?,
             Step::UnlockMap => drop(self.lock.take()),
             Step::HideFromUdev { array } => self.hide(array)?,
             Step::ShowToUdev { array } => drop(files::remove(&self.creating(array))?),

@@ -1,21 +1,25 @@
 //! What is done to the members of an array that runs.
 
-use std::{path::Path, time::Duration};
+use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use anyhow::{Result, anyhow};
 use nix::errno::Errno;
+use superblock::MdUuid;
 
 use super::live::Live;
 use crate::{
-    kernel::{Deadline, KernelError, host, md, node, wait},
-    plan::{ArrayName, LegacyShape, MemberName},
-    words::MemberAttr,
+    config::map,
+    kernel::{Deadline, KernelError, files, host, md, node, wait},
+    plan::{ArrayName, LegacyShape, MemberName, run::Outdated},
+    words::{DevId, MemberAttr},
 };
 
 /// How long a member is given that the kernel is still letting go of.
 const BRIEFLY: Duration = Duration::from_millis(50);
 /// The same, where somebody insists.
 const PATIENTLY: Duration = Duration::from_secs(5);
+/// The most that a map file is believed to be.
+const MAP_LIMIT: u64 = 1 << 20;
 
 impl Live {
     /// By its number; a member whose device is gone by its name in sysfs.
@@ -58,6 +62,51 @@ impl Live {
         let name = self.name_of(array, member)?;
         let written = self.machine().sysfs.array(&array.kernel).member(&name).write(attr, value);
         written.map_err(|error| self.with_log(array, error))
+    }
+
+    /// Whether the array is as it was seen before the lock was ours.
+    pub(super) fn expect(
+        &self,
+        array: &ArrayName,
+        uuid: Option<MdUuid>,
+        members: Option<&[DevId]>,
+    ) -> Result<()> {
+        let now = self.members_now(&array.kernel)?;
+        let same = match (members, &now) {
+            (None, None) => true,
+            (None, Some(now)) => now.is_empty(),
+            (Some(then), now) => now.as_ref().is_some_and(|now| {
+                let sorted = |ids: &[DevId]| ids.iter().copied().collect::<BTreeSet<_>>();
+                sorted(then) == sorted(now)
+            }),
+        };
+        if !same {
+            return Err(Outdated(format!("{array} was changed by another program meanwhile")).into());
+        }
+        let Some(uuid) = uuid.filter(|_| members.is_none()) else { return Ok(()) };
+        let path = self.machine().places.run.join("mdadm/map");
+        let text = files::read(&path, MAP_LIMIT)?.unwrap_or_default();
+        let entries = map::parse(&String::from_utf8_lossy(&text));
+        for entry in entries.iter().filter(|entry| entry.uuid == uuid && entry.devnm != array.kernel) {
+            if self.members_now(&entry.devnm)?.is_some_and(|members| !members.is_empty()) {
+                let text = format!("{array} was assembled as {} by another program meanwhile", entry.devnm);
+                return Err(Outdated(text).into());
+            }
+        }
+        Ok(())
+    }
+
+    /// The members of an array in the kernel; `None` where there is no such array.
+    fn members_now(&self, kernel: &str) -> Result<Option<Vec<DevId>>> {
+        let array = self.machine().sysfs.array(kernel);
+        if array.state()?.is_none() {
+            return Ok(None);
+        }
+        let mut members = Vec::new();
+        for member in array.members()? {
+            members.extend(member.dev()?);
+        }
+        Ok(Some(members))
     }
 
     /// An array without metadata: the kernel is told everything.

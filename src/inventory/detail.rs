@@ -11,6 +11,7 @@ use crate::{
         self, Access, Cause, Device, KernelError, Machine, MdDevice, md, mdstat, node,
         sysfs::{Array, ArrayAttr},
     },
+    model::manage::Absent,
     model::{
         DevId,
         detail::{
@@ -20,19 +21,6 @@ use crate::{
         world::MapEntry,
     },
 };
-
-/// Why there is no array to show.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Absent {
-    /// It could not be opened: the kernel's words.
-    Unopened(String),
-    /// It is no md device.
-    NotMd,
-    /// An md device without an array.
-    Empty,
-    /// The kernel did not answer: its words.
-    Unanswered(String),
-}
 
 /// What looking at arrays takes: the machine, its nodes, the map, and which names are preferred.
 #[derive(Debug)]

@@ -7,21 +7,13 @@ use superblock::{Bytes, Media, Sectors, bitmap, probe::Native};
 use super::{Absent, Look, Nodes, devices::look_to_write};
 use crate::{
     kernel::{Access, Cause, Device, KernelError, Machine, node, sysfs::ArrayAttr, sysfs::MemberAttr},
+    model::manage::Depth,
     model::{
         Candidate,
         detail::{ArrayDetail, MemberSuperblock},
         manage::{Link, Managed, Subject, Unknown},
     },
 };
-
-/// How closely a word is looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Depth {
-    /// Its number is enough.
-    Number,
-    /// What is on it counts, and whether it is free.
-    Contents,
-}
 
 /// The array behind a path.
 ///

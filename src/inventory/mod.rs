@@ -26,8 +26,10 @@ mod status;
 mod superblocks;
 mod trial;
 mod unfinished;
+mod view;
 pub mod volumes;
 
+pub use crate::model::manage::{Absent, Depth};
 pub use active::{active, snapshots};
 pub use archive::{Image, Shelf, Shelved, archive, bytes_at, entry, image, ranges_of};
 pub use below::{below, below_of};
@@ -35,12 +37,12 @@ pub use bitmaps::{NoBitmap, NoLog, SeenBitmap, SeenLog, bad_blocks, bitmaps};
 pub use completion::{array_names, device_names, member_names};
 pub use configuration::{by_path, candidates, candidates_afresh, configuration, homehost};
 pub use content::{content, in_place_of};
-pub use detail::{Absent, Look};
+pub use detail::Look;
 pub use devices::{look, look_to_write};
 pub use endangered::{endangered, names_by_id};
 pub use explain::{find_holders, kernel_log};
 pub use extents::Extents;
-pub use manage::{Depth, managed, subject};
+pub use manage::{managed, subject};
 pub use members::members;
 pub use names::arrays_in_order;
 pub use nodes::Nodes;
@@ -50,6 +52,7 @@ pub use status::StatusLook;
 pub use superblocks::{Format, Nothing, Seen, Shown, missing, superblocks};
 pub use trial::{kept_words, seen, with_members};
 pub use unfinished::{creating, unfinished};
+pub use view::see;
 
 use std::path::Path;
 

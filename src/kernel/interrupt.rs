@@ -38,6 +38,14 @@ impl Interrupt {
         wait::ready(&[self.signals.as_fd()], PollFlags::POLLIN, Duration::ZERO).unwrap_or(false)
     }
 
+    /// Waits for one, or until time is over.
+    pub fn wait(&self, deadline: super::Deadline) -> Result<(), KernelError> {
+        match deadline.left() {
+            Some(left) => wait::ready(&[self.signals.as_fd()], PollFlags::POLLIN, left).map(drop),
+            None => Ok(()),
+        }
+    }
+
     pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
         self.signals.as_fd()
     }

@@ -4,6 +4,28 @@ use superblock::{Kib, Level, Sectors, bitmap};
 
 use super::{Candidate, DevId, Geometry, detail::ArrayDetail};
 
+/// Why there is no array to show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Absent {
+    /// It could not be opened: the kernel's words.
+    Unopened(String),
+    /// It is not an md device.
+    NotMd,
+    /// An md device without an array.
+    Empty,
+    /// The kernel did not answer: its words.
+    Unanswered(String),
+}
+
+/// How closely a word is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// Its number is enough.
+    Number,
+    /// What is on it counts, and whether it is free.
+    Contents,
+}
+
 /// An array that runs, with what its members' changes depend on.
 #[derive(Clone, Debug)]
 pub struct Managed {

@@ -19,6 +19,7 @@ pub mod status;
 pub mod stripes;
 pub mod trial;
 pub mod unfinished;
+pub mod view;
 pub mod volume;
 pub mod world;
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 pub mod assemble;
 pub mod build;
+pub mod course;
 pub mod create;
 pub mod critical;
 pub mod devices;

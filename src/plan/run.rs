@@ -31,9 +31,15 @@ pub struct Trouble {
     pub past_commit: bool,
 }
 
+/// Somebody else was quicker: what the plan relied on is not so any more.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Outdated(pub String);
+
 impl From<anyhow::Error> for Trouble {
     fn from(cause: anyhow::Error) -> Self {
-        Self { cause, errno: None, stale: false, past_commit: false }
+        let stale = cause.is::<Outdated>();
+        Self { cause, errno: None, stale, past_commit: false }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use superblock::{Bytes, Kib, Level, Sectors, Write};
+use superblock::{Bytes, Kib, Level, MdUuid, Sectors, Write};
 
 use super::{
     critical::Critical,
@@ -160,6 +160,16 @@ pub enum Step {
     LockMap,
     /// Let the lock of the map file go.
     UnlockMap,
+    /// Look again under the lock: the array must be as the plan saw it. Somebody else was quicker otherwise, and what
+    /// follows was decided on what is not so any more.
+    Expect {
+        /// The array.
+        array: ArrayName,
+        /// Its identity: under another name it must not be there either.
+        uuid: Option<MdUuid>,
+        /// The members it had; `None`: there was no such array.
+        members: Option<Vec<DevId>>,
+    },
     /// Tell udev's rules that the array is not ready yet (`creating-` file).
     HideFromUdev {
         /// The array.
@@ -367,7 +377,7 @@ impl Step {
     ///
     /// `None`: `Release`, `Discard`, `RemoveFile`, `UnlockMap`, `ShowToUdev`, `RemoveNode` and `Stop` come last in
     /// their plans, after the commit or as an undo; `DenyDevice`, `Fail` and `Remove` are each the last act of their
-    /// plan, `Thaw` is an undo itself; `Verify` changes nothing; `Zero` destroys on request; `SetVersion`, `SetShape`,
+    /// plan, `Thaw` is an undo itself; `Verify` and `Expect` change nothing; `Zero` destroys on request; `SetVersion`, `SetShape`,
     /// `SetAttr`, `AddDisk`, `Run` and the read-only switches change an array that `NewArray`'s undo stops as a whole;
     /// `Critical` takes itself back where it fails, and is the point of no return where it does not;
     /// events cannot be unsent, and detected arrays not told from others; `WriteFile` is whole or not there; `Configure`
@@ -413,6 +423,7 @@ impl Step {
             Step::Lvm(step) => Step::Lvm(step.undo()?),
             Step::Discard { .. }
             | Step::Verify { .. }
+            | Step::Expect { .. }
             | Step::RemoveFile { .. }
             | Step::DenyDevice { .. }
             | Step::Fail { .. }
@@ -471,6 +482,10 @@ impl fmt::Display for Step {
                 ranges.iter().try_for_each(|(device, start, length)| {
                     write!(f, " {device} ({} sectors from sector {})", length.0, start.0)
                 })
+            }
+            Step::Expect { array, members: None, .. } => write!(f, "check that {array} is still free"),
+            Step::Expect { array, members: Some(_), .. } => {
+                write!(f, "check that {array} still has the members that were seen")
             }
             Step::LockMap => write!(f, "lock the map file"),
             Step::UnlockMap => write!(f, "unlock the map file"),

@@ -175,6 +175,7 @@ impl Draft {
         let members = steps::order(&self.lineup, self.model);
         let inside: BTreeSet<_> = adopted.iter().flat_map(|adopted| &adopted.members).collect();
         let inside = |index: &usize| self.claims.get(*index).is_some_and(|claim| inside.contains(&claim.id));
+        let had = adopted.map(|adopted| adopted.members.clone());
         let adopted = adopted.map(|_| members.iter().copied().filter(inside).collect());
         let after = self.added(&adopted);
         let repair = options.force
@@ -193,6 +194,7 @@ impl Draft {
                     freshest: self.model,
                     rewrites: self.rewrites,
                     adopted,
+                    had,
                     start,
                     repair,
                 }),

@@ -11,6 +11,7 @@ mod draft;
 pub mod force;
 pub mod gather;
 pub mod lineup;
+pub mod rounds;
 pub mod select;
 pub mod session;
 pub mod startable;

@@ -8,7 +8,7 @@ use superblock::{Role, Write};
 use crate::{
     model::world::MapEntry,
     plan::{ArrayName, DiskInfo, Step},
-    words::ArrayAttr,
+    words::{ArrayAttr, DevId},
 };
 
 use super::{claim::Claim, lineup::Lineup};
@@ -50,6 +50,8 @@ pub struct Parts<'a> {
     pub rewrites: Vec<Rewrite>,
     /// The inactive array that has these members already, where there is one.
     pub adopted: Option<Vec<usize>>,
+    /// All members that it had when it was seen.
+    pub had: Option<Vec<DevId>>,
     /// How it comes up.
     pub start: Start,
     /// Start a repair: parity of a RAID6 that was forced one short is not to be believed.
@@ -81,6 +83,8 @@ pub fn steps(parts: &Parts<'_>) -> Vec<Step> {
     let claimed = new.iter().chain(&others);
     let mut steps: Vec<Step> = claimed.map(|claim| Step::Claim { device: claim.path.clone() }).collect();
     steps.push(Step::LockMap);
+    let (array_uuid, members) = (Some(model.facts.array), parts.had.clone());
+    steps.push(Step::Expect { array: array.clone(), uuid: array_uuid, members });
     for rewrite in &parts.rewrites {
         let Some(claim) = parts.claims.get(rewrite.claim) else { continue };
         let writes = [claim.metadata.encode()].into_iter().chain(rewrite.extra.iter().cloned()).collect();

@@ -8,7 +8,7 @@ use superblock::Write;
 use super::{
     ArrayName, Step,
     overlay::OverlayStep,
-    run::{Host, Trouble},
+    run::{Host, Outdated, Trouble},
     volume::fs::FsStep,
 };
 
@@ -58,6 +58,13 @@ pub(crate) struct State {
 }
 
 impl State {
+    /// Whoever carried a plan out has ended: what it held by open files is free.
+    pub(crate) fn let_go(&mut self) {
+        self.claims.clear();
+        self.locked = false;
+        self.lvm.locks.clear();
+    }
+
     fn set(&mut self, array: &ArrayName, attr: &str, value: &str) -> Result<()> {
         ensure!(self.arrays.contains_key(&array.kernel), "no such array");
         self.attributes.insert((array.kernel.clone(), attr.to_owned()), value.to_owned());
@@ -104,7 +111,7 @@ impl Host for Fake {
 
 impl Fake {
     #[expect(clippy::too_many_lines, reason = "one arm a step; the list is the point")]
-    fn act(&mut self, step: &Step) -> Result<Vec<Write>> {
+    pub(crate) fn act(&mut self, step: &Step) -> Result<Vec<Write>> {
         let call = self.log.len();
         self.log.push(step.to_string());
         if self.fail_at == Some(call) {
@@ -143,6 +150,12 @@ impl Fake {
                 state.locked = true;
             }
             Step::UnlockMap => state.locked = false,
+            Step::Expect { array, members, .. } => {
+                ensure!(state.locked, "looked at again without the lock");
+                let now = state.arrays.get(&array.kernel).map(|(members, _)| members.len());
+                let same = now.unwrap_or(0) == members.as_ref().map_or(0, Vec::len);
+                ensure!(same, Outdated(format!("{array} was changed meanwhile")));
+            }
             Step::HideFromUdev { array } => {
                 state.hidden.insert(array.kernel.clone());
             }

@@ -1,0 +1,194 @@
+//! The one loop that looks, acts, waits, speaks and asks: for all courses. It decides nothing.
+
+use std::{collections::BTreeMap, path::Path};
+
+use anyhow::Result;
+
+use super::{
+    keep::{self, Kept},
+    outcome, preview_kept, refuse, tell,
+};
+use crate::{
+    cli::request::Common,
+    config::Config,
+    inventory::{self, dm::Events},
+    kernel::{Deadline, Machine, Watched, interrupt::Interrupt, terminal},
+    plan::{
+        Plan,
+        course::{Answer, Cause, Course, Deed, Ending, Event, How, Said, Then, Wait, Woke},
+    },
+    ui::{Bars, Ui},
+};
+
+/// What a course is driven with.
+pub(super) struct Driver<'a> {
+    pub(super) common: &'a Common,
+    pub(super) machine: &'a Machine,
+    pub(super) ui: &'a Ui,
+    pub(super) config: &'a Config,
+    /// The course makes a document of its own: what became of each plan is not told beside it.
+    pub(super) own_document: bool,
+}
+
+impl Driver<'_> {
+    /// Drives a course to its end and answers the command's exit status.
+    pub(super) fn drive(&self, course: &mut dyn Course) -> Result<u8> {
+        let mut waiting = Waiting::default();
+        let mut event = Event::Begin;
+        loop {
+            let turn = course.next(event);
+            // A sentence begins in a line of its own.
+            if !turn.say.is_empty() || matches!(turn.then, Then::Ask(_) | Then::End(_)) {
+                waiting.bars = None;
+            }
+            turn.say.iter().for_each(|said| self.say(said));
+            event = match turn.then {
+                Then::Look(look) => match inventory::see(self.machine, self.config, &look) {
+                    Ok(view) => Event::Seen(view),
+                    Err(unseen) => Event::Unseen(unseen),
+                },
+                Then::Do(plans) => Event::Done(self.carry_out(&plans)),
+                Then::Wait(wait) => Event::Woke(self.wait(&wait, &mut waiting)?),
+                Then::Ask(question) => Event::Answered(self.ask(&question)),
+                Then::End(Ending::Status(status)) => return Ok(status),
+                Then::End(Ending::Refused(refusal)) => return Ok(refuse(&refusal, self.common, self.ui)),
+            };
+        }
+    }
+
+    fn say(&self, said: &Said) {
+        let text = said.text.as_str();
+        match said.how {
+            How::Out if self.common.verbose >= 0 && !self.common.json => {
+                super::print(&format!("{}: {text}\n", self.ui.program()));
+            }
+            How::Ask if !self.common.yes => self.ui.warn(text),
+            How::Out | How::Ask => {}
+            How::Note => self.ui.note(text),
+            How::Detail => self.ui.detail(text),
+            How::Warn => self.ui.warn(text),
+            How::Error => self.ui.error(text),
+        }
+    }
+
+    fn carry_out(&self, plans: &[Plan]) -> Vec<Deed> {
+        let kept: Vec<Kept> = plans.iter().map(|plan| Kept::new(plan, self.machine, self.common)).collect();
+        if self.common.dry_run {
+            return kept.iter().map(|kept| self.show(kept)).collect();
+        }
+        let ended = match kept.as_slice() {
+            [one] => vec![keep::run(one, self.machine, self.ui)],
+            several => keep::run_kept(several, self.machine),
+        };
+        let deeds = kept.iter().zip(ended).map(|(kept, ended)| {
+            if self.common.json && !self.own_document {
+                tell(match &ended {
+                    Ok(()) => outcome(&kept.plan, false),
+                    Err(failure) => {
+                        let reason = format!("{:#}", failure.cause);
+                        let told = outcome(&kept.plan, false);
+                        told.failed(&failure.step, reason, &failure.not_undone, failure.committed)
+                    }
+                });
+            }
+            ended.map_or_else(Deed::Failed, |()| Deed::Done)
+        });
+        deeds.collect()
+    }
+
+    fn show(&self, kept: &Kept) -> Deed {
+        if !(self.common.json && self.own_document) {
+            preview_kept(&kept.plan, self.common);
+        }
+        Deed::Shown
+    }
+
+    fn ask(&self, question: &str) -> Answer {
+        if self.common.yes {
+            Answer::Yes
+        } else if !terminal::somebody_is_there() {
+            Answer::Nobody
+        } else if self.ui.ask(question) {
+            Answer::Yes
+        } else {
+            Answer::No
+        }
+    }
+
+    /// A cause is watched from its first wait on, and again from the end of each: what changes between a wait and the look
+    /// that follows it ends the next wait.
+    fn wait(&self, wait: &Wait, waiting: &mut Waiting) -> Result<Woke> {
+        if let Some(bar) = &wait.bar {
+            let bars = waiting.bars.get_or_insert_with(|| self.ui.bars());
+            bars.show(&bar.what, bar.done, bar.total);
+        }
+        if waiting.interrupt.is_none() {
+            waiting.interrupt = Some(Interrupt::catch()?);
+        }
+        for cause in &wait.on {
+            if self.arm(cause, waiting)? {
+                return Ok(if waiting.is_deaf(wait) { Woke::Deaf } else { Woke::Armed });
+            }
+        }
+        let Some(interrupt) = &waiting.interrupt else { return Ok(Woke::Interrupted) };
+        let limit = Deadline::after(wait.most);
+        let watched = wait.on.iter().find(|cause| waiting.files.contains_key(cause));
+        let attribute = watched.and_then(|cause| waiting.files.get_mut(cause)).and_then(Option::as_mut);
+        match (attribute, &mut waiting.events) {
+            (Some(file), _) => {
+                file.changed_or_interrupted(interrupt, limit)?;
+                file.read()?;
+            }
+            (None, Some(events)) => {
+                events.wait(wait.most);
+                events.arm();
+            }
+            (None, None) => interrupt.wait(limit)?,
+        }
+        Ok(match limit.left() {
+            _ if interrupt.has_come() => Woke::Interrupted,
+            Some(_) => Woke::Changed,
+            None => Woke::TimeUp,
+        })
+    }
+
+    /// Begins to watch for a cause; `false` where that has begun already.
+    fn arm(&self, cause: &Cause, waiting: &mut Waiting) -> Result<bool> {
+        match cause {
+            Cause::Attribute { .. } if waiting.files.contains_key(cause) => Ok(false),
+            Cause::Attribute { array, attr } => {
+                let below = Path::new("block").join(array).join("md").join(attr.path());
+                let mut file = Watched::open(&self.machine.sysfs.path(below))?;
+                if let Some(file) = &mut file {
+                    file.read()?;
+                }
+                waiting.files.insert(cause.clone(), file);
+                Ok(true)
+            }
+            Cause::DeviceMapper if waiting.events.is_some() => Ok(false),
+            Cause::DeviceMapper => {
+                let mut events = Events::open(self.machine);
+                events.arm();
+                waiting.events = Some(events);
+                Ok(true)
+            }
+        }
+    }
+}
+
+/// What waits go on with.
+#[derive(Default)]
+struct Waiting {
+    interrupt: Option<Interrupt>,
+    files: BTreeMap<Cause, Option<Watched>>,
+    events: Option<Events>,
+    bars: Option<Bars>,
+}
+
+impl Waiting {
+    /// Whether none of the causes can be watched.
+    fn is_deaf(&self, wait: &Wait) -> bool {
+        let deaf = |cause: &Cause| matches!(self.files.get(cause), Some(None));
+        !wait.on.is_empty() && wait.on.iter().all(deaf)
+    }
+}

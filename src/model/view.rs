@@ -1,0 +1,96 @@
+//! The closed set of what a course can look at: what a decision may know is what stands here.
+
+use super::{
+    Sight, World,
+    manage::{Absent, Depth, Managed, Subject},
+    volume::Groups,
+};
+use crate::words::Errno;
+
+/// Why there was nothing to see.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
+pub struct Unseen {
+    /// Device, operation, errno in a sentence.
+    pub text: String,
+    /// The kernel's answer, where it was the kernel who refused.
+    pub errno: Option<Errno>,
+}
+
+/// What to look at. `inventory` looks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// The machine without its devices, with so many fresh random identities.
+    World {
+        /// How many.
+        fresh: usize,
+    },
+    /// The paths of all devices that the configuration lets us look at.
+    Candidates,
+    /// These devices, for members of arrays.
+    Members {
+        /// Their paths.
+        paths: Vec<String>,
+        /// Also by whom each is used.
+        explain: bool,
+    },
+    /// An array whose members are to be changed.
+    Managed {
+        /// Its path.
+        array: String,
+    },
+    /// A device that is named for an array.
+    Subject {
+        /// Its path.
+        path: String,
+        /// How closely.
+        depth: Depth,
+    },
+    /// Groups of volumes and physical volumes.
+    Groups,
+}
+
+macro_rules! views {
+    ($($(#[$doc:meta])* $name:ident($type:ty) = $take:ident,)*) => {
+        /// What was seen.
+        #[derive(Debug)]
+        pub enum View { $($(#[$doc])* $name($type),)* }
+
+        impl View {
+            $(
+                $(#[$doc])*
+                ///
+                /// # Errors
+                /// Something else was seen than was asked for: a mistake of the driver's.
+                pub fn $take(self) -> Result<$type, Unseen> {
+                    match self {
+                        Self::$name(seen) => Ok(seen),
+                        other => Err(Unseen {
+                            text: format!(concat!("looked for ", stringify!($name), " and saw {}"), other.name()),
+                            errno: None,
+                        }),
+                    }
+                }
+            )*
+
+            fn name(&self) -> &'static str {
+                match self { $(Self::$name(_) => stringify!($name),)* }
+            }
+        }
+    };
+}
+
+views! {
+    /// [`Look::World`].
+    World(Box<World>) = world,
+    /// [`Look::Candidates`].
+    Candidates(Vec<String>) = candidates,
+    /// [`Look::Members`], in the order of the paths.
+    Members(Vec<Sight>) = members,
+    /// [`Look::Managed`].
+    Managed(Result<Box<Managed>, Absent>) = managed,
+    /// [`Look::Subject`].
+    Subject(Box<Subject>) = subject,
+    /// [`Look::Groups`].
+    Groups(Box<Groups>) = groups,
+}

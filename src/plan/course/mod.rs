@@ -1,0 +1,266 @@
+//! Courses: decisions over many looks at a machine that changes under them.
+//!
+//! A [`Plan`] is a decision over one look. A course is one over many, and a value all the same: it is given what was seen,
+//! what was done and how that ended, and answers what comes next. It does nothing itself. One driver
+//! (`command::drive`) looks, acts, waits, speaks and asks for all of them; its twin for tests drives them over a
+//! machine made of values, lets each look and each step fail, and somebody else change the machine between any two turns.
+
+use std::time::Duration;
+
+use super::{Plan, Refusal, Say, Warning, run::Failure};
+use crate::words::ArrayAttr;
+
+#[cfg(test)]
+pub(crate) mod twin;
+
+pub use crate::model::view::{Look, Unseen, View};
+
+/// A decision over many looks.
+pub trait Course {
+    /// What comes next, after this. The first event is [`Event::Begin`]; after [`Then::End`] there is none.
+    fn next(&mut self, event: Event) -> Turn;
+}
+
+/// What happened since the last turn.
+#[derive(Debug)]
+pub enum Event {
+    /// Nothing yet.
+    Begin,
+    /// What was looked at.
+    Seen(View),
+    /// The look failed.
+    Unseen(Unseen),
+    /// How each plan ended, in their order.
+    Done(Vec<Deed>),
+    /// The wait is over.
+    Woke(Woke),
+    /// The answer to a question.
+    Answered(Answer),
+}
+
+/// How a plan ended.
+#[derive(Debug)]
+pub enum Deed {
+    /// It was carried out.
+    Done,
+    /// This is a dry run: it was shown. The machine is as it was.
+    Shown,
+    /// It was not, or not wholly.
+    Failed(Failure),
+}
+
+/// What ended a wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Woke {
+    /// From now on changes are seen: what was looked at before may be old. Answers the first wait for a cause at once.
+    Armed,
+    /// Something of what was waited for.
+    Changed,
+    /// Time was over.
+    TimeUp,
+    /// The user wants no more waiting.
+    Interrupted,
+    /// This machine does not tell of such changes.
+    Deaf,
+}
+
+/// The answer to a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Somebody agreed, or `--yes` had been given.
+    Yes,
+    /// Somebody did not.
+    No,
+    /// There is nobody to ask.
+    Nobody,
+}
+
+/// What comes next, and what is said before it.
+#[derive(Debug)]
+pub struct Turn {
+    /// In this order.
+    pub say: Vec<Said>,
+    /// Then.
+    pub then: Then,
+}
+
+/// What the driver does.
+#[derive(Debug)]
+pub enum Then {
+    /// Look. Answered by [`Event::Seen`] or [`Event::Unseen`].
+    Look(Look),
+    /// Carry plans out that have nothing in common but the map, all at once. Answered by [`Event::Done`].
+    Do(Vec<Plan>),
+    /// Wait. Answered by [`Event::Woke`].
+    Wait(Wait),
+    /// Ask a person; the question ends without its mark. Answered by [`Event::Answered`].
+    Ask(String),
+    /// The end.
+    End(Ending),
+}
+
+/// A sentence for people, and where it belongs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// How loud.
+    pub how: How,
+    /// The sentence.
+    pub text: String,
+}
+
+/// How something is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// An answer, on standard output; not with `--quiet`, and not where the answer is a document.
+    Out,
+    /// Worth knowing; not with `--quiet`.
+    Note,
+    /// Only with `--verbose`.
+    Detail,
+    /// Something that may be wrong.
+    Warn,
+    /// What somebody has to agree to; not said where `--yes` agreed beforehand.
+    Ask,
+    /// Something that went wrong.
+    Error,
+}
+
+/// What is waited for, whichever comes first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wait {
+    /// Events that end it.
+    pub on: Vec<Cause>,
+    /// At most so long.
+    pub most: Duration,
+    /// How far the work is that is waited for, for a bar.
+    pub bar: Option<Bar>,
+}
+
+/// An event of the machine.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cause {
+    /// An attribute of an array changes that md notifies.
+    Attribute {
+        /// Kernel name.
+        array: String,
+        /// Which.
+        attr: ArrayAttr,
+    },
+    /// A device-mapper target reports something.
+    DeviceMapper,
+}
+
+/// Progress.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bar {
+    /// What it is of.
+    pub what: String,
+    /// Bytes done.
+    pub done: u64,
+    /// Bytes in all.
+    pub total: u64,
+}
+
+/// How a command ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// With this exit status; what there was to say has been said.
+    Status(u8),
+    /// Refused: the refusal is said, and its status is the command's.
+    Refused(Refusal),
+}
+
+impl Turn {
+    /// Looks.
+    #[must_use]
+    pub fn look(look: Look) -> Self {
+        Then::Look(look).into()
+    }
+
+    /// Carries one plan out.
+    #[must_use]
+    pub fn carry_out(plan: Plan) -> Self {
+        Then::Do(vec![plan]).into()
+    }
+
+    /// Ends with this exit status.
+    #[must_use]
+    pub fn end(status: u8) -> Self {
+        Then::End(Ending::Status(status)).into()
+    }
+
+    /// Ends with a refusal.
+    #[must_use]
+    pub fn refuse(refusal: impl Into<Refusal>) -> Self {
+        Then::End(Ending::Refused(refusal.into())).into()
+    }
+
+    /// After this has been said.
+    #[must_use]
+    pub fn after(mut self, said: Vec<Said>) -> Self {
+        self.say.splice(0..0, said);
+        self
+    }
+}
+
+impl From<Then> for Turn {
+    fn from(then: Then) -> Self {
+        Self { say: Vec::new(), then }
+    }
+}
+
+impl From<Unseen> for Refusal {
+    fn from(unseen: Unseen) -> Self {
+        Refusal::new(unseen.text)
+    }
+}
+
+impl Said {
+    /// An answer.
+    #[must_use]
+    pub fn out(text: impl Into<String>) -> Self {
+        Self { how: How::Out, text: text.into() }
+    }
+
+    /// Worth knowing.
+    #[must_use]
+    pub fn note(text: impl Into<String>) -> Self {
+        Self { how: How::Note, text: text.into() }
+    }
+
+    /// A detail.
+    #[must_use]
+    pub fn detail(text: impl Into<String>) -> Self {
+        Self { how: How::Detail, text: text.into() }
+    }
+
+    /// Something that may be wrong.
+    #[must_use]
+    pub fn warn(text: impl Into<String>) -> Self {
+        Self { how: How::Warn, text: text.into() }
+    }
+
+    /// Something that went wrong.
+    #[must_use]
+    pub fn error(text: impl Into<String>) -> Self {
+        Self { how: How::Error, text: text.into() }
+    }
+
+    /// What a refusal says, for a course that goes on after it.
+    #[must_use]
+    pub fn refusal(refusal: &Refusal) -> Vec<Self> {
+        let said = refusal.said.iter().map(Self::from);
+        said.chain([Self::error(&refusal.text)]).chain(refusal.hint.iter().map(Self::note)).collect()
+    }
+}
+
+impl From<&Warning> for Said {
+    fn from(warning: &Warning) -> Self {
+        let how = match warning.kind {
+            Say::Out => How::Out,
+            Say::Note => How::Warn,
+            Say::Ask => How::Ask,
+        };
+        Self { how, text: warning.text.clone() }
+    }
+}
