@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use crate::report::text::harmless;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 /// Speaks for one command under the name it was called by.
@@ -68,7 +69,7 @@ impl Ui {
 
     fn say(&self, text: &str) {
         self.said.lock().unwrap_or_else(PoisonError::into_inner).push(text.trim_end().to_owned());
-        let mut line = format!("{}: {text}", self.program);
+        let mut line = format!("{}: {}", self.program, harmless(text));
         if !line.ends_with('\n') {
             line.push('\n');
         }
@@ -82,7 +83,7 @@ impl Ui {
     }
 
     fn ask_from(&self, question: &str, input: &mut dyn BufRead) -> bool {
-        self.plain(&format!("{question} [y/N]? "));
+        self.plain(&format!("{} [y/N]? ", harmless(question)));
         let mut line = Vec::new();
         // Nobody answers with more than this; a line without end is no answer.
         if input.take(80).read_until(b'\n', &mut line).is_err() || line.is_empty() {

@@ -24,7 +24,8 @@ use crate::{
 
 /// Explains what is asked about, or all that is not in order.
 pub(super) fn run(request: &ExplainRequest, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
-    let (config, diagnostics) = inventory::configuration(&Sources::from_option(common.config.as_deref()))?;
+    let (config, diagnostics) =
+        inventory::configuration_to_show(&Sources::from_option(common.config.as_deref()));
     for diagnostic in diagnostics {
         ui.error(&diagnostic.to_string());
     }

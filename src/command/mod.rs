@@ -1,6 +1,9 @@
 //! One file per verb: parse, look, decide, then print or ask and do, then report. Nothing is decided here.
 
-use std::{ffi::OsString, path::Path};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Result;
 
@@ -11,10 +14,10 @@ use crate::{
     },
     config::{HostName, conf::Config},
     inventory,
-    kernel::{Machine, host, parallel, terminal},
+    kernel::{Machine, files, host, parallel, terminal},
     model::{Sight, Unusable},
     plan::{Plan, Refusal, Say, Step, Warning, run::Failure},
-    report::outcome::Outcome,
+    report::{outcome::Outcome, text::harmless},
     ui::{self, Ui},
 };
 
@@ -71,7 +74,16 @@ pub fn run(program: &Path, args: Vec<OsString>) -> u8 {
     })
 }
 
+/// Devices are known by text: a path that is none is replaced by another name of the same file.
+fn in_text(word: OsString) -> OsString {
+    match word.to_str() {
+        Some(_) => word,
+        None => files::text_name(Path::new(&word)).map_or(word, PathBuf::into_os_string),
+    }
+}
+
 fn named(program: &Path, args: Vec<OsString>) -> u8 {
+    let args: Vec<OsString> = args.into_iter().map(in_text).collect();
     let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
     if let Some(status) = second::run(&name, &args) {
         return status;
@@ -276,7 +288,7 @@ fn say(kind: Say, text: &str, ui: &Ui) {
     match kind {
         // The one document is alone on standard output.
         Say::Out if output::is_json() => ui.warn(text),
-        Say::Out => drop(print(&format!("{}: {text}\n", ui.program()))),
+        Say::Out => drop(print(&format!("{}: {}\n", ui.program(), harmless(text)))),
         Say::Note | Say::Ask => ui.warn(text),
     }
 }
@@ -307,7 +319,7 @@ fn preview_kept(plan: &Plan, common: &Common) -> u8 {
         tell(outcome(plan, true));
         return DONE;
     }
-    print(&plan.to_string())
+    print(&harmless(&plan.to_string()))
 }
 
 fn outcome(plan: &Plan, planned_only: bool) -> Outcome {
@@ -359,7 +371,7 @@ fn carried_out(done: Result<(), Failure>, kept: &Kept, common: &Common, ui: &Ui,
         }
     }
     if !ended.out.is_empty() && !common.json {
-        print(&format!("{}: {}\n", ui.program(), ended.out));
+        print(&format!("{}: {}\n", ui.program(), harmless(&ended.out)));
     }
     if !ended.note.is_empty() {
         ui.note(&ended.note);

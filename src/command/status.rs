@@ -86,7 +86,11 @@ impl Work<'_> {
         if self.request.running || !self.request.arrays.is_empty() || !host::is_root() {
             return Ok(None);
         }
-        let (config, _) = inventory::configuration(&Sources::from_option(self.common.config.as_deref()))?;
+        let sources = Sources::from_option(self.common.config.as_deref());
+        let (config, odd) = inventory::configuration_to_show(&sources);
+        if !self.request.watch {
+            odd.iter().filter(|one| one.line == 0).for_each(|one| self.ui.warn(&one.to_string()));
+        }
         let inside: BTreeSet<DevId> =
             arrays.iter().flat_map(|array| &array.members).filter_map(|member| member.id).collect();
         let ids = look.nodes().all();

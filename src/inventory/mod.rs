@@ -35,7 +35,9 @@ pub use archive::{Image, Shelf, Shelved, archive, bytes_at, entry, image, ranges
 pub use below::{below, below_of};
 pub use bitmaps::{NoBitmap, NoLog, SeenBitmap, SeenLog, bad_blocks, bitmaps};
 pub use completion::{array_names, device_names, member_names};
-pub use configuration::{by_path, candidates, candidates_afresh, configuration, homehost};
+pub use configuration::{
+    by_path, candidates, candidates_afresh, configuration, configuration_to_show, homehost,
+};
 pub use content::{content, in_place_of};
 pub use detail::Look;
 pub use devices::{look, look_to_write};

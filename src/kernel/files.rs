@@ -3,6 +3,7 @@
 use std::{
     fs::{self, DirBuilder, File},
     io::{ErrorKind, Read, Write as _},
+    os::fd::AsRawFd,
     os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
@@ -150,6 +151,26 @@ pub fn names(path: &Path) -> Result<Vec<std::ffi::OsString>, KernelError> {
     Ok(names)
 }
 
+/// A name of a file that is text, for a path that is not: where its links lead, the number of a block device, a descriptor
+/// that stays open. `None` where there is none, or no file.
+pub fn text_name(path: &Path) -> Option<PathBuf> {
+    let real = fs::canonicalize(path).ok()?;
+    if real.to_str().is_some() {
+        return Some(real);
+    }
+    if let Some(dev) = super::node::number_of(&real).ok()? {
+        return Some(format!("/dev/block/{dev}").into()).filter(|path: &PathBuf| fs::metadata(path).is_ok());
+    }
+    if !fs::metadata(&real).is_ok_and(|meta| meta.is_file()) {
+        return None;
+    }
+    let file = File::open(&real).ok()?;
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    // As long as the program runs somebody may ask for it.
+    std::mem::forget(file);
+    Some(path.into())
+}
+
 /// Where a link leads, one step; `None` for what is not a link.
 pub fn link_target(path: &Path) -> Option<PathBuf> {
     fs::read_link(path).ok()
@@ -158,6 +179,19 @@ pub fn link_target(path: &Path) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_text_has_another_name() {
+        use std::os::unix::ffi::OsStrExt;
+        let dir = tempfile::tempdir().unwrap();
+        let odd = dir.path().join(std::ffi::OsStr::from_bytes(b"odd\xff"));
+        assert_eq!(text_name(&odd), None);
+        fs::write(&odd, "content").unwrap();
+        assert_eq!(fs::read_to_string(text_name(&odd).unwrap()).unwrap(), "content");
+        let link = dir.path().join(std::ffi::OsStr::from_bytes(b"link\xff"));
+        std::os::unix::fs::symlink("/dev/null", &link).unwrap();
+        assert_eq!(text_name(&link).unwrap(), Path::new("/dev/null"));
+    }
 
     #[test]
     fn replaced_whole_or_not_at_all() {

@@ -8,7 +8,7 @@ use std::{
     thread,
 };
 
-use nix::sys::signal::SigSet;
+use nix::sys::signal::{SigSet, Signal};
 
 /// What threads of tests have, so that whatever passes them passes here.
 const STACK: usize = 2 << 20;
@@ -18,7 +18,11 @@ const STACK: usize = 2 << 20;
 pub fn on_own_stack<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     let work = Mutex::new(Some(work));
     let take = || work.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let run = || take().map(|work| work());
+    let run = || {
+        // A write beyond the limit for files (RLIMIT_FSIZE) is an error to report, not the end.
+        let _ = [Signal::SIGXFSZ].into_iter().collect::<SigSet>().thread_block();
+        take().map(|work| work())
+    };
     let done = thread::scope(|scope| {
         let thread = thread::Builder::new().stack_size(STACK).spawn_scoped(scope, run).ok()?;
         // It has begun with the mask from before.

@@ -166,8 +166,16 @@ fn damaged(device: &Device, force: bool) -> Result<Vec<Write>, Option<Verdict>> 
     };
     let found: Vec<(&Damage, Write)> =
         device.probe.damaged.iter().filter_map(|damage| Some((damage, place(damage)?))).collect();
+    let unread = device.probe.damaged.iter().find(|damage| matches!(damage, Damage::Io { .. }));
     match found.first() {
-        None => Err(None),
+        None => match unread {
+            None => Err(None),
+            // Where nothing could be read a superblock may still be; the original calls that success.
+            Some(damage) => {
+                let text = format!("{}: {damage}: a superblock may be there - not zeroed", device.path);
+                Err(Some(Verdict::Not(text, false, 1)))
+            }
+        },
         Some(_) if force => Ok(found.into_iter().map(|(_, write)| write).collect()),
         Some((damage, _)) => {
             let text = format!("{}: {damage}; --force erases it all the same", device.path);
