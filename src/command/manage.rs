@@ -151,6 +151,7 @@ impl<'a> Session<'a> {
             update: request.update,
             bad_block_log: config.create.bbl != Some(false),
             fresh: Vec::new(),
+            zone: inventory::local_zone(),
         };
         let (frozen, count, marked) = (false, 0, VecDeque::new());
         let (planned, collisions) = (Vec::new(), 0);
@@ -242,7 +243,8 @@ impl<'a> Session<'a> {
 
     fn refused(&self, refusal: &Refusal) -> Outcome {
         // What the original does not say is said under its name only when asked for.
-        let silent = self.ui.program() == "mdadm" && self.ui.verbosity() <= 0;
+        // Where data is at stake it is said at once.
+        let silent = self.ui.program() == "mdadm" && self.ui.verbosity() <= 0 && refusal.said.is_empty();
         let hint = refusal.hint.clone().filter(|_| !silent);
         Outcome::Failed(refuse(&Refusal { hint, ..refusal.clone() }, self.common, self.ui))
     }
@@ -267,7 +269,11 @@ impl<'a> Session<'a> {
                 None => Subject { dev: Some(*dev), ..Subject::default() },
             },
             Named::Slot(_, path) if path == "missing" => Subject::default(),
-            Named::Path(path) | Named::Slot(_, path) => inventory::subject(self.machine, path, depth),
+            Named::Path(path) | Named::Slot(_, path) => {
+                let mut subject = inventory::subject(self.machine, path, depth);
+                inventory::find_twin(array, &mut subject);
+                subject
+            }
             _ => Subject::default(),
         }
     }
@@ -311,6 +317,12 @@ impl<'a> Session<'a> {
             Otherwise::Nothing => Ok(Outcome::Done),
             Otherwise::Mention(text) => {
                 self.ui.detail(text);
+                Ok(Outcome::Done)
+            }
+            Otherwise::Warn(refusal) => {
+                for text in refusal.said.iter().map(|warning| &warning.text).chain([&refusal.text]) {
+                    self.ui.warn(text);
+                }
                 Ok(Outcome::Done)
             }
             Otherwise::Refuse(refusal) => Ok(self.refused(refusal)),

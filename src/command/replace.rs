@@ -8,7 +8,7 @@ use super::{
     DONE, FAILED,
     keep::{self, Kept},
     manage::no_array,
-    preview, print, refuse,
+    preview, print, refuse, say,
 };
 use crate::{
     cli::request::{Common, ReplaceRequest},
@@ -46,13 +46,17 @@ pub(super) fn run(request: &ReplaceRequest, common: &Common, machine: &Machine, 
         Ok(array) => array,
         Err(absent) => return Ok(no_array(&request.array, &absent, ui)),
     };
-    let new = inventory::subject(machine, &request.new, Depth::Contents);
+    let mut new = inventory::subject(machine, &request.new, Depth::Contents);
+    inventory::find_twin(&array, &mut new);
     let context = context(request, &array, common, machine)?;
     let decided = decide(request, &array, &new, &context, machine);
     let (replacing, dev) = match decided {
         Ok(decided) => decided,
         Err(refusal) => return Ok(refuse(&refusal, common, ui)),
     };
+    for warning in &replacing.plan.warnings {
+        say(warning.kind, &warning.text, ui);
+    }
     ui.note(&format!("{}: {}", replacing.plan.summary, replacing.copy));
     if common.dry_run {
         return preview(&replace::thawed(replacing.plan, &context), common);
@@ -73,6 +77,7 @@ fn context(request: &ReplaceRequest, array: &Managed, common: &Common, machine: 
         update: None,
         bad_block_log: config.create.bbl != Some(false),
         fresh: inventory::world(machine, 2)?.fresh,
+        zone: inventory::local_zone(),
     })
 }
 

@@ -10,7 +10,7 @@ use crate::{
     model::manage::Depth,
     model::{
         Candidate,
-        detail::{ArrayDetail, MemberSuperblock},
+        detail::{ArrayDetail, Member, MemberSuperblock},
         manage::{Link, Managed, Subject, Unknown},
     },
 };
@@ -41,6 +41,8 @@ pub fn managed(machine: &Machine, path: &str) -> Result<Managed, Absent> {
     Ok(Managed {
         links,
         sync_action: array.read(ArrayAttr::SyncAction).ok().flatten(),
+        resync_at: array.resync_start().ok().flatten().flatten(),
+        slots_before: array.raid_disks().ok().flatten().and_then(|n| u32::try_from(n.old?).ok()),
         logical_block,
         bitmap,
         bits,
@@ -96,7 +98,47 @@ pub fn subject(machine: &Machine, path: &str, depth: Depth) -> Subject {
     }
     let seen = look_to_write(machine, &[path.to_owned()]).into_iter().next();
     let (bitmap, bits) = seen.as_ref().and_then(own_bitmap).unzip();
-    Subject { dev, seen, bits, bitmap, ..Subject::default() }
+    let log = if seen.as_ref().is_some_and(leaves_open) { super::kernel_log(machine) } else { Vec::new() };
+    Subject { dev, seen, log, bits, bitmap, ..Subject::default() }
+}
+
+/// Finds the member of the array that a device is a byte-by-byte copy of: the one that has its number, if it has its
+/// identity, too.
+pub fn find_twin(array: &Managed, subject: &mut Subject) {
+    let device = subject.seen.as_ref().and_then(|seen| seen.found.as_ref().ok());
+    let ours = device.and_then(|device| {
+        device.probe.found.iter().find_map(|found| match &found.superblock {
+            Native::V1(sb) => {
+                Some((sb.fields().device_uuid(), sb.fields().dev_number(), sb.fields().minor()))
+            }
+            Native::V0(_) => None,
+        })
+    });
+    let Some((uuid, number, minor)) = ours else { return };
+    let holds =
+        |member: &&Member| u32::try_from(member.number) == Ok(number) && Some(member.dev) != subject.dev;
+    let Some(path) = array.detail.members.iter().find(holds).and_then(|member| member.path.as_deref()) else {
+        return;
+    };
+    let Ok(opened) = Device::open(Path::new(path), Access::Read) else { return };
+    let theirs =
+        superblock::v1::read(&opened, minor).ok().flatten().map(|found| found.fields().device_uuid());
+    if theirs == Some(uuid) {
+        subject.twin = Some(path.to_owned());
+    }
+}
+
+/// Whether its metadata says that nothing is in sync, or that the array was being written to: the log knows which.
+fn leaves_open(seen: &Candidate) -> bool {
+    seen.found.as_ref().is_ok_and(|device| {
+        device.probe.found.iter().any(|found| match &found.superblock {
+            Native::V0(sb) => {
+                !sb.fields().state().contains(superblock::v0::ArrayState::CLEAN)
+                    && sb.fields().recovery_cp() == Sectors(0)
+            }
+            Native::V1(sb) => sb.fields().resync_offset() == Some(Sectors(0)),
+        })
+    })
 }
 
 /// The bitmap beside the superblock that was found.

@@ -44,7 +44,7 @@ pub use devices::{look, look_to_write};
 pub use endangered::{endangered, names_by_id};
 pub use explain::{find_holders, kernel_log};
 pub use extents::Extents;
-pub use manage::{managed, subject};
+pub use manage::{find_twin, managed, subject};
 pub use members::members;
 pub use names::arrays_in_order;
 pub use nodes::Nodes;

@@ -13,9 +13,11 @@ pub mod dump;
 pub mod explain;
 #[cfg(test)]
 pub(crate) mod fake;
+pub mod histories;
 pub mod keep;
 pub mod manage;
 pub mod naming;
+pub mod only_copy;
 pub mod overlay;
 pub mod recover;
 pub mod replace;

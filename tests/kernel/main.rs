@@ -18,6 +18,7 @@ mod guest;
 mod ioctl;
 mod killed;
 mod manage;
+mod members;
 mod metadata;
 mod misc;
 mod moved;
@@ -54,6 +55,7 @@ fn main() {
         ("faults", faults::cases()),
         ("ioctl", ioctl::cases()),
         ("manage", manage::cases()),
+        ("members", members::cases()),
         ("killed", killed::cases()),
         ("metadata", metadata::cases().into_iter().chain(alternate::cases()).collect()),
         ("misc", misc::cases()),

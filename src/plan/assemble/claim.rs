@@ -40,6 +40,15 @@ impl Metadata {
         }
     }
 
+    /// What it says of its device and its array.
+    #[must_use]
+    pub fn membership(&self) -> Membership {
+        match self {
+            Self::V0(superblock) => superblock.membership(),
+            Self::V1(superblock) => superblock.membership(),
+        }
+    }
+
     /// Whether it is of the format that is asked for.
     #[must_use]
     pub fn is_of(&self, asked: Option<Format>) -> bool {
@@ -120,6 +129,16 @@ impl Metadata {
         }
     }
 
+    /// How far a resync of the array came; `None`: none is due. 0 also while the array is being written to.
+    #[must_use]
+    pub fn resync_offset(&self) -> Option<Sectors> {
+        match self {
+            Self::V0(superblock) if superblock.state().contains(v0::ArrayState::CLEAN) => None,
+            Self::V0(superblock) => Some(superblock.recovery_cp()),
+            Self::V1(superblock) => superblock.resync_offset(),
+        }
+    }
+
     /// Whether the array has a write journal, without which it must not be written.
     #[must_use]
     pub fn wants_journal(&self) -> bool {
@@ -137,6 +156,15 @@ impl Metadata {
             Self::V1(superblock) => {
                 superblock.feature_map().intersects(v1::FeatureMap::PPL | v1::FeatureMap::MULTIPLE_PPLS)
             }
+        }
+    }
+
+    /// So many numbers of devices its table has.
+    #[must_use]
+    pub fn numbers(&self) -> u32 {
+        match self {
+            Self::V0(_) => v0::MAX_DISKS,
+            Self::V1(superblock) => superblock.max_dev().min(v1::MAX_DEVICES),
         }
     }
 
@@ -225,6 +253,8 @@ pub struct Claim {
     pub is_partition: bool,
     /// The device's size.
     pub device: Sectors,
+    /// The device's logical block in bytes.
+    pub logical_block: u32,
     /// The bitmap's superblock, where there is a sound one, and its place.
     pub bitmap: Option<(Sectors, bitmap::Superblock)>,
 }
@@ -296,6 +326,7 @@ impl Claim {
             busy: device.busy,
             is_partition: device.whole.is_some(),
             device: device.sectors(),
+            logical_block: device.logical_block,
             bitmap: None,
         }
     }
@@ -307,10 +338,7 @@ impl Claim {
 
     /// Reads the facts anew from the metadata, which changed; `mended`: nothing is wrong with it any more.
     pub(super) fn reread(&mut self, mended: bool) {
-        self.facts = match &self.metadata {
-            Metadata::V0(superblock) => superblock.membership(),
-            Metadata::V1(superblock) => superblock.membership(),
-        };
+        self.facts = self.metadata.membership();
         if mended {
             self.damage = None;
         }

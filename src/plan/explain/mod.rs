@@ -142,6 +142,12 @@ kinds! {
     Stale = "stale",
     /// Two histories.
     Split = "split_brain",
+    /// It alone has something that the array lacks.
+    OnlyCopy = "only_copy",
+    /// It is a copy of another member.
+    Copy = "copy_of_member",
+    /// Its blocks are larger than those of the other members.
+    LargerBlocks = "larger_blocks",
     /// Two devices for one slot.
     Duplicate = "duplicate_slot",
     /// It failed while the array ran.

@@ -172,9 +172,10 @@ impl<'a> Work<'a> {
                 Finding::new(Kind::MarkedFaulty, Severity::Weakens, text).of(path)
             }
             Why::Split { freshest } => match self.claims.iter().find(|claim| claim.path == *freshest) {
-                Some(fresh) => running::split(self.scene, claim, fresh),
+                Some(fresh) => running::split(self.scene, claim, fresh, true),
                 None => return None,
             },
+            Why::Copy { of } => running::copy_of(claim, of),
             Why::Duplicate { of } => {
                 let text = format!("{path}: {of} has the same slot and is as fresh or fresher");
                 Finding::new(Kind::Duplicate, Severity::Weakens, text).of(path)
@@ -264,7 +265,10 @@ impl<'a> Work<'a> {
             Err(Stop::Nothing) => self.not_wanted(),
             Err(Stop::Refused(refusal)) => {
                 let text = "it cannot be assembled as it is";
-                vec![Finding::new(Kind::NotAssembled, Severity::Blocks, text).because(refusal.text.clone())]
+                let said = refusal.said.iter().map(|warning| warning.text.clone());
+                // Only what comes before it tells anything.
+                let last = (refusal.said.is_empty()).then(|| refusal.text.clone());
+                vec![Finding::new(Kind::NotAssembled, Severity::Blocks, text).also(said).also(last)]
             }
         }
     }

@@ -8,7 +8,9 @@ use superblock::{
 };
 
 use super::{
-    Attempt, Context, Copy, Decision, Otherwise, Refused, Todo, copy, freeze, is_member_array, readd,
+    Attempt, Context, Copy, Decision, Otherwise, Refused, Todo,
+    apart::{self, Apart},
+    copy, freeze, is_member_array, readd,
 };
 use crate::{
     model::{
@@ -74,6 +76,26 @@ fn detached(
     let device = device(todo, subject)?;
     unused(todo, device, context)?;
     let mut remarks = Vec::new();
+    if let Some(twin) = subject.twin.as_ref().filter(|_| !context.force) {
+        let (word, shown) = (&todo.word, &context.array.path);
+        let text =
+            format!("{word} is a copy of {twin}, which serves in {shown}: both have the same device UUID");
+        return Err(Refusal::new(text).hint("--force overwrites its metadata and adds it as a new device"));
+    }
+    let apart = Apart::of(array, device).filter(|_| todo.op != ManageOp::ClusterConfirm);
+    // An old member may be made a new one, where the others were replaced since.
+    if let Some(apart) = apart.as_ref().filter(|apart| apart.has_its_own() || todo.op == ManageOp::ReAdd) {
+        let refusal = apart.refusal(todo, array, context);
+        if todo.quiet {
+            return Ok((Vec::new(), Otherwise::Warn(refusal)));
+        }
+        // Not even by force does anything believe that it has missed no write.
+        if todo.op == ManageOp::ReAdd || !context.force {
+            return Err(refusal);
+        }
+        remarks.push(apart.lost(&todo.word, context));
+    }
+    apart::keep_only_copy(todo, array, device, subject, context)?;
     fits_v0(todo, array, device, context, &mut remarks)?;
     same_blocks(todo, array, device, context)?;
     if array.detail.not_persistent {
@@ -88,7 +110,7 @@ fn detached(
         big_enough(todo, array, room(sample, device))?;
     }
     let mut ways = Vec::new();
-    if todo.op != ManageOp::AddSpare {
+    if todo.op != ManageOp::AddSpare && apart.is_none() {
         ways.extend(readd::former(todo, array, device, context)?);
     }
     let new = newcomer(todo, array, device, context);
