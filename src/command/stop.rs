@@ -4,13 +4,18 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::{DONE, Ended, FAILED, carry_out, preview};
+use super::{DONE, Ended, FAILED, carry_out, drive::Driver, preview};
 use crate::{
     cli::request::{Common, MiscAction, MiscRequest},
+    config::Config,
     inventory,
-    kernel::{self, Access, KernelError, Machine, node},
+    kernel::{self, KernelError, Machine, node},
     model::{RunningArray, World},
-    plan::{Plan, stop, switch},
+    plan::{
+        Plan,
+        stop::{self, StopAll},
+        switch,
+    },
     ui::Ui,
 };
 
@@ -84,40 +89,8 @@ fn decide(action: &MiscAction, array: &RunningArray, shown: &str, world: &World)
     }
 }
 
-/// Stops whatever can be stopped. An array may be a member of another: go round as long as something was stopped, and
-/// only then say what could not be. No more rounds than there were arrays: one that comes back is not hunted for ever.
+/// Stops whatever can be stopped.
 fn stop_all(common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
-    let mut rounds = inventory::world(machine, 0)?.arrays.len();
-    loop {
-        let world = inventory::world(machine, 0)?;
-        let plans = stop::in_order(&world).into_iter().map(|array| {
-            let path = format!("/dev/{}", array.name);
-            let plan = stop::plan(array, &path, &world);
-            (path, plan)
-        });
-        if common.dry_run {
-            return plans
-                .into_iter()
-                .try_fold(DONE, |status, (_, plan)| Ok(status | preview(&plan, common)?));
-        }
-        let (free, held): (Vec<_>, Vec<_>) = plans.partition(|(path, _)| is_free(machine, path));
-        let last = free.is_empty() || rounds <= 1;
-        let mut status = DONE;
-        for (path, plan) in if free.is_empty() { &held } else { &free } {
-            // The original says nothing of what it stops in a scan unless asked.
-            let out = if common.verbose > 0 { format!("stopped {path}") } else { String::new() };
-            status |= carry_out(plan, machine, common, ui, Ended { out, ..Ended::default() })?;
-        }
-        if last || status != DONE {
-            return Ok(status);
-        }
-        rounds -= 1;
-    }
-}
-
-/// Whether nobody holds the array, so that a stop can succeed.
-fn is_free(machine: &Machine, path: &str) -> bool {
-    let name = path.trim_start_matches("/dev/");
-    let dev = machine.sysfs.array(name).dev().ok().flatten();
-    dev.is_some_and(|dev| node::open_number(&machine.places, dev, Access::ReadExclusive, path).is_ok())
+    let config = Config::default();
+    Driver { common, machine, ui, config: &config, own_document: false }.drive(&mut StopAll::default())
 }

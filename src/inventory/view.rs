@@ -2,7 +2,7 @@
 
 use crate::{
     config::Config,
-    kernel::{KernelError, Machine},
+    kernel::{Access, KernelError, Machine, node},
     model::view::{Look, Unseen, View},
 };
 
@@ -18,7 +18,17 @@ pub fn see(machine: &Machine, config: &Config, look: &Look) -> Result<View, Unse
         Look::Managed { array } => View::Managed(super::managed(machine, array).map(Box::new)),
         Look::Subject { path, depth } => View::Subject(Box::new(super::subject(machine, path, *depth))),
         Look::Groups => View::Groups(Box::new(super::volumes::groups(machine).map_err(unseen)?)),
+        Look::Free { arrays } => {
+            View::Free(arrays.iter().filter(|name| is_free(machine, name)).cloned().collect())
+        }
     })
+}
+
+/// Whether nobody holds the array, so that a stop can succeed.
+fn is_free(machine: &Machine, name: &str) -> bool {
+    let dev = machine.sysfs.array(name).dev().ok().flatten();
+    let path = format!("/dev/{name}");
+    dev.is_some_and(|dev| node::open_number(&machine.places, dev, Access::ReadExclusive, &path).is_ok())
 }
 
 fn unseen(error: KernelError) -> Unseen {

@@ -48,6 +48,11 @@ pub enum Look {
     },
     /// Groups of volumes and physical volumes.
     Groups,
+    /// Which of these arrays nobody holds.
+    Free {
+        /// Their kernel names.
+        arrays: Vec<String>,
+    },
 }
 
 macro_rules! views {
@@ -93,4 +98,6 @@ views! {
     Subject(Box<Subject>) = subject,
     /// [`Look::Groups`].
     Groups(Box<Groups>) = groups,
+    /// [`Look::Free`], in their order.
+    Free(Vec<String>) = free,
 }

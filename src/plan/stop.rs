@@ -1,7 +1,13 @@
 //! Stopping arrays.
 
-use super::{ArrayName, Plan, Step};
+use super::{
+    ArrayName, Plan, Step,
+    course::{Course, Deed, Event, Look, Said, Then, Turn, Unseen, View},
+};
 use crate::model::{RunningArray, World};
+
+/// Exit status of a failure.
+const FAILED: u8 = 1;
 
 /// The plan that stops one array: it is stopped, and then forgotten.
 #[must_use]
@@ -34,6 +40,82 @@ fn depth(array: &RunningArray, world: &World, seen: usize) -> usize {
     let below = world.arrays.iter().filter(|other| array.members.contains(&other.id));
     below.map(|other| depth(other, world, seen + 1) + 1).max().unwrap_or(0)
 }
+
+/// Stopping whatever can be stopped, all that nobody holds at once. An array may be a member of another: it goes round as
+/// long as something was stopped, and only then says what could not be. There are no more rounds than there were arrays:
+/// one that comes back is not hunted for ever.
+#[derive(Debug, Default)]
+pub struct StopAll {
+    /// Rounds that are left, from the first look on.
+    rounds: Option<usize>,
+    plans: Vec<Plan>,
+    world: World,
+    last: bool,
+}
+
+impl Course for StopAll {
+    fn next(&mut self, event: Event) -> Turn {
+        self.turn(event).unwrap_or_else(Turn::refuse)
+    }
+}
+
+impl StopAll {
+    fn turn(&mut self, event: Event) -> Result<Turn, Unseen> {
+        Ok(match event {
+            Event::Seen(view @ View::World(_)) => {
+                self.world = *view.world()?;
+                self.rounds.get_or_insert(self.world.arrays.len());
+                let arrays: Vec<String> = in_order(&self.world).into_iter().map(|a| a.name.clone()).collect();
+                if arrays.is_empty() {
+                    return Ok(Turn::end(0));
+                }
+                Turn::look(Look::Free { arrays })
+            }
+            Event::Seen(view) => self.stop(&view.free()?),
+            Event::Done(deeds) => self.stopped(deeds),
+            Event::Unseen(unseen) => return Err(unseen),
+            Event::Begin | Event::Woke(_) | Event::Answered(_) => Turn::look(Look::World { fresh: 0 }),
+        })
+    }
+
+    /// Those that nobody holds; where there are none, the others, for the kernel's reasons.
+    fn stop(&mut self, free: &[String]) -> Turn {
+        let is_free = |array: &&RunningArray| free.is_empty() || free.contains(&array.name);
+        let plan = |array: &RunningArray| plan(array, &format!("/dev/{}", array.name), &self.world);
+        self.plans = in_order(&self.world).into_iter().filter(is_free).map(plan).collect();
+        self.last = free.is_empty() || self.rounds.is_some_and(|rounds| rounds <= 1);
+        Then::Do(self.plans.clone()).into()
+    }
+
+    fn stopped(&mut self, deeds: Vec<Deed>) -> Turn {
+        let mut said = Vec::new();
+        let (mut failed, mut shown) = (false, false);
+        for (plan, deed) in self.plans.iter().zip(deeds) {
+            match deed {
+                // The original says nothing of what it stops in a scan unless asked.
+                Deed::Done => said.push(Said::detail(plan.summary.replacen("stop ", "stopped ", 1))),
+                Deed::Shown => shown = true,
+                Deed::Failed(failure) => {
+                    failed |= !failure.committed;
+                    said.extend(Said::failure(&failure));
+                }
+            }
+        }
+        let then = match (failed, shown || self.last) {
+            (true, _) => Turn::end(FAILED),
+            (false, true) => Turn::end(0),
+            (false, false) => {
+                self.rounds = self.rounds.map(|rounds| rounds.saturating_sub(1));
+                Turn::look(Look::World { fresh: 0 })
+            }
+        };
+        then.after(said)
+    }
+}
+
+#[cfg(test)]
+#[path = "stop_tests.rs"]
+mod course_tests;
 
 #[cfg(test)]
 mod tests {

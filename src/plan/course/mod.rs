@@ -246,6 +246,17 @@ impl Said {
         Self { how: How::Error, text: text.into() }
     }
 
+    /// What is said of a plan that failed: before its commit why nothing was done and what could not be put back, after it
+    /// which part of the rest is missing.
+    #[must_use]
+    pub fn failure(failure: &Failure) -> Vec<Self> {
+        if failure.committed {
+            return vec![Self::warn(format!("{}: {:#}", failure.step, failure.cause))];
+        }
+        let left = failure.not_undone.iter().map(|left| Self::error(format!("could not undo: {left}")));
+        [Self::error(format!("{:#}", failure.cause))].into_iter().chain(left).collect()
+    }
+
     /// What a refusal says, for a course that goes on after it.
     #[must_use]
     pub fn refusal(refusal: &Refusal) -> Vec<Self> {
