@@ -84,7 +84,7 @@ struct Files {
 /// The first place that has anything.
 fn usual() -> Result<Files, KernelError> {
     for Place { file, directory } in USUAL {
-        let main = Some(PathBuf::from(file)).filter(|path| path.exists());
+        let main = Some(PathBuf::from(file)).filter(|path| files::exists(path));
         let beside = in_directory(Path::new(directory))?;
         if main.is_some() || !beside.is_empty() {
             return Ok(Files { main, beside });
@@ -189,7 +189,7 @@ fn expand(pattern: &str) -> Result<Vec<String>, KernelError> {
         }
         found = next;
     }
-    let found = found.into_iter().filter(|path| path.exists());
+    let found = found.into_iter().filter(|path| files::exists(path));
     let mut paths: Vec<String> = found.filter_map(|path| path.into_os_string().into_string().ok()).collect();
     paths.sort_unstable();
     Ok(paths)

@@ -10,13 +10,13 @@ use std::{
 
 use superblock::{Bytes, Write};
 
-use super::{Cause, KernelError};
+use super::{Cause, KernelError, recorded::at};
 
 /// The whole file; `None` where there is none. More than `limit` bytes are an error.
 pub fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, KernelError> {
     let mut bytes = vec![];
     // Not waiting for the other end of a FIFO.
-    let opened = File::options().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path);
+    let opened = File::options().read(true).custom_flags(nix::libc::O_NONBLOCK).open(at(path));
     match opened.and_then(|file| file.take(limit.saturating_add(1)).read_to_end(&mut bytes)) {
         Ok(count) if u64::try_from(count).is_ok_and(|count| count > limit) => {
             let cause = Cause::Unexpected(format!("more than {limit} bytes"));
@@ -37,7 +37,7 @@ pub fn standard_input(most: u64) -> Result<String, KernelError> {
 
 /// Opens a file to read.
 pub fn open(path: &Path) -> Result<File, KernelError> {
-    File::open(path).map_err(|error| KernelError::io(path, "open", &error))
+    File::open(at(path)).map_err(|error| KernelError::io(path, "open", &error))
 }
 
 /// Makes a file to write; nothing may be there.
@@ -76,12 +76,12 @@ pub fn sync_dir(path: &Path) -> Result<(), KernelError> {
 
 /// The size of a regular file; `None` for anything else, a link included.
 pub fn size(path: &Path) -> Option<u64> {
-    fs::symlink_metadata(path).ok().filter(fs::Metadata::is_file).map(|meta| meta.len())
+    fs::symlink_metadata(at(path)).ok().filter(fs::Metadata::is_file).map(|meta| meta.len())
 }
 
 /// When a file was changed last, seconds since 1970.
 pub fn changed(path: &Path) -> Option<i64> {
-    fs::symlink_metadata(path).ok().map(|meta| meta.mtime())
+    fs::symlink_metadata(at(path)).ok().map(|meta| meta.mtime())
 }
 
 /// Makes a sparse file with these bytes in it; nothing may be there. On failure nothing is.
@@ -104,14 +104,19 @@ pub fn link(file: &Path, name: &Path) -> Result<(), KernelError> {
     fs::hard_link(file, name).map_err(|error| KernelError::io(name, "link", &error))
 }
 
+/// Whether there is anything.
+pub fn exists(path: &Path) -> bool {
+    at(path).exists()
+}
+
 /// Whether there is a directory.
 pub fn is_dir(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|meta| meta.is_dir())
+    fs::metadata(at(path)).is_ok_and(|meta| meta.is_dir())
 }
 
 /// What a file is, whatever its name: file system and inode; `None` where there is none.
 pub fn identity(path: &Path) -> Option<(u64, u64)> {
-    fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()))
+    fs::metadata(at(path)).ok().map(|meta| (meta.dev(), meta.ino()))
 }
 
 /// Makes an empty file; one that is there stays.
@@ -139,7 +144,7 @@ pub fn remove(path: &Path) -> Result<bool, KernelError> {
 
 /// The names in a directory, in byte order; none where there is no directory.
 pub fn names(path: &Path) -> Result<Vec<std::ffi::OsString>, KernelError> {
-    let entries = match fs::read_dir(path) {
+    let entries = match fs::read_dir(at(path)) {
         Ok(entries) => entries,
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
             return Ok(vec![]);
@@ -173,7 +178,7 @@ pub fn text_name(path: &Path) -> Option<PathBuf> {
 
 /// Where a link leads, one step; `None` for what is not a link.
 pub fn link_target(path: &Path) -> Option<PathBuf> {
-    fs::read_link(path).ok()
+    fs::read_link(at(path)).ok()
 }
 
 #[cfg(test)]

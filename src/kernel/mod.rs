@@ -33,6 +33,7 @@ pub mod parallel;
 pub mod procfs;
 pub mod program;
 pub mod ready;
+pub mod recorded;
 pub mod second;
 pub mod sysfs;
 #[expect(unsafe_code, reason = "semaphores have no safe form")]
