@@ -47,7 +47,7 @@ fn from_files(sources: &Sources) -> Result<(Config, Vec<Diagnostic>), KernelErro
         Sources::None => return Ok((Config::default(), vec![])),
         Sources::Partitions => return Ok((Config::partitions(), vec![])),
         Sources::Usual => usual()?,
-        Sources::Path(path) if path.is_dir() => Files { main: None, beside: in_directory(path)? },
+        Sources::Path(path) if files::is_dir(path) => Files { main: None, beside: in_directory(path)? },
         Sources::Path(path) => Files { main: Some(path.clone()), beside: vec![] },
     };
     let text = |path: &Path| -> Result<Option<(String, String)>, KernelError> {

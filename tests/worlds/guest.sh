@@ -29,6 +29,8 @@ tidy() {
     $MDADM --stop --scan 2>/dev/null || true
     udevadm settle
     modprobe -r scsi_debug
+    losetup -D
+    rm -rf /tmp/disks64
     rm -rf /run/mdadm/map /etc/mdadm.conf /etc/lvm/backup/* /etc/lvm/archive/* /run/mdctl /var/lib/mdctl
     echo 0 >/sys/module/md_mod/parameters/start_ro
     udevadm settle
@@ -158,12 +160,16 @@ multipath() {
     create /dev/md/data --level=5 --raid-devices=3 --assume-clean --bitmap=internal /dev/sd[abc]
 }
 
-# RAID6 of 62 of 64 disks, and two spares.
+# RAID6 of 62 of 64 disks, and two spares. Loop devices: 64 hosts of scsi_debug keep udev busy for minutes.
 disks64() {
-    disks 64 8
-    # shellcheck disable=SC2046
-    create /dev/md/wide --level=6 --raid-devices=62 --spare-devices=2 --assume-clean --bitmap=none --chunk=64 \
-        $(lsblk -dno NAME | sed -n 's|^sd|/dev/sd|p')
+    local disk loops=()
+    prefixes=(loop md dm-)
+    mkdir -p /tmp/disks64
+    for disk in {00..63}; do
+        truncate -s 8M /tmp/disks64/$disk
+        loops+=("$(losetup -f --show /tmp/disks64/$disk)")
+    done
+    create /dev/md/wide --level=6 --raid-devices=62 --spare-devices=2 --assume-clean --bitmap=none --chunk=64 "${loops[@]}"
 }
 
 # Metadata 0.90, with a spare.
@@ -200,7 +206,7 @@ unstartable() {
 # Nothing at all.
 empty() { disks 2 32; }
 
-kind=$1
+kind=$1 prefixes=(sd md dm-)
 hostname keeper
 modprobe -a md_mod raid0 raid1 raid10 raid456 dm_mod
 tidy 2>/dev/null || true
@@ -209,6 +215,6 @@ udevadm settle
 {
     sed -n "/^${kind//-/_}() /!{h;d};x;s/^# /# /p;q" "$0"
     echo "# Recorded by tests/worlds/record $kind."
-    /tmp/worlds --record sd md dm-
+    /tmp/worlds --record "${prefixes[@]}"
 } >&3
 tidy

@@ -45,7 +45,7 @@ fn answer(words: &[String]) -> ExitCode {
 
 fn replay() -> ExitCode {
     let mut worlds: Vec<PathBuf> =
-        fs::read_dir(place()).expect("the worlds").map(|entry| entry.unwrap().path()).collect();
+        fs::read_dir(place()).expect("the worlds").map(|entry| entry.expect("a name").path()).collect();
     worlds.retain(|path| path.extension().is_some_and(|ending| ending == "world"));
     worlds.sort();
     assert!(!worlds.is_empty(), "no world in {}", place().display());

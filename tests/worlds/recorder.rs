@@ -59,14 +59,15 @@ pub(crate) fn record(prefixes: &[String]) -> String {
     names.sort_by_key(|name| (name.len(), name.clone()));
     let mut world = World::default();
     let mut facts = String::new();
-    writeln!(facts, "now {}", host::now().0).unwrap();
-    writeln!(facts, "host {}", host::hostname().unwrap_or_default()).unwrap();
-    writeln!(facts, "release {}", host::release().unwrap_or_default()).unwrap();
-    writeln!(facts, "udev {}", if Places::default().has_udev() { "yes" } else { "no" }).unwrap();
+    writeln!(facts, "now {}", host::now().0).expect("a string takes text");
+    writeln!(facts, "host {}", host::hostname().unwrap_or_default()).expect("a string takes text");
+    writeln!(facts, "release {}", host::release().unwrap_or_default()).expect("a string takes text");
+    writeln!(facts, "udev {}", if Places::default().has_udev() { "yes" } else { "no" })
+        .expect("a string takes text");
     let mut numbers = Vec::new();
     for name in &names {
         world.sysfs(name);
-        let dev: DevId = read(&format!("/sys/class/block/{name}/dev")).trim().parse().expect("a number");
+        let dev: DevId = read(format!("/sys/class/block/{name}/dev")).trim().parse().expect("a number");
         numbers.push((dev, name.clone()));
         world.device(name, dev, &mut facts);
     }
@@ -95,7 +96,7 @@ impl World {
     fn text(&mut self, path: &str, text: &str) {
         let mut lines = format!("{path}:\n");
         for line in text.lines() {
-            writeln!(lines, "\t{line}").unwrap();
+            writeln!(lines, "\t{line}").expect("a string takes text");
         }
         self.add(Path::new(path), lines);
     }
@@ -173,7 +174,8 @@ impl World {
         let claimed = Device::is_claimed(Path::new(&path)).unwrap_or(false);
         let claimed = if claimed { "claimed" } else { "free" };
         let (logical, physical) = (device.logical_block_size(), device.physical_block_size());
-        writeln!(facts, "node {path} {dev} {logical} {physical} {mode} {claimed}").unwrap();
+        writeln!(facts, "node {path} {dev} {logical} {physical} {mode} {claimed}")
+            .expect("a string takes text");
         let stacked = name.starts_with("md") || name.starts_with("dm-");
         let size = Media::len(&device).0;
         let mut map = SectorMap::zeros(Bytes(size));
@@ -187,7 +189,7 @@ impl World {
         }
         let mut lines = format!("{path} @\n");
         for line in map.to_string().lines() {
-            writeln!(lines, "\t{line}").unwrap();
+            writeln!(lines, "\t{line}").expect("a string takes text");
         }
         self.add(Path::new(&path), lines);
         if name.starts_with("md") && !name.contains('p') {
@@ -256,15 +258,16 @@ fn real(path: &Path) -> PathBuf {
 fn array(path: &str, dev: DevId, facts: &mut String) {
     let Ok(md) = node::open_md(Path::new(path), Access::Read) else { return };
     let Ok(info) = md.array_info() else { return };
-    writeln!(facts, "array {dev} {}", array_words(&info)).unwrap();
+    writeln!(facts, "array {dev} {}", array_words(&info)).expect("a string takes text");
     let disks = (0..1920).filter_map(|number| md.disk_info(number).ok()).filter(|disk| disk.dev().is_some());
     for disk in disks.take(usize::try_from(info.nr_disks).unwrap_or(0)) {
         let (number, slot) = (disk.number, disk.raid_disk);
-        writeln!(facts, "disk {dev} {number} {} {} {slot} {}", disk.major, disk.minor, disk.state).unwrap();
+        writeln!(facts, "disk {dev} {number} {} {} {slot} {}", disk.major, disk.minor, disk.state)
+            .expect("a string takes text");
     }
     let bitmap = md.bitmap_file().unwrap_or_default();
     if !bitmap.as_os_str().is_empty() {
-        writeln!(facts, "bitmap {dev} {}", bitmap.display()).unwrap();
+        writeln!(facts, "bitmap {dev} {}", bitmap.display()).expect("a string takes text");
     }
 }
 
@@ -274,28 +277,29 @@ fn driver(facts: &mut String) {
         return;
     }
     let Ok(control) = Control::open(&Places::default()) else { return };
-    writeln!(facts, "dm-version {}", control.version().expect("a version")).unwrap();
+    writeln!(facts, "dm-version {}", control.version().expect("a version")).expect("a string takes text");
     for target in control.versions().expect("targets") {
         let [major, minor, patch] = target.version;
-        writeln!(facts, "target {} {major}.{minor}.{patch}", target.name).unwrap();
+        writeln!(facts, "target {} {major}.{minor}.{patch}", target.name).expect("a string takes text");
     }
     for one in control.list("", "").expect("a list") {
         let who = Who::Name(&one.name);
         let Ok(Some(info)) = control.info(who, Flags::empty()) else { continue };
         let uuid = if info.uuid.is_empty() { "-" } else { &info.uuid };
         let (open, segments, event, flags) = (info.open, info.segments, info.event, info.flags.bits());
-        writeln!(facts, "dm {} {uuid} {} {open} {segments} {event} {flags}", info.name, one.dev).unwrap();
+        writeln!(facts, "dm {} {uuid} {} {open} {segments} {event} {flags}", info.name, one.dev)
+            .expect("a string takes text");
         for (word, flags) in [("table", Flags::STATUS_TABLE), ("status", Flags::NOFLUSH)] {
             let rows = control.status(who, flags).expect("rows").map(|(_, rows)| rows).unwrap_or_default();
             for row in rows {
                 let line = format!("{word} {} {} {} {}", row.start, row.length, row.kind, row.text);
-                writeln!(facts, "{}", line.trim_end()).unwrap();
+                writeln!(facts, "{}", line.trim_end()).expect("a string takes text");
             }
         }
         if let Ok(Some((_, deps))) = control.deps(who, Flags::empty()) {
             let deps: Vec<String> = deps.iter().map(ToString::to_string).collect();
             if !deps.is_empty() {
-                writeln!(facts, "deps {}", deps.join(" ")).unwrap();
+                writeln!(facts, "deps {}", deps.join(" ")).expect("a string takes text");
             }
         }
     }
