@@ -208,7 +208,7 @@ fn one_action(request: &MiscRequest, common: &Common, machine: &Machine, ui: &Ui
         MiscAction::Stop | MiscAction::Run | MiscAction::ReadOnly | MiscAction::ReadWrite => {
             stop::run(request, common, machine, ui)
         }
-        MiscAction::Wait => wait::run(request, machine, ui),
+        MiscAction::Wait => wait::run(request, common, machine, ui),
         MiscAction::Examine => examine::run(request, common, machine, ui),
         MiscAction::Detail => detail::run(request, common, machine, ui),
         MiscAction::Query => query::run(request, common, machine, ui),

@@ -20,6 +20,7 @@ use crate::{
         },
         world::MapEntry,
     },
+    words::ArrayState,
 };
 
 /// What looking at arrays takes: the machine, its nodes, the map, and which names are preferred.
@@ -62,7 +63,7 @@ impl Look<'_> {
             Err(error) => return Err(Absent::Unanswered(words(&error))),
         };
         let state = array.read(ArrayAttr::ArrayState).ok().flatten();
-        let idle = state.as_deref().is_some_and(|state| matches!(state, "clear" | "inactive"));
+        let idle = state.as_deref().is_some_and(|state| !ArrayState::parse(state).is_running());
         let members = if idle { self.unnumbered(&attached) } else { self.numbered(&opened, info, &metadata) };
         let superblock = self.superblock(&metadata, info, &members, &attached);
         let uuid = superblock.as_ref().map(superblock_uuid);

@@ -14,6 +14,7 @@ use crate::{
         detail::{Activity, MemberSuperblock, Queried, QueriedArray, QueriedMember},
         world::MapEntry,
     },
+    words::ArrayState,
 };
 
 /// The major number of md's devices.
@@ -84,7 +85,7 @@ fn member(machine: &Machine, map: &[MapEntry], path: &Path, dev: Option<DevId>) 
 fn activity(machine: &Machine, entry: &MapEntry, number: u32, dev: Option<DevId>) -> Activity {
     let Ok(opened) = node::open_md(Path::new(&entry.path), Access::Read) else { return Activity::Undetected };
     let state = machine.sysfs.array(&entry.devnm).read(ArrayAttr::ArrayState).ok().flatten();
-    if state.is_none_or(|state| matches!(state.as_str(), "clear" | "inactive")) {
+    if state.is_none_or(|state| !ArrayState::parse(&state).is_running()) {
         return Activity::Undetected;
     }
     let there = i32::try_from(number).ok().and_then(|number| opened.disk_info(number).ok()?.dev());

@@ -1,9 +1,11 @@
 //! Looking for a course: each look of the closed set, answered.
 
+use std::path::Path;
+
 use crate::{
     config::Config,
-    kernel::{Access, KernelError, Machine, node},
-    model::view::{Look, Unseen, View},
+    kernel::{Access, KernelError, Machine, node, sysfs::Progress},
+    model::view::{Acting, Look, Unseen, View},
 };
 
 /// Looks.
@@ -18,10 +20,29 @@ pub fn see(machine: &Machine, config: &Config, look: &Look) -> Result<View, Unse
         Look::Managed { array } => View::Managed(super::managed(machine, array).map(Box::new)),
         Look::Subject { path, depth } => View::Subject(Box::new(super::subject(machine, path, *depth))),
         Look::Groups => View::Groups(Box::new(super::volumes::groups(machine).map_err(unseen)?)),
+        Look::Acting { path } => View::Acting(acting(machine, Path::new(path)).map_err(unseen)?),
         Look::Free { arrays } => {
             View::Free(arrays.iter().filter(|name| is_free(machine, name)).cloned().collect())
         }
     })
+}
+
+fn acting(machine: &Machine, path: &Path) -> Result<Acting, KernelError> {
+    let number = match node::number_of(path) {
+        Ok(number) => number,
+        Err(error) => {
+            let why = error.errno().map_or_else(|| error.to_string(), |errno| errno.desc().to_owned());
+            return Ok(Acting::NoDevice(why));
+        }
+    };
+    let Some(kernel) = number.and_then(|dev| machine.sysfs.name_of(dev)) else { return Ok(Acting::NoArray) };
+    let array = machine.sysfs.array(&kernel);
+    let Some(action) = array.sync_action()? else { return Ok(Acting::NoArray) };
+    let progress = match array.sync_completed() {
+        Ok(Some(Progress::At { done, total })) => Some((done.bytes().0, total.bytes().0)),
+        Ok(_) | Err(_) => None,
+    };
+    Ok(Acting::Array { kernel, action, progress })
 }
 
 /// Whether nobody holds the array, so that a stop can succeed.

@@ -4,6 +4,8 @@ use superblock::{Bytes, Kib, Level, MdUuid, Sectors};
 
 use super::{DevId, Geometry};
 
+use crate::words::ArrayState;
+
 /// An array in the kernel, started or not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ArrayStatus {
@@ -221,7 +223,7 @@ impl ArrayStatus {
     /// Whether it serves data.
     #[must_use]
     pub fn is_running(&self) -> bool {
-        !matches!(self.state.as_str(), "" | "clear" | "inactive")
+        ArrayState::parse(&self.state).is_running()
     }
 
     /// Whether its superblocks are managed in user space and it holds other arrays.

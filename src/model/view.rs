@@ -5,7 +5,7 @@ use super::{
     manage::{Absent, Depth, Managed, Subject},
     volume::Groups,
 };
-use crate::words::Errno;
+use crate::words::{Errno, SyncAction};
 
 /// Why there was nothing to see.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -48,10 +48,33 @@ pub enum Look {
     },
     /// Groups of volumes and physical volumes.
     Groups,
+    /// What an array is syncing.
+    Acting {
+        /// A path to its node.
+        path: String,
+    },
     /// Which of these arrays nobody holds.
     Free {
         /// Their kernel names.
         arrays: Vec<String>,
+    },
+}
+
+/// What an array is syncing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Acting {
+    /// There is nothing at the path: the system's words.
+    NoDevice(String),
+    /// No array of a level that syncs.
+    NoArray,
+    /// An array.
+    Array {
+        /// The kernel's name of it.
+        kernel: String,
+        /// `sync_action`.
+        action: SyncAction,
+        /// Bytes done and bytes in all, while something is going on.
+        progress: Option<(u64, u64)>,
     },
 }
 
@@ -98,6 +121,8 @@ views! {
     Subject(Box<Subject>) = subject,
     /// [`Look::Groups`].
     Groups(Box<Groups>) = groups,
+    /// [`Look::Acting`].
+    Acting(Acting) = acting,
     /// [`Look::Free`], in their order.
     Free(Vec<String>) = free,
 }

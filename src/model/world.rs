@@ -2,6 +2,7 @@
 
 use superblock::{Bytes, Level, MdUuid, Sectors, foreign::Foreign, probe::Probe};
 
+use crate::words::ArrayState;
 pub use crate::words::DevId;
 
 /// One block device that was opened and read.
@@ -93,7 +94,7 @@ impl RunningArray {
     /// Whether the array serves data.
     #[must_use]
     pub fn is_active(&self) -> bool {
-        !matches!(self.state.as_str(), "" | "clear" | "inactive")
+        ArrayState::parse(&self.state).is_running()
     }
 }
 

@@ -29,6 +29,7 @@ pub mod switch;
 pub mod trial;
 pub mod undo;
 pub mod volume;
+pub mod wait;
 pub mod watch;
 pub mod zero;
 

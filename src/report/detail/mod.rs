@@ -13,6 +13,8 @@ use crate::model::{
     geometry::Copies,
 };
 
+use crate::words::ArrayState;
+
 pub use table::Device;
 
 /// An array for a reader.
@@ -175,7 +177,7 @@ impl Detail {
         let native = matches!(array.metadata, MetadataVersion::Native(..));
         let external = matches!(array.metadata, MetadataVersion::External(_));
         let is_container = array.counts.raid_disks == 0 && external;
-        let started = array.array_state.as_deref().is_none_or(|state| !matches!(state, "clear" | "inactive"));
+        let started = array.array_state.as_deref().is_none_or(|state| ArrayState::parse(state).is_running());
         let health = health(array);
         let identity = array.superblock.as_ref().map(|superblock| identity(superblock, host));
         Self {
