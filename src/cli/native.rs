@@ -258,12 +258,16 @@ impl HistoryArgs {
 /// Put back what a command overwrote
 #[derive(Args, Debug)]
 struct UndoArgs {
-    /// The entry as `mdctl history` names it, or its beginning; without it the newest that is not undone
+    /// The entry as `mdctl history` names it, or its beginning; without it the newest, after a question
     #[arg(value_name = "ID")]
     id: Option<String>,
-    /// Put back even where something has changed since; what is there now is kept as well
+    /// Put back even where something has changed since, and on a device that nothing identifies but its path; what is there
+    /// now is kept as well
     #[arg(long)]
     force: bool,
+    /// Answer every question with yes
+    #[arg(short, long)]
+    yes: bool,
     /// Show what would be done and do nothing
     #[arg(long)]
     dry_run: bool,
@@ -278,7 +282,7 @@ struct UndoArgs {
 impl UndoArgs {
     fn into_meaning(self) -> Meaning {
         let no_archive = self.no_archive;
-        let common = Common { no_archive, ..Common::of_verb(self.json, self.dry_run, false) };
+        let common = Common { no_archive, ..Common::of_verb(self.json, self.dry_run, self.yes) };
         Meaning::Own(Box::new((common, Request::Undo(UndoRequest { id: self.id, force: self.force }))))
     }
 }

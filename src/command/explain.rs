@@ -39,12 +39,14 @@ pub(super) fn run(request: &ExplainRequest, common: &Common, machine: &Machine, 
     let zone = inventory::local_zone();
     let scene =
         Scene { arrays: &arrays, sights: &sights, session: &session, device: None, log: &log, zone: &zone };
+    let former = inventory::former(machine, &sights);
+    let told = |scene: &Scene<'_>, subject| scene.with_former(explain::explain(scene, subject), &former);
     let mut problems = vec![];
     let mut shown = vec![];
     if request.subjects.is_empty() {
-        let all =
-            scene.troubles().iter().map(|subject| explain::explain(&scene, subject)).collect::<Vec<_>>();
+        let all = scene.troubles().iter().map(|subject| told(&scene, subject)).collect::<Vec<_>>();
         shown.extend(all.iter().filter(|one| !one.is_fine()).map(report));
+        shown.extend(scene.lost(&former).iter().map(report));
     }
     for word in &request.subjects {
         match scene.understand(word, number(word)) {
@@ -53,7 +55,7 @@ pub(super) fn run(request: &ExplainRequest, common: &Common, machine: &Machine, 
                 for subject in &subjects {
                     let device = device(machine, subject);
                     let scene = Scene { device: device.as_ref(), ..scene };
-                    shown.push(report(&explain::explain(&scene, subject)));
+                    shown.push(report(&told(&scene, subject)));
                 }
             }
         }

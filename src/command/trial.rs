@@ -94,12 +94,12 @@ pub(super) fn run(request: &TrialRequest, common: &Common, machine: &Machine, ui
 fn seen(machine: &Machine, devices: &[Device]) -> Vec<Seen> {
     let mut seen = inventory::seen(devices);
     let paths: Vec<String> = devices.iter().map(|device| device.path.clone()).collect();
-    let sighted = inventory::endangered(machine, &paths);
+    let sighted = inventory::like(machine, &paths, &[]);
     let here: Vec<Identity> = sighted.into_iter().map(|sighted| sighted.identity).collect();
     let shelf = inventory::archive(machine).unwrap_or_default();
     for shelved in shelf.entries.iter().rev().take(ENTRIES) {
         let Ok((entry, _)) = inventory::entry(&shelved.path) else { continue };
-        let Ok(found) = undo::find(&entry, &here, true) else { continue };
+        let Ok(found) = undo::find(&entry, &here, undo::Trust::Path) else { continue };
         let command = entry.about.command.join(" ");
         let grounds = Grounds::Archive { id: entry.about.id.to_string(), command };
         for (kept, at) in &found.places {

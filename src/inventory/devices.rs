@@ -23,7 +23,7 @@ const AT_ONCE: usize = 64;
 /// Devices that are being opened at the same time: an open may wait for a disk, but seldom does.
 const OPENED_AT_ONCE: usize = 4;
 /// A disk that has to spin up first takes ten seconds, one that the driver resets thirty.
-const LONGEST_WAIT: Duration = Duration::from_secs(40);
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(40);
 
 /// Looks at every path; the answers are in the order of the paths. With `exclusive` it also finds out
 /// whether somebody else holds the device, and what besides md metadata is on it.

@@ -14,6 +14,7 @@ pub mod dm;
 mod endangered;
 mod explain;
 mod extents;
+mod inside;
 pub mod inspect;
 pub mod kept;
 mod manage;
@@ -31,7 +32,7 @@ pub mod volumes;
 
 pub use crate::model::manage::{Absent, Depth};
 pub use active::{active, snapshots};
-pub use archive::{Image, Shelf, Shelved, archive, bytes_at, entry, image, ranges_of};
+pub use archive::{Image, Shelf, Shelved, archive, bytes_at, entry, former, image, ranges_of};
 pub use below::{below, below_of};
 pub use bitmaps::{NoBitmap, NoLog, SeenBitmap, SeenLog, bad_blocks, bitmaps};
 pub use completion::{array_names, device_names, member_names};
@@ -41,7 +42,8 @@ pub use configuration::{
 pub use content::{content, in_place_of};
 pub use detail::Look;
 pub use devices::{look, look_to_write};
-pub use endangered::{endangered, names_by_id};
+pub use endangered::{endangered, like, names_by_id};
+pub use inside::inside;
 pub use explain::{find_holders, kernel_log};
 pub use extents::Extents;
 pub use manage::{find_twin, managed, subject};

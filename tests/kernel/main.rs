@@ -15,6 +15,7 @@ mod examine;
 mod explain;
 mod faults;
 mod guest;
+mod history;
 mod ioctl;
 mod killed;
 mod manage;
@@ -44,6 +45,7 @@ fn main() {
     arguments.test_threads = Some(1);
     let areas = [
         ("archive", archive::cases()),
+        ("history", history::cases()),
         ("assemble", assemble::cases()),
         ("attributes", attributes::cases()),
         ("build", build::cases()),

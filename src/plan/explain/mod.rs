@@ -2,6 +2,7 @@
 //! needed, and the safest next command. What is true of members is decided by assembly's own functions.
 
 mod device;
+mod former;
 mod idle;
 mod kernel;
 mod member;
@@ -204,6 +205,8 @@ kinds! {
     Configured = "configuration",
     /// It is no member of any array.
     NotMember = "no_md_metadata",
+    /// It was a member until a command took its superblock, which is kept.
+    Former = "former_member",
     /// It is a member and in its place.
     Member = "member",
 }
