@@ -82,7 +82,8 @@ mod tests {
         let all: [(&About, &[Identity]); 2] = [(&zeroed, &then), (&other, &[disk("c", Some("Y"))])];
         let now = [disk("a", None), disk("b", Some("Z")), disk("c", Some("Y")), disk("d", None)];
         let known = former(&all, &now);
-        let shown: Vec<_> = known.iter().map(|one| (one.path.as_str(), one.array.as_str(), one.blank)).collect();
+        let shown: Vec<_> =
+            known.iter().map(|one| (one.path.as_str(), one.array.as_str(), one.blank)).collect();
         assert_eq!(shown, [("/dev/a", "X", true), ("/dev/b", "X", false)]);
         assert_eq!((known[0].until, &known[0].id), (zeroed.time, &zeroed.id));
 

@@ -38,9 +38,9 @@ impl Print {
 pub fn places(size: Bytes, found: &[Found]) -> Vec<Bytes> {
     let mut starts: Vec<Bytes> = found.iter().filter_map(data).take(STARTS).collect();
     starts.push(Bytes(0));
-    let heads = starts.iter().flat_map(|start| {
-        HEAD.iter().map(|nth| start.saturating_add(Bytes(nth.saturating_mul(BLOCK.0))))
-    });
+    let heads = starts
+        .iter()
+        .flat_map(|start| HEAD.iter().map(|nth| start.saturating_add(Bytes(nth.saturating_mul(BLOCK.0)))));
     let part = size.0 / SPREAD.saturating_add(1);
     let spread = (1..=SPREAD).map(|nth| Bytes(part.saturating_mul(nth)));
     let fits = |at: &Bytes| at.checked_add(BLOCK).is_some_and(|end| end <= size);

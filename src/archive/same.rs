@@ -174,7 +174,11 @@ mod tests {
             size: 1 << 20,
             boot: Some("b1".into()),
             diskseq: Some(7),
-            prints: vec![Print { at: 0, crc32: 1 }, Print { at: 4096, crc32: 2 }, Print { at: 8192, crc32: 3 }],
+            prints: vec![
+                Print { at: 0, crc32: 1 },
+                Print { at: 4096, crc32: 2 },
+                Print { at: 8192, crc32: 3 },
+            ],
             ..Identity::default()
         }
     }

@@ -85,8 +85,12 @@ pub fn former(machine: &Machine, sights: &[Sight]) -> Vec<Former> {
     let shelf = archive(machine).unwrap_or_default();
     let entries: Vec<(&About, &[Identity])> =
         shelf.entries.iter().map(|shelved| (&shelved.about, shelved.devices.as_slice())).collect();
-    let known: Vec<Identity> =
-        entries.iter().flat_map(|(_, devices)| *devices).filter(|then| !then.md.is_empty()).cloned().collect();
+    let known: Vec<Identity> = entries
+        .iter()
+        .flat_map(|(_, devices)| *devices)
+        .filter(|then| !then.md.is_empty())
+        .cloned()
+        .collect();
     // Sizes are known; no other device can be one of them.
     let of_size = |sight: &&Sight| {
         sight.found.as_ref().is_ok_and(|device| known.iter().any(|then| then.size == device.size.0))

@@ -52,11 +52,7 @@ fn found(machine: &Machine, paths: &[String]) -> Vec<Device> {
     found.into_iter().filter_map(Result::ok).collect()
 }
 
-fn sighted(
-    machine: &Machine,
-    devices: Vec<Device>,
-    wanted: &BTreeMap<String, Vec<Bytes>>,
-) -> Vec<Sighted> {
+fn sighted(machine: &Machine, devices: Vec<Device>, wanted: &BTreeMap<String, Vec<Bytes>>) -> Vec<Sighted> {
     if devices.is_empty() {
         return Vec::new();
     }

@@ -95,7 +95,8 @@ fn of_group(plan: &Plan, path: &str) -> Vec<Write> {
         Step::Lvm(LvmStep::PreCommit { targets, .. }) => {
             let targets = targets.iter().filter(|target| target.device == path);
             let writes = |target: &Target| {
-                let headers = [target.area.pre_commit(target.placed.slot), target.area.commit(target.placed.slot)];
+                let headers =
+                    [target.area.pre_commit(target.placed.slot), target.area.commit(target.placed.slot)];
                 [&target.placed.writes[..], &headers].concat()
             };
             targets.flat_map(writes).collect()

@@ -111,7 +111,8 @@ impl fmt::Display for Plan {
 
 /// Names come from disks and files: none of them steers a terminal.
 fn plain(text: &str) -> String {
-    let one = |c: char| if c.is_control() && c != '\n' { c.escape_default().to_string() } else { c.to_string() };
+    let one =
+        |c: char| if c.is_control() && c != '\n' { c.escape_default().to_string() } else { c.to_string() };
     text.chars().map(one).collect()
 }
 

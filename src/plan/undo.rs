@@ -46,10 +46,9 @@ pub fn choose<'a>(word: Option<&str>, abouts: &[&'a About]) -> Result<&'a About,
             return Err(Refusal::new("there is nothing to undo").hint("mdctl history lists what is kept"));
         };
         let Some(undone) = &newest.undoes else { return Ok(newest) };
-        return Err(Refusal::new(format!("the last change is an undo itself: {undone} is undone")).hint(format!(
-            "`mdctl undo {}` does it again; mdctl history lists what came before",
-            newest.id
-        )));
+        return Err(Refusal::new(format!("the last change is an undo itself: {undone} is undone")).hint(
+            format!("`mdctl undo {}` does it again; mdctl history lists what came before", newest.id),
+        ));
     };
     let fits: Vec<&&About> = abouts.iter().filter(|about| about.id.as_str().starts_with(word)).collect();
     match fits.as_slice() {
@@ -64,11 +63,7 @@ pub fn choose<'a>(word: Option<&str>, abouts: &[&'a About]) -> Result<&'a About,
 /// What came after an entry and is about the same devices, arrays or group, and still counts; the newest first. A change that
 /// came later and was undone leaves nothing, and neither does its undo.
 #[must_use]
-pub fn later<'a>(
-    about: &About,
-    devices: &[Identity],
-    all: &[(&'a About, &'a [Identity])],
-) -> Vec<&'a About> {
+pub fn later<'a>(about: &About, devices: &[Identity], all: &[(&'a About, &'a [Identity])]) -> Vec<&'a About> {
     let undone = crate::archive::undone(all.iter().map(|(about, _)| *about));
     let is_later = |other: &About| other.order() > about.order();
     let known = |id: &Id| all.iter().find(|(other, _)| other.id == *id).map(|(other, _)| *other);
@@ -174,7 +169,11 @@ fn not_by_bytes(entry: &Entry, present: &[Present], force: bool) -> Option<Refus
     let since = present.iter().filter_map(|present| present.group.as_ref());
     let since = since.into_iter().find(|(_, id, seqno)| *id == change.id && *seqno != after)?;
     (!force).then(|| {
-        let text = format!("group {group} has been changed since {}: {} times", entry.about.id, since.2.saturating_sub(after));
+        let text = format!(
+            "group {group} has been changed since {}: {} times",
+            entry.about.id,
+            since.2.saturating_sub(after)
+        );
         Refusal::new(text).hint(format!(
             "mdctl volume group remove {group} removes it once nothing is in it; \
              `mdctl volume restore --list {group}` shows its earlier states"
@@ -186,7 +185,8 @@ fn not_by_bytes(entry: &Entry, present: &[Present], force: bool) -> Option<Refus
 #[must_use]
 pub fn never_was(about: &About, groups: &[(String, u32)]) -> Plan {
     let change = about.group.as_ref().and_then(|change| Some((&change.id, change.after?)));
-    let is_done = change.is_none_or(|(id, after)| groups.iter().any(|(known, now)| known == id && *now >= after));
+    let is_done =
+        change.is_none_or(|(id, after)| groups.iter().any(|(known, now)| known == id && *now >= after));
     let steps = if is_done { Vec::new() } else { vec![Step::Discard { id: about.id.clone() }, Step::Commit] };
     Plan { summary: format!("forget {}", about.id), steps, warnings: Vec::new() }
 }
@@ -195,7 +195,8 @@ pub fn never_was(about: &About, groups: &[(String, u32)]) -> Plan {
 fn what_goes(kept: &Kept, present: &Present) -> Vec<String> {
     let was = |array: &MdUuid| kept.device.md.iter().any(|sb| sb.array == array.to_string());
     let gone = present.inside.iter().filter(|(array, _)| !was(array));
-    gone.map(|(array, what)| format!("array {array} will be gone, and with it what is on it: {what}")).collect()
+    gone.map(|(array, what)| format!("array {array} will be gone, and with it what is on it: {what}"))
+        .collect()
 }
 
 fn free(present: &Present, force: bool) -> Result<(), Refusal> {
@@ -263,7 +264,12 @@ fn untouched(kept: &Kept, present: &Present, about: &About) -> Result<Vec<String
         }
     }
     let made = about.group.as_ref().and_then(|change| Some((&change.id, change.after?)));
-    if present.group.as_ref().zip(made).is_some_and(|((_, id, now), (made, after))| id == made && *now == after) {
+    if present
+        .group
+        .as_ref()
+        .zip(made)
+        .is_some_and(|((_, id, now), (made, after))| id == made && *now == after)
+    {
         return Ok(Vec::new());
     }
     let is_there = |of: &Carried| now.iter().any(|found| Carried::of(found).is_same_as(of));

@@ -143,7 +143,12 @@ fn brings_back(about: &About, devices: &[Identity]) -> String {
 }
 
 fn paths(devices: &[Identity], which: impl Fn(&Identity) -> bool) -> String {
-    devices.iter().filter(|device| which(device)).map(|device| device.path.as_str()).collect::<Vec<_>>().join(" ")
+    devices
+        .iter()
+        .filter(|device| which(device))
+        .map(|device| device.path.as_str())
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// What `mdctl undo` without an entry's name is about.
@@ -180,7 +185,8 @@ impl History {
             text += &format!("{}  {date}  {} KiB{state}\n", entry.id, entry.size_bytes.div_ceil(1024));
             text += &format!("    {}\n", shown(&entry.command.join(" ")));
             if let Some(group) = &entry.group {
-                let number = |change: Option<u32>| change.map_or("none".to_owned(), |change| change.to_string());
+                let number =
+                    |change: Option<u32>| change.map_or("none".to_owned(), |change| change.to_string());
                 let (before, after) = (number(group.change_before), number(group.change_after));
                 text += &format!("    group {}: from change {before} to {after}\n", shown(&group.name));
             }

@@ -116,8 +116,19 @@ fn killed_and_another_disk_in_its_place() {
 fn the_clock_is_set_back() {
     empty_archive();
     let disks = Disks::new(4, 16 << 10);
-    ours(&["-C", "/dev/md5", "--run", "-l1", "-n2", "--assume-clean", "-b", "none", disks.path(0), disks.path(1)])
-        .ok();
+    ours(&[
+        "-C",
+        "/dev/md5",
+        "--run",
+        "-l1",
+        "-n2",
+        "--assume-clean",
+        "-b",
+        "none",
+        disks.path(0),
+        disks.path(1),
+    ])
+    .ok();
     ours(&["-S", "/dev/md5"]).ok();
     ours(&["-C", "/dev/md6", "--run", "-l0", "-n2", disks.path(2), disks.path(3)]).ok();
     ours(&["-S", "/dev/md6"]).ok();
@@ -193,8 +204,19 @@ fn what_is_lost_is_asked() {
     let disks = Disks::new(2, 16 << 10);
     let nobody = mdctl(&["undo"]).fails(1);
     assert!(nobody.stderr.contains("there is nothing to undo"), "{nobody}");
-    ours(&["-C", "/dev/md5", "--run", "-l1", "-n2", "--assume-clean", "-b", "none", disks.path(0), disks.path(1)])
-        .ok();
+    ours(&[
+        "-C",
+        "/dev/md5",
+        "--run",
+        "-l1",
+        "-n2",
+        "--assume-clean",
+        "-b",
+        "none",
+        disks.path(0),
+        disks.path(1),
+    ])
+    .ok();
     sh("mkfs.ext4 -q -L home /dev/md5").ok();
     ours(&["-S", "/dev/md5"]).ok();
     settle();
@@ -218,8 +240,11 @@ fn what_is_lost_is_asked() {
 fn erased_members_are_explained() {
     empty_archive();
     let disks = Disks::new(3, 16 << 10);
-    ours(&[&["-C", "/dev/md0", "--run", "-l5", "-n3", "--assume-clean", "-b", "none"][..], &disks.all()].concat())
-        .ok();
+    ours(
+        &[&["-C", "/dev/md0", "--run", "-l5", "-n3", "--assume-clean", "-b", "none"][..], &disks.all()]
+            .concat(),
+    )
+    .ok();
     ours(&["-S", "/dev/md0"]).ok();
     settle();
     ours(&["--zero-superblock", disks.path(2), disks.path(1)]).ok();

@@ -15,9 +15,9 @@ impl Scene<'_> {
     /// Adds what the archive knows of an array's members, or of the device, where something is wrong.
     #[must_use]
     pub fn with_former(&self, mut explanation: Explanation, former: &[Former]) -> Explanation {
-        let runs = explanation
-            .uuid
-            .is_some_and(|uuid| self.arrays.iter().any(|array| array.is_running() && self.uuid_of(array) == Some(uuid)));
+        let runs = explanation.uuid.is_some_and(|uuid| {
+            self.arrays.iter().any(|array| array.is_running() && self.uuid_of(array) == Some(uuid))
+        });
         if explanation.is_fine() || runs {
             return explanation;
         }
@@ -47,7 +47,8 @@ impl Scene<'_> {
         arrays
             .into_iter()
             .map(|array| {
-                let of_array: Vec<&Former> = missed.iter().copied().filter(|one| one.array == array).collect();
+                let of_array: Vec<&Former> =
+                    missed.iter().copied().filter(|one| one.array == array).collect();
                 self.gone(array, &of_array)
             })
             .collect()

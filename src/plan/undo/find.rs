@@ -25,15 +25,14 @@ pub enum Trust {
 pub fn find(entry: &Entry, here: &[Identity], trust: Trust) -> Result<Found, Refusal> {
     let mut found = Found::default();
     for kept in &entry.devices {
-        let one = one(kept, here, trust).and_then(|at| {
-            match found.places.iter().find(|(_, taken)| *taken == at) {
+        let one =
+            one(kept, here, trust).and_then(|at| match found.places.iter().find(|(_, taken)| *taken == at) {
                 Some((other, _)) => Err(Refusal::new(format!(
                     "{} and {} seem to be one device now",
                     other.device.path, kept.device.path
                 ))),
                 None => Ok(at),
-            }
-        });
+            });
         match (one, trust) {
             (Ok(at), _) => found.places.push((kept.clone(), at)),
             (Err(refusal), Trust::Proof) => return Err(refusal),

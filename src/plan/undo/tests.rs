@@ -285,13 +285,8 @@ fn what_came_later_and_still_counts() {
 #[test]
 fn what_the_command_itself_left_is_its_own() {
     let mut entry = crate::archive::tests::entry();
-    entry.about.group = Some(GroupChange {
-        group: "vg".into(),
-        id: "id".into(),
-        before: None,
-        after: Some(1),
-        back: None,
-    });
+    entry.about.group =
+        Some(GroupChange { group: "vg".into(), id: "id".into(), before: None, after: Some(1), back: None });
     let present = |id: &str, seqno| {
         let mut device = device("/dev/a", 1 << 20).found.expect("a device");
         device.foreign = foreign::scan(&label()).expect("it can be read");
@@ -373,7 +368,10 @@ fn devices_are_found_under_other_names_and_never_guessed() {
     assert_eq!(proof(&entry, &[blank("/dev/a"), serial("/dev/z", "S1")]), Ok(vec![1]));
     assert!(proof(&entry, &[serial("/dev/a", "S2")]).unwrap_err().text.contains("another disk is there now"));
     let twins = [serial("/dev/a", "S1"), serial("/dev/z", "S1")];
-    assert!(proof(&entry, &twins).unwrap_err().text.contains("may be any of"), "a number that two disks have");
+    assert!(
+        proof(&entry, &twins).unwrap_err().text.contains("may be any of"),
+        "a number that two disks have"
+    );
 }
 
 /// Two disks of one size without numbers change places over a boot.
@@ -395,7 +393,9 @@ fn a_disk_in_anothers_place_is_not_written_to() {
     };
     let ours = vec![print(8192, 1), print(12288, 2)];
     let theirs = vec![print(8192, 8), print(12288, 9)];
-    let found = |here: &[Identity], trust| find(&entry, here, trust).map(|found| found.places[..].iter().map(|p| p.1).collect());
+    let found = |here: &[Identity], trust| {
+        find(&entry, here, trust).map(|found| found.places[..].iter().map(|p| p.1).collect())
+    };
     let swapped = [disk("/dev/a", "two", 3, theirs.clone()), disk("/dev/b", "two", 4, ours.clone())];
     assert_eq!(found(&swapped, Trust::Proof), Ok(vec![1]));
     let away = found(&swapped[..1], Trust::Proof).unwrap_err();
@@ -416,7 +416,10 @@ fn a_disk_in_anothers_place_is_not_written_to() {
 fn two_devices_of_then_are_never_one_now() {
     let mut entry = crate::archive::tests::entry();
     entry.devices[0].device.serial = Some("same".into());
-    entry.devices.push(Kept { device: Identity { path: "/dev/b".into(), ..entry.devices[0].device.clone() }, ..entry.devices[0].clone() });
+    entry.devices.push(Kept {
+        device: Identity { path: "/dev/b".into(), ..entry.devices[0].device.clone() },
+        ..entry.devices[0].clone()
+    });
     let here = [entry.devices[0].device.clone()];
     assert!(find(&entry, &here, Trust::Proof).unwrap_err().text.contains("seem to be one device now"));
 }
