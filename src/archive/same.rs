@@ -227,17 +227,18 @@ mod tests {
 
     #[test]
     fn numbers_and_names_of_the_device_itself() {
-        let with = |edit: &dyn Fn(&mut Identity, &str), then: &str, is: &str| {
+        type Edit = fn(&mut Identity, &str);
+        let with = |edit: Edit, then: &str, is: &str| {
             let (mut a, mut b) = (blank(), Identity { boot: None, prints: Vec::new(), ..blank() });
             edit(&mut a, then);
             edit(&mut b, is);
             a.same(&b)
         };
-        let edits: [&dyn Fn(&mut Identity, &str); 4] = [
-            &|it, value| it.serial = Some(value.into()),
-            &|it, value| it.wwn = Some(value.into()),
-            &|it, value| it.uuid = Some(value.into()),
-            &|it, value| it.by_id = vec![format!("/dev/disk/by-id/{value}")],
+        let edits: [Edit; 4] = [
+            |it, value| it.serial = Some(value.into()),
+            |it, value| it.wwn = Some(value.into()),
+            |it, value| it.uuid = Some(value.into()),
+            |it, value| it.by_id = vec![format!("/dev/disk/by-id/{value}")],
         ];
         for edit in edits {
             assert_eq!(with(edit, "x", "x"), Sameness::Same(By::Own));

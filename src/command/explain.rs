@@ -40,11 +40,13 @@ pub(super) fn run(request: &ExplainRequest, common: &Common, machine: &Machine, 
     let scene =
         Scene { arrays: &arrays, sights: &sights, session: &session, device: None, log: &log, zone: &zone };
     let former = inventory::former(machine, &sights);
-    let told = |scene: &Scene<'_>, subject| scene.with_former(explain::explain(scene, subject), &former);
+    let told = |explanation| scene.with_former(explanation, &former);
     let mut problems = vec![];
     let mut shown = vec![];
     if request.subjects.is_empty() {
-        let all = scene.troubles().iter().map(|subject| told(&scene, subject)).collect::<Vec<_>>();
+        let troubles = scene.troubles();
+        let all = troubles.iter().map(|subject| told(explain::explain(&scene, subject)));
+        let all: Vec<Explanation> = all.collect();
         shown.extend(all.iter().filter(|one| !one.is_fine()).map(report));
         shown.extend(scene.lost(&former).iter().map(report));
     }
@@ -55,7 +57,7 @@ pub(super) fn run(request: &ExplainRequest, common: &Common, machine: &Machine, 
                 for subject in &subjects {
                     let device = device(machine, subject);
                     let scene = Scene { device: device.as_ref(), ..scene };
-                    shown.push(report(&told(&scene, subject)));
+                    shown.push(report(&told(explain::explain(&scene, subject))));
                 }
             }
         }
