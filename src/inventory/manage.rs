@@ -10,7 +10,7 @@ use crate::{
     model::manage::Depth,
     model::{
         Candidate,
-        detail::{ArrayDetail, Member, MemberSuperblock},
+        detail::{ArrayDetail, MemberSuperblock},
         manage::{Link, Managed, Subject, Unknown},
     },
 };
@@ -100,32 +100,6 @@ pub fn subject(machine: &Machine, path: &str, depth: Depth) -> Subject {
     let (bitmap, bits) = seen.as_ref().and_then(own_bitmap).unzip();
     let log = if seen.as_ref().is_some_and(leaves_open) { super::kernel_log(machine) } else { Vec::new() };
     Subject { dev, seen, log, bits, bitmap, ..Subject::default() }
-}
-
-/// Finds the member of the array that a device is a byte-by-byte copy of: the one that has its number, if it has its
-/// identity, too.
-pub fn find_twin(array: &Managed, subject: &mut Subject) {
-    let device = subject.seen.as_ref().and_then(|seen| seen.found.as_ref().ok());
-    let ours = device.and_then(|device| {
-        device.probe.found.iter().find_map(|found| match &found.superblock {
-            Native::V1(sb) => {
-                Some((sb.fields().device_uuid(), sb.fields().dev_number(), sb.fields().minor()))
-            }
-            Native::V0(_) => None,
-        })
-    });
-    let Some((uuid, number, minor)) = ours else { return };
-    let holds =
-        |member: &&Member| u32::try_from(member.number) == Ok(number) && Some(member.dev) != subject.dev;
-    let Some(path) = array.detail.members.iter().find(holds).and_then(|member| member.path.as_deref()) else {
-        return;
-    };
-    let Ok(opened) = Device::open(Path::new(path), Access::Read) else { return };
-    let theirs =
-        superblock::v1::read(&opened, minor).ok().flatten().map(|found| found.fields().device_uuid());
-    if theirs == Some(uuid) {
-        subject.twin = Some(path.to_owned());
-    }
 }
 
 /// Whether its metadata says that nothing is in sync, or that the array was being written to: the log knows which.

@@ -46,7 +46,7 @@ pub use endangered::{endangered, like, names_by_id};
 pub use explain::{find_holders, kernel_log};
 pub use extents::Extents;
 pub use inside::inside;
-pub use manage::{find_twin, managed, subject};
+pub use manage::{managed, subject};
 pub use members::members;
 pub use names::arrays_in_order;
 pub use nodes::Nodes;

@@ -7,6 +7,8 @@ mod copy;
 mod fail;
 mod pair;
 mod readd;
+pub mod session;
+pub mod twin;
 mod update;
 mod words;
 
@@ -265,6 +267,10 @@ pub fn after(mut array: Managed, step: &Step) -> Managed {
 }
 
 #[cfg(test)]
+mod bench;
+#[cfg(test)]
 mod data_tests;
+#[cfg(test)]
+mod session_tests;
 #[cfg(test)]
 pub(super) mod tests;
