@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use superblock::{Bytes, MdUuid, Sectors};
+use superblock::{Bytes, Kib, MdUuid, Sectors};
 
 use super::{arrays::level, map_entries, nodes::Nodes};
 use crate::{
@@ -184,13 +184,22 @@ fn activity(array: &Array<'_>, entry: Option<&mdstat::Entry>) -> Option<Activity
         Some(action) => action.word().to_owned(),
     };
     let stage = match (known(array.sync_completed()), listed.map(|activity| activity.at)) {
-        (Some(Progress::At { done, total }), _) => Stage::Running { done, total },
+        (Some(Progress::At { done, total }), _) => {
+            let listed = listed.and_then(|activity| activity.done);
+            Stage::Running { done: newest(done, total, listed), total }
+        }
         (Some(Progress::Delayed), _) | (_, Some(mdstat::Stage::Delayed)) => Stage::Delayed,
         (_, Some(mdstat::Stage::Pending)) => Stage::Pending,
         (_, Some(mdstat::Stage::Remote)) => Stage::Remote,
         (_, Some(mdstat::Stage::Percent(_)) | None) => Stage::Starting,
     };
     Some(Activity { kind: word, stage, speed: known(array.sync_speed()).flatten() })
+}
+
+/// sysfs has the last checkpoint, which may lie a sixteenth of the array behind; /proc/mdstat counts on, in KiB.
+fn newest(done: Sectors, total: Sectors, listed: Option<(Kib, Kib)>) -> Sectors {
+    let same = listed.filter(|(_, of)| of.sectors() == total);
+    same.map_or(done, |(listed, _)| done.max(listed.sectors()))
 }
 
 /// The disk below a member: sysfs knows most models, udev most serial numbers.
@@ -217,5 +226,26 @@ fn disk(machine: &Machine, id: DevId, name: &str) -> Disk {
             .or_else(|| attr("serial"))
             .or_else(|| property(&["ID_SERIAL"])),
         whole: Some(whole),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resync_is_as_far_as_the_newest_number_says() {
+        let total = Sectors(129_024);
+        for (done, listed, expected) in [
+            (0, Some((2048, 64_512)), 4096),
+            (8192, Some((2048, 64_512)), 8192),
+            (8192, None, 8192),
+            // Of something else.
+            (8192, Some((60_000, 70_000)), 8192),
+            (8192, Some((u64::MAX, u64::MAX)), 8192),
+        ] {
+            let listed = listed.map(|(done, total)| (Kib(done), Kib(total)));
+            assert_eq!(newest(Sectors(done), total, listed), Sectors(expected), "{listed:?}");
+        }
     }
 }

@@ -208,7 +208,7 @@ empty() { disks 2 32; }
 
 kind=$1 prefixes=(sd md dm-)
 hostname keeper
-modprobe -a md_mod raid0 raid1 raid10 raid456 dm_mod
+modprobe -a md_mod raid0 raid1 raid10 raid456 dm_mod loop
 tidy 2>/dev/null || true
 "${kind//-/_}"
 udevadm settle

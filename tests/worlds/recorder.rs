@@ -20,7 +20,7 @@ const TAIL: u64 = 256 << 10;
 /// Of an array or a volume: what stands on it.
 const HEAD_OF_VOLUME: u64 = 1 << 20;
 /// What is looked at of a block device, below its directory. `*`: all files of the directory; links are kept as links.
-const OF_A_DEVICE: [&str; 20] = [
+const OF_A_DEVICE: [&str; 21] = [
     "dev",
     "size",
     "ro",
@@ -29,6 +29,7 @@ const OF_A_DEVICE: [&str; 20] = [
     "start",
     "wwid",
     "serial",
+    "loop/*",
     "md/*",
     "dm/*",
     "holders/*",
