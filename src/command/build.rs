@@ -30,7 +30,7 @@ pub(super) fn run(request: &BuildRequest, common: &Common, machine: &Machine, ui
         Err(refusal) => return Ok(refuse(&refusal, common, ui)),
     };
     if common.dry_run {
-        return preview(&plan, common);
+        return preview(&plan, machine, common);
     }
     let note = format!("array {} built and started.", chosen.array.path);
     carry_out(&plan, machine, common, ui, Ended { note, ..Ended::default() })

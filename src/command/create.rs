@@ -45,7 +45,7 @@ pub(super) fn run(request: &CreateRequest, common: &Common, machine: &Machine, u
         Err(refusal) => return Ok(refuse(&refusal, common, ui)),
     };
     if common.dry_run {
-        return preview(&plan, common);
+        return preview(&plan, machine, common);
     }
     if !agreed(&plan, &request, ui) {
         ui.error("create aborted.");

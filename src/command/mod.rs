@@ -310,8 +310,8 @@ fn agreed(question: &str, common: &Common, ui: &Ui) -> bool {
 }
 
 /// Shows a plan instead of carrying it out.
-fn preview(plan: &Plan, common: &Common) -> Result<u8> {
-    Ok(preview_kept(&Kept::new(plan, &inventory::machine(), common).plan, common))
+fn preview(plan: &Plan, machine: &Machine, common: &Common) -> Result<u8> {
+    Ok(preview_kept(&Kept::new(plan, machine, common).plan, common))
 }
 
 fn preview_kept(plan: &Plan, common: &Common) -> u8 {

@@ -284,7 +284,7 @@ impl Work<'_> {
             Err(refusal) => return Ok(refuse(&refusal, self.common, self.ui)),
         };
         if self.common.dry_run {
-            return preview(&plan, self.common);
+            return preview(&plan, self.machine, self.common);
         }
         let members = guess.seats.iter().flatten().count();
         let question = format!("Write new superblocks to {members} devices, and start {word} from them");

@@ -45,7 +45,7 @@ pub(super) fn run(request: &MiscRequest, common: &Common, machine: &Machine, ui:
         return Ok(decision.status);
     };
     if common.dry_run {
-        return preview(&plan, common);
+        return preview(&plan, machine, common);
     }
     let ended = Ended { failed: Some("Could not zero superblock".to_owned()), ..Ended::default() };
     let done = carry_out(&plan, machine, common, ui, ended)?;

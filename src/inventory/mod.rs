@@ -116,13 +116,21 @@ pub fn standard_input(most: u64) -> Result<String, KernelError> {
     files::standard_input(most)
 }
 
+/// So many identities that nobody has.
+///
+/// # Errors
+/// There is no randomness.
+pub fn fresh(count: usize) -> Result<Vec<MdUuid>, KernelError> {
+    (0..count).map(|_| host::random_bytes().map(MdUuid)).collect()
+}
+
 /// The world without devices: host, time, fresh identities, md, arrays, map.
 ///
 /// # Errors
 /// What could not be read.
 pub fn world(machine: &Machine, identities: usize) -> Result<World, KernelError> {
     let (seconds, micros) = host::now();
-    let fresh = (0..identities).map(|_| host::random_bytes().map(MdUuid)).collect::<Result<_, _>>()?;
+    let fresh = fresh(identities)?;
     Ok(World {
         hostname: host::hostname(),
         now: Timestamp { seconds, micros },

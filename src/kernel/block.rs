@@ -299,27 +299,11 @@ impl Device {
         self.file.sync_all().map_err(self.io_error("fsync"))
     }
 
-    /// Writes back and drops what the page cache has of it.
-    pub fn flush_cache(&self) -> Result<(), KernelError> {
-        match ioctl::call::<ioctl::BlkFlsBuf>(self.file.as_fd(), &mut ()) {
-            Ok(_) => Ok(()),
-            Err(errno) => Err(self.error(ioctl::BlkFlsBuf::NAME, errno)),
-        }
-    }
-
     /// Makes the kernel forget one partition; the table on the device stays. `ENXIO` where there is none.
     pub fn delete_partition(&self, number: u16) -> Result<(), KernelError> {
         match ioctl::call::<ioctl::BlkPg>(self.file.as_fd(), &mut PartitionChange::delete(number.into())) {
             Ok(_) => Ok(()),
             Err(errno) => Err(self.error("BLKPG_DEL_PARTITION", errno)),
-        }
-    }
-
-    /// Makes the kernel read the partition table again.
-    pub fn reread_partitions(&self) -> Result<(), KernelError> {
-        match ioctl::call::<ioctl::BlkRrPart>(self.file.as_fd(), &mut ()) {
-            Ok(_) => Ok(()),
-            Err(errno) => Err(self.error(ioctl::BlkRrPart::NAME, errno)),
         }
     }
 

@@ -39,7 +39,6 @@ pub mod sysfs;
 #[expect(unsafe_code, reason = "semaphores have no safe form")]
 mod sysv;
 pub mod terminal;
-pub mod tool;
 pub mod udev;
 pub mod uevent;
 pub mod wait;

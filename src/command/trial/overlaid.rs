@@ -9,7 +9,7 @@ use crate::{
     cli::request::Common,
     command::keep::{self, Kept},
     inventory,
-    kernel::{files, host, notes::Notes, tool},
+    kernel::{files, host, notes::Notes, program},
     model::{
         trial::{Hypothesis, Scored},
         unfinished::Note,
@@ -133,8 +133,9 @@ fn look(scored: &Scored, device: &str) -> Result<Assembled> {
         _ => return Ok(Assembled::default()),
     };
     let args: Vec<&str> = args.iter().copied().chain([device]).collect();
-    Ok(match tool::run(tool, &args, TOOL_LIMIT)? {
-        None => Assembled::default(),
-        Some(status) => Assembled { tool: Some(tool.to_owned()), status, ..Assembled::default() },
-    })
+    if !program::is_there(tool) {
+        return Ok(Assembled::default());
+    }
+    let status = program::run_for(tool, &args, TOOL_LIMIT)?.status;
+    Ok(Assembled { tool: Some(tool.to_owned()), status, ..Assembled::default() })
 }

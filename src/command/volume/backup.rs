@@ -32,7 +32,7 @@ pub(super) fn run(request: &BackupRequest, common: &Common, machine: &Machine, u
             None => Err(Refusal::new(format!("there is no group {name}"))),
         };
         status |= match plan {
-            Ok(plan) if common.dry_run => preview(&plan, common)?,
+            Ok(plan) if common.dry_run => preview(&plan, machine, common)?,
             Ok(plan) => {
                 let note = format!("done: {}", plan.summary);
                 carry_out(&plan, machine, common, ui, Ended { note, ..Ended::default() })?
