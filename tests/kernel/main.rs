@@ -20,6 +20,7 @@ mod guest;
 mod history;
 mod ioctl;
 mod killed;
+mod limits;
 mod manage;
 mod members;
 mod metadata;
@@ -35,6 +36,7 @@ mod snapshot_cut;
 mod status;
 mod trials;
 mod update;
+mod users;
 mod vanish;
 mod volume;
 mod volume_killed;
@@ -58,6 +60,7 @@ fn main() {
         ("explain", explain::cases()),
         ("faults", faults::cases()),
         ("ioctl", ioctl::cases()),
+        ("limits", limits::cases()),
         ("manage", manage::cases()),
         ("members", members::cases()),
         ("killed", killed::cases()),
@@ -73,6 +76,7 @@ fn main() {
         ("status", status::cases()),
         ("trials", trials::cases()),
         ("update", update::cases()),
+        ("users", users::cases()),
         ("volume", volume::cases()),
         ("volume_killed", volume_killed::cases()),
         ("vanish", vanish::cases()),
