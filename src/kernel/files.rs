@@ -4,7 +4,7 @@ use std::{
     fs::{self, DirBuilder, File},
     io::{ErrorKind, Read, Write as _},
     os::fd::AsRawFd,
-    os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, FileExt, FileTypeExt as _, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -46,8 +46,36 @@ pub fn create_new(path: &Path) -> Result<File, KernelError> {
     file.map_err(|error| KernelError::io(path, "create", &error))
 }
 
-/// Replaces the file: `PATH.new` is written, synced, and renamed. On failure the old file is as it was.
+/// What is at a path where a file is to be written, if that is not a plain file or a link to one: nothing of it may be lost by
+/// the file's taking its place.
+pub fn in_the_way(path: &Path) -> Option<&'static str> {
+    let there = fs::symlink_metadata(path).ok()?;
+    let kind = match fs::metadata(path) {
+        Ok(meta) => meta.file_type(),
+        Err(_) => there.file_type(),
+    };
+    Some(if kind.is_file() {
+        return None;
+    } else if kind.is_dir() {
+        "a directory"
+    } else if kind.is_block_device() {
+        "a block device"
+    } else if kind.is_char_device() {
+        "a character device"
+    } else if kind.is_symlink() {
+        "a link that leads nowhere"
+    } else {
+        "not a plain file"
+    })
+}
+
+/// Replaces the file: `PATH.new` is written, synced, and renamed. On failure the old file is as it was. What is not a plain file
+/// is not replaced.
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), KernelError> {
+    if let Some(what) = in_the_way(path) {
+        let cause = Cause::Unexpected(format!("it is {what}, which a file would take the place of"));
+        return Err(KernelError::other(path.display().to_string(), "write", cause));
+    }
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     let new = PathBuf::from(name);
@@ -196,6 +224,34 @@ mod tests {
         let link = dir.path().join(std::ffi::OsStr::from_bytes(b"link\xff"));
         std::os::unix::fs::symlink("/dev/null", &link).unwrap();
         assert_eq!(text_name(&link).unwrap(), Path::new("/dev/null"));
+    }
+
+    #[test]
+    fn what_is_not_a_file_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        fs::create_dir(at("dir")).unwrap();
+        fs::write(at("file"), "old").unwrap();
+        nix::unistd::mkfifo(&at("fifo"), nix::sys::stat::Mode::S_IRUSR).unwrap();
+        for (link, to) in [("null", "/dev/null"), ("nowhere", "/nowhere"), ("there", "file"), ("up", "dir")] {
+            std::os::unix::fs::symlink(to, at(link)).unwrap();
+        }
+        for (name, what) in [
+            ("dir", "a directory"),
+            ("up", "a directory"),
+            ("null", "a character device"),
+            ("nowhere", "a link that leads nowhere"),
+            ("fifo", "not a plain file"),
+        ] {
+            assert_eq!(in_the_way(&at(name)), Some(what), "{name}");
+            let before = fs::symlink_metadata(at(name)).unwrap().ino();
+            assert!(replace(&at(name), b"new", 0o600).unwrap_err().to_string().contains(what), "{name}");
+            assert_eq!(fs::symlink_metadata(at(name)).unwrap().ino(), before, "{name}");
+        }
+        for name in ["file", "there", "new"] {
+            assert_eq!(in_the_way(&at(name)), None, "{name}");
+            replace(&at(name), b"new", 0o600).unwrap();
+        }
     }
 
     #[test]

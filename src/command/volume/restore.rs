@@ -34,8 +34,8 @@ pub(super) fn run(work: &Work<'_>, request: &RestoreRequest) -> Result<u8> {
     let which = request.at.map_or(Which::Last, Which::At);
     let stamp = work.stamp();
     work.change(|groups| {
-        let plan =
-            restore::choose(name, &kept, &which).and_then(|chosen| restore::plan(groups, chosen, &stamp));
+        let plan = restore::choose(name, &kept, &which)
+            .and_then(|chosen| restore::plan(groups, chosen, request.force, &stamp));
         Ok(plan.map(Some))
     })
 }

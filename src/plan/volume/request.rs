@@ -370,4 +370,6 @@ pub struct RestoreRequest {
     pub at: Option<u32>,
     /// That of this file.
     pub file: Option<PathBuf>,
+    /// Also where volumes get other contents than they have.
+    pub force: bool,
 }
