@@ -98,8 +98,7 @@ impl Iterator for Guesses<'_> {
 fn at_anchor(guess: &Hypothesis, anchors: &mut dyn FnMut(Anchor) -> bool) -> bool {
     let Some(stripes) = guess.stripes() else { return false };
     TELLING.into_iter().any(|sector| {
-        let extent = stripes.at(sector.0);
-        extent.iter().flat_map(|extent| &extent.copies).any(|place| match guess.seats.get(place.slot) {
+        stripes.copies(sector.0).any(|place| match guess.seats.get(place.slot) {
             Some(Some(seat)) => {
                 anchors((seat.device, sector, seat.data_offset.saturating_add(Sectors(place.sector))))
             }

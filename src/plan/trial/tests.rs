@@ -6,7 +6,7 @@ use super::*;
 use crate::model::{
     Geometry,
     layout::default_layout,
-    stripes::{Stripes, tests::members_of},
+    stripes::Stripes,
     trial::{Cached, Differs, Grounds, Hypothesis, Scored, Searched, anchored, assembled, search},
 };
 
@@ -49,7 +49,7 @@ impl Broken {
         let mut data = vec![0; usize::try_from(stripes.size().bytes().0).unwrap()];
         data[..32 << 20].copy_from_slice(&contents());
         let bytes = |sectors: u64| usize::try_from(sectors * 512).unwrap();
-        let members = members_of(&stripes, &data, bytes(size), bytes(offset));
+        let members = raid::image::members(&stripes, &data, bytes(size), bytes(offset)).unwrap();
         Self { geometry, members, offset }
     }
 
