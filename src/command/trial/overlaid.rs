@@ -11,7 +11,7 @@ use crate::{
     inventory,
     kernel::{files, host, notes::Notes, program},
     model::{
-        trial::{Hypothesis, Scored},
+        trial::{Hypothesis, Scored, rank_tried},
         unfinished::Note,
     },
     plan::{ArrayName, overlay::NewSet, trial},
@@ -22,22 +22,14 @@ use crate::{
 const TOOL_LIMIT: Duration = Duration::from_secs(300);
 
 impl Work<'_> {
-    /// Tries the best, and ranks them anew by what came of it.
+    /// Tries the best, and ranks them again by what came of it.
     pub(super) fn assemble(&self, ranked: &mut [(Scored, Option<Assembled>)]) -> Result<()> {
         let count = self.request.assemble.min(ranked.len());
         for (nth, (scored, assembled)) in ranked.iter_mut().take(count).enumerate() {
             let set = format!("trial{}_{}", std::process::id(), nth + 1);
             *assembled = Some(self.one(&set, scored)?);
         }
-        ranked.sort_by_key(|(scored, assembled)| {
-            let points = i64::from(scored.points());
-            std::cmp::Reverse(match assembled.as_ref().map(|it| (it.error.is_some(), it.verdict())) {
-                Some((true, Some(_))) => points - 300,
-                Some((false, Some(true))) => points + 5,
-                Some((false, Some(false))) => points - 5,
-                Some((_, None)) | None => points,
-            })
-        });
+        rank_tried(ranked, |assembled| assembled.as_ref().and_then(Assembled::verdict));
         Ok(())
     }
 

@@ -29,8 +29,14 @@ pub struct Effort {
 impl Effort {
     /// Enough to tell nonsense.
     pub const QUICK: Self = Self { windows: 16, window: 4096, places: 4 };
-    /// For those that are left.
-    pub const FULL: Self = Self { windows: 128, window: 8 << 10, places: 64 };
+
+    /// For those that are left, of so many devices: of many fewer windows are looked at, so that one look reads no more than
+    /// what is kept of them (`cache.rs`).
+    #[must_use]
+    pub fn full(devices: usize) -> Self {
+        let most = u64::try_from(devices).ok().and_then(|devices| 2048u64.checked_div(devices));
+        Self { windows: most.unwrap_or(128).clamp(32, 128), window: 8 << 10, places: 64 }
+    }
 }
 
 /// What was found.
