@@ -27,10 +27,12 @@ demo:
 	tests/vm/run --release --kernel $(KERNEL) --disks 4:64M --put tests/vm/demo.sh -- \
 		env TERMINAL=$(TERMINAL) /root/demo.sh
 
-# Beside the reference in the guest; the start of the program on this machine too, for the guest's processor is emulated.
+# Beside the reference in the guest; the start of the program and redundancy on this machine, for the guest's processor is
+# emulated.
 bench:
 	tests/vm/run --release --kernel $(KERNEL) --memory 3072 --put benches/guest.sh -- /root/guest.sh
 	benches/start.sh
+	cargo bench --quiet --package raid
 
 # Beside an installed mdadm: nothing of its name is touched.
 install:
