@@ -13,7 +13,7 @@ pub use cache::Cached;
 #[cfg(test)]
 pub(crate) use score::assembled;
 pub use score::{Effort, Evidence, Sums, anchored, examine};
-pub use search::{Class, Offer, Searched, Stopped, search};
+pub use search::{Class, Offer, Searched, Stopped, Take, search};
 pub use tries::{Verdict, rank_tried};
 
 /// Where the superblocks of a guess are.

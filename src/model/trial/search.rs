@@ -38,6 +38,9 @@ pub enum Offer {
     Last(Class),
 }
 
+/// Takes an offer, and answers whether there may be more.
+pub type Take<'a> = &'a mut dyn FnMut(Offer) -> bool;
+
 /// Why a search ended before its guesses did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stopped {
@@ -127,7 +130,7 @@ fn is_whole(scored: &Scored) -> bool {
 /// as long as it is answered yes. `told` is called with the number of guesses looked at so far, often; when it answers no,
 /// time is over and the search ends with what there is.
 pub fn search(
-    guesses: &mut dyn FnMut(&mut dyn FnMut(Offer) -> bool),
+    guesses: &mut dyn FnMut(Take<'_>),
     nearby: &dyn Fn(&Scored) -> Vec<Hypothesis>,
     devices: &[&dyn Media],
     limit: usize,
