@@ -148,6 +148,18 @@ impl Metadata {
         }
     }
 
+    /// Whether it says which of two layouts a RAID0 of unequal members has.
+    #[must_use]
+    pub fn has_raid0_layout(&self) -> bool {
+        match self {
+            Self::V0(_) => false,
+            Self::V1(superblock) => {
+                superblock.feature_map().contains(v1::FeatureMap::RAID0_LAYOUT)
+                    && matches!(superblock.layout(), 1 | 2)
+            }
+        }
+    }
+
     /// Whether a partial parity log closes the write hole: such an array counts as clean.
     #[must_use]
     pub fn has_ppl(&self) -> bool {
@@ -243,8 +255,10 @@ pub struct Claim {
     pub metadata: Metadata,
     /// What it says.
     pub facts: Membership,
-    /// What is wrong with its bytes (the checksum), where something is.
+    /// What is wrong with its bytes, where something is.
     pub damage: Option<String>,
+    /// A number in it is out of bounds: not even force gives it to the kernel.
+    pub impossible: bool,
     /// The array has a bitmap of the lockless kind.
     pub lockless: bool,
     /// Somebody has it.
@@ -277,7 +291,9 @@ impl Claim {
     }
 
     fn found(device: &Device, found: &Found) -> Self {
-        let damage = found.verify().err().map(|damage| in_short(&damage));
+        let bounds = found.superblock.bounds().err();
+        let impossible = bounds.is_some();
+        let damage = bounds.or_else(|| found.verify().err()).map(|damage| in_short(&damage));
         let lockless = found.bitmap.is_some_and(|bitmap| bitmap.version() == Some(Version::Lockless));
         match &found.superblock {
             Native::V0(unverified) => {
@@ -286,12 +302,16 @@ impl Claim {
                 let swapped = swapped.then(|| SWAPPED.to_owned());
                 let facts = superblock.membership();
                 let bitmap = superblock.bitmap_at().zip(found.bitmap);
-                Self { bitmap, ..Self::new(device, Metadata::V0(superblock), facts, damage.or(swapped)) }
+                Self {
+                    bitmap,
+                    impossible,
+                    ..Self::new(device, Metadata::V0(superblock), facts, damage.or(swapped))
+                }
             }
             Native::V1(unverified) => {
                 let superblock = unverified.fields().clone();
                 let bitmap = superblock.bitmap_at().zip(found.bitmap);
-                Self { lockless, bitmap, ..Self::from_v1(device, superblock, damage) }
+                Self { lockless, bitmap, impossible, ..Self::from_v1(device, superblock, damage) }
             }
         }
     }
@@ -306,13 +326,15 @@ impl Claim {
     /// From a device and the 0.90 superblock that was found on it.
     #[must_use]
     pub fn v0(device: &Device, found: v0::Unverified) -> Self {
-        let mut damage = found.check().err().map(|damage| in_short(&damage));
+        let bounds = found.bounds().err();
+        let impossible = bounds.is_some();
+        let mut damage = bounds.or_else(|| found.check().err()).map(|damage| in_short(&damage));
         let superblock = found.despite_checksum();
         if superblock.order() != Endian::HOST {
             damage = damage.or(Some(SWAPPED.to_owned()));
         }
         let facts = superblock.membership();
-        Self::new(device, Metadata::V0(superblock), facts, damage)
+        Self { impossible, ..Self::new(device, Metadata::V0(superblock), facts, damage) }
     }
 
     fn new(device: &Device, metadata: Metadata, facts: Membership, damage: Option<String>) -> Self {
@@ -322,6 +344,7 @@ impl Claim {
             metadata,
             facts,
             damage,
+            impossible: false,
             lockless: false,
             busy: device.busy,
             is_partition: device.whole.is_some(),
@@ -329,6 +352,12 @@ impl Claim {
             logical_block: device.logical_block,
             bitmap: None,
         }
+    }
+
+    /// Whether assembly may go by it. Force takes a wrong checksum, and nothing that the kernel would stumble over.
+    #[must_use]
+    pub fn is_usable(&self, force: bool) -> bool {
+        self.damage.is_none() || (force && !self.impossible)
     }
 
     /// Whether it is sound and of a machine of the other byte order.

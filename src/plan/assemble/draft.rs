@@ -35,7 +35,7 @@ pub(super) struct Draft {
 
 impl Draft {
     pub(super) fn new(claims: Vec<Claim>, path: &str, options: &super::Options) -> Result<Self, Refusal> {
-        let usable = claims.iter().filter(|claim| options.force || claim.damage.is_none());
+        let usable = claims.iter().filter(|claim| claim.is_usable(options.force));
         let slots = usable.map(Claim::slots).max().unwrap_or(0);
         let lineup = Lineup::new(&claims, slots, options.force).map_err(|twins| alike(&claims, twins))?;
         let mut before = identified(&claims, path);
@@ -284,6 +284,9 @@ fn left_out(claims: &[Claim], lineup: &Lineup) -> Vec<Remark> {
             Why::Copy { of } => Remark::note(format!(
                 "ignoring {device} as it is a copy of {of}: both have the same device UUID"
             )),
+            Why::Damaged(what) if claims.get(*index)?.impossible => {
+                Remark::note(format!("ignoring {device}: its superblock cannot be right: {what}"))
+            }
             Why::Damaged(what) => Remark::note(format!(
                 "ignoring {device}: its superblock is damaged: {what} (--force takes it)"
             )),

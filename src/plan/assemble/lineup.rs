@@ -30,7 +30,7 @@ pub enum Why {
         /// That device.
         of: String,
     },
-    /// The checksum is wrong.
+    /// The checksum is wrong, or a number out of bounds.
     Damaged(String),
     /// It claims a slot that the array does not have.
     NoSuchSlot(u32),
@@ -114,14 +114,14 @@ impl Lineup {
     /// [`Twins`]: two 0.90 members with the same slot and event count on different devices. 0.90 has no identity of
     /// a member, and one of them may be the other seen through an overlapping partition.
     pub fn new(claims: &[Claim], slots: u32, force: bool) -> Result<Self, Twins> {
-        let usable = |claim: &&Claim| force || claim.damage.is_none();
+        let usable = |claim: &&Claim| claim.is_usable(force);
         let newest = newest(claims.iter().filter(usable)).unwrap_or_default();
         let width = usize::try_from(slots).unwrap_or(0);
         let mut lineup =
             Self { holders: vec![None; width], replacements: vec![None; width], newest, ..Self::default() };
         let model = freshest(claims, newest, force).and_then(|index| claims.get(index));
         for (index, claim) in claims.iter().enumerate() {
-            if let Some(damage) = claim.damage.as_ref().filter(|_| !force) {
+            if let Some(damage) = claim.damage.as_ref().filter(|_| !claim.is_usable(force)) {
                 lineup.out.push((index, Why::Damaged(damage.clone())));
             } else if model.is_some_and(|model| !same_shape(model, claim)) {
                 lineup.out.push((index, Why::OtherShape));
@@ -230,7 +230,7 @@ impl Lineup {
 
 /// The first of the members with the most events.
 fn freshest(claims: &[Claim], newest: Events, force: bool) -> Option<usize> {
-    let candidate = |claim: &Claim| claim.facts.events == newest && (force || claim.damage.is_none());
+    let candidate = |claim: &Claim| claim.facts.events == newest && claim.is_usable(force);
     let in_slot = claims.iter().position(|claim| candidate(claim) && claim.slot().is_some());
     in_slot.or_else(|| claims.iter().position(candidate))
 }

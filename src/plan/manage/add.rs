@@ -1,7 +1,7 @@
 //! Adding devices: again, where they were members and the kernel takes them as such, else as new ones.
 
 use superblock::{
-    Bytes, MdUuid, Sectors, Write, journal, ppl,
+    Bytes, Judge, MdUuid, Sectors, Write, journal, ppl,
     probe::Native,
     v0,
     v1::{DevFlags, Newcomer},
@@ -349,6 +349,7 @@ fn metadata(
                 state: v0::DiskState::empty(),
             };
             let joined = sample.newcomer(disk, at).map_err(|why| Refusal::new(why.to_string()))?;
+            joined.judge_bounds(device.sectors()).map_err(|why| Refusal::new(why.to_string()))?;
             let bitmap = joined.bitmap_at().zip(array.bitmap.as_ref());
             let mut writes: Vec<Write> =
                 bitmap.map(|(at, bitmap)| bitmap.initial_v0(at)).into_iter().collect();
@@ -391,6 +392,7 @@ fn v1(
         .map_err(|why| refuse(why.to_string()))?;
     // The kernel would only say that the argument is invalid.
     joined.kernel_objection().map_err(|why| refuse(why.to_string()))?;
+    joined.judge_bounds(device.sectors()).map_err(|why| refuse(why.to_string()))?;
     let mut writes = Vec::new();
     if journal {
         let [high, low, ..] = identity(1).words();

@@ -43,7 +43,10 @@ pub(super) fn attached(
 fn seat(array: &Managed, device: &Device) -> Option<(DiskInfo, Events)> {
     let number = |n: u32| i32::try_from(n).ok();
     let in_slot = disk_state::ACTIVE | disk_state::SYNC;
-    match add::superblock_of(array, device)? {
+    let native = add::superblock_of(array, device)?;
+    // The kernel would believe its numbers.
+    native.bounds().ok()?;
+    match native {
         Native::V0(sb) => {
             let disk = sb.fields().this_disk();
             let state = disk.state;

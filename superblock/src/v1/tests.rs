@@ -139,7 +139,7 @@ fn rejected(change: impl Fn(&mut raw::Raw)) -> Result<(), Damage> {
     let mut sb = sample();
     change(&mut sb.page.head);
     sb.fill_csum();
-    Unverified(sb.clone()).check()?;
+    Unverified::new(sb.clone(), DEVICE).check()?;
     sb.kernel_objection()
 }
 

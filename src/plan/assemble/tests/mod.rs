@@ -1,5 +1,6 @@
 //! Arrays made of superblocks by hand: who is taken, what is said, and which steps follow.
 
+mod bounds;
 mod rounds;
 mod session;
 mod update;
