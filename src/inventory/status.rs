@@ -88,7 +88,8 @@ impl<'a> StatusLook<'a> {
         let properties = record.ok().flatten().unwrap_or_default().properties;
         let text = |key: &str| properties.get(key).filter(|text| !text.is_empty());
         let by_map = || self.map.iter().find(|entry| entry.devnm == name).map(|entry| entry.uuid);
-        let uuid = known(array.read(ArrayAttr::Uuid)).and_then(|text| text.parse::<MdUuid>().ok());
+        let metadata = known(array.metadata_version()).unwrap_or_default();
+        let uuid = known(array.read(ArrayAttr::Uuid)).and_then(|text| kernels_uuid(&text, &metadata));
         let uuid = uuid.filter(|uuid| !uuid.is_zero()).or_else(by_map);
         let disks = known(array.raid_disks());
         let count = |n: i64| u32::try_from(n).ok();
@@ -100,7 +101,7 @@ impl<'a> StatusLook<'a> {
             name: text("MD_NAME").cloned(),
             state,
             level: known(array.level()).and_then(|text| level(&text)),
-            metadata: known(array.metadata_version()).unwrap_or_default(),
+            metadata,
             layout: known(array.layout()).and_then(|n| count(n.new)).unwrap_or(0),
             chunk: Bytes(known(array.chunk_size()).and_then(|n| u64::try_from(n.new).ok()).unwrap_or(0)),
             raid_disks: disks.and_then(|n| count(n.new)).unwrap_or(0),
@@ -162,6 +163,12 @@ impl<'a> StatusLook<'a> {
         self.disks.insert(key, disk.clone());
         disk
     }
+}
+
+/// The UUID as users know it. The kernel prints the bytes that it has in memory, which for 0.90 are four words.
+fn kernels_uuid(text: &str, metadata: &str) -> Option<MdUuid> {
+    let uuid: MdUuid = text.parse().ok()?;
+    Some(if metadata.starts_with("0.") { MdUuid::from_v0_memory(uuid.0) } else { uuid })
 }
 
 fn known<T>(answer: Result<Option<T>, KernelError>) -> Option<T> {
