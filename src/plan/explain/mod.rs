@@ -177,6 +177,8 @@ kinds! {
     JournalMissing = "journal_missing",
     /// The bitmap is missing or damaged.
     BitmapUnusable = "bitmap_unusable",
+    /// A RAID0 of members of more than one size whose layout is not recorded: which of two it has nobody can tell.
+    LayoutUnknown = "layout_unrecorded",
     /// The kernel refused something: its own words.
     KernelRefused = "kernel_refused",
     /// The array is another host's.
