@@ -231,12 +231,47 @@ fn refusals_in_the_original_s_words() {
             1,
             "0.90 metadata does not support layouts for RAID0",
         ),
+        (
+            with(&|r| {
+                r.bitmap = Some(BitmapKind::Clustered);
+                r.members[1].write_mostly = true;
+            }),
+            1,
+            "Can not set /dev/b --write-mostly with a clustered bitmap",
+        ),
+        (
+            CreateRequest {
+                chunk: Some(superblock::Sectors(26)),
+                ..request(Level::Raid5, &["/dev/a", "/dev/b", "/dev/c"])
+            },
+            1,
+            "invalid chunk size 13K: level raid5 needs a power of two, 4K or more",
+        ),
         (request(Level::Raid0, &["/dev/a", "missing"]), 1, "This level does not support missing devices"),
     ];
     for (request, status, text) in cases {
         let refusal = plan(&request, &context(), &three()).unwrap_err();
         assert_eq!((refusal.status, refusal.text.as_str()), (status, text));
     }
+}
+
+#[test]
+fn raid0_of_0_90_over_unequal_members_is_made_for_those_who_know_what_it_means() {
+    let unequal = world(vec![device("/dev/a", 64 * MIB), device("/dev/b", 96 * MIB)]);
+    let equal = world(vec![device("/dev/a", 64 * MIB), device("/dev/b", 64 * MIB + 4096)]);
+    let old = |layout| CreateRequest {
+        metadata: Some(Metadata::V0),
+        layout,
+        ..request(Level::Raid0, &["/dev/a", "/dev/b"])
+    };
+    let refusal = plan(&old(None), &context(), &unequal).unwrap_err();
+    let words = "Need explicit layout=dangerous to create 0.90 raid0 on non-uniform sized devices";
+    assert_eq!((refusal.status, refusal.text.as_str()), (1, words));
+    assert!(refusal.hint.unwrap_or_default().starts_with("/dev/a and /dev/b differ in size"));
+    assert!(plan(&old(Some(0)), &context(), &unequal).is_ok());
+    assert!(plan(&old(None), &context(), &equal).is_ok());
+    let new = CreateRequest { metadata: None, ..old(None) };
+    assert!(plan(&new, &context(), &unequal).is_ok(), "1.x records it");
 }
 
 #[test]
