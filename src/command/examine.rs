@@ -84,6 +84,10 @@ impl Answers<'_> {
         for refusal in examined.refusals(self.form.export && !self.form.brief) {
             self.complain(&format!("{}: {refusal}", examined.device));
         }
+        // The whole text says it in its place.
+        if let Some(doubt) = shown.doubt.as_ref().filter(|_| self.form.brief || self.form.export) {
+            self.ui.warn(doubt);
+        }
         let zone = inventory::local_zone();
         if let Some(json) = &mut self.json {
             json.push(Answer::Found(Box::new(examined)));

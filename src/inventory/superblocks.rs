@@ -1,4 +1,5 @@
-//! The superblock that a report shows for a device: of all that are there, the one that was created last.
+//! The superblock that a report shows for a device: of all that are there, a sound one, and of those the one that was
+//! created last.
 
 use std::path::Path;
 
@@ -41,6 +42,8 @@ pub struct Shown {
     pub size: Bytes,
     /// The superblock.
     pub format: Format,
+    /// Why nothing should be decided by it: its checksum, or a number out of bounds.
+    pub doubt: Option<String>,
     /// What else was found wrong.
     pub notes: Vec<String>,
     /// Places that could not be read.
@@ -108,6 +111,7 @@ pub(super) fn shown(media: &dyn Media, path: &str, asked: Option<Metadata>) -> R
     let (ours, other): (Vec<Found>, Vec<Found>) = probe.found.into_iter().partition(is_of_this_machine);
     let wanted = ours.into_iter().filter(|found| is_asked(found, asked));
     let best = latest(wanted.collect()).or_else(|| if asked.is_none() { latest(other) } else { None });
+    let doubt = best.as_ref().and_then(|found| found.verify().err()).map(|damage| say(&&damage));
     let format = match best {
         Some(found) => Some(Format::Md(member(found))),
         None if matches!(asked, None | Some(Metadata::Mbr)) => {
@@ -117,7 +121,7 @@ pub(super) fn shown(media: &dyn Media, path: &str, asked: Option<Metadata>) -> R
         None => None,
     };
     match (format, asked) {
-        (Some(format), _) => Ok(Shown { size: media.len(), format, notes, unread }),
+        (Some(format), _) => Ok(Shown { size: media.len(), format, doubt, notes, unread }),
         (None, _) if !notes.is_empty() => Err(Nothing::Damaged(notes)),
         (None, _) if !unread.is_empty() => Err(Nothing::Unread(unread)),
         (None, None) => Err(Nothing::Absent),
@@ -147,9 +151,10 @@ fn minors(minor: Option<u8>) -> Vec<Minor> {
     Minor::ALL.into_iter().filter(wanted).collect()
 }
 
-/// The one that was created last; of equals the first.
+/// Of the sound ones, else of all, the one that was created last; of equals the first.
 fn latest(found: Vec<Found>) -> Option<Found> {
-    found.into_iter().reduce(|best, next| if next.created() > best.created() { next } else { best })
+    let ranked = found.into_iter().map(|found| ((found.verify().is_ok(), found.created()), found));
+    ranked.reduce(|best, next| if next.0 > best.0 { next } else { best }).map(|(_, found)| found)
 }
 
 fn member(found: Found) -> MemberSuperblock {

@@ -9,6 +9,7 @@ mod alternate;
 mod archive;
 mod assemble;
 mod attributes;
+mod bounds;
 mod build;
 mod create;
 mod detail;
@@ -52,6 +53,7 @@ fn main() {
         ("history", history::cases()),
         ("assemble", assemble::cases()),
         ("attributes", attributes::cases()),
+        ("bounds", bounds::cases()),
         ("build", build::cases()),
         ("create", create::cases()),
         ("detail", detail::cases()),
