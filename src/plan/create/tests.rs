@@ -231,28 +231,32 @@ fn refusals_in_the_original_s_words() {
             1,
             "0.90 metadata does not support layouts for RAID0",
         ),
-        (
-            with(&|r| {
-                r.bitmap = Some(BitmapKind::Clustered);
-                r.members[1].write_mostly = true;
-            }),
-            1,
-            "Can not set /dev/b --write-mostly with a clustered bitmap",
-        ),
-        (
-            CreateRequest {
-                chunk: Some(superblock::Sectors(26)),
-                ..request(Level::Raid5, &["/dev/a", "/dev/b", "/dev/c"])
-            },
-            1,
-            "invalid chunk size 13K: level raid5 needs a power of two, 4K or more",
-        ),
         (request(Level::Raid0, &["/dev/a", "missing"]), 1, "This level does not support missing devices"),
     ];
     for (request, status, text) in cases {
         let refusal = plan(&request, &context(), &three()).unwrap_err();
         assert_eq!((refusal.status, refusal.text.as_str()), (status, text));
     }
+}
+
+#[test]
+fn what_the_kernel_or_a_cluster_would_refuse_is_refused_before_anything_is_written() {
+    let all = ["/dev/a", "/dev/b", "/dev/c"];
+    for (level, kib) in [(Level::Raid4, 12), (Level::Raid5, 13), (Level::Raid6, 96), (Level::Raid10, 5)] {
+        let mut odd = request(level, &[&all[..], &["missing"]].concat());
+        odd.chunk = Some(superblock::Sectors(kib * 2));
+        let refusal = plan(&odd, &context(), &three()).unwrap_err();
+        let name = level.name().unwrap();
+        let text = format!("invalid chunk size {kib}K: level {name} needs a power of two, 4K or more");
+        assert_eq!((refusal.status, refusal.text), (1, text));
+    }
+    let striped = CreateRequest { chunk: Some(superblock::Sectors(24)), ..request(Level::Raid0, &all) };
+    assert!(plan(&striped, &context(), &three()).is_ok(), "only RAID0 has chunks of any size");
+    let mut clustered = request(Level::Raid1, &all[..2]);
+    clustered.bitmap = Some(BitmapKind::Clustered);
+    clustered.members[1].write_mostly = true;
+    let refusal = plan(&clustered, &context(), &three()).unwrap_err();
+    assert_eq!(refusal.text, "Can not set /dev/b --write-mostly with a clustered bitmap");
 }
 
 #[test]

@@ -55,7 +55,7 @@ impl Superblock {
             ..now
         };
         after.judge(AFTER)?;
-        Shape { disks: disks - i64::from(self.delta_disks()), ..now }.judge(BEFORE)
+        Shape { disks: disks.saturating_sub(self.delta_disks().into()), ..now }.judge(BEFORE)
     }
 
     fn judge_disk(&self) -> Result<(), What> {

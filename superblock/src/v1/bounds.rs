@@ -54,7 +54,7 @@ impl Superblock {
             ..now
         };
         after.judge(AFTER)?;
-        Shape { disks: disks - i64::from(self.delta_disks()), ..now }.judge(BEFORE)
+        Shape { disks: disks.saturating_sub(self.delta_disks().into()), ..now }.judge(BEFORE)
     }
 
     /// Where data may be: behind the superblock, or before that of 1.0.
