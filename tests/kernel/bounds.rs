@@ -22,8 +22,8 @@ pub(crate) fn cases() -> Vec<Case> {
 fn patch(disks: &Disks, n: usize, at: usize, value: u32) {
     let mut page = disks.read(n, 4096, 512);
     page[at..at + 4].copy_from_slice(&value.to_le_bytes());
-    let max_dev = u32::from_le_bytes(page[220..224].try_into().unwrap());
-    let sum = md1_sum(&page[..256 + 2 * usize::try_from(max_dev).unwrap()]);
+    let max_dev = u32::from_le_bytes(page[220..224].try_into().expect("four bytes"));
+    let sum = md1_sum(&page[..256 + 2 * usize::try_from(max_dev).expect("a count")]);
     page[216..220].copy_from_slice(&sum.to_le_bytes());
     disks.write(n, 4096, &page);
 }

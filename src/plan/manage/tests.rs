@@ -49,7 +49,7 @@ pub(in crate::plan) fn superblock(number: u32, events: u64, level: Level, slots:
         level,
         layout: if level == Level::Raid10 { 0x102 } else { 0 },
         size: Sectors(30_720),
-        chunk: Sectors(0),
+        chunk: if level == Level::Raid1 { Sectors(0) } else { Sectors(128) },
         raid_disks: slots,
         spares: 0,
         clean: true,

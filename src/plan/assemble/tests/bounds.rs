@@ -20,9 +20,13 @@ impl Media for Image {
     }
 
     fn read_at(&self, offset: superblock::Bytes, buf: &mut [u8]) -> std::io::Result<()> {
-        for (nth, byte) in (offset.0..).zip(buf) {
-            let within = nth.checked_sub(self.0.at.0).and_then(|at| usize::try_from(at).ok());
-            *byte = within.and_then(|at| self.0.data.get(at)).copied().unwrap_or(0);
+        buf.fill(0);
+        let (start, end) = (self.0.at.0, self.0.at.0 + u64::try_from(self.0.data.len()).unwrap());
+        let (from, to) = (start.max(offset.0), end.min(offset.0 + u64::try_from(buf.len()).unwrap()));
+        if from < to {
+            let at = |place: u64, base: u64| usize::try_from(place - base).unwrap();
+            let piece = &self.0.data[at(from, start)..at(to, start)];
+            buf[at(from, offset.0)..at(to, offset.0)].copy_from_slice(piece);
         }
         Ok(())
     }
