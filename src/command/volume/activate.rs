@@ -17,7 +17,13 @@ use crate::{
 fn meant(work: &Work<'_>, names: &[Named]) -> Result<Vec<(String, Vec<String>)>> {
     if names.is_empty() {
         let groups = inventory::volumes::groups(work.machine)?;
-        return Ok(groups.groups.into_iter().map(|found| (found.group.name, Vec::new())).collect());
+        let (ours, others): (Vec<_>, Vec<_>) =
+            groups.groups.into_iter().partition(|found| found.anothers.is_empty());
+        for found in others {
+            let why = found.anothers.first().map_or("", String::as_str);
+            work.ui.note(&format!("group {} is left alone: {why}", found.group.name));
+        }
+        return Ok(ours.into_iter().map(|found| (found.group.name, Vec::new())).collect());
     }
     let of = |group: &str| {
         let mut named = names.iter().filter(|name| name.group == group);

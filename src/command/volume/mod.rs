@@ -30,6 +30,7 @@ use crate::{
     plan::{
         Plan, Refusal, Say, Step,
         volume::{
+            groups,
             metadata::LvmStep,
             remove, rename,
             request::{VolumeName, VolumeRequest},
@@ -82,19 +83,7 @@ pub(super) fn run(request: &VolumeRequest, common: &Common, machine: &Machine, u
 
 /// The group of this name.
 fn one<'a>(groups: &'a Groups, name: &str) -> Result<&'a Found> {
-    if let Some(found) = groups.group(name) {
-        return Ok(found);
-    }
-    let same = groups.groups.iter().filter(|found| found.group.name == name).count();
-    let refusal = if same > 1 {
-        Refusal::new(format!("there are {same} groups of the name {name}"))
-            .hint("vgrename UUID NAME gives one of them another name")
-    } else {
-        let known: Vec<&str> = groups.groups.iter().map(|found| found.group.name.as_str()).collect();
-        let known = if known.is_empty() { "there is none".to_owned() } else { known.join(", ") };
-        Refusal::new(format!("there is no group {name} (groups: {known})"))
-    };
-    Err(refusal.into())
+    Ok(groups::named(groups, name)?)
 }
 
 fn remove(work: &Work<'_>, names: &[VolumeName]) -> Result<u8> {
@@ -148,7 +137,9 @@ impl Work<'_> {
         let mut agreed = false;
         for round in 1.. {
             let groups = inventory::volumes::groups(self.machine)?;
-            let decided = match decide(&groups) {
+            let decided =
+                groups::refuse_unreadable(&groups).map_err(Into::into).and_then(|()| decide(&groups));
+            let decided = match decided {
                 Ok(decided) => decided,
                 Err(error) => Err(error.downcast::<Refusal>()?),
             };

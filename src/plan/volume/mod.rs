@@ -5,6 +5,7 @@ pub mod devices;
 pub mod edit;
 pub mod fs;
 pub mod group;
+pub mod groups;
 pub mod metadata;
 pub mod mover;
 pub mod pace;

@@ -130,7 +130,7 @@ fn wanted(found: &Found, group: &Group, head: &str, active: &Active) -> Result<V
     let find = finder(found);
     let family = match Family::of(group, head, &find) {
         Ok(family) => family,
-        Err(why) => return Err(Refusal::new(format!("{}/{why}", group.name))),
+        Err(why) => return Err(super::devices::no_devices(found, &why)),
     };
     let wanted = family.wanted();
     let any = wanted.iter().any(|one| active.with(&one.uuid).is_some());

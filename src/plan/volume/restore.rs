@@ -302,6 +302,7 @@ mod tests {
             logical_block: 512,
             read_only: false,
             damaged: Vec::new(),
+            twice: Vec::new(),
             stripe: Sectors(0),
             device_id: None,
         }
@@ -326,7 +327,7 @@ mod tests {
 
     fn world(group: Group) -> Groups {
         let devices = vec![Some(device(1, true)), Some(device(2, true))];
-        let found = Found { group, text: Vec::new(), devices, objections: Vec::new(), remarks: Vec::new() };
+        let found = Found { group, devices, ..Found::default() };
         Groups { groups: vec![found], ..Groups::default() }
     }
 

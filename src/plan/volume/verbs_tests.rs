@@ -56,6 +56,7 @@ fn device(n: u8) -> PvDevice {
         label: Label::new(id(n), Bytes(100 << 20), place, Bytes(1 << 20)),
         areas: vec![AreaSeen { area, holds: None }],
         damaged: Vec::new(),
+        twice: Vec::new(),
         stripe: Sectors(0),
         device_id: None,
     }
@@ -77,13 +78,7 @@ fn found() -> Found {
         );
         group.add_pv(made.unwrap()).unwrap();
     }
-    Found {
-        group,
-        text: Vec::new(),
-        devices: devices.map(Some).to_vec(),
-        objections: Vec::new(),
-        remarks: Vec::new(),
-    }
+    Found { group, devices: devices.map(Some).to_vec(), ..Found::default() }
 }
 
 fn volume(name: &str) -> VolumeName {
