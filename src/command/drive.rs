@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::{
     Outcome,
     keep::{self, Kept},
-    outcome, preview_kept, refuse, tell,
+    preview_kept, refuse, tell,
 };
 use crate::{
     cli::request::Common,
@@ -97,14 +97,10 @@ impl Driver<'_> {
         };
         let deeds = kept.iter().zip(ended).map(|(kept, ended)| {
             if self.common.json && !self.own_document {
-                let told = outcome(&kept.plan, false);
+                let told = super::ended_outcome(&kept.plan, ended.as_ref().err());
                 match &ended {
-                    Ok(()) => tell(told),
-                    Err(failure) => {
-                        let reason = format!("{:#}", failure.cause);
-                        let (left, committed) = (&failure.not_undone, failure.committed);
-                        untold.push(told.failed(&failure.step, reason, left, committed));
-                    }
+                    Err(failure) if !(failure.committed && failure.rest.minor) => untold.push(told),
+                    Ok(()) | Err(_) => tell(told),
                 }
             }
             ended.map_or_else(Deed::Failed, |()| Deed::Done)

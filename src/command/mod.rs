@@ -355,20 +355,17 @@ fn carry_out_kept(kept: &Kept, machine: &Machine, common: &Common, ui: &Ui, ende
 /// Says how carrying out a plan ended.
 fn carried_out(done: Result<(), Failure>, kept: &Kept, common: &Common, ui: &Ui, ended: Ended) -> Result<u8> {
     if common.json {
-        let mut told = outcome(&kept.plan, false);
-        if let Err(failure) = &done {
-            let reason = format!("{:#}", failure.cause);
-            told = told.failed(&failure.step, reason, &failure.not_undone, failure.committed);
-        }
-        tell(told);
+        tell(ended_outcome(&kept.plan, done.as_ref().err()));
     }
-    if let Err(failure) = done {
-        // After the commit what was asked for is done; what is said is which part of the rest is not.
-        if failure.committed {
-            ui.warn(&format!("{}: {:#}", failure.step, failure.cause));
-        } else {
-            return Ok(failed(&failure, ended.failed, ui));
+    match done {
+        Err(failure) if !failure.committed => return Ok(failed(&failure, ended.failed, ui)),
+        Err(failure) if !failure.rest.minor => return Ok(incomplete(&failure, &kept.plan, ui)),
+        // What was asked for is done.
+        Err(failure) => {
+            ui.warn(&failure.why());
+            failure.rest.others.iter().for_each(|other| ui.warn(other));
         }
+        Ok(()) => {}
     }
     if !ended.out.is_empty() && !common.json {
         print(&format!("{}: {}\n", ui.program(), harmless(&ended.out)));
@@ -377,6 +374,31 @@ fn carried_out(done: Result<(), Failure>, kept: &Kept, common: &Common, ui: &Ui,
         ui.note(&ended.note);
     }
     Ok(DONE)
+}
+
+/// A plan and how it ended.
+fn ended_outcome(plan: &Plan, failure: Option<&Failure>) -> Outcome {
+    let done = outcome(plan, false);
+    match failure {
+        None => done,
+        Some(failure) if failure.committed && failure.rest.minor => done.warned(failure.why()),
+        Some(failure) => {
+            let reason = format!("{:#}", failure.cause);
+            let told = done.failed(&failure.step, reason, &failure.not_undone, failure.committed);
+            told.hinted(failure.rest.later.as_deref())
+        }
+    }
+}
+
+/// The change is made, and something that belongs to it is not: which, and what does it later.
+fn incomplete(failure: &Failure, plan: &Plan, ui: &Ui) -> u8 {
+    ui.error(&failure.why());
+    failure.rest.others.iter().for_each(|other| ui.error(other));
+    ui.error(&format!("not all is done: {}", plan.summary));
+    if let Some(later) = &failure.rest.later {
+        ui.note(&format!("what remains to be done: {later}"));
+    }
+    FAILED
 }
 
 /// Says why nothing was done, and what could not be put back.

@@ -55,6 +55,7 @@ fn without_lock(plan: &Plan, why: &str, machine: &Machine) -> Result<(), Failure
         stale: false,
         committed: false,
         not_undone: Vec::new(),
+        rest: Box::default(),
     })
 }
 

@@ -9,7 +9,7 @@ use std::{
 
 use superblock::{
     Bytes, Damage, Media, Sectors, What,
-    lvm::{Group, Slot, Stamp, area, label},
+    lvm::{Extent, Group, LvmUuid, PhysicalVolume, Slot, Stamp, area, label},
     probe,
     window::Width,
 };
@@ -20,9 +20,9 @@ use super::{
 };
 use crate::{
     config::lvm::{self, Settings},
-    kernel::{KernelError, Machine, files, host, node, sysfs::Shape, udev},
+    kernel::{Access, Device, KernelError, Machine, files, host, node, sysfs::Shape, udev},
     model::{
-        DevId, Unusable,
+        Candidate, DevId, Unusable,
         dm::Listed,
         volume::{
             AreaSeen, Cause, DevicesFile, Groups, PvDevice, Refused,
@@ -182,13 +182,7 @@ fn candidates(machine: &Machine, groups: &mut Groups) -> Result<Vec<String>, Ker
     Ok(paths)
 }
 
-fn one(
-    machine: &Machine,
-    path: &str,
-    device: &crate::kernel::Device,
-    window: &dyn Media,
-    texts: &Texts,
-) -> Seen {
+fn one(machine: &Machine, path: &str, device: &Device, window: &dyn Media, texts: &Texts) -> Seen {
     let Some(dev) = device.dev() else { return Seen::Nothing };
     let label = match label::read(window) {
         Ok(Some(label)) => label,
@@ -330,6 +324,34 @@ pub(super) fn device_id(machine: &Machine, name: &str, path: &str) -> Option<(St
     }
     let wwid = attr("wwid").or_else(|| attr("device/wwid"));
     wwid.map_or_else(|| named("devname", path.to_owned()), |wwid| named("sys_wwid", wwid))
+}
+
+/// For each physical volume of a group that is missing: the device where it was last seen, if nothing else is known of it, and
+/// the group that a metadata area at the usual place there still names.
+#[must_use]
+pub fn bare(machine: &Machine, groups: &Groups, group: &Group) -> Vec<(LvmUuid, Candidate, Option<Group>)> {
+    let is_there = |id: LvmUuid| {
+        let found = groups.groups.iter().flat_map(|found| found.present());
+        found.map(|(_, pv)| pv).chain(&groups.lone).any(|pv| pv.label.id == id)
+            || groups.refused.iter().any(|refused| refused.pv == Some(id))
+    };
+    let missing: Vec<_> = group.pvs.iter().filter(|pv| !is_there(pv.id)).collect();
+    let paths: Vec<String> = missing.iter().map(|pv| pv.device.clone()).collect();
+    let candidates = super::look(machine, &paths, true);
+    let one = |(pv, candidate): (&PhysicalVolume, Candidate)| {
+        let remembers = remembers(Path::new(&candidate.path));
+        (pv.id, candidate, remembers)
+    };
+    missing.into_iter().zip(candidates).map(one).collect()
+}
+
+/// The group of a metadata area where LVM2 puts the first one, whatever became of the label.
+#[must_use]
+pub fn remembers(path: &Path) -> Option<Group> {
+    let device = Device::open(path, Access::Read).ok()?;
+    let area = area::read(&device, Extent { start: Bytes(4096), size: Bytes(0) }).ok()?;
+    let text = area::text(&device, &area, area.committed?).ok()?;
+    Group::parse(&text).ok()
 }
 
 /// What filters leave: a device that is turned away is not even opened. What udev has seen on it is known all the same.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+pub mod afterwards;
 pub mod assemble;
 pub mod build;
 pub mod course;

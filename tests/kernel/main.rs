@@ -17,6 +17,7 @@ mod dm;
 mod examine;
 mod explain;
 mod faults;
+mod groups;
 mod guest;
 mod history;
 mod ioctl;
@@ -61,6 +62,7 @@ fn main() {
         ("examine", examine::cases()),
         ("explain", explain::cases()),
         ("faults", faults::cases()),
+        ("groups", groups::cases()),
         ("ioctl", ioctl::cases()),
         ("limits", limits::cases()),
         ("manage", manage::cases()),

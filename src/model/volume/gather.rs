@@ -201,7 +201,7 @@ fn absent(found: &Found, groups: &Groups) -> BTreeMap<usize, Refused> {
 }
 
 /// What the group, its devices and this machine say for and against writing it.
-fn judge(found: &mut Found, groups: &Groups) {
+pub fn judge(found: &mut Found, groups: &Groups) {
     found.anothers = found.group.anothers(&groups.local);
     let mut objections: Vec<String> = groups.faults.clone();
     objections.extend(found.group.objections(&groups.local));

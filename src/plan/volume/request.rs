@@ -192,6 +192,13 @@ pub enum GroupRequest {
         /// Paths of devices that are in it.
         devices: Vec<String>,
     },
+    /// `reduce --missing`.
+    Forget {
+        /// The group.
+        group: String,
+        /// Volumes that are there are removed.
+        force: bool,
+    },
     /// `remove`.
     Remove(Vec<String>),
     /// `rename`.

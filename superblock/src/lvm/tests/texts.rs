@@ -38,11 +38,7 @@ fn each_rejection() {
             "vg/logical_volumes/data/segment2: segments are not numbered one after another from 1",
         ),
         ("stripe_count = 1", "stripe_count = 0", "stripe_size is missing"),
-        (
-            "\"pv0\", 0\n",
-            "\"pv9\", 0\n",
-            "vg/logical_volumes/data/segment1/stripes: there is no physical volume pv9",
-        ),
+        ("\"pv0\", 0\n", "\"pv9\", 0\n", "vg/logical_volumes/data: there is no physical volume pv9"),
         ("\"pv0\", 0\n", "\"pv0\"\n", "not pairs of a physical volume and an extent"),
         ("origin = \"data\"\n", "", "vg/logical_volumes/snapshot0/segment1: origin is missing"),
         ("status = [\"RESIZEABLE\"", "status = [1", "vg/status: not a list of strings"),
@@ -106,7 +102,7 @@ fn what_is_strange_is_an_objection() {
 #[test]
 fn what_pvmove_is_moving_is_read() {
     let mut text = sample().replacen("\"pv0\", 0\n", "\"pvmove0\", 0\n", 1);
-    let at = text.rfind("\n}\n}").or_else(|| text.rfind("}\n}")).expect("the end of logical_volumes");
+    let at = text.find("logical_volumes {\n").expect("the section") + "logical_volumes {\n".len();
     text.insert_str(
         at,
         "\npvmove0 {\nid = \"000000-0000-0000-0000-0000-0000-000007\"\nstatus = [\"READ\", \"WRITE\", \"PVMOVE\", \"LOCKED\"]\n\
