@@ -32,6 +32,9 @@ pub(super) fn run(request: &BuildRequest, common: &Common, machine: &Machine, ui
     if common.dry_run {
         return preview(&plan, machine, common);
     }
+    for warning in &plan.warnings {
+        super::say(warning.kind, &warning.text, ui);
+    }
     let note = format!("array {} built and started.", chosen.array.path);
     carry_out(&plan, machine, common, ui, Ended { note, ..Ended::default() })
 }

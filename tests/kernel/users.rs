@@ -66,7 +66,7 @@ fn a_member_in_use_is_not_added_or_zeroed() {
         assert!(output.status != 0 && output.stderr.contains(by), "{output}");
     }
     assert!(disks.read(2, 4096, 4) == [0; 4]);
-    ours(&["/dev/md0", "--force", "--add", "/dev/ram2"]).ok();
+    ours(&["/dev/md0", "--add", "--force", "/dev/ram2"]).ok();
     sh("losetup -d /dev/loop5").ok();
 }
 
