@@ -65,10 +65,11 @@ impl Identity {
             ("UUID", &self.uuid, &now.uuid),
         ];
         for (what, then, now) in own {
-            if let (Some(then), Some(now)) = (then, now)
-                && then != now
-            {
-                return Some(format!("its {what} is {now}, not {then}"));
+            match (then, now) {
+                (Some(then), Some(now)) if then != now => {
+                    return Some(format!("its {what} is {now}, not {then}"));
+                }
+                _ => {}
             }
         }
         let differ = match (&self.partition, &now.partition) {

@@ -159,9 +159,8 @@ pub fn plan(entry: &Entry, present: &[Present], later: &[&About], trust: Trust) 
 fn not_by_bytes(entry: &Entry, present: &[Present], force: bool) -> Option<Refusal> {
     let change = entry.about.group.as_ref()?;
     let group = &change.group;
-    if let Some(back) = &change.back
-        && (entry.devices.is_empty() || !force)
-    {
+    let back = change.back.as_ref().filter(|_| entry.devices.is_empty() || !force);
+    if let Some(back) = back {
         let text = format!("{} changed the metadata of group {group}", entry.about.id);
         return Some(Refusal::new(text).hint(format!("this takes it back: {back}")));
     }

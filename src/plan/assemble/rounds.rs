@@ -117,6 +117,8 @@ pub struct Rounds<'a> {
     started: bool,
     outdated: usize,
     begun: bool,
+    /// Under the original's name its silence stays.
+    native: bool,
 }
 
 impl Course for Rounds<'_> {
@@ -145,7 +147,14 @@ impl<'a> Rounds<'a> {
             started: false,
             outdated: 0,
             begun: false,
+            native: false,
         }
+    }
+
+    /// Also says what the original does not.
+    #[must_use]
+    pub fn native(self, native: bool) -> Self {
+        Self { native, ..self }
     }
 
     /// What became of each array.
@@ -462,7 +471,16 @@ impl Rounds<'_> {
 
     fn stopped(&mut self, target: &Target, stop: &Stop) -> Ended {
         let (status, became, message) = match stop {
-            Stop::Nothing => (NOT_FOUND, Became::NotFound, "no device of it was found".to_owned()),
+            Stop::Nothing => {
+                let array = self.session.name_of_target(target);
+                let runs =
+                    self.session.runs_as(target).map(|kernel| format!("{array} runs already, as {kernel}"));
+                let text = runs.unwrap_or_else(|| format!("no device of {array} was found"));
+                if self.native {
+                    self.say.push(Said::error(&text));
+                }
+                (NOT_FOUND, Became::NotFound, text)
+            }
             Stop::Refused(refusal) => {
                 self.say.extend(Said::refusal(refusal));
                 (refusal.status, Became::Refused, refusal.text.clone())

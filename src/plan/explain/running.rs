@@ -431,6 +431,13 @@ impl Work<'_> {
 
 /// A copy of a member, made byte by byte: md takes either for it.
 pub(super) fn copy_of(claim: &Claim, original: &str) -> Finding {
+    // The paths of one disk have its superblock, too: they are in use by the device that stands on them.
+    if claim.busy {
+        let text = format!("{}: has the identity of {original} and is in use", claim.path);
+        return Finding::new(Kind::Copy, Severity::Note, text)
+            .of(&claim.path)
+            .also(Some(format!("most likely {original} stands on it, as on a path of the same disk")));
+    }
     let uuid = claim.facts.member.map(|uuid| format!("both have the device UUID {uuid}"));
     let text = format!("{}: a copy of {original}", claim.path);
     Finding::new(Kind::Copy, Severity::Weakens, text)
