@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use superblock::{
-    Bytes, Damage, Endian, Media, Sectors, bitmap, mbr,
+    Bytes, Damage, Endian, Media, Sectors, What, bitmap, mbr,
     probe::{self, Found, Native},
     v0,
     v1::{self, Minor},
@@ -100,6 +100,10 @@ pub(super) fn why(error: &KernelError) -> String {
     }
 }
 
+fn is_checksum(damage: &Damage) -> bool {
+    matches!(damage, Damage::Corrupt { what: What::Checksum { .. }, .. })
+}
+
 /// What a medium has to show, or why there is nothing: at most three reads.
 pub(super) fn shown(media: &dyn Media, path: &str, asked: Option<Metadata>) -> Result<Shown, Nothing> {
     let probe = probe::probe(media);
@@ -111,7 +115,9 @@ pub(super) fn shown(media: &dyn Media, path: &str, asked: Option<Metadata>) -> R
     let (ours, other): (Vec<Found>, Vec<Found>) = probe.found.into_iter().partition(is_of_this_machine);
     let wanted = ours.into_iter().filter(|found| is_asked(found, asked));
     let best = latest(wanted.collect()).or_else(|| if asked.is_none() { latest(other) } else { None });
-    let doubt = best.as_ref().and_then(|found| found.verify().err()).map(|damage| say(&&damage));
+    let doubt = best.as_ref().and_then(|found| found.verify().err());
+    // What else may be wrong with it is for whoever relies on it.
+    let doubt = doubt.filter(is_checksum).map(|damage| say(&&damage));
     let format = match best {
         Some(found) => Some(Format::Md(member(found))),
         None if matches!(asked, None | Some(Metadata::Mbr)) => {

@@ -193,7 +193,7 @@ fn undo_is_undone() {
         guest::same_bytes("undone", old, &disks.read(n, 0, 16 << 20));
     }
     let [first, second] = &entries()[..] else { panic!("two entries") };
-    mdctl(&["undo", second]).ok();
+    mdctl(&["undo", "-y", second]).ok();
     for (n, new) in new.iter().enumerate() {
         guest::same_bytes("the undo undone", new, &disks.read(n, 0, 16 << 20));
     }

@@ -95,5 +95,5 @@ fn a_suspended_device_is_left_out() {
         assert!(scans_groups || output.stderr.contains(told), "{output}");
     }
     assert!(crate::guest::mdstat().contains("md0 : active"), "{}", crate::guest::mdstat());
-    sh("dmsetup resume slow; losetup -d /dev/loop5; dmsetup remove slow").ok();
+    sh("dmsetup resume slow; losetup -d /dev/loop5; dmsetup remove --retry slow").ok();
 }
