@@ -19,17 +19,14 @@ use super::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
     pub file: String,
-    /// Counted from 1; 0 for the file as a whole, which the text names.
+    /// Counted from 1.
     pub line: usize,
     pub text: String,
 }
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.line {
-            0 => write!(f, "{}", self.text),
-            line => write!(f, "{} ({}, line {line})", self.text, self.file),
-        }
+        write!(f, "{} ({}, line {})", self.text, self.file, self.line)
     }
 }
 

@@ -2,8 +2,6 @@
 
 use super::{
     Sight, World,
-    active::Active,
-    dm::Listed,
     manage::{Absent, Depth, Managed, Subject},
     volume::Groups,
 };
@@ -59,13 +57,6 @@ pub enum Look {
     Free {
         /// Their kernel names.
         arrays: Vec<String>,
-    },
-    /// The devices of one group in the kernel.
-    Active {
-        /// Its identity, as device names have it.
-        group: String,
-        /// What was listed with the groups.
-        listed: Vec<Listed>,
     },
 }
 
@@ -134,6 +125,4 @@ views! {
     Acting(Acting) = acting,
     /// [`Look::Free`], in their order.
     Free(Vec<String>) = free,
-    /// [`Look::Active`].
-    Active(Active) = active,
 }
