@@ -99,7 +99,7 @@ impl Host for Live {
     }
 }
 
-/// What decides about the way on is told from what is only read.
+/// Separates what decides how to go on from what is only read by people.
 fn trouble(cause: anyhow::Error) -> Trouble {
     let refused = cause.downcast_ref::<KernelError>();
     let refused = refused.or_else(|| cause.downcast_ref::<Logged>().map(Logged::error));
