@@ -11,7 +11,7 @@ FISHDIR ?= $(DATADIR)/fish/vendor_completions.d
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 TERMINAL := $(shell [ -t 1 ] && echo 1)
 
-.PHONY: all test demo bench install clean
+.PHONY: all test demo bench install install-mdadm clean
 
 # The release build: one static program.
 all:
@@ -27,20 +27,26 @@ demo:
 	tests/vm/run --release --kernel $(KERNEL) --disks 4:64M --put tests/vm/demo.sh -- \
 		env TERMINAL=$(TERMINAL) /root/demo.sh
 
-# Beside the reference in the guest; the start of the program on this machine too, for the guest's processor is emulated.
+# Beside the reference in the guest; the start of the program and redundancy on this machine, for the guest's processor is
+# emulated.
 bench:
 	tests/vm/run --release --kernel $(KERNEL) --memory 3072 --put benches/guest.sh -- /root/guest.sh
 	benches/start.sh
+	cargo bench --quiet --package raid
 
-# The links are the other name that the program answers to.
+# Beside an installed mdadm: nothing of its name is touched.
 install:
 	install -D -m 755 $(TARGET)/*-linux-*/release/mdctl $(DESTDIR)$(SBINDIR)/mdctl
-	ln -sf mdctl $(DESTDIR)$(SBINDIR)/mdadm
-	for page in $(wildcard man/*.[58]); do install -D -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}; done
+	for page in $(filter-out man/mdadm%,$(wildcard man/*.[58])); do install -D -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}; done
 	install -D -m 644 packaging/completions/mdctl.bash $(DESTDIR)$(BASHDIR)/mdctl
-	ln -sf mdctl $(DESTDIR)$(BASHDIR)/mdadm
 	install -D -m 644 packaging/completions/_mdctl $(DESTDIR)$(ZSHDIR)/_mdctl
 	install -D -m 644 packaging/completions/mdctl.fish $(DESTDIR)$(FISHDIR)/mdctl.fish
+
+# In its place: the name, its manual pages and its completions. $(SBINDIR) stands before /usr/sbin in root's PATH.
+install-mdadm: install
+	ln -sf mdctl $(DESTDIR)$(SBINDIR)/mdadm
+	for page in $(wildcard man/mdadm*.[58]); do install -D -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}; done
+	ln -sf mdctl $(DESTDIR)$(BASHDIR)/mdadm
 	ln -sf mdctl.fish $(DESTDIR)$(FISHDIR)/mdadm.fish
 
 clean:

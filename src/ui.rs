@@ -3,9 +3,10 @@
 use std::{
     collections::BTreeMap,
     io::{self, BufRead, IsTerminal, Read, Write},
-    sync::Mutex,
+    sync::{Arc, Mutex, PoisonError},
 };
 
+use crate::report::text::harmless;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 /// Speaks for one command under the name it was called by.
@@ -13,12 +14,14 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 pub struct Ui {
     program: String,
     verbosity: i32,
+    /// What was said so far: a command may have to say it once more, in a document.
+    said: Arc<Mutex<Vec<String>>>,
 }
 
 impl Ui {
     /// `program` goes before every message; below 0, `verbosity` silences notes.
     pub fn new(program: impl Into<String>, verbosity: i32) -> Self {
-        Self { program: program.into(), verbosity }
+        Self { program: program.into(), verbosity, said: Arc::default() }
     }
 
     pub fn program(&self) -> &str {
@@ -59,8 +62,14 @@ impl Ui {
         let _ = io::stderr().write_all(text.as_bytes());
     }
 
+    /// Everything that was said, in order.
+    pub fn said(&self) -> Vec<String> {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     fn say(&self, text: &str) {
-        let mut line = format!("{}: {text}", self.program);
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).push(text.trim_end().to_owned());
+        let mut line = format!("{}: {}", self.program, harmless(text));
         if !line.ends_with('\n') {
             line.push('\n');
         }
@@ -74,7 +83,7 @@ impl Ui {
     }
 
     fn ask_from(&self, question: &str, input: &mut dyn BufRead) -> bool {
-        self.plain(&format!("{question} [y/N]? "));
+        self.plain(&format!("{} [y/N]? ", harmless(question)));
         let mut line = Vec::new();
         // Nobody answers with more than this; a line without end is no answer.
         if input.take(80).read_until(b'\n', &mut line).is_err() || line.is_empty() {

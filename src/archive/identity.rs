@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use superblock::probe::Found;
 
+use super::Print;
 use crate::model::Device;
 
 /// What tells a device from others.
@@ -20,10 +21,37 @@ pub struct Identity {
     pub serial: Option<String>,
     /// The world-wide name that the kernel shows.
     pub wwn: Option<String>,
+    /// The boot in which it was seen.
+    #[serde(default)]
+    pub boot: Option<String>,
+    /// The kernel's number of the whole device: in one boot no other gets it, nor the same one attached again.
+    #[serde(default)]
+    pub diskseq: Option<u64>,
+    /// Where a partition lies.
+    #[serde(default)]
+    pub partition: Option<Partition>,
+    /// The UUID that md or device-mapper gives the device itself.
+    #[serde(default)]
+    pub uuid: Option<String>,
+    /// The file behind a loop device.
+    #[serde(default)]
+    pub backing: Option<String>,
+    /// What blocks of it held that no command writes.
+    #[serde(default)]
+    pub prints: Vec<Print>,
     /// The md superblocks that it carried.
     pub md: Vec<Carried>,
     /// What else was on it, by name.
     pub foreign: Vec<String>,
+}
+
+/// A partition's place on its disk.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Partition {
+    /// First sector.
+    pub start: u64,
+    /// The UUID that the table gives it, where the kernel says it.
+    pub uuid: Option<String>,
 }
 
 /// A superblock that a device carries.
@@ -43,6 +71,9 @@ pub struct Carried {
     pub events: u64,
     /// When the array was created, seconds since 1970.
     pub created: u64,
+    /// The member's number in the array, by which 0.90 knows it.
+    #[serde(default)]
+    pub number: Option<u32>,
 }
 
 impl Carried {
@@ -62,6 +93,7 @@ impl Carried {
             name: name.filter(|name| !name.is_empty()),
             events: membership.events.0,
             created: membership.created,
+            number: Some(membership.dev_number),
         }
     }
 
@@ -71,6 +103,29 @@ impl Carried {
         let key = |it: &Self| (it.format.clone(), it.sector, it.array.clone(), it.member.clone(), it.created);
         key(self) == key(other)
     }
+}
+
+/// What the machine says of a device, besides its bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attributes {
+    /// Names below `/dev/disk/by-id`.
+    pub by_id: Vec<String>,
+    /// The serial number.
+    pub serial: Option<String>,
+    /// The world-wide name.
+    pub wwn: Option<String>,
+    /// The boot.
+    pub boot: Option<String>,
+    /// The kernel's number of the whole device.
+    pub diskseq: Option<u64>,
+    /// Where a partition lies.
+    pub partition: Option<Partition>,
+    /// md's or device-mapper's UUID.
+    pub uuid: Option<String>,
+    /// The file behind a loop device.
+    pub backing: Option<String>,
+    /// What blocks of it hold.
+    pub prints: Vec<Print>,
 }
 
 /// A device as it is, with what tells it from others.
@@ -83,16 +138,22 @@ pub struct Sighted {
 }
 
 impl Sighted {
-    /// `by_id`: names below `/dev/disk/by-id`.
+    /// Of a device and what the machine says of it.
     #[must_use]
-    pub fn new(device: Device, by_id: Vec<String>, serial: Option<String>, wwn: Option<String>) -> Self {
+    pub fn new(device: Device, attributes: Attributes) -> Self {
         let identity = Identity {
             path: device.path.clone(),
             kernel_name: device.kernel_name.clone(),
-            by_id,
+            by_id: attributes.by_id,
             size: device.size.0,
-            serial,
-            wwn,
+            serial: attributes.serial,
+            wwn: attributes.wwn,
+            boot: attributes.boot,
+            diskseq: attributes.diskseq,
+            partition: attributes.partition,
+            uuid: attributes.uuid,
+            backing: attributes.backing,
+            prints: attributes.prints,
             md: device.probe.found.iter().map(Carried::of).collect(),
             foreign: device.foreign.iter().map(|foreign| foreign.kind.name().to_owned()).collect(),
         };

@@ -4,9 +4,13 @@
 //! `inventory` reads it back, `plan::undo` decides what of it is put back. `docs/archive.md` describes the file.
 
 mod bounds;
+mod file_name;
 mod format;
+mod former;
 mod identity;
 mod pieces;
+pub mod prints;
+mod same;
 
 use std::{collections::BTreeSet, fmt};
 
@@ -16,15 +20,16 @@ use superblock::{Bytes, Write};
 use crate::model::world::Timestamp;
 
 pub use bounds::{Bounds, Stored, superfluous};
-pub use format::{Damaged, LARGEST, decode, encode};
-pub use identity::{Carried, Identity, Sighted};
+pub use file_name::{FileName, Of};
+pub use format::{Damaged, LARGEST, TooLarge, decode, encode};
+pub use former::{Former, former};
+pub use identity::{Attributes, Carried, Identity, Partition, Sighted};
 pub(crate) use pieces::Pieces;
+pub use prints::Print;
+pub use same::{By, Sameness};
 
-/// How the files' names end.
-pub const SUFFIX: &str = ".mdkeep";
-
-/// The name of an entry: date, time, microseconds and a random number, `20261122-103455-1234561f`. Later ones sort
-/// later.
+/// The name of an entry: date, time, microseconds and a random number, `20261122-103455-1234561f`. Clocks are set back:
+/// which entry is later, its number says.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Id(String);
@@ -45,18 +50,6 @@ impl Id {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
-    }
-
-    /// The name of its file.
-    #[must_use]
-    pub fn file_name(&self) -> String {
-        format!("{}{SUFFIX}", self.0)
-    }
-
-    /// From the name of a file; `None` for a name that no entry has.
-    #[must_use]
-    pub fn from_file_name(name: &str) -> Option<Self> {
-        Self::try_from(name.strip_suffix(SUFFIX)?.to_owned()).ok()
     }
 }
 
@@ -99,6 +92,43 @@ pub struct About {
     pub host: Option<String>,
     /// The entry that this command put back.
     pub undoes: Option<Id>,
+    /// The entry's number: later ones have higher ones, whatever the clock says. It is given as the entry is stored; older
+    /// programs gave none.
+    #[serde(default)]
+    pub seq: u64,
+    /// The change of a group of volumes.
+    #[serde(default)]
+    pub group: Option<GroupChange>,
+}
+
+impl About {
+    /// By this entries are ordered.
+    #[must_use]
+    pub fn order(&self) -> (u64, &Id) {
+        (self.seq, &self.id)
+    }
+
+    /// The command that takes it back.
+    #[must_use]
+    pub fn back(&self) -> String {
+        let by = self.group.as_ref().and_then(|change| change.back.clone());
+        by.unwrap_or_else(|| format!("mdctl undo {}", self.id))
+    }
+}
+
+/// A change of a group of volumes. Its metadata is LVM2's to keep; the entry says which change it was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupChange {
+    /// The group's name after it, or before where it is gone.
+    pub group: String,
+    /// Its UUID.
+    pub id: String,
+    /// The number of its metadata before; none where the group is new.
+    pub before: Option<u32>,
+    /// The number after; none where the group is gone.
+    pub after: Option<u32>,
+    /// The command that takes the change back; none where `mdctl undo` does it.
+    pub back: Option<String>,
 }
 
 /// What is to be kept of one device, and what is going to be written there.
@@ -171,7 +201,7 @@ pub(crate) fn lay_over(piece: &mut Write, new: &Write) {
 #[must_use]
 pub fn undone<'a>(entries: impl IntoIterator<Item = &'a About>) -> BTreeSet<&'a Id> {
     let mut entries: Vec<&About> = entries.into_iter().collect();
-    entries.sort_by(|a, b| b.id.cmp(&a.id));
+    entries.sort_by(|a, b| b.order().cmp(&a.order()));
     let mut undone = BTreeSet::new();
     for about in entries {
         if !undone.contains(&about.id) {

@@ -9,7 +9,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, error::ErrorKind};
 use super::{
     UsageError,
     dm::DmArgs,
-    options::{self, Sets},
+    options::{self, Mode, Sets},
     overlay::OverlayArgs,
     parse::{self, Outcome},
     request::{Common, ExplainRequest, Invocation, ReplaceRequest, Request, StatusRequest, UndoRequest},
@@ -17,6 +17,7 @@ use super::{
     verbs,
     volume::VolumeArgs,
 };
+use crate::plan::{create::could_have_bitmap, request::BitmapKind};
 
 /// Linux software RAID
 #[derive(Debug, Parser)]
@@ -258,12 +259,16 @@ impl HistoryArgs {
 /// Put back what a command overwrote
 #[derive(Args, Debug)]
 struct UndoArgs {
-    /// The entry as `mdctl history` names it, or its beginning; without it the newest that is not undone
+    /// The entry as `mdctl history` names it, or its beginning; without it the newest, after a question
     #[arg(value_name = "ID")]
     id: Option<String>,
-    /// Put back even where something has changed since; what is there now is kept as well
+    /// Put back even where something has changed since, and on a device that nothing identifies but its path; what is there
+    /// now is kept as well
     #[arg(long)]
     force: bool,
+    /// Answer every question with yes
+    #[arg(short, long)]
+    yes: bool,
     /// Show what would be done and do nothing
     #[arg(long)]
     dry_run: bool,
@@ -278,7 +283,7 @@ struct UndoArgs {
 impl UndoArgs {
     fn into_meaning(self) -> Meaning {
         let no_archive = self.no_archive;
-        let common = Common { no_archive, ..Common::of_verb(self.json, self.dry_run, false) };
+        let common = Common { no_archive, ..Common::of_verb(self.json, self.dry_run, self.yes) };
         Meaning::Own(Box::new((common, Request::Undo(UndoRequest { id: self.id, force: self.force }))))
     }
 }
@@ -390,7 +395,21 @@ fn for_mdadm(option: &'static str, words: Words) -> Result<Outcome, UsageError> 
             let about = command.find_subcommand(verb).and_then(|verb| verb.get_about());
             Ok(Outcome::Help(verbs::of(verb, &about.map(ToString::to_string).unwrap_or_default(), mode)))
         }
+        (Outcome::Run(mut invocation), Some(Mode::Create)) => {
+            with_bitmap(&mut invocation);
+            Ok(Outcome::Run(invocation))
+        }
         (outcome, _) => Ok(outcome),
+    }
+}
+
+/// The verb makes a bitmap where the original asks for one and recommends it.
+fn with_bitmap(invocation: &mut Invocation) {
+    let Request::Create(request) = &mut invocation.request else { return };
+    if could_have_bitmap(request) {
+        request.bitmap = Some(BitmapKind::Internal);
+        let text = "with an internal write-intent bitmap, so that a crash costs no whole resync (--bitmap=none: without)";
+        invocation.notices.push(text.to_owned());
     }
 }
 
@@ -431,12 +450,35 @@ mod tests {
     }
 
     #[test]
+    fn the_verb_create_makes_a_bitmap_where_one_is_of_use() {
+        let bitmap = |line: &str| match parse(words(line)) {
+            Ok(Outcome::Run(invocation)) => match invocation.request {
+                Request::Create(request) => (request.bitmap, invocation.notices.len()),
+                other => panic!("{line}: {other:?}"),
+            },
+            other => panic!("{line}: {other:?}"),
+        };
+        for (line, expected) in [
+            ("create /dev/md0 -l1 -n2 a b", (Some(BitmapKind::Internal), 1)),
+            ("create /dev/md0 --run -l10 -n2 a b", (Some(BitmapKind::Internal), 1)),
+            ("create /dev/md0 -l1 -n2 -b none a b", (Some(BitmapKind::None), 0)),
+            ("create /dev/md0 -l5 -n3 --consistency-policy=ppl a b c", (None, 0)),
+            ("create /dev/md0 -l5 -n3 --write-journal=j a b c", (None, 0)),
+            ("create /dev/md0 -l0 -n2 a b", (None, 0)),
+            ("--create /dev/md0 -l1 -n2 a b", (None, 0)),
+        ] {
+            assert_eq!(bitmap(line), expected, "{line}");
+        }
+    }
+
+    #[test]
     fn verbs_are_modes_and_actions() {
         for (native, classic) in [
             (
-                "create /dev/md0 -l5 -n3 a b missing --dry-run",
-                "--create /dev/md0 -l5 -n3 a b missing --dry-run",
+                "create /dev/md0 -l5 -n3 a b missing --dry-run -b none",
+                "--create /dev/md0 -l5 -n3 a b missing --dry-run -b none",
             ),
+            ("create /dev/md0 -l0 -n2 a b", "--create /dev/md0 -l0 -n2 a b"),
             ("assemble --scan -v", "-A --scan -v"),
             ("detail -b /dev/md0", "-D -b /dev/md0"),
             ("stop --scan", "-S --scan"),

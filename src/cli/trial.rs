@@ -1,6 +1,6 @@
 //! `mdctl trial`: guesses about an array, tried without a write to its members.
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::Args;
 use superblock::{Bytes, Level, Sectors};
@@ -31,6 +31,8 @@ pub struct TrialRequest {
     pub in_order: bool,
     /// The most guesses that are looked at.
     pub limit: usize,
+    /// The search for guesses takes no longer; `None`: however long it takes.
+    pub time: Option<Duration>,
     /// So many of the best are assembled on overlays.
     pub assemble: usize,
     /// The number of the guess that stays up.
@@ -78,6 +80,9 @@ pub(super) struct TrialArgs {
     /// Look at so many guesses at most
     #[arg(long, value_name = "N", default_value_t = 4000)]
     limit: usize,
+    /// Look for so many seconds at most; 0: until all guesses have been looked at
+    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    time: u32,
     /// Assemble so many of the best on overlays, read-only, and check them
     #[arg(long, value_name = "N", default_value_t = 2)]
     assemble: usize,
@@ -145,6 +150,7 @@ impl TrialArgs {
             size: self.size,
             in_order: self.in_order,
             limit: self.limit,
+            time: (self.time > 0).then(|| Duration::from_secs(self.time.into())),
             assemble: self.assemble,
             keep: self.keep,
             apply: self.apply,

@@ -195,7 +195,10 @@ impl GroupArgs {
             GroupVerb::Extend(GroupExtendArgs { group, devices, room, changing }) => {
                 (changing, GroupRequest::Extend { group, devices, room })
             }
-            GroupVerb::Reduce(GroupReduceArgs { group, devices, changing }) => {
+            GroupVerb::Reduce(GroupReduceArgs { group, missing: true, force, changing, .. }) => {
+                (changing, GroupRequest::Forget { group, force })
+            }
+            GroupVerb::Reduce(GroupReduceArgs { group, devices, changing, .. }) => {
                 (changing, GroupRequest::Reduce { group, devices })
             }
             GroupVerb::Remove(GroupRemoveArgs { groups, changing }) => {
@@ -251,8 +254,14 @@ struct GroupReduceArgs {
     #[arg(value_name = "GROUP", value_parser = words::group)]
     group: String,
     /// The devices
-    #[arg(value_name = "DEVICE", required = true)]
+    #[arg(value_name = "DEVICE", required_unless_present = "missing", conflicts_with = "missing")]
     devices: Vec<String>,
+    /// All devices that are gone for good
+    #[arg(long)]
+    missing: bool,
+    /// With --missing: remove the volumes that had extents there
+    #[arg(long, requires = "missing")]
+    force: bool,
     #[command(flatten)]
     changing: Changing,
 }

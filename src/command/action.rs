@@ -43,7 +43,7 @@ fn one(action: SyncAction, path: &Path, common: &Common, machine: &Machine, ui: 
     };
     let plan = switch::sync_action(array, &shown, action.name());
     if common.dry_run {
-        return preview(&plan, common);
+        return preview(&plan, machine, common);
     }
     // The original's words, its slip of the pen too: scripts look for them.
     let failed = Some(format!("Count not set action for {shown} to {}", action.name()));

@@ -41,7 +41,8 @@ pub(super) fn run(request: &AssembleRequest, common: &Common, machine: &Machine,
         Ok(job) => job,
         Err(refusal) => return Ok(refuse(&refusal, common, ui)),
     };
-    let mut rounds = Rounds::new(session(request, common, machine, &config), job, identities(request));
+    let rounds = Rounds::new(session(request, common, machine, &config), job, identities(request));
+    let mut rounds = rounds.native(ui.program() == super::NATIVE);
     let driver = Driver { common, machine, ui, config: &config, own_document: true };
     let status = driver.drive(&mut rounds)?;
     if common.json {

@@ -21,7 +21,7 @@ pub(super) fn run(request: &BuildRequest, common: &Common, machine: &Machine, ui
         MemberSource::Missing => None,
     };
     let paths: Vec<String> = request.members.iter().filter_map(|word| path(&word.source)).collect();
-    world.devices = inventory::look(machine, &paths, true);
+    world.devices = inventory::look_to_write(machine, &paths);
     let word = request.device.to_string_lossy().into_owned();
     let decided = naming::given(&word, None, &world, &config)
         .and_then(|chosen| Ok((build::plan(request, &chosen.array, chosen.id, &world)?, chosen)));
@@ -30,7 +30,10 @@ pub(super) fn run(request: &BuildRequest, common: &Common, machine: &Machine, ui
         Err(refusal) => return Ok(refuse(&refusal, common, ui)),
     };
     if common.dry_run {
-        return preview(&plan, common);
+        return preview(&plan, machine, common);
+    }
+    for warning in &plan.warnings {
+        super::say(warning.kind, &warning.text, ui);
     }
     let note = format!("array {} built and started.", chosen.array.path);
     carry_out(&plan, machine, common, ui, Ended { note, ..Ended::default() })

@@ -31,21 +31,30 @@ pub(super) fn run(request: &CreateRequest, common: &Common, machine: &Machine, u
             Err(refusal) => return Ok(refuse(&refusal, common, ui)),
         }
     }
-    if create::asks_for_bitmap(&request) {
-        let wanted = !common.dry_run && !common.json && ui.ask(WANT_BITMAP);
-        request.bitmap = Some(if wanted { BitmapKind::Internal } else { BitmapKind::None });
+    let native = ui.program() == "mdctl";
+    let asks = create::asks_for_bitmap(&request);
+    // The original asks before it looks.
+    if asks && !native {
+        request.bitmap = Some(asked_for_bitmap(common, ui));
     }
     let mut world = inventory::world(machine, request.members.len() + 2)?;
-    world.devices = inventory::look(machine, &paths(&request), true);
-    let native = ui.program() == "mdctl";
-    let decided = context(&request, common, (&config, native), &world)
-        .and_then(|context| Ok((create::plan(&request, &context, &world)?, context)));
+    world.devices = inventory::look_to_write(machine, &paths(&request));
+    let decide = |request: &CreateRequest| {
+        let context = context(request, common, (&config, native), &world)?;
+        Ok((create::plan(request, &context, &world)?, context))
+    };
+    let mut decided = decide(&request);
+    if asks && native && decided.is_ok() {
+        request.bitmap = Some(asked_for_bitmap(common, ui));
+        decided = decide(&request);
+    }
     let (plan, context) = match decided {
         Ok(decided) => decided,
+        Err(refusal) if native => return Ok(refuse(&create::without_boot_note(refusal), common, ui)),
         Err(refusal) => return Ok(refuse(&refusal, common, ui)),
     };
     if common.dry_run {
-        return preview(&plan, common);
+        return preview(&plan, machine, common);
     }
     if !agreed(&plan, &request, ui) {
         ui.error("create aborted.");
@@ -56,6 +65,12 @@ pub(super) fn run(request: &CreateRequest, common: &Common, machine: &Machine, u
     let waits = create::waits_for_writes(&plan, &context.array);
     let note = waits.unwrap_or_default();
     carry_out(&plan, machine, common, ui, Ended { out: said, note, ..Ended::default() })
+}
+
+/// The answer to the original's question.
+fn asked_for_bitmap(common: &Common, ui: &Ui) -> BitmapKind {
+    let wanted = !common.dry_run && !common.json && ui.ask(WANT_BITMAP);
+    if wanted { BitmapKind::Internal } else { BitmapKind::None }
 }
 
 /// Names, and what the configuration says.

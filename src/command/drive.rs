@@ -5,8 +5,9 @@ use std::{collections::BTreeMap, path::Path};
 use anyhow::Result;
 
 use super::{
+    Outcome,
     keep::{self, Kept},
-    outcome, preview_kept, refuse, tell,
+    preview_kept, refuse, tell,
 };
 use crate::{
     cli::request::Common,
@@ -34,6 +35,8 @@ impl Driver<'_> {
     /// Drives a course to its end and answers the command's exit status.
     pub(super) fn drive(&self, course: &mut dyn Course) -> Result<u8> {
         let mut waiting = Waiting::default();
+        // Failures that another way may take the place of.
+        let mut untold = Vec::new();
         let mut event = Event::Begin;
         loop {
             let turn = course.next(event);
@@ -47,11 +50,23 @@ impl Driver<'_> {
                     Ok(view) => Event::Seen(view),
                     Err(unseen) => Event::Unseen(unseen),
                 },
-                Then::Do(plans) => Event::Done(self.carry_out(&plans)),
+                Then::Do(plans) => {
+                    untold.drain(..).for_each(tell);
+                    Event::Done(self.carry_out(&plans, &mut untold))
+                }
+                Then::Instead(plans) => {
+                    untold.clear();
+                    Event::Done(self.carry_out(&plans, &mut untold))
+                }
                 Then::Wait(wait) => Event::Woke(self.wait(&wait, &mut waiting)?),
                 Then::Ask(question) => Event::Answered(self.ask(&question)),
-                Then::End(Ending::Status(status)) => return Ok(status),
-                Then::End(Ending::Refused(refusal)) => return Ok(refuse(&refusal, self.common, self.ui)),
+                Then::End(ending) => {
+                    untold.drain(..).for_each(tell);
+                    return Ok(match ending {
+                        Ending::Status(status) => status,
+                        Ending::Refused(refusal) => refuse(&refusal, self.common, self.ui),
+                    });
+                }
             };
         }
     }
@@ -71,7 +86,7 @@ impl Driver<'_> {
         }
     }
 
-    fn carry_out(&self, plans: &[Plan]) -> Vec<Deed> {
+    fn carry_out(&self, plans: &[Plan], untold: &mut Vec<Outcome>) -> Vec<Deed> {
         let kept: Vec<Kept> = plans.iter().map(|plan| Kept::new(plan, self.machine, self.common)).collect();
         if self.common.dry_run {
             return kept.iter().map(|kept| self.show(kept)).collect();
@@ -82,14 +97,11 @@ impl Driver<'_> {
         };
         let deeds = kept.iter().zip(ended).map(|(kept, ended)| {
             if self.common.json && !self.own_document {
-                tell(match &ended {
-                    Ok(()) => outcome(&kept.plan, false),
-                    Err(failure) => {
-                        let reason = format!("{:#}", failure.cause);
-                        let told = outcome(&kept.plan, false);
-                        told.failed(&failure.step, reason, &failure.not_undone, failure.committed)
-                    }
-                });
+                let told = super::ended_outcome(&kept.plan, ended.as_ref().err());
+                match &ended {
+                    Err(failure) if !(failure.committed && failure.rest.minor) => untold.push(told),
+                    Ok(()) | Err(_) => tell(told),
+                }
             }
             ended.map_or_else(Deed::Failed, |()| Deed::Done)
         });

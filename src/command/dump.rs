@@ -96,7 +96,7 @@ impl Work<'_> {
         let file = self.place.join(device.file_name().unwrap_or_default()).display().to_string();
         let plan = dump::save(&shown.to_string(), &file, image.size, pieces);
         if self.common.dry_run {
-            return preview(&plan, self.common);
+            return preview(&plan, self.machine, self.common);
         }
         if let Err(failure) =
             super::keep::run(&Kept::new(&plan, self.machine, self.common), self.machine, self.ui)
@@ -142,7 +142,7 @@ impl Work<'_> {
         };
         let plan = dump::restore(&shown.to_string(), &file.display().to_string(), writes);
         if self.common.dry_run {
-            return preview(&plan, self.common);
+            return preview(&plan, self.machine, self.common);
         }
         let status = carry_out(&plan, self.machine, self.common, self.ui, Ended::default())?;
         if status == DONE {

@@ -35,7 +35,7 @@ pub(super) fn run(request: &MiscRequest, common: &Common, machine: &Machine, ui:
         ui.error("No devices listed in the configuration");
         return Ok(FAILED);
     }
-    let seen = inventory::superblocks(&paths, request.metadata);
+    let seen = inventory::superblocks(machine, &paths, request.metadata);
     let form = Form {
         brief: common.brief || request.scan && common.verbose < 2,
         scan: request.scan,
@@ -84,6 +84,10 @@ impl Answers<'_> {
         for refusal in examined.refusals(self.form.export && !self.form.brief) {
             self.complain(&format!("{}: {refusal}", examined.device));
         }
+        // The whole text says it in its place.
+        if let Some(doubt) = shown.doubt.as_ref().filter(|_| self.form.brief || self.form.export) {
+            self.ui.warn(doubt);
+        }
         let zone = inventory::local_zone();
         if let Some(json) = &mut self.json {
             json.push(Answer::Found(Box::new(examined)));
@@ -108,9 +112,11 @@ impl Answers<'_> {
 
     fn nothing(&mut self, device: String, nothing: Nothing) {
         let Form { brief, scan, asked, .. } = self.form;
-        let failed = matches!(nothing, Nothing::Unopened(_) | Nothing::Damaged(_) | Nothing::Unread(_));
+        let failed = !matches!(nothing, Nothing::Absent | Nothing::NotAsAsked(_));
+        let silent = matches!(nothing, Nothing::Silent(_));
         let (texts, said) = match nothing {
             Nothing::Unopened(why) => (vec![format!("cannot open {device}: {why}")], !scan),
+            Nothing::Silent(why) => (vec![why], true),
             Nothing::Absent => (vec![format!("No md superblock detected on {device}.")], !brief),
             Nothing::NotAsAsked(reasons) => (reasons, !brief && !scan),
             Nothing::Damaged(reasons) => (reasons, true),
@@ -122,7 +128,8 @@ impl Answers<'_> {
             texts.iter().for_each(|text| self.ui.error(text));
         }
         // As the original: what is not there in the format that was asked for is no failure.
-        if said && (!asked || failed) {
+        let left_out = silent && scan;
+        if said && (!asked || failed) && !left_out {
             self.status = FAILED;
         }
     }

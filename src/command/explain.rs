@@ -24,25 +24,31 @@ use crate::{
 
 /// Explains what is asked about, or all that is not in order.
 pub(super) fn run(request: &ExplainRequest, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
-    let (config, diagnostics) = inventory::configuration(&Sources::from_option(common.config.as_deref()))?;
+    let (config, diagnostics) =
+        inventory::configuration_to_show(&Sources::from_option(common.config.as_deref()));
     for diagnostic in diagnostics {
         ui.error(&diagnostic.to_string());
     }
     let mut look = StatusLook::new(machine);
     let arrays = look.all()?;
     let mut sights = sights(machine, &config, &look, &request.subjects)?;
+    super::say_silent(&sights, ui);
     inventory::find_holders(machine, &mut sights, &arrays, None);
     let session = session(machine, &config, common, &sights)?;
     let log = inventory::kernel_log(machine);
     let zone = inventory::local_zone();
     let scene =
         Scene { arrays: &arrays, sights: &sights, session: &session, device: None, log: &log, zone: &zone };
+    let former = inventory::former(machine, &sights);
+    let told = |explanation| scene.with_former(explanation, &former);
     let mut problems = vec![];
     let mut shown = vec![];
     if request.subjects.is_empty() {
-        let all =
-            scene.troubles().iter().map(|subject| explain::explain(&scene, subject)).collect::<Vec<_>>();
+        let troubles = scene.troubles();
+        let all = troubles.iter().map(|subject| told(explain::explain(&scene, subject)));
+        let all: Vec<Explanation> = all.collect();
         shown.extend(all.iter().filter(|one| !one.is_fine()).map(report));
+        shown.extend(scene.lost(&former).iter().map(report));
     }
     for word in &request.subjects {
         match scene.understand(word, number(word)) {
@@ -51,7 +57,7 @@ pub(super) fn run(request: &ExplainRequest, common: &Common, machine: &Machine, 
                 for subject in &subjects {
                     let device = device(machine, subject);
                     let scene = Scene { device: device.as_ref(), ..scene };
-                    shown.push(report(&explain::explain(&scene, subject)));
+                    shown.push(report(&told(explain::explain(&scene, subject))));
                 }
             }
         }

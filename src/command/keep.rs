@@ -18,6 +18,8 @@ use crate::{
 pub(super) struct Kept {
     pub(super) plan: Plan,
     at: Option<usize>,
+    /// The entry that this leaves.
+    pub(super) id: Option<Id>,
 }
 
 impl Kept {
@@ -29,8 +31,8 @@ impl Kept {
     /// The same for a plan that puts an entry back.
     pub(super) fn undoing(plan: &Plan, machine: &Machine, common: &Common, undoes: Option<Id>) -> Self {
         let paths = keep::endangered(plan);
-        if paths.is_empty() || common.no_archive {
-            return Self { plan: plan.clone(), at: None };
+        if !keep::leaves_entry(plan) || common.no_archive {
+            return Self { plan: plan.clone(), at: None, id: None };
         }
         let (seconds, micros) = host::now();
         let [random] = host::random_bytes().unwrap_or_default();
@@ -42,9 +44,13 @@ impl Kept {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             host: host::hostname(),
             undoes,
+            // The number is given when it is stored, the change of a group is read from the plan.
+            seq: 0,
+            group: None,
         };
+        let id = about.id.clone();
         let (plan, at) = keep::keep(plan, &inventory::endangered(machine, &paths), about);
-        Self { plan, at }
+        Self { plan, at, id: at.map(|_| id) }
     }
 
     /// A failure, told with the places of the plan as it was before.

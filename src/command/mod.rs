@@ -2,9 +2,7 @@
 
 use std::{
     ffi::OsString,
-    io::Write,
-    path::Path,
-    sync::{Mutex, PoisonError},
+    path::{Path, PathBuf},
 };
 
 use anyhow::Result;
@@ -16,9 +14,10 @@ use crate::{
     },
     config::{HostName, conf::Config},
     inventory,
-    kernel::{Machine, host, terminal},
+    kernel::{Machine, files, host, parallel, terminal},
+    model::{Sight, Unusable},
     plan::{Plan, Refusal, Say, Step, Warning, run::Failure},
-    report::outcome::Outcome,
+    report::{outcome::Outcome, text::harmless},
     ui::{self, Ui},
 };
 
@@ -37,6 +36,7 @@ mod explain;
 mod history;
 mod keep;
 mod manage;
+mod output;
 mod overlay;
 mod platform;
 mod query;
@@ -51,23 +51,44 @@ mod wait;
 mod zero;
 
 use keep::Kept;
+use output::{print, tell};
 
 /// Exit status of a command that did what it was asked to.
 const DONE: u8 = 0;
 /// From this many `-v` on, developers' words too.
 const TRACED: i32 = 3;
+/// The name under which texts and statuses are our own.
+const NATIVE: &str = "mdctl";
 /// Exit status of a failure.
 const FAILED: u8 = 1;
 
 const NOT_ROOT: &str = "must be super-user to perform this action";
 
-/// Runs the program: the words after its name, under the name by which it was called.
+/// Runs the program: the words after its name, under the name by which it was called. On a thread of its own, whatever the
+/// stack of the caller's is.
 #[must_use]
 pub fn run(program: &Path, args: Vec<OsString>) -> u8 {
+    parallel::on_own_stack(|| {
+        let status = named(program, args);
+        output::ended(program, status)
+    })
+}
+
+/// Devices are known by text: a path that is none is replaced by another name of the same file.
+fn in_text(word: OsString) -> OsString {
+    match word.to_str() {
+        Some(_) => word,
+        None => files::text_name(Path::new(&word)).map_or(word, PathBuf::into_os_string),
+    }
+}
+
+fn named(program: &Path, args: Vec<OsString>) -> u8 {
+    let args: Vec<OsString> = args.into_iter().map(in_text).collect();
     let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
     if let Some(status) = second::run(&name, &args) {
         return status;
     }
+    output::begin(args.iter().any(|word| word == "--json"));
     let words = args.iter().map(|word| word.to_string_lossy().into_owned());
     let words = std::iter::once(name.clone()).chain(words).collect();
     match cli::understand(&name, args) {
@@ -78,41 +99,68 @@ pub fn run(program: &Path, args: Vec<OsString>) -> u8 {
         Ok(parse::Outcome::Help(text)) => print(&text),
         Ok(parse::Outcome::Complete(words)) => complete::run(&words),
         Ok(parse::Outcome::Version) => {
-            let ui = Ui::new(name.as_str(), 0);
-            ui.plain(&help::version(&name));
+            let version = help::version(&name);
+            Ui::new(name.as_str(), 0).plain(&version);
+            if output::is_json() {
+                tell(Outcome::new(false, version.trim_end(), Vec::new(), Vec::new()));
+            }
             DONE
         }
         Err(error) => {
             let ui = Ui::new(name.as_str(), 0);
-            for said in &error.said {
-                ui.warn(said);
-            }
-            if error.for_root && !host::is_root() {
-                ui.error(NOT_ROOT);
-                return FAILED;
-            }
-            if !error.message.is_empty() {
-                ui.error(&error.message);
-            }
-            if error.usage {
-                ui.plain(&help::usage(&name));
-            }
-            error.status
+            let status = misunderstood(&error, &name, &ui);
+            document(status, &words, false, &ui);
+            status
         }
     }
 }
 
-/// Writes an answer; a reader that has gone away is no failure of ours.
-fn print(text: &str) -> u8 {
-    let written = std::io::stdout().lock().write_all(text.as_bytes());
-    match written {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => FAILED,
-        _ => DONE,
+fn misunderstood(error: &cli::UsageError, name: &str, ui: &Ui) -> u8 {
+    for said in &error.said {
+        ui.warn(said);
+    }
+    if error.for_root && !host::is_root() {
+        ui.error(NOT_ROOT);
+        return FAILED;
+    }
+    if !error.message.is_empty() {
+        ui.error(&error.message);
+    }
+    if error.usage {
+        ui.plain(&help::usage(name));
+    }
+    error.status
+}
+
+/// With `--json` there is a document, however a command ends; and no command of ours fails without a word.
+fn document(status: u8, words: &[String], planned_only: bool, ui: &Ui) {
+    if !output::is_empty() {
+        return;
+    }
+    let words = words.join(" ");
+    if status != DONE && ui.said().is_empty() && ui.program() == NATIVE {
+        ui.error(&format!("`{words}` ends with status {status}, and nobody said why"));
+    }
+    let mut said = ui.said();
+    if output::is_json() {
+        tell(if status == DONE {
+            Outcome::new(planned_only, &words, Vec::new(), said)
+        } else {
+            let reason = if said.is_empty() { words } else { said.remove(0) };
+            Outcome::refused(reason, None, said)
+        });
     }
 }
 
 fn dispatch(name: &str, invocation: &Invocation) -> u8 {
     let ui = Ui::new(name, invocation.common.verbose);
+    let common = &invocation.common;
+    let status = carried(invocation, &ui);
+    document(status, &common.words, common.dry_run, &ui);
+    status
+}
+
+fn carried(invocation: &Invocation, ui: &Ui) -> u8 {
     if invocation.common.verbose >= TRACED {
         ui::trace();
     }
@@ -128,31 +176,31 @@ fn dispatch(name: &str, invocation: &Invocation) -> u8 {
     }
     let machine = inventory::machine();
     let common = &invocation.common;
-    recover::unfinished(&invocation.request, common, &machine, &ui);
+    recover::unfinished(&invocation.request, common, &machine, ui);
     let ended = match &invocation.request {
-        Request::Assemble(request) => assemble::run(request, common, &machine, &ui),
-        Request::Create(request) => create::run(request, common, &machine, &ui),
-        Request::Misc(request) => misc(request, common, &machine, &ui),
-        Request::Build(request) => build::run(request, common, &machine, &ui),
-        Request::Grow(_) => Ok(not_yet("--grow", &ui)),
-        Request::Incremental(_) => Ok(not_yet("--incremental", &ui)),
-        Request::Manage(request) => manage::run(request, common, &machine, &ui),
-        Request::Monitor(_) => Ok(not_yet("--monitor", &ui)),
-        Request::Explain(request) => explain::run(request, common, &machine, &ui),
-        Request::Replace(request) => replace::run(request, common, &machine, &ui),
-        Request::Trial(request) => trial::run(request, common, &machine, &ui),
-        Request::Overlay(request) => overlay::run(request, common, &machine, &ui),
-        Request::Status(request) => status::run(request, common, &machine, &ui),
-        Request::History => history::list(common, &machine, &ui),
-        Request::Undo(request) => history::undo(request, common, &machine, &ui),
-        Request::Dm(request) => dm::run(request, common, &machine, &ui),
-        Request::Volume(request) => volume::run(request, common, &machine, &ui),
-        Request::AutoDetect => platform::auto_detect(&machine, common, &ui),
+        Request::Assemble(request) => assemble::run(request, common, &machine, ui),
+        Request::Create(request) => create::run(request, common, &machine, ui),
+        Request::Misc(request) => misc(request, common, &machine, ui),
+        Request::Build(request) => build::run(request, common, &machine, ui),
+        Request::Grow(_) => Ok(not_yet("--grow", ui)),
+        Request::Incremental(_) => Ok(not_yet("--incremental", ui)),
+        Request::Manage(request) => manage::run(request, common, &machine, ui),
+        Request::Monitor(_) => Ok(not_yet("--monitor", ui)),
+        Request::Explain(request) => explain::run(request, common, &machine, ui),
+        Request::Replace(request) => replace::run(request, common, &machine, ui),
+        Request::Trial(request) => trial::run(request, common, &machine, ui),
+        Request::Overlay(request) => overlay::run(request, common, &machine, ui),
+        Request::Status(request) => status::run(request, common, &machine, ui),
+        Request::History => history::list(common, &machine, ui),
+        Request::Undo(request) => history::undo(request, common, &machine, ui),
+        Request::Dm(request) => dm::run(request, common, &machine, ui),
+        Request::Volume(request) => volume::run(request, common, &machine, ui),
+        Request::AutoDetect => platform::auto_detect(&machine, common, ui),
     };
-    told(ended.unwrap_or_else(|error| {
+    ended.unwrap_or_else(|error| {
         ui.error(&format!("{error:#}"));
         FAILED
-    }))
+    })
 }
 
 fn one_action(request: &MiscRequest, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
@@ -188,6 +236,15 @@ fn cluster(given: Option<&str>, config: &Config) -> Result<String, Refusal> {
         (None, Some(HostName::None | HostName::System) | None) => {
             Err(Refusal::new("The md can't get cluster name")
                 .hint("name it with --home-cluster or in a HOMECLUSTER line of the configuration"))
+        }
+    }
+}
+
+/// A device that does not answer is left out of a scan, and nobody named it.
+fn say_silent(sights: &[Sight], ui: &Ui) {
+    for sight in sights {
+        if let Err(Unusable::Silent(why)) = &sight.found {
+            ui.warn(&format!("left out: {why}"));
         }
     }
 }
@@ -229,7 +286,9 @@ fn refuse(refusal: &Refusal, common: &Common, ui: &Ui) -> u8 {
 
 fn say(kind: Say, text: &str, ui: &Ui) {
     match kind {
-        Say::Out => drop(print(&format!("{}: {text}\n", ui.program()))),
+        // The one document is alone on standard output.
+        Say::Out if output::is_json() => ui.warn(text),
+        Say::Out => drop(print(&format!("{}: {}\n", ui.program(), harmless(text)))),
         Say::Note | Say::Ask => ui.warn(text),
     }
 }
@@ -251,8 +310,8 @@ fn agreed(question: &str, common: &Common, ui: &Ui) -> bool {
 }
 
 /// Shows a plan instead of carrying it out.
-fn preview(plan: &Plan, common: &Common) -> Result<u8> {
-    Ok(preview_kept(&Kept::new(plan, &inventory::machine(), common).plan, common))
+fn preview(plan: &Plan, machine: &Machine, common: &Common) -> Result<u8> {
+    Ok(preview_kept(&Kept::new(plan, machine, common).plan, common))
 }
 
 fn preview_kept(plan: &Plan, common: &Common) -> u8 {
@@ -260,21 +319,7 @@ fn preview_kept(plan: &Plan, common: &Common) -> u8 {
         tell(outcome(plan, true));
         return DONE;
     }
-    print(&plan.to_string())
-}
-
-/// What this command did so far. It is told at its end, as one document for all arrays and members that it was about.
-static TOLD: Mutex<Vec<Outcome>> = Mutex::new(Vec::new());
-
-fn tell(outcome: Outcome) {
-    TOLD.lock().unwrap_or_else(PoisonError::into_inner).push(outcome);
-}
-
-/// Prints what was told.
-fn told(status: u8) -> u8 {
-    let all = std::mem::take(&mut *TOLD.lock().unwrap_or_else(PoisonError::into_inner));
-    let printed = Outcome::together(all).map_or(DONE, |outcome| print(&outcome.text()));
-    if status == DONE { printed } else { status }
+    print(&harmless(&plan.to_string()))
 }
 
 fn outcome(plan: &Plan, planned_only: bool) -> Outcome {
@@ -310,28 +355,50 @@ fn carry_out_kept(kept: &Kept, machine: &Machine, common: &Common, ui: &Ui, ende
 /// Says how carrying out a plan ended.
 fn carried_out(done: Result<(), Failure>, kept: &Kept, common: &Common, ui: &Ui, ended: Ended) -> Result<u8> {
     if common.json {
-        let mut told = outcome(&kept.plan, false);
-        if let Err(failure) = &done {
-            let reason = format!("{:#}", failure.cause);
-            told = told.failed(&failure.step, reason, &failure.not_undone, failure.committed);
-        }
-        tell(told);
+        tell(ended_outcome(&kept.plan, done.as_ref().err()));
     }
-    if let Err(failure) = done {
-        // After the commit what was asked for is done; what is said is which part of the rest is not.
-        if failure.committed {
-            ui.warn(&format!("{}: {:#}", failure.step, failure.cause));
-        } else {
-            return Ok(failed(&failure, ended.failed, ui));
+    match done {
+        Err(failure) if !failure.committed => return Ok(failed(&failure, ended.failed, ui)),
+        Err(failure) if !failure.rest.minor => return Ok(incomplete(&failure, &kept.plan, ui)),
+        // What was asked for is done.
+        Err(failure) => {
+            ui.warn(&failure.why());
+            failure.rest.others.iter().for_each(|other| ui.warn(other));
         }
+        Ok(()) => {}
     }
     if !ended.out.is_empty() && !common.json {
-        print(&format!("{}: {}\n", ui.program(), ended.out));
+        print(&format!("{}: {}\n", ui.program(), harmless(&ended.out)));
     }
     if !ended.note.is_empty() {
         ui.note(&ended.note);
     }
     Ok(DONE)
+}
+
+/// A plan and how it ended.
+fn ended_outcome(plan: &Plan, failure: Option<&Failure>) -> Outcome {
+    let done = outcome(plan, false);
+    match failure {
+        None => done,
+        Some(failure) if failure.committed && failure.rest.minor => done.warned(failure.why()),
+        Some(failure) => {
+            let reason = format!("{:#}", failure.cause);
+            let told = done.failed(&failure.step, reason, &failure.not_undone, failure.committed);
+            told.hinted(failure.rest.later.as_deref())
+        }
+    }
+}
+
+/// The change is made, and something that belongs to it is not: which, and what does it later.
+fn incomplete(failure: &Failure, plan: &Plan, ui: &Ui) -> u8 {
+    ui.error(&failure.why());
+    failure.rest.others.iter().for_each(|other| ui.error(other));
+    ui.error(&format!("not all is done: {}", plan.summary));
+    if let Some(later) = &failure.rest.later {
+        ui.note(&format!("what remains to be done: {later}"));
+    }
+    FAILED
 }
 
 /// Says why nothing was done, and what could not be put back.

@@ -39,7 +39,7 @@ pub(super) fn run(request: &OverlayRequest, common: &Common, machine: &Machine, 
                 Err(refusal) => return Ok(refuse(&refusal?, common, ui)),
             };
             if common.dry_run {
-                return preview(&plan, common);
+                return preview(&plan, machine, common);
             }
             files::make_dirs(Path::new(&new.store), 0o700)?;
             let out = format!("set {}: {}", new.set, paths(&new, machine, devices).join(" "));
@@ -118,7 +118,7 @@ pub(super) fn members(machine: &Machine, paths: &[String]) -> Result<Vec<Device>
 
 fn unusable(why: &Unusable) -> String {
     match why {
-        Unusable::Open(error) | Unusable::Broken(error) => error.clone(),
+        Unusable::Open(error) | Unusable::Broken(error) | Unusable::Silent(error) => error.clone(),
         Unusable::NotBlock => "it is not a block device".to_owned(),
     }
 }
@@ -244,7 +244,7 @@ fn commit(set: &str, store: Option<&Path>, common: &Common, machine: &Machine, u
         Err(refusal) => return Ok(refuse(&refusal, common, ui)),
     };
     if common.dry_run {
-        return preview(&plan, common);
+        return preview(&plan, machine, common);
     }
     if !common.json {
         print(&show(set, machine, &pending).text());
@@ -276,7 +276,7 @@ fn discard(
     for set in &names {
         let plan = set_of(machine, set, store).and_then(|(found, dir)| overlay::discard(set, &found, &dir));
         status |= match plan {
-            Ok(plan) if common.dry_run => preview(&plan, common)?,
+            Ok(plan) if common.dry_run => preview(&plan, machine, common)?,
             Ok(plan) => carry_out(&plan, machine, common, ui, Ended::default())?,
             Err(refusal) => refuse(&refusal, common, ui),
         };

@@ -74,7 +74,7 @@ pub(super) fn auto_detect(machine: &Machine, common: &Common, ui: &Ui) -> Result
         warnings: Vec::new(),
     };
     if common.dry_run {
-        return preview(&plan, common);
+        return preview(&plan, machine, common);
     }
     if let Err(failure) = keep::run(&Kept::new(&plan, machine, common), machine, ui) {
         ui.detail(&format!("{:#}", failure.cause));
@@ -106,7 +106,7 @@ pub(super) fn udev_rules(
         warnings: Vec::new(),
     };
     if common.dry_run {
-        return preview(&plan, common);
+        return preview(&plan, machine, common);
     }
     carry_out(&plan, machine, common, ui, Ended::default())
 }

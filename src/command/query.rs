@@ -23,7 +23,11 @@ pub(super) fn run(request: &MiscRequest, common: &Common, machine: &Machine, ui:
     let mut status = DONE;
     let mut json = vec![];
     for (_, path) in &request.devices {
-        match inventory::query(machine, &map, Path::new(path)) {
+        let queried = inventory::query(machine, &map, Path::new(path));
+        if let Some(doubt) = queried.as_ref().ok().and_then(|query| query.doubt.as_ref()) {
+            ui.warn(doubt);
+        }
+        match queried {
             Ok(query) if common.json => json.push(Answer::Found(Query::of(&path.to_string_lossy(), &query))),
             Ok(query) => drop(print(&Query::of(&path.to_string_lossy(), &query).text())),
             Err(error) => {

@@ -23,7 +23,7 @@ use crate::{
 
 /// Shows arrays.
 pub(super) fn run(request: &StatusRequest, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
-    let work = Work { request, common, machine };
+    let work = Work { request, common, machine, ui };
     if request.watch {
         return watch::run(&work);
     }
@@ -56,6 +56,7 @@ struct Work<'a> {
     request: &'a StatusRequest,
     common: &'a Common,
     machine: &'a Machine,
+    ui: &'a Ui,
 }
 
 impl Work<'_> {
@@ -85,7 +86,11 @@ impl Work<'_> {
         if self.request.running || !self.request.arrays.is_empty() || !host::is_root() {
             return Ok(None);
         }
-        let (config, _) = inventory::configuration(&Sources::from_option(self.common.config.as_deref()))?;
+        let sources = Sources::from_option(self.common.config.as_deref());
+        let (config, odd) = inventory::configuration_to_show(&sources);
+        if !self.request.watch {
+            odd.iter().filter(|one| one.line == 0).for_each(|one| self.ui.warn(&one.to_string()));
+        }
         let inside: BTreeSet<DevId> =
             arrays.iter().flat_map(|array| &array.members).filter_map(|member| member.id).collect();
         let ids = look.nodes().all();
@@ -94,6 +99,9 @@ impl Work<'_> {
         let mut paths = inventory::candidates(self.machine, &config, look.nodes())?;
         paths.retain(|path| !members.contains(path));
         let sights = inventory::members(self.machine, &paths, false);
+        if !self.request.watch {
+            super::say_silent(&sights, self.ui);
+        }
         let session = session(self.machine, &config, self.common, &sights)?;
         let zone = inventory::local_zone();
         let scene = Scene { arrays, sights: &sights, session: &session, device: None, log: &[], zone: &zone };

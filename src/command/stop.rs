@@ -56,7 +56,7 @@ fn one(action: &MiscAction, path: &Path, common: &Common, machine: &Machine, ui:
     }
     let Some(plan) = plan else { return Ok(DONE) };
     if common.dry_run {
-        return preview(&plan, common);
+        return preview(&plan, machine, common);
     }
     carry_out(&plan, machine, common, ui, ended)
 }

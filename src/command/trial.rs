@@ -5,6 +5,7 @@ mod overlaid;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use anyhow::Result;
@@ -20,10 +21,10 @@ use crate::{
     },
     config::sources::Sources,
     inventory,
-    kernel::{Machine, node},
+    kernel::{Deadline, Machine, node},
     model::{
         Device,
-        trial::{Grounds, Hypothesis, Scored, Searched, Seen, anchored, search},
+        trial::{Grounds, Hypothesis, Offer, Scored, Searched, Seen, anchored, search},
     },
     plan::{
         Plan, Refusal,
@@ -37,6 +38,8 @@ use crate::{
 
 /// So many guesses are shown.
 const SHOWN: usize = 8;
+/// So often something is said while guesses are looked at.
+const SAYS: Duration = Duration::from_secs(5);
 /// So many of the newest entries of the archive are asked.
 const ENTRIES: usize = 16;
 
@@ -57,7 +60,7 @@ pub(super) fn run(request: &TrialRequest, common: &Common, machine: &Machine, ui
     if let Err(refusal) = trial::has_one_shape(&seen) {
         return Ok(refuse(&refusal, common, ui));
     }
-    let (searched, numbers) = guess(&devices, &seen, &asked, request.limit)?;
+    let (searched, numbers) = guess(&devices, &seen, &asked, request, ui)?;
     let work = Work { request, common, machine, ui, devices: &devices, seen: &seen };
     let mut ranked: Vec<(Scored, Option<Assembled>)> =
         searched.best.into_iter().take(SHOWN).map(|scored| (scored, None)).collect();
@@ -79,12 +82,25 @@ pub(super) fn run(request: &TrialRequest, common: &Common, machine: &Machine, ui
         let command = trial::command_line(&scored.hypothesis, &seen, &work.word(&scored.hypothesis));
         (scored.clone(), assembled.clone(), command)
     };
+    let assemble = ranked.first().map(|(scored, _)| {
+        let paths: Vec<&str> = devices.iter().map(|device| device.path.as_str()).collect();
+        format!("mdctl assemble {} {}", work.word(&scored.hypothesis), paths.join(" "))
+    });
+    let words = trial::words_again(&common.words);
+    let numbers = Numbers { words, assemble: assemble.unwrap_or_default(), ..numbers };
     let report = Trial::new(&ranked.iter().map(told).collect::<Vec<_>>(), &seen, &numbers, kept);
     show(&report, request, common, ui)?;
     match request.apply.or(common.dry_run.then_some(1)).and_then(chosen) {
-        Some((scored, _)) if request.apply.is_some() || !common.json => work.apply(&scored.hypothesis),
+        Some((scored, _)) if request.apply.is_some() || !common.json => {
+            let number = request.apply.unwrap_or(1);
+            let command = trial::command_line(&scored.hypothesis, &seen, &work.word(&scored.hypothesis));
+            match trial::supported(scored, number, &command) {
+                Ok(()) => work.apply(&scored.hypothesis),
+                Err(refusal) => Ok(refuse(&refusal, common, ui)),
+            }
+        }
         _ => {
-            let any = ranked.first().is_some_and(|(scored, _)| scored.points() > 300);
+            let any = ranked.first().is_some_and(|(scored, _)| scored.is_supported());
             Ok(if any { DONE } else { FAILED })
         }
     }
@@ -94,12 +110,12 @@ pub(super) fn run(request: &TrialRequest, common: &Common, machine: &Machine, ui
 fn seen(machine: &Machine, devices: &[Device]) -> Vec<Seen> {
     let mut seen = inventory::seen(devices);
     let paths: Vec<String> = devices.iter().map(|device| device.path.clone()).collect();
-    let sighted = inventory::endangered(machine, &paths);
+    let sighted = inventory::like(machine, &paths, &[]);
     let here: Vec<Identity> = sighted.into_iter().map(|sighted| sighted.identity).collect();
     let shelf = inventory::archive(machine).unwrap_or_default();
     for shelved in shelf.entries.iter().rev().take(ENTRIES) {
         let Ok((entry, _)) = inventory::entry(&shelved.path) else { continue };
-        let Ok(found) = undo::find(&entry, &here, true) else { continue };
+        let Ok(found) = undo::find(&entry, &here, undo::Trust::Path) else { continue };
         let command = entry.about.command.join(" ");
         let grounds = Grounds::Archive { id: entry.about.id.to_string(), command };
         for (kept, at) in &found.places {
@@ -113,24 +129,60 @@ fn seen(machine: &Machine, devices: &[Device]) -> Vec<Seen> {
     seen
 }
 
-fn guess(devices: &[Device], seen: &[Seen], asked: &Asked, limit: usize) -> Result<(Searched, Numbers)> {
+fn guess(
+    devices: &[Device],
+    seen: &[Seen],
+    asked: &Asked,
+    request: &TrialRequest,
+    ui: &Ui,
+) -> Result<(Searched, Numbers)> {
     let families = trial::families(seen, asked);
     let mut known: BTreeMap<trial::Anchor, bool> = BTreeMap::new();
-    let ((searched, numbers), unreadable) = inventory::with_members(devices, |members| {
+    let looked = inventory::with_members(devices, |members| {
         let mut anchors = |(device, sector, at): trial::Anchor| {
             let look = || members.get(device).is_some_and(|member| anchored(*member, sector, at));
             *known.entry((device, sector, at)).or_insert_with(look)
         };
-        let mut guesses = trial::guesses(&families, seen, asked, limit, &mut anchors);
+        let mut guesses = trial::guesses(&families, seen, asked, &mut anchors);
         let nearby = trial::Nearby::new(&families, seen, asked);
-        let searched = search(&mut guesses, &|scored| nearby.of(scored), members, &mut |_| true);
-        let (cut, orders_cut) = (guesses.cut, guesses.orders_cut && !searched.settled);
-        let numbers = Numbers { tried: searched.tried, cut, orders_cut, ..Numbers::default() };
+        let orders_cut = guesses.orders_cut;
+        let mut clock = Clock::new(request.time, ui);
+        let mut offers = |take: &mut dyn FnMut(Offer) -> bool| guesses.each(take);
+        let near = |scored: &Scored| nearby.of(scored);
+        let searched = search(&mut offers, &near, members, request.limit, &mut |tried| clock.goes_on(tried));
+        let orders_cut = orders_cut && !searched.settled;
+        let numbers =
+            Numbers { tried: searched.tried, stopped: searched.stopped, orders_cut, ..Numbers::default() };
         (searched, numbers)
     })?;
+    let (searched, numbers) = looked.answer;
     let own = families.iter().filter(|family| family.grounds == Grounds::Superblocks);
     let behind = own.flat_map(|family| &family.behind).copied().collect();
-    Ok((searched, Numbers { behind, unreadable, ..numbers }))
+    Ok((searched, Numbers { behind, unreadable: looked.unreadable, read: looked.read, ..numbers }))
+}
+
+/// How long a search may go on, and when something is said meanwhile.
+struct Clock<'a> {
+    end: Option<Deadline>,
+    next: Deadline,
+    ui: &'a Ui,
+}
+
+impl<'a> Clock<'a> {
+    fn new(time: Option<Duration>, ui: &'a Ui) -> Self {
+        Self { end: time.map(Deadline::after), next: Deadline::after(SAYS), ui }
+    }
+
+    fn goes_on(&mut self, tried: usize) -> bool {
+        if self.next.left().is_none() {
+            self.next = Deadline::after(SAYS);
+            let left = self.end.as_ref().and_then(Deadline::left).map_or(String::new(), |left| {
+                format!("; at most {} s more (--time)", left.as_secs().saturating_add(1))
+            });
+            self.ui.note(&format!("{tried} guesses were looked at so far{left}"));
+        }
+        self.end.as_ref().is_none_or(|end| end.left().is_some())
+    }
 }
 
 fn show(report: &Trial, request: &TrialRequest, common: &Common, ui: &Ui) -> Result<()> {
@@ -259,7 +311,7 @@ impl Work<'_> {
         let request = trial::request(guess, paths, word, readonly);
         let (config, _) = inventory::configuration(&Sources::from_option(self.common.config.as_deref()))?;
         let mut world = inventory::world(self.machine, request.members.len() + 2)?;
-        world.devices = inventory::look(self.machine, &create::paths(&request), true);
+        world.devices = inventory::look_to_write(self.machine, &create::paths(&request));
         let context = create::context(&request, self.common, (&config, true), &world);
         Ok(context.and_then(|context| {
             let plan = crate::plan::create::plan(&request, &context, &world)?;
@@ -284,7 +336,7 @@ impl Work<'_> {
             Err(refusal) => return Ok(refuse(&refusal, self.common, self.ui)),
         };
         if self.common.dry_run {
-            return preview(&plan, self.common);
+            return preview(&plan, self.machine, self.common);
         }
         let members = guess.seats.iter().flatten().count();
         let question = format!("Write new superblocks to {members} devices, and start {word} from them");

@@ -23,5 +23,5 @@ pub(super) fn run(request: &MiscRequest, common: &Common, machine: &Machine, ui:
     let paths = request.devices.iter().map(|(_, path)| path.display().to_string()).collect();
     let config = Config::default();
     let driver = Driver { common, machine, ui, config: &config, own_document: false };
-    driver.drive(&mut Waits::new(paths, ui.program() == "mdctl"))
+    driver.drive(&mut Waits::new(paths, ui.program() == super::NATIVE))
 }

@@ -7,10 +7,10 @@ use anyhow::Result;
 use super::{DONE, Ended, carry_out, preview, print};
 use crate::{
     cli::request::{Common, MiscRequest},
-    inventory,
+    inventory::{self, StatusLook},
     kernel::{Machine, files},
-    model::{Candidate, Unusable},
-    plan::zero::{self, Target, Wish},
+    model::{Candidate, Unusable, status::ArrayStatus, world::LogLine},
+    plan::zero::{self, Around, Target, Wish},
     ui::Ui,
 };
 
@@ -26,8 +26,10 @@ pub(super) fn run(request: &MiscRequest, common: &Common, machine: &Machine, ui:
         candidate,
     };
     let targets: Vec<Target> =
-        inventory::look(machine, &paths, true).into_iter().map(no_file).map(target).collect();
-    let decision = zero::plan(Wish { metadata: request.metadata, force: request.force }, &targets);
+        inventory::look_to_write(machine, &paths).into_iter().map(no_file).map(target).collect();
+    let (arrays, log) = around(&targets, machine)?;
+    let around = Around { arrays: &arrays, log: &log };
+    let decision = zero::plan(Wish { metadata: request.metadata, force: request.force }, &targets, around);
     for (text, quiet) in &decision.said {
         if *quiet {
             ui.note(text);
@@ -43,11 +45,23 @@ pub(super) fn run(request: &MiscRequest, common: &Common, machine: &Machine, ui:
         return Ok(decision.status);
     };
     if common.dry_run {
-        return preview(&plan, common);
+        return preview(&plan, machine, common);
     }
     let ended = Ended { failed: Some("Could not zero superblock".to_owned()), ..Ended::default() };
     let done = carry_out(&plan, machine, common, ui, ended)?;
     Ok(if done == DONE { decision.status } else { done | decision.status })
+}
+
+/// Arrays in the kernel and its log, where a device has metadata of some array.
+fn around(targets: &[Target], machine: &Machine) -> Result<(Vec<ArrayStatus>, Vec<LogLine>)> {
+    let known =
+        |target: &Target| target.candidate.found.as_ref().is_ok_and(|device| !device.probe.found.is_empty());
+    if !targets.iter().any(known) {
+        return Ok((Vec::new(), Vec::new()));
+    }
+    let arrays = StatusLook::new(machine).all()?;
+    let log = if arrays.is_empty() { Vec::new() } else { inventory::kernel_log(machine) };
+    Ok((arrays, log))
 }
 
 /// What is no device: a directory is not opened to write, and the archive keeps nothing of files.

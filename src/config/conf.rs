@@ -19,14 +19,17 @@ use super::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
     pub file: String,
-    /// Counted from 1.
+    /// Counted from 1; 0 for the file as a whole, which the text names.
     pub line: usize,
     pub text: String,
 }
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({}, line {})", self.text, self.file, self.line)
+        match self.line {
+            0 => write!(f, "{}", self.text),
+            line => write!(f, "{} ({}, line {line})", self.text, self.file),
+        }
     }
 }
 

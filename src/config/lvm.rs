@@ -1,70 +1,141 @@
 //! LVM2's own configuration, as far as it decides what is a physical volume and whose a group is: text in, values out.
 //!
-//! `lvm.conf` and `lvmlocal.conf` have the grammar of the metadata. The devices file has lines of `KEY=value`.
+//! The devices file has lines of `KEY=value`.
 
-use superblock::lvm::{lvm_crc, text};
+mod filter;
+mod grammar;
+
+use std::path::Path;
+
+pub use filter::Filter;
+use grammar::Value;
+use superblock::lvm::lvm_crc;
+
+/// The files that are read, in this order: what a later one says counts.
+const FILES: [&str; 2] = ["lvm.conf", "lvmlocal.conf"];
+/// No file of LVM2's that is longer is read.
+pub const LONGEST: u64 = 64 << 20;
 
 /// What we honour of `lvm.conf` and `lvmlocal.conf`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// `devices/use_devicesfile`.
     pub use_devices_file: Option<bool>,
+    /// `devices/allow_changes_with_duplicate_pvs`.
+    pub change_with_duplicates: bool,
     /// `global/system_id_source`.
     pub system_id_source: Option<String>,
+    /// `global/system_id_file`.
+    pub system_id_file: Option<String>,
     /// `local/system_id`.
     pub system_id: Option<String>,
     /// `local/extra_system_ids`.
     pub extra_system_ids: Vec<String>,
-    /// `devices/global_filter` and `devices/filter`, one after the other.
-    pub filters: Vec<Vec<String>>,
+    /// `devices/filter`.
+    pub filter: Filter,
+    /// `devices/global_filter`.
+    pub global_filter: Filter,
     /// `global/locking_dir`.
     pub locking_dir: Option<String>,
     /// `devices/hints`.
     pub hints: Option<String>,
+    /// What cannot be read: where, and why. Then nobody knows what is ours, and nothing may be changed.
+    pub faults: Vec<String>,
 }
 
 impl Settings {
-    /// Takes in what a file says; what it does not say stays. A file that is not of the grammar says nothing.
-    pub fn read(&mut self, file: &[u8]) {
-        let Ok(tree) = text::parse(file) else { return };
-        for entry in &tree {
-            let text::Value::Section(section) = &entry.value else {
-                // `section/key = value` on one line.
-                let mut parts = entry.key.splitn(2, |byte| *byte == b'/');
-                if let (Some(section), Some(key)) = (parts.next(), parts.next()) {
-                    self.take(section, key, &entry.value);
-                }
-                continue;
-            };
-            for one in section {
-                self.take(entry.key, one.key, &one.value);
+    /// What the files in LVM2's directory say. `read` answers with nothing for one that is not there.
+    ///
+    /// # Errors
+    /// That of `read`; what a file says and cannot be understood is among the faults.
+    pub fn of<E>(dir: &Path, read: impl Fn(&Path) -> Result<Option<Vec<u8>>, E>) -> Result<Self, E> {
+        let mut settings = Self::default();
+        for path in FILES.map(|name| dir.join(name)) {
+            if let Some(text) = read(&path)? {
+                settings.read(&path.display().to_string(), &text);
             }
+        }
+        Ok(settings)
+    }
+
+    /// Takes in what a file says; what it does not say stays.
+    pub fn read(&mut self, path: &str, file: &[u8]) {
+        match grammar::parse(file) {
+            Ok(settings) => settings.into_iter().for_each(|(name, value)| self.take(path, &name, value)),
+            Err(fault) => self.faults.push(format!("{path}: {fault}")),
         }
     }
 
-    fn take(&mut self, section: &[u8], key: &[u8], value: &text::Value<'_>) {
-        let string = || value.text().map(|text| String::from_utf8_lossy(&text).into_owned());
-        match (section, key) {
-            (b"devices", b"use_devicesfile") => {
-                self.use_devices_file = value.integer().map(|value| value != 0)
+    fn take(&mut self, path: &str, name: &str, value: Value) {
+        match name {
+            "devices/use_devicesfile" => self.use_devices_file = switch(&value),
+            "devices/allow_changes_with_duplicate_pvs" => {
+                self.change_with_duplicates = switch(&value) == Some(true);
             }
-            (b"devices", b"filter" | b"global_filter") => self.filters.push(strings(value)),
-            (b"devices", b"hints") => self.hints = string(),
-            (b"global", b"locking_dir") => self.locking_dir = string().filter(|dir| dir.starts_with('/')),
-            (b"global", b"system_id_source") => self.system_id_source = string(),
-            (b"local", b"system_id") => self.system_id = string().filter(|id| !id.is_empty()),
-            (b"local", b"extra_system_ids") => self.extra_system_ids = strings(value),
+            "devices/filter" => self.filter = self.patterns(path, name, &value),
+            "devices/global_filter" => self.global_filter = self.patterns(path, name, &value),
+            "devices/hints" => self.hints = string(value),
+            "global/locking_dir" => self.locking_dir = string(value).filter(|dir| dir.starts_with('/')),
+            "global/system_id_source" => self.system_id_source = string(value),
+            "global/system_id_file" => self.system_id_file = string(value),
+            "local/system_id" => self.system_id = string(value).filter(|id| !id.is_empty()),
+            "local/extra_system_ids" => self.extra_system_ids = strings(&value),
             _ => {}
         }
     }
+
+    fn patterns(&mut self, path: &str, name: &str, value: &Value) -> Filter {
+        let words = strings(value);
+        let count = if let Value::List(list) = value { list.len() } else { 1 };
+        let filter = match Filter::new(&words) {
+            Ok(filter) if words.len() == count => return filter,
+            Ok(_) => "patterns have to be strings".to_owned(),
+            Err(why) => why,
+        };
+        self.faults.push(format!("{path}: {name}: {filter}"));
+        Filter::default()
+    }
+
+    /// Whether there is any.
+    #[must_use]
+    pub fn has_filters(&self) -> bool {
+        !self.filter.is_empty() || !self.global_filter.is_empty()
+    }
+
+    /// Whether a device of these paths is to be looked at.
+    #[must_use]
+    pub fn takes(&self, paths: &[String]) -> bool {
+        self.global_filter.takes(paths) && self.filter.takes(paths)
+    }
 }
 
-fn strings(value: &text::Value<'_>) -> Vec<String> {
-    let one = |value: &text::Value<'_>| value.text().map(|text| String::from_utf8_lossy(&text).into_owned());
+fn string(value: Value) -> Option<String> {
+    if let Value::Text(text) = value { Some(text) } else { None }
+}
+
+fn strings(value: &Value) -> Vec<String> {
+    let list = if let Value::List(list) = value { list.as_slice() } else { std::slice::from_ref(value) };
+    list.iter().filter_map(|value| string(value.clone())).collect()
+}
+
+/// A number, or one of the words that LVM2 takes for one.
+fn switch(value: &Value) -> Option<bool> {
     match value {
-        text::Value::List(list) => list.iter().filter_map(one).collect(),
-        value => one(value).into_iter().collect(),
+        Value::Integer(number) => Some(*number != 0),
+        Value::Text(word) => match word.as_str() {
+            "y" | "yes" | "on" | "true" => Some(true),
+            "n" | "no" | "off" | "false" => Some(false),
+            _ => None,
+        },
+        Value::Float(_) | Value::List(_) => None,
     }
+}
+
+/// The system id in a file: its first line that is neither empty nor a comment.
+#[must_use]
+pub fn system_id_in(file: &str) -> String {
+    let line = file.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'));
+    system_id(line.unwrap_or_default())
 }
 
 /// A system id as LVM2 makes it of a host's name: what may not stand in one goes.
@@ -94,6 +165,13 @@ pub struct Entry {
 #[must_use]
 pub fn devices(text: &str) -> Vec<Entry> {
     text.lines().filter_map(parse_entry).collect()
+}
+
+/// Whether one of them is this device: by the name that lasts, kind and name, or by its label.
+#[must_use]
+pub fn is_listed(entries: &[Entry], id: Option<(&str, &str)>, pv: &str) -> bool {
+    let same = |entry: &Entry| id == Some((&entry.kind, &entry.name)) || entry.pv.as_deref() == Some(pv);
+    entries.iter().any(same)
 }
 
 fn parse_entry(line: &str) -> Option<Entry> {
@@ -163,135 +241,6 @@ fn format_entry(entry: &Entry) -> String {
     format!("IDTYPE={kind} IDNAME={name} DEVNAME={} PVID={}{part}\n", plain(&entry.device), plain(&entry.pv))
 }
 
-/// `devices/filter`: the first pattern that fits decides, and what fits none is taken.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Filter(Vec<(bool, Vec<Atom>)>);
-
-/// One position of a pattern.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Atom {
-    matches: One,
-    /// Any number of times.
-    many: bool,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum One {
-    Any,
-    Exactly(char),
-    Among(Vec<char>),
-    Start,
-    End,
-}
-
-impl Filter {
-    /// From patterns such as `a|^/dev/md|` and `r/.*/`. A pattern with more than literal characters, `.`, `*`, `[…]`, `^` and
-    /// `$` is left out: what it says is not known.
-    #[must_use]
-    pub fn new(words: &[String]) -> Self {
-        let one = |word: &String| {
-            let mut chars = word.chars();
-            let takes = match chars.next()? {
-                'a' => true,
-                'r' => false,
-                _ => return None,
-            };
-            let end = match chars.next()? {
-                '{' => '}',
-                '(' => ')',
-                '[' => ']',
-                other => other,
-            };
-            Some((takes, atoms(chars.as_str().strip_suffix(end)?)?))
-        };
-        Self(words.iter().filter_map(one).collect())
-    }
-
-    /// Whether a device of these paths is to be looked at: one that is taken is enough; what is said of none does no harm.
-    #[must_use]
-    pub fn takes(&self, paths: &[String]) -> bool {
-        let mut said = paths.iter().filter_map(|path| self.says(path)).peekable();
-        said.peek().is_none() || said.any(|takes| takes)
-    }
-
-    fn says(&self, path: &str) -> Option<bool> {
-        let path: Vec<char> = path.chars().collect();
-        let fits = |atoms: &[Atom]| (0..=path.len()).any(|from| fits_at(atoms, &path, from));
-        self.0.iter().find(|(_, atoms)| fits(atoms)).map(|(takes, _)| *takes)
-    }
-}
-
-fn atoms(pattern: &str) -> Option<Vec<Atom>> {
-    let mut atoms: Vec<Atom> = Vec::new();
-    let mut chars = pattern.chars();
-    while let Some(c) = chars.next() {
-        let matches = match c {
-            '.' => One::Any,
-            '^' => One::Start,
-            '$' => One::End,
-            '*' => {
-                atoms.last_mut()?.many = true;
-                continue;
-            }
-            '[' => {
-                let inside: Vec<char> = chars.by_ref().take_while(|c| *c != ']').collect();
-                One::Among(expanded(&inside)?)
-            }
-            '\\' | '(' | ')' | '|' | '+' | '?' | '{' | '}' => return None,
-            c => One::Exactly(c),
-        };
-        atoms.push(Atom { matches, many: false });
-    }
-    Some(atoms)
-}
-
-/// `a-z` written out; `None` for what stands for all others.
-fn expanded(inside: &[char]) -> Option<Vec<char>> {
-    let mut all = Vec::new();
-    let mut rest = inside;
-    loop {
-        match rest {
-            [] => return Some(all),
-            ['^', ..] if all.is_empty() => return None,
-            [from, '-', to, after @ ..] => {
-                all.extend(*from..=*to);
-                rest = after;
-            }
-            [one, after @ ..] => {
-                all.push(*one);
-                rest = after;
-            }
-        }
-    }
-}
-
-/// The positions of the path that can be reached, atom by atom: no way back, so no pattern takes long.
-fn fits_at(atoms: &[Atom], path: &[char], from: usize) -> bool {
-    let mut at = vec![false; path.len() + 1];
-    if let Some(first) = at.get_mut(from) {
-        *first = true;
-    }
-    for atom in atoms {
-        let step = |index: usize| match &atom.matches {
-            One::Start => (index == 0).then_some(index),
-            One::End => (index == path.len()).then_some(index),
-            One::Any => path.get(index).map(|_| index + 1),
-            One::Exactly(c) => path.get(index).filter(|at| *at == c).map(|_| index + 1),
-            One::Among(all) => path.get(index).filter(|at| all.contains(at)).map(|_| index + 1),
-        };
-        let mut next = if atom.many { at.clone() } else { vec![false; at.len()] };
-        for index in 0..at.len() {
-            let reached = if atom.many { next.get(index) } else { at.get(index) };
-            let to = if reached == Some(&true) { step(index) } else { None };
-            if let Some(to) = to.and_then(|to| next.get_mut(to)) {
-                *to = true;
-            }
-        }
-        at = next;
-    }
-    at.contains(&true)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -299,37 +248,47 @@ mod tests {
     #[test]
     fn settings_of_both_files() {
         let mut settings = Settings::default();
-        settings.read(b"devices { use_devicesfile = 1 filter = [ \"a|^/dev/md|\", \"r|.*|\" ] }\nglobal/system_id_source = \"lvmlocal\"\n");
-        settings.read(b"local { system_id = \"box\" extra_system_ids = [\"old\"] }");
+        let first = b"devices { use_devicesfile = 1 filter = [ 'a|^/dev/md|', \"r|.*|\" ] }\nglobal/system_id_source = \"lvmlocal\"\n";
+        settings.read("lvm.conf", first);
+        settings.read("lvmlocal.conf", b"local { system_id = \"box\" extra_system_ids = [\"old\"] }");
         assert_eq!(settings.use_devices_file, Some(true));
         assert_eq!(
             (settings.system_id_source.as_deref(), settings.system_id.as_deref()),
             (Some("lvmlocal"), Some("box"))
         );
         assert_eq!(settings.extra_system_ids, ["old"]);
-        settings.read(b"not { of the grammar");
+        assert!(settings.takes(&["/dev/md0".to_owned()]) && !settings.takes(&["/dev/sda".to_owned()]));
+        // The last one counts, but each filter has its say.
+        settings.read(
+            "x",
+            b"devices { filter = 'r|md0|' filter = 'a|.*|' global_filter = 'r|sdb|' use_devicesfile = off }",
+        );
+        assert!(settings.takes(&["/dev/md0".to_owned()]) && !settings.takes(&["/dev/sdb".to_owned()]));
+        assert_eq!((settings.use_devices_file, settings.faults.len()), (Some(false), 0));
         assert_eq!(system_id(" box 1\n"), "box1");
+        assert_eq!(system_id_in("# c\n  \n me too \n"), "metoo");
     }
 
     #[test]
-    fn the_first_pattern_that_fits_decides() {
-        let filter =
-            |words: &[&str]| Filter::new(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
-        let only_md = filter(&["a|^/dev/md|", "r|.*|"]);
-        assert!(only_md.takes(&["/dev/md127".to_owned()]) && !only_md.takes(&["/dev/sda".to_owned()]));
-        let not_loops = filter(&["r|/dev/loop[0-9]*$|"]);
-        assert!(not_loops.takes(&["/dev/sda".to_owned()]) && !not_loops.takes(&["/dev/loop12".to_owned()]));
-        assert!(
-            filter(&["r(sd[ab])"]).takes(&["/dev/sdc".to_owned()])
-                && !filter(&["r(sd[ab])"]).takes(&["/dev/sdb".to_owned()])
+    fn what_cannot_be_read_is_a_fault_with_its_place() {
+        let faults = |text: &str| {
+            let mut settings = Settings::default();
+            settings.read("/etc/lvm/lvm.conf", text.as_bytes());
+            settings.faults.join("; ")
+        };
+        assert_eq!(
+            faults("devices {\n filter = [ 'r|x|'\n"),
+            "/etc/lvm/lvm.conf: line 3: a value is missing"
         );
-        assert!(
-            filter(&["r|(sd|hd)|"]).takes(&["/dev/sda".to_owned()]),
-            "more than is understood says nothing"
+        assert_eq!(
+            faults("devices { filter = [ 'x|y|' ] }"),
+            "/etc/lvm/lvm.conf: devices/filter: the filter \"x|y|\" begins neither with 'a' nor with 'r'"
         );
-        let links = ["/dev/sda".to_owned(), "/dev/disk/by-id/wwn-5".to_owned()];
-        assert!(filter(&["a|^/dev/disk/by-id/|", "r|.*|"]).takes(&links), "by any of its names");
-        assert!(filter(&["a|.*|"]).takes(&["/dev/sda".to_owned()]));
+        assert_eq!(
+            faults("devices { filter = [ 3 ] }"),
+            "/etc/lvm/lvm.conf: devices/filter: patterns have to be strings"
+        );
+        assert_eq!(faults("# nothing\n"), "");
     }
 
     #[test]

@@ -12,9 +12,6 @@ use crate::model::world::MapEntry;
 pub const PATH: &str = "/run/mdadm/map";
 /// What is written before it is renamed to [`PATH`].
 pub const NEW: &str = "/run/mdadm/map.new";
-/// What is locked while it is changed.
-pub const LOCK: &str = "/run/mdadm/map.lock";
-
 const LONGEST_PATH: usize = 200;
 
 /// Reads a map; lines that make no sense are left out.

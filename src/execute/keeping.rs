@@ -1,14 +1,20 @@
 //! Where kept bytes are stored: the first place that takes them.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use superblock::{Bytes, Media, Write};
 
 use crate::{
-    archive::{self, Bounds, Entry, Id, Kept, Record, Stored},
-    kernel::{Device, KernelError, Machine, files},
+    archive::{self, Bounds, Entry, FileName, Id, Kept, Of, Record, Stored},
+    kernel::{Deadline, Device, KernelError, Lock, Machine, files},
 };
+
+/// How long others may be at storing an entry.
+const LOCK_WAIT: Duration = Duration::from_secs(20);
 
 /// The places in the order of trying, with what each may hold. What an initramfs has in `/var` is lost when the real
 /// root takes over, so there it is `/run` alone.
@@ -51,17 +57,18 @@ pub(super) fn store(
         let before = fetch(&wanted.device.path, &wanted.ranges)?;
         devices.push(Kept { device: wanted.device.clone(), before, written: wanted.written.clone() });
     }
-    let file = archive::encode(&Entry { about: record.about.clone(), devices }).map_err(|error| {
-        anyhow!("what would be overwritten cannot be kept: {error}; --no-archive does without")
-    })?;
+    let mut entry = Entry { about: record.about.clone(), devices };
     let mut refused = Vec::new();
     for (dir, bounds) in places(machine) {
-        match put(&dir, &record.about.id, &file) {
+        match put(&dir, machine, &mut entry) {
             Ok(()) => {
                 prune(&dir, bounds);
                 return Ok(());
             }
-            Err(error) => refused.push(error.to_string()),
+            Err(Refused::Entry(error)) => {
+                bail!("what would be overwritten cannot be kept: {error}; --no-archive does without")
+            }
+            Err(Refused::Place(error)) => refused.push(error.to_string()),
         }
     }
     Err(anyhow!(
@@ -70,21 +77,46 @@ pub(super) fn store(
     ))
 }
 
-fn put(dir: &Path, id: &Id, file: &[u8]) -> Result<(), KernelError> {
+/// Why an entry is not stored.
+enum Refused {
+    Entry(archive::TooLarge),
+    Place(KernelError),
+}
+
+impl From<KernelError> for Refused {
+    fn from(error: KernelError) -> Self {
+        Self::Place(error)
+    }
+}
+
+/// Stores an entry under the next number. Between the look for it and the file's name nobody else takes it.
+fn put(dir: &Path, machine: &Machine, entry: &mut Entry) -> Result<(), Refused> {
     files::make_dirs(dir, 0o700)?;
-    files::replace(&dir.join(id.file_name()), file, 0o600)?;
-    files::sync_dir(dir)
+    let _lock = Lock::take(&dir.join("lock"), Deadline::after(LOCK_WAIT))?;
+    let places = places(machine);
+    let names = places.iter().flat_map(|(place, _)| stored(place));
+    entry.about.seq = FileName::next(names);
+    let of = if entry.devices.is_empty() { Of::Group } else { Of::Devices };
+    let name = FileName { seq: entry.about.seq, id: entry.about.id.clone(), of };
+    let file = archive::encode(entry).map_err(Refused::Entry)?;
+    files::replace(&dir.join(name.to_string()), &file, 0o600)?;
+    Ok(files::sync_dir(dir)?)
+}
+
+/// The names of the entries in a directory.
+fn stored(dir: &Path) -> Vec<FileName> {
+    let names = files::names(dir).unwrap_or_default();
+    names.iter().filter_map(|name| FileName::parse(name.to_str()?)).collect()
 }
 
 /// Takes the oldest entries away; one that stays by mistake harms nobody.
 fn prune(dir: &Path, bounds: Bounds) {
-    let names = files::names(dir).unwrap_or_default();
-    let stored = names.iter().filter_map(|name| {
-        let id = Id::from_file_name(name.to_str()?)?;
-        Some(Stored { id, size: Bytes(files::size(&dir.join(name))?) })
+    let files = stored(dir).into_iter().filter_map(|name| {
+        let size = Bytes(files::size(&dir.join(name.to_string()))?);
+        Some(Stored { name, size })
     });
-    for id in archive::superfluous(stored.collect(), bounds) {
-        if let Err(error) = files::remove(&dir.join(id.file_name())) {
+    for name in archive::superfluous(files.collect(), bounds) {
+        if let Err(error) = files::remove(&dir.join(name.to_string())) {
             tracing::debug!(%error, "an old entry stays");
         }
     }
@@ -93,7 +125,9 @@ fn prune(dir: &Path, bounds: Bounds) {
 /// Removes an entry.
 pub(super) fn discard(machine: &Machine, id: &Id) -> Result<()> {
     for (dir, _) in places(machine) {
-        files::remove(&dir.join(id.file_name())).context("an entry of the archive stays")?;
+        for name in stored(&dir).iter().filter(|name| name.id == *id) {
+            files::remove(&dir.join(name.to_string())).context("an entry of the archive stays")?;
+        }
     }
     Ok(())
 }

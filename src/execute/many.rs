@@ -1,10 +1,10 @@
 //! Several plans at once: each waits for its own disks, and all of them for udev together.
 
-use std::thread;
+use anyhow::anyhow;
 
-use super::live::{Live, map_lock};
+use super::live::{Live, MapLock, map_lock};
 use crate::{
-    kernel::Machine,
+    kernel::{Machine, parallel},
     plan::{
         Plan, Step,
         run::{Failure, run},
@@ -18,24 +18,60 @@ const AT_ONCE: usize = 32;
 /// its commit is rolled back and stops no other.
 #[must_use]
 pub fn run_all(plans: &[&Plan], machine: &Machine) -> Vec<Result<(), Failure>> {
-    plans.chunks(AT_ONCE).flat_map(|chunk| group(chunk, machine)).collect()
+    let mut done = Vec::with_capacity(plans.len());
+    let mut locked_out = None;
+    for chunk in plans.chunks(AT_ONCE) {
+        let lock = match &locked_out {
+            None if chunk.len() > 1 => map_lock(machine).map(Some),
+            None => Ok(None),
+            Some(_) => Err(anyhow!("")),
+        };
+        match lock {
+            Ok(Some(lock)) => done.extend(group(chunk, lock, machine)),
+            Ok(None) => done.extend(chunk.iter().map(|plan| alone(plan, machine))),
+            Err(error) => {
+                let why = locked_out.get_or_insert_with(|| format!("{error:#}"));
+                done.extend(chunk.iter().map(|plan| without_lock(plan, why, machine)));
+            }
+        }
+    }
+    done
 }
 
-fn group(plans: &[&Plan], machine: &Machine) -> Vec<Result<(), Failure>> {
-    let alone = |plan: &Plan| run(plan, &mut Live::new(machine.clone(), Box::new(|_, _, _| {})));
-    // Whoever cannot have the lock says so for each plan.
-    let lock = if plans.len() > 1 { map_lock(machine).ok() } else { None };
-    let Some(lock) = lock else { return plans.iter().map(|plan| alone(plan)).collect() };
+fn alone(plan: &Plan, machine: &Machine) -> Result<(), Failure> {
+    run(plan, &mut Live::new(machine.clone(), Box::new(|_, _, _| {})))
+}
+
+/// The lock was waited for once, and is not waited for again by each plan that needs it.
+fn without_lock(plan: &Plan, why: &str, machine: &Machine) -> Result<(), Failure> {
+    let Some(at) = plan.steps.iter().position(|step| *step == Step::LockMap) else {
+        return alone(plan, machine);
+    };
+    Err(Failure {
+        step: Step::LockMap.to_string(),
+        at,
+        cause: anyhow!("{why}"),
+        errno: None,
+        stale: false,
+        committed: false,
+        not_undone: Vec::new(),
+        rest: Box::default(),
+    })
+}
+
+fn group(plans: &[&Plan], lock: MapLock, machine: &Machine) -> Vec<Result<(), Failure>> {
     let halves: Vec<(Plan, Plan)> = plans.iter().map(|plan| split(plan)).collect();
-    let heads = in_parallel(&halves, |(head, _)| run(head, &mut Live::beside(machine.clone(), lock.clone())));
+    let heads = parallel::each(AT_ONCE, &halves, |(head, _)| {
+        run(head, &mut Live::beside(machine.clone(), lock.clone()))
+    });
     // Events are handled when nobody holds the map.
     drop(lock);
     let done: Vec<_> = halves.into_iter().zip(heads).collect();
-    in_parallel(&done, |((head, tail), outcome)| {
+    parallel::each(AT_ONCE, &done, |((head, tail), outcome)| {
         if outcome.is_err() {
             return Ok(());
         }
-        alone(tail).map_err(|failure| Failure {
+        alone(tail, machine).map_err(|failure| Failure {
             at: head.steps.len() + failure.at,
             committed: true,
             not_undone: Vec::new(),
@@ -56,14 +92,4 @@ fn split(plan: &Plan) -> (Plan, Plan) {
     let (head, tail) = plan.steps.split_at(at);
     let part = |steps: &[Step]| Plan { steps: steps.to_vec(), ..plan.clone() };
     (part(head), part(tail))
-}
-
-fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    thread::scope(|scope| {
-        let threads: Vec<_> = items.iter().map(|item| scope.spawn(|| work(item))).collect();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .collect()
-    })
 }

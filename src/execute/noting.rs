@@ -1,6 +1,6 @@
 //! What is about to be left behind should this process be killed, noted for the next command.
 
-use std::sync::Mutex;
+use std::{cell::RefCell, mem::ManuallyDrop};
 
 use crate::{
     kernel::{KernelError, Machine, host, notes::Notes},
@@ -8,8 +8,11 @@ use crate::{
     plan::{Step, critical::Critical, dm::DmStep, overlay::OverlayStep, volume::metadata::LvmStep},
 };
 
-/// Recovery is kept from starting over several plans, so that this note does not end with one of them.
-static FROZEN: Mutex<Option<Notes>> = Mutex::new(None);
+thread_local! {
+    /// Recovery is kept from starting over several plans, so that this note does not end with one of them; it is the command's, and so
+    /// its thread's. Where the command ends without a thaw it stays for the next one.
+    static FROZEN: RefCell<Option<ManuallyDrop<Notes>>> = const { RefCell::new(None) };
+}
 
 /// The notes of one plan, begun with the first step that leaves something.
 #[derive(Debug, Default)]
@@ -22,7 +25,9 @@ impl Noting {
     /// other program.
     pub(super) fn before(&mut self, step: &Step, machine: &Machine) {
         let noted = match step {
-            Step::Thaw { .. } => return drop(FROZEN.lock().ok().and_then(|mut frozen| frozen.take())),
+            Step::Thaw { .. } => {
+                return drop(FROZEN.take().map(ManuallyDrop::into_inner));
+            }
             Step::Freeze { array } => freeze(&array.kernel, machine),
             Step::Archive { record } => self.add(&Note::Archive(record.about.id.to_string()), machine),
             Step::NewArray { array, .. } => self.add(&Note::Made(array.kernel.clone()), machine),
@@ -73,9 +78,7 @@ impl Noting {
 fn freeze(array: &str, machine: &Machine) -> Result<(), KernelError> {
     let mut notes = begin(machine)?;
     notes.add(&Note::Frozen(array.to_owned()).to_string())?;
-    if let Ok(mut frozen) = FROZEN.lock() {
-        *frozen = Some(notes);
-    }
+    FROZEN.set(Some(ManuallyDrop::new(notes)));
     Ok(())
 }
 

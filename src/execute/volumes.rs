@@ -14,7 +14,7 @@ use superblock::{
 };
 
 use crate::{
-    config::lvm::Settings,
+    config::lvm::{LONGEST, Settings},
     kernel::{Access, Deadline, Device, Lock, Machine, files, host, lock},
     model::volume::Target,
     plan::volume::metadata::{ListedDevice, LvmStep},
@@ -27,8 +27,6 @@ const LOCK_WAIT: Duration = Duration::from_secs(60);
 /// LVM2 keeps at least so many archived texts of a group, and all that are younger than 30 days.
 const ARCHIVED: usize = 10;
 const ARCHIVED_FOR: i64 = 30 * 86_400;
-/// The largest file of LVM2's that is read.
-const FILE_LIMIT: u64 = 64 << 20;
 
 /// The group is not as the plan found it. Planning again helps.
 #[derive(Debug, thiserror::Error)]
@@ -56,23 +54,28 @@ pub struct Held(#[expect(dead_code, reason = "what counts is how long it lives")
 /// # Errors
 /// Somebody has it for longer than `limit`.
 pub fn hold(machine: &Machine, group: &str, limit: Duration) -> Result<Held> {
-    take(machine, &lock_dir(machine)?.join(format!("V_{group}")), limit).map(Held)
+    // What a killed command left is put right whatever the configuration says.
+    let dir = lock_dir(machine, understood(machine)?)?;
+    take(machine, &dir.join(format!("V_{group}")), limit).map(Held)
 }
 
-/// What LVM2's files say of where it locks and what it remembers.
+/// What LVM2's files say of where it locks and what it remembers. Nothing is locked, and so nothing changed, where they cannot
+/// be understood: they may say that what is about to be written is not ours.
 fn settings(machine: &Machine) -> Result<Settings> {
-    let mut settings = Settings::default();
-    for name in ["lvm.conf", "lvmlocal.conf"] {
-        if let Some(text) = files::read(&machine.lvm.join(name), FILE_LIMIT)? {
-            settings.read(&text);
-        }
+    let settings = understood(machine)?;
+    match settings.faults.first() {
+        Some(fault) => bail!("{fault}"),
+        None => Ok(settings),
     }
-    Ok(settings)
 }
 
-fn lock_dir(machine: &Machine) -> Result<PathBuf> {
+fn understood(machine: &Machine) -> Result<Settings> {
+    Ok(Settings::of(&machine.lvm, |path| files::read(path, LONGEST))?)
+}
+
+fn lock_dir(machine: &Machine, settings: Settings) -> Result<PathBuf> {
     let usual = || machine.places.run.join("lock/lvm");
-    let dir = settings(machine)?.locking_dir.map_or_else(usual, PathBuf::from);
+    let dir = settings.locking_dir.map_or_else(usual, PathBuf::from);
     files::make_dirs(&dir, 0o700)?;
     Ok(dir)
 }
@@ -151,7 +154,7 @@ impl Volumes {
 
     /// The global lock first, where it is needed at all, then the groups' in alphabetical order: everybody's order, so nobody waits for ever.
     fn lock(&mut self, global: bool, groups: &[String]) -> Result<()> {
-        let dir = lock_dir(&self.machine)?;
+        let dir = lock_dir(&self.machine, settings(&self.machine)?)?;
         let mut groups: Vec<&String> = groups.iter().collect();
         groups.sort();
         let all = global.then(|| String::from("P_global"));
@@ -220,7 +223,7 @@ impl Volumes {
 
     fn devices(&mut self, add: &[ListedDevice], remove: &[LvmUuid]) -> Result<()> {
         let path = self.etc.join("devices/system.devices");
-        let Some(text) = files::read(&path, FILE_LIMIT)? else { return Ok(()) };
+        let Some(text) = files::read(&path, LONGEST)? else { return Ok(()) };
         let text = String::from_utf8_lossy(&text).into_owned();
         let entries: Vec<_> = add.iter().map(entry).collect();
         let gone: Vec<&str> = remove.iter().map(LvmUuid::plain).collect();
@@ -296,8 +299,9 @@ fn free(name: Option<&str>, take: &[String], (among, known): (&[String], &[LvmUu
     Ok(())
 }
 
+/// A text that is not understood may know everything.
 fn knows(text: &[u8], pv: LvmUuid) -> bool {
-    Group::parse(text).is_ok_and(|group| group.pv(pv).is_some())
+    Group::parse(text).map_or(true, |group| group.pv(pv).is_some())
 }
 
 /// The label of a device and its committed texts; what cannot be read says nothing.

@@ -2,27 +2,21 @@
 
 use std::path::Path;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use superblock::{Bytes, Sectors};
 
 use super::live::Progress;
-use crate::kernel::{Access, Device};
+use crate::kernel::{Access, Device, parallel};
 
 /// One request for zeroes: progress is told after each.
 const ZERO_UNIT: Bytes = Bytes(256 << 20);
 
 /// Zeroes all ranges, every device in a thread of its own.
 pub(super) fn zero_all(ranges: &[(String, Sectors, Sectors)], progress: &Progress) -> Result<()> {
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = ranges
-            .iter()
-            .map(|(path, start, length)| scope.spawn(|| zero(path, start.bytes(), length.bytes(), progress)))
-            .collect();
-        workers.into_iter().try_for_each(|worker| match worker.join() {
-            Ok(done) => done,
-            Err(_) => Err(anyhow!("a worker that wrote zeroes ended early")),
-        })
-    })
+    let work = |(path, start, length): &(String, Sectors, Sectors)| {
+        zero(path, start.bytes(), length.bytes(), progress)
+    };
+    parallel::each(ranges.len(), ranges, work).into_iter().collect()
 }
 
 fn zero(path: &str, start: Bytes, length: Bytes, progress: &Progress) -> Result<()> {

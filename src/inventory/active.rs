@@ -45,9 +45,13 @@ fn users(machine: &Machine, info: &DeviceInfo, own: &[&Listed]) -> Vec<String> {
     let is_user = |holder: &&Holder| match holder {
         Holder::Dm { name, .. } => !own.iter().any(|one| one.name == *name),
         Holder::Process { name, .. } => !name.contains("udev"),
-        Holder::Md(_) | Holder::Stacked(_) | Holder::Partition { .. } | Holder::Mount(_) | Holder::Swap => {
-            true
-        }
+        Holder::Md(_)
+        | Holder::Stacked(_)
+        | Holder::Partition { .. }
+        | Holder::Mount(_)
+        | Holder::Swap
+        | Holder::Loop { .. }
+        | Holder::Writer { .. } => true,
     };
     found.iter().filter(is_user).map(ToString::to_string).collect()
 }

@@ -8,8 +8,9 @@ use superblock::{
 };
 
 use crate::{
-    archive::{self, About, Entry, Id, Identity},
+    archive::{self, About, Entry, FileName, Former, Identity},
     kernel::{self, Access, KernelError, Machine, files},
+    model::Sight,
 };
 
 /// An entry without its bytes.
@@ -47,10 +48,10 @@ pub fn archive(machine: &Machine) -> Result<Shelf, KernelError> {
     let mut shelf = Shelf::default();
     for dir in archive_places(machine) {
         for name in files::names(&dir)? {
-            let Some(id) = name.to_str().and_then(Id::from_file_name) else { continue };
+            let Some(said) = name.to_str().and_then(FileName::parse) else { continue };
             let path = dir.join(name);
             match entry(&path) {
-                Ok((entry, _)) if entry.about.id != id => {
+                Ok((entry, _)) if entry.about.order() != (said.seq, &said.id) => {
                     shelf.damaged.push((path, format!("it says that it is {}", entry.about.id)));
                 }
                 Ok((entry, size)) => shelf.entries.push(Shelved {
@@ -63,7 +64,7 @@ pub fn archive(machine: &Machine) -> Result<Shelf, KernelError> {
             }
         }
     }
-    shelf.entries.sort_by(|a, b| a.about.id.cmp(&b.about.id));
+    shelf.entries.sort_by(|a, b| a.about.order().cmp(&b.about.order()));
     Ok(shelf)
 }
 
@@ -76,6 +77,28 @@ pub fn entry(path: &Path) -> Result<(Entry, u64), String> {
     let bytes = bytes.ok_or_else(|| "it is gone".to_owned())?;
     let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
     archive::decode(&bytes).map(|entry| (entry, size)).map_err(|error| error.to_string())
+}
+
+/// Which of these devices were members until a command took their superblock. Nothing is read of them where nothing is kept.
+#[must_use]
+pub fn former(machine: &Machine, sights: &[Sight]) -> Vec<Former> {
+    let shelf = archive(machine).unwrap_or_default();
+    let entries: Vec<(&About, &[Identity])> =
+        shelf.entries.iter().map(|shelved| (&shelved.about, shelved.devices.as_slice())).collect();
+    let known: Vec<Identity> = entries
+        .iter()
+        .flat_map(|(_, devices)| *devices)
+        .filter(|then| !then.md.is_empty())
+        .cloned()
+        .collect();
+    // Sizes are known; no other device can be one of them.
+    let of_size = |sight: &&Sight| {
+        sight.found.as_ref().is_ok_and(|device| known.iter().any(|then| then.size == device.size.0))
+    };
+    let paths: Vec<String> = sights.iter().filter(of_size).map(|sight| sight.path.clone()).collect();
+    let here: Vec<Identity> =
+        super::like(machine, &paths, &known).into_iter().map(|sighted| sighted.identity).collect();
+    archive::former(&entries, &here)
 }
 
 /// A device or a file that stands for one.

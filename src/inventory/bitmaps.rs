@@ -198,7 +198,7 @@ fn superblock_of(
         },
         Err(Nothing::NotAsAsked(texts)) => Err(Missing::NotAsAsked(texts)),
         Err(Nothing::Damaged(texts) | Nothing::Unread(texts)) => Err(Missing::Nothing(texts)),
-        Err(Nothing::Absent | Nothing::Unopened(_)) => {
+        Err(Nothing::Absent | Nothing::Unopened(_) | Nothing::Silent(_)) => {
             Err(Missing::Nothing(vec![format!("No md superblock detected on {path}")]))
         }
     }

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use super::nodes::Nodes;
@@ -13,7 +14,7 @@ use crate::{
         glob::{self, Slash},
         sources::{self, Place, Sources, USUAL},
     },
-    kernel::{KernelError, Machine, files, host},
+    kernel::{Cause, Deadline, KernelError, Machine, files, host},
     model::DevId,
 };
 
@@ -32,36 +33,64 @@ pub fn configuration(sources: &Sources) -> Result<(Config, Vec<Diagnostic>), Ker
     Ok((config, diagnostics))
 }
 
+/// The same for reports, which go on without it: what cannot be read is said, and nothing is configured.
+#[must_use]
+pub fn configuration_to_show(sources: &Sources) -> (Config, Vec<Diagnostic>) {
+    configuration(sources).unwrap_or_else(|error| {
+        let text = format!("{error}; it is passed over");
+        (Config::default(), vec![Diagnostic { file: error.device, line: 0, text }])
+    })
+}
+
 fn from_files(sources: &Sources) -> Result<(Config, Vec<Diagnostic>), KernelError> {
-    let paths = match sources {
+    let files = match sources {
         Sources::None => return Ok((Config::default(), vec![])),
         Sources::Partitions => return Ok((Config::partitions(), vec![])),
         Sources::Usual => usual()?,
-        Sources::Path(path) => named(path)?,
+        Sources::Path(path) if files::is_dir(path) => Files { main: None, beside: in_directory(path)? },
+        Sources::Path(path) => Files { main: Some(path.clone()), beside: vec![] },
+    };
+    let text = |path: &Path| -> Result<Option<(String, String)>, KernelError> {
+        let bytes = files::read(path, LONGEST)?;
+        Ok(bytes.map(|bytes| (path.display().to_string(), String::from_utf8_lossy(&bytes).into_owned())))
     };
     let mut texts = vec![];
-    for path in paths {
-        if let Some(bytes) = files::read(&path, LONGEST)? {
-            texts.push((path.display().to_string(), String::from_utf8_lossy(&bytes).into_owned()));
+    let mut odd = vec![];
+    if let Some(main) = &files.main {
+        texts.extend(text(main)?);
+    }
+    for path in &files.beside {
+        match text(path) {
+            Ok(found) => texts.extend(found),
+            // It does not take the others away.
+            Err(error) => {
+                let text = format!("{error}; it is passed over");
+                odd.push(Diagnostic { file: path.display().to_string(), line: 0, text });
+            }
         }
     }
-    Ok(conf::parse(texts.iter().map(|(path, text)| (path.as_str(), text.as_str()))))
+    let (config, diagnostics) = conf::parse(texts.iter().map(|(path, text)| (path.as_str(), text.as_str())));
+    odd.extend(diagnostics);
+    Ok((config, odd))
+}
+
+/// What to read: without the one nothing is known, the others come as they are.
+#[derive(Default)]
+struct Files {
+    main: Option<PathBuf>,
+    beside: Vec<PathBuf>,
 }
 
 /// The first place that has anything.
-fn usual() -> Result<Vec<PathBuf>, KernelError> {
+fn usual() -> Result<Files, KernelError> {
     for Place { file, directory } in USUAL {
-        let mut paths = if Path::new(file).exists() { vec![PathBuf::from(file)] } else { vec![] };
-        paths.extend(in_directory(Path::new(directory))?);
-        if !paths.is_empty() {
-            return Ok(paths);
+        let main = Some(PathBuf::from(file)).filter(|path| files::exists(path));
+        let beside = in_directory(Path::new(directory))?;
+        if main.is_some() || !beside.is_empty() {
+            return Ok(Files { main, beside });
         }
     }
-    Ok(vec![])
-}
-
-fn named(path: &Path) -> Result<Vec<PathBuf>, KernelError> {
-    if path.is_dir() { in_directory(path) } else { Ok(vec![path.to_owned()]) }
+    Ok(Files::default())
 }
 
 fn in_directory(directory: &Path) -> Result<Vec<PathBuf>, KernelError> {
@@ -124,8 +153,19 @@ fn partitions(machine: &Machine, nodes: &Nodes) -> Result<Vec<String>, KernelErr
     Ok(lines.iter().rev().map(|line| name(line.dev)).collect())
 }
 
-/// The paths that a pattern fits, sorted; the pattern's wild cards stand in any of its components.
+/// More devices than any machine has.
+const MOST_PATHS: usize = 1 << 16;
+/// Longer than it takes to list them all.
+const LONGEST_SEARCH: Duration = Duration::from_secs(5);
+
+/// The paths that a pattern fits, sorted; the pattern's wild cards stand in any of its components. One that fits without end
+/// is an error.
 fn expand(pattern: &str) -> Result<Vec<String>, KernelError> {
+    let deadline = Deadline::after(LONGEST_SEARCH);
+    let without_end = || {
+        let why = format!("more than {MOST_PATHS} paths, or longer than {} s", LONGEST_SEARCH.as_secs());
+        KernelError::other(format!("DEVICE {pattern}"), "look for paths", Cause::Unexpected(why))
+    };
     let mut found = vec![PathBuf::from(if pattern.starts_with('/') { "/" } else { "." })];
     for component in pattern.split('/').filter(|component| !component.is_empty()) {
         let mut next = vec![];
@@ -133,6 +173,9 @@ fn expand(pattern: &str) -> Result<Vec<String>, KernelError> {
             if !component.contains(['*', '?', '[']) {
                 next.push(dir.join(component));
                 continue;
+            }
+            if deadline.left().is_none() || next.len() > MOST_PATHS {
+                return Err(without_end());
             }
             for name in files::names(dir)? {
                 let fits = |name: &str| {
@@ -146,8 +189,44 @@ fn expand(pattern: &str) -> Result<Vec<String>, KernelError> {
         }
         found = next;
     }
-    let found = found.into_iter().filter(|path| path.exists());
+    let found = found.into_iter().filter(|path| files::exists(path));
     let mut paths: Vec<String> = found.filter_map(|path| path.into_os_string().into_string().ok()).collect();
     paths.sort_unstable();
     Ok(paths)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn an_odd_file_beside_is_passed_over_and_an_odd_one_alone_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("a.conf"), "HOMEHOST here\n").unwrap();
+        fs::create_dir(dir.path().join("b.conf")).unwrap();
+        fs::File::create(dir.path().join("c.conf")).unwrap().set_len(LONGEST + 1).unwrap();
+        let (config, said) = from_files(&Sources::Path(dir.path().to_owned())).unwrap();
+        assert_eq!(config.home_host.name, Some(HostName::Named("here".into())));
+        let said: Vec<String> = said.iter().map(ToString::to_string).collect();
+        assert_eq!(said.len(), 2, "{said:?}");
+        assert!(said[0].ends_with("b.conf: read: EISDIR: Is a directory; it is passed over"), "{said:?}");
+        assert!(said[1].contains("c.conf: read: unexpected content \"more than 4194304 bytes\""), "{said:?}");
+        let alone = Sources::Path(dir.path().join("c.conf"));
+        assert!(from_files(&alone).is_err());
+        let (config, said) = configuration_to_show(&alone);
+        assert_eq!((config.devices, said.len()), (None, 1));
+    }
+
+    #[test]
+    fn a_pattern_without_end_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in 0..40 {
+            fs::create_dir(dir.path().join(name.to_string())).unwrap();
+        }
+        let base = dir.path().display().to_string();
+        assert_eq!(expand(&format!("{base}/*/../*")).unwrap().len(), 40 * 40);
+        assert!(expand(&format!("{base}/*/../*/../*/../*/../*/../*")).is_err());
+    }
 }

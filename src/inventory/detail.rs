@@ -1,6 +1,6 @@
 //! One array as a value, from the kernel's tables, sysfs, a member's superblock and the map file.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use nix::errno::Errno;
 use superblock::{Bytes, Kib, Level, MdUuid, v0, v1};
@@ -100,8 +100,7 @@ impl Look<'_> {
         let sysfs = &self.machine.sysfs;
         let dir = Path::new("block").join(array.name()).join("md");
         let mut found = vec![];
-        for entry in fs::read_dir(sysfs.path(&dir)).into_iter().flatten().flatten() {
-            let Ok(sys_name) = entry.file_name().into_string() else { continue };
+        for sys_name in sysfs.names_as_they_come(&dir).unwrap_or_default() {
             if !sys_name.starts_with("dev-") {
                 continue;
             }

@@ -1,10 +1,6 @@
 //! Opening and reading devices, all at once.
 
-use std::{
-    path::Path,
-    sync::atomic::{AtomicUsize, Ordering},
-    thread,
-};
+use std::{path::Path, time::Duration};
 
 use nix::errno::Errno;
 use superblock::{
@@ -15,29 +11,46 @@ use superblock::{
 use crate::{
     kernel::{
         self, Access, Cause, KernelError, Machine,
-        aio::{self, Read},
-        holders,
+        aio::{self, Answer, Read},
+        holders, parallel,
+        sysfs::Suspended,
     },
     model::{Candidate, Device, Unusable},
 };
 
 /// Devices that are open and read at the same time.
 const AT_ONCE: usize = 64;
-/// Few enough for a thread for each: asking the kernel for many reads at once takes longer, for it then takes tens of
-/// milliseconds to let go of what it had for them.
-const FEW: usize = 8;
 /// Devices that are being opened at the same time: an open may wait for a disk, but seldom does.
 const OPENED_AT_ONCE: usize = 4;
+/// A disk that has to spin up first takes ten seconds, one that the driver resets thirty.
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(40);
 
 /// Looks at every path; the answers are in the order of the paths. With `exclusive` it also finds out
 /// whether somebody else holds the device, and what besides md metadata is on it.
 #[must_use]
 pub fn look(machine: &Machine, paths: &[String], exclusive: bool) -> Vec<Candidate> {
     let width = if exclusive { Width::Wide } else { Width::Narrow };
-    each(paths, exclusive, width, |path, opened| Candidate {
+    each(machine, paths, exclusive, width, |path, opened| Candidate {
         path: path.to_owned(),
         found: opened.map_err(unusable).and_then(|opened| one(machine, path, &opened, exclusive)),
     })
+}
+
+/// The same for devices that are going to be written: also who uses them without claiming them.
+#[must_use]
+pub fn look_to_write(machine: &Machine, paths: &[String]) -> Vec<Candidate> {
+    let mut found = look(machine, paths, true);
+    let free = || found.iter().filter_map(|one| one.found.as_ref().ok()).filter(|device| !device.busy);
+    let ids: Vec<kernel::DevId> = free().map(|device| device.id).collect();
+    if ids.is_empty() {
+        return found;
+    }
+    let mut users = holders::users(&machine.sysfs, &machine.procfs, &ids);
+    for device in found.iter_mut().filter_map(|one| one.found.as_mut().ok()).filter(|device| !device.busy) {
+        let users = users.remove(&device.id).unwrap_or_default();
+        device.holders = users.iter().map(ToString::to_string).collect();
+    }
+    found
 }
 
 /// A device that is open, with the ends of it.
@@ -49,49 +62,64 @@ pub(super) struct Opened<'a> {
 }
 
 /// Opens every path, reads the ends of all of them in one go, and does `look` with each; the answers are in the order
-/// of the paths.
+/// of the paths. What does not answer is an error: nobody waits for it without end.
 pub(super) fn each<T: Send>(
+    machine: &Machine,
     paths: &[String],
     exclusive: bool,
     width: Width,
     look: impl Fn(&str, Result<Opened<'_>, KernelError>) -> T + Sync,
 ) -> Vec<T> {
-    let one = |path: &String, opened: Result<(kernel::Device, bool), KernelError>| match opened {
-        Ok((device, busy)) => {
-            let window = Window::new(&device, width);
-            look(path, Ok(Opened { device: &device, window, busy }))
-        }
-        Err(error) => look(path, Err(error)),
-    };
-    if paths.len() <= FEW && !exclusive {
-        return in_parallel(FEW, paths, |path| one(path, open(path, false)));
+    if paths.is_empty() {
+        return Vec::new();
     }
+    let suspended = Suspended::look(&machine.sysfs);
     let mut answers = Vec::with_capacity(paths.len());
     for paths in paths.chunks(AT_ONCE) {
         // Asked for alone at the same time, a partition and its disk would each find the other in the way.
         let threads = if exclusive { 1 } else { OPENED_AT_ONCE };
-        let opened = in_parallel(threads, paths, |path| open(path, exclusive));
+        let opened = parallel::each(threads, paths, |path| {
+            suspended.check(Path::new(path))?;
+            open(path, exclusive)
+        });
         if let Ok(ends) = read_ends(&opened, width) {
-            let all = paths.iter().zip(opened).zip(ends);
-            answers.extend(all.map(|((path, opened), ends)| match opened {
-                Ok((device, busy)) => {
-                    let window = Window::filled(&device, width, ends);
-                    look(path, Ok(Opened { device: &device, window, busy }))
+            answers.extend(paths.iter().zip(opened).zip(ends).map(|((path, opened), ends)| {
+                match (opened, ends) {
+                    (Ok((device, busy)), Some(ends)) => {
+                        let window = Window::filled(&device, width, ends);
+                        look(path, Ok(Opened { device: &device, window, busy }))
+                    }
+                    (Ok(_), None) => look(path, Err(late(path))),
+                    (Err(error), _) => look(path, Err(error)),
                 }
-                Err(error) => look(path, Err(error)),
             }));
             continue;
         }
-        answers.extend(in_parallel(AT_ONCE, paths, |path| one(path, open(path, exclusive))));
+        // A kernel that cannot: a thread for each, and no end to their waiting.
+        let all: Vec<_> = paths.iter().zip(opened).collect();
+        answers.extend(parallel::each(AT_ONCE, &all, |(path, opened)| match opened {
+            Ok((device, busy)) => {
+                let window = Window::new(device, width);
+                look(path, Ok(Opened { device, window, busy: *busy }))
+            }
+            Err(error) => look(path, Err(error.clone())),
+        }));
     }
     answers
 }
 
-/// Both ends of every device that is open. An error where the kernel cannot read many at once.
+fn late(path: &str) -> KernelError {
+    KernelError::other(path, "read", Cause::TimedOut(LONGEST_WAIT))
+}
+
+/// Both ends of a device, where they were read as a whole.
+type Ends = [Option<Loaded>; 2];
+
+/// Both ends of every device that is open; `None` for one that did not answer. An error where the kernel cannot read many at once.
 fn read_ends(
     opened: &[Result<(kernel::Device, bool), KernelError>],
     width: Width,
-) -> Result<Vec<[Option<Loaded>; 2]>, Errno> {
+) -> Result<Vec<Option<Ends>>, Errno> {
     let devices = opened.iter().map(|opened| opened.as_ref().ok().map(|(device, _)| device));
     let ends = |device: &kernel::Device| Window::ends(device.len(), width);
     let mut reads = Vec::new();
@@ -99,33 +127,17 @@ fn read_ends(
         let wanted = ends(device).into_iter().filter(|(start, stop)| start < stop);
         reads.extend(wanted.map(|(at, stop)| Read { device, at, length: stop.saturating_sub(at) }));
     }
-    let mut answers = aio::read_all(&reads)?.into_iter();
-    let mut next = |(start, stop)| if start < stop { answers.next().flatten() } else { None };
-    Ok(devices.map(|device| device.map(ends).map_or([None, None], |ends| ends.map(&mut next))).collect())
-}
-
-/// Does the same for every item, several at a time; the answers are in the order of the items.
-fn in_parallel<I: Sync, T: Send>(threads: usize, items: &[I], work: impl Fn(&I) -> T + Sync) -> Vec<T> {
-    if threads.min(items.len()) <= 1 {
-        return items.iter().map(work).collect();
-    }
-    let next = AtomicUsize::new(0);
-    let some = || {
-        let mut done = Vec::new();
-        loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some(item) = items.get(index) else { return done };
-            done.push((index, work(item)));
-        }
+    let mut answers = aio::read_all(&reads, LONGEST_WAIT)?.into_iter();
+    let mut next = |(start, stop)| match if start < stop { answers.next() } else { None } {
+        Some(Answer::Whole(bytes)) => Ok(Some(bytes)),
+        Some(Answer::Failed) | None => Ok(None),
+        Some(Answer::Late) => Err(()),
     };
-    let mut found: Vec<(usize, T)> = thread::scope(|scope| {
-        let helpers: Vec<_> = (1..threads.min(items.len())).map(|_| scope.spawn(some)).collect();
-        let mut found = some();
-        found.extend(helpers.into_iter().filter_map(|helper| helper.join().ok()).flatten());
-        found
-    });
-    found.sort_by_key(|(index, _)| *index);
-    found.into_iter().map(|(_, answer)| answer).collect()
+    let mut both = |device| {
+        let [head, tail] = ends(device).map(&mut next);
+        Some([head.ok()?, tail.ok()?])
+    };
+    Ok(devices.map(|device| device.map_or(Some([None, None]), &mut both)).collect())
 }
 
 fn one(machine: &Machine, path: &str, opened: &Opened<'_>, exclusive: bool) -> Result<Device, Unusable> {
@@ -172,6 +184,7 @@ fn open(path: &str, exclusive: bool) -> Result<(kernel::Device, bool), KernelErr
 pub(super) fn unusable(error: KernelError) -> Unusable {
     match (&error.cause, error.operation.as_ref()) {
         (Cause::Errno(Errno::ENOTBLK), _) => Unusable::NotBlock,
+        (Cause::Suspended(_) | Cause::TimedOut(_), _) => Unusable::Silent(error.to_string()),
         (Cause::Errno(errno), "open" | "stat") => Unusable::Open(errno.desc().to_owned()),
         _ => Unusable::Broken(error.to_string()),
     }

@@ -1,32 +1,116 @@
 //! Devices that a plan is going to write to: what is on them, and what tells them from others.
 
-use superblock::{foreign, window::Width};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
-use super::devices::{Opened, describe, each, unusable};
+use superblock::{Bytes, Write, foreign, window::Width};
+
+use super::devices::{LONGEST_WAIT, Opened, describe, each, unusable};
 use crate::{
-    archive::Sighted,
-    kernel::{self, Machine},
+    archive::{Attributes, Identity, Partition, Print, Sighted, prints},
+    kernel::{
+        self, Access, Machine,
+        aio::{self, Answer, Read},
+    },
     model::{DevId, Device, Unusable},
 };
+
+/// The most blocks that are read of a device that may be one of an entry: those of two places of its data.
+const MOST_PLACES: usize = 2 * prints::MOST;
 
 /// Looks at every path that can be opened, in parallel. Nobody is asked to let go.
 #[must_use]
 pub fn endangered(machine: &Machine, paths: &[String]) -> Vec<Sighted> {
-    if paths.is_empty() {
+    let devices = found(machine, paths);
+    let places = |device: &Device| prints::places(device.size, &device.probe.found);
+    let wanted = devices.iter().map(|device| (device.path.clone(), places(device))).collect();
+    sighted(machine, devices, &wanted)
+}
+
+/// The same for devices that may be those of an entry: what is read of their blocks is what was noted then.
+#[must_use]
+pub fn like(machine: &Machine, paths: &[String], known: &[Identity]) -> Vec<Sighted> {
+    let devices = found(machine, paths);
+    let mut wanted = BTreeMap::new();
+    for device in &devices {
+        let of_size = known.iter().filter(|known| known.size == device.size.0);
+        let at: BTreeSet<u64> = of_size.flat_map(|known| &known.prints).map(|print| print.at).collect();
+        let at: Vec<Bytes> = at.into_iter().take(MOST_PLACES).map(Bytes).collect();
+        if !at.is_empty() {
+            wanted.insert(device.path.clone(), at);
+        }
+    }
+    sighted(machine, devices, &wanted)
+}
+
+fn found(machine: &Machine, paths: &[String]) -> Vec<Device> {
+    let found = each(machine, paths, false, Width::Wide, |path, opened| {
+        opened.map_err(unusable).and_then(|opened| one(machine, path, &opened))
+    });
+    found.into_iter().filter_map(Result::ok).collect()
+}
+
+fn sighted(machine: &Machine, devices: Vec<Device>, wanted: &BTreeMap<String, Vec<Bytes>>) -> Vec<Sighted> {
+    if devices.is_empty() {
         return Vec::new();
     }
     let by_id = by_id(machine);
-    let found = each(paths, false, Width::Wide, |path, opened| {
-        opened.map_err(unusable).and_then(|opened| one(machine, path, &opened))
-    });
-    let sighted = |device: Device| {
+    let boot = machine.procfs.text("sys/kernel/random/boot_id").ok().map(|text| text.trim().to_owned());
+    let mut prints = prints_of(wanted);
+    let mut attributes = |device: &Device| {
         let names = by_id.iter().filter(|(_, id)| *id == device.id).map(|(path, _)| path.clone()).collect();
-        let attr = |below: &[&str]| attribute(machine, &device, below);
-        let serial = attr(&["serial", "device/serial", "device/vpd_pg80"]);
-        let wwn = attr(&["wwid", "device/wwid"]);
-        Sighted::new(device, names, serial, wwn)
+        let attr = |below: &[&str]| attribute(machine, device, below);
+        Attributes {
+            by_id: names,
+            serial: attr(&["serial", "device/serial", "device/vpd_pg80"]),
+            wwn: attr(&["wwid", "device/wwid"]),
+            boot: boot.clone(),
+            diskseq: attr(&["diskseq"]).and_then(|text| text.parse().ok()),
+            partition: partition(machine, device),
+            uuid: attr(&["dm/uuid", "md/uuid"]),
+            backing: attr(&["loop/backing_file"]),
+            prints: prints.remove(&device.path).unwrap_or_default(),
+        }
     };
-    found.into_iter().filter_map(Result::ok).map(sighted).collect()
+    devices
+        .into_iter()
+        .map(|device| {
+            let attributes = attributes(&device);
+            Sighted::new(device, attributes)
+        })
+        .collect()
+}
+
+/// Checksums of blocks. What cannot be read in time tells nothing.
+fn prints_of(wanted: &BTreeMap<String, Vec<Bytes>>) -> BTreeMap<String, Vec<Print>> {
+    let opened: Vec<(&String, kernel::Device, &Vec<Bytes>)> = wanted
+        .iter()
+        .filter_map(|(path, at)| Some((path, kernel::Device::open(Path::new(path), Access::Read).ok()?, at)))
+        .collect();
+    let mut reads = Vec::new();
+    let mut of = Vec::new();
+    for (path, device, places) in &opened {
+        reads.extend(places.iter().map(|at| Read { device, at: *at, length: prints::BLOCK }));
+        of.extend(places.iter().map(|at| ((*path).clone(), *at)));
+    }
+    let mut all: BTreeMap<String, Vec<Print>> = BTreeMap::new();
+    for ((path, at), answer) in of.into_iter().zip(aio::read_all(&reads, LONGEST_WAIT).unwrap_or_default()) {
+        let Answer::Whole(loaded) = answer else { continue };
+        all.entry(path).or_default().extend(Print::of(&Write { at, data: (*loaded).as_ref().to_vec() }));
+    }
+    all
+}
+
+/// Where a partition lies on its disk.
+fn partition(machine: &Machine, device: &Device) -> Option<Partition> {
+    device.whole.as_ref()?;
+    let attr = |below: &str| machine.sysfs.block_attr(&device.kernel_name, below).ok().flatten();
+    let start = attr("start")?.trim().parse().ok()?;
+    let uevent = attr("uevent").unwrap_or_default();
+    let uuid = uevent.lines().find_map(|line| line.strip_prefix("PARTUUID=")).map(str::to_owned);
+    Some(Partition { start, uuid })
 }
 
 fn one(machine: &Machine, path: &str, opened: &Opened<'_>) -> Result<Device, Unusable> {

@@ -34,6 +34,7 @@ pub fn group(found: &Found) -> Checked {
         remarks: found.remarks.clone(),
         read_only: found.objections.clone(),
     };
+    checked.absences(found);
     for (_, pv) in found.present() {
         device(pv, Some(group), &mut checked);
     }
@@ -59,7 +60,7 @@ pub fn lone(pv: &PvDevice) -> Checked {
 /// A device that is left out, with what its label says all the same.
 #[must_use]
 pub fn refused(refused: &Refused) -> Checked {
-    let problems = vec![format!("{} {}", refused.path, refused.why)];
+    let problems = vec![refused.to_string()];
     Checked { subject: refused.path.clone(), problems, ..Checked::default() }
 }
 

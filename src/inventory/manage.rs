@@ -4,7 +4,7 @@ use std::path::Path;
 
 use superblock::{Bytes, Media, Sectors, bitmap, probe::Native};
 
-use super::{Absent, Look, Nodes, devices::look};
+use super::{Absent, Look, Nodes, devices::look_to_write};
 use crate::{
     kernel::{Access, Cause, Device, KernelError, Machine, node, sysfs::ArrayAttr, sysfs::MemberAttr},
     model::manage::Depth,
@@ -41,6 +41,8 @@ pub fn managed(machine: &Machine, path: &str) -> Result<Managed, Absent> {
     Ok(Managed {
         links,
         sync_action: array.read(ArrayAttr::SyncAction).ok().flatten(),
+        resync_at: array.resync_start().ok().flatten().flatten(),
+        slots_before: array.raid_disks().ok().flatten().and_then(|n| u32::try_from(n.old?).ok()),
         logical_block,
         bitmap,
         bits,
@@ -94,9 +96,23 @@ pub fn subject(machine: &Machine, path: &str, depth: Depth) -> Subject {
     if depth == Depth::Number {
         return Subject { dev, ..Subject::default() };
     }
-    let seen = look(machine, &[path.to_owned()], true).into_iter().next();
+    let seen = look_to_write(machine, &[path.to_owned()]).into_iter().next();
     let (bitmap, bits) = seen.as_ref().and_then(own_bitmap).unzip();
-    Subject { dev, seen, bits, bitmap, ..Subject::default() }
+    let log = if seen.as_ref().is_some_and(leaves_open) { super::kernel_log(machine) } else { Vec::new() };
+    Subject { dev, seen, log, bits, bitmap, ..Subject::default() }
+}
+
+/// Whether its metadata says that nothing is in sync, or that the array was being written to: the log knows which.
+fn leaves_open(seen: &Candidate) -> bool {
+    seen.found.as_ref().is_ok_and(|device| {
+        device.probe.found.iter().any(|found| match &found.superblock {
+            Native::V0(sb) => {
+                !sb.fields().state().contains(superblock::v0::ArrayState::CLEAN)
+                    && sb.fields().recovery_cp() == Sectors(0)
+            }
+            Native::V1(sb) => sb.fields().resync_offset() == Some(Sectors(0)),
+        })
+    })
 }
 
 /// The bitmap beside the superblock that was found.

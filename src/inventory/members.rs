@@ -16,7 +16,7 @@ use crate::{
 /// alone at the same time, would each find the other in the way. With `explain`, also by whom.
 #[must_use]
 pub fn members(machine: &Machine, paths: &[String], explain: bool) -> Vec<Sight> {
-    let mut sights = each(paths, false, Width::Narrow, |path, opened| one(machine, path, opened));
+    let mut sights = each(machine, paths, false, Width::Narrow, |path, opened| one(machine, path, opened));
     for device in sights.iter_mut().filter_map(|sight| sight.found.as_mut().ok()) {
         if !device.probe.found.is_empty() {
             find_holders(machine, device, explain);

@@ -14,6 +14,7 @@ pub mod dm;
 mod endangered;
 mod explain;
 mod extents;
+mod inside;
 pub mod inspect;
 pub mod kept;
 mod manage;
@@ -31,17 +32,20 @@ pub mod volumes;
 
 pub use crate::model::manage::{Absent, Depth};
 pub use active::{active, snapshots};
-pub use archive::{Image, Shelf, Shelved, archive, bytes_at, entry, image, ranges_of};
+pub use archive::{Image, Shelf, Shelved, archive, bytes_at, entry, former, image, ranges_of};
 pub use below::{below, below_of};
 pub use bitmaps::{NoBitmap, NoLog, SeenBitmap, SeenLog, bad_blocks, bitmaps};
 pub use completion::{array_names, device_names, member_names};
-pub use configuration::{by_path, candidates, candidates_afresh, configuration, homehost};
+pub use configuration::{
+    by_path, candidates, candidates_afresh, configuration, configuration_to_show, homehost,
+};
 pub use content::{content, in_place_of};
 pub use detail::Look;
-pub use devices::look;
-pub use endangered::{endangered, names_by_id};
+pub use devices::{look, look_to_write};
+pub use endangered::{endangered, like, names_by_id};
 pub use explain::{find_holders, kernel_log};
 pub use extents::Extents;
+pub use inside::inside;
 pub use manage::{managed, subject};
 pub use members::members;
 pub use names::arrays_in_order;
@@ -112,13 +116,21 @@ pub fn standard_input(most: u64) -> Result<String, KernelError> {
     files::standard_input(most)
 }
 
+/// So many identities that nobody has.
+///
+/// # Errors
+/// There is no randomness.
+pub fn fresh(count: usize) -> Result<Vec<MdUuid>, KernelError> {
+    (0..count).map(|_| host::random_bytes().map(MdUuid)).collect()
+}
+
 /// The world without devices: host, time, fresh identities, md, arrays, map.
 ///
 /// # Errors
 /// What could not be read.
 pub fn world(machine: &Machine, identities: usize) -> Result<World, KernelError> {
     let (seconds, micros) = host::now();
-    let fresh = (0..identities).map(|_| host::random_bytes().map(MdUuid)).collect::<Result<_, _>>()?;
+    let fresh = fresh(identities)?;
     Ok(World {
         hostname: host::hostname(),
         now: Timestamp { seconds, micros },

@@ -6,7 +6,7 @@ use superblock::Sectors;
 
 use super::nodes::Nodes;
 use crate::{
-    kernel::{DevId as Number, KernelError, Machine, mdstat, node, sysfs::Shape},
+    kernel::{DevId as Number, KernelError, Machine, files, mdstat, node, sysfs::Shape},
     model::world::MapEntry,
 };
 
@@ -39,7 +39,8 @@ pub fn arrays_in_order(
 
 fn name(machine: &Machine, map: &[MapEntry], nodes: &Nodes, kernel_name: &str) -> Option<String> {
     let known = map.iter().find(|entry| entry.devnm == kernel_name).map(|entry| entry.path.as_str());
-    let known = known.filter(|path| !path.is_empty() && *path != "/unknown" && Path::new(path).exists());
+    let known =
+        known.filter(|path| !path.is_empty() && *path != "/unknown" && files::exists(Path::new(path)));
     known.map(str::to_owned).or_else(|| standard_name(machine, nodes, kernel_name))
 }
 

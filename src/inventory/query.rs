@@ -28,7 +28,8 @@ pub fn query(machine: &Machine, map: &[MapEntry], path: &Path) -> Result<Queried
     let number = node::number_of(path)?;
     let Some(number) = number else {
         // A file that stands for a device may have a superblock.
-        return Ok(Queried { array: QueriedArray::No, member: member(machine, map, path, None) });
+        let (member, doubt) = member(machine, map, path, None).unzip();
+        return Ok(Queried { array: QueriedArray::No, member, doubt: doubt.flatten() });
     };
     let opened = node::open_md(path, Access::Read)?;
     let described = whole(machine, number)
@@ -43,7 +44,8 @@ pub fn query(machine: &Machine, map: &[MapEntry], path: &Path) -> Result<Queried
         }
         (None, Err(_)) => QueriedArray::No,
     };
-    Ok(Queried { array, member: member(machine, map, path, Some(number)) })
+    let (member, doubt) = member(machine, map, path, Some(number)).unzip();
+    Ok(Queried { array, member, doubt: doubt.flatten() })
 }
 
 fn described(machine: &Machine, name: &str, size: superblock::Bytes) -> QueriedArray {
@@ -58,10 +60,15 @@ fn described(machine: &Machine, name: &str, size: superblock::Bytes) -> QueriedA
     QueriedArray::Yes { size, level, raid_disks, spares }
 }
 
-/// What the superblock says, and whether the array that it names has this device.
-fn member(machine: &Machine, map: &[MapEntry], path: &Path, dev: Option<DevId>) -> Option<QueriedMember> {
+/// What the superblock says, whether the array that it names has this device, and what is wrong with it.
+fn member(
+    machine: &Machine,
+    map: &[MapEntry],
+    path: &Path,
+    dev: Option<DevId>,
+) -> Option<(QueriedMember, Option<String>)> {
     let text = path.to_str()?.to_owned();
-    let shown = superblocks(&[text], None).pop()?.found.ok()?;
+    let shown = superblocks(machine, &[text], None).pop()?.found.ok()?;
     let Format::Md(superblock) = shown.format else { return None };
     let (uuid, number, raid_disks, level) = match &superblock {
         MemberSuperblock::V0(sb) => {
@@ -79,7 +86,7 @@ fn member(machine: &Machine, map: &[MapEntry], path: &Path, dev: Option<DevId>) 
     let known = map.iter().filter(running).find(|entry| entry.uuid == uuid);
     let activity = known.map_or(Activity::Inactive, |entry| activity(machine, entry, number, dev));
     let path = known.map(|entry| entry.path.clone()).filter(|path| !path.is_empty());
-    Some(QueriedMember { number, raid_disks, level, activity, path })
+    Some((QueriedMember { number, raid_disks, level, activity, path }, shown.doubt))
 }
 
 fn activity(machine: &Machine, entry: &MapEntry, number: u32, dev: Option<DevId>) -> Activity {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use superblock::{Bytes, MdUuid, Sectors};
+use superblock::{Bytes, Kib, MdUuid, Sectors};
 
 use super::{arrays::level, map_entries, nodes::Nodes};
 use crate::{
@@ -88,7 +88,8 @@ impl<'a> StatusLook<'a> {
         let properties = record.ok().flatten().unwrap_or_default().properties;
         let text = |key: &str| properties.get(key).filter(|text| !text.is_empty());
         let by_map = || self.map.iter().find(|entry| entry.devnm == name).map(|entry| entry.uuid);
-        let uuid = known(array.read(ArrayAttr::Uuid)).and_then(|text| text.parse::<MdUuid>().ok());
+        let metadata = known(array.metadata_version()).unwrap_or_default();
+        let uuid = known(array.read(ArrayAttr::Uuid)).and_then(|text| kernels_uuid(&text, &metadata));
         let uuid = uuid.filter(|uuid| !uuid.is_zero()).or_else(by_map);
         let disks = known(array.raid_disks());
         let count = |n: i64| u32::try_from(n).ok();
@@ -100,7 +101,7 @@ impl<'a> StatusLook<'a> {
             name: text("MD_NAME").cloned(),
             state,
             level: known(array.level()).and_then(|text| level(&text)),
-            metadata: known(array.metadata_version()).unwrap_or_default(),
+            metadata,
             layout: known(array.layout()).and_then(|n| count(n.new)).unwrap_or(0),
             chunk: Bytes(known(array.chunk_size()).and_then(|n| u64::try_from(n.new).ok()).unwrap_or(0)),
             raid_disks: disks.and_then(|n| count(n.new)).unwrap_or(0),
@@ -164,6 +165,12 @@ impl<'a> StatusLook<'a> {
     }
 }
 
+/// The UUID as users know it. The kernel prints the bytes that it has in memory, which for 0.90 are four words.
+fn kernels_uuid(text: &str, metadata: &str) -> Option<MdUuid> {
+    let uuid: MdUuid = text.parse().ok()?;
+    Some(if metadata.starts_with("0.") { MdUuid::from_v0_memory(uuid.0) } else { uuid })
+}
+
 fn known<T>(answer: Result<Option<T>, KernelError>) -> Option<T> {
     answer.ok().flatten()
 }
@@ -184,13 +191,22 @@ fn activity(array: &Array<'_>, entry: Option<&mdstat::Entry>) -> Option<Activity
         Some(action) => action.word().to_owned(),
     };
     let stage = match (known(array.sync_completed()), listed.map(|activity| activity.at)) {
-        (Some(Progress::At { done, total }), _) => Stage::Running { done, total },
+        (Some(Progress::At { done, total }), _) => {
+            let listed = listed.and_then(|activity| activity.done);
+            Stage::Running { done: newest(done, total, listed), total }
+        }
         (Some(Progress::Delayed), _) | (_, Some(mdstat::Stage::Delayed)) => Stage::Delayed,
         (_, Some(mdstat::Stage::Pending)) => Stage::Pending,
         (_, Some(mdstat::Stage::Remote)) => Stage::Remote,
         (_, Some(mdstat::Stage::Percent(_)) | None) => Stage::Starting,
     };
     Some(Activity { kind: word, stage, speed: known(array.sync_speed()).flatten() })
+}
+
+/// sysfs has the last checkpoint, which may lie a sixteenth of the array behind; /proc/mdstat counts on, in KiB.
+fn newest(done: Sectors, total: Sectors, listed: Option<(Kib, Kib)>) -> Sectors {
+    let same = listed.filter(|(_, of)| of.sectors() == total);
+    same.map_or(done, |(listed, _)| done.max(listed.sectors()))
 }
 
 /// The disk below a member: sysfs knows most models, udev most serial numbers.
@@ -217,5 +233,26 @@ fn disk(machine: &Machine, id: DevId, name: &str) -> Disk {
             .or_else(|| attr("serial"))
             .or_else(|| property(&["ID_SERIAL"])),
         whole: Some(whole),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resync_is_as_far_as_the_newest_number_says() {
+        let total = Sectors(129_024);
+        for (done, listed, expected) in [
+            (0, Some((2048, 64_512)), 4096),
+            (8192, Some((2048, 64_512)), 8192),
+            (8192, None, 8192),
+            // Of something else.
+            (8192, Some((60_000, 70_000)), 8192),
+            (8192, Some((u64::MAX, u64::MAX)), 8192),
+        ] {
+            let listed = listed.map(|(done, total)| (Kib(done), Kib(total)));
+            assert_eq!(newest(Sectors(done), total, listed), Sectors(expected), "{listed:?}");
+        }
     }
 }

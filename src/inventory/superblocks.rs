@@ -1,9 +1,10 @@
-//! The superblock that a report shows for a device: of all that are there, the one that was created last.
+//! The superblock that a report shows for a device: of all that are there, a sound one, and of those the one that was
+//! created last.
 
 use std::path::Path;
 
 use superblock::{
-    Bytes, Damage, Endian, Media, Sectors, bitmap, mbr,
+    Bytes, Damage, Endian, Media, Sectors, What, bitmap, mbr,
     probe::{self, Found, Native},
     v0,
     v1::{self, Minor},
@@ -12,7 +13,7 @@ use superblock::{
 
 use crate::{
     config::Metadata,
-    kernel::{self, Access, Cause, KernelError},
+    kernel::{self, Access, Cause, KernelError, Machine},
     model::detail::MemberSuperblock,
 };
 
@@ -41,6 +42,8 @@ pub struct Shown {
     pub size: Bytes,
     /// The superblock.
     pub format: Format,
+    /// Why nothing should be decided by it: its checksum, or a number out of bounds.
+    pub doubt: Option<String>,
     /// What else was found wrong.
     pub notes: Vec<String>,
     /// Places that could not be read.
@@ -61,6 +64,8 @@ pub enum Format {
 pub enum Nothing {
     /// It could not be opened: the kernel's words.
     Unopened(String),
+    /// It does not answer: the whole error.
+    Silent(String),
     /// No format that we know.
     Absent,
     /// Not in the format that was asked for: one reason for each place.
@@ -73,15 +78,18 @@ pub enum Nothing {
 
 /// Reads all devices at once; the answers are in the order of the paths.
 #[must_use]
-pub fn superblocks(paths: &[String], asked: Option<Metadata>) -> Vec<Seen> {
-    super::devices::each(paths, false, Width::Narrow, |path, opened| Seen {
+pub fn superblocks(machine: &Machine, paths: &[String], asked: Option<Metadata>) -> Vec<Seen> {
+    super::devices::each(machine, paths, false, Width::Narrow, |path, opened| Seen {
         path: path.to_owned(),
         found: opened.map_err(|error| unopened(&error)).and_then(|opened| shown(&opened.window, path, asked)),
     })
 }
 
 fn unopened(error: &KernelError) -> Nothing {
-    Nothing::Unopened(why(error))
+    match &error.cause {
+        Cause::Suspended(_) | Cause::TimedOut(_) => Nothing::Silent(error.to_string()),
+        _ => Nothing::Unopened(why(error)),
+    }
 }
 
 /// The kernel's words for what a user would see of open(2).
@@ -90,6 +98,10 @@ pub(super) fn why(error: &KernelError) -> String {
         Cause::Errno(errno) => errno.desc().to_owned(),
         other => other.to_string(),
     }
+}
+
+fn is_checksum(damage: &Damage) -> bool {
+    matches!(damage, Damage::Corrupt { what: What::Checksum { .. }, .. })
 }
 
 /// What a medium has to show, or why there is nothing: at most three reads.
@@ -103,6 +115,9 @@ pub(super) fn shown(media: &dyn Media, path: &str, asked: Option<Metadata>) -> R
     let (ours, other): (Vec<Found>, Vec<Found>) = probe.found.into_iter().partition(is_of_this_machine);
     let wanted = ours.into_iter().filter(|found| is_asked(found, asked));
     let best = latest(wanted.collect()).or_else(|| if asked.is_none() { latest(other) } else { None });
+    let doubt = best.as_ref().and_then(|found| found.verify().err());
+    // What else may be wrong with it is for whoever relies on it.
+    let doubt = doubt.filter(is_checksum).map(|damage| say(&&damage));
     let format = match best {
         Some(found) => Some(Format::Md(member(found))),
         None if matches!(asked, None | Some(Metadata::Mbr)) => {
@@ -112,7 +127,7 @@ pub(super) fn shown(media: &dyn Media, path: &str, asked: Option<Metadata>) -> R
         None => None,
     };
     match (format, asked) {
-        (Some(format), _) => Ok(Shown { size: media.len(), format, notes, unread }),
+        (Some(format), _) => Ok(Shown { size: media.len(), format, doubt, notes, unread }),
         (None, _) if !notes.is_empty() => Err(Nothing::Damaged(notes)),
         (None, _) if !unread.is_empty() => Err(Nothing::Unread(unread)),
         (None, None) => Err(Nothing::Absent),
@@ -142,9 +157,10 @@ fn minors(minor: Option<u8>) -> Vec<Minor> {
     Minor::ALL.into_iter().filter(wanted).collect()
 }
 
-/// The one that was created last; of equals the first.
+/// Of the sound ones, else of all, the one that was created last; of equals the first.
 fn latest(found: Vec<Found>) -> Option<Found> {
-    found.into_iter().reduce(|best, next| if next.created() > best.created() { next } else { best })
+    let ranked = found.into_iter().map(|found| ((found.verify().is_ok(), found.created()), found));
+    ranked.reduce(|best, next| if next.0 > best.0 { next } else { best }).map(|(_, found)| found)
 }
 
 fn member(found: Found) -> MemberSuperblock {

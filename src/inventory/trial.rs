@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use superblock::{
-    Media,
+    Bytes, Media,
     probe::{Found, Native, probe},
 };
 
@@ -44,21 +44,31 @@ fn word(found: &Found, grounds: Grounds) -> Option<Word> {
     Some(Word { grounds, format, membership, bitmap })
 }
 
-/// Opens devices to be read, around every cache but one of its own, and lets somebody look. Answers also what of each
-/// could not be read.
+/// What looking came to, and what it took.
+pub struct Looked<T> {
+    /// The answer.
+    pub answer: T,
+    /// What of each device could not be read.
+    pub unreadable: Vec<Option<String>>,
+    /// Bytes that were read, of all devices together.
+    pub read: Bytes,
+}
+
+/// Opens devices to be read, around every cache but one of its own, and lets somebody look.
 ///
 /// # Errors
 /// A device that cannot be opened.
 pub fn with_members<T>(
     devices: &[Device],
     look: impl FnOnce(&[&dyn Media]) -> T,
-) -> Result<(T, Vec<Option<String>>), KernelError> {
+) -> Result<Looked<T>, KernelError> {
     let opened: Result<Vec<kernel::Device>, KernelError> =
         devices.iter().map(|device| kernel::Device::open(Path::new(&device.path), Access::Read)).collect();
     let opened = opened?;
-    let cached: Vec<Cached<'_>> = opened.iter().map(|device| Cached::new(device)).collect();
+    let cached: Vec<Cached<'_>> = opened.iter().map(|device| Cached::new(device, opened.len())).collect();
     let members: Vec<&dyn Media> = cached.iter().map(|member| -> &dyn Media { member }).collect();
-    let looked = look(&members);
+    let answer = look(&members);
     let unreadable = devices.iter().zip(&cached).map(|(device, cached)| cached.unreadable(&device.path));
-    Ok((looked, unreadable.collect()))
+    let read = cached.iter().map(Cached::read).fold(Bytes(0), Bytes::saturating_add);
+    Ok(Looked { answer, unreadable: unreadable.collect(), read })
 }

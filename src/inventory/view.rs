@@ -19,6 +19,9 @@ pub fn see(machine: &Machine, config: &Config, look: &Look) -> Result<View, Unse
         Look::Members { paths, explain } => View::Members(super::members(machine, paths, *explain)),
         Look::Managed { array } => View::Managed(super::managed(machine, array).map(Box::new)),
         Look::Subject { path, depth } => View::Subject(Box::new(super::subject(machine, path, *depth))),
+        Look::Active { group, listed } => {
+            View::Active(super::active(machine, listed, group).map_err(unseen)?)
+        }
         Look::Groups => View::Groups(Box::new(super::volumes::groups(machine).map_err(unseen)?)),
         Look::Acting { path } => View::Acting(acting(machine, Path::new(path)).map_err(unseen)?),
         Look::Free { arrays } => {

@@ -2,40 +2,37 @@
 //! time, and a text only once however many areas have it.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{HashMap, HashSet},
     path::Path,
     sync::{Arc, Mutex},
 };
 
 use superblock::{
     Bytes, Damage, Media, Sectors, What,
-    lvm::{Group, LvmUuid, Slot, Stamp, area, label},
+    lvm::{Extent, Group, LvmUuid, PhysicalVolume, Slot, Stamp, area, label},
     probe,
     window::Width,
 };
 
-use super::{devices::each, dm};
+use super::{
+    devices::{each, unusable},
+    dm,
+};
 use crate::{
     config::lvm::{self, Settings},
-    kernel::{KernelError, Machine, files, host, node, sysfs::Shape, udev},
+    kernel::{Access, Device, KernelError, Machine, files, host, node, sysfs::Shape, udev},
     model::{
-        DevId,
+        Candidate, DevId, Unusable,
         dm::Listed,
-        volume::{AreaSeen, DevicesFile, Found, Groups, PvDevice, Refused},
+        volume::{
+            AreaSeen, Cause, DevicesFile, Groups, PvDevice, Refused,
+            gather::{self, Sighted, Text},
+        },
     },
 };
 
-/// The most that a file of LVM2's is believed to be.
-const LONGEST: u64 = 16 << 20;
 /// Devices that never are physical volumes: drives with removable media that an open would wake or wait for.
 const NEVER: [&str; 3] = ["sr", "fd", "zram"];
-
-/// A text that was read, and what it says.
-#[derive(Clone, Debug)]
-struct Text {
-    bytes: Vec<u8>,
-    group: Result<Group, String>,
-}
 
 /// Texts by checksum and size: equal ones are the same text on several devices.
 type Texts = Mutex<HashMap<(u32, u64), Arc<Text>>>;
@@ -43,8 +40,9 @@ type Texts = Mutex<HashMap<(u32, u64), Arc<Text>>>;
 /// What one candidate turned out to be.
 enum Seen {
     Nothing,
-    Refused(String),
-    Pv(Box<PvDevice>, Vec<Arc<Text>>),
+    Refused(Cause),
+    Unread(Cause),
+    Pv(Box<Sighted>),
 }
 
 /// Looks for all groups.
@@ -52,39 +50,66 @@ enum Seen {
 /// # Errors
 /// What of the machine could not be read at all; one bad device is among the refused.
 pub fn groups(machine: &Machine) -> Result<Groups, KernelError> {
-    let settings = settings(machine)?;
+    let settings = Settings::of(&machine.lvm, |path| files::read(path, lvm::LONGEST))?;
     let active = dm::list(machine, crate::model::dm::uuid::LVM)?;
-    let mut groups = Groups { local: local_ids(&settings)?, active, ..Groups::default() };
+    let mut groups = Groups {
+        local: local_ids(&settings)?,
+        faults: settings.faults.clone(),
+        change_with_duplicates: settings.change_with_duplicates,
+        active,
+        ..Groups::default()
+    };
     let file = machine.lvm.join("devices/system.devices");
     let is_used = settings.use_devices_file != Some(false);
-    if let Some(text) = if is_used { files::read(&file, LONGEST)? } else { None } {
+    if let Some(text) = if is_used { files::read(&file, lvm::LONGEST)? } else { None } {
         let text = String::from_utf8_lossy(&text).into_owned();
         groups.devices_file = Some(DevicesFile { path: file.display().to_string(), text });
     }
-    let mut paths = candidates(machine, &groups.active)?;
+    let mut paths = candidates(machine, &mut groups)?;
     if groups.devices_file.is_none() {
-        turn_away(machine, &settings, &mut paths, &mut groups.refused);
+        turn_away(machine, &settings, &mut paths, &mut groups);
     }
     let texts = Texts::default();
-    let look = each(&paths, false, Width::Narrow, |path, opened| match opened {
+    let look = each(machine, &paths, false, Width::Narrow, |path, opened| match opened {
         Ok(opened) => one(machine, path, opened.device, &opened.window, &texts),
         // Nobody can say whether it is one.
-        Err(_) => Seen::Nothing,
+        Err(error) => match unusable(error) {
+            Unusable::Silent(why) => Seen::Refused(Cause::Unreadable(why)),
+            Unusable::Open(why) | Unusable::Broken(why) => Seen::Unread(Cause::Unreadable(why)),
+            Unusable::NotBlock => Seen::Nothing,
+        },
     });
-    let mut pvs = Vec::new();
+    let mut sighted = Vec::new();
     for (path, seen) in paths.iter().zip(look) {
         match seen {
             Seen::Nothing => {}
-            Seen::Refused(why) => groups.refused.push(Refused { path: path.clone(), why }),
-            Seen::Pv(pv, texts) => pvs.push((*pv, texts)),
+            Seen::Refused(cause) => groups.refused.push(unread(path, cause)),
+            Seen::Unread(cause) => groups.unopened.push(unread(path, cause)),
+            Seen::Pv(one) => sighted.push(*one),
         }
     }
     groups.looked_at = paths;
-    keep_listed(&mut groups, &mut pvs);
-    keep_one_of_each(machine, &mut groups, &mut pvs)?;
+    not_listed(&groups, &mut sighted);
+    let twice = gather::duplicates(&sighted);
+    for one in sighted.iter_mut().filter(|one| twice.contains(&one.pv.label.id)) {
+        one.holders = holders(machine, one.pv.dev)?;
+    }
     drop(texts);
-    assemble(&mut groups, pvs);
+    gather::gather(&mut groups, sighted);
     Ok(groups)
+}
+
+/// A device of which no more is known than its number.
+fn unread(path: &str, cause: Cause) -> Refused {
+    let dev = node::number_of(Path::new(path)).ok().flatten();
+    Refused { path: path.to_owned(), dev, pv: None, group: None, cause }
+}
+
+fn holders(machine: &Machine, dev: DevId) -> Result<Vec<DevId>, KernelError> {
+    let name = machine.sysfs.name_of(dev).unwrap_or_default();
+    let names = machine.sysfs.holders(&name)?;
+    let number = |name: &String| Some(machine.sysfs.block(name).ok()??.dev);
+    Ok(names.iter().filter_map(number).collect())
 }
 
 /// Who writes a text now: for metadata and backup files. `command` is what people find in them.
@@ -104,34 +129,29 @@ pub fn stamp(command: &str) -> Stamp {
     }
 }
 
-fn settings(machine: &Machine) -> Result<Settings, KernelError> {
-    let mut settings = Settings::default();
-    for name in ["lvm.conf", "lvmlocal.conf"] {
-        if let Some(text) = files::read(&machine.lvm.join(name), LONGEST)? {
-            settings.read(&text);
-        }
-    }
-    Ok(settings)
-}
-
 /// The ids by which groups may say that they are this machine's.
 fn local_ids(settings: &Settings) -> Result<Vec<String>, KernelError> {
+    let text = |path: &str| {
+        Ok(files::read(Path::new(path), 4096)?.map(|text| String::from_utf8_lossy(&text).into_owned()))
+    };
     let own = match settings.system_id_source.as_deref() {
-        Some("lvmlocal") => settings.system_id.clone(),
+        Some("lvmlocal") => settings.system_id.as_deref().map(lvm::system_id),
         Some("uname") => host::hostname().map(|name| lvm::system_id(&name)),
-        Some("machineid") => {
-            let text = files::read(Path::new("/etc/machine-id"), 4096)?;
-            text.map(|text| lvm::system_id(&String::from_utf8_lossy(&text)))
-        }
-        _ => None,
+        Some("machineid") => text("/etc/machine-id")?.map(|text| lvm::system_id(&text)),
+        Some("file") => match &settings.system_id_file {
+            Some(file) => text(file)?.map(|text| lvm::system_id_in(&text)),
+            None => None,
+        },
+        // Of "appmachineid" the id is not known here: what has it is somebody else's until extra_system_ids says otherwise.
+        Some(_) | None => None,
     };
     let all = own.into_iter().chain(settings.extra_system_ids.iter().cloned());
     Ok(all.filter(|id| !id.is_empty()).collect())
 }
 
 /// Every block device that has a size and is no volume of LVM2's, no disk with partitions, nothing that is held back.
-fn candidates(machine: &Machine, volumes: &[Listed]) -> Result<Vec<String>, KernelError> {
-    let volumes: HashSet<u32> = volumes.iter().map(|volume| volume.dev.minor).collect();
+fn candidates(machine: &Machine, groups: &mut Groups) -> Result<Vec<String>, KernelError> {
+    let volumes: HashSet<u32> = groups.active.iter().map(|volume: &Listed| volume.dev.minor).collect();
     let mut paths = Vec::new();
     for name in machine.sysfs.blocks()? {
         let mapper = name.strip_prefix("dm-").and_then(|minor| minor.parse().ok());
@@ -148,35 +168,32 @@ fn candidates(machine: &Machine, volumes: &[Listed]) -> Result<Vec<String>, Kern
         }
         let path = match mapper {
             None => machine.places.dev.join(&name),
-            Some(_) if attr("dm/suspended").is_some_and(|held| held.trim() != "0") => continue,
             Some(_) => match machine.sysfs.dm_name(&name)? {
                 Some(dm_name) => machine.places.dev.join("mapper").join(dm_name.trim()),
                 None => continue,
             },
         };
+        if mapper.is_some() && attr("dm/suspended").is_some_and(|held| held.trim() != "0") {
+            groups.unopened.push(unread(&path.display().to_string(), Cause::Suspended));
+            continue;
+        }
         paths.push(path.display().to_string());
     }
     Ok(paths)
 }
 
-fn one(
-    machine: &Machine,
-    path: &str,
-    device: &crate::kernel::Device,
-    window: &dyn Media,
-    texts: &Texts,
-) -> Seen {
+fn one(machine: &Machine, path: &str, device: &Device, window: &dyn Media, texts: &Texts) -> Seen {
     let Some(dev) = device.dev() else { return Seen::Nothing };
     let label = match label::read(window) {
         Ok(Some(label)) => label,
         Ok(None) => return Seen::Nothing,
         // A bad sector where a label might be: nothing is known of it.
         Err(Damage::Io { .. }) => return Seen::Nothing,
-        Err(damage) => return Seen::Refused(damage.to_string()),
+        Err(damage) => return Seen::Refused(Cause::NotUnderstood { why: damage.to_string() }),
     };
     let name = machine.sysfs.name_of(dev).unwrap_or_default();
     if let Some(why) = component(machine, &name, window) {
-        return Seen::Refused(why);
+        return Seen::Refused(Cause::Component(why));
     }
     let mut pv = PvDevice {
         path: path.to_owned(),
@@ -187,11 +204,12 @@ fn one(
         label,
         areas: Vec::new(),
         damaged: Vec::new(),
+        twice: Vec::new(),
         stripe: full_stripe(machine, &name),
         device_id: device_id(machine, &name, path),
     };
-    let found = areas(&mut pv, window, texts);
-    Seen::Pv(Box::new(pv), found)
+    let texts = areas(&mut pv, window, texts);
+    Seen::Pv(Box::new(Sighted { pv, texts, refused: None, holders: Vec::new() }))
 }
 
 /// Whether it is only a part of something that has the label, too.
@@ -308,12 +326,37 @@ pub(super) fn device_id(machine: &Machine, name: &str, path: &str) -> Option<(St
     wwid.map_or_else(|| named("devname", path.to_owned()), |wwid| named("sys_wwid", wwid))
 }
 
-type Pvs = Vec<(PvDevice, Vec<Arc<Text>>)>;
+/// For each physical volume of a group that is missing: the device where it was last seen, if nothing else is known of it, and
+/// the group that a metadata area at the usual place there still names.
+#[must_use]
+pub fn bare(machine: &Machine, groups: &Groups, group: &Group) -> Vec<(LvmUuid, Candidate, Option<Group>)> {
+    let is_there = |id: LvmUuid| {
+        let found = groups.groups.iter().flat_map(|found| found.present());
+        found.map(|(_, pv)| pv).chain(&groups.lone).any(|pv| pv.label.id == id)
+            || groups.refused.iter().any(|refused| refused.pv == Some(id))
+    };
+    let missing: Vec<_> = group.pvs.iter().filter(|pv| !is_there(pv.id)).collect();
+    let paths: Vec<String> = missing.iter().map(|pv| pv.device.clone()).collect();
+    let candidates = super::look(machine, &paths, true);
+    let one = |(pv, candidate): (&PhysicalVolume, Candidate)| {
+        let remembers = remembers(Path::new(&candidate.path));
+        (pv.id, candidate, remembers)
+    };
+    missing.into_iter().zip(candidates).map(one).collect()
+}
 
-/// What filters leave: a device that is turned away is not even opened. Of those that udev has seen a label on, it is told.
-fn turn_away(machine: &Machine, settings: &Settings, paths: &mut Vec<String>, refused: &mut Vec<Refused>) {
-    let filters: Vec<lvm::Filter> = settings.filters.iter().map(|words| lvm::Filter::new(words)).collect();
-    if filters.is_empty() {
+/// The group of a metadata area where LVM2 puts the first one, whatever became of the label.
+#[must_use]
+pub fn remembers(path: &Path) -> Option<Group> {
+    let device = Device::open(path, Access::Read).ok()?;
+    let area = area::read(&device, Extent { start: Bytes(4096), size: Bytes(0) }).ok()?;
+    let text = area::text(&device, &area, area.committed?).ok()?;
+    Group::parse(&text).ok()
+}
+
+/// What filters leave: a device that is turned away is not even opened. What udev has seen on it is known all the same.
+fn turn_away(machine: &Machine, settings: &Settings, paths: &mut Vec<String>, groups: &mut Groups) {
+    if !settings.has_filters() {
         return;
     }
     paths.retain(|path| {
@@ -322,164 +365,35 @@ fn turn_away(machine: &Machine, settings: &Settings, paths: &mut Vec<String>, re
             number.and_then(|dev| udev::record(&machine.places, dev).ok().flatten()).unwrap_or_default();
         let links = record.links.iter().map(|link| machine.places.dev.join(link).display().to_string());
         let names: Vec<String> = std::iter::once(path.clone()).chain(links).collect();
-        let taken = filters.iter().all(|filter| filter.takes(&names));
-        if !taken && record.properties.get("ID_FS_TYPE").is_some_and(|kind| kind == "LVM2_member") {
-            let why = "is turned away by a filter of lvm.conf".to_owned();
-            refused.push(Refused { path: path.clone(), why });
+        if settings.takes(&names) {
+            return true;
         }
-        taken
+        let pv = record.properties.get("ID_FS_UUID").and_then(|id| id.parse().ok());
+        let is_pv = record.properties.get("ID_FS_TYPE").is_some_and(|kind| kind == "LVM2_member");
+        let refused = Refused {
+            path: path.clone(),
+            dev: number,
+            pv: pv.filter(|_| is_pv),
+            group: None,
+            cause: Cause::Filtered,
+        };
+        if is_pv {
+            groups.refused.push(refused)
+        } else {
+            groups.unopened.push(refused)
+        }
+        false
     });
 }
 
-/// What the devices file leaves.
-fn keep_listed(groups: &mut Groups, pvs: &mut Pvs) {
+/// What the devices file does not have.
+fn not_listed(groups: &Groups, sighted: &mut [Sighted]) {
     let Some(file) = &groups.devices_file else { return };
     let listed = lvm::devices(&file.text);
-    let refused = &mut groups.refused;
-    pvs.retain(|(pv, _)| {
-        let same = |entry: &lvm::Entry| {
-            let by_id =
-                pv.device_id.as_ref().is_some_and(|(kind, name)| (kind, name) == (&entry.kind, &entry.name));
-            by_id || entry.pv.as_deref() == Some(pv.label.id.plain())
-        };
-        let is_listed = listed.iter().any(same);
-        if !is_listed {
-            let why = "is not in the devices file".to_owned();
-            refused.push(Refused { path: pv.path.clone(), why });
-        }
-        is_listed
-    });
-}
-
-/// Of several devices with the same label, the one that stands on the others; where none does, none.
-fn keep_one_of_each(machine: &Machine, groups: &mut Groups, pvs: &mut Pvs) -> Result<(), KernelError> {
-    let mut same: BTreeMap<LvmUuid, Vec<(String, DevId)>> = BTreeMap::new();
-    for (pv, _) in pvs.iter() {
-        same.entry(pv.label.id).or_default().push((pv.path.clone(), pv.dev));
-    }
-    for (id, devices) in same.into_iter().filter(|(_, devices)| devices.len() > 1) {
-        let mut top = Vec::new();
-        for (path, dev) in &devices {
-            let name = name_of(machine, *dev);
-            let holders = machine.sysfs.holders(&name)?;
-            let held = devices.iter().any(|(_, other)| holders.contains(&name_of(machine, *other)));
-            if !held {
-                top.push(path.clone());
-            }
-        }
-        let all: Vec<&str> = devices.iter().map(|(path, _)| path.as_str()).collect();
-        let all = all.join(", ");
-        let chosen = if top.len() == 1 { top.first() } else { None };
-        for (path, _) in devices.iter().filter(|(path, _)| Some(path) != chosen) {
-            let why = format!("has the same physical volume ({id}) as others: {all}");
-            groups.refused.push(Refused { path: path.clone(), why });
-        }
-        pvs.retain(|(pv, _)| pv.label.id != id || Some(&pv.path) == chosen);
-    }
-    Ok(())
-}
-
-fn name_of(machine: &Machine, dev: DevId) -> String {
-    machine.sysfs.name_of(dev).unwrap_or_default()
-}
-
-/// Texts into groups, devices into their places.
-fn assemble(groups: &mut Groups, pvs: Pvs) {
-    let mut newest: BTreeMap<LvmUuid, Arc<Text>> = BTreeMap::new();
-    for text in pvs.iter().flat_map(|(_, texts)| texts) {
-        let Ok(group) = &text.group else { continue };
-        let known = newest.get(&group.id).and_then(|known| known.group.as_ref().ok());
-        if known.is_none_or(|known| known.seqno < group.seqno) {
-            newest.insert(group.id, Arc::clone(text));
+    for one in sighted {
+        let id = one.pv.device_id.as_ref().map(|(kind, name)| (kind.as_str(), name.as_str()));
+        if !lvm::is_listed(&listed, id, one.pv.label.id.plain()) {
+            one.refused = Some(Cause::NotListed);
         }
     }
-    let mut place: HashMap<LvmUuid, (usize, usize)> = HashMap::new();
-    let mut devices: Vec<Vec<Option<PvDevice>>> = Vec::new();
-    for text in newest.values() {
-        let Ok(group) = &text.group else { continue };
-        for (index, pv) in group.pvs.iter().enumerate() {
-            place.entry(pv.id).or_insert((devices.len(), index));
-        }
-        devices.push(vec![None; group.pvs.len()]);
-    }
-    for (pv, texts) in pvs {
-        let slot =
-            place.get(&pv.label.id).and_then(|(group, index)| devices.get_mut(*group)?.get_mut(*index));
-        match slot {
-            Some(slot) => *slot = Some(pv),
-            None => leave_out(groups, pv, &texts),
-        }
-    }
-    // By now nobody else has the texts, which may be large: they are taken and not copied.
-    let mut found: Vec<Found> = Vec::new();
-    for (text, devices) in newest.into_values().map(Arc::unwrap_or_clone).zip(devices) {
-        let Ok(group) = text.group else { continue };
-        let (objections, remarks) = (Vec::new(), Vec::new());
-        found.push(Found { group, text: text.bytes, devices, objections, remarks });
-    }
-    for one in &mut found {
-        judge(one, &groups.local);
-    }
-    found.sort_by(|a, b| (&a.group.name, a.group.id).cmp(&(&b.group.name, b.group.id)));
-    let names: Vec<String> = found.iter().map(|found| found.group.name.clone()).collect();
-    for one in &mut found {
-        if names.iter().filter(|name| **name == one.group.name).count() > 1 {
-            one.objections.push("another group has the same name: `vgrename UUID NAME` renames one".into());
-        }
-    }
-    groups.groups = found;
-}
-
-fn leave_out(groups: &mut Groups, pv: PvDevice, texts: &[Arc<Text>]) {
-    let why = texts.first().map(|text| match &text.group {
-        Ok(group) => format!("has an old state of group {}, which does not know it any more", group.name),
-        Err(why) => why.clone(),
-    });
-    match why.or_else(|| pv.damaged.first().cloned()) {
-        Some(why) => groups.refused.push(Refused { path: pv.path, why }),
-        None => groups.lone.push(pv),
-    }
-}
-
-/// What the devices say for and against a group.
-fn judge(found: &mut Found, local: &[String]) {
-    let (mut objections, mut remarks) = (found.group.objections(local), Vec::new());
-    for (index, (pv, device)) in found.group.pvs.iter().zip(&found.devices).enumerate() {
-        let Some(device) = device else {
-            objections.push(format!(
-                "pv{index} ({}), last seen as {}, is missing",
-                pv.id,
-                pv.device.escape_debug()
-            ));
-            continue;
-        };
-        if device.read_only {
-            objections.push(format!("{} takes no writes", device.path));
-        }
-        if device.size.sectors() < pv.dev_size {
-            let (has, had) = (device.size.sectors().0, pv.dev_size.0);
-            objections.push(format!("{} has {has} sectors and had {had}", device.path));
-        }
-        let mended = if device.areas.iter().any(|seen| seen.area.lost) {
-            "; the next change writes it anew"
-        } else {
-            ""
-        };
-        remarks.extend(device.damaged.iter().map(|damage| format!("{}: {damage}{mended}", device.path)));
-        for seen in &device.areas {
-            match seen.holds {
-                Some((id, seqno)) if id == found.group.id && seqno == found.group.seqno => {}
-                Some((id, seqno)) if id == found.group.id => remarks.push(format!(
-                    "{}: its metadata is that of change {seqno}, the group's is {}; the next change puts it right",
-                    device.path, found.group.seqno
-                )),
-                Some(_) => objections.push(format!("{} has the metadata of another group", device.path)),
-                None => {}
-            }
-        }
-    }
-    if found.areas().next().is_none() {
-        objections.push("no metadata area is there to be written".into());
-    }
-    (found.objections, found.remarks) = (objections, remarks);
 }

@@ -1,24 +1,41 @@
-//! Many reads at the same time without a thread for each: Linux native asynchronous I/O (`linux/aio_abi.h`).
+//! Many reads at the same time, and an end to waiting for them: Linux native asynchronous I/O (`linux/aio_abi.h`), by a
+//! process of its own.
 //!
-//! A thread that only waits costs a stack, a heap of its own and two dozen system calls; sixty-four of them take longer
-//! than the disks. Here all requests go to the kernel in one call, and one more call waits for them.
+//! A process that waits for a device that does not answer cannot be ended: neither the wait in read(2) nor the end of a
+//! process with requests on their way is interruptible. So a child reads into memory that both have, and is left behind with
+//! whatever it waits for; it has nothing open but that. It also ends the kernel's context, which takes tens of milliseconds.
 
 use std::{
+    fs::File,
+    io::Read as _,
     mem,
+    num::NonZeroUsize,
     ops::Range,
-    os::fd::{AsFd, AsRawFd},
-    ptr,
-    sync::Arc,
+    os::fd::{AsFd, AsRawFd, OwnedFd},
+    ptr::{self, NonNull},
+    slice,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
     thread,
+    time::Duration,
 };
 
-use nix::{errno::Errno, libc};
+use nix::{
+    errno::Errno,
+    fcntl::OFlag,
+    libc::{self, c_void},
+    sys::{
+        mman::{self, MapFlags, ProtFlags},
+        signal::{Signal, kill},
+        wait::waitpid,
+    },
+    unistd::{ForkResult, Pid, fork, pipe2},
+};
 use superblock::{Bytes, window::Loaded};
 
-use super::{
-    block::Device,
-    page::{PAGE, Pages, Part},
-};
+use super::{Deadline, block::Device, page::PAGE, wait};
 
 /// One read, on boundaries that the device takes.
 pub struct Read<'a> {
@@ -28,6 +45,16 @@ pub struct Read<'a> {
     pub at: Bytes,
     /// This much.
     pub length: Bytes,
+}
+
+/// What came of a read.
+pub enum Answer {
+    /// All of it.
+    Whole(Loaded),
+    /// It failed or fell short: it can be tried again in parts.
+    Failed,
+    /// The device did not answer in time. Whoever reads it now waits as long as the device does.
+    Late,
 }
 
 /// Requests in the kernel at the same time.
@@ -66,35 +93,252 @@ struct Event {
 
 const _: () = assert!(mem::size_of::<Request>() == 64 && mem::size_of::<Event>() == 32);
 
-/// Reads everything; the answers are in the order of the requests. `None` where a request failed or fell short: it can
-/// be tried again in parts.
+/// Reads everything; the answers are in the order of the requests. Each hundred of them has `limit`.
 ///
 /// # Errors
-/// This kernel has no asynchronous I/O, or no more of it to give.
-pub fn read_all(reads: &[Read<'_>]) -> Result<Vec<Option<Loaded>>, Errno> {
-    let context = Context::new()?;
+/// No second process, or no asynchronous I/O, or no more of it to give.
+pub fn read_all(reads: &[Read<'_>], limit: Duration) -> Result<Vec<Answer>, Errno> {
     let mut answers = Vec::with_capacity(reads.len());
     for part in reads.chunks(AT_ONCE) {
-        answers.extend(context.read(part)?);
+        answers.extend(read(part, limit)?);
     }
-    context.give_back();
     Ok(answers)
 }
 
-/// An `aio_context_t`. Dropping it waits until the kernel has let go of all buffers, and then for tens of milliseconds more.
-struct Context(libc::c_ulong);
+fn read(reads: &[Read<'_>], limit: Duration) -> Result<Vec<Answer>, Errno> {
+    let (ranges, length) = ranges(reads);
+    let shared = Arc::new(Shared::new(length)?);
+    let (ours, theirs) = pipe2(OFlag::O_CLOEXEC)?;
+    let mut work = Work::new(reads, &ranges, &shared, theirs.as_raw_fd());
+    // SAFETY: the child makes system calls only, on memory made ready here: it neither allocates nor takes a lock.
+    let child = match unsafe { fork() }? {
+        ForkResult::Child => work.carry_out(),
+        ForkResult::Parent { child } => child,
+    };
+    drop(theirs);
+    let ended = wait_for(ours, limit);
+    leave(child);
+    ended?;
+    reads.iter().for_each(|read| read.device.count_read());
+    let answer = |(index, range): (usize, Range<usize>)| match shared.result(index) {
+        PENDING => Answer::Late,
+        result if usize::try_from(result).is_ok_and(|count| count == range.len()) => {
+            Answer::Whole(Box::new(Part { shared: Arc::clone(&shared), range }))
+        }
+        _ => Answer::Failed,
+    };
+    Ok(ranges.into_iter().enumerate().map(answer).collect())
+}
+
+/// Returns when the child has said that it is done, or the time is over. An error is the child's.
+fn wait_for(child: OwnedFd, limit: Duration) -> Result<(), Errno> {
+    let deadline = Deadline::after(limit);
+    let mut child = File::from(child);
+    while let Some(left) = deadline.left() {
+        if wait::readable(&[child.as_fd()], left).unwrap_or(false) {
+            let mut said = [0];
+            return match child.read(&mut said) {
+                Ok(1) if said == [0] => Ok(()),
+                Ok(1) => Err(Errno::from_raw(said.map(i32::from)[0])),
+                // Somebody ended it.
+                Ok(_) => Err(Errno::ECHILD),
+                Err(_) => Err(Errno::EIO),
+            };
+        }
+    }
+    Ok(())
+}
 
 /// More than a thread needs that makes one system call.
 const STACK: usize = 64 << 10;
 
-impl Context {
-    /// Gives it back while the caller goes on: nothing is being read any more, and what the kernel waits for is that every
-    /// processor has come by (an RCU grace period), whether or not there was ever anything to read.
-    fn give_back(self) {
-        // Where there is no thread to be had, it is dropped here.
-        let _ = thread::Builder::new().name("aio".into()).stack_size(STACK).spawn(move || drop(self));
+/// Ends the child, where it can be ended, and takes note of its end, so that nothing is left of it in a process that goes on.
+fn leave(child: Pid) {
+    let _ = kill(child, Signal::SIGKILL);
+    let reap = move || {
+        let _ = waitpid(child, None);
+    };
+    // Without a thread to be had, this process's end does it.
+    let _ = thread::Builder::new().name("reader".into()).stack_size(STACK).spawn(reap);
+}
+
+/// A result that has not come.
+const PENDING: i64 = i64::MIN;
+
+/// Memory that a child has, too: the results first, then what is read.
+struct Shared {
+    start: NonNull<c_void>,
+    length: NonZeroUsize,
+}
+
+/// Where what is read begins.
+const DATA: usize = PAGE;
+const _: () = assert!(AT_ONCE * mem::size_of::<AtomicI64>() <= DATA);
+
+// SAFETY: it is plain memory. Results are atomic; a range of data is read only after its result has come.
+unsafe impl Send for Shared {}
+// SAFETY: as above.
+unsafe impl Sync for Shared {}
+
+impl Shared {
+    fn new(data: usize) -> Result<Self, Errno> {
+        let length = NonZeroUsize::MIN.saturating_add(DATA.saturating_add(data).saturating_sub(1));
+        let (access, how) = (ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, MapFlags::MAP_SHARED);
+        // SAFETY: a new mapping at a place of the kernel's choice.
+        let start = unsafe { mman::mmap_anonymous(None, length, access, how) }?;
+        let shared = Self { start, length };
+        shared.results().iter().for_each(|result| result.store(PENDING, Ordering::Release));
+        Ok(shared)
     }
 
+    fn results(&self) -> &[AtomicI64] {
+        // SAFETY: the mapping has one page for them, on a page boundary, and lives as long as `self`.
+        unsafe { slice::from_raw_parts(self.start.cast().as_ptr(), AT_ONCE) }
+    }
+
+    fn result(&self, index: usize) -> i64 {
+        self.results().get(index).map_or(PENDING, |result| result.load(Ordering::Acquire))
+    }
+
+    /// Where a byte of the data is.
+    fn place(&self, at: usize) -> u64 {
+        let start = self.start.as_ptr().expose_provenance();
+        u64::try_from(start.saturating_add(DATA).saturating_add(at)).unwrap_or_default()
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is this value's; nobody has a reference into it any more. A child has its own.
+        let _ = unsafe { mman::munmap(self.start, self.length.get()) };
+    }
+}
+
+/// What one read brought.
+struct Part {
+    shared: Arc<Shared>,
+    range: Range<usize>,
+}
+
+impl AsRef<[u8]> for Part {
+    fn as_ref(&self) -> &[u8] {
+        let start = self.shared.start.cast::<u8>();
+        // SAFETY: the range is inside of the mapping, and its read is over: nobody writes there any more.
+        unsafe { slice::from_raw_parts(start.add(DATA).add(self.range.start).as_ptr(), self.range.len()) }
+    }
+}
+
+/// All that the child needs, made ready before it is there.
+struct Work<'a> {
+    shared: &'a Shared,
+    requests: Vec<Request>,
+    pointers: Vec<*mut Request>,
+    /// Descriptors that stay open, in order.
+    keep: Vec<i32>,
+    answer: i32,
+}
+
+impl<'a> Work<'a> {
+    fn new(reads: &[Read<'_>], ranges: &[Range<usize>], shared: &'a Shared, answer: i32) -> Self {
+        let numbered = reads.iter().zip(ranges).zip(0..);
+        let requests: Vec<Request> =
+            numbered.map(|((read, range), index)| request(read, shared.place(range.start), index)).collect();
+        let mut keep: Vec<i32> = reads.iter().map(|read| read.device.as_fd().as_raw_fd()).collect();
+        keep.push(answer);
+        keep.sort_unstable();
+        keep.dedup();
+        Self { shared, pointers: Vec::with_capacity(requests.len()), requests, keep, answer }
+    }
+
+    /// Reads, says how it went, and ends.
+    fn carry_out(&mut self) -> ! {
+        // SAFETY: plain numbers. Where the parent is ended, nobody wants to know any more.
+        unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+        self.let_go();
+        let context = Context::new();
+        let number = |errno: &Errno| std::io::Error::from(*errno).raw_os_error();
+        let said = context.as_ref().map_or_else(number, |_| Some(0));
+        if let Ok(context) = &context {
+            let sent = context.submit(&mut self.requests, &mut self.pointers);
+            self.collect(context, sent);
+        }
+        let said = [said.and_then(|number| u8::try_from(number).ok()).unwrap_or(u8::MAX)];
+        // SAFETY: one byte of this frame is written; then the process ends, and with it whatever it had.
+        unsafe {
+            libc::write(self.answer, said.as_ptr().cast(), 1);
+            libc::_exit(0)
+        }
+    }
+
+    /// Closes whatever the parent has open: a child that waits must not keep a lock, a pipe or an array.
+    fn let_go(&self) {
+        let close = |from: i32, to: i32| {
+            if from > to {
+                return;
+            }
+            // SAFETY: the descriptors are this process's own copies, and nothing here uses them.
+            let closed = unsafe { libc::syscall(libc::SYS_close_range, from, to, 0) };
+            if closed != 0 {
+                // Older than Linux 5.9.
+                (from..=to.min(4096)).for_each(close);
+            }
+        };
+        let mut from: i32 = 0;
+        for fd in &self.keep {
+            close(from, fd.saturating_sub(1));
+            from = fd.saturating_add(1);
+        }
+        close(from, i32::MAX);
+    }
+
+    fn collect(&self, context: &Context, mut waiting: usize) {
+        let mut events = [Event::default(); AT_ONCE];
+        let results = self.shared.results();
+        // What was refused, or never sent, failed.
+        for request in self.requests.iter().filter(|request| request.opcode != PREAD) {
+            put(results, request.data, -1);
+        }
+        while waiting > 0 {
+            let Ok(count) = context.events(&mut events) else { return };
+            for event in events.iter().take(count) {
+                put(results, event.data, event.result);
+                self.close_where_done(event.data, results);
+            }
+            waiting = waiting.saturating_sub(count);
+        }
+    }
+
+    /// Closes a device with its last read.
+    fn close_where_done(&self, index: u64, results: &[AtomicI64]) {
+        let Some(fd) = self.requests.iter().find(|request| request.data == index).map(|request| request.fd)
+        else {
+            return;
+        };
+        let pending = |request: &Request| {
+            let result = usize::try_from(request.data).ok().and_then(|index| results.get(index));
+            request.fd == fd && result.is_some_and(|result| result.load(Ordering::Acquire) == PENDING)
+        };
+        if !self.requests.iter().any(pending) {
+            i32::try_from(fd).into_iter().for_each(close);
+        }
+    }
+}
+
+fn put(results: &[AtomicI64], index: u64, value: i64) {
+    if let Some(result) = usize::try_from(index).ok().and_then(|index| results.get(index)) {
+        result.store(value, Ordering::Release);
+    }
+}
+
+fn close(fd: i32) {
+    // SAFETY: called in the child alone, for descriptors that it does not use any more.
+    unsafe { libc::close(fd) };
+}
+
+/// An `aio_context_t`. It ends with the process.
+struct Context(libc::c_ulong);
+
+impl Context {
     fn new() -> Result<Self, Errno> {
         let mut id: libc::c_ulong = 0;
         // SAFETY: the kernel writes one word, `id`.
@@ -102,40 +346,14 @@ impl Context {
         Ok(Self(id))
     }
 
-    fn read(&self, reads: &[Read<'_>]) -> Result<Vec<Option<Loaded>>, Errno> {
-        let (ranges, length) = ranges(reads);
-        let mut pages = Pages::new(length);
-        let mut requests: Vec<Request> = reads
-            .iter()
-            .zip(&ranges)
-            .zip(0..)
-            .filter_map(|((read, range), index)| {
-                Some(request(read, pages.bytes_mut().get_mut(range.clone())?, index))
-            })
-            .collect();
-        let sent = self.submit(&mut requests);
-        let mut results = vec![0; reads.len()];
-        if let Err(errno) = self.collect(sent, &mut results) {
-            // Nobody can say when the kernel is done with them.
-            mem::forget(pages);
-            return Err(errno);
-        }
-        reads.iter().for_each(|read| read.device.count_read());
-        let pages = Arc::new(pages);
-        let whole = |(range, result): (Range<usize>, i64)| -> Option<Loaded> {
-            let whole = usize::try_from(result).is_ok_and(|count| count == range.len());
-            whole.then(|| -> Loaded { Box::new(Part { pages: Arc::clone(&pages), range }) })
-        };
-        Ok(ranges.into_iter().zip(results).map(whole).collect())
-    }
-
-    /// Hands over as many as the kernel takes, in order. One that it refuses is left out, as one that failed.
-    fn submit(&self, requests: &mut [Request]) -> usize {
-        let mut pointers: Vec<*mut Request> = requests.iter_mut().map(ptr::from_mut).collect();
+    /// Hands over as many as the kernel takes, in order; how many. One that it refuses is marked.
+    fn submit(&self, requests: &mut [Request], pointers: &mut Vec<*mut Request>) -> usize {
+        // There is room for all of them.
+        pointers.extend(requests.iter_mut().map(ptr::from_mut));
         let mut rest = pointers.as_mut_slice();
         let mut sent: usize = 0;
         while !rest.is_empty() {
-            // SAFETY: the pointers are to requests, each with a buffer of its length; both outlive the wait in `read`.
+            // SAFETY: the pointers are to requests, each with a buffer of its length; both last as long as the process.
             let taken = Errno::result(unsafe {
                 libc::syscall(libc::SYS_io_submit, self.0, rest.len(), rest.as_mut_ptr())
             });
@@ -145,50 +363,40 @@ impl Context {
                 Err(_) => 0,
             };
             sent = sent.saturating_add(taken);
-            // Where nothing was taken, the first of the rest is the one that was refused.
+            if let (0, Some(refused)) = (taken, rest.first()) {
+                // SAFETY: the kernel did not take it, so it is ours alone.
+                unsafe { (**refused).opcode = REFUSED };
+            }
             rest = rest.get_mut(taken.max(1)..).unwrap_or_default();
         }
         sent
     }
 
-    fn collect(&self, mut waiting: usize, results: &mut [i64]) -> Result<(), Errno> {
-        let mut events = [Event::default(); AT_ONCE];
-        while waiting > 0 {
-            let room = waiting.min(AT_ONCE);
+    /// At least one answer.
+    fn events(&self, events: &mut [Event; AT_ONCE]) -> Result<usize, Errno> {
+        loop {
             // SAFETY: room for as many events as it may write; no time-out is the null pointer.
             let count = Errno::result(unsafe {
                 libc::syscall(
                     libc::SYS_io_getevents,
                     self.0,
-                    room,
-                    room,
+                    1,
+                    AT_ONCE,
                     events.as_mut_ptr(),
                     ptr::null_mut::<libc::timespec>(),
                 )
             });
-            let count = match count {
-                Ok(count) => usize::try_from(count).unwrap_or_default(),
-                Err(Errno::EINTR) => continue,
+            match count {
+                Ok(count) => return Ok(usize::try_from(count).unwrap_or_default()),
+                Err(Errno::EINTR) => {}
                 Err(errno) => return Err(errno),
-            };
-            for event in events.iter().take(count) {
-                let index = usize::try_from(event.data).unwrap_or(usize::MAX);
-                if let Some(result) = results.get_mut(index) {
-                    *result = event.result;
-                }
             }
-            waiting = waiting.saturating_sub(count);
         }
-        Ok(())
     }
 }
 
-impl Drop for Context {
-    fn drop(&mut self) {
-        // SAFETY: the number is the kernel's own; nothing uses it after this.
-        unsafe { libc::syscall(libc::SYS_io_destroy, self.0) };
-    }
-}
+/// In the place of an operation: the kernel did not take the request.
+const REFUSED: u16 = u16::MAX;
 
 /// Where each answer goes, on boundaries of pages, and how much that is.
 fn ranges(reads: &[Read<'_>]) -> (Vec<Range<usize>>, usize) {
@@ -202,13 +410,13 @@ fn ranges(reads: &[Read<'_>]) -> (Vec<Range<usize>>, usize) {
     (ranges.collect(), next)
 }
 
-fn request(read: &Read<'_>, buffer: &mut [u8], index: u64) -> Request {
+fn request(read: &Read<'_>, buffer: u64, index: u64) -> Request {
     Request {
         data: index,
         opcode: PREAD,
         fd: u32::try_from(read.device.as_fd().as_raw_fd()).unwrap_or(u32::MAX),
-        buffer: u64::try_from(buffer.as_mut_ptr().expose_provenance()).unwrap_or_default(),
-        length: u64::try_from(buffer.len()).unwrap_or_default(),
+        buffer,
+        length: read.length.0,
         offset: read.at.0,
         ..Request::default()
     }
@@ -221,8 +429,10 @@ mod tests {
     use super::*;
     use crate::kernel::Access;
 
+    const LIMIT: Duration = Duration::from_secs(60);
+
     #[test]
-    fn reads_come_back_in_order_and_short_ones_are_none() {
+    fn reads_come_back_in_order_and_short_ones_failed() {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         let bytes: Vec<u8> = (0..300u32 << 10).map(|at| u8::try_from(at / 512 % 251).unwrap()).collect();
         file.write_all(&bytes).unwrap();
@@ -231,14 +441,28 @@ mod tests {
         let mut reads: Vec<Read<'_>> = (0..200).map(|n| read(n * 1024, 512)).collect();
         reads.push(read(299 << 10, 4096));
         reads.push(read(0, 300 << 10));
-        let answers = read_all(&reads).unwrap();
+        let answers = read_all(&reads, LIMIT).unwrap();
+        let whole = |answer: &Answer| match answer {
+            Answer::Whole(bytes) => bytes.as_ref().as_ref().to_vec(),
+            Answer::Failed | Answer::Late => panic!("not whole"),
+        };
         for (n, answer) in answers.iter().take(200).enumerate() {
-            let answer = answer.as_ref().expect("inside");
-            assert_eq!(answer.as_ref().as_ref(), &bytes[n * 1024..][..512], "{n}");
+            assert_eq!(whole(answer), &bytes[n * 1024..][..512], "{n}");
         }
-        assert!(answers[200].is_none(), "past the end");
-        assert_eq!(answers[201].as_ref().unwrap().as_ref().as_ref(), &bytes[..]);
+        assert!(matches!(answers[200], Answer::Failed), "past the end");
+        assert_eq!(whole(&answers[201]), &bytes[..]);
         assert_eq!(device.reads(), 202);
-        assert!(read_all(&[]).unwrap().is_empty());
+        assert!(read_all(&[], LIMIT).unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_does_not_answer_in_time_is_late() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(4096).unwrap();
+        let device = Device::open(file.path(), Access::Read).unwrap();
+        // No time at all: nobody has asked the child for anything yet.
+        let answers =
+            read_all(&[Read { device: &device, at: Bytes(0), length: Bytes(512) }], Duration::ZERO).unwrap();
+        assert!(matches!(answers[..], [Answer::Late | Answer::Whole(_)]));
     }
 }

@@ -21,10 +21,12 @@ use superblock::{Bytes, Media};
 use zerocopy::FromZeros;
 
 use super::{
-    DevId, KernelError,
+    DevId, KernelError, Sysfs,
     ioctl::{self, PartitionChange, Request},
     page::Pages,
     ready::ReadyWrites,
+    recorded::{self, Node},
+    sysfs::Suspended,
 };
 
 /// How a device is opened. Opening for writing makes udev look at it again when it is closed.
@@ -62,20 +64,31 @@ pub struct Device {
     size: Bytes,
     logical: NonZeroU32,
     direct: bool,
+    /// What the system would be asked, of a recorded machine's device.
+    recorded: Option<Node>,
     reads: AtomicU64,
     writes: AtomicU64,
 }
 
 impl Device {
-    /// Opens it and asks for its sizes. Anything but a block device or a regular file is `ENOTBLK`.
+    /// Opens it and asks for its sizes. Anything but a block device or a regular file is `ENOTBLK`; a suspended device of
+    /// device-mapper, from which a read would wait without end, is refused.
     ///
     /// Block devices are read and written around the page cache, because md writes its superblocks so.
     pub fn open(path: &Path, access: Access) -> Result<Self, KernelError> {
+        if let Some(recorded) = recorded::entered() {
+            if let Some(node) = recorded.open(path, access)? {
+                Suspended::check_itself(&recorded.machine().sysfs, path, node.dev)?;
+                return Self::stand_in(path, node);
+            }
+        }
         let fail = |operation: &'static str| {
             move |errno| KernelError::new(path.display().to_string(), operation, errno)
         };
         // Looked at before it is opened: opening a FIFO would wait for its other end.
-        let mode = SFlag::from_bits_truncate(stat(path).map_err(fail("stat"))?.st_mode) & SFlag::S_IFMT;
+        let mode =
+            SFlag::from_bits_truncate(stat(recorded::at(path).as_ref()).map_err(fail("stat"))?.st_mode)
+                & SFlag::S_IFMT;
         let block = mode == SFlag::S_IFBLK;
         if !block && mode != SFlag::S_IFREG {
             return Err(fail("open")(Errno::ENOTBLK));
@@ -90,17 +103,41 @@ impl Device {
             file,
             logical: SECTOR,
             direct,
+            recorded: None,
             reads: AtomicU64::new(0),
             writes: AtomicU64::new(0),
         };
-        if block {
+        if let Some(dev) = device.dev {
+            // The kernel that has this device is the one of /sys, whatever else may be looked at.
+            Suspended::check_itself(&Sysfs::default(), path, dev)?;
             device.measure()?;
         }
         Ok(device)
     }
 
+    /// The file that stands for a recorded machine's device.
+    fn stand_in(path: &Path, node: &Node) -> Result<Self, KernelError> {
+        let file = File::open(recorded::at(path)).map_err(|error| KernelError::io(path, "open", &error))?;
+        let size = file.metadata().map_err(|error| KernelError::io(path, "fstat", &error))?.len();
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            dev: Some(node.dev),
+            size: Bytes(size),
+            logical: NonZeroU32::new(node.logical).unwrap_or(SECTOR),
+            direct: false,
+            recorded: Some(node.clone()),
+            reads: AtomicU64::new(0),
+            writes: AtomicU64::new(0),
+        })
+    }
+
     /// Whether somebody has claimed the device: it is asked for alone, and let go at once.
     pub fn is_claimed(path: &Path) -> Result<bool, KernelError> {
+        if let Some(recorded) = recorded::entered() {
+            let node = recorded.node(path).map_err(|error| KernelError::io(path, "open", &error))?;
+            return Ok(node.is_some_and(|node| node.claimed));
+        }
         match open_direct(path, Access::ReadExclusive, true) {
             Ok(_) => Ok(false),
             Err(error) if error.raw_os_error() == Some(nix::libc::EBUSY) => Ok(true),
@@ -147,12 +184,18 @@ impl Device {
 
     /// The physical block size.
     pub fn physical_block_size(&self) -> u32 {
+        if let Some(node) = &self.recorded {
+            return node.physical;
+        }
         let asked = self.dev.and_then(|_| self.ask::<ioctl::BlkPbszGet>(0).ok());
         asked.and_then(|size| u32::try_from(size).ok()).filter(|size| *size > 0).unwrap_or(self.logical.get())
     }
 
     /// Whether the device refuses writes.
     pub fn is_read_only(&self) -> bool {
+        if let Some(node) = &self.recorded {
+            return node.read_only;
+        }
         self.dev.is_some_and(|_| self.ask::<ioctl::BlkRoGet>(0).is_ok_and(|answer| answer != 0))
     }
 
@@ -256,27 +299,11 @@ impl Device {
         self.file.sync_all().map_err(self.io_error("fsync"))
     }
 
-    /// Writes back and drops what the page cache has of it.
-    pub fn flush_cache(&self) -> Result<(), KernelError> {
-        match ioctl::call::<ioctl::BlkFlsBuf>(self.file.as_fd(), &mut ()) {
-            Ok(_) => Ok(()),
-            Err(errno) => Err(self.error(ioctl::BlkFlsBuf::NAME, errno)),
-        }
-    }
-
     /// Makes the kernel forget one partition; the table on the device stays. `ENXIO` where there is none.
     pub fn delete_partition(&self, number: u16) -> Result<(), KernelError> {
         match ioctl::call::<ioctl::BlkPg>(self.file.as_fd(), &mut PartitionChange::delete(number.into())) {
             Ok(_) => Ok(()),
             Err(errno) => Err(self.error("BLKPG_DEL_PARTITION", errno)),
-        }
-    }
-
-    /// Makes the kernel read the partition table again.
-    pub fn reread_partitions(&self) -> Result<(), KernelError> {
-        match ioctl::call::<ioctl::BlkRrPart>(self.file.as_fd(), &mut ()) {
-            Ok(_) => Ok(()),
-            Err(errno) => Err(self.error(ioctl::BlkRrPart::NAME, errno)),
         }
     }
 
@@ -328,7 +355,7 @@ fn open_direct(path: &Path, access: Access, block: bool) -> io::Result<(File, bo
         let mut flags = OFlag::O_CLOEXEC;
         flags.set(OFlag::O_DIRECT, direct);
         flags.set(OFlag::O_EXCL, access.exclusive() && block);
-        File::options().read(true).write(access.writes()).custom_flags(flags.bits()).open(path)
+        File::options().read(true).write(access.writes()).custom_flags(flags.bits()).open(recorded::at(path))
     };
     if !block {
         return Ok((open(false)?, false));

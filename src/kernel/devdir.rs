@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{DevId, Places};
+use super::{DevId, Places, recorded};
 
 /// Deeper than anything in /dev.
 const DEPTH: usize = 10;
@@ -16,6 +16,9 @@ const NAMES: usize = 1 << 20;
 /// All names below /dev that are block devices or links to them, in byte order. Directories that are links, and other
 /// file systems mounted below (`/dev/shm`), are not entered. What goes away meanwhile is left out.
 pub fn names(places: &Places) -> Vec<(PathBuf, DevId)> {
+    if let Some(recorded) = recorded::entered() {
+        return recorded.names(&places.dev);
+    }
     let mut found = vec![];
     if let Ok(root) = fs::metadata(&places.dev) {
         enter(&places.dev, root.dev(), DEPTH, &mut found);

@@ -32,8 +32,11 @@ pub enum Cause {
     #[error("the range ends after the end of the device")]
     PastEnd,
     /// What was waited for did not happen.
-    #[error("did not happen within {} ms", .0.as_millis())]
+    #[error("did not happen within {}", Seconds(*.0))]
     TimedOut(Duration),
+    /// It would wait until somebody lets the device-mapper device of this name go on.
+    #[error("device-mapper device {0} is suspended; `dmsetup resume {0}` lets it go on")]
+    Suspended(String),
     /// A program that was started did not succeed.
     #[error("{0}")]
     Program(String),
@@ -65,7 +68,11 @@ impl KernelError {
     pub fn errno(&self) -> Option<Errno> {
         match self.cause {
             Cause::Errno(errno) | Cause::Explained(errno, _) => Some(errno),
-            Cause::Unexpected(_) | Cause::PastEnd | Cause::TimedOut(_) | Cause::Program(_) => None,
+            Cause::Unexpected(_)
+            | Cause::PastEnd
+            | Cause::TimedOut(_)
+            | Cause::Suspended(_)
+            | Cause::Program(_) => None,
         }
     }
 
@@ -88,7 +95,19 @@ impl From<KernelError> for io::Error {
             Cause::Errno(errno) | Cause::Explained(errno, _) => errno.into(),
             Cause::PastEnd => io::ErrorKind::UnexpectedEof.into(),
             Cause::TimedOut(_) => io::ErrorKind::TimedOut.into(),
-            Cause::Unexpected(_) | Cause::Program(_) => io::Error::other(error),
+            Cause::Unexpected(_) | Cause::Suspended(_) | Cause::Program(_) => io::Error::other(error),
+        }
+    }
+}
+
+/// A time as people say it: whole seconds where there are any.
+struct Seconds(Duration);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.0.as_secs(), self.0.subsec_millis()) {
+            (seconds, 0) => write!(f, "{seconds} s"),
+            (_, _) => write!(f, "{} ms", self.0.as_millis()),
         }
     }
 }
@@ -118,6 +137,6 @@ mod tests {
         assert_eq!(error.to_string(), "/dev/a\\nb\\u{1b}[0m: open: ENOENT: No such file or directory");
         let waited = Cause::TimedOut(Duration::from_secs(3));
         let error = KernelError::other("md0", "wait for removal", waited);
-        assert_eq!(error.to_string(), "md0: wait for removal: did not happen within 3000 ms");
+        assert_eq!(error.to_string(), "md0: wait for removal: did not happen within 3 s");
     }
 }

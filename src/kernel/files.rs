@@ -3,19 +3,20 @@
 use std::{
     fs::{self, DirBuilder, File},
     io::{ErrorKind, Read, Write as _},
-    os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt},
+    os::fd::AsRawFd,
+    os::unix::fs::{DirBuilderExt, FileExt, FileTypeExt as _, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
 use superblock::{Bytes, Write};
 
-use super::{Cause, KernelError};
+use super::{Cause, KernelError, recorded::at};
 
 /// The whole file; `None` where there is none. More than `limit` bytes are an error.
 pub fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, KernelError> {
     let mut bytes = vec![];
     // Not waiting for the other end of a FIFO.
-    let opened = File::options().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path);
+    let opened = File::options().read(true).custom_flags(nix::libc::O_NONBLOCK).open(at(path));
     match opened.and_then(|file| file.take(limit.saturating_add(1)).read_to_end(&mut bytes)) {
         Ok(count) if u64::try_from(count).is_ok_and(|count| count > limit) => {
             let cause = Cause::Unexpected(format!("more than {limit} bytes"));
@@ -36,7 +37,7 @@ pub fn standard_input(most: u64) -> Result<String, KernelError> {
 
 /// Opens a file to read.
 pub fn open(path: &Path) -> Result<File, KernelError> {
-    File::open(path).map_err(|error| KernelError::io(path, "open", &error))
+    File::open(at(path)).map_err(|error| KernelError::io(path, "open", &error))
 }
 
 /// Makes a file to write; nothing may be there.
@@ -45,8 +46,36 @@ pub fn create_new(path: &Path) -> Result<File, KernelError> {
     file.map_err(|error| KernelError::io(path, "create", &error))
 }
 
-/// Replaces the file: `PATH.new` is written, synced, and renamed. On failure the old file is as it was.
+/// What is at a path where a file is to be written, if that is not a plain file or a link to one: nothing of it may be lost by
+/// the file's taking its place.
+pub fn in_the_way(path: &Path) -> Option<&'static str> {
+    let there = fs::symlink_metadata(path).ok()?;
+    let kind = match fs::metadata(path) {
+        Ok(meta) => meta.file_type(),
+        Err(_) => there.file_type(),
+    };
+    Some(if kind.is_file() {
+        return None;
+    } else if kind.is_dir() {
+        "a directory"
+    } else if kind.is_block_device() {
+        "a block device"
+    } else if kind.is_char_device() {
+        "a character device"
+    } else if kind.is_symlink() {
+        "a link that leads nowhere"
+    } else {
+        "not a plain file"
+    })
+}
+
+/// Replaces the file: `PATH.new` is written, synced, and renamed. On failure the old file is as it was. What is not a plain file
+/// is not replaced.
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), KernelError> {
+    if let Some(what) = in_the_way(path) {
+        let cause = Cause::Unexpected(format!("it is {what}, which a file would take the place of"));
+        return Err(KernelError::other(path.display().to_string(), "write", cause));
+    }
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     let new = PathBuf::from(name);
@@ -75,12 +104,12 @@ pub fn sync_dir(path: &Path) -> Result<(), KernelError> {
 
 /// The size of a regular file; `None` for anything else, a link included.
 pub fn size(path: &Path) -> Option<u64> {
-    fs::symlink_metadata(path).ok().filter(fs::Metadata::is_file).map(|meta| meta.len())
+    fs::symlink_metadata(at(path)).ok().filter(fs::Metadata::is_file).map(|meta| meta.len())
 }
 
 /// When a file was changed last, seconds since 1970.
 pub fn changed(path: &Path) -> Option<i64> {
-    fs::symlink_metadata(path).ok().map(|meta| meta.mtime())
+    fs::symlink_metadata(at(path)).ok().map(|meta| meta.mtime())
 }
 
 /// Makes a sparse file with these bytes in it; nothing may be there. On failure nothing is.
@@ -103,14 +132,19 @@ pub fn link(file: &Path, name: &Path) -> Result<(), KernelError> {
     fs::hard_link(file, name).map_err(|error| KernelError::io(name, "link", &error))
 }
 
+/// Whether there is anything.
+pub fn exists(path: &Path) -> bool {
+    at(path).exists()
+}
+
 /// Whether there is a directory.
 pub fn is_dir(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|meta| meta.is_dir())
+    fs::metadata(at(path)).is_ok_and(|meta| meta.is_dir())
 }
 
 /// What a file is, whatever its name: file system and inode; `None` where there is none.
 pub fn identity(path: &Path) -> Option<(u64, u64)> {
-    fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()))
+    fs::metadata(at(path)).ok().map(|meta| (meta.dev(), meta.ino()))
 }
 
 /// Makes an empty file; one that is there stays.
@@ -138,7 +172,7 @@ pub fn remove(path: &Path) -> Result<bool, KernelError> {
 
 /// The names in a directory, in byte order; none where there is no directory.
 pub fn names(path: &Path) -> Result<Vec<std::ffi::OsString>, KernelError> {
-    let entries = match fs::read_dir(path) {
+    let entries = match fs::read_dir(at(path)) {
         Ok(entries) => entries,
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
             return Ok(vec![]);
@@ -150,14 +184,75 @@ pub fn names(path: &Path) -> Result<Vec<std::ffi::OsString>, KernelError> {
     Ok(names)
 }
 
+/// A name of a file that is text, for a path that is not: where its links lead, the number of a block device, a descriptor
+/// that stays open. `None` where there is none, or no file.
+pub fn text_name(path: &Path) -> Option<PathBuf> {
+    let real = fs::canonicalize(path).ok()?;
+    if real.to_str().is_some() {
+        return Some(real);
+    }
+    if let Some(dev) = super::node::number_of(&real).ok()? {
+        return Some(format!("/dev/block/{dev}").into()).filter(|path: &PathBuf| fs::metadata(path).is_ok());
+    }
+    if !fs::metadata(&real).is_ok_and(|meta| meta.is_file()) {
+        return None;
+    }
+    let file = File::open(&real).ok()?;
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    // As long as the program runs somebody may ask for it.
+    std::mem::forget(file);
+    Some(path.into())
+}
+
 /// Where a link leads, one step; `None` for what is not a link.
 pub fn link_target(path: &Path) -> Option<PathBuf> {
-    fs::read_link(path).ok()
+    fs::read_link(at(path)).ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_text_has_another_name() {
+        use std::os::unix::ffi::OsStrExt;
+        let dir = tempfile::tempdir().unwrap();
+        let odd = dir.path().join(std::ffi::OsStr::from_bytes(b"odd\xff"));
+        assert_eq!(text_name(&odd), None);
+        fs::write(&odd, "content").unwrap();
+        assert_eq!(fs::read_to_string(text_name(&odd).unwrap()).unwrap(), "content");
+        let link = dir.path().join(std::ffi::OsStr::from_bytes(b"link\xff"));
+        std::os::unix::fs::symlink("/dev/null", &link).unwrap();
+        assert_eq!(text_name(&link).unwrap(), Path::new("/dev/null"));
+    }
+
+    #[test]
+    fn what_is_not_a_file_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        fs::create_dir(at("dir")).unwrap();
+        fs::write(at("file"), "old").unwrap();
+        nix::unistd::mkfifo(&at("fifo"), nix::sys::stat::Mode::S_IRUSR).unwrap();
+        for (link, to) in [("null", "/dev/null"), ("nowhere", "/nowhere"), ("there", "file"), ("up", "dir")] {
+            std::os::unix::fs::symlink(to, at(link)).unwrap();
+        }
+        for (name, what) in [
+            ("dir", "a directory"),
+            ("up", "a directory"),
+            ("null", "a character device"),
+            ("nowhere", "a link that leads nowhere"),
+            ("fifo", "not a plain file"),
+        ] {
+            assert_eq!(in_the_way(&at(name)), Some(what), "{name}");
+            let before = fs::symlink_metadata(at(name)).unwrap().ino();
+            assert!(replace(&at(name), b"new", 0o600).unwrap_err().to_string().contains(what), "{name}");
+            assert_eq!(fs::symlink_metadata(at(name)).unwrap().ino(), before, "{name}");
+        }
+        for name in ["file", "there", "new"] {
+            assert_eq!(in_the_way(&at(name)), None, "{name}");
+            replace(&at(name), b"new", 0o600).unwrap();
+        }
+    }
 
     #[test]
     fn replaced_whole_or_not_at_all() {

@@ -1,7 +1,8 @@
 //! Who keeps a device busy.
 
 use std::{
-    fmt, fs,
+    collections::BTreeMap,
+    fmt, fs, io,
     os::unix::fs::{FileTypeExt, MetadataExt},
     path::Path,
     time::Duration,
@@ -34,8 +35,22 @@ pub enum Holder {
     Mount(String),
     /// It is swap space.
     Swap,
+    /// A loop device over it, or over what shares its bytes.
+    Loop {
+        /// The loop device's kernel name.
+        name: String,
+        /// Who holds that.
+        by: Vec<Holder>,
+    },
     /// A process has it open.
     Process {
+        /// Its number.
+        pid: u32,
+        /// Its command name.
+        name: String,
+    },
+    /// A process has it open for writing, and does not claim it.
+    Writer {
         /// Its number.
         pid: u32,
         /// Its command name.
@@ -52,7 +67,13 @@ impl fmt::Display for Holder {
             Self::Partition { name, by } => write!(f, "{by}, through its partition {name}"),
             Self::Mount(at) => write!(f, "the file system mounted at {at}"),
             Self::Swap => write!(f, "swap"),
+            Self::Loop { name, by } => {
+                write!(f, "loop device {name}")?;
+                let by: Vec<String> = by.iter().map(ToString::to_string).collect();
+                if by.is_empty() { Ok(()) } else { write!(f, " ({})", by.join(", ")) }
+            }
             Self::Process { pid, name } => write!(f, "process {pid} ({name})"),
+            Self::Writer { pid, name } => write!(f, "process {pid} ({name}), which writes to it"),
         }
     }
 }
@@ -80,6 +101,56 @@ pub fn holders(sysfs: &Sysfs, procfs: &Procfs, dev: DevId) -> Result<Vec<Holder>
     Ok(found)
 }
 
+/// Those who use devices without claiming them, so that the kernel gives the devices away all the same: loop devices over
+/// them, and processes that have them open for writing; each by what shares bytes with the device, too: a partition and its disk.
+/// What cannot be read is left out. All processes are looked through once, for a bounded time.
+pub fn users(sysfs: &Sysfs, procfs: &Procfs, devs: &[DevId]) -> BTreeMap<DevId, Vec<Holder>> {
+    let mut found: BTreeMap<DevId, Vec<Holder>> = BTreeMap::new();
+    let mut shares: BTreeMap<DevId, Vec<DevId>> = BTreeMap::new();
+    for dev in devs {
+        for (name, shared) in sharing(sysfs, *dev) {
+            shares.entry(shared).or_default().push(*dev);
+            let loops = sysfs.loops_over(shared).into_iter().map(|over| looped(sysfs, procfs, over));
+            let through = |by: Holder| match shared == *dev {
+                true => by,
+                false => Holder::Partition { name: name.clone(), by: Box::new(by) },
+            };
+            found.entry(*dev).or_default().extend(loops.map(through));
+        }
+    }
+    let wanted: Vec<DevId> = shares.keys().copied().collect();
+    for (dev, writer) in writers(procfs, &wanted) {
+        for dev in shares.get(&dev).into_iter().flatten() {
+            let users = found.entry(*dev).or_default();
+            if !users.contains(&writer) {
+                users.push(writer.clone());
+            }
+        }
+    }
+    found
+}
+
+/// The device, its partitions, and the disk whose partition it is.
+fn sharing(sysfs: &Sysfs, dev: DevId) -> Vec<(String, DevId)> {
+    let Some(name) = sysfs.name_of(dev) else { return vec![(dev.to_string(), dev)] };
+    let others = match sysfs.block(&name).ok().flatten().map(|entry| entry.shape) {
+        Some(Shape::Whole { partitions }) => partitions,
+        Some(Shape::Partition { of, .. }) => vec![of],
+        None => Vec::new(),
+    };
+    let number = |name: String| Some((name.clone(), sysfs.block(&name).ok()??.dev));
+    std::iter::once((name, dev)).chain(others.into_iter().filter_map(number)).collect()
+}
+
+/// A loop device with those who hold it or its partitions.
+fn looped(sysfs: &Sysfs, procfs: &Procfs, name: String) -> Holder {
+    let dev = sysfs.block(&name).ok().flatten().map(|entry| entry.dev);
+    let shared = dev.map(|dev| sharing(sysfs, dev)).unwrap_or_default();
+    let by =
+        shared.into_iter().flat_map(|(part, dev)| of_device(sysfs, procfs, &part, dev).unwrap_or_default());
+    Holder::Loop { by: by.collect(), name }
+}
+
 fn of_device(sysfs: &Sysfs, procfs: &Procfs, name: &str, dev: DevId) -> Result<Vec<Holder>, KernelError> {
     let mut found = vec![];
     for holder in sysfs.holders(name)? {
@@ -89,6 +160,7 @@ fn of_device(sysfs: &Sysfs, procfs: &Procfs, name: &str, dev: DevId) -> Result<V
             None => Holder::Stacked(holder),
         });
     }
+    found.extend(sysfs.loops_over(dev).into_iter().map(|name| Holder::Loop { name, by: Vec::new() }));
     found.extend(mounts(procfs, dev).into_iter().map(Holder::Mount));
     if procfs.swaps()?.iter().any(|path| is_device(path, dev)) {
         found.push(Holder::Swap);
@@ -117,12 +189,7 @@ fn is_device(path: &str, dev: DevId) -> bool {
 
 /// The processes other than this one that have one of the devices open.
 fn processes(procfs: &Procfs, devs: &[DevId]) -> Vec<Holder> {
-    let deadline = Deadline::after(SEARCH);
-    let Ok(entries) = fs::read_dir(procfs.path("")) else { return vec![] };
-    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
-    let others = pids.filter(|pid| *pid != std::process::id());
-    let searched = others.take_while(|_| deadline.left().is_some());
-    let holding = searched.filter(|pid| has_open(&procfs.path(format!("{pid}/fd")), devs));
+    let holding = others(procfs).filter(|pid| !opened(procfs, *pid, devs).is_empty());
     let named = holding.map(|pid| {
         let name = procfs.command_name(pid).unwrap_or_default();
         Holder::Process { pid, name }
@@ -130,17 +197,47 @@ fn processes(procfs: &Procfs, devs: &[DevId]) -> Vec<Holder> {
     named.collect()
 }
 
-fn has_open(fds: &Path, devs: &[DevId]) -> bool {
-    let Ok(entries) = fs::read_dir(fds) else { return false };
-    entries.filter_map(Result::ok).any(|entry| {
-        let path = entry.path();
+/// Those that have one of the devices open for writing, with the device.
+fn writers(procfs: &Procfs, devs: &[DevId]) -> Vec<(DevId, Holder)> {
+    let mut found = Vec::new();
+    for pid in others(procfs) {
+        for (dev, fd) in opened(procfs, pid, devs) {
+            if procfs.text(&format!("{pid}/fdinfo/{fd}")).is_ok_and(|text| is_for_writing(&text)) {
+                let name = procfs.command_name(pid).unwrap_or_default();
+                found.push((dev, Holder::Writer { pid, name }));
+            }
+        }
+    }
+    found
+}
+
+/// `flags:` of fdinfo (proc_pid_fdinfo(5)) is octal; its two lowest bits are open(2)'s access mode.
+fn is_for_writing(info: &str) -> bool {
+    let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
+    let flags = flags.and_then(|text| u32::from_str_radix(text.trim(), 8).ok());
+    flags.is_some_and(|flags| flags & 0o3 != 0)
+}
+
+/// All processes but this one, for a bounded time.
+fn others(procfs: &Procfs) -> impl Iterator<Item = u32> {
+    let deadline = Deadline::after(SEARCH);
+    let entries = fs::read_dir(procfs.path("")).into_iter().flatten();
+    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
+    pids.filter(|pid| *pid != std::process::id()).take_while(move |_| deadline.left().is_some())
+}
+
+/// Which of the devices a process has open, and under which descriptors.
+fn opened(procfs: &Procfs, pid: u32, devs: &[DevId]) -> Vec<(DevId, String)> {
+    let entries = fs::read_dir(procfs.path(format!("{pid}/fd"))).into_iter().flatten();
+    let device = |entry: io::Result<fs::DirEntry>| {
+        let path = entry.ok()?.path();
         // Only names that can be devices are looked at: a stat of a file on a dead server would hang.
-        let could_be = fs::read_link(&path).is_ok_and(|target| target.to_string_lossy().contains("/dev/"));
-        could_be
-            && fs::metadata(&path).is_ok_and(|meta| {
-                meta.file_type().is_block_device() && devs.contains(&DevId::from_raw(meta.rdev()))
-            })
-    })
+        fs::read_link(&path).ok()?.to_string_lossy().contains("/dev/").then_some(())?;
+        let meta = fs::metadata(&path).ok().filter(|meta| meta.file_type().is_block_device())?;
+        let dev = DevId::from_raw(meta.rdev());
+        devs.contains(&dev).then_some((dev, path.file_name()?.to_str()?.to_owned()))
+    };
+    entries.filter_map(device).collect()
 }
 
 #[cfg(test)]
@@ -183,5 +280,30 @@ mod tests {
             Holder::Partition { name: "sda1".into(), by: Box::new(Holder::Md("md0".into())) },
         ];
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn for_writing_or_only_for_reading() {
+        for (info, writes) in [
+            ("pos:\t0\nflags:\t0100000\nmnt_id:\t13\n", false),
+            ("pos:\t0\nflags:\t0100001\n", true),
+            ("flags:\t02100002\n", true),
+            ("flags:\t3\n", true),
+            ("flags:\t9\n", false),
+            ("", false),
+        ] {
+            assert_eq!(is_for_writing(info), writes, "{info}");
+        }
+    }
+
+    #[test]
+    fn words_of_those_who_do_not_claim() {
+        let by = vec![Holder::Mount("/mnt".into())];
+        let over = Holder::Loop { name: "loop3".into(), by };
+        assert_eq!(over.to_string(), "loop device loop3 (the file system mounted at /mnt)");
+        let part = Holder::Partition { name: "sda1".into(), by: Box::new(over) };
+        assert!(part.to_string().ends_with("(the file system mounted at /mnt), through its partition sda1"));
+        let writer = Holder::Writer { pid: 7, name: "dd".into() };
+        assert_eq!(writer.to_string(), "process 7 (dd), which writes to it");
     }
 }

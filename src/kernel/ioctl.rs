@@ -197,10 +197,6 @@ requests! {
 requests! {
     /// An `int`.
     BlkRoGet = BLKROGET: plain(BLK, 94), c_int;
-    /// Rereads the partition table.
-    BlkRrPart = BLKRRPART: plain(BLK, 95), ();
-    /// Writes back and drops the device's page cache.
-    BlkFlsBuf = BLKFLSBUF: plain(BLK, 97), ();
     /// The logical block size: an `int`.
     BlkSszGet = BLKSSZGET: plain(BLK, 104), c_int;
     /// Declared with `size_t` as its argument, fills a `u64`.

@@ -9,6 +9,8 @@ use std::{
 
 use nix::fcntl::OFlag;
 
+use super::recorded::at;
+
 /// A place in the kernel's log.
 #[derive(Debug)]
 pub struct KernelLog {
@@ -25,7 +27,7 @@ impl KernelLog {
     /// Remembers the end of the log. Where it cannot be read there will simply be no words.
     #[must_use]
     pub fn mark(path: &Path) -> Self {
-        let opened = File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path);
+        let opened = File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(at(path));
         let file = opened.ok().and_then(|mut file| file.seek(SeekFrom::End(0)).ok().map(|_| file));
         Self { file }
     }
@@ -33,7 +35,7 @@ impl KernelLog {
     /// All that the log still has.
     #[must_use]
     pub fn from_start(path: &Path) -> Self {
-        Self { file: File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path).ok() }
+        Self { file: File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(at(path)).ok() }
     }
 
     /// The messages since the mark that contain one of `words`, oldest first.
@@ -62,7 +64,7 @@ impl KernelLog {
 
 /// Adds a line to the log, where that can be written.
 pub fn say(path: &Path, text: &str) {
-    if let Ok(mut log) = File::options().write(true).open(path) {
+    if let Ok(mut log) = File::options().write(true).open(at(path)) {
         let _ = log.write_all(format!("{text}\n").as_bytes());
     }
 }

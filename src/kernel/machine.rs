@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Places, Procfs, Sysfs};
+use super::{Places, Procfs, Sysfs, recorded};
 
 /// The roots of a machine, and whether udev serves it.
 #[derive(Clone, Debug)]
@@ -22,9 +22,12 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// This machine. `without_udev`: make nodes and links ourselves even where udev runs.
+    /// This machine, or the recorded one that the process has entered. `without_udev`: make nodes and links ourselves even where udev runs.
     #[must_use]
     pub fn live(without_udev: bool) -> Self {
+        if let Some(recorded) = recorded::entered() {
+            return recorded.machine();
+        }
         let places = Places::default();
         let udev = !without_udev && places.has_udev();
         Self {

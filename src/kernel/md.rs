@@ -16,6 +16,7 @@ use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 use super::{
     DevId, KernelError,
     ioctl::{self, Request, Word},
+    recorded::RecordedArray,
 };
 
 /// The driver's version triple (`mdu_version_t`); 0.90.3 for many years.
@@ -146,8 +147,14 @@ impl DiskInfo {
 /// An opened md device.
 #[derive(Debug)]
 pub struct MdDevice {
-    file: File,
+    file: Opened,
     name: String,
+}
+
+#[derive(Debug)]
+enum Opened {
+    File(File),
+    Recorded(DevId, Box<RecordedArray>),
 }
 
 /// Requests that the header declares, or once did, and that no kernel of this century carries out.
@@ -180,7 +187,19 @@ impl Obsolete {
 impl MdDevice {
     /// `name` is how errors call it.
     pub fn new(file: File, name: impl Into<String>) -> Self {
-        Self { file, name: name.into() }
+        Self { file: Opened::File(file), name: name.into() }
+    }
+
+    pub(super) fn recorded(dev: DevId, array: RecordedArray, name: String) -> Self {
+        Self { file: Opened::Recorded(dev, Box::new(array)), name }
+    }
+
+    /// The descriptor; a recorded array has none, and knows the answers.
+    fn file(&self, operation: &'static str) -> Result<&File, KernelError> {
+        match &self.file {
+            Opened::File(file) => Ok(file),
+            Opened::Recorded(..) => Err(KernelError::new(&self.name, operation, Errno::ENOTTY)),
+        }
     }
 
     /// How errors call it.
@@ -190,12 +209,17 @@ impl MdDevice {
 
     /// The device number behind the descriptor.
     pub fn dev(&self) -> Result<DevId, KernelError> {
-        let stat = nix::sys::stat::fstat(&self.file);
+        let file = match &self.file {
+            Opened::File(file) => file,
+            Opened::Recorded(dev, _) => return Ok(*dev),
+        };
+        let stat = nix::sys::stat::fstat(file);
         stat.map(|s| DevId::from_raw(s.st_rdev)).map_err(|errno| KernelError::new(&self.name, "fstat", errno))
     }
 
     fn ask<R: Request>(&self, arg: &mut R::Arg) -> Result<c_int, KernelError> {
-        ioctl::call::<R>(self.file.as_fd(), arg).map_err(|errno| KernelError::new(&self.name, R::NAME, errno))
+        ioctl::call::<R>(self.file(R::NAME)?.as_fd(), arg)
+            .map_err(|errno| KernelError::new(&self.name, R::NAME, errno))
     }
 
     fn filled<R: Request<Arg: FromZeros>>(&self, mut arg: R::Arg) -> Result<R::Arg, KernelError> {
@@ -215,16 +239,31 @@ impl MdDevice {
 
     /// `GET_ARRAY_INFO`; `ENODEV` is "nothing is running here".
     pub fn array_info(&self) -> Result<ArrayInfo, KernelError> {
+        if let Opened::Recorded(_, array) = &self.file {
+            let refused = |errno| KernelError::new(&self.name, ioctl::GetArrayInfo::NAME, errno);
+            return array.info.ok_or_else(|| refused(array.refusal().unwrap_or(Errno::ENODEV)));
+        }
         self.filled::<ioctl::GetArrayInfo>(ArrayInfo::new_zeroed())
     }
 
     /// `GET_DISK_INFO` of one `dev_number`.
     pub fn disk_info(&self, number: i32) -> Result<DiskInfo, KernelError> {
+        if let Opened::Recorded(_, array) = &self.file {
+            if let Some(errno) = array.refusal() {
+                return Err(KernelError::new(&self.name, ioctl::GetDiskInfo::NAME, errno));
+            }
+            let none =
+                DiskInfo { number, state: DiskFlags::REMOVED.bits(), raid_disk: -1, ..DiskInfo::default() };
+            return Ok(array.disks.get(&number).copied().unwrap_or(none));
+        }
         self.filled::<ioctl::GetDiskInfo>(DiskInfo { number, ..DiskInfo::default() })
     }
 
     /// `GET_BITMAP_FILE`: the path of an external bitmap; empty where there is none.
     pub fn bitmap_file(&self) -> Result<PathBuf, KernelError> {
+        if let Opened::Recorded(_, array) = &self.file {
+            return Ok(array.bitmap_file.clone());
+        }
         let file = self.filled::<ioctl::GetBitmapFile>(BitmapFile::new_zeroed())?;
         let path = file.pathname.split(|&b| b == 0).next().unwrap_or_default();
         Ok(OsString::from_vec(path.to_vec()).into())
@@ -304,11 +343,5 @@ impl MdDevice {
             Obsolete::StartArray => self.ask::<ioctl::StartArray>(&mut Word(0)),
         }
         .map(drop)
-    }
-}
-
-impl AsFd for MdDevice {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.file.as_fd()
     }
 }

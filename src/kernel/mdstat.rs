@@ -1,5 +1,7 @@
 //! /proc/mdstat: only what the kernel says nowhere else, and what it says there in another rounding.
 
+use superblock::Kib;
+
 use super::{KernelError, procfs::Procfs};
 
 /// One array's entry.
@@ -25,6 +27,8 @@ pub struct Activity {
     pub kind: String,
     /// How far.
     pub at: Stage,
+    /// The same as numbers: so much of so much.
+    pub done: Option<(Kib, Kib)>,
     /// Minutes to go, as the kernel prints them (`1.5`).
     pub finish: Option<String>,
     /// KiB a second.
@@ -119,7 +123,11 @@ fn activity(words: &[&str]) -> Option<Activity> {
     let field = |name: &str| words.iter().find_map(|word| word.strip_prefix(name));
     let finish = field("finish=").and_then(|text| text.strip_suffix("min")).map(str::to_owned);
     let speed = field("speed=").and_then(|text| text.strip_suffix("K/sec")?.parse().ok());
-    Some(Activity { kind: kind.to_owned(), at, finish, speed })
+    let done = words.iter().find_map(|word| {
+        let (done, total) = word.strip_prefix('(')?.strip_suffix(')')?.split_once('/')?;
+        Some((Kib(done.parse().ok()?), Kib(total.parse().ok()?)))
+    });
+    Some(Activity { kind: kind.to_owned(), at, done, finish, speed })
 }
 
 #[cfg(test)]
@@ -147,6 +155,7 @@ unused devices: <none>\n";
         assert_eq!((home.metadata.as_str(), home.pattern.as_str()), ("1.2", "UU_"));
         let activity = home.activity.unwrap();
         assert_eq!((activity.kind.as_str(), activity.at), ("recovery", Stage::Percent(12)));
+        assert_eq!(activity.done, Some((Kib(264), Kib(2_094_080))));
         assert_eq!((activity.finish.as_deref(), activity.speed), (Some("0.4"), Some(66_048)));
         assert_eq!((second.metadata.as_str(), second.pattern.as_str()), ("", "UU"));
         assert_eq!(second.activity.unwrap().at, Stage::Pending);

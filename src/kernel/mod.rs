@@ -29,15 +29,16 @@ pub mod module;
 pub mod node;
 pub mod notes;
 mod page;
+pub mod parallel;
 pub mod procfs;
 pub mod program;
 pub mod ready;
+pub mod recorded;
 pub mod second;
 pub mod sysfs;
 #[expect(unsafe_code, reason = "semaphores have no safe form")]
 mod sysv;
 pub mod terminal;
-pub mod tool;
 pub mod udev;
 pub mod uevent;
 pub mod wait;

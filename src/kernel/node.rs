@@ -15,7 +15,7 @@ use nix::{
     },
 };
 
-use super::{Access, DevId, KernelError, MdDevice, Sysfs, files};
+use super::{Access, DevId, KernelError, MdDevice, Sysfs, files, recorded};
 
 /// Where nodes and run-time files are.
 #[derive(Clone, Debug)]
@@ -76,6 +76,12 @@ pub fn creates_on_open(sysfs: &Sysfs) -> Result<bool, KernelError> {
 /// Opens a block device by number through a node of its own, which is gone again when this returns. On an md
 /// number without an array this is the second door.
 pub fn open_number(places: &Places, dev: DevId, access: Access, name: &str) -> Result<MdDevice, KernelError> {
+    if let Some(recorded) = recorded::entered() {
+        if access == Access::ReadExclusive && recorded.is_claimed(dev) {
+            return Err(KernelError::new(name, "open", Errno::EBUSY));
+        }
+        return Ok(MdDevice::recorded(dev, recorded.array(dev), name.to_owned()));
+    }
     let mut refused = None;
     // /run for where /dev is read-only or missing (early boot, containers); it may be mounted `nodev`.
     for dir in [&places.dev, &places.run] {
@@ -123,6 +129,10 @@ fn open_file(node: &Path, access: Access) -> std::io::Result<File> {
 pub fn open_md(path: &Path, access: Access) -> Result<MdDevice, KernelError> {
     let fail =
         |operation: &'static str| move |errno| KernelError::new(path.display().to_string(), operation, errno);
+    if let Some(recorded) = recorded::entered() {
+        let node = recorded.open(path, access)?.ok_or_else(|| fail("open")(Errno::ENOTBLK))?;
+        return Ok(MdDevice::recorded(node.dev, recorded.array(node.dev), path.display().to_string()));
+    }
     let mode = stat(path).map_err(fail("stat"))?.st_mode;
     if SFlag::from_bits_truncate(mode) & SFlag::S_IFMT != SFlag::S_IFBLK {
         return Err(fail("open")(Errno::ENOTBLK));
@@ -133,6 +143,10 @@ pub fn open_md(path: &Path, access: Access) -> Result<MdDevice, KernelError> {
 
 /// The number behind a path; `None` where it is not a block device.
 pub fn number_of(path: &Path) -> Result<Option<DevId>, KernelError> {
+    if let Some(recorded) = recorded::entered() {
+        let node = recorded.node(path).map_err(|error| KernelError::io(path, "stat", &error))?;
+        return Ok(node.map(|node| node.dev));
+    }
     let stat = stat(path).map_err(|errno| KernelError::new(path.display().to_string(), "stat", errno))?;
     let block = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFBLK;
     Ok(block.then(|| DevId::from_raw(stat.st_rdev)))

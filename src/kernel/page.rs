@@ -1,7 +1,5 @@
 //! Memory aligned for direct I/O.
 
-use std::{ops::Range, sync::Arc};
-
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
 /// The unit of memory and the alignment that every block driver takes.
@@ -30,18 +28,6 @@ impl Pages {
 
     pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
         self.pages.as_mut_bytes().split_at_mut(self.len).0
-    }
-}
-
-/// A range of pages that several share.
-pub(super) struct Part {
-    pub(super) pages: Arc<Pages>,
-    pub(super) range: Range<usize>,
-}
-
-impl AsRef<[u8]> for Part {
-    fn as_ref(&self) -> &[u8] {
-        self.pages.bytes().get(self.range.clone()).unwrap_or_default()
     }
 }
 

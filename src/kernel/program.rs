@@ -1,19 +1,26 @@
-//! Other programs: the file systems' own tools. Never through a shell, never with what our environment says.
+//! Other programs: the file systems' own tools. Never through a shell, never with what our environment says, and never without an
+//! end to the waiting.
 
 use std::{
-    io,
-    path::Path,
-    process::{Command, Stdio},
+    io::Read as _,
+    os::fd::AsFd as _,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
 };
 
-use nix::errno::Errno;
+use nix::{errno::Errno, fcntl::OFlag, unistd::pipe2};
 
-use super::KernelError;
+use super::{Deadline, KernelError, error::Cause, wait};
 
-/// Where administrators' programs are.
+/// Where administrators' programs are; `PATH` is not trusted.
 const PLACES: [&str; 6] = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local/bin", "/usr/bin", "/bin"];
-/// Of what a program says, at most so much is told.
+/// Of what a program says, at most so many characters at its end are told.
 const MOST: usize = 2000;
+/// Making a large file system smaller moves everything in it.
+const LONGEST: Duration = Duration::from_secs(7 * 86_400);
+/// A program may leave somebody behind who has its output: its own end is looked for this often.
+const SLICE: Duration = Duration::from_millis(200);
 
 /// How a program ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,24 +37,89 @@ pub fn is_there(name: &str) -> bool {
     find(name).is_some()
 }
 
-fn find(name: &str) -> Option<std::path::PathBuf> {
+fn find(name: &str) -> Option<PathBuf> {
     PLACES.iter().map(|place| Path::new(place).join(name)).find(|path| path.is_file())
 }
 
-/// Runs a program to its end, without input.
+/// Runs a program to its end, without input. It may take days.
 ///
 /// # Errors
 /// There is no such program, or it could not be started.
 pub fn run(name: &str, words: &[&str]) -> Result<Ended, KernelError> {
+    run_for(name, words, LONGEST)
+}
+
+/// The same for a bounded time.
+///
+/// # Errors
+/// There is no such program (`ENOENT`), it could not be started, or it did not end in time: then it was ended.
+pub fn run_for(name: &str, words: &[&str], limit: Duration) -> Result<Ended, KernelError> {
     let failed = |errno| KernelError::new(name, "start", errno);
     let path = find(name).ok_or_else(|| failed(Errno::ENOENT))?;
-    let mut command = Command::new(path);
-    command.args(words).env_clear().env("PATH", PLACES.join(":")).env("LC_ALL", "C").stdin(Stdio::null());
-    let ended = command
-        .output()
-        .map_err(|error: io::Error| failed(Errno::from_raw(error.raw_os_error().unwrap_or(0))))?;
-    let mut said = String::from_utf8_lossy(&ended.stdout).into_owned();
-    said.push_str(&String::from_utf8_lossy(&ended.stderr));
+    let (output, its) = pipe2(OFlag::O_CLOEXEC).map_err(failed)?;
+    let other = its.try_clone().map_err(|error| KernelError::io(&path, "dup", &error))?;
+    let mut command = Command::new(&path);
+    command.args(words).env_clear().env("PATH", PLACES.join(":")).env("LC_ALL", "C");
+    command.stdin(Stdio::null()).stdout(its).stderr(other);
+    let mut child = command.spawn().map_err(|error| KernelError::io(&path, "start", &error))?;
+    // Its own copies: else the output would never end.
+    drop(command);
+    let said = listen(&mut child, output.into(), Deadline::after(limit));
+    match child.try_wait() {
+        Ok(Some(status)) => Ok(Ended { status: status.code(), said }),
+        Ok(None) => {
+            let ended = child.kill().and_then(|()| child.wait());
+            tracing::debug!(?ended, "a program that took too long");
+            Err(KernelError::other(name, "run", Cause::TimedOut(limit)))
+        }
+        Err(error) => Err(KernelError::io(&path, "wait", &error)),
+    }
+}
+
+/// What a program says until it ends, or the time is over.
+fn listen(child: &mut Child, mut output: std::fs::File, deadline: Deadline) -> String {
+    let mut said = Vec::new();
+    let mut part = [0; 4096];
+    let mut open = true;
+    while let Some(left) = deadline.left() {
+        let ended = !matches!(child.try_wait(), Ok(None));
+        let slice = if ended { Duration::ZERO } else { left.min(SLICE) };
+        let fds = [output.as_fd()];
+        match wait::readable(if open { &fds } else { &[] }, slice) {
+            Ok(true) => match output.read(&mut part) {
+                Ok(count) if count > 0 => said.extend_from_slice(part.get(..count).unwrap_or_default()),
+                _ => open = false,
+            },
+            _ if ended => break,
+            _ => {}
+        }
+        // Four bytes a character.
+        let surplus = said.len().saturating_sub(8 * MOST);
+        said.drain(..surplus);
+    }
+    let said = String::from_utf8_lossy(&said);
     let from = said.char_indices().rev().nth(MOST).map_or(0, |(at, _)| at);
-    Ok(Ended { status: ended.status.code(), said: said.get(from..).unwrap_or_default().trim().to_owned() })
+    said.get(from..).unwrap_or_default().trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_what_it_said_an_absence_and_an_end() {
+        let limit = Duration::from_secs(10);
+        let run = |name, words: &[&str]| run_for(name, words, limit);
+        assert_eq!(run("true", &[]).unwrap(), Ended { status: Some(0), said: String::new() });
+        assert_eq!(run("sh", &["-c", "echo one; echo two >&2; exit 3"]).unwrap().status, Some(3));
+        assert_eq!(run("sh", &["-c", "echo one; echo two >&2"]).unwrap().said, "one\ntwo");
+        let much = run("sh", &["-c", "yes x | head -c 300000"]).unwrap();
+        assert_eq!((much.status, much.said.len()), (Some(0), MOST - 1));
+        assert_eq!(run("sh", &["-c", "kill -9 $$"]).unwrap().status, None);
+        // Somebody stays behind with its output.
+        assert_eq!(run("sh", &["-c", "sleep 60 & echo gone"]).unwrap().said, "gone");
+        assert!(run("no-such-tool", &[]).unwrap_err().is(Errno::ENOENT));
+        let error = run_for("sleep", &["60"], Duration::from_millis(50)).unwrap_err();
+        assert_eq!(error.to_string(), "sleep: run: did not happen within 50 ms");
+    }
 }

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use nix::{poll::PollFlags, sys::prctl, unistd::setsid};
+use nix::{poll::PollFlags, unistd::setsid};
 
 use super::{KernelError, Procfs, wait};
 
@@ -93,8 +93,8 @@ pub fn stand_alone(name: &str) {
     if let Err(errno) = setsid() {
         tracing::debug!(%errno, "no session of its own");
     }
-    let name = std::ffi::CString::new(name).unwrap_or_default();
-    let _ = prctl::set_name(&name);
+    // The process's, whichever thread asks.
+    let _ = std::fs::write("/proc/self/comm", name);
 }
 
 /// What the other side of [`Second`] has: the one who is told.

@@ -28,6 +28,14 @@ unsafe extern "C" {
     fn semctl(id: c_int, number: c_int, command: c_int, ...) -> c_int;
 }
 
+/// `union semun`, which is semctl's last argument: the number is not everywhere at the low end of it.
+#[repr(C)]
+union Argument {
+    value: c_int,
+    pointer: *mut libc::c_void,
+}
+const _: () = assert!(size_of::<Argument>() == size_of::<*mut libc::c_void>());
+
 /// A set of one semaphore.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Semaphore(c_int);
@@ -45,8 +53,10 @@ impl Semaphore {
 
     /// Sets its value.
     pub(super) fn set(self, value: c_int) -> Result<(), Errno> {
-        // SAFETY: SETVAL takes an int by value.
-        Errno::result(unsafe { semctl(self.0, 0, SETVAL, value) }).map(drop)
+        let mut argument = Argument { pointer: ptr::null_mut() };
+        argument.value = value;
+        // SAFETY: SETVAL takes the union by value, and of it the number.
+        Errno::result(unsafe { semctl(self.0, 0, SETVAL, argument) }).map(drop)
     }
 
     /// Its value.

@@ -217,6 +217,8 @@ pub struct Queried {
     pub array: QueriedArray,
     /// As a member, by its superblock.
     pub member: Option<QueriedMember>,
+    /// Why nothing should be decided by that superblock.
+    pub doubt: Option<String>,
 }
 
 /// A device as an array.

@@ -67,9 +67,8 @@ pub fn zeroes(group: &Group, volume: &LogicalVolume, at: Bytes, length: Bytes) -
 /// A segment's extents on each of its devices: index of the physical volume, first and last.
 #[must_use]
 pub fn on_devices(segment: &Segment) -> Vec<(usize, u64, u64)> {
-    let Kind::Striped { legs, .. } = &segment.kind else { return Vec::new() };
     let last = |first: u64| first.saturating_add(segment.leg_len().saturating_sub(1));
-    legs.iter().map(|leg| (leg.pv, leg.extent, last(leg.extent))).collect()
+    segment.legs().iter().map(|leg| (leg.pv, leg.extent, last(leg.extent))).collect()
 }
 
 #[cfg(test)]

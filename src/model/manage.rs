@@ -2,7 +2,11 @@
 
 use superblock::{Kib, Level, Sectors, bitmap};
 
-use super::{Candidate, DevId, Geometry, detail::ArrayDetail};
+use super::{
+    Candidate, DevId, Geometry,
+    detail::{ArrayDetail, Member},
+    world::LogLine,
+};
 
 /// Why there is no array to show.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +39,10 @@ pub struct Managed {
     pub links: Vec<Link>,
     /// `sync_action`; `None` where the level has none.
     pub sync_action: Option<String>,
+    /// How far a resync came that is not finished, whether it runs or waits.
+    pub resync_at: Option<Sectors>,
+    /// Slots before the reshape that is not finished; the same as now where it changes something else.
+    pub slots_before: Option<u32>,
     /// The array's logical block size in bytes.
     pub logical_block: u32,
     /// The bitmap of the member whose superblock was read.
@@ -77,6 +85,10 @@ pub struct Subject {
     pub unknown: Option<Unknown>,
     /// The device as it was opened and read, where that was needed.
     pub seen: Option<Candidate>,
+    /// The member that it is a copy of: it has that one's identity.
+    pub twin: Option<String>,
+    /// The kernel's log lines about md, where the device's own metadata leaves open whether it failed in a resync.
+    pub log: Vec<LogLine>,
     /// Bits of the device's own bitmap.
     pub bits: Option<bitmap::Count>,
     /// The superblock of that bitmap.
@@ -114,10 +126,27 @@ impl Managed {
     /// Which slots have a member that is in sync, `except` one device.
     #[must_use]
     pub fn present(&self, except: Option<DevId>) -> Vec<bool> {
-        let slots = usize::try_from(self.detail.counts.raid_disks).unwrap_or(0);
-        let mut present = vec![false; slots];
+        self.present_in(self.detail.counts.raid_disks, except)
+    }
+
+    /// The same of so many slots.
+    #[must_use]
+    pub fn present_in(&self, slots: u32, except: Option<DevId>) -> Vec<bool> {
+        self.slots_of(slots, |member| Some(member.dev) != except)
+    }
+
+    /// Which slots have a member that is in sync and read first: those that are write-mostly only where there is no other.
+    #[must_use]
+    pub fn preferred(&self) -> Vec<bool> {
+        let slots = self.detail.counts.raid_disks;
+        let preferred = self.slots_of(slots, |member| !member.state.write_mostly);
+        if preferred.contains(&true) { preferred } else { self.present(None) }
+    }
+
+    fn slots_of(&self, slots: u32, counts: impl Fn(&Member) -> bool) -> Vec<bool> {
+        let mut present = vec![false; usize::try_from(slots).unwrap_or(0)];
         for member in &self.detail.members {
-            let whole = member.state.sync && !member.state.faulty && Some(member.dev) != except;
+            let whole = member.state.sync && !member.state.faulty && counts(member);
             let slot = usize::try_from(member.raid_disk).ok().and_then(|slot| present.get_mut(slot));
             if let Some(slot) = slot.filter(|_| whole) {
                 *slot = true;

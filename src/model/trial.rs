@@ -3,6 +3,7 @@
 mod cache;
 mod score;
 mod search;
+mod tries;
 
 use superblock::{Events, Level, MdUuid, Membership, Sectors, v1::Minor};
 
@@ -12,10 +13,11 @@ pub use cache::Cached;
 #[cfg(test)]
 pub(crate) use score::assembled;
 pub use score::{Effort, Evidence, Sums, anchored, examine};
-pub use search::{Searched, search};
+pub use search::{Class, Offer, Searched, Stopped, Take, search};
+pub use tries::{Verdict, rank_tried};
 
 /// Where the superblocks of a guess are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Format {
     /// 0.90.
     V0,
@@ -44,7 +46,7 @@ impl Format {
 }
 
 /// A device in a slot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Seat {
     /// Which of the devices.
     pub device: usize,
@@ -244,6 +246,46 @@ impl Scored {
     pub fn is_conclusive(&self) -> bool {
         let (right, wrong) = self.evidence.tally();
         wrong == 0 && right >= 8 && self.evidence.parity.is_none_or(|count| count.agree == count.checked)
+    }
+
+    /// It is what superblocks say, on the devices or in the archive, but for who is in and who is out.
+    fn is_known(&self) -> bool {
+        let free = |differs: &Differs| matches!(differs, Differs::StaleIn | Differs::FreshOut);
+        self.hypothesis.grounds != Grounds::Usual && self.hypothesis.differs.iter().all(free)
+    }
+
+    /// Whether anything speaks for it: superblocks that are not contradicted, something inside that is in its place, or
+    /// redundancy that agrees. RAID4 and RAID5 have one sum over all members, which agrees in every order of them, and so
+    /// says nothing of that.
+    #[must_use]
+    pub fn is_supported(&self) -> bool {
+        let (right, wrong) = self.evidence.tally();
+        let mirrors = !matches!(self.hypothesis.geometry.level, Level::Raid4 | Level::Raid5);
+        let agrees = self.evidence.parity.is_some_and(|count| {
+            count.checked >= 4 && count.agree.saturating_mul(100) >= count.checked.saturating_mul(95)
+        });
+        right > wrong || (wrong == 0 && (self.is_known() || mirrors && agrees))
+    }
+
+    /// It is just what the superblocks on the devices say, all of which are there, and what could be looked at bears that
+    /// out; or there is nothing at all on them.
+    #[must_use]
+    pub fn bears_superblocks_out(&self) -> bool {
+        let Self { hypothesis, evidence } = self;
+        let said = hypothesis.grounds == Grounds::Superblocks && hypothesis.differs.is_empty();
+        let (right, wrong) = evidence.tally();
+        let in_order = match evidence.parity {
+            // Any order of other levels may look the same.
+            Some(count) => {
+                count.agree == count.checked
+                    && (right >= 4
+                        || count.checked == 0 && evidence.contents.is_empty()
+                        || count.checked >= 8
+                            && matches!(hypothesis.geometry.level, Level::Raid1 | Level::Raid6))
+            }
+            None => right >= 4,
+        };
+        said && hypothesis.missing() == 0 && wrong == 0 && in_order
     }
 }
 

@@ -2,6 +2,8 @@
 
 use super::{
     Sight, World,
+    active::Active,
+    dm::Listed,
     manage::{Absent, Depth, Managed, Subject},
     volume::Groups,
 };
@@ -57,6 +59,13 @@ pub enum Look {
     Free {
         /// Their kernel names.
         arrays: Vec<String>,
+    },
+    /// The devices of one group in the kernel.
+    Active {
+        /// Its identity, as device names have it.
+        group: String,
+        /// What was listed with the groups.
+        listed: Vec<Listed>,
     },
 }
 
@@ -125,4 +134,6 @@ views! {
     Acting(Acting) = acting,
     /// [`Look::Free`], in their order.
     Free(Vec<String>) = free,
+    /// [`Look::Active`].
+    Active(Active) = active,
 }

@@ -24,7 +24,8 @@ pub struct Device {
     pub whole: Option<String>,
     /// It could not be opened exclusively.
     pub busy: bool,
-    /// What holds it, in words ("array md0"); looked for only when it is busy.
+    /// What holds it, in words ("array md0"); looked for when it is busy, and when it is going to be written: then it may
+    /// also be used by those who do not claim it.
     pub holders: Vec<String>,
     /// md metadata on it.
     pub probe: Probe,
@@ -33,6 +34,12 @@ pub struct Device {
 }
 
 impl Device {
+    /// Who uses it although the kernel would give it away, in words; `None` where nobody is known to.
+    #[must_use]
+    pub fn users(&self) -> Option<String> {
+        (!self.busy && !self.holders.is_empty()).then(|| self.holders.join(", "))
+    }
+
     /// The size in whole sectors.
     #[must_use]
     pub fn sectors(&self) -> Sectors {
@@ -58,6 +65,8 @@ pub enum Unusable {
     NotBlock,
     /// It was opened, and then could not be asked or read: the whole error.
     Broken(String),
+    /// It does not answer, or would not: the whole error. Even where nobody named it, it is worth a line.
+    Silent(String),
 }
 
 /// An array as the kernel knows it.

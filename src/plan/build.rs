@@ -3,10 +3,10 @@
 use superblock::{Kib, Level, MdUuid, Sectors};
 
 use super::{
-    ArrayName, DiskInfo, LegacyShape, Plan, Refusal, Step, disk_state,
+    ArrayName, DiskInfo, LegacyShape, Plan, Refusal, Step, Warning, disk_state,
     request::{BuildRequest, MemberSource, MemberWord, SizeOrMax},
 };
-use crate::model::{Candidate, DevId, Unusable, World, world::MapEntry};
+use crate::model::{Candidate, DevId, Device, Unusable, World, world::MapEntry};
 
 /// Chunk of RAID0 and linear where nothing was said.
 const CHUNK: Sectors = Sectors(128);
@@ -28,6 +28,9 @@ pub fn plan(
     let shape = shape(request)?;
     let mut devices = world.devices.iter();
     let mut members = Vec::new();
+    let users = |device: &Device| device.users().map(|by| format!("{} is in use by {by}", device.path));
+    let found = world.devices.iter().filter_map(|candidate| candidate.found.as_ref().ok());
+    let warnings = found.filter_map(users).map(Warning::note).collect();
     for (slot, word) in (0..).zip(&request.members) {
         if let MemberSource::Missing = word.source {
             continue;
@@ -42,7 +45,7 @@ pub fn plan(
     Ok(Plan {
         summary: format!("build {}: {level} of {} slots, without metadata", array.path, shape.raid_disks),
         steps: steps(array, id, shape, members),
-        warnings: Vec::new(),
+        warnings,
     })
 }
 
@@ -92,7 +95,9 @@ fn usable(candidate: Option<&Candidate>) -> Result<String, Refusal> {
         Ok(_) => Ok(path.clone()),
         Err(Unusable::Open(why)) => Err(Refusal::new(format!("stat failed for {path}: {why}"))),
         Err(Unusable::NotBlock) => Err(Refusal::new(format!("{path} is not a block device."))),
-        Err(Unusable::Broken(why)) => Err(Refusal::new(format!("Cannot open {path}: {why}"))),
+        Err(Unusable::Broken(why) | Unusable::Silent(why)) => {
+            Err(Refusal::new(format!("Cannot open {path}: {why}")))
+        }
     }
 }
 
@@ -148,7 +153,7 @@ mod tests {
     use superblock::{Bytes, probe::Probe};
 
     use super::*;
-    use crate::{model::Device, plan::run::tests::every_failure_leaves_no_trace};
+    use crate::plan::run::tests::every_failure_leaves_no_trace;
 
     fn request(level: Level, members: &[&str]) -> BuildRequest {
         let word = |path: &&str| MemberWord {

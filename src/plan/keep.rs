@@ -6,13 +6,14 @@
 
 use superblock::{
     Bytes, Sectors, Write, bitmap,
+    lvm::Group,
     probe::{Found, Native},
 };
 
-use super::{Plan, Step};
+use super::{Plan, Step, volume::metadata::LvmStep};
 use crate::{
-    archive::{About, Record, Sighted, Wanted},
-    model::Device,
+    archive::{About, GroupChange, Record, Sighted, Wanted, prints},
+    model::{Device, volume::Target},
 };
 
 /// A superblock takes no more.
@@ -27,7 +28,7 @@ const V0_BITMAP: Bytes = Bytes(60 << 10);
 /// The devices whose metadata the plan endangers, each once; none where it writes no metadata.
 #[must_use]
 pub fn endangered(plan: &Plan) -> Vec<String> {
-    if first_write(plan).is_none() {
+    if !plan.steps.iter().any(|step| matches!(step, Step::Write { .. })) {
         return Vec::new();
     }
     let mut paths: Vec<String> = Vec::new();
@@ -44,10 +45,19 @@ pub fn endangered(plan: &Plan) -> Vec<String> {
     paths
 }
 
-/// Where what is overwritten has to be kept: before the first write, and before zeroes that precede it.
+/// Where what is overwritten has to be kept: before the first write, and before zeroes that precede it. A change of a group
+/// that writes nothing else is noted before its text is written.
 fn first_write(plan: &Plan) -> Option<usize> {
-    plan.steps.iter().find(|step| matches!(step, Step::Write { .. }))?;
+    if !plan.steps.iter().any(|step| matches!(step, Step::Write { .. })) {
+        return plan.steps.iter().position(|step| matches!(step, Step::Lvm(LvmStep::PreCommit { .. })));
+    }
     plan.steps.iter().position(|step| matches!(step, Step::Write { .. } | Step::Zero { .. }))
+}
+
+/// Whether the plan leaves an entry: it writes metadata of devices, or changes that of a group.
+#[must_use]
+pub fn leaves_entry(plan: &Plan) -> bool {
+    first_write(plan).is_some()
 }
 
 /// The plan with one step more, and the place of that step; the plan as it is where it writes nothing.
@@ -55,15 +65,16 @@ fn first_write(plan: &Plan) -> Option<usize> {
 pub fn keep(plan: &Plan, devices: &[Sighted], about: About) -> (Plan, Option<usize>) {
     let Some(at) = first_write(plan) else { return (plan.clone(), None) };
     let wanted = |sighted: &Sighted| {
-        let written = written(plan, &sighted.device.path);
+        let mut written = written(plan, &sighted.device.path);
+        written.extend(of_group(plan, &sighted.device.path));
         let mut ranges: Vec<(Bytes, Bytes)> = written.iter().map(|w| (w.at, length(w))).collect();
         ranges.extend(metadata(&sighted.device));
-        Wanted {
-            device: sighted.identity.clone(),
-            ranges: apart(ranges, sighted.device.size.round_down(Bytes(512))),
-            written,
-        }
+        let ranges = apart(ranges, sighted.device.size.round_down(Bytes(512)));
+        let mut device = sighted.identity.clone();
+        device.prints = prints::outside(&device.prints, &ranges);
+        Wanted { device, ranges, written }
     };
+    let about = About { group: group_change(plan), ..about };
     let devices: Vec<Wanted> = devices.iter().map(wanted).filter(|w| !w.ranges.is_empty()).collect();
     let mut kept = plan.clone();
     kept.steps.insert(at, Step::Archive { record: Box::new(Record { about, devices }) });
@@ -76,6 +87,69 @@ fn written(plan: &Plan, path: &str) -> Vec<Write> {
         _ => Vec::new(),
     };
     plan.steps.iter().flat_map(of_device).filter(|write| !write.data.is_empty()).collect()
+}
+
+/// What a change of a group writes on a device: the text, and the header as it names it.
+fn of_group(plan: &Plan, path: &str) -> Vec<Write> {
+    let of_device = |step: &Step| match step {
+        Step::Lvm(LvmStep::PreCommit { targets, .. }) => {
+            let targets = targets.iter().filter(|target| target.device == path);
+            let writes = |target: &Target| {
+                let headers =
+                    [target.area.pre_commit(target.placed.slot), target.area.commit(target.placed.slot)];
+                [&target.placed.writes[..], &headers].concat()
+            };
+            targets.flat_map(writes).collect()
+        }
+        _ => Vec::new(),
+    };
+    plan.steps.iter().flat_map(of_device).collect()
+}
+
+/// What the plan does to a group, and the command that takes it back.
+fn group_change(plan: &Plan) -> Option<GroupChange> {
+    let old = plan.steps.iter().find_map(|step| match step {
+        Step::Lvm(LvmStep::Archive { text, .. }) => Group::parse(text).ok(),
+        _ => None,
+    });
+    let new = plan.steps.iter().find_map(|step| match step {
+        Step::Lvm(LvmStep::PreCommit { text, .. }) => Group::parse(text).ok(),
+        _ => None,
+    });
+    let Some(new) = new else {
+        let gone = plan.steps.iter().find_map(|step| match step {
+            Step::Lvm(LvmStep::RemoveBackup { group }) => Some(group.clone()),
+            _ => None,
+        });
+        let nothing = GroupChange { group: gone?, id: String::new(), before: None, after: None, back: None };
+        return Some(nothing);
+    };
+    Some(GroupChange {
+        group: new.name.clone(),
+        id: new.id.to_string(),
+        before: old.as_ref().map(|old| old.seqno),
+        after: Some(new.seqno),
+        back: old.as_ref().map(|old| back(old, &new)),
+    })
+}
+
+/// The command that makes a group what it was. Devices that came or went carry labels, which no text brings back.
+fn back(old: &Group, new: &Group) -> String {
+    let name = &new.name;
+    let beyond = |many: &Group, few: &Group| {
+        let missing = many.pvs.iter().filter(|pv| few.pvs.iter().all(|other| other.id != pv.id));
+        missing.map(|pv| pv.device.clone()).collect::<Vec<_>>().join(" ")
+    };
+    let (came, went) = (beyond(new, old), beyond(old, new));
+    if old.name != *name {
+        format!("mdctl volume group rename {name} {}", old.name)
+    } else if !came.is_empty() {
+        format!("mdctl volume group reduce {name} {came}")
+    } else if !went.is_empty() {
+        format!("mdctl volume group extend {name} {went}")
+    } else {
+        format!("mdctl volume restore {name} --at {}", old.seqno)
+    }
 }
 
 /// Where the device has metadata, sound or not.

@@ -2,7 +2,7 @@ use superblock::probe::Probe;
 
 use super::*;
 use crate::{
-    archive::{Identity, tests::about},
+    archive::{Attributes, Identity, Print, tests::about},
     model::DevId,
     plan::run::tests::every_failure_leaves_no_trace,
 };
@@ -21,7 +21,7 @@ fn device(path: &str) -> Sighted {
         probe: Probe::default(),
         foreign: Vec::new(),
     };
-    Sighted::new(device, Vec::new(), None, None)
+    Sighted::new(device, Attributes::default())
 }
 
 fn write(device: &str, at: u64, length: usize) -> Step {
@@ -56,13 +56,21 @@ fn what_is_written_is_kept_before_the_first_write() {
         Step::Commit,
     ]);
     assert_eq!(endangered(&writes), ["/dev/a", "/dev/b"]);
-    let (kept, at) = keep(&writes, &[device("/dev/a"), device("/dev/b")], about(1));
+    let print = |at| Print { at, crc32: 1 };
+    let mut first = device("/dev/a");
+    first.identity.prints = vec![print(0), print(4096), print(8192)];
+    let (kept, at) = keep(&writes, &[first, device("/dev/b")], about(1));
     assert_eq!(at, Some(3));
     let Step::Archive { record } = &kept.steps[3] else { panic!("{kept}") };
     assert_eq!(record.devices.len(), 1, "a range beyond the end is nothing: {record:?}");
     assert_eq!(record.devices[0].ranges, [(Bytes(4096), Bytes(1536))]);
     assert_eq!(record.devices[0].written.len(), 2);
-    assert_eq!(record.devices[0].device, Identity { md: Vec::new(), ..device("/dev/a").identity });
+    let prints = vec![print(0), print(8192)];
+    assert_eq!(
+        record.devices[0].device,
+        Identity { prints, ..device("/dev/a").identity },
+        "what is written over tells nothing"
+    );
     assert_eq!(every_failure_leaves_no_trace(&kept), 8);
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+pub mod afterwards;
 pub mod assemble;
 pub mod build;
 pub mod course;
@@ -13,9 +14,11 @@ pub mod dump;
 pub mod explain;
 #[cfg(test)]
 pub(crate) mod fake;
+pub mod histories;
 pub mod keep;
 pub mod manage;
 pub mod naming;
+pub mod only_copy;
 pub mod overlay;
 pub mod recover;
 pub mod replace;
@@ -95,16 +98,23 @@ impl Plan {
 impl fmt::Display for Plan {
     /// The dry run's text: the summary, each step with its undo, the warnings.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}", self.summary)?;
+        writeln!(f, "{}", plain(&self.summary))?;
         for (number, step) in self.steps.iter().enumerate() {
-            let line = step.to_string();
+            let line = plain(&step.to_string());
             match step.undo(Vec::new()) {
-                Some(undo) => writeln!(f, "{:3}  {line:<58} undo: {undo}", number + 1)?,
+                Some(undo) => writeln!(f, "{:3}  {line:<58} undo: {}", number + 1, plain(&undo.to_string()))?,
                 None => writeln!(f, "{:3}  {line}", number + 1)?,
             }
         }
-        self.warnings.iter().try_for_each(|warning| writeln!(f, "warning: {}", warning.text))
+        self.warnings.iter().try_for_each(|warning| writeln!(f, "warning: {}", plain(&warning.text)))
     }
+}
+
+/// Names come from disks and files: none of them steers a terminal.
+fn plain(text: &str) -> String {
+    let one =
+        |c: char| if c.is_control() && c != '\n' { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(one).collect()
 }
 
 /// Why there is no plan.

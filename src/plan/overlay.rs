@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use superblock::{Bytes, Sectors, Write};
+use superblock::{Bytes, Write};
 
 use super::{
     Plan, Refusal, Step, Warning,
@@ -273,13 +273,6 @@ pub fn commit(set: &str, pending: &[Pending], store: &str) -> Result<Plan, Refus
     let total: usize = pending.iter().flat_map(|one| &one.writes).map(|write| write.data.len()).sum();
     let ask = format!("{total} bytes of {} members will be overwritten", pending.len());
     Ok(Plan { summary: format!("commit overlays {set}"), steps, warnings: vec![Warning::ask(ask)] })
-}
-
-/// The size that a store has where none was asked for: what the member may need, within what there is room for.
-#[must_use]
-pub fn default_size(free: Bytes, members: usize) -> Bytes {
-    let share = free.0 / 2 / u64::try_from(members.max(1)).unwrap_or(1);
-    Sectors(share / 512).round_down(Sectors(8)).bytes().max(Bytes(1 << 20))
 }
 
 #[cfg(test)]

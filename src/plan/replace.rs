@@ -1,5 +1,7 @@
 //! `mdctl replace ARRAY OLD NEW`: one verb for a member that still serves, one that failed, and one that is gone.
 
+pub mod session;
+
 use superblock::{Level, probe::Native};
 
 use super::{
@@ -260,7 +262,7 @@ pub fn standing(array: &Managed, new: DevId, old: &Old) -> Standing {
     };
     match (link.slot, link.is("in_sync"), replaced) {
         (Some(slot), true, true) => Standing::Done { slot },
-        _ if matches!(array.sync_action.as_deref(), Some("idle") | None) => Standing::Idle,
+        _ if matches!(array.sync_action.as_deref(), Some("idle" | "frozen") | None) => Standing::Idle,
         _ => Standing::Going,
     }
 }

@@ -2,7 +2,7 @@
 
 use superblock::Write;
 
-use super::{Plan, Step};
+use super::{Plan, Step, afterwards::Rest};
 use crate::words::Errno;
 
 /// What carries steps out: the live machine, or a test's model of it.
@@ -61,9 +61,18 @@ pub struct Failure {
     pub committed: bool,
     /// What could not be undone, in the order of trying; empty when the machine is as it was.
     pub not_undone: Vec<String>,
+    /// Of a step after the commit: what it leaves to be done.
+    pub rest: Box<Rest>,
 }
 
 impl Failure {
+    /// Step and reason, the step's words once.
+    #[must_use]
+    pub fn why(&self) -> String {
+        let cause = format!("{:#}", self.cause);
+        if cause.starts_with(&self.step) { cause } else { format!("{}: {cause}", self.step) }
+    }
+
     /// The kernel's answer in words ("Invalid argument"), where it was the kernel who refused. For people: what is
     /// decided by it is decided by [`Self::errno`].
     #[must_use]
@@ -90,12 +99,13 @@ pub fn run(plan: &Plan, host: &mut dyn Host) -> Result<(), Failure> {
                 tracing::debug!(%step, error = %format!("{cause:#}"), "failed");
                 // Only the part of it that makes the change real has a way back.
                 committed |= past_commit;
+                let rest = Box::new(Rest::of(step));
                 let (step, not_undone) = (step.to_string(), Vec::new());
-                let failure = Failure { step, at, cause, errno, stale, committed, not_undone };
+                let failure = Failure { step, at, cause, errno, stale, committed, not_undone, rest };
                 if !committed {
                     return Err(Failure { not_undone: roll_back(done, host), ..failure });
                 }
-                first.get_or_insert(failure);
+                first = Some(worse(first, failure));
             }
         }
         if step.is_commit() {
@@ -103,6 +113,15 @@ pub fn run(plan: &Plan, host: &mut dyn Host) -> Result<(), Failure> {
         }
     }
     first.map_or(Ok(()), Err)
+}
+
+/// Of two failures after the commit the first, unless only the second one left anything to be done.
+fn worse(first: Option<Failure>, next: Failure) -> Failure {
+    let Some(first) = first else { return next };
+    let (mut chief, other) = if first.rest.minor && !next.rest.minor { (next, first) } else { (first, next) };
+    chief.rest.others.extend(other.rest.others.iter().cloned());
+    chief.rest.others.push(other.why());
+    chief
 }
 
 fn roll_back(done: Vec<(&Step, Vec<Write>)>, host: &mut dyn Host) -> Vec<String> {

@@ -10,15 +10,15 @@ mod find;
 use std::collections::BTreeSet;
 
 use superblock::{
-    Bytes, MdUuid, Membership, Role, Sectors, Write,
+    Bytes, MdUuid, Membership, Role, Sectors, Write, foreign,
     probe::{self, Found, Native},
 };
 
-pub use find::{Found as FoundDevices, find};
+pub use find::{Found as FoundDevices, Trust, find};
 
 use super::{Plan, Refusal, Step, Warning};
 use crate::{
-    archive::{About, Carried, Entry, Id, Kept, Pieces},
+    archive::{About, Carried, Entry, GroupChange, Id, Identity, Kept, Pieces, Sameness},
     model::Device,
 };
 
@@ -29,19 +29,26 @@ pub struct Present {
     pub device: Device,
     /// What the kept ranges hold now.
     pub now: Vec<Write>,
+    /// The group of volumes that it belongs to: name, UUID, number of its metadata.
+    pub group: Option<(String, String, u32)>,
+    /// What begins where an array's data does: the array's UUID, and a name.
+    pub inside: Vec<(MdUuid, String)>,
 }
 
-/// The entry that is meant: the one that is named, else the newest that is neither undone nor puts another back.
+/// The entry that is meant: the one that is named, else the newest. Asked twice it goes no further back: where the newest is
+/// an undo itself, it has to be named what is wanted.
 ///
 /// # Errors
-/// There is none such.
+/// There is none such, or nothing says which is meant.
 pub fn choose<'a>(word: Option<&str>, abouts: &[&'a About]) -> Result<&'a About, Refusal> {
-    let undone = crate::archive::undone(abouts.iter().copied());
     let Some(word) = word else {
-        let candidates = abouts.iter().filter(|about| about.undoes.is_none() && !undone.contains(&about.id));
-        return candidates.max_by(|a, b| a.id.cmp(&b.id)).copied().ok_or_else(|| {
-            Refusal::new("there is nothing to undo").hint("mdctl history lists what is kept")
-        });
+        let Some(newest) = abouts.iter().max_by(|a, b| a.order().cmp(&b.order())) else {
+            return Err(Refusal::new("there is nothing to undo").hint("mdctl history lists what is kept"));
+        };
+        let Some(undone) = &newest.undoes else { return Ok(newest) };
+        return Err(Refusal::new(format!("the last change is an undo itself: {undone} is undone")).hint(
+            format!("`mdctl undo {}` does it again; mdctl history lists what came before", newest.id),
+        ));
     };
     let fits: Vec<&&About> = abouts.iter().filter(|about| about.id.as_str().starts_with(word)).collect();
     match fits.as_slice() {
@@ -53,12 +60,64 @@ pub fn choose<'a>(word: Option<&str>, abouts: &[&'a About]) -> Result<&'a About,
     }
 }
 
-/// Decides what is put back. `later`: entries of later commands, for the hint.
+/// What came after an entry and is about the same devices, arrays or group, and still counts; the newest first. A change that
+/// came later and was undone leaves nothing, and neither does its undo.
+#[must_use]
+pub fn later<'a>(about: &About, devices: &[Identity], all: &[(&'a About, &'a [Identity])]) -> Vec<&'a About> {
+    let undone = crate::archive::undone(all.iter().map(|(about, _)| *about));
+    let is_later = |other: &About| other.order() > about.order();
+    let known = |id: &Id| all.iter().find(|(other, _)| other.id == *id).map(|(other, _)| *other);
+    let undoes_later = |other: &About| other.undoes.as_ref().and_then(known).is_some_and(is_later);
+    let is_about = |other: &About, others: &[Identity]| {
+        let group = about.group.as_ref().zip(other.group.as_ref());
+        group.is_some_and(|(one, other)| is_one_group(one, other))
+            || devices.iter().any(|device| others.iter().any(|other| touches(device, other)))
+    };
+    let mut later: Vec<&About> = all
+        .iter()
+        .filter(|(other, others)| {
+            is_later(other) && !undone.contains(&other.id) && !undoes_later(other) && is_about(other, others)
+        })
+        .map(|(other, _)| *other)
+        .collect();
+    later.sort_by(|a, b| b.order().cmp(&a.order()));
+    later
+}
+
+fn is_one_group(one: &GroupChange, other: &GroupChange) -> bool {
+    match (one.id.as_str(), other.id.as_str()) {
+        ("", _) | (_, "") => one.group == other.group,
+        (one, other) => one == other,
+    }
+}
+
+/// Whether they may be one device, or were members of one array.
+fn touches(one: &Identity, other: &Identity) -> bool {
+    let array = || one.md.iter().any(|a| other.md.iter().any(|b| a.array == b.array));
+    match one.same(other) {
+        Sameness::Same(_) => true,
+        Sameness::Another(_) => array(),
+        Sameness::CannotTell(_) => one.path == other.path || array(),
+    }
+}
+
+/// Decides what is put back. `later`: what came after, as [`later`] has it.
 ///
 /// # Errors
-/// A device is in use, or was changed since by somebody else (unless `force`); or there is nothing to put back.
-pub fn plan(entry: &Entry, present: &[Present], later: &[&About], force: bool) -> Result<Plan, Refusal> {
-    let mut warnings = BTreeSet::new();
+/// Something came later, a device is in use, or was changed since by somebody else (unless it is forced); the change is one of a
+/// group, which another command takes back; or there is nothing to put back.
+pub fn plan(entry: &Entry, present: &[Present], later: &[&About], trust: Trust) -> Result<Plan, Refusal> {
+    let about = &entry.about;
+    let force = trust == Trust::Path;
+    if let Some(refusal) = not_by_bytes(entry, present, force).filter(|_| trust != Trust::Unbroken) {
+        return Err(refusal);
+    }
+    if let Some(newest) = later.first().filter(|_| !force) {
+        let what = format!("{} came later and is about the same: {}", newest.id, newest.command.join(" "));
+        return Err(Refusal::new(what).hint(format!("take that back first: {}", newest.back())));
+    }
+    let mut said = BTreeSet::new();
+    let mut lost = BTreeSet::new();
     let mut writes = Vec::new();
     for (kept, present) in entry.devices.iter().zip(present) {
         let differing = differing(kept, &present.now);
@@ -66,18 +125,19 @@ pub fn plan(entry: &Entry, present: &[Present], later: &[&About], force: bool) -
             continue;
         }
         let path = &present.device.path;
-        free(present)?;
-        match untouched(kept, present) {
-            Ok(said) => warnings.extend(said),
-            Err(why) if force => drop(warnings.insert(format!("{path}: {why}"))),
-            Err(why) => return Err(changed(path, &why, &entry.about.id, later)),
+        free(present, force)?;
+        match untouched(kept, present, about) {
+            Ok(more) => said.extend(more),
+            Err(why) if force => drop(said.insert(format!("{path}: {why}"))),
+            Err(why) => return Err(changed(present, &why, &about.id)),
         }
+        lost.extend(what_goes(kept, present));
         writes.push((path.clone(), differing));
     }
     if writes.is_empty() {
         return Err(Refusal::new(format!(
-            "there is nothing to put back: the devices are as they were before {}",
-            entry.about.id
+            "there is nothing to put back: everything that {} kept is as it was",
+            about.id
         )));
     }
     let mut steps: Vec<Step> =
@@ -89,14 +149,63 @@ pub fn plan(entry: &Entry, present: &[Present], later: &[&About], force: bool) -
     steps.extend(writes.iter().map(|(device, w)| Step::Verify { device: device.clone(), writes: w.clone() }));
     steps.push(Step::Commit);
     steps.extend(writes.into_iter().map(|(device, _)| Step::Release { device }));
-    let summary = format!("undo {}: {}", entry.about.id, entry.about.summary);
-    Ok(Plan { summary, steps, warnings: warnings.into_iter().map(Warning::note).collect() })
+    let summary = format!("undo {}: {}", about.id, about.summary);
+    let warnings = said.into_iter().map(Warning::note).chain(lost.into_iter().map(Warning::ask)).collect();
+    Ok(Plan { summary, steps, warnings })
 }
 
-fn free(present: &Present) -> Result<(), Refusal> {
+/// A change of a group that is there before and after is LVM2's metadata, which another command takes back. A group that was
+/// made goes only while nobody has changed it since.
+fn not_by_bytes(entry: &Entry, present: &[Present], force: bool) -> Option<Refusal> {
+    let change = entry.about.group.as_ref()?;
+    let group = &change.group;
+    let back = change.back.as_ref().filter(|_| entry.devices.is_empty() || !force);
+    if let Some(back) = back {
+        let text = format!("{} changed the metadata of group {group}", entry.about.id);
+        return Some(Refusal::new(text).hint(format!("this takes it back: {back}")));
+    }
+    let after = change.after?;
+    let since = present.iter().filter_map(|present| present.group.as_ref());
+    let since = since.into_iter().find(|(_, id, seqno)| *id == change.id && *seqno != after)?;
+    (!force).then(|| {
+        let text = format!(
+            "group {group} has been changed since {}: {} times",
+            entry.about.id,
+            since.2.saturating_sub(after)
+        );
+        Refusal::new(text).hint(format!(
+            "mdctl volume group remove {group} removes it once nothing is in it; \
+             `mdctl volume restore --list {group}` shows its earlier states"
+        ))
+    })
+}
+
+/// Takes the entry of a change away that never came about. `groups`: UUIDs and numbers of the groups that are there.
+#[must_use]
+pub fn never_was(about: &About, groups: &[(String, u32)]) -> Plan {
+    let change = about.group.as_ref().and_then(|change| Some((&change.id, change.after?)));
+    let is_done =
+        change.is_none_or(|(id, after)| groups.iter().any(|(known, now)| known == id && *now >= after));
+    let steps = if is_done { Vec::new() } else { vec![Step::Discard { id: about.id.clone() }, Step::Commit] };
+    Plan { summary: format!("forget {}", about.id), steps, warnings: Vec::new() }
+}
+
+/// What cannot be reached any more: an array that the command made goes, and with it what was put on it.
+fn what_goes(kept: &Kept, present: &Present) -> Vec<String> {
+    let was = |array: &MdUuid| kept.device.md.iter().any(|sb| sb.array == array.to_string());
+    let gone = present.inside.iter().filter(|(array, _)| !was(array));
+    gone.map(|(array, what)| format!("array {array} will be gone, and with it what is on it: {what}"))
+        .collect()
+}
+
+fn free(present: &Present, force: bool) -> Result<(), Refusal> {
     let device = &present.device;
     if device.read_only {
         return Err(Refusal::new(format!("{} is read-only", device.path)));
+    }
+    if let Some(by) = device.users().filter(|_| !force) {
+        return Err(Refusal::new(format!("{} is in use by {by}", device.path))
+            .hint("--force puts the old bytes back all the same"));
     }
     if !device.busy {
         return Ok(());
@@ -110,13 +219,19 @@ fn free(present: &Present) -> Result<(), Refusal> {
     })
 }
 
-fn changed(path: &str, why: &str, id: &Id, later: &[&About]) -> Refusal {
+fn changed(present: &Present, why: &str, id: &Id) -> Refusal {
+    let path = &present.device.path;
     let refusal = Refusal::new(format!("{path} has been changed since {id}: {why}"));
-    let names: Vec<&str> = later.iter().map(|about| about.id.as_str()).collect();
-    if names.is_empty() {
-        return refusal.hint("--force puts the old bytes back all the same; what is there now is kept first");
+    if let Some((group, _, _)) = &present.group {
+        return refusal.hint(format!(
+            "it belongs to group {group} now; `mdctl volume group remove {group}` frees it once nothing is in the group"
+        ));
     }
-    refusal.hint(format!("undo what came later first: {}", names.join(" ")))
+    if let Some(found) = present.device.probe.found.first() {
+        let array = membership(found).array;
+        return refusal.hint(format!("`mdctl explain {path}` tells about array {array}"));
+    }
+    refusal.hint("--force puts the old bytes back all the same; what is there now is kept first")
 }
 
 /// The ranges that are not as they were, with the bytes from before.
@@ -126,42 +241,65 @@ fn differing(kept: &Kept, now: &[Write]) -> Vec<Write> {
 }
 
 /// Whether the device is as the command left it, and what cannot come back; else what is different.
-fn untouched(kept: &Kept, present: &Present) -> Result<Vec<String>, String> {
+fn untouched(kept: &Kept, present: &Present, about: &About) -> Result<Vec<String>, String> {
     let after = kept.after();
     let size = Bytes(kept.device.size);
-    let left = probe::probe(&Pieces { size, pieces: &after }).found;
+    let media = Pieces { size, pieces: &after };
+    let left = probe::probe(&media).found;
     let now = &present.device.probe.found;
     let left_by_us: Vec<Carried> = left.iter().map(Carried::of).collect();
     for found in now.iter().map(Carried::of) {
         let known = left_by_us.iter().chain(&kept.device.md).any(|known| known.is_same_as(&found));
         if !known {
-            return Err(format!("there is a superblock of array {} on it", found.array));
+            return Err(format!("it carries a superblock of array {}", found.array));
         }
     }
+    let ours: Vec<&str> =
+        foreign::scan(&media).unwrap_or_default().iter().map(|foreign| foreign.kind.name()).collect();
     for foreign in &present.device.foreign {
         let name = foreign.kind.name();
-        if !kept.device.foreign.iter().any(|known| known == name) {
-            return Err(format!("there is {name} on it"));
+        if !kept.device.foreign.iter().any(|known| known == name) && !ours.contains(&name) {
+            return Err(format!("it now holds {name}"));
         }
+    }
+    let made = about.group.as_ref().and_then(|change| Some((&change.id, change.after?)));
+    if present
+        .group
+        .as_ref()
+        .zip(made)
+        .is_some_and(|((_, id, now), (made, after))| id == made && *now == after)
+    {
+        return Ok(Vec::new());
     }
     let is_there = |of: &Carried| now.iter().any(|found| Carried::of(found).is_same_as(of));
     if !left.is_empty() && left_by_us.iter().all(is_there) {
         return Ok(left.iter().filter_map(|left| overwritten(left, now)).collect());
     }
-    if as_left(&kept.before, &after, &present.now) {
+    if as_left(kept, &present.now) {
         return Ok(Vec::new());
     }
     Err("its metadata is neither what it was nor what the command left".to_owned())
 }
 
-/// Whether each sector is as before or as written; a command that was killed leaves some of both.
-fn as_left(before: &[Write], after: &[Write], now: &[Write]) -> bool {
-    let known = |before: &Write, after: &Write, now: &Write| {
+/// Whether each sector is as before or as it was written once; a command that was killed leaves some of both.
+fn as_left(kept: &Kept, now: &[Write]) -> bool {
+    let after = kept.after();
+    let one = |before: &Write, after: &Write, now: &Write| {
         let sectors = now.data.chunks(512).zip(before.data.chunks(512).zip(after.data.chunks(512)));
-        now.data.len() == before.data.len() && sectors.into_iter().all(|(n, (b, a))| n == b || n == a)
+        let mut sectors = sectors.zip((before.at.0..).step_by(512));
+        now.data.len() == before.data.len()
+            && sectors.all(|((n, (b, a)), at)| n == b || n == a || was_written(&kept.written, Bytes(at), n))
     };
-    let mut triples = before.iter().zip(after).zip(now);
-    now.len() == before.len() && triples.all(|((before, after), now)| known(before, after, now))
+    let mut triples = kept.before.iter().zip(&after).zip(now);
+    now.len() == kept.before.len() && triples.all(|((before, after), now)| one(before, after, now))
+}
+
+/// Whether one of the writes puts these bytes there, whatever came after it.
+fn was_written(written: &[Write], at: Bytes, sector: &[u8]) -> bool {
+    written.iter().any(|write| {
+        let from = at.checked_sub(write.at).and_then(|from| usize::try_from(from.0).ok());
+        from.and_then(|from| write.data.get(from..from.checked_add(sector.len())?)) == Some(sector)
+    })
 }
 
 /// What the kernel wrote over data of the array that the command made: that does not come back.

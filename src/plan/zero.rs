@@ -3,14 +3,23 @@
 use std::collections::BTreeSet;
 
 use superblock::{
-    Damage, Endian, Sectors, Write,
+    Damage, Endian, Role, Sectors, Write,
     probe::{Found, Native},
     v0,
     v1::Minor,
 };
 
-use super::{Plan, Step, request::Metadata};
-use crate::model::{Candidate, Device, Unusable};
+use super::{
+    Plan, Step,
+    assemble::Metadata as Claimed,
+    only_copy::{failed_in_resync, left_behind},
+    request::Metadata,
+};
+use crate::model::{
+    Candidate, Device, Unusable,
+    status::{ArrayStatus, Health},
+    world::LogLine,
+};
 
 /// What the original sets to zero of a 0.90 superblock.
 const V0_LENGTH: usize = 4096;
@@ -52,9 +61,18 @@ enum Verdict {
     Not(String, bool, u8),
 }
 
+/// What is known of the arrays that the devices may belong to.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Around<'a> {
+    /// Arrays in the kernel.
+    pub arrays: &'a [ArrayStatus],
+    /// The kernel's log lines about md, oldest first.
+    pub log: &'a [LogLine],
+}
+
 /// Decides about all devices.
 #[must_use]
-pub fn plan(wish: Wish, targets: &[Target]) -> Decision {
+pub fn plan(wish: Wish, targets: &[Target], around: Around<'_>) -> Decision {
     let mut decision = Decision::default();
     let mut seen = BTreeSet::new();
     let mut writes = Vec::new();
@@ -65,9 +83,13 @@ pub fn plan(wish: Wish, targets: &[Target]) -> Decision {
         let verdict = match &target.candidate.found {
             Ok(_) if again => unrecognised(path, wish),
             Ok(device) if device.busy && !wish.force => not_opened(path),
-            Ok(device) => one(device, target, wish, &mut decision.said),
+            Ok(device) if !wish.force && device.users().is_some() => used(path, device),
+            Ok(device) => match around.needs(device).filter(|_| !wish.force) {
+                Some(why) => Verdict::Not(why, false, 1),
+                None => one(device, target, wish, &mut decision.said),
+            },
             Err(Unusable::NotBlock) => unrecognised(path, wish),
-            Err(Unusable::Broken(text)) => Verdict::Not(text.clone(), false, 2),
+            Err(Unusable::Broken(text) | Unusable::Silent(text)) => Verdict::Not(text.clone(), false, 2),
             Err(_) => not_opened(path),
         };
         match verdict {
@@ -84,8 +106,41 @@ pub fn plan(wish: Wish, targets: &[Target]) -> Decision {
     decision
 }
 
+impl Around<'_> {
+    /// Why an array that runs without this device needs it nevertheless.
+    fn needs(&self, device: &Device) -> Option<String> {
+        let path = &device.path;
+        device.probe.found.iter().find_map(|found| {
+            let metadata = match &found.superblock {
+                Native::V0(sb) => Claimed::V0(sb.fields().clone()),
+                Native::V1(sb) => Claimed::V1(sb.fields().clone()),
+            };
+            let facts = metadata.membership();
+            let inside = |array: &ArrayStatus| array.members.iter().any(|member| member.id == Some(device.id));
+            let array = self.arrays.iter().find(|array| array.uuid == Some(facts.array) && array.is_running())?;
+            if inside(array) {
+                return None;
+            }
+            let shown = array.shown();
+            let held = matches!(facts.role, Role::Slot { replacement: false, .. });
+            if array.health() == Health::Failed && held {
+                return Some(format!("{path}: {shown} has failed, and {path} may be needed to bring it back: not zeroing; --force erases it all the same"));
+            }
+            let in_resync = failed_in_resync(self.log, &array.kernel_name, &device.kernel_name);
+            left_behind(&metadata, in_resync).map(|_| {
+                format!("{path}: failed in {shown} before a resync was finished: what was not resynced yet is only on it: not zeroing; --force erases it all the same")
+            })
+        })
+    }
+}
+
 fn not_opened(path: &str) -> Verdict {
     Verdict::Not(format!("Couldn't open {path} for write - not zeroing"), true, 2)
+}
+
+fn used(path: &str, device: &Device) -> Verdict {
+    let by = device.users().unwrap_or_default();
+    Verdict::Not(format!("{path} is in use by {by} - not zeroing; --force does it all the same"), false, 2)
 }
 
 /// Without `-e` the original does not count this as a failure.
@@ -160,8 +215,16 @@ fn damaged(device: &Device, force: bool) -> Result<Vec<Write>, Option<Verdict>> 
     };
     let found: Vec<(&Damage, Write)> =
         device.probe.damaged.iter().filter_map(|damage| Some((damage, place(damage)?))).collect();
+    let unread = device.probe.damaged.iter().find(|damage| matches!(damage, Damage::Io { .. }));
     match found.first() {
-        None => Err(None),
+        None => match unread {
+            None => Err(None),
+            // Where nothing could be read a superblock may still be; the original calls that success.
+            Some(damage) => {
+                let text = format!("{}: {damage}: a superblock may be there - not zeroed", device.path);
+                Err(Some(Verdict::Not(text, false, 1)))
+            }
+        },
         Some(_) if force => Ok(found.into_iter().map(|(_, write)| write).collect()),
         Some((damage, _)) => {
             let text = format!("{}: {damage}; --force erases it all the same", device.path);
@@ -226,9 +289,46 @@ mod tests {
             reasons: Vec::new(),
         };
         let wish = Wish { metadata: None, force: false };
-        let decision = plan(wish, &[gone("/dev/a"), gone("/dev/b")]);
+        let decision = plan(wish, &[gone("/dev/a"), gone("/dev/b")], Around::default());
         assert_eq!((decision.plan, decision.status), (None, 2));
         assert_eq!(decision.said.len(), 2);
         assert_eq!(decision.said[0], ("Couldn't open /dev/a for write - not zeroing".to_owned(), true));
+    }
+
+    #[test]
+    fn what_a_running_array_may_need_is_kept() {
+        use crate::{
+            model::{DevId, status::MemberStatus},
+            plan::manage::tests::{UUID, disk, superblock},
+        };
+        let target = || Target {
+            candidate: disk(0, Some(superblock(0, 20, superblock::Level::Raid5, 3))).seen.unwrap(),
+            reasons: Vec::new(),
+        };
+        let member = |slot, state: &str| MemberStatus {
+            id: Some(DevId { major: 1, minor: slot }),
+            slot: Some(slot),
+            state: vec![state.to_owned()],
+            ..MemberStatus::default()
+        };
+        let array = |second: &str| ArrayStatus {
+            kernel_name: "md0".into(),
+            uuid: Some(UUID),
+            state: "clean".into(),
+            level: Some(superblock::Level::Raid5),
+            raid_disks: 3,
+            members: vec![member(1, "in_sync"), member(2, second)],
+            ..ArrayStatus::default()
+        };
+        for (second, force, kept) in
+            [("faulty", false, true), ("faulty", true, false), ("in_sync", false, false)]
+        {
+            let arrays = [array(second)];
+            let around = Around { arrays: &arrays, log: &[] };
+            let decision = plan(Wish { metadata: None, force }, &[target()], around);
+            assert_eq!(decision.plan.is_none(), kept, "{second} {force}: {decision:?}");
+            assert_eq!(decision.status, u8::from(kept));
+        }
+        assert!(plan(Wish { metadata: None, force: false }, &[target()], Around::default()).plan.is_some());
     }
 }

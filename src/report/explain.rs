@@ -152,9 +152,13 @@ impl Finding {
     }
 }
 
-/// Text with what could act on a terminal escaped.
+/// Text as one line, with what could act on a terminal escaped. Sentences that go on behind blanks in a line of their own are
+/// joined: lines are broken here.
 fn safe(text: &str) -> String {
-    DiskText::new(text.as_bytes()).to_string()
+    let mut lines = text.split("\n ");
+    let first = lines.next().unwrap_or_default().to_owned();
+    let line = lines.fold(first, |line, next| line + " " + next.trim_start_matches(' '));
+    DiskText::new(line.as_bytes()).to_string()
 }
 
 /// Words in lines that fit, the first behind `first`, the others behind `rest`. A word is never cut.
@@ -241,6 +245,7 @@ next:
     takes it back
 ";
         assert!(text.ends_with(end), "{text}");
+        assert_eq!(safe("not enough devices -\n       giving up."), "not enough devices - giving up.");
         for width in [0, 3, 30] {
             assert!(!report.text(View { width: Some(width), colour: false }, &TimeZone::UTC).is_empty());
         }

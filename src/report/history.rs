@@ -3,7 +3,10 @@
 use serde::Serialize;
 
 use super::DiskText;
-use crate::{archive::About, model::clock::ctime};
+use crate::{
+    archive::{About, Identity},
+    model::clock::ctime,
+};
 
 /// The whole answer.
 #[derive(Clone, Debug, Serialize)]
@@ -33,6 +36,25 @@ pub struct Entry {
     undone: bool,
     /// The entry that this one put back.
     undoes: Option<String>,
+    /// The entry's number: higher ones are later.
+    number: u64,
+    /// The change of a group of volumes.
+    group: Option<Group>,
+    /// The command that takes it back.
+    back: String,
+    /// What that brings back, in words.
+    brings_back: String,
+}
+
+/// A change of a group of volumes.
+#[derive(Clone, Debug, Serialize)]
+struct Group {
+    name: String,
+    uuid: String,
+    /// The number of its metadata before; null where it was made.
+    change_before: Option<u32>,
+    /// The number after; null where it was removed.
+    change_after: Option<u32>,
 }
 
 /// A file that is not believed.
@@ -80,12 +102,64 @@ impl Entry {
             file: parts.file.clone(),
             undone: parts.undone,
             undoes: about.undoes.as_ref().map(ToString::to_string),
+            number: about.seq,
+            group: about.group.as_ref().map(|change| Group {
+                name: change.group.clone(),
+                uuid: change.id.clone(),
+                change_before: change.before,
+                change_after: change.after,
+            }),
+            back: about.back(),
+            brings_back: brings_back(about, parts.devices),
         }
     }
 }
 
+/// What taking it back brings back.
+fn brings_back(about: &About, devices: &[Identity]) -> String {
+    if let Some(change) = about.group.as_ref().filter(|change| change.before.is_some()) {
+        let before = change.before.unwrap_or_default();
+        return format!("group {} as after change {before}", change.group);
+    }
+    let mut parts: Vec<String> = Vec::new();
+    let mut known: Vec<&str> = Vec::new();
+    for sb in devices.iter().flat_map(|device| &device.md) {
+        if known.contains(&sb.array.as_str()) {
+            continue;
+        }
+        known.push(&sb.array);
+        let on = paths(devices, |device| device.md.iter().any(|other| other.array == sb.array));
+        let name = sb.name.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
+        parts.push(format!("array {}{name} on {on}", sb.array));
+    }
+    for device in devices.iter().filter(|device| device.md.is_empty() && !device.foreign.is_empty()) {
+        parts.push(format!("{} on {}", device.foreign.join(", "), device.path));
+    }
+    let blank = paths(devices, |device| device.md.is_empty() && device.foreign.is_empty());
+    if !blank.is_empty() {
+        parts.push(format!("no metadata on {blank}"));
+    }
+    parts.join("; ")
+}
+
+fn paths(devices: &[Identity], which: impl Fn(&Identity) -> bool) -> String {
+    devices
+        .iter()
+        .filter(|device| which(device))
+        .map(|device| device.path.as_str())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// What `mdctl undo` without an entry's name is about.
+#[must_use]
+pub fn meant(about: &About, zone: &jiff::tz::TimeZone) -> String {
+    let (date, command) = (ctime(about.time, zone), about.command.join(" "));
+    format!("this takes back {}: {} ({date})", about.id, shown(&command))
+}
+
 impl History {
-    /// Of these entries, the oldest first.
+    /// Of these entries, the newest first.
     #[must_use]
     pub fn new(entries: Vec<Entry>, damaged: Vec<Damaged>) -> Self {
         Self { schema: "mdctl.history.1", entries, damaged }
@@ -97,7 +171,7 @@ impl History {
         &self.damaged
     }
 
-    /// For people: three lines an entry, the newest last.
+    /// For people: a few lines an entry, the newest first.
     #[must_use]
     pub fn text(&self, zone: &jiff::tz::TimeZone) -> String {
         let mut text = String::new();
@@ -110,14 +184,21 @@ impl History {
             let date = ctime(entry.time, zone);
             text += &format!("{}  {date}  {} KiB{state}\n", entry.id, entry.size_bytes.div_ceil(1024));
             text += &format!("    {}\n", shown(&entry.command.join(" ")));
-            text += &format!("    kept of {}\n", shown(&entry.devices.join(" ")));
+            if let Some(group) = &entry.group {
+                let number =
+                    |change: Option<u32>| change.map_or("none".to_owned(), |change| change.to_string());
+                let (before, after) = (number(group.change_before), number(group.change_after));
+                text += &format!("    group {}: from change {before} to {after}\n", shown(&group.name));
+            }
+            text += &format!("    {} brings back: {}\n", shown(&entry.back), shown(&entry.brings_back));
         }
         text
     }
 }
 
 /// A file may say anything: nothing of it steers a terminal.
-fn shown(text: &str) -> DiskText {
+#[must_use]
+pub fn shown(text: &str) -> DiskText {
     DiskText::new(text.as_bytes())
 }
 
@@ -137,7 +218,7 @@ mod tests {
         assert_eq!(
             history.text(&jiff::tz::TimeZone::UTC),
             "20261122-103455-00000007  Sun Nov 22 10:34:55 2026  5 KiB  undone\n    \
-             mdctl --create /dev/md0 \\u{1b}[2J\n    kept of /dev/a\n"
+             mdctl --create /dev/md0 \\u{1b}[2J\n    mdctl undo 20261122-103455-00000007 brings back: no metadata on /dev/a\n"
         );
         let value = serde_json::to_value(&history).unwrap();
         assert_eq!(value["schema"], "mdctl.history.1");

@@ -16,7 +16,7 @@ pub mod overlay;
 pub mod query;
 pub mod replace;
 pub mod status;
-mod text;
+pub mod text;
 pub mod trial;
 pub mod volume;
 pub mod volume_check;

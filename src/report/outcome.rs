@@ -81,6 +81,22 @@ impl Outcome {
         self
     }
 
+    /// With the command that does later what was not done.
+    #[must_use]
+    pub fn hinted(mut self, later: Option<&str>) -> Self {
+        if let Some(error) = &mut self.error {
+            error.hint = later.map(str::to_owned);
+        }
+        self
+    }
+
+    /// With a warning more.
+    #[must_use]
+    pub fn warned(mut self, text: String) -> Self {
+        self.warnings.push(text);
+        self
+    }
+
     /// Several plans of one command as one; `None` where there was none.
     #[must_use]
     pub fn together(all: Vec<Self>) -> Option<Self> {

@@ -101,6 +101,16 @@ fn quoted(word: &str) -> String {
     out
 }
 
+/// Lines that may have words of anybody in them: what would act on a terminal is escaped, and nothing else.
+#[must_use]
+pub fn harmless(text: &str) -> String {
+    let escape = |c: char| unsafe_to_show(c) && !matches!(c, '\n' | '\t');
+    if !text.contains(escape) {
+        return text.to_owned();
+    }
+    text.chars().map(|c| if escape(c) { c.escape_default().to_string() } else { c.to_string() }).collect()
+}
+
 /// Whether a character changes what is seen around it: control characters, line separators, direction marks.
 fn unsafe_to_show(c: char) -> bool {
     c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

@@ -2,13 +2,16 @@
 
 use jiff::tz::TimeZone;
 use serde::Serialize;
-use superblock::content::{Check, Content};
+use superblock::{
+    Bytes,
+    content::{Check, Content},
+};
 
 use super::DiskText;
 use crate::model::{
     clock::ctime,
     layout::layout_word,
-    trial::{Behind, Differs, Grounds, Scored, Seen},
+    trial::{Behind, Differs, Grounds, Scored, Seen, Stopped, Verdict},
 };
 
 /// The whole answer.
@@ -18,12 +21,18 @@ pub struct Trial {
     devices: Vec<String>,
     /// Guesses that were looked at.
     tried: usize,
-    /// There are more, which were not, to keep within the limit.
+    /// There are more, which were not, to keep within the limits.
     cut: bool,
+    /// What was not looked at.
+    left_out: Option<String>,
+    /// KiB that were read from the devices.
+    read_kib: u64,
     /// Not all orders of the members were among them.
     orders_cut: bool,
     /// One leaves no doubt.
     conclusive: bool,
+    /// The superblocks of all devices agree, and nothing contradicts them.
+    agreed: bool,
     /// So many have the same evidence as the first.
     equal: usize,
     /// Members that were left behind.
@@ -33,6 +42,10 @@ pub struct Trial {
     guesses: Vec<Guess>,
     /// The set of overlays on which a guess is up.
     kept: Option<Kept>,
+    #[serde(skip)]
+    words: Vec<String>,
+    #[serde(skip)]
+    assemble: String,
 }
 
 /// A member that was left behind.
@@ -92,14 +105,40 @@ pub struct Kept {
 pub struct Numbers {
     /// Guesses that were looked at.
     pub tried: usize,
-    /// There are more.
-    pub cut: bool,
+    /// Where the search ended, if there are more.
+    pub stopped: Option<Stopped>,
     /// Not all orders were among them.
     pub orders_cut: bool,
     /// Members that were left behind.
     pub behind: Vec<Behind>,
     /// What of each device could not be read.
     pub unreadable: Vec<Option<String>>,
+    /// What was read of all of them.
+    pub read: Bytes,
+    /// The words of this command, without what it is to do with a guess.
+    pub words: Vec<String>,
+    /// The command that starts what the superblocks say.
+    pub assemble: String,
+}
+
+/// What a search that ended early did not look at.
+fn left_out(stopped: Stopped) -> String {
+    let (why, more, class) = match stopped {
+        Stopped::Time(class) => ("time was over", "--time", class),
+        Stopped::Count(class) => ("that is the limit", "--limit", class),
+    };
+    let s = if class.distance == 1 { "" } else { "s" };
+    let which = if class.anchored {
+        "that begin where something known begins"
+    } else {
+        "that begin where nothing known begins"
+    };
+    let rest = if class.anchored { ", and all that begin where nothing known begins" } else { "" };
+    format!(
+        "Not looked at, because {why} ({more} allows more): some or all of those {which} and differ from what is known in {} \
+         respect{s} or more{rest}",
+        class.distance
+    )
 }
 
 /// What assembling a guess on overlays came to.
@@ -118,11 +157,12 @@ pub struct Assembled {
 impl Assembled {
     /// What the kernel and the file system's tool think of the guess.
     #[must_use]
-    pub fn verdict(&self) -> Option<bool> {
+    pub fn verdict(&self) -> Option<Verdict> {
         if self.error.is_some() {
-            return (!self.no_room).then_some(false);
+            return (!self.no_room).then_some(Verdict::NoStart);
         }
-        self.tool.as_ref().and(self.status).map(|status| status == 0)
+        let status = self.tool.as_ref().and(self.status)?;
+        Some(if status == 0 { Verdict::Clean } else { Verdict::Errors })
     }
 }
 
@@ -130,6 +170,8 @@ impl Assembled {
 struct Guess {
     number: usize,
     points: u32,
+    /// Something speaks for it.
+    supported: bool,
     grounds: &'static str,
     archive: Option<String>,
     differs_in: Vec<&'static str>,
@@ -222,6 +264,7 @@ impl Guess {
         Self {
             number,
             points: scored.points(),
+            supported: scored.is_supported(),
             grounds,
             archive,
             differs_in: guess.differs.iter().copied().map(Differs::name).collect(),
@@ -299,8 +342,9 @@ impl Trial {
         kept: Option<Kept>,
     ) -> Self {
         // What a tool finds wrong with one tells it from the others.
-        let stands =
-            |assembled: &Option<Assembled>| assembled.as_ref().and_then(Assembled::verdict) != Some(false);
+        let stands = |assembled: &Option<Assembled>| {
+            matches!(assembled.as_ref().and_then(Assembled::verdict), None | Some(Verdict::Clean))
+        };
         let first = ranked.first().map(|(scored, ..)| scored.points());
         let as_good = |(scored, assembled, _): &&(Scored, Option<Assembled>, String)| {
             Some(scored.points()) == first && stands(assembled)
@@ -313,14 +357,22 @@ impl Trial {
             schema: "mdctl.trial.1",
             devices: seen.iter().map(|seen| seen.path.clone()).collect(),
             tried: numbers.tried,
-            cut: numbers.cut,
+            cut: numbers.stopped.is_some(),
+            left_out: numbers.stopped.map(left_out),
+            read_kib: numbers.read.0 >> 10,
             orders_cut: numbers.orders_cut,
             conclusive: ranked.first().is_some_and(|(scored, ..)| scored.is_conclusive()) && equal == 0,
+            agreed: numbers.behind.is_empty()
+                && ranked.first().is_some_and(|(scored, ..)| {
+                    scored.hypothesis.seats.len() == seen.len() && scored.bears_superblocks_out()
+                }),
             equal,
             behind: numbers.behind.iter().filter_map(|behind| Late::new(behind, seen)).collect(),
             unreadable: numbers.unreadable.iter().flatten().cloned().collect(),
             guesses: ranked.iter().enumerate().map(guess).collect(),
             kept,
+            words: numbers.words.clone(),
+            assemble: numbers.assemble.clone(),
         }
     }
 
@@ -376,10 +428,9 @@ impl Trial {
             remarks.push("no guess is possible: the devices are too few or too small".to_owned());
             return remarks;
         }
-        if self.cut {
+        if let Some(left_out) = &self.left_out {
             remarks.push(format!(
-                "{} guesses were looked at, and there are more: --level, --chunk, --layout and --data-offset narrow them \
-                 down, --limit allows more",
+                "{} guesses were looked at. {left_out}; --level, --chunk, --layout and --data-offset narrow them down",
                 self.tried
             ));
         }
@@ -406,12 +457,58 @@ impl Trial {
         if self.guesses.iter().flat_map(|guess| &guess.assembled).any(|assembled| assembled.no_room) {
             remarks.push("the overlays' files had no room: --store=DIR names another directory".to_owned());
         }
-        if let Some(kept) = &self.kept {
-            remarks.push(format!(
-                "guess {} is up read-only as {} on overlays {}; when you have looked: mdctl stop {}; mdctl overlay discard {}",
-                kept.number, kept.array, kept.set, kept.array, kept.set
-            ));
+        match &self.kept {
+            Some(kept) => {
+                let look = self.mounting(kept).map(|mount| format!("to look at its files: {mount}; "));
+                let look = look.unwrap_or_default();
+                remarks.push(format!(
+                    "guess {} is up read-only as {} on overlays {}; {look}when you have looked: mdctl stop {}; mdctl \
+                     overlay discard {}",
+                    kept.number, kept.array, kept.set, kept.array, kept.set
+                ));
+            }
+            None => remarks.push(self.conclusion()),
         }
         remarks
+    }
+
+    /// How to look at the files of a guess that is up; nothing is to be written, not even a journal.
+    fn mounting(&self, kept: &Kept) -> Option<String> {
+        let guess = kept.number.checked_sub(1).and_then(|nth| self.guesses.get(nth))?;
+        let options = match guess.inside.first()?.kind.as_str() {
+            "ext3" | "ext4" => "ro,noload",
+            "xfs" => "ro,norecovery",
+            "ext2" | "btrfs" => "ro",
+            _ => return None,
+        };
+        Some(format!("mount -o {options} {} /mnt", kept.array))
+    }
+
+    /// What comes next.
+    fn conclusion(&self) -> String {
+        let [keep, apply] = ["--keep=1", "--apply=1"].map(|what| {
+            let words = self.words.iter().map(String::as_str);
+            ["mdctl", "trial", what].into_iter().chain(words).collect::<Vec<_>>().join(" ")
+        });
+        let supported = self.guesses.first().is_some_and(|guess| guess.supported);
+        match (self.agreed, self.conclusive, supported) {
+            (true, _, _) => {
+                format!(
+                    "the superblocks of all members are sound and agree, and nothing contradicts them: {}",
+                    self.assemble
+                )
+            }
+            (false, true, _) => format!("guess 1 leaves no doubt. Look at it: {keep}. Write it: {apply}"),
+            (false, false, true) => {
+                format!(
+                    "guess 1 is the best, and not beyond doubt. Look at it first: {keep}. If its files are right: {apply}"
+                )
+            }
+            (false, false, false) => {
+                "nothing speaks for any guess: none is to be written. Are these the right devices? What \
+                                      you know of the array (--level, --chunk, --layout, --data-offset) helps"
+                    .to_owned()
+            }
+        }
     }
 }

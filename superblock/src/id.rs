@@ -20,6 +20,14 @@ impl MdUuid {
         Self(bytes)
     }
 
+    /// The UUID of a 0.90 array from the 16 bytes that a kernel of this machine's byte order has in memory, and prints
+    /// one after another (`md/uuid` in sysfs).
+    #[must_use]
+    pub fn from_v0_memory(bytes: [u8; 16]) -> Self {
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = bytes;
+        Self::from_words([[a, b, c, d], [e, f, g, h], [i, j, k, l], [m, n, o, p]].map(u32::from_ne_bytes))
+    }
+
     /// The four printed groups as numbers.
     #[must_use]
     pub fn words(self) -> [u32; 4] {
@@ -68,6 +76,18 @@ impl FromStr for MdUuid {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn memory_of_a_v0_array_has_words_of_this_machine() {
+        // What a running array's sysfs said, and what was in its superblock.
+        let memory: MdUuid = "9814c42e:192c3b09:0a7c9cdf:87fa59e0".parse().unwrap();
+        let shown = MdUuid::from_v0_memory(memory.0).to_string();
+        if cfg!(target_endian = "little") {
+            assert_eq!(shown, "2ec41498:093b2c19:df9c7c0a:e059fa87");
+        } else {
+            assert_eq!(shown, memory.to_string());
+        }
+    }
 
     #[test]
     fn text_round_trip_and_separators() {

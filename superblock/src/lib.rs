@@ -9,7 +9,8 @@
 //! here and newer than we are; [`Damage::Io`] the device could not be read. They are never mixed.
 //!
 //! **Checksums.** Where the whole structure can be shown in spite of a wrong checksum (0.90, 1.x), reading gives an
-//! `Unverified`, whose fields a report may look at; only `verify` makes the value that decisions are made with.
+//! [`Unverified`], whose fields a report may look at; only `verify` makes the value that decisions are made with. It
+//! looks at the checksum and at every number that reaches the kernel.
 //!
 //! **Formats**, in the order in which [`probe::probe`] looks for them:
 //! - [`v0`]: near the end, so it is looked for first: a disk may carry it together with its last partition.
@@ -46,7 +47,9 @@ pub mod v0;
 pub mod v1;
 pub mod window;
 
+mod bounds;
 mod damage;
+mod unverified;
 
 pub use damage::{Damage, What};
 pub use endian::Endian;
@@ -54,3 +57,4 @@ pub use id::MdUuid;
 pub use media::{Media, Write};
 pub use membership::{Events, Level, Membership, Role};
 pub use units::{Bytes, Kib, Sectors};
+pub use unverified::{Judge, Unverified};

@@ -37,6 +37,39 @@ pub enum Native {
     V1(v1::Unverified),
 }
 
+impl Native {
+    /// What it says of its array, right or wrong. Decide nothing by it.
+    #[must_use]
+    pub fn membership(&self) -> Membership {
+        match self {
+            Self::V0(sb) => sb.fields().membership(),
+            Self::V1(sb) => sb.fields().membership(),
+        }
+    }
+
+    /// Whether its checksum is right and its numbers are within bounds.
+    ///
+    /// # Errors
+    /// [`Damage::Corrupt`] or [`Damage::Unsupported`] with what is wrong.
+    pub fn check(&self) -> Result<(), Damage> {
+        match self {
+            Self::V0(sb) => sb.check(),
+            Self::V1(sb) => sb.check(),
+        }
+    }
+
+    /// Whether its numbers are within bounds, whatever its checksum is.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    pub fn bounds(&self) -> Result<(), Damage> {
+        match self {
+            Self::V0(sb) => sb.bounds(),
+            Self::V1(sb) => sb.bounds(),
+        }
+    }
+}
+
 impl Found {
     /// When the array was created, seconds since 1970.
     #[must_use]
@@ -65,15 +98,12 @@ impl Found {
         }
     }
 
-    /// What it says, if its checksum is right.
+    /// What it says, if its checksum is right and its numbers are within bounds.
     ///
     /// # Errors
     /// [`Damage::Corrupt`] or [`Damage::Unsupported`] with what is wrong.
     pub fn verify(&self) -> Result<Membership, Damage> {
-        match &self.superblock {
-            Native::V0(sb) => sb.check().map(|()| sb.fields().membership()),
-            Native::V1(sb) => sb.check().map(|()| sb.fields().membership()),
-        }
+        self.superblock.check().map(|()| self.superblock.membership())
     }
 
     /// Where its bitmap is, and the array's UUID as that bitmap is to have it.

@@ -10,6 +10,7 @@
 //! that is as valid for the disk. The kernel compares checksums folded to 16 bits, because alphas stored them
 //! so; mdadm does not compare them at all. `minor_version` is 91 while a reshape runs.
 
+mod bounds;
 mod edit;
 mod home;
 mod raw;
@@ -19,7 +20,7 @@ use std::fmt;
 use zerocopy::{FromZeros, IntoBytes};
 
 use crate::{
-    Damage, Events, Level, MdUuid, Media, Membership, Role, What, Write,
+    Damage, Events, Level, MdUuid, Media, Membership, Role, Write,
     checksum::md0_sum,
     endian::Endian,
     units::{Bytes, Kib, Sectors},
@@ -64,56 +65,8 @@ pub struct Disk {
     pub state: DiskState,
 }
 
-/// A superblock in its place whose checksum has not been looked at.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unverified(Superblock);
-
-impl Unverified {
-    /// The superblock, if its checksum, version and counts are those of the format.
-    ///
-    /// # Errors
-    /// [`Damage::Corrupt`] with what is wrong, [`Damage::Unsupported`] for another minor version.
-    pub fn verify(self) -> Result<Superblock, Damage> {
-        self.check()?;
-        Ok(self.0)
-    }
-
-    /// What [`Self::verify`] would say.
-    ///
-    /// # Errors
-    /// As [`Self::verify`].
-    pub fn check(&self) -> Result<(), Damage> {
-        let sb = &self.0;
-        let at = sb.at;
-        let corrupt = |what| Err(Damage::Corrupt { format: FORMAT, at, what });
-        let (stored, computed) = (sb.sb_csum(), sb.computed_csum());
-        if fold16(stored) != fold16(computed) {
-            return corrupt(What::Checksum { stored, computed });
-        }
-        if !matches!(sb.minor_version(), 90 | 91) {
-            let why = format!("version 0.{}", sb.minor_version());
-            return Err(Damage::Unsupported { format: FORMAT, at, why });
-        }
-        for (field, value) in [("raid_disks", sb.raid_disks()), ("this_disk.number", sb.this_disk().number)] {
-            if value > MAX_DISKS {
-                return corrupt(What::Field { field, value: value.into(), rule: "at most 27" });
-            }
-        }
-        Ok(())
-    }
-
-    /// The fields as they stand, for showing them. Decide nothing by them.
-    #[must_use]
-    pub fn fields(&self) -> &Superblock {
-        &self.0
-    }
-
-    /// The superblock in spite of its checksum, for a repair that the user has asked for.
-    #[must_use]
-    pub fn despite_checksum(self) -> Superblock {
-        self.0
-    }
-}
+/// A superblock in its place that was not judged.
+pub type Unverified = crate::Unverified<Superblock>;
 
 /// To 16 bits, as the kernel does before it compares (`md_csum_fold`).
 fn fold16(csum: u32) -> u32 {
@@ -136,7 +89,7 @@ pub fn read(media: &dyn Media) -> Result<Option<Unverified>, Damage> {
     let order = [Endian::HOST, Endian::HOST.swapped()]
         .into_iter()
         .find(|&order| raw.md_magic.get(order) == MAGIC && raw.major_version.get(order) == 0);
-    Ok(order.map(|order| Unverified(Superblock { at, order, raw })))
+    Ok(order.map(|order| Unverified::new(Superblock { at, order, raw }, media.len().sectors())))
 }
 
 impl Superblock {

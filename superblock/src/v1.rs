@@ -11,6 +11,7 @@
 //! *Quirks*: mdadm does not verify the checksum on load, the kernel does; hence two types. [`Unverified`] is
 //! what was read, fit for a report; [`Unverified::verify`] makes the [`Superblock`] that decisions use.
 
+mod bounds;
 mod create;
 mod edit;
 mod fields;
@@ -113,48 +114,8 @@ pub struct Superblock {
     page: Box<Page>,
 }
 
-/// A superblock in its place whose checksum has not been looked at.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unverified(Superblock);
-
-impl Unverified {
-    /// The superblock, if its checksum is right and its counts are within the format.
-    ///
-    /// # Errors
-    /// [`Damage::Corrupt`] with what is wrong.
-    pub fn verify(self) -> Result<Superblock, Damage> {
-        self.check()?;
-        Ok(self.0)
-    }
-
-    /// What [`Self::verify`] would say.
-    ///
-    /// # Errors
-    /// [`Damage::Corrupt`] with what is wrong.
-    pub fn check(&self) -> Result<(), Damage> {
-        let sb = &self.0;
-        if !sb.checksum_ok() {
-            return Err(sb.corrupt(What::Checksum { stored: sb.sb_csum(), computed: sb.computed_csum() }));
-        }
-        if sb.raid_disks() > MAX_DEVICES {
-            let value = sb.raid_disks().into();
-            return Err(sb.corrupt(What::Field { field: "raid_disks", value, rule: "at most 1920" }));
-        }
-        Ok(())
-    }
-
-    /// The fields as they stand, for showing them. Decide nothing by them.
-    #[must_use]
-    pub fn fields(&self) -> &Superblock {
-        &self.0
-    }
-
-    /// The superblock in spite of its checksum, for a repair that the user has asked for.
-    #[must_use]
-    pub fn despite_checksum(self) -> Superblock {
-        self.0
-    }
-}
+/// A superblock in its place that was not judged.
+pub type Unverified = crate::Unverified<Superblock>;
 
 /// Looks for the superblock of one minor version. `None` where it is not here.
 ///
@@ -179,7 +140,7 @@ pub fn read(media: &dyn Media, minor: Minor) -> Result<Option<Unverified>, Damag
         let what = What::Field { field: "max_dev", value: head.max_dev.get().into(), rule: "at most 1920" };
         return Err(Damage::Corrupt { format, at, what });
     }
-    Ok(Some(Unverified(Superblock { minor, page })))
+    Ok(Some(Unverified::new(Superblock { minor, page }, media.len().sectors())))
 }
 
 impl Superblock {

@@ -30,7 +30,9 @@ fn empty_archive() {
 fn entries() -> Vec<String> {
     let history = mdctl(&["history", "--json"]).ok();
     let names = history.stdout.lines().filter(|line| line.contains("\"id\""));
-    names.filter_map(|line| Some(line.split('"').nth(3)?.to_owned())).collect()
+    let mut names: Vec<String> = names.filter_map(|line| Some(line.split('"').nth(3)?.to_owned())).collect();
+    names.reverse();
+    names
 }
 
 /// A RAID5 of four with files on it, stopped.
@@ -83,7 +85,7 @@ fn create_by_mistake() {
     let disks = with_files();
     ours(&words(&mistaken(&disks))).ok();
     guest::settle();
-    let busy = mdctl(&["undo"]).fails(1);
+    let busy = mdctl(&["undo", "-y"]).fails(1);
     assert!(busy.stderr.contains("is in use by array md0"), "{busy}");
     assert!(busy.stderr.contains("mdctl stop /dev/md0"), "{busy}");
     // It ran, was written to by the kernel, and was assembled once more.
@@ -95,12 +97,14 @@ fn create_by_mistake() {
     for (n, before) in before.iter().enumerate() {
         guest::same_bytes("a dry run writes nothing", before, &disks.read(n, 0, 1 << 20));
     }
-    let done = mdctl(&["undo"]).ok();
-    assert!(done.stdout.contains("is undone: create /dev/md0"), "{done}");
+    let done = mdctl(&["undo", "-y"]).ok();
+    assert!(done.stdout.contains(": create /dev/md0"), "{done}");
     files_are_intact(&disks);
     assert_eq!(entries().len(), 2);
-    let again = mdctl(&["undo"]).fails(1);
-    assert!(again.stderr.contains("there is nothing to undo"), "{again}");
+    let [_, undo] = &entries()[..] else { panic!("two entries") };
+    assert!(done.stdout.contains(&format!("`mdctl undo {undo}` takes this back")), "{done}");
+    let again = mdctl(&["undo", "-y"]).fails(1);
+    assert!(again.stderr.contains("the last change is an undo itself"), "{again}");
 }
 
 fn zeroed_by_mistake() {
@@ -108,7 +112,7 @@ fn zeroed_by_mistake() {
     ours(&[&["--zero-superblock"][..], &disks.all()].concat()).ok();
     assert_eq!(reference(&["--examine", disks.path(0)]).status, 1);
     assert_eq!(entries().len(), 1, "one entry for all four");
-    mdctl(&["undo"]).ok();
+    mdctl(&["undo", "-y"]).ok();
     files_are_intact(&disks);
 }
 
@@ -130,7 +134,7 @@ fn forced_by_mistake() {
     assemble([0, 1, 3], &["--force"]).ok();
     stop();
     assert_ne!(before[3], examined(3), "the stale member was taken for fresh");
-    mdctl(&["undo"]).ok();
+    mdctl(&["undo", "-y"]).ok();
     for (n, before) in before.iter().enumerate() {
         guest::same_text(before, &examined(n));
     }
@@ -148,7 +152,7 @@ fn updated_and_added_by_mistake() {
     ours(&[&["--assemble", "/dev/md0", "--update=uuid"][..], &disks.all()].concat()).ok();
     stop();
     assert_ne!(before, line());
-    mdctl(&["undo"]).ok();
+    mdctl(&["undo", "-y"]).ok();
     assert_eq!(before, line());
     files_are_intact(&disks);
     // The first disk leaves its array for another one.
@@ -167,12 +171,12 @@ fn updated_and_added_by_mistake() {
     .ok();
     ours(&["/dev/md1", "--add", disks.path(0)]).ok();
     guest::wait_idle();
-    let busy = mdctl(&["undo"]).fails(1);
+    let busy = mdctl(&["undo", "-y"]).fails(1);
     assert!(busy.stderr.contains("is in use by array md1"), "{busy}");
     ours(&["/dev/md1", "--fail", disks.path(0), "--remove", disks.path(0)]).ok();
     ours(&["--stop", "/dev/md1"]).ok();
     guest::settle();
-    let undone = mdctl(&["undo"]).ok();
+    let undone = mdctl(&["undo", "-y"]).ok();
     assert!(undone.stderr.contains("has written over data"), "{undone}");
     assert_eq!(before, line());
     sh(&format!("losetup -d {other}")).ok();
@@ -184,19 +188,19 @@ fn undo_is_undone() {
     ours(&words(&mistaken(&disks))).ok();
     stop();
     let new: Vec<_> = (0..4).map(|n| disks.read(n, 0, 16 << 20)).collect();
-    mdctl(&["undo"]).ok();
+    mdctl(&["undo", "-y"]).ok();
     for (n, old) in old.iter().enumerate() {
         guest::same_bytes("undone", old, &disks.read(n, 0, 16 << 20));
     }
     let [first, second] = &entries()[..] else { panic!("two entries") };
-    mdctl(&["undo", second]).ok();
+    mdctl(&["undo", "-y", second]).ok();
     for (n, new) in new.iter().enumerate() {
         guest::same_bytes("the undo undone", new, &disks.read(n, 0, 16 << 20));
     }
-    // The first is in force again, and is what an undo without a name means.
-    let planned = mdctl(&["undo", "--dry-run"]).ok();
+    // The first is in force again.
+    let planned = mdctl(&["undo", first, "--dry-run"]).ok();
     assert!(planned.stdout.starts_with(&format!("undo {first}:")), "{planned}");
-    mdctl(&["undo"]).ok();
+    mdctl(&["undo", first, "-y"]).ok();
     files_are_intact(&disks);
 }
 
@@ -217,14 +221,14 @@ fn undo_refuses_what_changed_since() {
     .ok();
     reference(&["--stop", "/dev/md1"]).ok();
     guest::settle();
-    let refused = mdctl(&["undo"]).fails(1);
+    let refused = mdctl(&["undo", "-y"]).fails(1);
     assert!(refused.stderr.contains("has been changed since"), "{refused}");
-    assert!(refused.stderr.contains("there is a superblock of array"), "{refused}");
+    assert!(refused.stderr.contains("it carries a superblock of array"), "{refused}");
     // A file system.
     reference(&["--zero-superblock", disks.path(0), disks.path(1)]).ok();
     sh("mkfs.xfs -q -f /dev/ram1 || mkswap /dev/ram1").ok();
-    let refused = mdctl(&["undo"]).fails(1);
-    assert!(refused.stderr.contains("there is") && refused.stderr.contains(" on it"), "{refused}");
+    let refused = mdctl(&["undo", "-y"]).fails(1);
+    assert!(refused.stderr.contains("it now holds"), "{refused}");
     // What we ourselves did later has to go first.
     sh("dd if=/dev/zero of=/dev/ram1 bs=64k count=16 status=none").ok();
     let first = entries().pop().expect("an entry");
@@ -233,7 +237,7 @@ fn undo_refuses_what_changed_since() {
     ours(&["--stop", "/dev/md1"]).ok();
     guest::settle();
     let refused = mdctl(&["undo", &first]).fails(1);
-    assert!(refused.stderr.contains("undo what came later first"), "{refused}");
+    assert!(refused.stderr.contains("came later and is about the same"), "{refused}");
     assert!(mdctl(&["undo", "nosuch"]).fails(1).stderr.contains("no such entry"));
 }
 
@@ -245,7 +249,7 @@ fn what_a_resync_wrote_is_told() {
     ours(&create).ok();
     guest::wait_idle();
     stop();
-    let undone = mdctl(&["undo"]).ok();
+    let undone = mdctl(&["undo", "-y"]).ok();
     assert!(undone.stderr.contains("has written over data (all of it)"), "{undone}");
     let examined = reference(&["--examine", disks.path(0)]).ok();
     assert!(examined.stdout.contains("Raid Level : raid5"), "{examined}");
@@ -257,7 +261,7 @@ fn archive_that_cannot_be_written() {
     let before: Vec<_> = (0..4).map(|n| disks.read(n, 0, 1 << 20)).collect();
     ours(&["--zero-superblock", disks.path(3)]).ok();
     assert_eq!(sh("ls /run/mdctl/archive | wc -l").ok().stdout, "1\n", "kept in memory then");
-    mdctl(&["undo"]).ok();
+    mdctl(&["undo", "-y"]).ok();
     sh("mount -t tmpfs -o ro none /run/mdctl").ok();
     let refused = ours(&words(&mistaken(&disks))).fails(1);
     assert!(
@@ -284,7 +288,7 @@ fn killed_between_archive_and_write() {
     let killed = kill("rename", 1);
     assert_ne!(killed.status, 0, "{killed}");
     guest::settle();
-    let nothing = mdctl(&["undo"]).fails(1);
+    let nothing = mdctl(&["undo", "-y"]).fails(1);
     assert!(
         nothing.stderr.contains("there is nothing to put back") || nothing.stderr.contains("nothing to undo"),
         "{nothing}"
@@ -297,7 +301,8 @@ fn killed_between_archive_and_write() {
     assert_ne!(killed.status, 0, "{killed}");
     guest::settle();
     sh("rm -f /run/mdadm/creating-*").ok();
-    let _ = mdctl(&["undo"]);
+    // What the next command put back is not done again by asking.
+    let _ = mdctl(&["undo", "-y"]);
     files_are_intact(&disks);
 }
 
@@ -305,18 +310,18 @@ fn damaged_entries_are_refused_by_name() {
     let disks = with_files();
     ours(&["--zero-superblock", disks.path(0)]).ok();
     let id = entries().pop().expect("an entry");
-    let file = format!("/var/lib/mdctl/archive/{id}.mdkeep");
+    let file = sh(&format!("ls /var/lib/mdctl/archive/*{id}.mdkeep")).ok().stdout.trim().to_owned();
     sh(&format!("cp {file} /tmp/kept; printf X | dd of={file} bs=1 seek=300 conv=notrunc status=none")).ok();
     let listed = mdctl(&["history"]).fails(1);
     assert!(listed.stderr.contains(&file) && listed.stderr.contains("checksum is wrong"), "{listed}");
-    assert!(mdctl(&["undo"]).fails(1).stderr.contains("checksum is wrong"));
+    assert!(mdctl(&["undo", "-y"]).fails(1).stderr.contains("checksum is wrong"));
     sh(&format!("head -c 700 /tmp/kept >{file}")).ok();
     assert!(mdctl(&["history"]).fails(1).stderr.contains(&file));
     sh(&format!("cp /tmp/kept {file}; cp /tmp/kept /var/lib/mdctl/archive/20200101-000000-00000000.mdkeep"))
         .ok();
     let listed = mdctl(&["history"]).fails(1);
     assert!(listed.stderr.contains("it says that it is"), "{listed}");
-    mdctl(&["undo"]).ok();
+    mdctl(&["undo", "-y"]).ok();
     files_are_intact(&disks);
 }
 
@@ -353,7 +358,7 @@ fn devices_are_known_by_their_identity() {
         "losetup -d {a}; losetup -d {b}; losetup {a} {file_b} && losetup {b} {file_a}; udevadm settle"
     ))
     .ok();
-    mdctl(&["undo"]).ok();
+    mdctl(&["undo", "-y"]).ok();
     sh(&format!("cmp {b} /tmp/old-a && cmp {a} /tmp/old-b")).ok();
     sh(&format!("losetup -d {a} {b}; rm -f /tmp/old-a /tmp/old-b")).ok();
 }
@@ -475,7 +480,7 @@ fn dump_and_restore_with_the_reference() {
     let before = disks.read(1, 0, 4 << 20);
     ours(&["--restore=/tmp/one", "/dev/ram1"]).ok();
     assert_ne!(before, disks.read(1, 0, 4 << 20));
-    mdctl(&["undo"]).ok();
+    mdctl(&["undo", "-y"]).ok();
     guest::same_bytes("a restore undone", &before, &disks.read(1, 0, 4 << 20));
 }
 
@@ -492,7 +497,7 @@ fn create_after_a_yes() {
     // Nobody waits for what does not run.
     ours(&["--wait", "/dev/md0"]).fails(1);
     stop();
-    mdctl(&["undo"]).ok();
+    mdctl(&["undo", "-y"]).ok();
     files_are_intact(&disks);
 }
 
@@ -513,9 +518,9 @@ fn destroy_names_the_array() {
     assert!(other.stderr.contains("no device that is listed is a member"), "{other}");
     ours(&create(&words, &[&destroy], &all)).ok();
     stop();
-    mdctl(&["undo"]).ok();
+    mdctl(&["undo", "-y"]).ok();
     mdctl(&[&["create"][..], &create(&words, &["--force"], &all)[1..]].concat()).ok();
     stop();
-    mdctl(&["undo"]).ok();
+    mdctl(&["undo", "-y"]).ok();
     files_are_intact(&disks);
 }

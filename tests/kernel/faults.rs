@@ -129,9 +129,16 @@ fn level_that_the_kernel_has_not() {
 
 fn geometry_that_the_kernel_refuses() {
     let disks = pair();
+    // Two zones, and nobody said in which layout.
+    sh("echo 0 > /sys/module/raid0/parameters/default_layout").ok();
+    let small = guest::loop_disk("small", 8 << 20);
+    let words =
+        ["--create", "/dev/md/odd", "--run", "-l0", "-n3", "-p", "dangerous", "/dev/ram0", "/dev/ram1"];
+    refused(&disks, &[&words[..], &[small.as_str()]].concat(), 1, &["RUN_ARRAY", "default_layout"]);
+    // What the kernel need not be asked is refused before anything is written.
     let words =
         ["--create", "/dev/md/odd", "--run", "-l5", "-n3", "-c", "12", "/dev/ram0", "/dev/ram1", "/dev/ram2"];
-    refused(&disks, &words, 1, &["RUN_ARRAY", "EINVAL", "chunk size"]);
+    refused(&disks, &words, 1, &["invalid chunk size 12K"]);
 }
 
 fn no_md_driver() {

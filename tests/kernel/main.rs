@@ -3,10 +3,13 @@
 //! `cargo test` on any other machine lists every case as ignored and says why; it never passes one.
 //! `tests/vm/test [PART-OF-A-NAME]` runs them. One module per area of the commands; a new one is one line here.
 
+#![expect(clippy::disallowed_methods, reason = "a case looks at the machine itself")]
+
 mod alternate;
 mod archive;
 mod assemble;
 mod attributes;
+mod bounds;
 mod build;
 mod create;
 mod detail;
@@ -14,10 +17,14 @@ mod dm;
 mod examine;
 mod explain;
 mod faults;
+mod groups;
 mod guest;
+mod history;
 mod ioctl;
 mod killed;
+mod limits;
 mod manage;
+mod members;
 mod metadata;
 mod misc;
 mod moved;
@@ -31,6 +38,7 @@ mod snapshot_cut;
 mod status;
 mod trials;
 mod update;
+mod users;
 mod vanish;
 mod volume;
 mod volume_killed;
@@ -43,8 +51,10 @@ fn main() {
     arguments.test_threads = Some(1);
     let areas = [
         ("archive", archive::cases()),
+        ("history", history::cases()),
         ("assemble", assemble::cases()),
         ("attributes", attributes::cases()),
+        ("bounds", bounds::cases()),
         ("build", build::cases()),
         ("create", create::cases()),
         ("detail", detail::cases()),
@@ -52,8 +62,11 @@ fn main() {
         ("examine", examine::cases()),
         ("explain", explain::cases()),
         ("faults", faults::cases()),
+        ("groups", groups::cases()),
         ("ioctl", ioctl::cases()),
+        ("limits", limits::cases()),
         ("manage", manage::cases()),
+        ("members", members::cases()),
         ("killed", killed::cases()),
         ("metadata", metadata::cases().into_iter().chain(alternate::cases()).collect()),
         ("misc", misc::cases()),
@@ -67,6 +80,7 @@ fn main() {
         ("status", status::cases()),
         ("trials", trials::cases()),
         ("update", update::cases()),
+        ("users", users::cases()),
         ("volume", volume::cases()),
         ("volume_killed", volume_killed::cases()),
         ("vanish", vanish::cases()),

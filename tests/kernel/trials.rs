@@ -121,7 +121,7 @@ fn order() {
     mdctl(&[&apply[..], &disks.all()].concat()).ok();
     sh("mount -o ro /dev/md0 /tmp/m; cd /tmp/m; sha256sum -c --quiet /tmp/files; s=$?; cd /; umount /tmp/m; exit $s").ok();
     mdctl(&["stop", "/dev/md0"]).ok();
-    mdctl(&["undo"]).ok();
+    mdctl(&["undo", "-y"]).ok();
     sh("rm -rf /var/lib/mdctl /tmp/files").ok();
 }
 

@@ -302,7 +302,7 @@ fn trial() {
 /// Bytes go back on all disks or on none; those of a disk that is gone stay in the archive.
 fn undo() {
     at_each_point(
-        |_| words(&["undo"], &[]),
+        |_| words(&["undo", "-y"], &[]),
         |disks| {
             make(&MIRROR, &disks[..2]);
             clean();

@@ -193,8 +193,13 @@ fn killed_at(call: &str, nth: usize, words: &str, alone: bool) -> Option<Vec<Str
         assert!(Instant::now() < until, "{words}: neither ended nor held at {call} {nth}");
         let children = fs::read_to_string(&children).unwrap_or_default();
         let pids: Vec<&str> = children.split_whitespace().collect();
-        let state = |pid: &str| fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        let is_held = |pid: &&str| state(pid).rsplit(')').next().unwrap_or_default().trim().starts_with('t');
+        // A command does its work in a thread that is not its first.
+        let is_held = |pid: &&str| {
+            let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+            let state = |path: std::path::PathBuf| fs::read_to_string(path.join("stat")).unwrap_or_default();
+            let is_held = |stat: String| stat.rsplit(')').next().unwrap_or_default().trim().starts_with('t');
+            threads.map(|thread| state(thread.path())).any(is_held)
+        };
         // The command is the first; the others are where it is not.
         held = if pids.first().is_some_and(is_held) { held + 1 } else { 0 };
         if held >= 10 && !killed {

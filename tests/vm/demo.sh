@@ -84,7 +84,7 @@ show "$MDADM" --stop /dev/md/demo
 show "$MDADM" --create /dev/md/oops --run --assume-clean --level=5 --chunk=64 --raid-devices=3 /dev/vdc /dev/vdd /dev/vda
 show "$MDADM" --stop /dev/md/oops
 show "$MDADM" history
-show "$MDADM" undo
+show "$MDADM" undo -y
 udevadm settle
 show "$MDADM" --assemble --scan
 show "$MDADM" volume activate vg

@@ -85,7 +85,7 @@ pub enum Request {
 /// `mdctl undo`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UndoRequest {
-    /// The entry's name or its beginning; the newest that is not undone where there is none.
+    /// The entry's name or its beginning; the newest where there is none.
     pub id: Option<String>,
     /// Put back even where something has changed since.
     pub force: bool,

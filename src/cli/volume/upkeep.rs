@@ -48,6 +48,9 @@ pub(super) struct RestoreArgs {
     /// The state in this file
     #[arg(long, short = 'f', value_name = "FILE", conflicts_with = "at")]
     file: Option<PathBuf>,
+    /// Also where volumes get other contents than they have now
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     changing: Changing,
 }
@@ -67,7 +70,7 @@ impl BackupArgs {
 
 impl RestoreArgs {
     pub(super) fn into_request(self) -> (Common, VolumeRequest) {
-        let Self { group, list, at, file, changing } = self;
-        (changing.common(), VolumeRequest::Restore(RestoreRequest { group, list, at, file }))
+        let Self { group, list, at, file, force, changing } = self;
+        (changing.common(), VolumeRequest::Restore(RestoreRequest { group, list, at, file, force }))
     }
 }

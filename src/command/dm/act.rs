@@ -52,7 +52,7 @@ impl Session<'_> {
 
     fn run(&self, plan: &Plan) -> Result<u8> {
         if self.common.dry_run {
-            return preview(plan, self.common);
+            return preview(plan, self.machine, self.common);
         }
         carry_out(plan, self.machine, self.common, self.ui, Ended::default())
     }
@@ -152,7 +152,7 @@ impl Session<'_> {
         let sizes: Vec<_> = unused.iter().map(|info| (info.name.clone(), Sectors(0))).collect();
         let plan = devices::remove(&sizes, false, options.deferred, self.manner());
         if self.common.dry_run {
-            return preview(&plan, self.common);
+            return preview(&plan, self.machine, self.common);
         }
         if !self.common.yes {
             for info in &unused {

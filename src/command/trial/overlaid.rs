@@ -9,9 +9,9 @@ use crate::{
     cli::request::Common,
     command::keep::{self, Kept},
     inventory,
-    kernel::{files, host, notes::Notes, tool},
+    kernel::{files, host, notes::Notes, program},
     model::{
-        trial::{Hypothesis, Scored},
+        trial::{Hypothesis, Scored, rank_tried},
         unfinished::Note,
     },
     plan::{ArrayName, overlay::NewSet, trial},
@@ -22,22 +22,14 @@ use crate::{
 const TOOL_LIMIT: Duration = Duration::from_secs(300);
 
 impl Work<'_> {
-    /// Tries the best, and ranks them anew by what came of it.
+    /// Tries the best, and ranks them again by what came of it.
     pub(super) fn assemble(&self, ranked: &mut [(Scored, Option<Assembled>)]) -> Result<()> {
         let count = self.request.assemble.min(ranked.len());
         for (nth, (scored, assembled)) in ranked.iter_mut().take(count).enumerate() {
             let set = format!("trial{}_{}", std::process::id(), nth + 1);
             *assembled = Some(self.one(&set, scored)?);
         }
-        ranked.sort_by_key(|(scored, assembled)| {
-            let points = i64::from(scored.points());
-            std::cmp::Reverse(match assembled.as_ref().map(|it| (it.error.is_some(), it.verdict())) {
-                Some((true, Some(_))) => points - 300,
-                Some((false, Some(true))) => points + 5,
-                Some((false, Some(false))) => points - 5,
-                Some((_, None)) | None => points,
-            })
-        });
+        rank_tried(ranked, |assembled| assembled.as_ref().and_then(Assembled::verdict));
         Ok(())
     }
 
@@ -133,8 +125,9 @@ fn look(scored: &Scored, device: &str) -> Result<Assembled> {
         _ => return Ok(Assembled::default()),
     };
     let args: Vec<&str> = args.iter().copied().chain([device]).collect();
-    Ok(match tool::run(tool, &args, TOOL_LIMIT)? {
-        None => Assembled::default(),
-        Some(status) => Assembled { tool: Some(tool.to_owned()), status, ..Assembled::default() },
-    })
+    if !program::is_there(tool) {
+        return Ok(Assembled::default());
+    }
+    let status = program::run_for(tool, &args, TOOL_LIMIT)?.status;
+    Ok(Assembled { tool: Some(tool.to_owned()), status, ..Assembled::default() })
 }

@@ -4,10 +4,11 @@ use anyhow::Result;
 
 use super::{Work, by_group, mover, one, rollback};
 use crate::{
-    command::{DONE, FAILED},
+    command::DONE,
     inventory,
     model::{active::Active, dm, volume::Groups},
     plan::volume::{
+        activate::Activate,
         devices,
         request::{ActivateRequest, Named, VolumeName},
     },
@@ -31,26 +32,10 @@ fn meant(work: &Work<'_>, names: &[Named]) -> Result<Vec<(String, Vec<String>)>>
 
 /// Makes devices.
 pub(super) fn activate(work: &Work<'_>, request: &ActivateRequest) -> Result<u8> {
-    let mut status = DONE;
-    for (group, volumes) in meant(work, &request.names)? {
-        let mut left_out = Vec::new();
-        let mut goes_on = devices::GoesOn::default();
-        status |= work.change(|groups| {
-            let found = one(groups, &group)?;
-            let active = work.active(groups, found)?;
-            goes_on = devices::goes_on(found, &active, &volumes);
-            Ok(devices::activate(found, &active, &volumes, request.partial).map(|done| {
-                left_out = done.left_out;
-                Some(done.plan)
-            }))
-        })?;
-        for why in &left_out {
-            work.ui.error(why);
-            status = FAILED;
-        }
-        if status == DONE && !work.common.dry_run {
-            in_background(work, &group, &goes_on);
-        }
+    let mut course = Activate::new(request.clone());
+    let status = work.drive(&mut course)?;
+    for (group, goes_on) in course.begun().iter().filter(|_| !work.common.dry_run) {
+        in_background(work, group, goes_on);
     }
     Ok(status)
 }

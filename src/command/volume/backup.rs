@@ -9,7 +9,7 @@ use crate::{
     cli::request::Common,
     command::{DONE, Ended, FAILED, carry_out, preview, refuse},
     inventory,
-    kernel::Machine,
+    kernel::{Machine, files},
     model::volume::Found,
     plan::{
         Plan, Refusal, Step,
@@ -25,6 +25,9 @@ pub(super) fn run(request: &BackupRequest, common: &Common, machine: &Machine, u
     if names.is_empty() {
         names = groups.groups.iter().map(|found| found.group.name.clone()).collect();
     }
+    if let Some(refusal) = request.file.as_deref().and_then(|file| unfit(file, names.len())) {
+        return Ok(refuse(&refusal, common, ui));
+    }
     let mut status = DONE;
     for name in names {
         let plan = match groups.group(&name) {
@@ -32,7 +35,7 @@ pub(super) fn run(request: &BackupRequest, common: &Common, machine: &Machine, u
             None => Err(Refusal::new(format!("there is no group {name}"))),
         };
         status |= match plan {
-            Ok(plan) if common.dry_run => preview(&plan, common)?,
+            Ok(plan) if common.dry_run => preview(&plan, machine, common)?,
             Ok(plan) => {
                 let note = format!("done: {}", plan.summary);
                 carry_out(&plan, machine, common, ui, Ended { note, ..Ended::default() })?
@@ -41,6 +44,18 @@ pub(super) fn run(request: &BackupRequest, common: &Common, machine: &Machine, u
         };
     }
     Ok(status)
+}
+
+/// Why a file cannot be what backups are written to.
+fn unfit(file: &Path, groups: usize) -> Option<Refusal> {
+    let shown = file.display();
+    if let Some(what) = files::in_the_way(file) {
+        return Some(Refusal::new(format!("{shown} is {what}: nothing was written")).hint("name a file"));
+    }
+    (groups > 1).then(|| {
+        Refusal::new(format!("{shown} can hold the backup of one group, and there are {groups}"))
+            .hint(format!("mdctl volume backup GROUP -f {shown}"))
+    })
 }
 
 /// A group that is not understood is kept, too: its tree, word for word.

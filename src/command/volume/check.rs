@@ -14,6 +14,7 @@ use crate::{
 
 pub(super) fn run(names: &[String], common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
     let groups = inventory::volumes::groups(machine)?;
+    groups.faults.iter().for_each(|fault| ui.warn(fault));
     let mut all = Vec::new();
     let mut unknown = false;
     if names.is_empty() {

@@ -15,7 +15,7 @@ use crate::{
         Refusal,
         volume::{
             group::{self, New},
-            rename,
+            missing, rename,
             request::GroupRequest,
         },
     },
@@ -38,6 +38,11 @@ pub(super) fn run(work: &Work<'_>, request: &GroupRequest) -> Result<u8> {
             let found = one(groups, group)?;
             let numbers: Vec<DevId> = devices.iter().map(|path| number(path)).collect::<Result<_>>()?;
             Ok(group::reduce(found, &numbers, devices, &work.stamp()).map(Some))
+        }),
+        GroupRequest::Forget { group, force } => work.change(|groups| {
+            let found = one(groups, group)?;
+            let active = work.active(groups, found)?;
+            Ok(missing::reduce(groups, found, &active, *force, &work.stamp()).map(Some))
         }),
         GroupRequest::Remove(names) => {
             let mut status = DONE;
@@ -72,7 +77,7 @@ fn with_devices(
 ) -> Result<u8> {
     let ids: Vec<LvmUuid> = paths.iter().map(|_| identity()).collect::<Result<_>>()?;
     work.change(|groups| {
-        let candidates: Vec<Candidate> = inventory::look(work.machine, paths, true);
+        let candidates: Vec<Candidate> = inventory::look_to_write(work.machine, paths);
         let below: Vec<Below> = paths
             .iter()
             .map(|path| inventory::below(work.machine, path).ok().flatten().unwrap_or_default())

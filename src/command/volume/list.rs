@@ -11,7 +11,10 @@ use crate::{
     model::volume::Groups,
     plan::{
         Refusal,
-        volume::request::{ListRequest, Named},
+        volume::{
+            groups,
+            request::{ListRequest, Named},
+        },
     },
     report::volume::{Known, Report, table},
 };
@@ -21,7 +24,7 @@ fn absent(groups: &Groups, names: &[Named]) -> Option<Refusal> {
     names.iter().find_map(|name| {
         let found = groups.groups.iter().find(|found| found.group.name == name.group);
         match (found, &name.volume) {
-            (None, _) => Some(Refusal::new(format!("there is no group {}", name.group))),
+            (None, _) => groups::named(groups, &name.group).err(),
             (Some(found), Some(volume)) if found.group.volume(volume).is_none() => {
                 Some(Refusal::new(format!("there is no volume {name}")))
             }
@@ -56,7 +59,10 @@ pub(super) fn list(work: &Work<'_>, request: &ListRequest) -> Result<u8> {
         return Ok(print(&Report::new(&groups, &known, &wanted).json()));
     }
     match table(&groups, &known, &wanted, &request.columns) {
-        Ok(none) if none.is_empty() => work.ui.note("there are no volumes"),
+        Ok(none) if none.is_empty() => {
+            work.ui.note("there are no volumes");
+            groups::unread(&groups).iter().for_each(|why| work.ui.note(why));
+        }
         Ok(table) => drop(print(&table)),
         Err(why) => return Ok(refuse(&Refusal::new(why).status(2), work.common, work.ui)),
     }
@@ -68,9 +74,11 @@ pub(super) fn list(work: &Work<'_>, request: &ListRequest) -> Result<u8> {
 
 /// What is not as it should be, on standard error.
 fn remarks(work: &Work<'_>, groups: &Groups) {
+    groups::remarks(groups).iter().for_each(|remark| work.ui.warn(remark));
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for found in &groups.groups {
-        if let Some(why) = found.objections.first() {
+        // What concerns all of them is said once.
+        if let Some(why) = found.objections.iter().find(|why| !groups.faults.contains(why)) {
             work.ui.warn(&format!("group {} can only be read: {why}", found.group.name));
         }
         counts.insert(&found.group.name, found.remarks.len());
@@ -98,6 +106,7 @@ pub(super) fn show(work: &Work<'_>, names: &[Named]) -> Result<u8> {
         snapshots: inventory::snapshots(work.machine, &groups)?,
         all: false,
     };
+    groups.faults.iter().for_each(|fault| work.ui.warn(fault));
     let report = Report::new(&groups, &known, &wanted(names));
     let status = print(&if work.common.json { report.json() } else { report.text() });
     if groups.groups.is_empty() && groups.refused.is_empty() && !work.common.json {

@@ -16,20 +16,22 @@ mod snapshot;
 use anyhow::Result;
 use superblock::lvm::Group;
 
-use super::{
-    DONE, Ended, FAILED, carried_out, keep, keep::Kept, outcome, preview_kept, print, refuse, say, tell,
-};
+use super::{DONE, drive::Driver, outcome, print, tell};
 use crate::{
     cli::request::Common,
+    config::Config,
     inventory,
-    kernel::{Machine, terminal},
+    kernel::Machine,
     model::{
         active::Active,
         volume::{Found, Groups},
     },
     plan::{
-        Plan, Refusal, Say, Step,
+        Plan, Refusal, Step,
+        course::Course,
         volume::{
+            change::{Change, Decided, Manner},
+            groups,
             metadata::LvmStep,
             remove, rename,
             request::{VolumeName, VolumeRequest},
@@ -39,18 +41,12 @@ use crate::{
     ui::Ui,
 };
 
-/// How often the same is planned again because somebody else was quicker.
-const ROUNDS: usize = 50;
-
 /// One command at work.
 struct Work<'a> {
     common: &'a Common,
     machine: &'a Machine,
     ui: &'a Ui,
 }
-
-/// What a change comes to: a plan, or nothing to do, or no.
-type Decided = Result<Option<Plan>, Refusal>;
 
 /// One request.
 pub(super) fn run(request: &VolumeRequest, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
@@ -82,19 +78,7 @@ pub(super) fn run(request: &VolumeRequest, common: &Common, machine: &Machine, u
 
 /// The group of this name.
 fn one<'a>(groups: &'a Groups, name: &str) -> Result<&'a Found> {
-    if let Some(found) = groups.group(name) {
-        return Ok(found);
-    }
-    let same = groups.groups.iter().filter(|found| found.group.name == name).count();
-    let refusal = if same > 1 {
-        Refusal::new(format!("there are {same} groups of the name {name}"))
-            .hint("vgrename UUID NAME gives one of them another name")
-    } else {
-        let known: Vec<&str> = groups.groups.iter().map(|found| found.group.name.as_str()).collect();
-        let known = if known.is_empty() { "there is none".to_owned() } else { known.join(", ") };
-        Refusal::new(format!("there is no group {name} (groups: {known})"))
-    };
-    Err(refusal.into())
+    Ok(groups::named(groups, name)?)
 }
 
 fn remove(work: &Work<'_>, names: &[VolumeName]) -> Result<u8> {
@@ -145,74 +129,29 @@ impl Work<'_> {
 
     /// Plans, shows or asks, and does; again from the start where somebody else changed the group meanwhile.
     fn change(&self, mut decide: impl FnMut(&Groups) -> Result<Decided>) -> Result<u8> {
-        let mut agreed = false;
-        for round in 1.. {
-            let groups = inventory::volumes::groups(self.machine)?;
-            let decided = match decide(&groups) {
-                Ok(decided) => decided,
-                Err(error) => Err(error.downcast::<Refusal>()?),
-            };
-            let plan = match decided {
-                Err(refusal) => return Ok(refuse(&refusal, self.common, self.ui)),
-                Ok(plan) => plan.unwrap_or_default(),
-            };
-            if plan.steps.is_empty() {
-                return Ok(self.nothing(&plan));
-            }
-            let kept = Kept::new(&plan, self.machine, self.common);
-            if self.common.dry_run {
-                return Ok(self.preview(&groups, &kept));
-            }
-            if !agreed && !self.agreed(&plan) {
-                return Ok(FAILED);
-            }
-            agreed = true;
-            let done = keep::run(&kept, self.machine, self.ui);
-            match &done {
-                Err(failure) if round < ROUNDS && !failure.committed && failure.stale => {}
-                _ => {
-                    let out = format!("done: {}", plan.summary);
-                    let ended = Ended { out, ..Ended::default() };
-                    return carried_out(done, &kept, self.common, self.ui, ended);
+        let decide = |groups: &Groups| {
+            let other = |error: anyhow::Error| Refusal::new(format!("{error:#}"));
+            let decided = decide(groups).unwrap_or_else(|error| Err(error.downcast().unwrap_or_else(other)));
+            if let (Ok(Some(plan)), true, false) = (&decided, self.common.dry_run, self.common.json) {
+                for (before, after) in changed(groups, plan) {
+                    print(&report::volume::difference(before, &after));
                 }
             }
-        }
-        Ok(FAILED)
-    }
-
-    fn nothing(&self, plan: &Plan) -> u8 {
-        for warning in &plan.warnings {
-            say(warning.kind, &warning.text, self.ui);
-        }
-        if self.common.json {
+            decided
+        };
+        let manner = if self.common.dry_run { Manner::Show } else { Manner::Carry };
+        let mut course = Change::new(decide, manner);
+        let status = self.drive(&mut course)?;
+        if let (Some(plan), true) = (course.nothing(), self.common.json) {
             tell(outcome(plan, self.common.dry_run));
-        } else {
-            self.ui.note("nothing to do");
         }
-        DONE
+        Ok(status)
     }
 
-    fn preview(&self, groups: &Groups, kept: &Kept) -> u8 {
-        if !self.common.json {
-            for (before, after) in changed(groups, &kept.plan) {
-                print(&report::volume::difference(before, &after));
-            }
-        }
-        preview_kept(&kept.plan, self.common)
-    }
-
-    /// Says what was found, and asks where that needs a yes. Nobody waits for an answer that cannot come.
-    fn agreed(&self, plan: &Plan) -> bool {
-        for warning in plan.warnings.iter().filter(|warning| warning.kind != Say::Ask || !self.common.yes) {
-            say(warning.kind, &warning.text, self.ui);
-        }
-        if !plan.needs_consent() || self.common.yes {
-            return true;
-        }
-        if !terminal::somebody_is_there() {
-            self.ui.error("nothing was done: nobody can be asked here; --yes (-y) agrees");
-            return false;
-        }
-        self.ui.ask("Go on")
+    fn drive(&self, course: &mut dyn Course) -> Result<u8> {
+        let (common, machine, ui) = (self.common, self.machine, self.ui);
+        // Nothing that mdadm.conf says is about groups.
+        let config = Config::default();
+        Driver { common, machine, ui, config: &config, own_document: false }.drive(course)
     }
 }

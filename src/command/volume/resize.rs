@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::{Work, create, one, rollback};
 use crate::{
     inventory,
-    kernel::host,
+    kernel::{host, program},
     model::{active::Active, dm::name, volume::Found},
     plan::volume::{
         create as plan_create,
@@ -67,5 +67,7 @@ fn inside(found: &Found, active: &Active, request: &ResizeRequest) -> Result<Ins
         .unwrap_or_default();
     let at = |holder: &String| holder.strip_prefix("the file system mounted at ").map(str::to_owned);
     let content = inventory::content(found, volume)?;
-    Ok(Inside { content, mounted: holders.iter().find_map(at), holders })
+    let tools = ["e2fsck", "resize2fs", "xfs_growfs"].into_iter();
+    let absent = tools.filter(|tool| !program::is_there(tool)).map(str::to_owned).collect();
+    Ok(Inside { content, mounted: holders.iter().find_map(at), holders, absent })
 }

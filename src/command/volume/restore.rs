@@ -8,6 +8,7 @@ use crate::{
     inventory,
     model::clock,
     plan::volume::{
+        missing::{self, Bare},
         request::RestoreRequest,
         restore::{self, Which},
     },
@@ -34,8 +35,15 @@ pub(super) fn run(work: &Work<'_>, request: &RestoreRequest) -> Result<u8> {
     let which = request.at.map_or(Which::Last, Which::At);
     let stamp = work.stamp();
     work.change(|groups| {
-        let plan =
-            restore::choose(name, &kept, &which).and_then(|chosen| restore::plan(groups, chosen, &stamp));
-        Ok(plan.map(Some))
+        let chosen = restore::choose(name, &kept, &which)?;
+        // A device that lost its label gets it again.
+        let lost = inventory::volumes::bare(work.machine, groups, &chosen.group);
+        let bare: Vec<Bare<'_>> = lost
+            .iter()
+            .map(|(pv, candidate, remembers)| Bare { pv: *pv, candidate, remembers: remembers.clone() })
+            .collect();
+        let (groups, labels) = missing::with_labels(groups, &chosen.group, &bare)?;
+        let plan = restore::plan(&groups, chosen, request.force, &stamp);
+        Ok(plan.map(|plan| Some(missing::with_steps(plan, &labels))))
     })
 }

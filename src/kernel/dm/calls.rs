@@ -171,6 +171,9 @@ impl Control {
 
     /// The driver's version.
     pub fn version(&self) -> Result<Version, KernelError> {
+        if let Some(driver) = self.recorded {
+            return Ok(Version(driver.version));
+        }
         let mut buffer = DmBuffer::new(&[], 0);
         self.call(Command::Version, "device-mapper", &mut buffer)?;
         Ok(Version(buffer.version()))
@@ -240,6 +243,9 @@ impl Control {
 
     /// The state of a device; `None` where there is none.
     pub fn info(&self, who: Who<'_>, flags: Flags) -> Result<Option<Info>, KernelError> {
+        if let Some(driver) = self.recorded {
+            return Ok(driver.info(who));
+        }
         let answer = present(self.about(who, Command::Info, &[], How::flags(flags)))?;
         Ok(answer.map(|buffer| buffer.header().into()))
     }
@@ -257,6 +263,9 @@ impl Control {
 
     /// The devices that a table leads to; `None` where there is no such device.
     pub fn deps(&self, who: Who<'_>, flags: Flags) -> Result<Option<(Info, Vec<DevId>)>, KernelError> {
+        if let Some(driver) = self.recorded {
+            return Ok(driver.deps(who));
+        }
         let answer = present(self.long(who, Command::Deps, &[], How::flags(flags)))?;
         Ok(answer.map(|buffer| (buffer.header().into(), reply::deps(buffer.payload()))))
     }
@@ -264,6 +273,9 @@ impl Control {
     /// The rows of a table: status, or with [`Flags::STATUS_TABLE`] constructor text. `None` where there is no such
     /// device.
     pub fn status(&self, who: Who<'_>, flags: Flags) -> Result<Option<(Info, Vec<Reported>)>, KernelError> {
+        if let Some(driver) = self.recorded {
+            return Ok(driver.status(who, flags));
+        }
         let answer = present(self.long(who, Command::Status, &[], How::flags(flags)))?;
         Ok(answer.map(|buffer| with_rows(&buffer)))
     }
@@ -276,6 +288,9 @@ impl Control {
 
     /// All devices whose names, or with `by_uuid` whose UUIDs, begin so; with their UUIDs where the driver sends them.
     pub fn list(&self, by_name: &str, by_uuid: &str) -> Result<Vec<Listed>, KernelError> {
+        if let Some(driver) = self.recorded {
+            return Ok(driver.list(by_name, by_uuid));
+        }
         let mut buffer = DmBuffer::new(&[], 0);
         let fits = buffer.set_name(by_name).and_then(|()| buffer.set_uuid(by_uuid));
         fits.map_err(|TooLong| too_long(by_name, Command::List))?;
@@ -293,12 +308,18 @@ impl Control {
 
     /// The target types that are loaded.
     pub fn versions(&self) -> Result<Vec<TargetType>, KernelError> {
+        if let Some(driver) = self.recorded {
+            return Ok(driver.targets.clone());
+        }
         let answer = self.ask(Command::Versions, "device-mapper", &DmBuffer::new(&[], 0))?;
         Ok(reply::versions(answer.payload()))
     }
 
     /// One target type, loading its module; `None` where there is none.
     pub fn target_version(&self, target: &str) -> Result<Option<TargetType>, KernelError> {
+        if let Some(driver) = self.recorded {
+            return Ok(driver.targets.iter().find(|known| known.name == target).cloned());
+        }
         let request = request(Who::Name(target), Command::TargetVersion, &[])?;
         match self.ask(Command::TargetVersion, target, &request) {
             Ok(answer) => Ok(reply::versions(answer.payload()).into_iter().next()),

@@ -2,6 +2,7 @@
 
 mod array;
 mod block;
+mod suspended;
 mod values;
 
 use std::{
@@ -12,10 +13,14 @@ use std::{
 
 use nix::errno::Errno;
 
-use super::error::{Cause, KernelError};
+use super::{
+    error::{Cause, KernelError},
+    recorded,
+};
 
 pub use array::{Array, Member};
 pub use block::{BlockEntry, Shape};
+pub use suspended::Suspended;
 pub use values::{Changing, Progress, SlotText};
 
 pub use crate::words::{ArrayAttr, ArrayState, MemberAttr, MemberState, SyncAction};
@@ -110,6 +115,17 @@ impl Sysfs {
             entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
         names.sort();
         Ok(names)
+    }
+
+    /// The same in the directory's own order, which a recorded machine does not have.
+    pub fn names_as_they_come(&self, below: impl AsRef<Path>) -> Result<Vec<String>, KernelError> {
+        if recorded::entered().is_some() {
+            return self.names(below);
+        }
+        let path = self.path(below);
+        let entries =
+            fs::read_dir(&path).map_err(|error| KernelError::io(&path, "read directory", &error))?;
+        Ok(entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect())
     }
 
     /// The last component of where a link leads.

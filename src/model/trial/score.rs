@@ -8,7 +8,7 @@ use superblock::{
 };
 
 use super::{Hypothesis, Seat};
-use crate::model::assembled::{Assembled, Consistency, Member};
+use raid::{Assembled, Consistency, Member};
 
 /// So many right places are as good as any number of them.
 const MANY: u64 = 40;
@@ -29,8 +29,14 @@ pub struct Effort {
 impl Effort {
     /// Enough to tell nonsense.
     pub const QUICK: Self = Self { windows: 16, window: 4096, places: 4 };
-    /// For those that are left.
-    pub const FULL: Self = Self { windows: 128, window: 8 << 10, places: 64 };
+
+    /// For those that are left, of so many devices: of many fewer windows are looked at, so that one look reads no more than
+    /// what is kept of them (`cache.rs`).
+    #[must_use]
+    pub fn full(devices: usize) -> Self {
+        let most = u64::try_from(devices).ok().and_then(|devices| 2048u64.checked_div(devices));
+        Self { windows: most.unwrap_or(128).clamp(32, 128), window: 8 << 10, places: 64 }
+    }
 }
 
 /// What was found.
@@ -108,25 +114,25 @@ pub(crate) fn assembled<'a>(hypothesis: &Hypothesis, devices: &[&'a dyn Media]) 
     let member = |seat: &Seat| {
         let media = *devices.get(seat.device)?;
         let end = seat.data_offset.checked_add(uses(seat))?;
-        (end.bytes() <= media.len()).then_some(Member { media, data_offset: seat.data_offset })
+        (end.bytes() <= media.len()).then_some(Member::new(media, seat.data_offset))
     };
     let members: Vec<Option<Member<'a>>> =
         hypothesis.seats.iter().map(|seat| seat.as_ref().and_then(member)).collect();
     let too_small =
         members.iter().zip(&hypothesis.seats).any(|(member, seat)| member.is_none() && seat.is_some());
-    (!too_small).then_some(Assembled { stripes, members })
+    (!too_small).then(|| Assembled::new(stripes, members))
 }
 
 /// Compares windows that are spread evenly over the members, or over the array where there are copies instead of parity.
 fn redundancy(array: &Assembled<'_>, effort: Effort) -> Option<Consistency> {
-    let geometry = array.stripes.geometry();
-    let span = match array.stripes.row(0) {
+    let geometry = array.stripes().geometry();
+    let span = match array.stripes().row(0) {
         Some(_) => geometry.component_size.round_down(geometry.chunk),
-        None => array.stripes.size(),
+        None => array.stripes().size(),
     };
     let unit = Sectors(8);
     // A window stays in one stripe.
-    let chunk = if array.stripes.row(0).is_some() { geometry.chunk.bytes().0 } else { u64::MAX };
+    let chunk = if array.stripes().row(0).is_some() { geometry.chunk.bytes().0 } else { u64::MAX };
     let window = effort.window.min(usize::try_from(chunk).unwrap_or(usize::MAX));
     let length = u64::try_from(window).ok()? / 512;
     let room = span.0.checked_sub(length)?;

@@ -1,15 +1,54 @@
 //! From guesses to a ranking: all of a class at a glance, the best of them thoroughly, and what is near to those.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+};
 
 use superblock::Media;
 
-use super::{Effort, Hypothesis, Key, Scored, examine, rank, score::Sums};
+use super::{Effort, Hypothesis, Scored, examine, rank, score::Sums};
 
 /// So many are looked at thoroughly.
 const THOROUGH: usize = 8;
 /// What is near to so many of the best is looked at.
 const CLIMBS: usize = 4;
+/// So many of those that were looked at are kept, the best of them; memory has a bound, however many there are.
+const KEPT: usize = 64;
+/// When there are so many the others are let go of.
+const HEAP: usize = 512;
+
+/// Guesses that differ in equally many respects from what is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Class {
+    /// In so many.
+    pub distance: usize,
+    /// The array begins where something that is known begins on a member.
+    pub anchored: bool,
+}
+
+/// What a search is offered.
+#[derive(Clone, Debug)]
+pub enum Offer {
+    /// A guess.
+    Guess(Class, Hypothesis),
+    /// One was thrown away before it came to this: it took time.
+    Nothing(Class),
+    /// Of this class there are no more.
+    Last(Class),
+}
+
+/// Takes an offer, and answers whether there may be more.
+pub type Take<'a> = &'a mut dyn FnMut(Offer) -> bool;
+
+/// Why a search ended before its guesses did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// Time was over while this class was looked at.
+    Time(Class),
+    /// So many were allowed.
+    Count(Class),
+}
 
 /// What came of it.
 #[derive(Clone, Debug, Default)]
@@ -20,43 +59,60 @@ pub struct Searched {
     pub tried: usize,
     /// Those that follow were not looked at: one leaves no doubt.
     pub settled: bool,
+    /// Those that follow were not looked at, and one of them may be right.
+    pub stopped: Option<Stopped>,
 }
 
 struct Looking<'a> {
     devices: &'a [&'a dyn Media],
-    met: BTreeSet<Key>,
+    /// Sums of the guesses that were met.
+    met: BTreeSet<u64>,
     sums: Sums,
     tried: usize,
 }
 
 impl Looking<'_> {
     /// What a glance finds in order may not be so between the places that it saw.
-    fn is_conclusive(&mut self, glance: &Scored) -> bool {
-        glance.is_conclusive() && self.fully(glance.clone()).is_some_and(|full| full.is_conclusive())
+    fn ends(&mut self, glance: &Scored) -> bool {
+        let ends = |scored: &Scored| scored.is_conclusive() || scored.bears_superblocks_out();
+        ends(glance) && self.fully(glance.clone()).is_some_and(|full| ends(&full))
     }
 
     fn fully(&mut self, glance: Scored) -> Option<Scored> {
-        let evidence = examine(&glance.hypothesis, self.devices, Effort::FULL, &mut self.sums)?;
+        let effort = Effort::full(self.devices.len());
+        let evidence = examine(&glance.hypothesis, self.devices, effort, &mut self.sums)?;
         Some(Scored { evidence, ..glance })
     }
 
     /// `None` where it was looked at before, for several grounds may lead to the same, or cannot be.
-    fn glance(&mut self, hypothesis: &Hypothesis) -> Option<Scored> {
-        if !self.met.insert(hypothesis.key()) {
+    fn glance(&mut self, hypothesis: Hypothesis) -> Option<Scored> {
+        let mut hasher = DefaultHasher::new();
+        hypothesis.key().hash(&mut hasher);
+        if !self.met.insert(hasher.finish()) {
             return None;
         }
         self.tried += 1;
-        let evidence = examine(hypothesis, self.devices, Effort::QUICK, &mut self.sums)?;
-        Some(Scored { hypothesis: hypothesis.clone(), evidence })
+        let evidence = examine(&hypothesis, self.devices, Effort::QUICK, &mut self.sums)?;
+        Some(Scored { hypothesis, evidence })
     }
 
     /// From one guess to the best of those near to it, and on from there as long as they are better.
-    fn climb(&mut self, from: &Scored, nearby: &dyn Fn(&Scored) -> Vec<Hypothesis>, found: &mut Vec<Scored>) {
+    fn climb(
+        &mut self,
+        from: &Scored,
+        nearby: &dyn Fn(&Scored) -> Vec<Hypothesis>,
+        told: &mut dyn FnMut(usize) -> bool,
+        found: &mut Vec<Scored>,
+    ) {
         let mut at = from.clone();
         for _ in 0..from.hypothesis.seats.len() {
-            let near = nearby(&at);
-            let mut better: Vec<Scored> = near.iter().filter_map(|one| self.glance(one)).collect();
-            better.retain(|one| one.points() > at.points());
+            let mut better: Vec<Scored> = Vec::new();
+            for one in nearby(&at) {
+                if !told(self.tried) {
+                    break;
+                }
+                better.extend(self.glance(one).filter(|one| one.points() > at.points()));
+            }
             rank(&mut better);
             let Some(best) = better.into_iter().next() else { return };
             found.push(best.clone());
@@ -70,35 +126,50 @@ fn is_whole(scored: &Scored) -> bool {
     scored.is_conclusive() && scored.hypothesis.missing() == 0
 }
 
-/// Looks at one class after the other until one guess leaves no doubt, and at what is near to the best. `told` is
-/// called with the number of guesses looked at so far; when it answers no, the search ends with what there is.
+/// Looks at one class after the other until one guess leaves no doubt, and at what is near to the best. `guesses` offers them
+/// as long as it is answered yes. `told` is called with the number of guesses looked at so far, often; when it answers no,
+/// time is over and the search ends with what there is.
 pub fn search(
-    classes: &mut dyn Iterator<Item = Vec<Hypothesis>>,
+    guesses: &mut dyn FnMut(Take<'_>),
     nearby: &dyn Fn(&Scored) -> Vec<Hypothesis>,
     devices: &[&dyn Media],
+    limit: usize,
     told: &mut dyn FnMut(usize) -> bool,
 ) -> Searched {
     let mut looking = Looking { devices, met: BTreeSet::new(), sums: Sums::default(), tried: 0 };
-    let mut settled = false;
+    let (mut settled, mut stopped) = (false, None);
     let mut glanced: Vec<Scored> = Vec::new();
-    'classes: for class in classes {
-        for hypothesis in &class {
-            if !told(looking.tried) {
-                break 'classes;
+    guesses(&mut |offer| {
+        let (Offer::Guess(class, _) | Offer::Nothing(class) | Offer::Last(class)) = &offer;
+        if !told(looking.tried) {
+            stopped = Some(Stopped::Time(*class));
+            return false;
+        }
+        match offer {
+            Offer::Guess(class, _) if looking.tried >= limit => {
+                stopped = Some(Stopped::Count(class));
+                return false;
             }
-            let Some(glance) = looking.glance(hypothesis) else { continue };
-            settled |= looking.is_conclusive(&glance);
-            glanced.push(glance);
+            Offer::Guess(_, hypothesis) => {
+                let Some(glance) = looking.glance(hypothesis) else { return true };
+                settled |= looking.ends(&glance);
+                glanced.push(glance);
+                if glanced.len() >= HEAP {
+                    rank(&mut glanced);
+                    glanced.truncate(KEPT);
+                }
+            }
+            Offer::Nothing(_) => {}
+            Offer::Last(_) => return !settled,
         }
-        if settled {
-            break;
-        }
-    }
+        true
+    });
     rank(&mut glanced);
-    if !glanced.first().is_some_and(is_whole) {
+    let in_time = !matches!(stopped, Some(Stopped::Time(_)));
+    if in_time && !glanced.first().is_some_and(|best| is_whole(best) || best.bears_superblocks_out()) {
         let mut found = Vec::new();
         for from in glanced.iter().take(CLIMBS) {
-            looking.climb(from, nearby, &mut found);
+            looking.climb(from, nearby, told, &mut found);
         }
         glanced.extend(found);
         rank(&mut glanced);
@@ -106,5 +177,7 @@ pub fn search(
     let thorough = glanced.into_iter().take(THOROUGH);
     let mut best: Vec<Scored> = thorough.filter_map(|glance| looking.fully(glance)).collect();
     rank(&mut best);
-    Searched { best, tried: looking.tried, settled }
+    // What was found before time was over counts: those that follow are not missed.
+    let stopped = stopped.filter(|_| !settled);
+    Searched { best, tried: looking.tried, settled, stopped }
 }

@@ -31,6 +31,46 @@ pub struct Kept {
     pub group: Group,
 }
 
+impl Checked {
+    /// What is not sound because a device is not there, or does not count; with the commands that lead on.
+    pub fn absences(&mut self, found: &Found) {
+        let group = &found.group.name;
+        let absent: Vec<usize> = found
+            .devices
+            .iter()
+            .enumerate()
+            .filter(|(_, device)| device.is_none())
+            .map(|(index, _)| index)
+            .collect();
+        for index in &absent {
+            let why = found.why_absent(*index);
+            // It is said once.
+            self.read_only.retain(|other| *other != why);
+            self.problems.push(why);
+        }
+        let gone: Vec<usize> = absent.into_iter().filter(|index| !found.is_left_out(*index)).collect();
+        if gone.is_empty() {
+            return;
+        }
+        let uses = |index: usize| {
+            let on =
+                move |segment: &superblock::lvm::Segment| segment.legs().iter().any(|leg| leg.pv == index);
+            let volumes = found.group.volumes.iter().filter(move |volume| volume.segments.iter().any(on));
+            volumes.map(|volume| volume.name.clone())
+        };
+        let mut volumes: Vec<String> = gone.into_iter().flat_map(uses).collect();
+        volumes.sort();
+        volumes.dedup();
+        if !volumes.is_empty() {
+            self.remarks.push(format!("on what is missing: {}", volumes.join(", ")));
+        }
+        self.remarks.push(format!(
+            "where only the label is lost, `mdctl volume restore {group}` writes it again; what is gone for good is taken out by \
+             `mdctl volume group reduce {group} --missing`"
+        ));
+    }
+}
+
 impl Found {
     /// Volumes that do not begin on a full stripe of the array below them.
     #[must_use]

@@ -1,6 +1,9 @@
 //! LVM2's groups as they were found: which device has what, what is active, what was refused and why.
 
 mod checked;
+pub mod gather;
+
+use std::{collections::BTreeMap, fmt};
 
 pub use checked::{Checked, Kept};
 use superblock::{
@@ -19,12 +22,18 @@ pub struct Groups {
     pub lone: Vec<PvDevice>,
     /// Devices that are physical volumes or look like it, and are left out.
     pub refused: Vec<Refused>,
+    /// Devices that were not read: nobody can say what is on them.
+    pub unopened: Vec<Refused>,
     /// The paths of all devices that were looked at.
     pub looked_at: Vec<String>,
     /// Active device-mapper devices of LVM2's.
     pub active: Vec<Listed>,
     /// The system ids of this machine.
     pub local: Vec<String>,
+    /// What of LVM2's configuration cannot be read: then nothing is changed.
+    pub faults: Vec<String>,
+    /// Whether a group may be changed although a physical volume of it is there twice.
+    pub change_with_duplicates: bool,
     /// The devices file, where there is one that counts.
     pub devices_file: Option<DevicesFile>,
 }
@@ -38,6 +47,10 @@ pub struct Found {
     pub text: Vec<u8>,
     /// The device of each physical volume, in the group's order; `None` where it was not found.
     pub devices: Vec<Option<PvDevice>>,
+    /// Of physical volumes without a device, by their index: the device that would be it, and why it does not count.
+    pub absent: BTreeMap<usize, Refused>,
+    /// Why its volumes are left alone altogether: others may use them, or the metadata says what is not understood.
+    pub anothers: Vec<String>,
     /// Why it may only be read: first what the group itself says, then what its devices do.
     pub objections: Vec<String>,
     /// What is not as it should be and stops nothing: areas that lag behind or are damaged.
@@ -63,6 +76,8 @@ pub struct PvDevice {
     pub areas: Vec<AreaSeen>,
     /// Why areas could not be read.
     pub damaged: Vec<String>,
+    /// All devices that have the same label, this one included; none where it is the only one.
+    pub twice: Vec<String>,
     /// A full stripe of the array below; 0 where there is none.
     pub stripe: Sectors,
     /// By which a devices file knows it: kind and name.
@@ -83,8 +98,93 @@ pub struct AreaSeen {
 pub struct Refused {
     /// Its path.
     pub path: String,
-    /// Why: one sentence.
-    pub why: String,
+    /// Its number, where it is known.
+    pub dev: Option<DevId>,
+    /// The identity in its label, where that was read.
+    pub pv: Option<LvmUuid>,
+    /// The group that its metadata is of, where that much could be read.
+    pub group: Option<String>,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// Why a device is left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// A filter turns it away.
+    Filtered,
+    /// The devices file does not have it.
+    NotListed,
+    /// It is held back in the driver.
+    Suspended,
+    /// It cannot be opened or read: in the system's words.
+    Unreadable(String),
+    /// Other devices have the same label.
+    Twice {
+        /// Their paths, its own among them.
+        all: Vec<String>,
+        /// The one that counts.
+        chosen: Option<String>,
+    },
+    /// It is a part of something else that has the label, too: a sentence without its subject.
+    Component(String),
+    /// Its metadata was read and not understood, or could not be read.
+    NotUnderstood {
+        /// What is wrong.
+        why: String,
+    },
+    /// It has an old state of a group that does not know it any more.
+    Old {
+        /// The group.
+        group: String,
+    },
+}
+
+/// A sentence without its subject, which is the device.
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Filtered => f.write_str("is turned away by a filter of lvm.conf"),
+            Self::NotListed => f.write_str("is not in the devices file"),
+            Self::Suspended => f.write_str("is suspended: whoever reads it waits"),
+            Self::Unreadable(why) => write!(f, "cannot be read: {why}"),
+            Self::Twice { all, chosen: Some(chosen) } => {
+                write!(f, "has the same physical volume as others ({}); {chosen} counts", all.join(", "))
+            }
+            Self::Twice { all, chosen: None } => {
+                write!(
+                    f,
+                    "has the same physical volume as others ({}); {}",
+                    all.join(", "),
+                    gather::TAKE_AWAY
+                )
+            }
+            Self::Component(why) => f.write_str(why),
+            Self::NotUnderstood { why } => write!(f, "has metadata that is not understood: {why}"),
+            Self::Old { group } => {
+                write!(f, "has an old state of group {group}, which does not know it any more")
+            }
+        }
+    }
+}
+
+impl Refused {
+    /// Whether the device belongs to somebody, or may: then it is not free to be taken.
+    #[must_use]
+    pub fn is_somebodys(&self) -> bool {
+        match self.cause {
+            Cause::Old { .. } => false,
+            Cause::NotListed => self.group.is_some(),
+            _ => true,
+        }
+    }
+}
+
+/// A sentence.
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.path, self.cause)
+    }
 }
 
 /// `system.devices`.
@@ -104,6 +204,12 @@ impl Groups {
         named.next().filter(|_| named.next().is_none())
     }
 
+    /// The left out or unread device of this number.
+    #[must_use]
+    pub fn left_out(&self, dev: DevId) -> Option<&Refused> {
+        self.refused.iter().chain(&self.unopened).find(|refused| refused.dev == Some(dev))
+    }
+
     /// The physical volume on this device, with the group that it belongs to.
     #[must_use]
     pub fn on(&self, dev: DevId) -> Option<(Option<&Found>, &PvDevice)> {
@@ -116,7 +222,45 @@ impl Groups {
     }
 }
 
+impl Default for Found {
+    fn default() -> Self {
+        Self {
+            group: Group::empty(String::new()),
+            text: Vec::new(),
+            devices: Vec::new(),
+            absent: BTreeMap::new(),
+            anothers: Vec::new(),
+            objections: Vec::new(),
+            remarks: Vec::new(),
+        }
+    }
+}
+
 impl Found {
+    /// What is known of a physical volume that has no device: a sentence.
+    #[must_use]
+    pub fn why_absent(&self, index: usize) -> String {
+        let (id, hint) =
+            self.group.pvs.get(index).map_or_else(Default::default, |pv| {
+                (pv.id.to_string(), pv.device.escape_debug().to_string())
+            });
+        let what = format!("pv{index} ({id})");
+        match self.absent.get(&index) {
+            None => format!("{what}, last seen as {hint}, is missing"),
+            Some(Refused { cause: Cause::Twice { all, .. }, .. }) => {
+                let count = if all.len() == 2 { "two".to_owned() } else { all.len().to_string() };
+                format!("{what} is on {count} devices, {}: {}", all.join(" and "), gather::TAKE_AWAY)
+            }
+            Some(Refused { path, cause, .. }) => format!("{what} is left out: {path} {cause}"),
+        }
+    }
+
+    /// Whether a physical volume is there although no device of it counts.
+    #[must_use]
+    pub fn is_left_out(&self, index: usize) -> bool {
+        self.absent.contains_key(&index)
+    }
+
     /// The devices that are there, each with the index of its physical volume.
     pub fn present(&self) -> impl Iterator<Item = (usize, &PvDevice)> {
         self.devices.iter().enumerate().filter_map(|(index, device)| Some((index, device.as_ref()?)))

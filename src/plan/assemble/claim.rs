@@ -40,6 +40,15 @@ impl Metadata {
         }
     }
 
+    /// What it says of its device and its array.
+    #[must_use]
+    pub fn membership(&self) -> Membership {
+        match self {
+            Self::V0(superblock) => superblock.membership(),
+            Self::V1(superblock) => superblock.membership(),
+        }
+    }
+
     /// Whether it is of the format that is asked for.
     #[must_use]
     pub fn is_of(&self, asked: Option<Format>) -> bool {
@@ -120,12 +129,34 @@ impl Metadata {
         }
     }
 
+    /// How far a resync of the array came; `None`: none is due. 0 also while the array is being written to.
+    #[must_use]
+    pub fn resync_offset(&self) -> Option<Sectors> {
+        match self {
+            Self::V0(superblock) if superblock.state().contains(v0::ArrayState::CLEAN) => None,
+            Self::V0(superblock) => Some(superblock.recovery_cp()),
+            Self::V1(superblock) => superblock.resync_offset(),
+        }
+    }
+
     /// Whether the array has a write journal, without which it must not be written.
     #[must_use]
     pub fn wants_journal(&self) -> bool {
         match self {
             Self::V0(_) => false,
             Self::V1(superblock) => superblock.feature_map().contains(v1::FeatureMap::JOURNAL),
+        }
+    }
+
+    /// Whether it says which of two layouts a RAID0 of unequal members has.
+    #[must_use]
+    pub fn has_raid0_layout(&self) -> bool {
+        match self {
+            Self::V0(_) => false,
+            Self::V1(superblock) => {
+                superblock.feature_map().contains(v1::FeatureMap::RAID0_LAYOUT)
+                    && matches!(superblock.layout(), 1 | 2)
+            }
         }
     }
 
@@ -137,6 +168,15 @@ impl Metadata {
             Self::V1(superblock) => {
                 superblock.feature_map().intersects(v1::FeatureMap::PPL | v1::FeatureMap::MULTIPLE_PPLS)
             }
+        }
+    }
+
+    /// So many numbers of devices its table has.
+    #[must_use]
+    pub fn numbers(&self) -> u32 {
+        match self {
+            Self::V0(_) => v0::MAX_DISKS,
+            Self::V1(superblock) => superblock.max_dev().min(v1::MAX_DEVICES),
         }
     }
 
@@ -215,8 +255,10 @@ pub struct Claim {
     pub metadata: Metadata,
     /// What it says.
     pub facts: Membership,
-    /// What is wrong with its bytes (the checksum), where something is.
+    /// What is wrong with its bytes, where something is.
     pub damage: Option<String>,
+    /// A number in it is out of bounds: not even force gives it to the kernel.
+    pub impossible: bool,
     /// The array has a bitmap of the lockless kind.
     pub lockless: bool,
     /// Somebody has it.
@@ -225,6 +267,8 @@ pub struct Claim {
     pub is_partition: bool,
     /// The device's size.
     pub device: Sectors,
+    /// The device's logical block in bytes.
+    pub logical_block: u32,
     /// The bitmap's superblock, where there is a sound one, and its place.
     pub bitmap: Option<(Sectors, bitmap::Superblock)>,
 }
@@ -247,7 +291,9 @@ impl Claim {
     }
 
     fn found(device: &Device, found: &Found) -> Self {
-        let damage = found.verify().err().map(|damage| in_short(&damage));
+        let bounds = found.superblock.bounds().err();
+        let impossible = bounds.is_some();
+        let damage = bounds.or_else(|| found.verify().err()).map(|damage| in_short(&damage));
         let lockless = found.bitmap.is_some_and(|bitmap| bitmap.version() == Some(Version::Lockless));
         match &found.superblock {
             Native::V0(unverified) => {
@@ -256,12 +302,16 @@ impl Claim {
                 let swapped = swapped.then(|| SWAPPED.to_owned());
                 let facts = superblock.membership();
                 let bitmap = superblock.bitmap_at().zip(found.bitmap);
-                Self { bitmap, ..Self::new(device, Metadata::V0(superblock), facts, damage.or(swapped)) }
+                Self {
+                    bitmap,
+                    impossible,
+                    ..Self::new(device, Metadata::V0(superblock), facts, damage.or(swapped))
+                }
             }
             Native::V1(unverified) => {
                 let superblock = unverified.fields().clone();
                 let bitmap = superblock.bitmap_at().zip(found.bitmap);
-                Self { lockless, bitmap, ..Self::from_v1(device, superblock, damage) }
+                Self { lockless, bitmap, impossible, ..Self::from_v1(device, superblock, damage) }
             }
         }
     }
@@ -276,13 +326,15 @@ impl Claim {
     /// From a device and the 0.90 superblock that was found on it.
     #[must_use]
     pub fn v0(device: &Device, found: v0::Unverified) -> Self {
-        let mut damage = found.check().err().map(|damage| in_short(&damage));
+        let bounds = found.bounds().err();
+        let impossible = bounds.is_some();
+        let mut damage = bounds.or_else(|| found.check().err()).map(|damage| in_short(&damage));
         let superblock = found.despite_checksum();
         if superblock.order() != Endian::HOST {
             damage = damage.or(Some(SWAPPED.to_owned()));
         }
         let facts = superblock.membership();
-        Self::new(device, Metadata::V0(superblock), facts, damage)
+        Self { impossible, ..Self::new(device, Metadata::V0(superblock), facts, damage) }
     }
 
     fn new(device: &Device, metadata: Metadata, facts: Membership, damage: Option<String>) -> Self {
@@ -292,12 +344,20 @@ impl Claim {
             metadata,
             facts,
             damage,
+            impossible: false,
             lockless: false,
             busy: device.busy,
             is_partition: device.whole.is_some(),
             device: device.sectors(),
+            logical_block: device.logical_block,
             bitmap: None,
         }
+    }
+
+    /// Whether assembly may go by it. Force takes a wrong checksum, and nothing that the kernel would stumble over.
+    #[must_use]
+    pub fn is_usable(&self, force: bool) -> bool {
+        self.damage.is_none() || (force && !self.impossible)
     }
 
     /// Whether it is sound and of a machine of the other byte order.
@@ -307,10 +367,7 @@ impl Claim {
 
     /// Reads the facts anew from the metadata, which changed; `mended`: nothing is wrong with it any more.
     pub(super) fn reread(&mut self, mended: bool) {
-        self.facts = match &self.metadata {
-            Metadata::V0(superblock) => superblock.membership(),
-            Metadata::V1(superblock) => superblock.membership(),
-        };
+        self.facts = self.metadata.membership();
         if mended {
             self.damage = None;
         }

@@ -35,11 +35,12 @@ pub(super) struct Draft {
 
 impl Draft {
     pub(super) fn new(claims: Vec<Claim>, path: &str, options: &super::Options) -> Result<Self, Refusal> {
-        let usable = claims.iter().filter(|claim| options.force || claim.damage.is_none());
+        let usable = claims.iter().filter(|claim| claim.is_usable(options.force));
         let slots = usable.map(Claim::slots).max().unwrap_or(0);
         let lineup = Lineup::new(&claims, slots, options.force).map_err(|twins| alike(&claims, twins))?;
         let mut before = identified(&claims, path);
         before.extend(left_out(&claims, &lineup));
+        before.extend(larger_blocks(&claims, &lineup, path));
         let model = lineup.freshest().map(|place| place.claim).or_else(|| other_model(&lineup));
         let Some((model, claim)) = model.and_then(|index| Some((index, claims.get(index)?))) else {
             let reasons = before.iter().filter(|remark| !remark.detail).map(|remark| remark.text.as_str());
@@ -280,6 +281,12 @@ fn left_out(claims: &[Claim], lineup: &Lineup) -> Vec<Remark> {
             Why::Split { freshest } => {
                 Remark::note(format!("ignoring {device} as it reports {freshest} as failed"))
             }
+            Why::Copy { of } => Remark::note(format!(
+                "ignoring {device} as it is a copy of {of}: both have the same device UUID"
+            )),
+            Why::Damaged(what) if claims.get(*index)?.impossible => {
+                Remark::note(format!("ignoring {device}: its superblock cannot be right: {what}"))
+            }
             Why::Damaged(what) => Remark::note(format!(
                 "ignoring {device}: its superblock is damaged: {what} (--force takes it)"
             )),
@@ -287,6 +294,21 @@ fn left_out(claims: &[Claim], lineup: &Lineup) -> Vec<Remark> {
         })
     };
     lineup.out.iter().filter_map(line).collect()
+}
+
+/// Members whose logical blocks are larger than those of others: the array gets them, and a file system that was made for
+/// smaller ones cannot be used any more.
+fn larger_blocks(claims: &[Claim], lineup: &Lineup, array: &str) -> Vec<Remark> {
+    let used: Vec<&Claim> = lineup.seats().filter_map(|place| claims.get(place.claim)).collect();
+    let Some(smallest) = used.iter().map(|claim| claim.logical_block).min() else { return vec![] };
+    let larger = used.into_iter().filter(|claim| claim.logical_block > smallest);
+    let line = |claim: &Claim| {
+        let (path, has) = (&claim.path, claim.logical_block);
+        Remark::note(format!(
+            "{path} has logical blocks of {has} bytes and other members of {smallest}: {array} gets blocks of {has} bytes"
+        ))
+    };
+    larger.map(line).collect()
 }
 
 fn alike(claims: &[Claim], Twins(a, b): Twins) -> Refusal {

@@ -51,7 +51,7 @@ impl Candidate {
         let claim = match &sight.found {
             Err(Unusable::Open(why)) => Err(Nothing::Unusable(format!("cannot open device {path}: {why}"))),
             Err(Unusable::NotBlock) => Err(Nothing::Unusable(format!("{path} is not a block device."))),
-            Err(Unusable::Broken(error)) => Err(Nothing::Unusable(error.clone())),
+            Err(Unusable::Broken(error) | Unusable::Silent(error)) => Err(Nothing::Unusable(error.clone())),
             Ok(device) => Claim::of(device, asked).ok_or_else(|| Nothing::Empty {
                 magic: sight.magic,
                 trouble: device.probe.damaged.iter().map(ToString::to_string).collect(),

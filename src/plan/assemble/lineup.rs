@@ -8,6 +8,7 @@ use super::{
     claim::Claim,
     classify::{Class, classify, newest},
 };
+use crate::plan::histories::{How, Line, parted};
 
 /// Why a device is left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +25,12 @@ pub enum Why {
         /// That device.
         of: String,
     },
-    /// The checksum is wrong.
+    /// It is a copy of another device, with its identity.
+    Copy {
+        /// That device.
+        of: String,
+    },
+    /// The checksum is wrong, or a number out of bounds.
     Damaged(String),
     /// It claims a slot that the array does not have.
     NoSuchSlot(u32),
@@ -44,6 +50,7 @@ impl fmt::Display for Why {
             Self::Faulty => write!(f, "its own metadata says that it failed"),
             Self::Split { freshest } => write!(f, "it reports {freshest} as failed"),
             Self::Duplicate { of } => write!(f, "{of} has the same slot"),
+            Self::Copy { of } => write!(f, "it is a copy of {of}: both have the same device UUID"),
             Self::Damaged(what) => write!(f, "{what}"),
             Self::NoSuchSlot(slot) => write!(f, "the array has no slot {slot}"),
             Self::OtherShape => write!(f, "it describes another shape of the array"),
@@ -107,14 +114,14 @@ impl Lineup {
     /// [`Twins`]: two 0.90 members with the same slot and event count on different devices. 0.90 has no identity of
     /// a member, and one of them may be the other seen through an overlapping partition.
     pub fn new(claims: &[Claim], slots: u32, force: bool) -> Result<Self, Twins> {
-        let usable = |claim: &&Claim| force || claim.damage.is_none();
+        let usable = |claim: &&Claim| claim.is_usable(force);
         let newest = newest(claims.iter().filter(usable)).unwrap_or_default();
         let width = usize::try_from(slots).unwrap_or(0);
         let mut lineup =
             Self { holders: vec![None; width], replacements: vec![None; width], newest, ..Self::default() };
         let model = freshest(claims, newest, force).and_then(|index| claims.get(index));
         for (index, claim) in claims.iter().enumerate() {
-            if let Some(damage) = claim.damage.as_ref().filter(|_| !force) {
+            if let Some(damage) = claim.damage.as_ref().filter(|_| !claim.is_usable(force)) {
                 lineup.out.push((index, Why::Damaged(damage.clone())));
             } else if model.is_some_and(|model| !same_shape(model, claim)) {
                 lineup.out.push((index, Why::OtherShape));
@@ -150,7 +157,10 @@ impl Lineup {
                 };
                 let winner = seat.map_or(index, |seat| seat.claim);
                 let of = claims.get(winner).map(|claim| claim.path.clone()).unwrap_or_default();
-                self.out.push((loser.claim, Why::Duplicate { of }));
+                let uuid = |index: usize| claims.get(index).and_then(|claim| claim.facts.member);
+                let is_copy = uuid(winner).is_some() && uuid(winner) == uuid(loser.claim);
+                let why = if is_copy { Why::Copy { of } } else { Why::Duplicate { of } };
+                self.out.push((loser.claim, why));
             }
             Class::Spare => self.spares.push(index),
             Class::Journal { current } => {
@@ -169,23 +179,22 @@ impl Lineup {
         Ok(())
     }
 
-    /// The split-brain guard: whoever calls the freshest member failed has gone on alone since.
+    /// The split-brain guard: who certainly has a history of its own beside that of the freshest member stays out.
     fn drop_other_histories(&mut self, claims: &[Claim]) {
-        let Some(freshest) = self.freshest() else { return };
-        let (slot, freshest) = match freshest.class {
-            Class::Active { slot, .. } => (usize::try_from(slot).unwrap_or(usize::MAX), freshest.claim),
-            _ => return,
+        let Some((place, freshest)) =
+            self.freshest().and_then(|place| Some((place.claim, claims.get(place.claim)?)))
+        else {
+            return;
         };
-        let Some(path) = claims.get(freshest).map(|claim| claim.path.clone()) else { return };
+        let path = &freshest.path;
         let slots = u32::try_from(self.holders.len()).unwrap_or(u32::MAX);
+        let line = Line::of(&freshest.metadata, slots, freshest.facts.events);
         for seat in self.holders.iter_mut().chain(&mut self.replacements) {
-            let Some(place) = *seat else { continue };
-            let denies = claims
-                .get(place.claim)
-                .is_some_and(|claim| claim.metadata.working_slots(slots).get(slot) == Some(&false));
-            if place.claim != freshest && denies {
+            let Some(held) = seat.filter(|held| held.claim != place) else { continue };
+            let Some(claim) = claims.get(held.claim) else { continue };
+            if parted(&claim.metadata, &claim.facts, &line).is_some_and(|parted| parted.how == How::Sure) {
                 *seat = None;
-                self.out.push((place.claim, Why::Split { freshest: path.clone() }));
+                self.out.push((held.claim, Why::Split { freshest: path.clone() }));
             }
         }
     }
@@ -221,7 +230,7 @@ impl Lineup {
 
 /// The first of the members with the most events.
 fn freshest(claims: &[Claim], newest: Events, force: bool) -> Option<usize> {
-    let candidate = |claim: &Claim| claim.facts.events == newest && (force || claim.damage.is_none());
+    let candidate = |claim: &Claim| claim.facts.events == newest && claim.is_usable(force);
     let in_slot = claims.iter().position(|claim| candidate(claim) && claim.slot().is_some());
     in_slot.or_else(|| claims.iter().position(candidate))
 }

@@ -10,10 +10,13 @@ use super::{
     Attempt, Candidate, Count, Identity, Outcome, Remark, Session, Stop, Target, Verdict, Why,
     session::{is_line_for, same_names},
 };
-use crate::plan::{
-    Plan, Step,
-    course::{Course, Deed, Event, Look, Said, Then, Turn, Unseen, View},
-    run::Failure,
+use crate::{
+    model::{Sight, Unusable},
+    plan::{
+        Plan, Step,
+        course::{Course, Deed, Event, Look, Said, Then, Turn, Unseen, View},
+        run::Failure,
+    },
 };
 
 /// Exit status of a failure.
@@ -114,6 +117,8 @@ pub struct Rounds<'a> {
     started: bool,
     outdated: usize,
     begun: bool,
+    /// Under the original's name its silence stays.
+    native: bool,
 }
 
 impl Course for Rounds<'_> {
@@ -142,7 +147,14 @@ impl<'a> Rounds<'a> {
             started: false,
             outdated: 0,
             begun: false,
+            native: false,
         }
+    }
+
+    /// Also says what the original does not.
+    #[must_use]
+    pub fn native(self, native: bool) -> Self {
+        Self { native, ..self }
     }
 
     /// What became of each array.
@@ -175,6 +187,7 @@ impl<'a> Rounds<'a> {
             }
             Event::Seen(view) => {
                 let sights = view.members()?;
+                self.say.extend(sights.iter().filter_map(silent));
                 let new = sights.iter().map(|sight| Candidate::new(sight, self.session.asked));
                 let new: Vec<Candidate> = new.collect();
                 self.session.candidates.splice(0..0, new);
@@ -458,7 +471,16 @@ impl Rounds<'_> {
 
     fn stopped(&mut self, target: &Target, stop: &Stop) -> Ended {
         let (status, became, message) = match stop {
-            Stop::Nothing => (NOT_FOUND, Became::NotFound, "no device of it was found".to_owned()),
+            Stop::Nothing => {
+                let array = self.session.name_of_target(target);
+                let runs =
+                    self.session.runs_as(target).map(|kernel| format!("{array} runs already, as {kernel}"));
+                let text = runs.unwrap_or_else(|| format!("no device of {array} was found"));
+                if self.native {
+                    self.say.push(Said::error(&text));
+                }
+                (NOT_FOUND, Became::NotFound, text)
+            }
             Stop::Refused(refusal) => {
                 self.say.extend(Said::refusal(refusal));
                 (refusal.status, Became::Refused, refusal.text.clone())
@@ -485,6 +507,14 @@ impl Rounds<'_> {
             count: Some(outcome.count.clone()),
             out: outcome.out.clone(),
         });
+    }
+}
+
+/// A device that does not answer is left out of a scan, and nobody named it.
+fn silent(sight: &Sight) -> Option<Said> {
+    match &sight.found {
+        Err(Unusable::Silent(why)) => Some(Said::warn(format!("left out: {why}"))),
+        Ok(_) | Err(Unusable::Open(_) | Unusable::NotBlock | Unusable::Broken(_)) => None,
     }
 }
 

@@ -118,6 +118,25 @@ impl Session<'_> {
         }
     }
 
+    /// The kernel's name of the running array that a target is, as far as the map knows it.
+    #[must_use]
+    pub fn runs_as(&self, target: &Target) -> Option<&str> {
+        let uuid = match target {
+            Target::Line(nth) => self.config.arrays.get(*nth).and_then(|line| line.uuid),
+            Target::Wish(wish, _) => wish.identity.uuid,
+            Target::Found(uuid) => Some(*uuid),
+        };
+        let name = self.name_of_target(target);
+        let is_it = |entry: &&MapEntry| {
+            let bare = entry.path.strip_prefix("/dev/md/");
+            Some(entry.uuid) == uuid
+                || !name.is_empty() && (entry.path == name || bare == Some(name.as_str()))
+        };
+        let entry = self.world.map.iter().find(is_it)?;
+        let mut running = self.world.arrays.iter().filter(|array| array.is_active());
+        running.find(|array| array.name == entry.devnm).map(|array| array.name.as_str())
+    }
+
     /// Looks for one array. `word` is its name, where the user or the configuration gives one.
     fn attempt(&self, wish: &Wish, word: Option<&str>) -> Attempt {
         let mut remarks = Vec::new();

@@ -52,7 +52,7 @@ pub(super) fn apply(
     let mut remarks = Vec::new();
     for (index, claim) in claims.iter_mut().enumerate() {
         let swapped = updating.what == Update::ByteOrder && claim.is_swapped();
-        if claim.damage.is_some() && !updating.force && !swapped {
+        if !claim.is_usable(updating.force) && !swapped {
             continue;
         }
         let before = claim.metadata.clone();

@@ -91,6 +91,8 @@ pub enum Then {
     Look(Look),
     /// Carry plans out that have nothing in common but the map, all at once. Answered by [`Event::Done`].
     Do(Vec<Plan>),
+    /// The same in place of what has just failed, which is told nowhere then: it was one way of several.
+    Instead(Vec<Plan>),
     /// Wait. Answered by [`Event::Woke`].
     Wait(Wait),
     /// Ask a person; the question ends without its mark. Answered by [`Event::Answered`].

@@ -147,7 +147,7 @@ pub(crate) fn drive<S: Scene>(
                 let seen = if failed { Err(eio()) } else { scene.see(&look) };
                 seen.map_or_else(Event::Unseen, Event::Seen)
             }
-            Then::Do(plans) => Event::Done(
+            Then::Do(plans) | Then::Instead(plans) => Event::Done(
                 plans
                     .iter()
                     .map(|plan| {

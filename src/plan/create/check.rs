@@ -54,7 +54,20 @@ pub(super) fn shape(request: &CreateRequest) -> Result<(Level, u32), Refusal> {
         }
     }
     chunk(request, level)?;
+    write_mostly(request)?;
     Ok((level, raid_disks))
+}
+
+/// The nodes of a cluster would not agree about it.
+fn write_mostly(request: &CreateRequest) -> Result<(), Refusal> {
+    let mut members = request.members.iter().filter(|_| request.bitmap == Some(BitmapKind::Clustered));
+    match members.find(|word| word.write_mostly).map(|word| &word.source) {
+        Some(MemberSource::Path(path) | MemberSource::Journal(path)) => Err(Refusal::new(format!(
+            "Can not set {} --write-mostly with a clustered bitmap",
+            path.display()
+        ))),
+        Some(MemberSource::Missing) | None => Ok(()),
+    }
 }
 
 fn counts(request: &CreateRequest, raid_disks: u32) -> Result<(), Refusal> {
@@ -78,11 +91,21 @@ fn is_journal(source: &MemberSource) -> bool {
     matches!(source, MemberSource::Journal(_))
 }
 
+fn fits(chunk: Sectors, level: Level) -> bool {
+    !matches!(level, Level::Raid4 | Level::Raid5 | Level::Raid6 | Level::Raid10) || chunk.0.is_power_of_two()
+}
+
 fn chunk(request: &CreateRequest, level: Level) -> Result<(), Refusal> {
     let forbidden = matches!(level, Level::Raid1 | Level::Faulty | Level::Multipath | Level::Container);
     match request.chunk {
         Some(_) if forbidden => Err(Refusal::new("specifying chunk size is forbidden for this level")),
         Some(chunk) if chunk < MIN_CHUNK => Err(Refusal::new("invalid chunk size").status(2)),
+        // The kernel would say that the argument is invalid, when everything has been written.
+        Some(chunk) if !fits(chunk, level) => Err(Refusal::new(format!(
+            "invalid chunk size {}K: level {} needs a power of two, 4K or more",
+            chunk.kib().0,
+            level.name().unwrap_or("given")
+        ))),
         Some(chunk) => match request.size {
             Some(SizeOrMax::Size(size)) if size < chunk => {
                 Err(Refusal::new("Size cannot be smaller than chunk."))

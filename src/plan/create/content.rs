@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 use superblock::{
     Level, MdUuid, Sectors,
     foreign::{Foreign, Kind},
-    probe::{Found, Native},
+    probe::Found,
     v1::Minor,
 };
 
@@ -60,10 +60,7 @@ impl Overwritten {
 }
 
 fn array_of(found: &Found) -> MdUuid {
-    match &found.superblock {
-        Native::V0(sb) => sb.fields().set_uuid(),
-        Native::V1(sb) => sb.fields().set_uuid(),
-    }
+    found.superblock.membership().array
 }
 
 /// Whoever names an array to destroy must have some of its members listed: else a UUID or a device is wrong.
@@ -79,6 +76,8 @@ pub(super) fn names_a_member(request: &CreateRequest, listing: &[Listing<'_>]) -
 /// Everything found on the device, in the order in which the original looks.
 pub(super) fn warnings(device: &Device, purpose: Purpose<'_>) -> Vec<Warning> {
     let mut said = Vec::new();
+    // The original looks at nobody but those who claim a device.
+    said.extend(device.users().map(|by| Warning::ask(format!("{} is in use by {by}", device.path))));
     for foreign in &device.foreign {
         said.extend(file_system(&device.path, foreign, purpose.zone));
     }
@@ -135,13 +134,11 @@ fn file_system(path: &str, foreign: &Foreign, zone: &TimeZone) -> Vec<Warning> {
     }
 }
 
-/// The array of which it is a member; the youngest where there are several.
+/// The array of which it is a member; where there are several, that of a sound superblock, and the youngest.
 fn member(device: &Device, zone: &TimeZone) -> Option<Warning> {
-    let found = device.probe.found.iter().max_by_key(|found| found.created())?;
-    let (level, raid_disks) = match &found.superblock {
-        Native::V0(sb) => (sb.fields().level(), sb.fields().raid_disks()),
-        Native::V1(sb) => (sb.fields().level(), sb.fields().raid_disks()),
-    };
+    let found = device.probe.found.iter().max_by_key(|found| (found.verify().is_ok(), found.created()))?;
+    let facts = found.superblock.membership();
+    let (level, raid_disks) = (facts.level, facts.raid_disks);
     let level = level.name().map_or_else(|| level.number().to_string(), str::to_owned);
     let created = ctime(found.created(), zone);
     Some(Warning::ask(format!(

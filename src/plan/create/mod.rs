@@ -14,7 +14,7 @@ pub(super) use self::build::wipes;
 use self::slots::{Listed, Wish};
 use super::{
     ArrayName, Plan, Refusal, Step, Warning,
-    request::{BitmapKind, ConsistencyPolicy, CreateRequest, Metadata},
+    request::{BitmapKind, ConsistencyPolicy, CreateRequest, MemberSource, MemberWord, Metadata},
 };
 pub use crate::model::trial::Format;
 use crate::{
@@ -62,8 +62,15 @@ pub(crate) struct Listing<'a> {
 /// Whether the original asks if a bitmap is wanted: nothing was said, and the level could have one.
 #[must_use]
 pub fn asks_for_bitmap(request: &CreateRequest) -> bool {
+    !request.run && could_have_bitmap(request)
+}
+
+/// Whether nothing was said about a bitmap, and one would be of use.
+#[must_use]
+pub fn could_have_bitmap(request: &CreateRequest) -> bool {
+    let journal = |word: &MemberWord| matches!(word.source, MemberSource::Journal(_));
     request.bitmap.is_none()
-        && !request.run
+        && !request.members.iter().any(journal)
         && request.level.is_some_and(|level| level.number() >= 1)
         && matches!(request.consistency_policy, None | Some(ConsistencyPolicy::Bitmap))
 }
@@ -79,6 +86,13 @@ pub fn waits_for_writes(plan: &Plan, array: &ArrayName) -> Option<String> {
             array.path
         )
     })
+}
+
+/// A refusal without the remark on boot loaders: nothing was made from which one could boot.
+#[must_use]
+pub fn without_boot_note(mut refusal: Refusal) -> Refusal {
+    refusal.said.retain(|warning| warning.text != size::BOOT_NOTE);
+    refusal
 }
 
 /// Decides everything.

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The original's remark on metadata where a boot loader does not look for it.
-const BOOT_NOTE: &str = "Note: this array has metadata at the start and
+pub(super) const BOOT_NOTE: &str = "Note: this array has metadata at the start and
     may not be suitable as a boot device.  If you plan to
     store '/boot' on this device please ensure that
     your boot-loader understands md/v1.x metadata, or use
@@ -147,6 +147,7 @@ pub(super) fn survey<'a>(
     if failed {
         return Err(Refusal::new("create aborted"));
     }
+    layout_is_known(wanted, &usable)?;
     let size = common_size(wanted, &usable, said)?;
     let layout = wanted.request.layout.unwrap_or_else(|| layout::default_layout(wanted.level));
     Ok((listing, Sizing { chunk: wanted.chunk, layout, size, data_offsets }))
@@ -211,6 +212,22 @@ fn content(wanted: &Wanted<'_>, device: &Device, room: Sectors, noted: &mut bool
         said.push(Warning::ask(BOOT_NOTE));
     }
     said
+}
+
+/// 0.90 cannot record which layout a RAID0 has behind the end of its smallest member: another kernel, or another
+/// default of this one, shows garbage there. Members of one size have nothing there.
+fn layout_is_known(wanted: &Wanted<'_>, usable: &[(&str, Sectors)]) -> Result<(), Refusal> {
+    let (Some((first, room)), None) = (usable.first(), wanted.request.layout) else { return Ok(()) };
+    let unequal = usable.iter().find(|(_, other)| other != room);
+    match unequal.filter(|_| wanted.format == Format::V0 && wanted.level == Level::Raid0) {
+        None => Ok(()),
+        Some((other, _)) => Err(Refusal::new(
+            "Need explicit layout=dangerous to create 0.90 raid0 on non-uniform sized devices",
+        )
+        .hint(format!(
+            "{first} and {other} differ in size, and 0.90 metadata cannot say which layout that means: --metadata=1.2 can"
+        ))),
+    }
 }
 
 /// The size that all members use.
@@ -286,7 +303,7 @@ fn find<'a>(source: &MemberSource, world: &'a World) -> Result<Listing<'a>, Refu
         Some(Ok(device)) => Ok(Listing { device: Some(device), journal }),
         Some(Err(Unusable::Open(why))) => refuse(format!("cannot open {path}: {why}")),
         Some(Err(Unusable::NotBlock)) => refuse(format!("{path} is not a block device.")),
-        Some(Err(Unusable::Broken(why))) => refuse(why.clone()),
+        Some(Err(Unusable::Broken(why) | Unusable::Silent(why))) => refuse(why.clone()),
         None => refuse(format!("cannot open {path}: it was not looked at")),
     }
 }

@@ -240,6 +240,58 @@ fn refusals_in_the_original_s_words() {
 }
 
 #[test]
+fn what_the_kernel_or_a_cluster_would_refuse_is_refused_before_anything_is_written() {
+    let all = ["/dev/a", "/dev/b", "/dev/c"];
+    for (level, kib) in [(Level::Raid4, 12), (Level::Raid5, 13), (Level::Raid6, 96), (Level::Raid10, 5)] {
+        let mut odd = request(level, &[&all[..], &["missing"]].concat());
+        odd.chunk = Some(superblock::Sectors(kib * 2));
+        let refusal = plan(&odd, &context(), &three()).unwrap_err();
+        let name = level.name().unwrap();
+        let text = format!("invalid chunk size {kib}K: level {name} needs a power of two, 4K or more");
+        assert_eq!((refusal.status, refusal.text), (1, text));
+    }
+    let striped = CreateRequest { chunk: Some(superblock::Sectors(24)), ..request(Level::Raid0, &all) };
+    assert!(plan(&striped, &context(), &three()).is_ok(), "only RAID0 has chunks of any size");
+    let mut clustered = request(Level::Raid1, &all[..2]);
+    clustered.bitmap = Some(BitmapKind::Clustered);
+    clustered.members[1].write_mostly = true;
+    let refusal = plan(&clustered, &context(), &three()).unwrap_err();
+    assert_eq!(refusal.text, "Can not set /dev/b --write-mostly with a clustered bitmap");
+}
+
+#[test]
+fn raid0_of_0_90_over_unequal_members_is_made_for_those_who_know_what_it_means() {
+    let unequal = world(vec![device("/dev/a", 64 * MIB), device("/dev/b", 96 * MIB)]);
+    let equal = world(vec![device("/dev/a", 64 * MIB), device("/dev/b", 64 * MIB + 4096)]);
+    let old = |layout| CreateRequest {
+        metadata: Some(Metadata::V0),
+        layout,
+        ..request(Level::Raid0, &["/dev/a", "/dev/b"])
+    };
+    let refusal = plan(&old(None), &context(), &unequal).unwrap_err();
+    let words = "Need explicit layout=dangerous to create 0.90 raid0 on non-uniform sized devices";
+    assert_eq!((refusal.status, refusal.text.as_str()), (1, words));
+    assert!(refusal.hint.unwrap_or_default().starts_with("/dev/a and /dev/b differ in size"));
+    assert!(plan(&old(Some(0)), &context(), &unequal).is_ok());
+    assert!(plan(&old(None), &context(), &equal).is_ok());
+    let new = CreateRequest { metadata: None, ..old(None) };
+    assert!(plan(&new, &context(), &unequal).is_ok(), "1.x records it");
+}
+
+#[test]
+fn who_uses_a_device_without_claiming_it_is_asked_about() {
+    let mut used = three();
+    let Ok(found) = &mut used.devices[1].found else { panic!("a device") };
+    found.holders = vec!["loop device loop3 (the file system mounted at /mnt)".into()];
+    let pair = request(Level::Raid1, &["/dev/a", "/dev/b"]);
+    let plan = plan(&pair, &context(), &used).unwrap();
+    assert!(plan.needs_consent());
+    let said: Vec<&str> = plan.warnings.iter().map(|warning| warning.text.as_str()).collect();
+    let expected = "/dev/b is in use by loop device loop3 (the file system mounted at /mnt)";
+    assert!(said.contains(&expected), "{said:?}");
+}
+
+#[test]
 fn unusable_devices_are_named_with_the_reason() {
     let mut busy = three();
     let Ok(found) = &mut busy.devices[1].found else { panic!("a device") };

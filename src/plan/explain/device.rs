@@ -36,7 +36,7 @@ fn unusable(path: &str, why: &Unusable) -> Finding {
     let why = match why {
         Unusable::Open(why) => format!("cannot be opened: {why}"),
         Unusable::NotBlock => "is no block device".to_owned(),
-        Unusable::Broken(why) => why.clone(),
+        Unusable::Broken(why) | Unusable::Silent(why) => why.clone(),
     };
     Finding::new(Kind::NoAccess, Severity::Blocks, format!("{path}: {why}")).of(path)
 }

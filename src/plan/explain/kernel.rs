@@ -34,8 +34,32 @@ const TELLING: &[&str] = &[
     "Couldn't",
     "could not",
 ];
+/// Those with which the driver refuses to start an array.
+const REFUSALS: &[&str] = &[
+    "cannot assemble",
+    "cannot start",
+    "not enough",
+    "not loaded",
+    "does not have",
+    "unsupported",
+    "not supported",
+    "invalid",
+    "has no",
+    "too small",
+    "larger than",
+    "dirty degraded",
+];
 /// Lines that are worth showing.
 const MOST: usize = 4;
+
+/// What the driver said when it refused to start this array after its last update: where that is the last word,
+/// nothing that superblocks say is proof that it can be started.
+#[must_use]
+pub(super) fn refusals(scene: &Scene<'_>, updated: u64, names: &[&str]) -> Vec<String> {
+    let mut found = lines(scene, updated, names);
+    found.retain(|line| REFUSALS.iter().any(|word| line.contains(word)));
+    found
+}
 
 /// The last telling lines that name one of these devices, oldest first. Only those since the array was made: before
 /// that, its devices and its number were another array's.

@@ -26,9 +26,17 @@ pub(super) fn troubles(scene: &Scene<'_>, claim: &Claim, inside: bool) -> Vec<Fi
 
 fn checksum(claim: &Claim) -> Option<Finding> {
     let damage = claim.damage.as_ref()?;
-    let text = format!("{}: the superblock is damaged, so what it says is not trusted", claim.path);
+    let (kind, what) = if claim.impossible {
+        (
+            Kind::Unreadable,
+            "a number in the superblock cannot be right, and not even --force gives it to the kernel",
+        )
+    } else {
+        (Kind::Checksum, "the superblock is damaged, so what it says is not trusted")
+    };
+    let text = format!("{}: {what}", claim.path);
     Some(
-        Finding::new(Kind::Checksum, Severity::Blocks, text)
+        Finding::new(kind, Severity::Blocks, text)
             .of(&claim.path)
             .because(damage.clone())
             .try_next(examine(&claim.path)),

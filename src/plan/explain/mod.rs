@@ -2,6 +2,7 @@
 //! needed, and the safest next command. What is true of members is decided by assembly's own functions.
 
 mod device;
+mod former;
 mod idle;
 mod kernel;
 mod member;
@@ -142,6 +143,12 @@ kinds! {
     Stale = "stale",
     /// Two histories.
     Split = "split_brain",
+    /// It alone has something that the array lacks.
+    OnlyCopy = "only_copy",
+    /// It is a copy of another member.
+    Copy = "copy_of_member",
+    /// Its blocks are larger than those of the other members.
+    LargerBlocks = "larger_blocks",
     /// Two devices for one slot.
     Duplicate = "duplicate_slot",
     /// It failed while the array ran.
@@ -170,6 +177,8 @@ kinds! {
     JournalMissing = "journal_missing",
     /// The bitmap is missing or damaged.
     BitmapUnusable = "bitmap_unusable",
+    /// A RAID0 of members of more than one size whose layout is not recorded: which of two it has nobody can tell.
+    LayoutUnknown = "layout_unrecorded",
     /// The kernel refused something: its own words.
     KernelRefused = "kernel_refused",
     /// The array is another host's.
@@ -198,6 +207,8 @@ kinds! {
     Configured = "configuration",
     /// It is no member of any array.
     NotMember = "no_md_metadata",
+    /// It was a member until a command took its superblock, which is kept.
+    Former = "former_member",
     /// It is a member and in its place.
     Member = "member",
 }

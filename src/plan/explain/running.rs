@@ -5,10 +5,14 @@ use superblock::Role;
 use super::{Command, Explanation, Finding, Kind, Scene, Severity, kernel, member, names};
 use crate::{
     model::{
-        human,
+        DevId, human,
         status::{ArrayStatus, Health, MemberRole, MemberStatus},
     },
-    plan::assemble::Claim,
+    plan::{
+        assemble::Claim,
+        histories::{How, Line, parted},
+        only_copy::{OnlyCopy, failed_in_resync, left_behind},
+    },
 };
 
 /// Explains it.
@@ -23,6 +27,7 @@ pub(super) fn explain(scene: &Scene<'_>, array: &ArrayStatus) -> Explanation {
     let mut findings = work.members();
     findings.extend(work.outside());
     findings.extend(work.missing());
+    findings.extend(work.blocks());
     findings.extend(work.journal());
     findings.extend(work.state());
     findings.extend(work.sync());
@@ -106,6 +111,10 @@ impl Work<'_> {
             if member.is("write_error") {
                 evidence.push("the kernel saw write errors on it".to_owned());
             }
+            if let Some(only) = self.only_copy(member.id) {
+                found.push(self.has_only_copy(&shown, only).also(evidence));
+                continue;
+            }
             match self.array.role_of(member) {
                 MemberRole::Faulty => {
                     let gone = if member.id.is_none() { "; the device itself is gone" } else { "" };
@@ -114,13 +123,14 @@ impl Work<'_> {
                     let effect = format!("takes the failed device out of {array}; the data stays as it is");
                     let device =
                         if member.path.is_some() { shown.clone() } else { member.kernel_name.clone() };
-                    found.push(
-                        Finding::new(Kind::Failed, Severity::Weakens, text)
-                            .of(&shown)
-                            .also(evidence)
-                            .also(self.log(&[&member.kernel_name]))
-                            .try_next(Command::new(["mdctl", &array, "--remove", &device], effect)),
-                    );
+                    let finding = Finding::new(Kind::Failed, Severity::Weakens, text)
+                        .of(&shown)
+                        .also(evidence)
+                        .also(self.log(&[&member.kernel_name]));
+                    // What has failed as a whole may come back only with this device.
+                    let whole = self.array.health() != Health::Failed;
+                    let take_out = || Command::new(["mdctl", &array, "--remove", &device], effect.clone());
+                    found.push(if whole { finding.try_next(take_out()) } else { finding });
                 }
                 _ if worn || member.is("write_error") => {
                     let text = format!("{shown}: works, with errors");
@@ -157,6 +167,10 @@ impl Work<'_> {
                 continue;
             }
             let Some(fresh) = self.fresh else { continue };
+            if let Some(only) = self.only_copy(Some(claim.id)) {
+                found.push(self.has_only_copy(&claim.path, only));
+                continue;
+            }
             match claim.facts.role {
                 Role::Slot { slot, .. } => found.push(self.left_out(claim, slot, fresh)),
                 Role::Spare | Role::Faulty | Role::Journal => found.push(self.spare_outside(claim)),
@@ -167,16 +181,22 @@ impl Work<'_> {
 
     /// A device with a slot's data of some time ago.
     fn left_out(&self, claim: &Claim, slot: u32, fresh: &Claim) -> Finding {
-        let slots = claim.slots();
-        let works = |claim: &Claim, slot: u32| {
-            let nth = usize::try_from(slot).unwrap_or(usize::MAX);
-            claim.metadata.working_slots(slots).get(nth).copied().unwrap_or(false)
-        };
         let array = self.array.shown();
-        let fresh_slot = fresh.slot().map(|(slot, _)| slot);
-        let denies = fresh_slot.is_some_and(|fresh_slot| !works(claim, fresh_slot));
-        if denies {
-            return split(self.scene, claim, fresh);
+        let same = |other: &&Claim| {
+            other.facts.member.is_some()
+                && other.facts.member == claim.facts.member
+                && self.inside(other).is_some()
+        };
+        if let Some(original) = self.claims.iter().find(same) {
+            return copy_of(claim, &original.path);
+        }
+        let line = Line::of(&fresh.metadata, fresh.slots(), fresh.facts.events);
+        let parted = parted(&claim.metadata, &claim.facts, &line);
+        if let Some(parted) = parted.as_ref().filter(|parted| parted.how != How::Replaced) {
+            let way = format!("mdctl {array} --add --force {} makes it a copy of {array}", claim.path);
+            let found = split(self.scene, claim, fresh, parted.how == How::Sure);
+            let needs = found.needs.clone().unwrap_or_default();
+            return found.needs(format!("{needs}: {way}"));
         }
         let free = self.array.missing().contains(&slot);
         let stale = member::stale(self.scene, claim, slot, fresh);
@@ -186,7 +206,7 @@ impl Work<'_> {
         if !free {
             return stale.needs(format!("nothing: slot {slot} has another device; it can become a spare"));
         }
-        if member::bitmap_reaches(self.scene, fresh, claim.facts.events) {
+        if parted.is_none() && member::bitmap_reaches(self.scene, fresh, claim.facts.events) {
             let effect = format!(
                 "takes {} back into slot {slot}; only what changed since is copied onto it, by the bitmap",
                 claim.path
@@ -244,8 +264,14 @@ impl Work<'_> {
             };
             let room = self.fresh.map(member::room_needed);
             let room = room.map(|bytes| format!(" of {} or more", human::size(bytes.0))).unwrap_or_default();
-            let spare =
-                self.array.members.iter().find(|member| self.array.role_of(member) == MemberRole::Spare);
+            // Where too few are left there is nothing to fill a spare from.
+            let fills = self.array.health() != Health::Failed;
+            let is_spare = |member: &&MemberStatus| self.array.role_of(member) == MemberRole::Spare;
+            let spare = self.array.members.iter().filter(|_| fills).find(is_spare);
+            if !fills {
+                found.push(finding);
+                continue;
+            }
             finding = match (claimed, spare) {
                 (None, None) => finding
                     .needs(format!("the missing device, or a new one{room}: mdctl {array} --add DEVICE")),
@@ -264,6 +290,7 @@ impl Work<'_> {
         let spare =
             self.array.members.iter().find(|member| self.array.role_of(member) == MemberRole::Spare)?;
         if missing.is_empty()
+            || self.array.health() == Health::Failed
             || self.array.activity.is_some()
             || self.array.action.as_deref() == Some("frozen")
         {
@@ -285,8 +312,77 @@ impl Work<'_> {
             Finding::new(Kind::NotEnough, Severity::Blocks, text)
                 .also(self.log(&[&self.array.kernel_name]))
                 .needs("the devices that failed last: where they work again (cable, power), stop the array and assemble it")
-                .try_next(Command::new(["mdctl", "detail", &shown], "shows which device failed; reads only"))
+                .try_next(Command::new(
+                    ["mdctl", "stop", &shown],
+                    "stops it and changes nothing on its devices; mdctl explain says then how it is assembled",
+                ))
         })
+    }
+
+    /// Members whose blocks are larger than those of others: all of the array's are.
+    fn blocks(&self) -> Vec<Finding> {
+        let blocks = |claim: &Claim| {
+            let device = self.scene.sight(claim).and_then(|sight| sight.found.as_ref().ok());
+            device.filter(|_| self.inside(claim).is_some()).map(|device| device.logical_block)
+        };
+        let Some(smallest) = self.claims.iter().filter_map(blocks).min() else { return vec![] };
+        let array = self.array.shown();
+        let larger = |claim: &Claim| {
+            let has = blocks(claim).filter(|has| *has > smallest)?;
+            let text = format!(
+                "{}: has logical blocks of {has} bytes, and others of {smallest}: so has {array} blocks of {has}",
+                claim.path
+            );
+            Some(Finding::new(Kind::LargerBlocks, Severity::Weakens, text).of(&claim.path).needs(format!(
+                "nothing, if {array} was made so; a file system that was made for smaller blocks cannot be used until {} has blocks of {smallest} bytes again",
+                claim.path
+            )))
+        };
+        self.claims.iter().filter_map(larger).collect()
+    }
+
+    /// What only this device has: it failed before a resync that took data from it was finished.
+    fn only_copy(&self, id: Option<DevId>) -> Option<OnlyCopy> {
+        let claim = self.claims.iter().find(|claim| Some(claim.id) == id)?;
+        let role = self.inside(claim).map(|member| self.array.role_of(member));
+        if !matches!(role, None | Some(MemberRole::Faulty)) || claim.damage.is_some() {
+            return None;
+        }
+        let device = member::kernel_name(self.scene, claim);
+        let in_resync = failed_in_resync(self.scene.log, &self.array.kernel_name, &device);
+        left_behind(&claim.metadata, in_resync)
+    }
+
+    fn has_only_copy(&self, path: &str, only: OnlyCopy) -> Finding {
+        let array = self.array.shown();
+        let from = if only.from.0 == 0 {
+            "what was not resynced yet".to_owned()
+        } else {
+            format!("what lies behind {}", human::size(only.from.bytes().0))
+        };
+        let (text, way) = if only.alone {
+            (
+                format!(
+                    "{path}: failed before a resync from it was finished: {from} is only on it, and what {array} shows there is wrong"
+                ),
+                format!("then mdctl assemble --run {array} {path} starts it with {path} alone"),
+            )
+        } else {
+            (
+                format!(
+                    "{path}: failed before a resync was finished: {from} cannot be made from the others, and what {array} shows there is wrong"
+                ),
+                format!("then mdctl assemble --force {array} with {path} and the other members starts it"),
+            )
+        };
+        Finding::new(Kind::OnlyCopy, Severity::Blocks, text)
+            .of(path)
+            .also(self.log(&[path.rsplit('/').next().unwrap_or_default()]))
+            .needs(format!("{path} as it is: do not erase it, and do not add it again"))
+            .try_next(Command::new(
+                ["mdctl", "stop", &array],
+                format!("stops it and changes nothing on its devices; {way}"),
+            ))
     }
 
     fn journal(&self) -> Option<Finding> {
@@ -333,8 +429,25 @@ impl Work<'_> {
     }
 }
 
-/// Two histories: each says that the other failed.
-pub(super) fn split(scene: &Scene<'_>, claim: &Claim, fresh: &Claim) -> Finding {
+/// A copy of a member, made byte by byte: md takes either for it.
+pub(super) fn copy_of(claim: &Claim, original: &str) -> Finding {
+    // The paths of one disk have its superblock, too: they are in use by the device that stands on them.
+    if claim.busy {
+        let text = format!("{}: has the identity of {original} and is in use", claim.path);
+        return Finding::new(Kind::Copy, Severity::Note, text)
+            .of(&claim.path)
+            .also(Some(format!("most likely {original} stands on it, as on a path of the same disk")));
+    }
+    let uuid = claim.facts.member.map(|uuid| format!("both have the device UUID {uuid}"));
+    let text = format!("{}: a copy of {original}", claim.path);
+    Finding::new(Kind::Copy, Severity::Weakens, text)
+        .of(&claim.path)
+        .also(uuid)
+        .needs(format!("your choice: {original} is in use; take the copy off the machine, so that nothing takes it for {original}"))
+}
+
+/// Two histories: one says that the other failed. `sure`: both were written to.
+pub(super) fn split(scene: &Scene<'_>, claim: &Claim, fresh: &Claim, sure: bool) -> Finding {
     let line = |claim: &Claim, other: &Claim| {
         format!(
             "{}: {} events, last update {}, has {} as failed",
@@ -344,8 +457,9 @@ pub(super) fn split(scene: &Scene<'_>, claim: &Claim, fresh: &Claim) -> Finding 
             other.path
         )
     };
+    let was = if sure { "was" } else { "may have been" };
     let text = format!(
-        "{}: was written to on its own after {} was lost from it: two histories of one array",
+        "{}: {was} written to on its own after {} was lost from it: two histories of one array",
         claim.path, fresh.path
     );
     Finding::new(Kind::Split, Severity::Weakens, text)

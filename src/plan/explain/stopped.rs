@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use superblock::MdUuid;
+use superblock::{Level, MdUuid};
 
 use super::{Command, Explanation, Finding, Kind, Scene, Severity, kernel, member, names, running};
 use crate::{
@@ -172,9 +172,10 @@ impl<'a> Work<'a> {
                 Finding::new(Kind::MarkedFaulty, Severity::Weakens, text).of(path)
             }
             Why::Split { freshest } => match self.claims.iter().find(|claim| claim.path == *freshest) {
-                Some(fresh) => running::split(self.scene, claim, fresh),
+                Some(fresh) => running::split(self.scene, claim, fresh, true),
                 None => return None,
             },
+            Why::Copy { of } => running::copy_of(claim, of),
             Why::Duplicate { of } => {
                 let text = format!("{path}: {of} has the same slot and is as fresh or fresher");
                 Finding::new(Kind::Duplicate, Severity::Weakens, text).of(path)
@@ -264,7 +265,10 @@ impl<'a> Work<'a> {
             Err(Stop::Nothing) => self.not_wanted(),
             Err(Stop::Refused(refusal)) => {
                 let text = "it cannot be assembled as it is";
-                vec![Finding::new(Kind::NotAssembled, Severity::Blocks, text).because(refusal.text.clone())]
+                let said = refusal.said.iter().map(|warning| warning.text.clone());
+                // Only what comes before it tells anything.
+                let last = (refusal.said.is_empty()).then(|| refusal.text.clone());
+                vec![Finding::new(Kind::NotAssembled, Severity::Blocks, text).also(said).also(last)]
             }
         }
     }
@@ -351,6 +355,20 @@ impl<'a> Work<'a> {
     }
 
     fn startable(&self, uuid: MdUuid, outcome: &Outcome) -> Finding {
+        let kernels = self.array.map_or(outcome.name.kernel.as_str(), |array| array.kernel_name.as_str());
+        let updated = self.model.map_or(0, |model| model.facts.updated);
+        let refusals = kernel::refusals(self.scene, updated, &[kernels]);
+        if self.model.is_some_and(|model| model.facts.level == Level::Raid0 && self.is_layout_unknown(model))
+        {
+            return self.layout_unknown(uuid, outcome).also(refusals);
+        }
+        if !refusals.is_empty() {
+            let text = "the kernel refused to start it, and nothing has changed on its devices since";
+            let found = Finding::new(Kind::KernelRefused, Severity::Blocks, text).also(refusals);
+            return found.needs(
+                "what the kernel's line names; when that is mended: mdctl assemble, or mdctl explain",
+            );
+        }
         let count = &outcome.count;
         let whole = outcome.is_complete() && outcome.out.is_empty();
         let (kind, text) = if self.array.is_some() {
@@ -365,6 +383,35 @@ impl<'a> Work<'a> {
         };
         let command = self.assemble(&outcome.name.path, uuid, count, !whole);
         Finding::new(kind, Severity::Blocks, text).because(enough).try_next(command)
+    }
+
+    /// Whether the layout matters, for members differ in size, and is not recorded: 0.90 has no place for it, and 1.x
+    /// may have been made before Linux 5.4.
+    fn is_layout_unknown(&self, model: &Claim) -> bool {
+        let chunk = model.facts.chunk;
+        let sizes: BTreeSet<_> =
+            self.claims.iter().map(|claim| claim.facts.data_size.round_down(chunk)).collect();
+        sizes.len() > 1 && !model.metadata.has_raid0_layout()
+    }
+
+    fn layout_unknown(&self, uuid: MdUuid, outcome: &Outcome) -> Finding {
+        let text = "its members differ in size, and it is not recorded which of two layouts it has";
+        let shown = self.array.map_or_else(|| outcome.name.path.clone(), ArrayStatus::shown);
+        let uuid = format!("--uuid={uuid}");
+        let found = Finding::new(Kind::LayoutUnknown, Severity::Blocks, text).because(
+            "kernels before 3.14 wrote one, later ones the other; by the wrong one everything behind the smallest member's end is garbage",
+        );
+        let way = if self.model.is_some_and(|model| model.metadata.version().0 == 0) {
+            "write the right number there at each start (raid0.default_layout=NUMBER on the kernel's command line): 0.90 metadata cannot record it"
+        } else {
+            "record it: mdctl assemble with --update=layout-original for 1, --update=layout-alternate for 2"
+        };
+        let found = found.needs(format!(
+            "to find out: write 2 (later kernels) or 1 to /sys/module/raid0/parameters/default_layout, assemble it read-only, look whether files behind the smallest member's end are whole, stop it; then {way}"
+        ));
+        let effect =
+            "once default_layout is 1 or 2: starts it read-only, so that looking at it changes nothing";
+        found.try_next(Command::new(["mdctl", "assemble", &shown, &uuid, "--readonly"], effect))
     }
 
     fn refused(&self, uuid: MdUuid, outcome: &Outcome) -> Vec<Finding> {

@@ -1,10 +1,18 @@
 //! What synchronises in an array that runs, or waits, and for what.
 
+use superblock::Sectors;
+
 use super::{Command, Finding, Kind, Severity, running::Work};
-use crate::model::{
-    human,
-    status::{Activity, ArrayStatus, Stage},
+use crate::{
+    model::{
+        human,
+        status::{Activity, ArrayStatus, MemberStatus, Stage},
+    },
+    plan::only_copy::is_source,
 };
+
+/// Up to here swap and files that change while they are written may account for differences between mirrors.
+const SMALL: Sectors = Sectors(512);
 
 impl Work<'_> {
     /// All of it.
@@ -44,10 +52,36 @@ impl Work<'_> {
                 let left = activity.seconds_left().map(|s| format!(", about {} to go", human::duration(s)));
                 let text = format!("a {kind} runs{}{}", done.unwrap_or_default(), left.unwrap_or_default());
                 Finding::new(Kind::SyncRunning, Severity::Note, text)
+                    .also(self.source_of(kind))
                     .needs("nothing but time")
                     .try_next(Command::new(["mdctl", "status", "--watch", &array], "shows the progress"))
             }
         }
+    }
+
+    /// Who holds what a resync has not come to yet.
+    fn source_of(&self, kind: &str) -> Option<String> {
+        let geometry = self.array.geometry().filter(|_| kind == "resync")?;
+        let in_slot = |slot: u32| {
+            self.array.members.iter().find(|member| member.slot == Some(slot) && member.is("in_sync"))
+        };
+        let slots = 0..self.array.raid_disks;
+        let mut preferred: Vec<bool> = slots
+            .clone()
+            .map(|slot| in_slot(slot).is_some_and(|member| !member.is("write_mostly")))
+            .collect();
+        if !preferred.contains(&true) {
+            preferred = self.array.present();
+        }
+        let sources = slots.zip(0..).filter(|(_, nth)| is_source(&geometry, &preferred, *nth));
+        let paths: Vec<String> =
+            sources.filter_map(|(slot, _)| in_slot(slot)).map(MemberStatus::shown).collect();
+        let mirrors = matches!(geometry.level, superblock::Level::Raid1 | superblock::Level::Raid10);
+        let text = match mirrors {
+            true => format!("until it is done, what it has not come to is only on {}", paths.join(", ")),
+            false => "until it is done, no member can be made from the others".to_owned(),
+        };
+        (!paths.is_empty()).then_some(text)
     }
 
     fn reshape(&self) -> Option<Finding> {
@@ -62,11 +96,22 @@ impl Work<'_> {
         let text =
             format!("the last check found {} that differ between members", human::size(count.bytes().0));
         let effect = "compares the members again; writes nothing";
-        let harmless = "on RAID1 and RAID10 small counts are harmless: swap, and files that change while they are written";
+        let mirrors = matches!(self.array.level, Some(superblock::Level::Raid1 | superblock::Level::Raid10));
+        let needs = match (mirrors, count <= SMALL) {
+            (true, true) => {
+                "on RAID1 and RAID10 small counts are harmless, where swap or files that change while they are written are on it"
+            }
+            (true, false) => {
+                "to know which member is right before anything is repaired: so much differs where members were written to apart from each other and then put together, or where a disk lost writes. What is read depends on the member that is asked"
+            }
+            (false, _) => {
+                "to know which member is wrong before anything is repaired: where parity does not fit, a lost member would be made wrongly"
+            }
+        };
         Some(
             Finding::new(Kind::Mismatches, Severity::Weakens, text)
                 .because(format!("mismatch_cnt is {}", count.0))
-                .needs(harmless)
+                .needs(needs)
                 .try_next(Command::new(["mdctl", "--misc", "--action=check", &self.array.shown()], effect)),
         )
     }

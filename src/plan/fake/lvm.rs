@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use superblock::lvm::Area;
 
-use crate::plan::volume::metadata::LvmStep;
+use crate::plan::{run::Outdated, volume::metadata::LvmStep};
 
 /// What is on the devices and in LVM2's directories.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,7 +35,9 @@ impl FakeLvm {
                 ensure!(!self.locks.is_empty(), "looked at without a lock");
                 for (device, area) in areas {
                     let now = self.headers.get(&key(device, area));
-                    ensure!(now.is_none_or(|now| now.committed == area.committed), "{device}: changed");
+                    if now.is_some_and(|now| now.committed != area.committed) {
+                        bail!(Outdated(format!("{device}: changed")));
+                    }
                 }
             }
             LvmStep::PreCommit { group, targets, .. } => {
@@ -50,7 +52,7 @@ impl FakeLvm {
                 for target in targets {
                     let header = self.headers.get_mut(&key(&target.device, &target.area));
                     let Some(header) = header.filter(|h| h.precommitted == Some(target.placed.slot)) else {
-                        anyhow::bail!("{}: committed without a pre-commit", target.device);
+                        bail!("{}: committed without a pre-commit", target.device);
                     };
                     *header = header.with_committed(target.placed.slot);
                 }

@@ -1,14 +1,16 @@
 //! Adding devices: again, where they were members and the kernel takes them as such, else as new ones.
 
 use superblock::{
-    Bytes, MdUuid, Sectors, Write, journal, ppl,
+    Bytes, Judge, MdUuid, Sectors, Write, journal, ppl,
     probe::Native,
     v0,
     v1::{DevFlags, Newcomer},
 };
 
 use super::{
-    Attempt, Context, Copy, Decision, Otherwise, Refused, Todo, copy, freeze, is_member_array, readd,
+    Attempt, Context, Copy, Decision, Otherwise, Refused, Todo,
+    apart::{self, Apart},
+    copy, freeze, is_member_array, readd,
 };
 use crate::{
     model::{
@@ -72,7 +74,28 @@ fn detached(
     context: &Context,
 ) -> Result<(Vec<Attempt>, Otherwise), Refusal> {
     let device = device(todo, subject)?;
+    unused(todo, device, context)?;
     let mut remarks = Vec::new();
+    if let Some(twin) = subject.twin.as_ref().filter(|_| !context.force) {
+        let (word, shown) = (&todo.word, &context.array.path);
+        let text =
+            format!("{word} is a copy of {twin}, which serves in {shown}: both have the same device UUID");
+        return Err(Refusal::new(text).hint("--force overwrites its metadata and adds it as a new device"));
+    }
+    let apart = Apart::of(array, device).filter(|_| todo.op != ManageOp::ClusterConfirm);
+    // An old member may be made a new one, where the others were replaced since.
+    if let Some(apart) = apart.as_ref().filter(|apart| apart.has_its_own() || todo.op == ManageOp::ReAdd) {
+        let refusal = apart.refusal(todo, array, context);
+        if todo.quiet {
+            return Ok((Vec::new(), Otherwise::Warn(refusal)));
+        }
+        // Not even by force does anything believe that it has missed no write.
+        if todo.op == ManageOp::ReAdd || !context.force {
+            return Err(refusal);
+        }
+        remarks.push(apart.lost(&todo.word, context));
+    }
+    apart::keep_only_copy(todo, array, device, subject, context)?;
     fits_v0(todo, array, device, context, &mut remarks)?;
     same_blocks(todo, array, device, context)?;
     if array.detail.not_persistent {
@@ -87,7 +110,7 @@ fn detached(
         big_enough(todo, array, room(sample, device))?;
     }
     let mut ways = Vec::new();
-    if todo.op != ManageOp::AddSpare {
+    if todo.op != ManageOp::AddSpare && apart.is_none() {
         ways.extend(readd::former(todo, array, device, context)?);
     }
     let new = newcomer(todo, array, device, context);
@@ -118,8 +141,17 @@ pub(super) fn device<'a>(todo: &Todo, subject: &'a Subject) -> Result<&'a Device
         }
         Some(Ok(device)) => Ok(device),
         Some(Err(Unusable::NotBlock)) => Err(Refusal::new(format!("{} is not a block device.", todo.word))),
-        Some(Err(Unusable::Open(why) | Unusable::Broken(why))) => Err(cannot(why)),
+        Some(Err(Unusable::Open(why) | Unusable::Broken(why) | Unusable::Silent(why))) => Err(cannot(why)),
         None => Err(cannot("No such device")),
+    }
+}
+
+/// The kernel gives away what is only used and not claimed; what its users have there would be overwritten.
+fn unused(todo: &Todo, device: &Device, context: &Context) -> Result<(), Refusal> {
+    match device.users().filter(|_| !context.force) {
+        None => Ok(()),
+        Some(by) => Err(Refusal::new(format!("{} is in use by {by}", todo.word))
+            .hint("--force adds it all the same; what they have there is overwritten")),
     }
 }
 
@@ -317,6 +349,7 @@ fn metadata(
                 state: v0::DiskState::empty(),
             };
             let joined = sample.newcomer(disk, at).map_err(|why| Refusal::new(why.to_string()))?;
+            joined.judge_bounds(device.sectors()).map_err(|why| Refusal::new(why.to_string()))?;
             let bitmap = joined.bitmap_at().zip(array.bitmap.as_ref());
             let mut writes: Vec<Write> =
                 bitmap.map(|(at, bitmap)| bitmap.initial_v0(at)).into_iter().collect();
@@ -359,6 +392,7 @@ fn v1(
         .map_err(|why| refuse(why.to_string()))?;
     // The kernel would only say that the argument is invalid.
     joined.kernel_objection().map_err(|why| refuse(why.to_string()))?;
+    joined.judge_bounds(device.sectors()).map_err(|why| refuse(why.to_string()))?;
     let mut writes = Vec::new();
     if journal {
         let [high, low, ..] = identity(1).words();

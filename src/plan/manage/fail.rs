@@ -1,9 +1,14 @@
 //! Marking members as failed, and taking them out.
 
+use superblock::Level;
+
 use super::{Attempt, Context, Decision, Refused, Todo, is_member_array, member};
 use crate::{
     model::manage::{Managed, Subject},
-    plan::{Refusal, Step},
+    plan::{
+        Refusal, Step,
+        only_copy::{Need, need},
+    },
 };
 
 /// Marks a member as failed. Without `--force` not one whose data the array cannot do without, however it was spelled.
@@ -14,9 +19,9 @@ pub(super) fn fail(
     context: &Context,
 ) -> Result<Decision, Refusal> {
     let (word, shown) = (&todo.word, &context.array.path);
-    if !context.force && is_needed(array, subject) {
-        return Err(Refusal::new(format!("Cannot remove {word} from {shown}, array will be failed."))
-            .hint("--force fails it all the same; what is on the array is then lost to its users"));
+    let needed = subject.dev.filter(|_| !context.force).and_then(|dev| need(array, dev));
+    if let Some(need) = needed {
+        return Err(kept(need, word, array, shown));
     }
     let step = Step::Fail { array: context.array.clone(), member: member(todo, subject) };
     let refused = Refused::Because(format!("set device faulty failed for {word}: "));
@@ -26,12 +31,25 @@ pub(super) fn fail(
     Ok(Decision::only(way))
 }
 
-/// Whether the array has enough members with this one and not without it.
-fn is_needed(array: &Managed, subject: &Subject) -> bool {
-    let Some(dev) = subject.dev else { return false };
-    let with = array.present(None);
-    let without = array.present(Some(dev));
-    with != without && !array.geometry().enough(&without, array.detail.flags.clean)
+/// Why a member stays. The first sentence is the original's where the original refuses, too.
+pub(super) fn kept(need: Need, word: &str, array: &Managed, shown: &str) -> Refusal {
+    let wait = format!("mdctl wait {shown} waits for its end; --force fails it all the same");
+    match need {
+        Need::Members => Refusal::new(format!("Cannot remove {word} from {shown}, array will be failed."))
+            .hint("--force fails it all the same; what is on the array is then lost to its users"),
+        Need::Reshape => Refusal::new(format!(
+            "Cannot remove {word} from {shown}: a reshape is not finished, and one of its two shapes would lack too many members"
+        ))
+        .hint(wait),
+        Need::Resync(_) => {
+            let why = match array.detail.level {
+                Level::Raid1 | Level::Raid10 => "what is not copied yet is only on it",
+                _ => "the parity is not right yet, so the others cannot replace what is on it",
+            };
+            Refusal::new(format!("Cannot remove {word} from {shown}: a resync is not finished, and {why}"))
+                .hint(format!("{wait}, and what only it has is lost"))
+        }
+    }
 }
 
 /// Takes a member out. Whether it may go is the kernel's to say: it keeps those that are in use.
@@ -47,10 +65,26 @@ pub(super) fn remove(
         ));
     }
     let (word, shown) = (&todo.word, &context.array.path);
+    if !context.force && may_bring_back(array, subject) {
+        return Err(Refusal::new(format!(
+            "Cannot remove {word} from {shown}: the array has failed, and {word} may be needed to bring it back"
+        ))
+        .hint(format!(
+            "mdctl explain {shown} says how; --force takes it out all the same, and leaves its data as it is"
+        )));
+    }
     let step =
         Step::Remove { array: context.array.clone(), member: member(todo, subject), patient: context.force };
     let refused = Refused::Because(format!("hot remove failed for {word}: "));
     let mut way = Attempt::new(format!("take {word} out of {shown}"), vec![step, Step::Commit], refused);
     way.said = Some(format!("hot removed {word} from {shown}"));
     Ok(Decision::only(way))
+}
+
+/// Whether it is one of those whose failure was too much.
+fn may_bring_back(array: &Managed, subject: &Subject) -> bool {
+    let Some(dev) = subject.dev else { return false };
+    let here = array.detail.members.iter().find(|member| member.dev == dev && member.alive);
+    let failed = array.is_redundant() && !array.geometry().enough(&array.present(None), true);
+    failed && here.is_some_and(|member| member.state.faulty)
 }

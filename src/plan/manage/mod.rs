@@ -2,13 +2,17 @@
 //! decided by itself: from the array as it is then, and the device that the word names.
 
 mod add;
+mod apart;
 mod copy;
 mod fail;
 mod pair;
 mod readd;
+pub mod session;
+pub mod twin;
 mod update;
 mod words;
 
+use jiff::tz::TimeZone;
 use superblock::MdUuid;
 
 use super::{
@@ -56,6 +60,8 @@ pub struct Context {
     pub bad_block_log: bool,
     /// Random identities.
     pub fresh: Vec<MdUuid>,
+    /// The zone for dates.
+    pub zone: TimeZone,
 }
 
 /// One way to do it.
@@ -108,6 +114,8 @@ pub enum Otherwise {
     Nothing,
     /// Nothing, but for those who want to hear everything.
     Mention(String),
+    /// This is said, and it is no failure.
+    Warn(Refusal),
     /// It is a failure.
     Refuse(Refusal),
     /// These words take its place.
@@ -259,4 +267,10 @@ pub fn after(mut array: Managed, step: &Step) -> Managed {
 }
 
 #[cfg(test)]
-mod tests;
+mod bench;
+#[cfg(test)]
+mod data_tests;
+#[cfg(test)]
+mod session_tests;
+#[cfg(test)]
+pub(super) mod tests;

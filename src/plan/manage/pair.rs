@@ -1,9 +1,12 @@
 //! `--replace` and `--with`: a member is copied to a spare while it still serves.
 
-use super::{Attempt, Context, Decision, Refused, Todo, freeze, is_external, is_member_array, member};
+use super::{Attempt, Context, Decision, Refused, Todo, fail, freeze, is_external, is_member_array, member};
 use crate::{
     model::manage::{Link, Managed, Subject},
-    plan::{MemberName, Refusal, Step},
+    plan::{
+        MemberName, Refusal, Step,
+        only_copy::{Need, need},
+    },
     words::MemberAttr,
 };
 
@@ -27,6 +30,12 @@ pub(super) fn replace(
         .ok_or_else(|| Refusal::new(format!("{word} not found in {shown} so cannot --replace it")))?;
     let slot =
         link.slot.ok_or_else(|| Refusal::new(format!("{word} is not active and so cannot be replaced.")))?;
+    // The kernel fills a replacement before it finishes a resync.
+    let unfinished = |need: &Need| matches!(need, Need::Resync(_) | Need::Reshape);
+    let need = subject.dev.filter(|_| !context.force).and_then(|dev| need(array, dev));
+    if let Some(need) = need.filter(unfinished) {
+        return Err(fail::kept(need, word, array, shown));
+    }
     let freeze = freeze(array, context);
     let mark = Step::SetMember {
         array: context.array.clone(),

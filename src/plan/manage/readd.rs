@@ -2,7 +2,7 @@
 
 use superblock::{Events, Write, probe::Native};
 
-use super::{Attempt, Context, Refused, Todo, add, copy, member};
+use super::{Attempt, Context, Refused, Todo, add, apart::Apart, copy, member};
 use crate::{
     model::{
         Device,
@@ -43,7 +43,10 @@ pub(super) fn attached(
 fn seat(array: &Managed, device: &Device) -> Option<(DiskInfo, Events)> {
     let number = |n: u32| i32::try_from(n).ok();
     let in_slot = disk_state::ACTIVE | disk_state::SYNC;
-    match add::superblock_of(array, device)? {
+    let native = add::superblock_of(array, device)?;
+    // The kernel would believe its numbers.
+    native.bounds().ok()?;
+    match native {
         Native::V0(sb) => {
             let disk = sb.fields().this_disk();
             let state = disk.state;
@@ -120,7 +123,7 @@ fn updated(todo: &Todo, array: &Managed, device: &Device, context: &Context) -> 
 }
 
 /// The array's own count.
-fn current(array: &Managed) -> Events {
+pub(super) fn current(array: &Managed) -> Events {
     match &array.detail.superblock {
         Some(MemberSuperblock::V0(sb)) => sb.events(),
         Some(MemberSuperblock::V1(sb, _)) => sb.events(),
@@ -131,6 +134,13 @@ fn current(array: &Managed) -> Events {
 /// Why a device that has this array's superblock cannot come back as what it was.
 pub(super) fn objection(array: &Managed, device: &Device) -> Option<String> {
     add::superblock_of(array, device)?;
+    match Apart::of(array, device) {
+        Some(apart) if apart.has_its_own() => {
+            return Some("it was written to apart from the array".to_owned());
+        }
+        Some(_) => return Some("other members were replaced since".to_owned()),
+        None => {}
+    }
     let Some((info, events)) = seat(array, device) else {
         return Some("it was no member in a slot when it was written last".to_owned());
     };

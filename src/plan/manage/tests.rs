@@ -20,25 +20,26 @@ use crate::{
     },
 };
 
-const UUID: MdUuid = MdUuid([7; 16]);
+pub(in crate::plan) const UUID: MdUuid = MdUuid([7; 16]);
 /// 16 MiB.
 const SIZE: Sectors = Sectors(32_768);
 
-fn dev(minor: u32) -> DevId {
+pub(super) fn dev(minor: u32) -> DevId {
     DevId { major: 1, minor }
 }
 
-fn context() -> Context {
+pub(super) fn context() -> Context {
     Context {
         array: ArrayName { kernel: "md0".into(), path: "/dev/md0".into() },
         force: false,
         update: None,
         bad_block_log: true,
         fresh: vec![MdUuid([1; 16]), MdUuid([2; 16])],
+        zone: jiff::tz::TimeZone::UTC,
     }
 }
 
-fn superblock(number: u32, events: u64, level: Level, slots: u32) -> v1::Superblock {
+pub(in crate::plan) fn superblock(number: u32, events: u64, level: Level, slots: u32) -> v1::Superblock {
     let seat = |slot| Role::Slot { slot, replacement: false };
     let new = v1::NewArray {
         minor: v1::Minor::V1_2,
@@ -46,9 +47,9 @@ fn superblock(number: u32, events: u64, level: Level, slots: u32) -> v1::Superbl
         name: v1::set_name(None, b"0"),
         created: 1_700_000_000,
         level,
-        layout: 0,
+        layout: if level == Level::Raid10 { 0x102 } else { 0 },
         size: Sectors(30_720),
-        chunk: Sectors(0),
+        chunk: if level == Level::Raid1 { Sectors(0) } else { Sectors(128) },
         raid_disks: slots,
         spares: 0,
         clean: true,
@@ -71,7 +72,7 @@ fn superblock(number: u32, events: u64, level: Level, slots: u32) -> v1::Superbl
 }
 
 /// An array on ram0, ram1, …: `U` in sync, `F` failed in its slot, `_` empty; at event 20.
-fn array(level: Level, slots: &str) -> Managed {
+pub(super) fn array(level: Level, slots: &str) -> Managed {
     let count = u32::try_from(slots.len()).unwrap();
     let there = || (0..).zip(slots.chars()).filter(|(_, state)| *state != '_');
     let member = |(slot, state): (u32, char)| Member {
@@ -122,6 +123,8 @@ fn array(level: Level, slots: &str) -> Managed {
         },
         links: there().map(link).collect(),
         sync_action: Some("idle".into()),
+        resync_at: None,
+        slots_before: None,
         logical_block: 512,
         bitmap: None,
         bits: bitmap::Count::default(),
@@ -130,7 +133,7 @@ fn array(level: Level, slots: &str) -> Managed {
 }
 
 /// A disk of 16 MiB with this superblock.
-fn disk(minor: u32, found: Option<v1::Superblock>) -> Subject {
+pub(in crate::plan) fn disk(minor: u32, found: Option<v1::Superblock>) -> Subject {
     let path = format!("/dev/ram{minor}");
     let found = found.map(|sb| {
         // Through bytes, as it would be read.
@@ -158,7 +161,7 @@ fn disk(minor: u32, found: Option<v1::Superblock>) -> Subject {
     Subject { dev: Some(dev(minor)), seen, ..Subject::default() }
 }
 
-fn path(op: ManageOp, minor: u32) -> Todo {
+pub(super) fn path(op: ManageOp, minor: u32) -> Todo {
     Todo::of(op, &format!("/dev/ram{minor}"))
 }
 
@@ -342,6 +345,9 @@ fn what_cannot_join_is_refused() {
     assert_eq!(refused(&world, add, &tiny), "/dev/ram5 not large enough to join array");
     let busy = small(disk(5, None), |device| device.busy = true);
     assert_eq!(refused(&world, add, &busy), "Cannot open /dev/ram5: Device or resource busy");
+    let used = small(disk(5, None), |device| device.holders = vec!["loop device loop3".into()]);
+    assert_eq!(refused(&world, add, &used), "/dev/ram5 is in use by loop device loop3");
+    assert!(decide(&path(add, 5), &world, &used, &Context { force: true, ..context() }).is_ok());
     let blocks = small(disk(5, None), |device| device.logical_block = 4096);
     assert!(refused(&world, add, &blocks).contains("logical blocks of 4096 bytes"));
     assert!(decide(&path(add, 5), &world, &blocks, &Context { force: true, ..context() }).is_ok());

@@ -9,8 +9,9 @@ use crate::{
     config::Metadata,
     model::{
         layout::layout_word,
-        trial::{Format, Grounds, Hypothesis},
+        trial::{Format, Grounds, Hypothesis, Scored},
     },
+    plan::Refusal,
     plan::request::{BitmapKind, CreateRequest, DataOffset, MemberSource, MemberWord, SizeOrMax},
 };
 
@@ -114,6 +115,39 @@ pub fn command_line(guess: &Hypothesis, seen: &[Seen], device: &str) -> String {
         });
     }
     words.join(" ")
+}
+
+/// The words of a trial behind its verb, without those about what is to be done with a guess.
+#[must_use]
+pub fn words_again(words: &[String]) -> Vec<String> {
+    let mut rest = words.iter().skip_while(|word| *word != "trial").skip(1);
+    let mut again = Vec::new();
+    while let Some(word) = rest.next() {
+        match word.as_str() {
+            "--apply" => {
+                rest.next();
+            }
+            "--json" | "--yes" | "-y" | "--dry-run" => {}
+            word if word.starts_with("--keep") || word.starts_with("--apply=") => {}
+            word => again.push(word.to_owned()),
+        }
+    }
+    again
+}
+
+/// Whether there is any reason to write a guess to the devices.
+///
+/// # Errors
+/// Nothing speaks for it.
+pub fn supported(scored: &Scored, number: usize, command: &str) -> Result<(), Refusal> {
+    if scored.is_supported() {
+        return Ok(());
+    }
+    let text = format!(
+        "nothing speaks for guess {number}: no superblock says so, nothing that is known was found in its place, and \
+         redundancy does not show it"
+    );
+    Err(Refusal::new(text).hint(format!("if you know that it is right: {command}")))
 }
 
 /// Whether the superblocks on the devices say just this: then it is assembled, and nothing is written.

@@ -10,7 +10,7 @@ use crate::model::{
     Geometry,
     layout::default_layout,
     stripes::Stripes,
-    trial::{Differs, Hypothesis, Seat},
+    trial::{Class, Differs, Hypothesis, Offer, Seat},
 };
 
 /// In so many respects a guess may differ.
@@ -31,75 +31,59 @@ pub struct Guesses<'a> {
     seen: &'a [Seen],
     asked: &'a Asked,
     anchors: &'a mut dyn FnMut(Anchor) -> bool,
-    /// The next class: how far, and whether the array's first sector is at an anchor.
-    next: (usize, bool),
-    left: usize,
-    /// The limit was reached.
-    pub cut: bool,
     /// Not all orders are among them.
     pub orders_cut: bool,
 }
 
-/// Every guess about the families, at most `limit`. Those in which the array's first sector is at an anchor come before
-/// the others: `anchors` answers for a device and an offset.
+/// Every guess about the families. Those in which the array's first sector is at an anchor come before the others:
+/// `anchors` answers for a device and an offset.
 pub fn guesses<'a>(
     families: &'a [Family],
     seen: &'a [Seen],
     asked: &'a Asked,
-    limit: usize,
     anchors: &'a mut dyn FnMut(Anchor) -> bool,
 ) -> Guesses<'a> {
     let axes: Vec<Axes<'_>> =
         families.iter().map(|family| Axes::new(family, seen, asked, &mut *anchors)).collect();
     let orders_cut = axes.iter().any(|axes| axes.orders_cut);
-    Guesses { axes, seen, asked, anchors, next: (0, true), left: limit, cut: false, orders_cut }
+    Guesses { axes, seen, asked, anchors, orders_cut }
 }
 
 impl Guesses<'_> {
-    fn class(&mut self, distance: usize, anchored: bool) -> Vec<Hypothesis> {
-        let mut class: Vec<Hypothesis> = Vec::new();
-        for axes in &self.axes {
-            axes.at(distance, self.seen, self.asked, &mut |guess| {
-                // What is known is always looked at.
-                if distance == 0 || at_anchor(&guess, self.anchors) == anchored {
-                    if self.left == 0 {
-                        self.cut = true;
-                        return false;
-                    }
-                    self.left -= 1;
-                    class.push(guess);
+    /// Offers them, the most plausible first, as long as the answer is yes.
+    pub fn each(&mut self, take: &mut dyn FnMut(Offer) -> bool) {
+        // What is known is always looked at, whatever begins there.
+        let classes = [true, false].into_iter().flat_map(|anchored| {
+            (usize::from(!anchored)..=FURTHEST).map(move |distance| Class { distance, anchored })
+        });
+        for class in classes {
+            let mut some = false;
+            for axes in &self.axes {
+                let go_on = axes.at(class.distance, self.seen, self.asked, &mut |guess| {
+                    let is_its = |guess: &Hypothesis| {
+                        class.distance == 0 || at_anchor(guess, self.anchors) == class.anchored
+                    };
+                    some = true;
+                    take(match guess.filter(is_its) {
+                        Some(guess) => Offer::Guess(class, guess),
+                        None => Offer::Nothing(class),
+                    })
+                });
+                if !go_on {
+                    return;
                 }
-                true
-            });
-        }
-        class
-    }
-}
-
-impl Iterator for Guesses<'_> {
-    type Item = Vec<Hypothesis>;
-
-    fn next(&mut self) -> Option<Vec<Hypothesis>> {
-        while self.next.0 <= FURTHEST && !self.cut {
-            let (distance, anchored) = self.next;
-            self.next = match (distance, anchored) {
-                (FURTHEST, true) => (1, false),
-                (distance, anchored) => (distance + 1, anchored),
-            };
-            let class = self.class(distance, anchored);
-            if !class.is_empty() {
-                return Some(class);
+            }
+            if some && !take(Offer::Last(class)) {
+                return;
             }
         }
-        None
     }
 }
 
 fn at_anchor(guess: &Hypothesis, anchors: &mut dyn FnMut(Anchor) -> bool) -> bool {
     let Some(stripes) = guess.stripes() else { return false };
     TELLING.into_iter().any(|sector| {
-        let extent = stripes.at(sector.0);
-        extent.iter().flat_map(|extent| &extent.copies).any(|place| match guess.seats.get(place.slot) {
+        stripes.copies(sector.0).any(|place| match guess.seats.get(place.slot) {
             Some(Some(seat)) => {
                 anchors((seat.device, sector, seat.data_offset.saturating_add(Sectors(place.sector))))
             }
@@ -155,8 +139,15 @@ impl<'a> Axes<'a> {
         }
     }
 
-    /// Hands out those at a distance, until it is told that it is enough.
-    fn at(&self, distance: usize, seen: &[Seen], asked: &Asked, take: &mut dyn FnMut(Hypothesis) -> bool) {
+    /// Hands out those at a distance, `None` for what cannot be, until it is told that it is enough; answers whether it was
+    /// not.
+    fn at(
+        &self,
+        distance: usize,
+        seen: &[Seen],
+        asked: &Asked,
+        take: &mut dyn FnMut(Option<Hypothesis>) -> bool,
+    ) -> bool {
         for (shape_differs, shape) in &self.shapes {
             for (far, (offset_differs, offset)) in &self.offsets {
                 let so_far = shape_differs.len() + far;
@@ -166,12 +157,13 @@ impl<'a> Axes<'a> {
                 {
                     let differs = [order_differs, shape_differs, offset_differs].map(Vec::as_slice).concat();
                     let guess = self.one(differs, seats, *shape, *offset, seen, asked);
-                    if guess.is_some_and(|guess| !take(guess)) {
-                        return;
+                    if !take(guess) {
+                        return false;
                     }
                 }
             }
         }
+        true
     }
 
     fn one(

@@ -6,8 +6,11 @@ use super::*;
 use crate::model::{
     Geometry,
     layout::default_layout,
-    stripes::{Stripes, tests::members_of},
-    trial::{Cached, Differs, Grounds, Hypothesis, Scored, Searched, anchored, assembled, search},
+    stripes::Stripes,
+    trial::{
+        Cached, Class, Differs, Evidence, Grounds, Hypothesis, Scored, Searched, Stopped, anchored,
+        assembled, search,
+    },
 };
 
 const EXT4: &str = include_str!("../../../superblock/tests/fixtures/content-ext4.sectors");
@@ -49,7 +52,7 @@ impl Broken {
         let mut data = vec![0; usize::try_from(stripes.size().bytes().0).unwrap()];
         data[..32 << 20].copy_from_slice(&contents());
         let bytes = |sectors: u64| usize::try_from(sectors * 512).unwrap();
-        let members = members_of(&stripes, &data, bytes(size), bytes(offset));
+        let members = raid::image::members(&stripes, &data, bytes(size), bytes(offset)).unwrap();
         Self { geometry, members, offset }
     }
 
@@ -89,16 +92,16 @@ impl Broken {
     }
 
     fn search(&self, seen: &[Seen], asked: &Asked) -> Searched {
-        let cached: Vec<Cached<'_>> = self.members.iter().map(|member| Cached::new(member)).collect();
+        let cached: Vec<Cached<'_>> = self.members.iter().map(|member| Cached::new(member, 1)).collect();
         let devices: Vec<&dyn Media> = cached.iter().map(|member| -> &dyn Media { member }).collect();
         let families = families(seen, asked);
         let mut known = std::collections::BTreeMap::new();
         let mut anchors = |(device, sector, at): Anchor| {
             *known.entry((device, sector, at)).or_insert_with(|| anchored(devices[device], sector, at))
         };
-        let mut guesses = guesses(&families, seen, asked, 3000, &mut anchors);
+        let mut guesses = guesses(&families, seen, asked, &mut anchors);
         let nearby = Nearby::new(&families, seen, asked);
-        search(&mut guesses, &|scored| nearby.of(scored), &devices, &mut |_| true)
+        search(&mut |take| guesses.each(take), &|scored| nearby.of(scored), &devices, 3000, &mut |_| true)
     }
 }
 
@@ -292,19 +295,130 @@ fn the_second_syndrome_speaks_without_a_member() {
     }
 }
 
+/// A search of devices of which nothing is known, with a limit and for as long as this answers yes.
+fn bounded(seen: &[Seen], asked: &Asked, limit: usize, told: &mut dyn FnMut(usize) -> bool) -> Searched {
+    let families = families(seen, asked);
+    let zeros = vec![0; 1 << 20];
+    let devices: Vec<&dyn Media> = seen.iter().map(|_| -> &dyn Media { &zeros }).collect();
+    let mut anchors = |_| false;
+    let mut guesses = guesses(&families, seen, asked, &mut anchors);
+    let nearby = Nearby::new(&families, seen, asked);
+    search(&mut |take| guesses.each(take), &|scored| nearby.of(scored), &devices, limit, told)
+}
+
+fn blank(devices: u32, size: Sectors) -> Vec<Seen> {
+    (0..devices).map(|nth| Seen { path: format!("/dev/sd{nth}"), size, words: Vec::new() }).collect()
+}
+
 #[test]
 fn guesses_are_bounded_and_that_is_said() {
-    let broken = Broken::new(Level::Raid5, 2, 128, 4, OFFSET);
-    let seen = broken.seen(|_| Vec::new());
-    let asked = Asked::default();
-    let families = families(&seen, &asked);
-    let mut anchors = |_| true;
-    let mut made = guesses(&families, &seen, &asked, 100, &mut anchors);
-    assert_eq!(made.by_ref().map(|class| class.len()).sum::<usize>(), 100);
-    assert!(made.cut && !made.orders_cut);
-    let given = Asked { level: Some(Level::Raid5), chunk: Some(Sectors(128)), in_order: true, ..asked };
-    let families = super::families(&seen, &given);
-    let mut anchors = |_| true;
-    let made = guesses(&families, &seen, &given, 100, &mut anchors);
-    assert!(made.flatten().all(|guess| guess.geometry.chunk == Sectors(128)));
+    let seen = blank(4, Sectors(2048));
+    let searched = bounded(&seen, &Asked::default(), 100, &mut |_| true);
+    // What is near to the best is looked at beside.
+    assert!((100..200).contains(&searched.tried), "{}", searched.tried);
+    assert!(
+        matches!(searched.stopped, Some(Stopped::Count(Class { distance: 1.., .. }))),
+        "{:?}",
+        searched.stopped
+    );
+    let mut asked = 0;
+    let searched = bounded(&seen, &Asked::default(), 4000, &mut |_| {
+        asked += 1;
+        asked < 50
+    });
+    assert!(searched.tried < 50 && matches!(searched.stopped, Some(Stopped::Time(_))), "{searched:?}");
+    let given = Asked {
+        level: Some(Level::Raid5),
+        chunk: Some(Sectors(128)),
+        layout: Some(2),
+        data_offsets: vec![Sectors(16)],
+        in_order: true,
+        ..Asked::default()
+    };
+    let searched = bounded(&seen, &given, 4000, &mut |_| true);
+    assert_eq!((searched.tried, searched.stopped), (1, None));
+    let best = first(&searched);
+    assert_eq!(best.hypothesis.geometry.chunk, Sectors(128));
+}
+
+/// Guesses about many large members are many; time is asked for between any two that are made, also those that are thrown away.
+#[test]
+fn many_large_members_take_no_longer_than_they_may() {
+    let seen = blank(24, Sectors(10 << 31));
+    let asked = Asked { level: Some(Level::Raid6), ..Asked::default() };
+    let mut calls = 0;
+    let searched = bounded(&seen, &asked, 4000, &mut |_| {
+        calls += 1;
+        calls < 3000
+    });
+    assert!(matches!(searched.stopped, Some(Stopped::Time(_))), "{:?}", searched.stopped);
+    assert!(calls <= 3001 && searched.tried <= 3000, "{calls} {}", searched.tried);
+}
+
+/// Two blank disks are no mirror; two with the same bytes are, and so is what the superblocks say.
+#[test]
+fn what_nothing_speaks_for_is_not_supported() {
+    let scored = |level, grounds, parity, differs: &[Differs]| Scored {
+        hypothesis: Hypothesis {
+            grounds,
+            differs: differs.to_vec(),
+            format: Format::V1(Minor::V1_2),
+            geometry: Geometry {
+                level,
+                layout: 0,
+                chunk: Sectors(128),
+                raid_disks: 2,
+                component_size: Sectors(1024),
+            },
+            seats: vec![None, None],
+            array: None,
+            name: None,
+            bitmap: false,
+        },
+        evidence: Evidence { parity, contents: Vec::new() },
+    };
+    let count = |checked, agree| Some(raid::Consistency { checked, agree });
+    for (level, grounds, parity, differs, expected) in [
+        (Level::Raid1, Grounds::Usual, None, &[][..], false),
+        (Level::Raid1, Grounds::Usual, count(0, 0), &[], false),
+        (Level::Raid1, Grounds::Usual, count(100, 99), &[], true),
+        (Level::Raid1, Grounds::Usual, count(100, 50), &[], false),
+        (Level::Raid5, Grounds::Usual, count(100, 100), &[], false),
+        (Level::Raid6, Grounds::Usual, count(100, 100), &[], true),
+        (Level::Raid5, Grounds::Superblocks, None, &[], true),
+        (Level::Raid5, Grounds::Superblocks, None, &[Differs::FreshOut], true),
+        (Level::Raid5, Grounds::Superblocks, None, &[Differs::Order], false),
+        (Level::Raid0, Grounds::Usual, None, &[], false),
+    ] {
+        let scored = scored(level, grounds, parity, differs);
+        assert_eq!(scored.is_supported(), expected, "{scored:?}");
+        assert_eq!(supported(&scored, 1, "mdctl create").is_ok(), expected);
+    }
+}
+
+/// Superblocks that are all there and agree are said first, and nothing else is looked at: also where nothing is inside.
+#[test]
+fn superblocks_that_agree_are_enough() {
+    for level in [Level::Raid1, Level::Raid5, Level::Raid6] {
+        let chunk = if level == Level::Raid1 { 0 } else { 128 };
+        let mut broken = Broken::new(level, default_layout(level), chunk, 4, OFFSET);
+        broken.members.iter_mut().for_each(|member| member.fill(0));
+        let seen = broken.seen(|nth| vec![broken.word(u32::try_from(nth).unwrap(), broken.geometry, 10)]);
+        let searched = broken.search(&seen, &Asked::default());
+        assert!(searched.settled && searched.tried < 8, "{level:?}: {}", searched.tried);
+        assert!(first(&searched).bears_superblocks_out(), "{level:?}: {:#?}", first(&searched));
+    }
+}
+
+#[test]
+fn the_next_command_is_this_one() {
+    let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+    for (now, again) in [
+        ("mdctl trial /dev/a /dev/b", "/dev/a /dev/b"),
+        ("./mdctl trial --keep --level=5 /dev/a --json", "--level=5 /dev/a"),
+        ("mdctl trial --apply 2 /dev/a -y", "/dev/a"),
+        ("mdctl trial --apply=2 --keep=3 --dry-run /dev/a", "/dev/a"),
+    ] {
+        assert_eq!(words_again(&words(now)).join(" "), again);
+    }
 }

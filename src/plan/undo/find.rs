@@ -1,26 +1,42 @@
 //! The devices of an entry, wherever they are now.
 
 use crate::{
-    archive::{Entry, Identity, Kept},
+    archive::{By, Entry, Identity, Kept, Sameness},
     plan::Refusal,
 };
 
+/// What is enough to take a device for the one of then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// Somebody asked for this entry: whatever proves the device.
+    Proof,
+    /// As before, and the path where nothing proves anything. Never another device.
+    Path,
+    /// Nobody asked: the kernel must not have let go of the device since.
+    Unbroken,
+}
+
 /// For each device of the entry its place among those that are here.
 ///
-/// A name by-id proves a device, and so does a member's own UUID. Where a device has neither, it is known by its path;
-/// another size, another serial number or other names by-id prove that it is another one.
-///
-/// With `force` those that are not found are left out, and said.
+/// With [`Trust::Proof`] all of them are found; otherwise those that are not are left out, and said.
 ///
 /// # Errors
-/// One of them is not here, or there are two that could be it.
-pub fn find(entry: &Entry, here: &[Identity], force: bool) -> Result<Found, Refusal> {
+/// One of them is not here, or nothing tells that it is, or there are two that could be it.
+pub fn find(entry: &Entry, here: &[Identity], trust: Trust) -> Result<Found, Refusal> {
     let mut found = Found::default();
     for kept in &entry.devices {
-        match one(kept, here) {
-            Ok(at) => found.places.push((kept.clone(), at)),
-            Err(refusal) if force => found.left_out.push(refusal.text),
-            Err(refusal) => return Err(refusal),
+        let one =
+            one(kept, here, trust).and_then(|at| match found.places.iter().find(|(_, taken)| *taken == at) {
+                Some((other, _)) => Err(Refusal::new(format!(
+                    "{} and {} seem to be one device now",
+                    other.device.path, kept.device.path
+                ))),
+                None => Ok(at),
+            });
+        match (one, trust) {
+            (Ok(at), _) => found.places.push((kept.clone(), at)),
+            (Err(refusal), Trust::Proof) => return Err(refusal),
+            (Err(refusal), Trust::Path | Trust::Unbroken) => found.left_out.push(refusal.text),
         }
     }
     Ok(found)
@@ -35,30 +51,66 @@ pub struct Found {
     pub left_out: Vec<String>,
 }
 
-fn one(kept: &Kept, here: &[Identity]) -> Result<usize, Refusal> {
-    let possible = || here.iter().enumerate().filter(|(_, it)| !is_another(&kept.device, it));
-    let by_name = |it: &Identity| it.by_id.iter().any(|name| kept.device.by_id.contains(name));
-    let members = members(kept);
-    let by_member =
-        |it: &Identity| it.md.iter().filter_map(|sb| sb.member.as_ref()).any(|uuid| members.contains(uuid));
-    let by_path = |it: &Identity| it.path == kept.device.path;
-    let proofs: [&dyn Fn(&Identity) -> bool; 2] = [&by_name, &by_member];
-    for known in proofs {
-        let found: Vec<(usize, &Identity)> = possible().filter(|(_, it)| known(it)).collect();
-        match found.as_slice() {
-            [] => {}
-            [(at, _)] => return Ok(*at),
-            several => match several.iter().find(|(_, it)| by_path(it)) {
-                Some((at, _)) => return Ok(*at),
-                None => return Err(twice(kept, several)),
-            },
-        }
+/// A device that is the one of then, its place, and by what it is known.
+type Known<'a> = (usize, By, &'a Identity);
+
+fn one(kept: &Kept, here: &[Identity], trust: Trust) -> Result<usize, Refusal> {
+    let judged: Vec<(usize, Sameness, &Identity)> =
+        here.iter().enumerate().map(|(at, it)| (at, kept.same(it), it)).collect();
+    let known: Vec<Known<'_>> = judged
+        .iter()
+        .filter_map(|(at, same, it)| match same {
+            Sameness::Same(by) => Some((*at, *by, *it)),
+            Sameness::Another(_) | Sameness::CannotTell(_) => None,
+        })
+        .collect();
+    let by_path = judged.iter().find(|(_, _, it)| it.path == kept.device.path);
+    if trust == Trust::Unbroken {
+        return unbroken(kept, &known, by_path.map(|(_, same, _)| same));
     }
-    possible().find(|(_, it)| by_path(it)).map(|(at, _)| at).ok_or_else(|| missing(kept))
+    let best = known.iter().map(|(_, by, _)| *by).min();
+    let known: Vec<Known<'_>> = known.into_iter().filter(|(_, by, _)| Some(*by) == best).collect();
+    match (known.as_slice(), by_path) {
+        ([(at, _, _)], _) => Ok(*at),
+        ([], Some((at, Sameness::CannotTell(_), _))) if trust == Trust::Path => Ok(*at),
+        ([], Some((_, Sameness::CannotTell(why), _))) => Err(cannot_tell(kept, why)),
+        ([], Some((_, Sameness::Another(why), _))) => Err(another(kept, why)),
+        ([], _) => Err(missing(kept)),
+        (several, _) => Err(twice(kept, several)),
+    }
 }
 
-fn twice(kept: &Kept, several: &[(usize, &Identity)]) -> Refusal {
-    let paths: Vec<&str> = several.iter().map(|(_, it)| it.path.as_str()).collect();
+/// The device that is there since then. A kernel that does not count devices leaves their own numbers and names.
+fn unbroken(kept: &Kept, known: &[Known<'_>], by_path: Option<&Sameness>) -> Result<usize, Refusal> {
+    let counts = kept.device.diskseq.is_some();
+    let enough = |by: &By| *by == By::Kernel || *by == By::Own && !counts;
+    if let [(at, _, _)] = known.iter().filter(|(_, by, _)| enough(by)).collect::<Vec<_>>().as_slice() {
+        return Ok(*at);
+    }
+    let path = &kept.device.path;
+    Err(match by_path {
+        None => missing(kept),
+        Some(Sameness::Another(why)) => another(kept, why),
+        Some(Sameness::CannotTell(_) | Sameness::Same(_)) => Refusal::new(format!(
+            "{path}: another disk is there now, or the same one attached again; it is left as it is"
+        )),
+    })
+}
+
+fn another(kept: &Kept, why: &str) -> Refusal {
+    Refusal::new(format!("{}: another disk is there now: {why}", kept.device.path))
+        .hint("attach the disk of then; --force goes on without it")
+}
+
+fn cannot_tell(kept: &Kept, why: &str) -> Refusal {
+    let path = &kept.device.path;
+    Refusal::new(format!("{path}: nothing tells that this is the disk of then: {why}")).hint(format!(
+        "if you are sure: --force writes to {path} because it has the path and the size of then"
+    ))
+}
+
+fn twice(kept: &Kept, several: &[Known<'_>]) -> Refusal {
+    let paths: Vec<&str> = several.iter().map(|(_, _, it)| it.path.as_str()).collect();
     Refusal::new(format!("{} may be any of {}", kept.device.path, paths.join(", ")))
         .hint("detach the copies, then try again")
 }
@@ -69,21 +121,5 @@ fn missing(kept: &Kept) -> Refusal {
     known.extend(device.serial.iter().map(|serial| format!("serial {serial}")));
     known.extend(device.by_id.first().cloned());
     Refusal::new(format!("{} ({}) is not here", device.path, known.join(", ")))
-}
-
-/// Whether it cannot be the same device.
-fn is_another(was: &Identity, is: &Identity) -> bool {
-    let differ = |a: &Option<String>, b: &Option<String>| a.is_some() && b.is_some() && a != b;
-    let unlike =
-        !was.by_id.is_empty() && !is.by_id.is_empty() && !is.by_id.iter().any(|n| was.by_id.contains(n));
-    was.size != is.size || differ(&was.serial, &is.serial) || differ(&was.wwn, &is.wwn) || unlike
-}
-
-/// The UUIDs of the members that it was and that it became.
-fn members(kept: &Kept) -> Vec<String> {
-    let after = kept.after();
-    let size = superblock::Bytes(kept.device.size);
-    let became = superblock::probe::probe(&crate::archive::Pieces { size, pieces: &after }).found;
-    let became = became.iter().map(crate::archive::Carried::of);
-    kept.device.md.iter().cloned().chain(became).filter_map(|sb| sb.member).collect()
+        .hint("attach it; --force goes on without it")
 }

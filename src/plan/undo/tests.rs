@@ -2,7 +2,7 @@ use superblock::{Level, Media, sectors::SectorMap};
 
 use super::*;
 use crate::{
-    archive::{Identity, Sighted, tests::about},
+    archive::{Attributes, Identity, Print, Sighted, tests::about},
     model::Candidate,
     plan::run::tests::every_failure_leaves_no_trace,
     plan::{
@@ -74,7 +74,7 @@ impl Disks {
 
     fn kept(&self, plan: &Plan) -> (Plan, crate::archive::Record) {
         let sighted: Vec<Sighted> =
-            (0..2).map(|n| Sighted::new(self.device(n), Vec::new(), None, None)).collect();
+            (0..2).map(|n| Sighted::new(self.device(n), Attributes::default())).collect();
         let (plan, at) = keep::keep(plan, &sighted, about(1_800_000_000));
         let Step::Archive { record } = plan.steps[at.expect("it writes")].clone() else { panic!("{plan}") };
         (plan, *record)
@@ -83,13 +83,15 @@ impl Disks {
     fn present(&self, entry: &Entry) -> Vec<Present> {
         let one = |(n, kept): (usize, &Kept)| Present {
             device: self.device(n),
+            group: None,
+            inside: Vec::new(),
             now: kept.before.iter().map(|piece| self.read(n, piece.at, piece.data.len())).collect(),
         };
         entry.devices.iter().enumerate().map(one).collect()
     }
 
     fn undo(&self, entry: &Entry) -> Result<Plan, Refusal> {
-        plan(entry, &self.present(entry), &[], false)
+        plan(entry, &self.present(entry), &[], Trust::Proof)
     }
 }
 
@@ -150,7 +152,7 @@ fn all_metadata_of_a_member_is_kept_wherever_it_lies() {
             disks.0[n].write(&Write { at: piece.at, data: vec![0; piece.data.len()] });
         }
     }
-    let back = plan(&entry, &disks.present(&entry), &[], true).expect("forced");
+    let back = plan(&entry, &disks.present(&entry), &[], Trust::Path).expect("forced");
     disks.apply(&back);
     assert_eq!(disks.0, old);
 }
@@ -174,11 +176,14 @@ fn what_others_did_since_is_refused_unless_forced() {
     let (mut disks, _, entry) = overwritten();
     disks.create(Level::Raid1, 2);
     let later = about(1_900_000_000);
-    let refusal = plan(&entry, &disks.present(&entry), &[&later], false).expect_err("another array");
-    assert!(refusal.text.contains("there is a superblock of array"), "{refusal}");
-    assert!(refusal.hint.unwrap().contains(later.id.as_str()));
-    let forced = plan(&entry, &disks.present(&entry), &[], true).expect("forced");
-    assert_eq!(forced.warnings.len(), 2);
+    let refusal = plan(&entry, &disks.present(&entry), &[], Trust::Proof).expect_err("another array");
+    assert!(refusal.text.contains("it carries a superblock of array"), "{refusal}");
+    assert!(refusal.hint.unwrap().starts_with("`mdctl explain /dev/"), "no word of force");
+    let refusal = plan(&entry, &disks.present(&entry), &[&later], Trust::Proof).expect_err("another array");
+    assert!(refusal.text.contains("came later and is about the same"), "{refusal}");
+    assert_eq!(refusal.hint, Some(format!("take that back first: mdctl undo {}", later.id)));
+    let forced = plan(&entry, &disks.present(&entry), &[], Trust::Path).expect("forced");
+    assert_eq!(forced.warnings.len(), 2, "{forced}");
 
     let (mut disks, _, entry) = overwritten();
     disks.0[1].write(&Write { at: Bytes(4096), data: vec![7; 4096] });
@@ -189,7 +194,7 @@ fn what_others_did_since_is_refused_unless_forced() {
     let mut present = disks.present(&entry);
     present[0].device.busy = true;
     present[0].device.holders = vec!["array md5".into()];
-    let refusal = plan(&entry, &present, &[], true).expect_err("in use");
+    let refusal = plan(&entry, &present, &[], Trust::Path).expect_err("in use");
     assert_eq!(refusal.hint.as_deref(), Some("stop it first: mdctl stop /dev/md5"));
 }
 
@@ -204,47 +209,217 @@ fn a_command_that_was_killed_half_way_is_undone() {
 }
 
 #[test]
-fn the_newest_that_is_in_force_is_meant() {
-    let mut abouts: Vec<About> = (1..=4).map(|n| about(1_800_000_000 + n)).collect();
-    abouts[2].undoes = Some(abouts[1].id.clone());
-    let chosen = |abouts: &[About], word: Option<&str>| {
-        let abouts: Vec<&About> = abouts.iter().collect();
-        choose(word, &abouts).map(|about| about.id.clone()).map_err(|refusal| refusal.text)
+fn the_newest_is_meant_by_its_number_and_never_one_before_an_undo() {
+    let entry = |seq: u64, undoes: Option<&About>| About {
+        seq,
+        undoes: undoes.map(|about| about.id.clone()),
+        // The clock goes backwards.
+        ..about(1_800_000_000 - seq)
     };
-    assert_eq!(chosen(&abouts[..3], None), Ok(abouts[0].id.clone()), "the second is undone");
-    abouts[3].undoes = Some(abouts[2].id.clone());
-    assert_eq!(chosen(&abouts, None), Ok(abouts[1].id.clone()), "and here that undo is undone");
-    assert_eq!(chosen(&abouts, Some(abouts[2].id.as_str())), Ok(abouts[2].id.clone()));
-    assert!(chosen(&abouts, Some("2027")).unwrap_err().contains("fits several"));
-    assert!(chosen(&abouts, Some("x\n")).unwrap_err().starts_with("x\\n: no such"));
-    assert!(chosen(&[], None).is_err());
+    let first = entry(1, None);
+    let second = entry(2, None);
+    let third = entry(3, Some(&second));
+    let abouts = [&third, &first, &second];
+    let chosen = |word: Option<&str>, abouts: &[&About]| {
+        choose(word, abouts).map(|about| about.seq).map_err(|refusal| refusal.text)
+    };
+    assert_eq!(chosen(None, &abouts[1..]), Ok(2));
+    let twice = choose(None, &abouts).expect_err("no walk into the past");
+    assert!(twice.text.contains("is an undo itself"), "{twice}");
+    assert!(twice.hint.unwrap().starts_with(&format!("`mdctl undo {}` does it again", third.id)));
+    assert_eq!(chosen(Some(third.id.as_str()), &abouts), Ok(3));
+    assert_eq!(chosen(Some(second.id.as_str()), &abouts), Ok(2));
+    assert!(chosen(Some("2027"), &abouts).unwrap_err().contains("fits several"));
+    assert!(chosen(Some("x\n"), &abouts).unwrap_err().starts_with("x\\n: no such"));
+    assert!(choose(None, &[]).is_err());
+    // Entries of older programs have no number; they come before those that have one.
+    let old = About { seq: 0, ..about(1_900_000_000) };
+    assert_eq!(chosen(None, &[&old, &first]), Ok(1));
+}
+
+#[test]
+fn what_came_later_and_still_counts() {
+    let disk = |serial: &str, path: &str| Identity {
+        path: path.into(),
+        serial: Some(serial.into()),
+        ..Identity::default()
+    };
+    let [a, b] = [vec![disk("A", "/dev/a")], vec![disk("B", "/dev/a")]];
+    let renamed = vec![disk("A", "/dev/z")];
+    let entry = |seq: u64, undoes: Option<&About>| About {
+        seq,
+        undoes: undoes.map(|about| about.id.clone()),
+        ..about(1_800_000_000 + seq)
+    };
+    let group = |seq: u64| About {
+        group: Some(GroupChange {
+            group: "vg".into(),
+            id: "id".into(),
+            before: Some(1),
+            after: Some(2),
+            back: Some("mdctl volume restore vg --at 1".into()),
+        }),
+        ..entry(seq, None)
+    };
+    let (first, second) = (entry(1, None), entry(2, None));
+    let undo = entry(3, Some(&second));
+    let numbers = |about: &About, devices: &[Identity], all: &[(&About, &[Identity])]| {
+        later(about, devices, all).iter().map(|about| about.seq).collect::<Vec<_>>()
+    };
+    assert_eq!(numbers(&first, &a, &[(&first, &a), (&second, &renamed)]), [2], "one disk under another name");
+    assert_eq!(numbers(&first, &a, &[(&first, &a), (&second, &b)]), [0; 0], "another disk under its name");
+    assert_eq!(numbers(&first, &a, &[(&first, &a), (&second, &a), (&undo, &a)]), [0; 0], "it is undone");
+    let of_first = entry(3, Some(&first));
+    assert_eq!(numbers(&first, &a, &[(&first, &a), (&second, &a), (&of_first, &a)]), [3, 2]);
+    let (made, changed) = (group(1), group(2));
+    assert_eq!(numbers(&made, &a, &[(&made, &a), (&changed, &[])]), [2], "a change of the same group");
+    let refusal = plan(&Entry { about: first, devices: Vec::new() }, &[], &[&changed], Trust::Proof);
+    let hint = refusal.expect_err("later").hint;
+    assert_eq!(hint.as_deref(), Some("take that back first: mdctl volume restore vg --at 1"));
+    let refusal = plan(&Entry { about: changed, devices: Vec::new() }, &[], &[], Trust::Path);
+    let hint = refusal.expect_err("not by bytes, whatever the force").hint;
+    assert_eq!(hint.as_deref(), Some("this takes it back: mdctl volume restore vg --at 1"));
+}
+
+/// A group was made, and is as it was made, or was changed since.
+#[test]
+fn what_the_command_itself_left_is_its_own() {
+    let mut entry = crate::archive::tests::entry();
+    entry.about.group =
+        Some(GroupChange { group: "vg".into(), id: "id".into(), before: None, after: Some(1), back: None });
+    let present = |id: &str, seqno| {
+        let mut device = device("/dev/a", 1 << 20).found.expect("a device");
+        device.foreign = foreign::scan(&label()).expect("it can be read");
+        assert_eq!(device.foreign[0].kind, foreign::Kind::Lvm2);
+        let now = entry.devices[0].before.iter().map(|w| Write { at: w.at, data: vec![9; w.data.len()] });
+        let group = Some(("vg".to_owned(), id.to_owned(), seqno));
+        [Present { device, now: now.collect(), group, inside: Vec::new() }]
+    };
+    let mut ours = entry.clone();
+    ours.devices[0].before.push(Write { at: Bytes(0), data: vec![0; 1024] });
+    ours.devices[0].before.rotate_right(1);
+    ours.devices[0].written.push(Write { at: Bytes(0), data: read(&label(), Bytes(0), 1024) });
+    let decide = |entry: &Entry, present: &[Present], trust| plan(entry, present, &[], trust);
+    assert_eq!(decide(&ours, &present("id", 1), Trust::Proof).map(|plan| plan.steps.len()).ok(), Some(5));
+    let since = decide(&ours, &present("id", 3), Trust::Proof).expect_err("changed since");
+    assert!(since.text.contains("2 times") && since.hint.unwrap().contains("mdctl volume group remove vg"));
+    let others = decide(&entry, &present("other", 1), Trust::Proof).expect_err("somebody else's");
+    assert!(others.text.contains("it now holds LVM2 physical volume"), "{others}");
+    assert!(others.hint.unwrap().contains("mdctl volume group remove vg"), "no word of force");
+}
+
+fn read(media: &dyn Media, at: Bytes, length: usize) -> Vec<u8> {
+    let mut data = vec![0; length];
+    media.read_at(at, &mut data).expect("inside");
+    data
+}
+
+/// A device with nothing but a label of LVM2.
+fn label() -> SectorMap {
+    let mut map = SectorMap::zeros(Bytes(1 << 20));
+    let mut data = vec![0; 512];
+    data[..8].copy_from_slice(b"LABELONE");
+    data[24..32].copy_from_slice(b"LVM2 001");
+    map.write(&Write { at: Bytes(512), data });
+    map
+}
+
+#[test]
+fn what_is_on_an_array_that_goes_is_asked_about() {
+    let mut disks = Disks::new();
+    let entry = disks.create(Level::Raid1, 0);
+    let mut present = disks.present(&entry);
+    assert!(!plan(&entry, &present, &[], Trust::Proof).expect("a plan").needs_consent());
+    let array = membership(&present[0].device.probe.found[0]).array;
+    present[0].inside = vec![(array, "ext4 \"home\"".into())];
+    let asked = plan(&entry, &present, &[], Trust::Proof).expect("a plan");
+    let text = &asked.warnings.last().expect("a question").text;
+    assert!(asked.needs_consent() && text.contains("with it what is on it: ext4 \"home\""), "{text}");
 }
 
 #[test]
 fn devices_are_found_under_other_names_and_never_guessed() {
     let (disks, _, mut entry) = overwritten();
     entry.devices.truncate(1);
-    let at = |entry: &Entry, here: &[Identity]| {
-        find(entry, here, false).map(|found| found.places.into_iter().map(|(_, at)| at).collect::<Vec<_>>())
+    let at = |entry: &Entry, here: &[Identity], trust: Trust| {
+        find(entry, here, trust).map(|found| found.places.into_iter().map(|(_, at)| at).collect::<Vec<_>>())
     };
+    let proof = |entry: &Entry, here: &[Identity]| at(entry, here, Trust::Proof);
     let here = |path: &str, n: usize| Identity {
         path: path.into(),
-        ..Sighted::new(disks.device(n), Vec::new(), None, None).identity
+        ..Sighted::new(disks.device(n), Attributes::default()).identity
     };
-    assert_eq!(at(&entry, &[here("/dev/x", 1), here("/dev/y", 0)]), Ok(vec![1]), "by the member's UUID");
-    let twins = [here("/dev/x", 0), here("/dev/y", 0)];
-    assert!(at(&entry, &twins).unwrap_err().text.contains("may be any of /dev/x, /dev/y"));
+    assert_eq!(proof(&entry, &[here("/dev/x", 1), here("/dev/y", 0)]), Ok(vec![1]), "by the member's UUID");
+    let twins = [here("/dev/a", 0), here("/dev/y", 0)];
+    assert!(proof(&entry, &twins).unwrap_err().text.contains("may be any of /dev/a, /dev/y"));
     let blank = |path: &str| Identity { path: path.into(), size: SIZE, ..Identity::default() };
-    assert_eq!(at(&entry, &[blank("/dev/b"), blank("/dev/a")]), Ok(vec![1]), "by its path");
-    assert!(at(&entry, &[blank("/dev/b")]).unwrap_err().text.contains("is not here"));
-    let forced = find(&entry, &[blank("/dev/b")], true).expect("forced");
+    let unsure = proof(&entry, &[blank("/dev/b"), blank("/dev/a")]).unwrap_err();
+    assert!(unsure.text.contains("/dev/a: nothing tells that this is the disk of then"), "{unsure}");
+    assert!(unsure.hint.unwrap().contains("--force writes to /dev/a"));
+    assert_eq!(at(&entry, &[blank("/dev/b"), blank("/dev/a")], Trust::Path), Ok(vec![1]), "by its path");
+    assert!(proof(&entry, &[blank("/dev/b")]).unwrap_err().text.contains("is not here"));
+    let forced = find(&entry, &[blank("/dev/b")], Trust::Path).expect("forced");
     assert_eq!((forced.places.len(), forced.left_out.len()), (0, 1));
     let other_size = Identity { size: 4096, ..blank("/dev/a") };
-    assert!(at(&entry, &[other_size]).is_err());
-    entry.devices[0].device.by_id = vec!["/dev/disk/by-id/one".into()];
+    let forced = find(&entry, &[other_size], Trust::Path).expect("forced");
+    assert!(forced.places.is_empty(), "never another device, whatever the force");
     entry.devices[0].device.serial = Some("S1".into());
-    let named = Identity { by_id: vec!["/dev/disk/by-id/one".into()], ..blank("/dev/z") };
-    assert_eq!(at(&entry, &[blank("/dev/a"), named]), Ok(vec![1]), "by its name by-id");
-    let another = Identity { serial: Some("S2".into()), ..blank("/dev/a") };
-    assert!(at(&entry, &[another]).is_err(), "another serial number");
+    let serial = |path: &str, serial: &str| Identity { serial: Some(serial.into()), ..blank(path) };
+    assert_eq!(proof(&entry, &[blank("/dev/a"), serial("/dev/z", "S1")]), Ok(vec![1]));
+    assert!(proof(&entry, &[serial("/dev/a", "S2")]).unwrap_err().text.contains("another disk is there now"));
+    let twins = [serial("/dev/a", "S1"), serial("/dev/z", "S1")];
+    assert!(
+        proof(&entry, &twins).unwrap_err().text.contains("may be any of"),
+        "a number that two disks have"
+    );
+}
+
+/// Two disks of one size without numbers change places over a boot.
+#[test]
+fn a_disk_in_anothers_place_is_not_written_to() {
+    let mut entry = crate::archive::tests::entry();
+    let print = |at, crc32| Print { at, crc32 };
+    let then = &mut entry.devices[0].device;
+    then.boot = Some("one".into());
+    then.diskseq = Some(3);
+    then.prints = vec![print(8192, 1), print(12288, 2), print(20480, 3)];
+    let disk = |path: &str, boot: &str, diskseq, prints: Vec<Print>| Identity {
+        path: path.into(),
+        size: 1 << 20,
+        boot: Some(boot.into()),
+        diskseq: Some(diskseq),
+        prints,
+        ..Identity::default()
+    };
+    let ours = vec![print(8192, 1), print(12288, 2)];
+    let theirs = vec![print(8192, 8), print(12288, 9)];
+    let found = |here: &[Identity], trust| {
+        find(&entry, here, trust).map(|found| found.places[..].iter().map(|p| p.1).collect())
+    };
+    let swapped = [disk("/dev/a", "two", 3, theirs.clone()), disk("/dev/b", "two", 4, ours.clone())];
+    assert_eq!(found(&swapped, Trust::Proof), Ok(vec![1]));
+    let away = found(&swapped[..1], Trust::Proof).unwrap_err();
+    assert!(away.text.contains("what was on it is not there"), "{away}");
+
+    // In one boot: the loop was detached, another file attached. Nobody asked for what comes now.
+    let swapped = [disk("/dev/a", "one", 9, theirs)];
+    let left = find(&entry, &swapped, Trust::Unbroken).expect("left out");
+    assert!(left.places.is_empty() && left.left_out[0].contains("another disk is there now"), "{left:?}");
+    let again = [disk("/dev/a", "one", 9, ours.clone())];
+    assert_eq!(found(&again, Trust::Proof), Ok(vec![0]), "asked for, its content is enough");
+    assert_eq!(found(&again, Trust::Unbroken), Ok(vec![]), "unasked, it is not");
+    let same = [disk("/dev/c", "one", 3, Vec::new())];
+    assert_eq!(found(&same, Trust::Unbroken), Ok(vec![0]), "the kernel's number, whatever its name");
+}
+
+#[test]
+fn two_devices_of_then_are_never_one_now() {
+    let mut entry = crate::archive::tests::entry();
+    entry.devices[0].device.serial = Some("same".into());
+    entry.devices.push(Kept {
+        device: Identity { path: "/dev/b".into(), ..entry.devices[0].device.clone() },
+        ..entry.devices[0].clone()
+    });
+    let here = [entry.devices[0].device.clone()];
+    assert!(find(&entry, &here, Trust::Proof).unwrap_err().text.contains("seem to be one device now"));
 }

@@ -95,19 +95,49 @@ pub fn goes_on(found: &Found, active: &Active, names: &[String]) -> GoesOn {
     }
 }
 
+/// Refuses a group that others may be using, or whose own words are not understood.
+///
+/// # Errors
+/// Whose it is, or what is not understood.
+pub fn refuse_anothers(found: &Found) -> Result<(), Refusal> {
+    let Some(why) = found.anothers.first() else { return Ok(()) };
+    let group = &found.group;
+    let refusal = Refusal::new(format!("group {} is not activated: {why}", group.name));
+    Err(match &group.system_id {
+        Some(id) if !id.is_empty() => refusal.hint(
+            "`vgchange --systemid` on that machine hands it over; local/extra_system_ids in lvmlocal.conf takes it in here",
+        ),
+        Some(_) | None => refusal,
+    })
+}
+
+/// Why a volume has no devices, for people.
+#[must_use]
+pub fn no_devices(found: &Found, why: &NoTree) -> Refusal {
+    let refusal = Refusal::new(left_out(found, why));
+    match why {
+        NoTree::OnMove(volume) => refusal
+            .hint(format!("`lvchange -ay {}/{volume}` activates it and goes on moving it", found.group.name)),
+        NoTree::Missing { .. } | NoTree::Kind { .. } | NoTree::None(_) => refusal,
+    }
+}
+
 /// Activates volumes of a group, or all of it. What is active stays; what was left half-made is finished.
 ///
 /// # Errors
-/// One that is named is not there.
+/// One that is named is not there; the group is somebody else's.
 pub fn activate(
     found: &Found,
     active: &Active,
     names: &[String],
     partial: bool,
 ) -> Result<Activation, Refusal> {
+    refuse_anothers(found)?;
     let group = &found.group;
     let find = finder(found);
-    let lenient = |index: usize| find(index).or_else(|| Some(Dev::Path(MISSING.to_owned())));
+    // Errors take the place of what is gone, never of what is there and only does not count.
+    let missing = |index: usize| (!found.is_left_out(index)).then(|| Dev::Path(MISSING.to_owned()));
+    let lenient = |index: usize| find(index).or_else(|| missing(index));
     let (mut steps, mut done) = (Vec::new(), Activation::default());
     for name in chosen(group, names)? {
         let skipped = names.is_empty()
@@ -117,6 +147,10 @@ pub fn activate(
         }
         let family = if partial { Family::of(group, name, &lenient) } else { Family::of(group, name, &find) };
         match family {
+            Ok(_) if is_strange(group, name) => done.left_out.push(format!(
+                "{0}/{name}: its metadata has words that are not known to this program: `lvchange -ay {0}/{name}`",
+                group.name
+            )),
             Ok(family) => {
                 let wanted = family.wanted();
                 let before = steps.len();
@@ -129,7 +163,7 @@ pub fn activate(
                     )));
                 }
             }
-            Err(why) => done.left_out.push(left_out(group, found, &why)),
+            Err(why) => done.left_out.push(left_out(found, &why)),
         }
     }
     done.plan.summary = format!("activate {}", shown(group, names));
@@ -150,18 +184,28 @@ pub(super) fn shown(group: &Group, names: &[String]) -> String {
     }
 }
 
-fn left_out(group: &Group, found: &Found, why: &NoTree) -> String {
+/// Whether the metadata of a volume, or of a snapshot of it, has words that are not understood.
+fn is_strange(group: &Group, head: &str) -> bool {
+    let is = |name: &str| group.strange_volumes.contains(name);
+    is(head) || group.snapshots_of(head).any(|snapshot| is(snapshot.cow) || is(&snapshot.row.name))
+}
+
+fn left_out(found: &Found, why: &NoTree) -> String {
+    let group = &found.group;
     match why {
-        NoTree::Missing { volume, pv } => {
-            let known = group.pvs.iter().find(|known| known.id == *pv);
-            let last =
-                known.map_or_else(String::new, |pv| format!(", last seen as {}", pv.device.escape_debug()));
-            format!(
-                "{}/{volume} needs a device that is missing: physical volume {pv}{last}",
-                found.group.name
-            )
-        }
-        NoTree::Kind { .. } | NoTree::None(_) => format!("{}/{why}", found.group.name),
+        NoTree::Missing { volume, pv } => match group.pv(*pv) {
+            Some((index, _)) if found.is_left_out(index) => {
+                format!("{}/{volume} has no devices: {}", group.name, found.why_absent(index))
+            }
+            Some((_, pv)) => format!(
+                "{}/{volume} needs a device that is missing: physical volume {}, last seen as {}",
+                group.name,
+                pv.id,
+                pv.device.escape_debug()
+            ),
+            None => format!("{}/{why}", group.name),
+        },
+        NoTree::Kind { .. } | NoTree::OnMove(_) | NoTree::None(_) => format!("{}/{why}", group.name),
     }
 }
 
@@ -307,7 +351,9 @@ pub fn unused(group: &str, devices: &[(&ActiveDevice, UdevFlags)]) -> Result<(),
 /// One is not there, or somebody uses it.
 pub fn deactivate(found: &Found, active: &Active, names: &[String]) -> Result<Plan, Refusal> {
     let group = &found.group;
-    let devices = devices_of(found, active, &chosen(group, names)?);
+    let chosen = chosen(group, names)?;
+    let devices = devices_of(found, active, &chosen);
+    unmoved(group, &chosen, &devices)?;
     unused(&group.name, &devices)?;
     let mut plan = Plan { summary: format!("deactivate {}", shown(group, names)), ..Plan::default() };
     for name in names.iter().filter(|name| head_of(group, name) != name.as_str()) {
@@ -321,6 +367,18 @@ pub fn deactivate(found: &Found, active: &Active, names: &[String]) -> Result<Pl
         plan.steps = locked(found, removed(&devices));
     }
     Ok(plan)
+}
+
+/// What `pvmove` is moving has devices of LVM2's below it, which go in an order of its own.
+fn unmoved(group: &Group, heads: &[&str], devices: &[(&ActiveDevice, UdevFlags)]) -> Result<(), Refusal> {
+    let on_move = |head: &str| {
+        let stores = group.snapshots_of(head).map(|snapshot| snapshot.cow);
+        stores.chain([head]).filter_map(|name| group.volume(name)).any(LogicalVolume::is_on_move)
+    };
+    let is_active = |head: &str| devices.iter().any(|(device, _)| is_of(device, &family_ids(group, head)));
+    let Some(head) = heads.iter().find(|head| on_move(head) && is_active(head)) else { return Ok(()) };
+    Err(Refusal::new(format!("{}/{head} is being moved by `pvmove`", group.name))
+        .hint(format!("`lvchange -an {}/{head}` deactivates it with the devices that move it", group.name)))
 }
 
 /// Takes devices away of which no metadata is there any more: as the driver has them, what stands on others first.

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     model::{
         Below, Candidate, Device, Unusable, human,
-        volume::{AreaSeen, Found, Groups, PvDevice},
+        volume::{AreaSeen, Cause, Found, Groups, PvDevice},
     },
     plan::{Plan, Refusal, Step, Warning},
 };
@@ -136,6 +136,7 @@ fn seen(one: &Taken) -> PvDevice {
         label: one.label.clone(),
         areas: vec![AreaSeen { area: one.area.clone(), holds: None }],
         damaged: Vec::new(),
+        twice: Vec::new(),
         stripe: Sectors(0),
         device_id: None,
     }
@@ -158,7 +159,8 @@ fn add(group: &mut Group, one: &Taken) -> Result<(), Refusal> {
 /// A second look under the locks.
 fn free(name: Option<&str>, groups: &Groups, taken: &[Taken]) -> Step {
     // What was taken out of a group while it was away has a text that says otherwise.
-    let has_old = |path: &str| groups.refused.iter().any(|refused| refused.path == path);
+    let has_old =
+        |path: &str| groups.refused.iter().any(|refused| refused.path == path && !refused.is_somebodys());
     let take = taken.iter().map(|one| one.path.clone()).filter(|path| !has_old(path)).collect();
     metadata::free(name, take, groups)
 }
@@ -198,12 +200,19 @@ fn take(
     room: Option<Bytes>,
     warnings: &mut Vec<Warning>,
 ) -> Result<Vec<Taken>, Refusal> {
+    super::groups::refuse_unreadable(groups)?;
     let mut taken = Vec::new();
     for (nth, new) in devices.iter().enumerate() {
         let device = usable(new.candidate, groups)?;
         if devices.iter().take(nth).any(|other| other.below.dev == new.below.dev) {
             return Err(Refusal::new(format!("{} is named twice", device.path)));
         }
+        warnings.extend(device.users().map(|by| {
+            Warning::ask(format!(
+                "{} is in use by {by}: what they write and the group would destroy each other",
+                device.path
+            ))
+        }));
         for foreign in &device.foreign {
             warnings.push(Warning::ask(format!(
                 "{}: there is {} on it, which will be overwritten",
@@ -217,6 +226,46 @@ fn take(
     Ok(taken)
 }
 
+/// It is in a group: taken out of it by whoever may change that.
+fn belongs(path: &str, found: &Found) -> Refusal {
+    let group = &found.group.name;
+    let refusal = Refusal::new(format!("{path} belongs to group {group} already"));
+    match found.objections.first() {
+        Some(why) => refusal.hint(format!("group {group} can only be read: {why}")),
+        None => refusal
+            .hint(format!("mdctl volume group reduce {group} {path} takes it out, if nothing is on it")),
+    }
+}
+
+/// A label is somebody's, even where the rest cannot be understood, is not read, or does not count.
+fn unclaimed(device: &Device, groups: &Groups) -> Result<(), Refusal> {
+    let path = &device.path;
+    let free = format!("if it is certain that nothing on it is needed: wipefs -a {path}");
+    if let Some(refused) = groups.left_out(device.id).filter(|refused| refused.is_somebodys()) {
+        let group = refused.group.as_ref().map_or_else(String::new, |group| format!(" (of group {group})"));
+        let refusal = Refusal::new(format!("{path}{group} {}", refused.cause));
+        return match &refused.cause {
+            // What it is a part of is said in better words by others.
+            Cause::Component(_) | Cause::Old { .. } => Ok(()),
+            Cause::Filtered => {
+                Err(refusal.hint("devices/filter and devices/global_filter say what LVM2 may use"))
+            }
+            Cause::NotListed => Err(refusal.hint(format!("`lvmdevices --adddev {path}` adds it"))),
+            Cause::Suspended | Cause::Unreadable(_) => Err(refusal),
+            Cause::Twice { .. } | Cause::NotUnderstood { .. } => Err(refusal.hint(free)),
+        };
+    }
+    let lone = groups.lone.iter().find(|pv| pv.dev == device.id);
+    match lone.filter(|pv| pv.label.in_use() == Some(true)) {
+        Some(pv) => Err(Refusal::new(format!(
+            "{path} has a label that says a group uses it (physical volume {}), and no metadata of that group is found",
+            pv.label.id
+        ))
+        .hint(free)),
+        None => Ok(()),
+    }
+}
+
 /// A device that nobody uses and that belongs to nobody.
 fn usable<'a>(candidate: &'a Candidate, groups: &Groups) -> Result<&'a Device, Refusal> {
     let path = &candidate.path;
@@ -224,13 +273,12 @@ fn usable<'a>(candidate: &'a Candidate, groups: &Groups) -> Result<&'a Device, R
         Ok(device) => device,
         Err(Unusable::NotBlock) => return Err(Refusal::new(format!("{path} is not a block device"))),
         Err(Unusable::Open(why)) => return Err(Refusal::new(format!("{path} cannot be opened: {why}"))),
-        Err(Unusable::Broken(why)) => return Err(Refusal::new(why.clone())),
+        Err(Unusable::Broken(why) | Unusable::Silent(why)) => return Err(Refusal::new(why.clone())),
     };
     if let Some((Some(found), _)) = groups.on(device.id) {
-        let group = &found.group.name;
-        return Err(Refusal::new(format!("{path} belongs to group {group} already"))
-            .hint(format!("mdctl volume group reduce {group} {path} takes it out, if nothing is on it")));
+        return Err(belongs(path, found));
     }
+    unclaimed(device, groups)?;
     if let Some(found) = device.probe.found.first() {
         let array = match &found.superblock {
             Native::V0(sb) => sb.fields().membership().array,

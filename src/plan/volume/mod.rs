@@ -1,11 +1,15 @@
 //! Volumes on groups of devices, in LVM2's format: what is asked for, and what it comes to.
 
+pub mod activate;
+pub mod change;
 pub mod create;
 pub mod devices;
 pub mod edit;
 pub mod fs;
 pub mod group;
+pub mod groups;
 pub mod metadata;
+pub mod missing;
 pub mod mover;
 pub mod pace;
 mod pieces;
@@ -20,5 +24,7 @@ pub mod shift;
 pub mod snapshot;
 pub mod tree;
 
+#[cfg(test)]
+mod lab;
 #[cfg(test)]
 mod verbs_tests;

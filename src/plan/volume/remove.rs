@@ -98,7 +98,7 @@ fn families(
     for head in heads {
         let family = |group: &Group| {
             let family =
-                Family::of(group, head, &find).map_err(|why| Refusal::new(format!("{}/{why}", group.name)));
+                Family::of(group, head, &find).map_err(|why| super::devices::no_devices(found, &why));
             family.map(|family| family.wanted())
         };
         let old = family(&found.group)?;

@@ -192,6 +192,13 @@ pub enum GroupRequest {
         /// Paths of devices that are in it.
         devices: Vec<String>,
     },
+    /// `reduce --missing`.
+    Forget {
+        /// The group.
+        group: String,
+        /// Volumes that are there are removed.
+        force: bool,
+    },
     /// `remove`.
     Remove(Vec<String>),
     /// `rename`.
@@ -370,4 +377,6 @@ pub struct RestoreRequest {
     pub at: Option<u32>,
     /// That of this file.
     pub file: Option<PathBuf>,
+    /// Also where volumes get other contents than they have.
+    pub force: bool,
 }

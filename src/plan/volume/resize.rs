@@ -35,6 +35,8 @@ pub struct Inside {
     pub mounted: Option<String>,
     /// By whom else it is held.
     pub holders: Vec<String>,
+    /// Tools of file systems that this machine does not have.
+    pub absent: Vec<String>,
 }
 
 /// The plan; `None` where the size is what it was.
@@ -70,6 +72,7 @@ pub fn plan(
     } else {
         shrinkage(&what, &path, request, size, is_active, inside)?
     };
+    tools.refuse_absent(&inside.absent)?;
     let change = metadata::change(found, after, stamp, false)?;
     let mut warnings: Vec<Warning> = resized.said.iter().cloned().collect();
     warnings.extend(tools.said.into_iter().chain(change.warnings.iter().map(Warning::note)));
@@ -130,7 +133,7 @@ fn wanted(found: &Found, group: &Group, head: &str, active: &Active) -> Result<V
     let find = finder(found);
     let family = match Family::of(group, head, &find) {
         Ok(family) => family,
-        Err(why) => return Err(Refusal::new(format!("{}/{why}", group.name))),
+        Err(why) => return Err(super::devices::no_devices(found, &why)),
     };
     let wanted = family.wanted();
     let any = wanted.iter().any(|one| active.with(&one.uuid).is_some());
@@ -149,6 +152,20 @@ struct Tools {
     before: Vec<FsStep>,
     after: Vec<FsStep>,
     said: Vec<Warning>,
+}
+
+impl Tools {
+    /// Nothing is begun that could not be ended.
+    fn refuse_absent(&self, absent: &[String]) -> Result<(), Refusal> {
+        let needed = self.before.iter().chain(&self.after).map(|step| step.command().0);
+        match needed.into_iter().find(|program| absent.iter().any(|absent| absent == program)) {
+            Some(program) => {
+                Err(Refusal::new(format!("{program} is not installed, and the file system needs it"))
+                    .hint("without --fs the volume alone is resized"))
+            }
+            None => Ok(()),
+        }
+    }
 }
 
 fn growth(what: &str, path: &str, fs: bool, is_active: bool, inside: &Inside) -> Result<Tools, Refusal> {
@@ -209,14 +226,11 @@ fn shrinkage(
             tools.before.push(FsStep::CheckExt { device: path.to_owned() });
             tools.before.push(FsStep::ResizeExt { device: path.to_owned(), size: Some(size) });
         }
-        (Some((kind, own)), true) if beyond(own) => {
-            return Err(Refusal::new(format!("{what}: {} cannot be made smaller", kind.name()))
-                .hint("copy its files to a new volume"));
-        }
+        (Some((kind, own)), true) if beyond(own) => return Err(never_smaller(what, *kind)),
         (Some((kind, Some(own))), _) if *own > size && !request.force => {
             let shown = human::size(own.0);
             let refusal = Refusal::new(format!(
-                "{what} has an {} of {shown} in it: the end of it would be lost",
+                "{what} has {} of {shown} in it: the end of it would be lost",
                 kind.name()
             ));
             return Err(if kind.is_ext() {
@@ -245,6 +259,23 @@ fn shrinkage(
         _ => {}
     }
     Ok(tools)
+}
+
+/// Whether nobody can, or who can.
+fn never_smaller(what: &str, kind: Content) -> Refusal {
+    let not_by_us = |hint: &str| {
+        Refusal::new(format!("{what}: mdctl does not make {} smaller", kind.name())).hint(hint.to_owned())
+    };
+    match kind {
+        Content::Xfs => Refusal::new(format!("{what}: xfs cannot be made smaller, by no tool"))
+            .hint("copy its files to a new volume"),
+        Content::Swap => {
+            not_by_us("swapoff it, make the volume smaller with --force, then mkswap and swapon")
+        }
+        Content::Ntfs => not_by_us("ntfsresize makes it smaller; then the volume without --fs"),
+        Content::Btrfs => not_by_us("btrfs filesystem resize makes it smaller; then the volume without --fs"),
+        _ => not_by_us("make it smaller by its own tools, if they can; then the volume without --fs"),
+    }
 }
 
 fn unmounted(what: &str, inside: &Inside) -> Result<(), Refusal> {

@@ -1,11 +1,12 @@
 //! An earlier state of a group comes back: which one, whether it fits what is there, and the steps.
 
-use superblock::lvm::{Area, Group, Stamp, group::PvStatus};
+use superblock::lvm::{Area, Group, Kind, LogicalVolume, LvmUuid, Stamp, group::PvStatus};
 
 use super::metadata::{self, LvmStep};
 use crate::{
     model::{
         dm::{Listed, uuid},
+        human,
         volume::{Found, Groups, Kept},
     },
     plan::{Plan, Refusal, Step, Warning},
@@ -54,7 +55,7 @@ pub fn choose<'a>(name: &str, kept: &'a [Kept], which: &Which) -> Result<&'a Kep
 ///
 /// # Errors
 /// It cannot be written, its devices are not there, a volume that is active would change.
-pub fn plan(groups: &Groups, kept: &Kept, stamp: &Stamp) -> Result<Plan, Refusal> {
+pub fn plan(groups: &Groups, kept: &Kept, force: bool, stamp: &Stamp) -> Result<Plan, Refusal> {
     let old = &kept.group;
     let name = &old.name;
     if let Some(strange) = old.strange.first() {
@@ -73,6 +74,21 @@ pub fn plan(groups: &Groups, kept: &Kept, stamp: &Stamp) -> Result<Plan, Refusal
                 )));
             }
             active(groups, found, &new)?;
+            let old = contents(&found.group, &new);
+            if !old.is_empty() && !force {
+                let mut refusal = Refusal::new(format!(
+                    "group {name} as it was after change {}: {}",
+                    new.seqno,
+                    old.join("; ")
+                ))
+                .hint(
+                    "--force restores it all the same; the state of now stays in `--list`, and can come back",
+                );
+                refusal.said = warnings;
+                return Err(refusal);
+            }
+            warnings.extend(old.into_iter().map(Warning::ask));
+            warnings.extend(other(&found.group, &new).into_iter().map(Warning::note));
             metadata::change(found, &new, stamp, true)?
         }
         None => {
@@ -154,6 +170,80 @@ fn lost(now: &Group, new: &Group) -> Vec<String> {
         .collect()
 }
 
+fn by_id(group: &Group, volume: &LogicalVolume) -> Option<LogicalVolume> {
+    group.volumes.iter().find(|other| other.id == volume.id).cloned()
+}
+
+/// Where each extent of a volume is: physical volume and number there, stripe by stripe.
+fn places(volume: &LogicalVolume) -> Vec<(&Kind, u64, u64)> {
+    volume.segments.iter().map(|segment| (&segment.kind, segment.start, segment.len)).collect()
+}
+
+/// Volumes that would have other contents than now: a sentence each.
+fn contents(now: &Group, new: &Group) -> Vec<String> {
+    let mut all = Vec::new();
+    for volume in new.volumes.iter().filter(|volume| !volume.is_row()) {
+        let name = format!("{}/{}", new.name, volume.name);
+        let snapshot = new.snapshot_in(&volume.name);
+        match (by_id(now, volume), snapshot) {
+            (Some(was), _) if begins_alike(&was, volume) && takes_used(now, new, volume) => all.push(format!(
+                "{name} would have extents back that have been given to other volumes since"
+            )),
+            (Some(was), _) if begins_alike(&was, volume) => {}
+            (Some(_), _) => all.push(format!(
+                "{name} is at other extents now: it would have what is there, and nothing of what was written to it since"
+            )),
+            (None, Some(snapshot)) => all.push(format!(
+                "snapshot {name} would come back without what it should have kept of {}/{} since",
+                new.name, snapshot.origin
+            )),
+            (None, None) if takes_used(now, new, volume) => all.push(format!(
+                "{name} would come back, and what it had has been given to other volumes since"
+            )),
+            (None, None) => {}
+        }
+    }
+    all
+}
+
+/// One is the other, or its beginning: a volume that grew or shrank at its end.
+fn begins_alike(a: &LogicalVolume, b: &LogicalVolume) -> bool {
+    let (a, b) = (places(a), places(b));
+    let common = a.len().min(b.len());
+    let Some(whole) = common.checked_sub(1) else { return a.len() == b.len() };
+    let last = a.get(whole).zip(b.get(whole));
+    a.iter().zip(&b).take(whole).all(|(a, b)| a == b) && last.is_some_and(|(a, b)| (a.0, a.1) == (b.0, b.1))
+}
+
+/// Whether extents of a volume belong to others now.
+fn takes_used(now: &Group, new: &Group, volume: &LogicalVolume) -> bool {
+    let used = |group: &Group, volume: &LogicalVolume| -> Vec<(LvmUuid, u64, u64)> {
+        let runs = volume.segments.iter().flat_map(crate::model::extents::on_devices);
+        runs.filter_map(|(pv, first, last)| Some((group.pvs.get(pv)?.id, first, last))).collect()
+    };
+    let mine = used(new, volume);
+    let others = now.volumes.iter().filter(|other| other.id != volume.id);
+    let meets = |(pv, first, last): (LvmUuid, u64, u64)| {
+        mine.iter().any(|(own, from, to)| *own == pv && *from <= last && first <= *to)
+    };
+    others.flat_map(|other| used(now, other)).any(meets)
+}
+
+/// What else will be different: a sentence each.
+fn other(now: &Group, new: &Group) -> Vec<String> {
+    let size = |group: &Group, volume: &LogicalVolume| human::size(group.sectors(volume.extents()).bytes().0);
+    let one = |volume: &LogicalVolume| {
+        let name = format!("{}/{}", new.name, volume.name);
+        let Some(was) = by_id(now, volume) else { return Some(format!("{name} comes back")) };
+        if was.name != volume.name {
+            return Some(format!("{}/{} is called {name} again", now.name, was.name));
+        }
+        (was.extents() != volume.extents())
+            .then(|| format!("{name} has {} again, not {}", size(new, volume), size(now, &was)))
+    };
+    new.volumes.iter().filter(|volume| !volume.is_row()).filter_map(one).collect()
+}
+
 /// An active volume must not change under its user.
 fn active(groups: &Groups, found: &Found, new: &Group) -> Result<(), Refusal> {
     let prefix = uuid::group_prefix(found.group.id.plain());
@@ -183,7 +273,7 @@ fn active(groups: &Groups, found: &Found, new: &Group) -> Result<(), Refusal> {
 mod tests {
     use superblock::{
         Bytes, Sectors,
-        lvm::{Extent, Label, LogicalVolume, LvmUuid, PhysicalVolume, Slot, Wish},
+        lvm::{Extent, Label, PhysicalVolume, Slot, Wish},
     };
 
     use super::*;
@@ -212,6 +302,7 @@ mod tests {
             logical_block: 512,
             read_only: false,
             damaged: Vec::new(),
+            twice: Vec::new(),
             stripe: Sectors(0),
             device_id: None,
         }
@@ -236,7 +327,7 @@ mod tests {
 
     fn world(group: Group) -> Groups {
         let devices = vec![Some(device(1, true)), Some(device(2, true))];
-        let found = Found { group, text: Vec::new(), devices, objections: Vec::new(), remarks: Vec::new() };
+        let found = Found { group, devices, ..Found::default() };
         Groups { groups: vec![found], ..Groups::default() }
     }
 
@@ -246,17 +337,18 @@ mod tests {
 
     #[test]
     fn every_step_may_fail() {
-        let plan = plan(&world(group(7, &["a", "b"])), &kept(3, &["a"], "x"), &Stamp::default()).unwrap();
+        let plan =
+            plan(&world(group(7, &["a", "b"])), &kept(3, &["a"], "x"), false, &Stamp::default()).unwrap();
         let asked: Vec<_> = plan.warnings.iter().map(|warning| warning.text.as_str()).collect();
         assert_eq!(asked[0], "volumes that this state does not have will be gone: b");
         assert_eq!(every_failure_leaves_no_trace(&plan), 6);
         // Nobody knows the group any more.
         let lone = Groups { lone: vec![device(1, false), device(2, false)], ..Groups::default() };
-        let anew = super::plan(&lone, &kept(3, &["a"], "x"), &Stamp::default()).unwrap();
+        let anew = super::plan(&lone, &kept(3, &["a"], "x"), false, &Stamp::default()).unwrap();
         assert_eq!(every_failure_leaves_no_trace(&anew), 5);
         let half = Groups { lone: vec![device(1, false)], ..Groups::default() };
         assert!(
-            super::plan(&half, &kept(3, &["a"], "x"), &Stamp::default())
+            super::plan(&half, &kept(3, &["a"], "x"), false, &Stamp::default())
                 .unwrap_err()
                 .text
                 .contains("is not there")
@@ -266,7 +358,8 @@ mod tests {
     #[test]
     fn what_must_not_come_back() {
         let groups = world(group(7, &["a", "b"]));
-        let refused = |groups: &Groups, kept: &Kept| plan(groups, kept, &Stamp::default()).unwrap_err().text;
+        let refused =
+            |groups: &Groups, kept: &Kept| plan(groups, kept, false, &Stamp::default()).unwrap_err().text;
         let mut other = kept(3, &["a"], "x");
         other.group.id = id(8);
         assert!(refused(&groups, &other).contains("the one that was kept"));
@@ -283,6 +376,67 @@ mod tests {
         let mut locked = groups;
         locked.groups[0].objections.push("of a reason".into());
         assert_eq!(refused(&locked, &kept(3, &["a"], "x")), "group vg can only be read: of a reason");
+    }
+
+    #[test]
+    fn other_contents_are_named_and_not_restored_without_force() {
+        let groups = world(group(7, &["a", "b"]));
+        let ask = |now: &Group, old: Group, force: bool| {
+            let groups = Groups {
+                groups: vec![Found { group: now.clone(), ..groups.groups[0].clone() }],
+                ..Groups::default()
+            };
+            plan(&groups, &Kept { path: "x".into(), group: old }, force, &Stamp::default())
+        };
+        // It was moved since.
+        let mut moved = group(7, &["a", "b"]);
+        let Kind::Striped { legs, .. } = &mut moved.volume_mut("a").unwrap().segments[0].kind else {
+            panic!()
+        };
+        legs[0].pv = 1;
+        let refusal = ask(&moved, group(3, &["a"]), false).unwrap_err();
+        assert_eq!(
+            refusal.text,
+            "group vg as it was after change 3: vg/a is at other extents now: it would have what is there, and nothing of what \
+             was written to it since"
+        );
+        assert!(
+            refusal.said[0].text.contains("will be gone: b") && refusal.hint.unwrap().contains("--force")
+        );
+        let forced = ask(&moved, group(3, &["a"]), true).unwrap();
+        assert!(
+            forced.needs_consent()
+                && forced.warnings.iter().any(|it| it.text.starts_with("vg/a is at other extents"))
+        );
+        // It is longer or shorter, or has another name, or is back: its content is what it was.
+        let mut longer = group(7, &["a", "b"]);
+        longer.volume_mut("b").unwrap().segments[0].len = 3;
+        longer.rename("a", "c").unwrap();
+        longer.remove("c").unwrap();
+        let plan = ask(&longer, group(3, &["a", "b"]), false).unwrap();
+        let said: Vec<&str> = plan.warnings.iter().map(|it| it.text.as_str()).collect();
+        assert!(
+            said.contains(&"vg/a comes back") && said.contains(&"vg/b has 8 MiB again, not 12 MiB"),
+            "{said:?}"
+        );
+        // What it had is somebody else's now.
+        let mut reused = group(7, &["z"]);
+        reused.volumes[0].id = id(77);
+        let refusal = ask(&reused, group(3, &["a"]), false).unwrap_err();
+        assert!(
+            refusal.text.contains("vg/a would come back, and what it had has been given"),
+            "{}",
+            refusal.text
+        );
+        // A snapshot that was removed has not kept what was written since.
+        let mut with = group(3, &["a", "s"]);
+        with.make_snapshot("a", "s", Sectors(8), id(50)).unwrap();
+        let refusal = ask(&group(7, &["a"]), with, false).unwrap_err();
+        assert!(
+            refusal.text.contains("snapshot vg/s would come back without what it should have kept of vg/a"),
+            "{}",
+            refusal.text
+        );
     }
 
     #[test]

@@ -65,7 +65,7 @@ impl Scene<'_> {
     pub fn wanted(&self, group: &Group, origin: &str) -> Result<Vec<Wanted>, Refusal> {
         let find: Find<'_> = &|pv| self.find(pv);
         let family = Family::of(group, origin, find);
-        Ok(family.map_err(|why| Refusal::new(format!("{}/{origin}: {why}", group.name)))?.wanted())
+        Ok(family.map_err(|why| super::devices::no_devices(self.found, &why))?.wanted())
     }
 
     /// Those that are there, with the tables that they really have.

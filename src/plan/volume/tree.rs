@@ -82,6 +82,9 @@ pub enum NoTree {
         /// The device's identity in the group.
         pv: LvmUuid,
     },
+    /// LVM2 is moving it.
+    #[error("{0} is being moved by `pvmove`, which only lvm makes devices for")]
+    OnMove(String),
     /// Not of a kind that we make.
     #[error("{volume} is of the kind \"{}\", which only lvm makes", .kind.escape_debug())]
     Kind {
@@ -105,6 +108,8 @@ pub fn extents(group: &Group, volume: &LogicalVolume, find: Find<'_>) -> Result<
         let (chunk, legs) = match &segment.kind {
             Kind::Striped { stripe_size, legs } => (*stripe_size, legs),
             Kind::Snapshot { .. } => return Err(kind(volume, "snapshot")),
+            Kind::OnMove { .. } => return Err(NoTree::OnMove(volume.name.clone())),
+            Kind::Move { .. } => return Err(kind(volume, "mirror")),
             Kind::Other { kind: name } => return Err(kind(volume, name)),
         };
         let leg =

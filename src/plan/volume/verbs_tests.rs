@@ -56,6 +56,7 @@ fn device(n: u8) -> PvDevice {
         label: Label::new(id(n), Bytes(100 << 20), place, Bytes(1 << 20)),
         areas: vec![AreaSeen { area, holds: None }],
         damaged: Vec::new(),
+        twice: Vec::new(),
         stripe: Sectors(0),
         device_id: None,
     }
@@ -77,13 +78,7 @@ fn found() -> Found {
         );
         group.add_pv(made.unwrap()).unwrap();
     }
-    Found {
-        group,
-        text: Vec::new(),
-        devices: devices.map(Some).to_vec(),
-        objections: Vec::new(),
-        remarks: Vec::new(),
-    }
+    Found { group, devices: devices.map(Some).to_vec(), ..Found::default() }
 }
 
 fn volume(name: &str) -> VolumeName {
@@ -494,4 +489,13 @@ fn groups_come_and_go() {
     let busy = [New { candidate: &busy.0, below: &busy.1, id: id(58), listed: None }];
     let refusal = group::create(&request, &busy, (&Groups::default(), id(99)), &stamp()).unwrap_err();
     assert_eq!(refusal.text, "/dev/md8 is in use by the file system mounted at /");
+    let mut used = candidate(8);
+    if let Ok(device) = &mut used.0.found {
+        device.holders = vec!["process 7 (qemu), which writes to it".into()];
+    }
+    let used = [New { candidate: &used.0, below: &used.1, id: id(58), listed: None }];
+    let plan = group::create(&request, &used, (&Groups::default(), id(99)), &stamp()).unwrap();
+    assert!(plan.needs_consent());
+    let text = "/dev/md8 is in use by process 7 (qemu), which writes to it";
+    assert!(plan.warnings.iter().any(|warning| warning.text.starts_with(text)));
 }

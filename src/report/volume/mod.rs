@@ -18,7 +18,7 @@ use crate::model::{
     Below,
     dm::{SnapshotStatus, name, uuid},
     extents,
-    volume::{Found, Groups},
+    volume::{Cause, Found, Groups, Refused},
 };
 
 pub use table::table;
@@ -223,8 +223,10 @@ impl<'a> Report<'a> {
         });
         let mut volumes = Vec::new();
         each_volume(groups, known, wanted, &mut |view| volumes.push(view.volume_shown()));
-        let refused =
-            groups.refused.iter().map(|one| RefusedShown { path: one.path.clone(), reason: one.why.clone() });
+        let refused = groups
+            .refused
+            .iter()
+            .map(|one| RefusedShown { path: one.path.clone(), reason: one.cause.to_string() });
         Self {
             schema: SCHEMA,
             groups: chosen.map(|found| group_shown(found, known)).collect(),
@@ -424,22 +426,27 @@ fn segment_kind(kind: &Kind) -> &str {
         Kind::Striped { legs, .. } if legs.len() == 1 => "linear",
         Kind::Striped { .. } => "striped",
         Kind::Snapshot { .. } => "snapshot",
+        Kind::OnMove { .. } | Kind::Move { .. } => "pvmove",
         Kind::Other { kind } => kind,
     }
 }
 
 fn pv_name(found: &Found, index: usize) -> &str {
-    match found.devices.get(index) {
-        Some(Some(device)) => &device.path,
-        _ => "missing",
+    match (found.devices.get(index), found.absent.get(&index)) {
+        (Some(Some(device)), _) => &device.path,
+        (_, Some(Refused { cause: Cause::Twice { .. }, .. })) => "duplicate",
+        (_, Some(_)) => "left out",
+        (_, None) => "missing",
     }
 }
 
 fn on<'a>(found: &'a Found, volume: &LogicalVolume) -> Vec<&'a str> {
     let mut on: Vec<usize> = Vec::new();
     for segment in &volume.segments {
-        if let Kind::Striped { legs, .. } = &segment.kind {
-            on.extend(legs.iter().map(|leg| leg.pv));
+        on.extend(segment.legs().iter().map(|leg| leg.pv));
+        if let Kind::OnMove { volume, .. } = &segment.kind {
+            let moved = found.group.volume(volume).into_iter().flat_map(|volume| &volume.segments);
+            on.extend(moved.flat_map(|segment| segment.legs()).map(|leg| leg.pv));
         }
     }
     on.sort_unstable();
@@ -481,7 +488,7 @@ fn lines(group: &Group) -> BTreeMap<String, String> {
                 )
             }
             Kind::Other { kind } => kind.clone(),
-            Kind::Striped { .. } => {
+            Kind::Striped { .. } | Kind::OnMove { .. } | Kind::Move { .. } => {
                 let legs = extents::on_devices(segment).into_iter().map(|(pv, first, last)| {
                     let device = group.pvs.get(pv).map_or("?", |pv| pv.device.as_str());
                     format!("{device}:{first}-{last}")

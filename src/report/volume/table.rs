@@ -286,13 +286,7 @@ mod tests {
         for (name, tags) in [("a", ["é\u{7}é"].as_slice()), ("longer", &["long", "longer"])] {
             group.volume_mut(name).unwrap().tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
         }
-        let found = Found {
-            group,
-            text: Vec::new(),
-            devices: vec![None, None, None],
-            objections: Vec::new(),
-            remarks: Vec::new(),
-        };
+        let found = Found { group, devices: vec![None, None, None], ..Found::default() };
         Groups { groups: vec![found], ..Groups::default() }
     }
 

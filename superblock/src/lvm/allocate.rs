@@ -84,8 +84,7 @@ impl Room {
     /// These are free no more.
     pub fn take(&mut self, segments: &[Segment]) {
         for segment in segments {
-            let Kind::Striped { legs, .. } = &segment.kind else { continue };
-            for leg in legs {
+            for leg in segment.legs() {
                 if let Some(runs) = self.0.get_mut(leg.pv) {
                     cut_out(runs, leg.extent, segment.leg_len());
                 }
@@ -100,8 +99,7 @@ impl Group {
     pub fn free(&self) -> Runs {
         let mut used: Runs = vec![Vec::new(); self.pvs.len()];
         for segment in self.volumes.iter().flat_map(|volume| &volume.segments) {
-            let Kind::Striped { legs, .. } = &segment.kind else { continue };
-            for leg in legs {
+            for leg in segment.legs() {
                 if let Some(used) = used.get_mut(leg.pv) {
                     used.push(leg.extent..leg.extent.saturating_add(segment.leg_len()));
                 }

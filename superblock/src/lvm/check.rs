@@ -84,19 +84,20 @@ impl Group {
                 say("has no extents");
             }
             next = segment.end();
-            let Kind::Striped { stripe_size, legs } = &segment.kind else { continue };
-            let count = u64::try_from(legs.len()).unwrap_or(u64::MAX);
-            if segment.len.checked_rem(count) != Some(0) {
-                say("its extents do not divide by its stripes");
+            if let Kind::Striped { stripe_size, legs } = &segment.kind {
+                let count = u64::try_from(legs.len()).unwrap_or(u64::MAX);
+                if segment.len.checked_rem(count) != Some(0) {
+                    say("its extents do not divide by its stripes");
+                }
+                if count > 1
+                    && !(stripe_size.0.is_power_of_two()
+                        && stripe_size.0 >= 8
+                        && *stripe_size <= self.extent_size)
+                {
+                    say("its stripe size is no power of two from 4 KiB to an extent");
+                }
             }
-            if count > 1
-                && !(stripe_size.0.is_power_of_two()
-                    && stripe_size.0 >= 8
-                    && *stripe_size <= self.extent_size)
-            {
-                say("its stripe size is no power of two from 4 KiB to an extent");
-            }
-            self.check_legs(segment, legs, used, &volume.name, &mut say);
+            self.check_legs(segment, segment.legs(), used, &volume.name, &mut say);
         }
         if volume.segments.is_empty() {
             problems.push(format!("volume {} has no segments", volume.name));

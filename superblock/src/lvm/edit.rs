@@ -379,6 +379,8 @@ impl Group {
             pvs: Vec::new(),
             volumes: Vec::new(),
             strange: Vec::new(),
+            strange_itself: false,
+            strange_volumes: Default::default(),
             written: Written::default(),
         }
     }

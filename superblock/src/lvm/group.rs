@@ -5,6 +5,7 @@
 //! room is found in `allocate.rs`.
 
 use std::{
+    collections::BTreeSet,
     ops::{Deref, DerefMut},
     sync::Arc,
 };
@@ -53,6 +54,10 @@ pub struct Group {
     pub volumes: Vec<LogicalVolume>,
     /// What the text has and these values do not: each a reason to leave the group alone.
     pub strange: Vec<String>,
+    /// Whether some of that is the group's own or its physical volumes': then it says something about every volume.
+    pub strange_itself: bool,
+    /// The volumes about which some of it says something.
+    pub strange_volumes: BTreeSet<String>,
     /// The text's trailer.
     pub written: Written,
 }
@@ -278,6 +283,20 @@ pub enum Kind {
         /// The snapshot is going back into its origin.
         merging: bool,
     },
+    /// On a hidden volume by which `pvmove` is moving it: only read.
+    OnMove {
+        /// That volume.
+        volume: String,
+        /// How many stripes it has, on that volume or on physical ones.
+        stripes: u64,
+        /// Legs that are on physical volumes all the same.
+        legs: Vec<Leg>,
+    },
+    /// Old and new place of what `pvmove` is moving, a leg for each: only read.
+    Move {
+        /// The legs.
+        legs: Vec<Leg>,
+    },
     /// Of a kind that we only read.
     Other {
         /// Its name, with what is appended to it.
@@ -341,6 +360,12 @@ impl LogicalVolume {
         self.segments.iter().fold(0, |sum, segment| sum.saturating_add(segment.len))
     }
 
+    /// Whether `pvmove` is moving it.
+    #[must_use]
+    pub fn is_on_move(&self) -> bool {
+        self.segments.iter().any(|segment| matches!(segment.kind, Kind::OnMove { .. }))
+    }
+
     /// Whether it is a row that makes a snapshot.
     #[must_use]
     pub fn is_row(&self) -> bool {
@@ -369,7 +394,18 @@ impl Segment {
                 let legs = u64::try_from(legs.len()).unwrap_or(u64::MAX);
                 self.len.checked_div(legs).unwrap_or(0)
             }
-            _ => 0,
+            Kind::OnMove { stripes, .. } => self.len.checked_div(*stripes).unwrap_or(0),
+            Kind::Move { .. } => self.len,
+            Kind::Snapshot { .. } | Kind::Other { .. } => 0,
+        }
+    }
+
+    /// What it takes of physical volumes.
+    #[must_use]
+    pub fn legs(&self) -> &[Leg] {
+        match &self.kind {
+            Kind::Striped { legs, .. } | Kind::OnMove { legs, .. } | Kind::Move { legs } => legs,
+            Kind::Snapshot { .. } | Kind::Other { .. } => &[],
         }
     }
 }
@@ -405,6 +441,11 @@ impl Group {
     /// The snapshots of one volume.
     pub fn snapshots_of<'a>(&'a self, origin: &'a str) -> impl Iterator<Item = Snapshot<'a>> {
         self.snapshots().filter(move |snapshot| snapshot.origin == origin)
+    }
+
+    /// The volumes that `pvmove` is moving.
+    pub fn on_move(&self) -> impl Iterator<Item = &str> {
+        self.volumes.iter().filter(|volume| volume.is_on_move()).map(|volume| volume.name.as_str())
     }
 
     /// The snapshot whose store is this volume.

@@ -14,8 +14,9 @@ impl Group {
     /// the devices (missing ones, areas that disagree) is the caller's.
     #[must_use]
     pub fn objections(&self, local: &[String]) -> Vec<String> {
-        let mut reasons: Vec<String> = self.strange.clone();
-        self.own(local, &mut reasons);
+        let mut reasons = self.anothers(local);
+        self.own(&mut reasons);
+        reasons.extend(self.strange.iter().cloned());
         for (number, pv) in self.pvs.iter().enumerate() {
             if pv.status.contains(PvStatus::MISSING) {
                 reasons.push(format!("pv{number} ({}) was missing at an earlier change", pv.id));
@@ -32,19 +33,20 @@ impl Group {
         reasons
     }
 
-    fn own(&self, local: &[String], reasons: &mut Vec<String>) {
+    /// Every reason to leave its devices and volumes alone altogether, for a machine with these system ids: others may be using
+    /// them now. What is only not understood is among them where it might say so.
+    #[must_use]
+    pub fn anothers(&self, local: &[String]) -> Vec<String> {
         let words = [
             (GroupStatus::EXPORTED, "the group is exported: `vgimport` takes it in"),
-            (GroupStatus::PVMOVE, "extents are being moved by `pvmove`"),
             (GroupStatus::CLUSTERED, "the group is shared by a cluster"),
             (GroupStatus::SHARED, "the group is shared by several machines"),
         ];
-        reasons.extend(
-            words.iter().filter(|(flag, _)| self.status.contains(*flag)).map(|(_, why)| (*why).to_owned()),
-        );
-        if !self.is_writable() {
-            reasons.push("the group may only be read: `vgchange --permission rw` changes that".into());
-        }
+        let mut reasons: Vec<String> = words
+            .iter()
+            .filter(|(flag, _)| self.status.contains(*flag))
+            .map(|(_, why)| (*why).to_owned())
+            .collect();
         if let Some(kind) = self.lock_type.as_deref().filter(|kind| *kind != "none" && !kind.is_empty()) {
             reasons.push(format!(
                 "machines that share the group are coordinated by \"{}\"",
@@ -55,7 +57,25 @@ impl Group {
             if !local.iter().any(|id| id == owner) {
                 reasons.push(format!("the group belongs to the machine \"{}\"", owner.escape_debug()));
             }
-        } else if self.flags.contains(GroupFlags::WRITE_LOCKED) && !self.status.contains(GroupStatus::WRITE) {
+        }
+        if self.strange_itself {
+            reasons.push("the group's own metadata has words that are not known to this program".into());
+        }
+        reasons
+    }
+
+    fn own(&self, reasons: &mut Vec<String>) {
+        if self.status.contains(GroupStatus::PVMOVE) {
+            reasons.push("extents are being moved by `pvmove`".into());
+        }
+        if !self.is_writable() {
+            reasons.push("the group may only be read: `vgchange --permission rw` changes that".into());
+        }
+        let has_owner = self.system_id.as_deref().is_some_and(|id| !id.is_empty());
+        if has_owner {
+            return;
+        }
+        if self.flags.contains(GroupFlags::WRITE_LOCKED) && !self.status.contains(GroupStatus::WRITE) {
             reasons.push("the group is locked against writing".into());
         }
     }

@@ -104,12 +104,27 @@ impl Group {
             return Err(top.bad("contents and version are not those of a volume group"));
         }
         let group = found.ok_or_else(|| top.bad("there is no group in it"))?;
-        Ok(Self { written, strange: strange.0, ..group })
+        let strange_itself = group.strange_itself || strange.count > strange.inside;
+        let mut strange = strange.said;
+        let moved: Vec<&str> = group.on_move().collect();
+        if !moved.is_empty() {
+            strange.insert(0, format!(
+                "`pvmove` is moving extents of {}: `pvmove` goes on with it, `pvmove --abort` takes it back",
+                moved.join(", ")
+            ));
+        }
+        Ok(Self { written, strange, strange_itself, ..group })
     }
 }
 
 #[derive(Default)]
-struct Strange(Vec<String>);
+struct Strange {
+    said: Vec<String>,
+    /// Of all, said or not.
+    count: usize,
+    /// Of those that are volumes'.
+    inside: usize,
+}
 
 impl Strange {
     fn key(&mut self, path: Path<'_>) {
@@ -121,8 +136,9 @@ impl Strange {
     }
 
     fn say(&mut self, what: impl FnOnce() -> String) {
-        if self.0.len() < MAX_STRANGE {
-            self.0.push(what());
+        self.count = self.count.saturating_add(1);
+        if self.said.len() < MAX_STRANGE {
+            self.said.push(what());
         }
     }
 }
@@ -242,7 +258,7 @@ fn group<'a>(key: &'a [u8], reader: &mut Reader<'a>, strange: &mut Strange) -> R
                 pvs = Some(physical_volumes(&entries, &mut group, path, strange)?);
             }
             (b"logical_volumes", Head::Section) => match &pvs {
-                Some(pvs) => group.volumes = volumes(reader, path, pvs, strange)?,
+                Some(pvs) => volumes(reader, path, pvs, (strange, &mut group))?,
                 // Nobody writes them in this order, and it can be read.
                 None => {
                     later = Some(reader.clone());
@@ -257,7 +273,7 @@ fn group<'a>(key: &'a [u8], reader: &mut Reader<'a>, strange: &mut Strange) -> R
     words_of_group(&own, &mut group, path, strange)?;
     if let Some(mut reader) = later {
         let path = Path { above: Some(&path), name: b"logical_volumes" };
-        group.volumes = volumes(&mut reader, path, &pvs?, strange)?;
+        volumes(&mut reader, path, &pvs?, (strange, &mut group))?;
     } else {
         pvs?;
     }
@@ -372,9 +388,9 @@ fn volumes<'a>(
     reader: &mut Reader<'a>,
     path: Path<'_>,
     pvs: &Names<'_>,
-    strange: &mut Strange,
-) -> Result<Vec<LogicalVolume>, BadGroup> {
-    let mut volumes: Vec<LogicalVolume> = Vec::new();
+    (strange, group): (&mut Strange, &mut Group),
+) -> Result<(), BadGroup> {
+    let volumes = &mut group.volumes;
     // Where hardly two are alike, looking for what they have in common is given up.
     let (mut shape, mut tries) = (None::<Shape<'_>>, 16u32);
     while let Some((key, head)) = reader.entry()? {
@@ -387,23 +403,45 @@ fn volumes<'a>(
             volumes.push(alike);
             continue;
         }
-        let (before, known) = (reader.clone(), strange.0.len());
+        let (before, known) = (reader.clone(), strange.count);
         let read = volume(reader, name.to_owned(), path, pvs, strange)?;
-        if tries > 0 && strange.0.len() == known {
+        let more = strange.count.saturating_sub(known);
+        if more > 0 {
+            strange.inside = strange.inside.saturating_add(more);
+            group.strange_volumes.insert(read.name.clone());
+        } else if tries > 0 {
             tries = tries.saturating_sub(1);
             shape = Shape::of(reader.since(&before), &read).or(shape);
         }
         volumes.push(read);
     }
+    moves_exist(volumes, path)?;
     if distinct(volumes.iter().map(|volume| volume.name.as_bytes())) {
-        return Ok(volumes);
+        return Ok(());
     }
     let mut names = HashSet::with_capacity(volumes.len());
     let twice = volumes.iter().find(|volume| !names.insert(volume.name.as_str()));
     if let Some(LogicalVolume { name, .. }) = twice {
         return Err(Path { above: Some(&path), name: name.as_bytes() }.bad("stands there twice"));
     }
-    Ok(volumes)
+    Ok(())
+}
+
+/// What a segment is on and no physical volume is, has to be a volume that `pvmove` made.
+fn moves_exist(volumes: &[LogicalVolume], path: Path<'_>) -> Result<(), BadGroup> {
+    let is_move = |name: &str| {
+        volumes.iter().any(|other| other.name == name && other.status.contains(VolumeStatus::PVMOVE))
+    };
+    for volume in volumes.iter().filter(|volume| volume.is_on_move()) {
+        for segment in &volume.segments {
+            let Kind::OnMove { volume: on, .. } = &segment.kind else { continue };
+            if !is_move(on) {
+                let path = Path { above: Some(&path), name: volume.name.as_bytes() };
+                return Err(path.bad(format!("there is no physical volume {on}")));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn volume(
@@ -449,6 +487,12 @@ fn volume(
     }
     let id = id.ok_or_else(|| missing(path, "id"))?;
     common.status = status.ok_or_else(|| missing(path, "status"))?;
+    if !common.status.contains(VolumeStatus::PVMOVE) {
+        for segment in segments.iter_mut().filter(|segment| matches!(segment.kind, Kind::Move { .. })) {
+            strange.say(|| format!("{} is of kind \"mirror\"", path.to_text()));
+            segment.kind = Kind::Other { kind: "mirror".to_owned() };
+        }
+    }
     common.flags = flags.unwrap_or_default();
     common.tags = tags.unwrap_or_default();
     Ok(LogicalVolume { name, id, creation_time, segments, common: Arc::new(common) })
@@ -486,6 +530,11 @@ fn segment(
             snapshot(&required, get("merging_store").is_some())?,
             &[b"chunk_size", b"origin", b"cow_store", b"merging_store"],
         ),
+        // Of the mirrors only those of moves: of others the legs are volumes.
+        b"mirror" if moved(entries, path, pvs).is_some() => (
+            Kind::Move { legs: moved(entries, path, pvs).unwrap_or_default() },
+            &[b"mirror_count", b"extents_moved", b"region_size", b"mirrors"],
+        ),
         other => {
             let kind = shown(other);
             strange.say(|| format!("{} is of kind \"{kind}\"", path.to_text()));
@@ -516,20 +565,39 @@ fn striped(required: Required<'_, '_, '_, '_>, path: Path<'_>, pvs: &Names<'_>) 
     };
     let (value, list_path) = required("stripes")?;
     let Value::List(list) = value else { return Err(list_path.bad("not a list")) };
-    let mut legs = Vec::with_capacity(list.len() / 2);
+    let pairs = list.chunks(2).len();
+    if stripes == 0 || u64::try_from(pairs) != Ok(stripes) {
+        return Err(path.bad(format!("has {pairs} stripes and says {stripes}")));
+    }
+    let (legs, moved) = places(list, list_path, pvs)?;
+    Ok(match moved.into_iter().next() {
+        None => Kind::Striped { stripe_size, legs },
+        Some(volume) => Kind::OnMove { volume, stripes, legs },
+    })
+}
+
+/// Pairs of a name and an extent: legs on physical volumes, and the names of what is none.
+fn places(list: &[Value<'_>], path: Path<'_>, pvs: &Names<'_>) -> Result<(Vec<Leg>, Vec<String>), BadGroup> {
+    let (mut legs, mut others) = (Vec::with_capacity(list.len() / 2), Vec::new());
     for pair in list.chunks(2) {
-        let [pv, extent] = pair else {
-            return Err(list_path.bad("not pairs of a physical volume and an extent"));
-        };
-        let pv = pv.text().ok_or_else(|| list_path.bad("not pairs of a physical volume and an extent"))?;
-        let index = pvs.get(pv.as_ref()).copied();
-        let pv = index.ok_or_else(|| list_path.bad(format!("there is no physical volume {}", shown(&pv))))?;
-        legs.push(Leg { pv, extent: count(extent, list_path)? });
+        let none = || path.bad("not pairs of a physical volume and an extent");
+        let [name, extent] = pair else { return Err(none()) };
+        let name = name.text().ok_or_else(none)?;
+        let extent = count(extent, path)?;
+        match pvs.get(name.as_ref()) {
+            Some(pv) => legs.push(Leg { pv: *pv, extent }),
+            None => others.push(shown(&name)),
+        }
     }
-    if stripes == 0 || u64::try_from(legs.len()) != Ok(stripes) {
-        return Err(path.bad(format!("has {} stripes and says {stripes}", legs.len())));
-    }
-    Ok(Kind::Striped { stripe_size, legs })
+    Ok((legs, others))
+}
+
+/// The two places of a move; `None` where it is a mirror of another kind.
+fn moved(entries: &[Entry<'_>], path: Path<'_>, pvs: &Names<'_>) -> Option<Vec<Leg>> {
+    let list = entries.iter().find(|entry| entry.key == b"mirrors")?;
+    let Value::List(list) = &list.value else { return None };
+    let (legs, others) = places(list, path, pvs).ok()?;
+    (others.is_empty() && legs.len() == 2).then_some(legs)
 }
 
 fn snapshot(required: Required<'_, '_, '_, '_>, merging: bool) -> Result<Kind, BadGroup> {

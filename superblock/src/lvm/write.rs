@@ -299,6 +299,8 @@ impl Group {
                 out.string(if *merging { "merging_store" } else { "cow_store" }, cow);
             }
             // Never written: such a group has an objection.
+            Kind::OnMove { .. } => out.string("type", "striped"),
+            Kind::Move { .. } => out.string("type", "mirror"),
             Kind::Other { kind } => out.string("type", kind),
         }
         out.close();

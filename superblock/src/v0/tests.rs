@@ -1,6 +1,7 @@
 //! Tests of the 0.90 superblock on bytes made here; `tests/fixtures.rs` has those that mdadm made.
 
 use super::*;
+use crate::What;
 
 const AT: Sectors = Sectors(1024 - 128);
 
@@ -103,15 +104,23 @@ fn each_rejection_by_one_field() {
         let mut sb = sample(Endian::HOST);
         change(&mut sb);
         sb.edit(Edit::MarkClean).unwrap();
-        Unverified(sb).check()
+        Unverified::new(sb, Sectors(1024)).check()
     };
     let order = Endian::HOST;
-    assert!(fixed(&|_| ()).is_ok());
-    assert!(fixed(&|sb| sb.raw.minor_version.set(order, 91)).is_ok());
-    assert!(matches!(fixed(&|sb| sb.raw.minor_version.set(order, 89)), Err(Damage::Unsupported { .. })));
     let is_field = |result| matches!(result, Err(Damage::Corrupt { what: What::Field { .. }, .. }));
+    assert!(fixed(&|_| ()).is_ok());
+    let reshaping = |sb: &mut Superblock| sb.raw.minor_version.set(order, 91);
+    assert!(
+        fixed(&|sb| {
+            reshaping(sb);
+            sb.raw.reshape_position.set(order, u64::MAX);
+        })
+        .is_ok()
+    );
+    assert!(is_field(fixed(&reshaping)), "to a shape of no chunk and no level");
+    assert!(matches!(fixed(&|sb| sb.raw.minor_version.set(order, 89)), Err(Damage::Unsupported { .. })));
     assert!(is_field(fixed(&|sb| sb.raw.raid_disks.set(order, 28))));
-    assert!(is_field(fixed(&|sb| sb.raw.this_disk.number.set(order, 28))));
+    assert!(is_field(fixed(&|sb| sb.raw.this_disk.number.set(order, 27))));
 }
 
 #[test]
@@ -120,7 +129,7 @@ fn checksums_are_compared_folded_as_the_kernel_does() {
     let folded = fold16(sb.computed_csum());
     sb.raw.sb_csum.set(sb.order, folded);
     assert!(!sb.checksum_ok(), "a report shows the difference");
-    assert!(Unverified(sb).check().is_ok(), "an alpha wrote it so");
+    assert!(Unverified::new(sb, Sectors(1024)).check().is_ok(), "an alpha wrote it so");
 }
 
 #[test]

@@ -139,7 +139,7 @@ fn rejected(change: impl Fn(&mut raw::Raw)) -> Result<(), Damage> {
     let mut sb = sample();
     change(&mut sb.page.head);
     sb.fill_csum();
-    Unverified(sb.clone()).check()?;
+    Unverified::new(sb.clone(), DEVICE).check()?;
     sb.kernel_objection()
 }
 
@@ -156,7 +156,14 @@ fn each_objection_by_one_field() {
     is_field(rejected(|head| head.pad0.set(1)), "pad3");
     is_field(rejected(|head| head.pad3[27] = 1), "pad3");
     is_field(rejected(|head| head.data_offset.set(8)), "data_offset");
-    is_field(rejected(|head| head.feature_map.set(1 | 1024)), "feature_map");
+    is_field(
+        rejected(|head| {
+            head.feature_map.set(1 | 1024);
+            head.bitmap_offset.set(8);
+        }),
+        "feature_map",
+    );
+    is_field(rejected(|head| head.feature_map.set(1)), "bitmap_offset");
     is_field(
         rejected(|head| {
             head.feature_map.set(8);

@@ -181,7 +181,7 @@ pub(super) fn applied_and_undone(disks: &Disks, words: &str, order: &[usize]) {
     files_are_intact("/dev/md0");
     mdctl(&["stop", "/dev/md0"]).ok();
     settle();
-    mdctl(&["undo"]).ok();
+    mdctl(&["undo", "-y"]).ok();
     assert_eq!(sums(disks), before, "undo puts every byte back");
     run(&["rm", "-rf", "/var/lib/mdctl"]).ok();
     nothing_is_left();

@@ -1,5 +1,6 @@
 //! Arrays made of superblocks by hand: who is taken, what is said, and which steps follow.
 
+mod bounds;
 mod rounds;
 mod session;
 mod update;
@@ -321,7 +322,7 @@ fn fresher_of_two_devices_in_a_slot_wins() {
     let members = vec![copy, claim(&raid1, 0, 9, &[]), claim(&raid1, 1, 9, &[])];
     let outcome = decide(members, Options::default());
     assert_eq!(added(&outcome), ["/dev/b", "/dev/a"]);
-    assert_eq!(outcome.out, [("/dev/copy".to_owned(), Why::Duplicate { of: "/dev/a".to_owned() })]);
+    assert_eq!(outcome.out, [("/dev/copy".to_owned(), Why::Copy { of: "/dev/a".to_owned() })]);
 }
 
 #[test]

@@ -16,6 +16,7 @@ use crate::{
     plan::assemble::{Candidate, Home, Options},
 };
 
+mod data;
 mod stopped;
 
 const UUID: MdUuid = MdUuid([0x11; 16]);
@@ -293,7 +294,7 @@ fn running_arrays() {
             Some("mdctl --misc --action=check /dev/md/home"),
         ),
         (|array| array.reshape_position = Some(Sectors(4096)), Kind::Reshape, None),
-        (|array| array.state = "broken".into(), Kind::NotEnough, Some("mdctl detail /dev/md/home")),
+        (|array| array.state = "broken".into(), Kind::NotEnough, Some("mdctl stop /dev/md/home")),
     ];
     for (change, kind, next) in cases {
         let mut stand = whole();

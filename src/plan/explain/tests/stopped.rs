@@ -15,6 +15,54 @@ fn whole_and_not_assembled() {
 }
 
 #[test]
+fn what_the_kernel_refused_after_the_last_update_is_no_way() {
+    let raid5 = array(Level::Raid5, 3);
+    let line = |at, text: &str| crate::model::world::LogLine { at, text: text.to_owned() };
+    let refused = "md/raid:md127: not enough operational devices (2/3 failed)";
+    let with = |log: Vec<crate::model::world::LogLine>| {
+        let mut stand = Stand::stopped(&raid5, &[7, 7, 7]);
+        stand.log = log;
+        stand.ask("home")
+    };
+    // The last update is NOW - 100.
+    let explanation = with(vec![line(NOW - 50, refused)]);
+    check(&explanation, &[Kind::KernelRefused], None);
+    assert!(finding(&explanation, Kind::KernelRefused).evidence[0].ends_with(refused), "{explanation:#?}");
+    // A member that failed while it ran, and a refusal before the last update, keep nothing down.
+    let before = with(vec![line(NOW - 110, refused)]);
+    check(&before, &[Kind::NotAssembled], Some(ASSEMBLE));
+    let failed = with(vec![line(NOW - 50, "md/raid:md127: Disk failure on sdc, disabling device.")]);
+    assert!(kinds(&failed).contains(&Kind::NotAssembled), "{failed:#?}");
+}
+
+#[test]
+fn raid0_whose_layout_nobody_recorded() {
+    let raid0 = v1::NewArray { size: Sectors(0), ..array(Level::Raid0, 2) };
+    let large = |array: &v1::NewArray| {
+        let member = v1::NewMember {
+            number: 1,
+            uuid: MdUuid([2; 16]),
+            events: Events(7),
+            device: Sectors(131_072),
+            data_offset: Sectors(2048),
+            flags: v1::DevFlags::empty(),
+        };
+        Disk { len: 131_072 * 512, writes: vec![array.member(&member).unwrap().encode()] }
+    };
+    let explanation = Stand::of(&[disk(&raid0, 0, 7, &[]), large(&raid0)]).ask("home");
+    let next = format!("{ASSEMBLE} --readonly");
+    check(&explanation, &[Kind::LayoutUnknown], Some(&next));
+    let needs = finding(&explanation, Kind::LayoutUnknown).needs.as_deref().unwrap_or_default();
+    assert!(needs.contains("default_layout") && needs.contains("--update=layout-alternate"), "{needs}");
+    let known = v1::NewArray { layout: 2, raid0_layout: true, ..raid0.clone() };
+    let explanation = Stand::of(&[disk(&known, 0, 7, &[]), large(&known)]).ask("home");
+    check(&explanation, &[Kind::NotAssembled], Some(ASSEMBLE));
+    // Members of one size have one layout.
+    let explanation = Stand::of(&[disk(&raid0, 0, 7, &[]), disk(&raid0, 1, 7, &[])]).ask("home");
+    check(&explanation, &[Kind::NotAssembled], Some(ASSEMBLE));
+}
+
+#[test]
 fn missing_member_that_counted() {
     let raid5 = array(Level::Raid5, 3);
     let explanation = Stand::stopped(&raid5, &[7, 7]).ask("home");

@@ -38,11 +38,7 @@ fn each_rejection() {
             "vg/logical_volumes/data/segment2: segments are not numbered one after another from 1",
         ),
         ("stripe_count = 1", "stripe_count = 0", "stripe_size is missing"),
-        (
-            "\"pv0\", 0\n",
-            "\"pv9\", 0\n",
-            "vg/logical_volumes/data/segment1/stripes: there is no physical volume pv9",
-        ),
+        ("\"pv0\", 0\n", "\"pv9\", 0\n", "vg/logical_volumes/data: there is no physical volume pv9"),
         ("\"pv0\", 0\n", "\"pv0\"\n", "not pairs of a physical volume and an extent"),
         ("origin = \"data\"\n", "", "vg/logical_volumes/snapshot0/segment1: origin is missing"),
         ("status = [\"RESIZEABLE\"", "status = [1", "vg/status: not a list of strings"),
@@ -100,6 +96,43 @@ fn what_is_strange_is_an_objection() {
         assert!(all.contains(&why), "{to}: {all}");
     }
     assert_eq!(sample().parse::<Group>().unwrap().objections(&[]), [""; 0]);
+}
+
+/// As lvm2 leaves it when its `pvmove` is killed.
+#[test]
+fn what_pvmove_is_moving_is_read() {
+    let mut text = sample().replacen("\"pv0\", 0\n", "\"pvmove0\", 0\n", 1);
+    let at = text.find("logical_volumes {\n").expect("the section") + "logical_volumes {\n".len();
+    text.insert_str(
+        at,
+        "\npvmove0 {\nid = \"000000-0000-0000-0000-0000-0000-000007\"\nstatus = [\"READ\", \"WRITE\", \"PVMOVE\", \"LOCKED\"]\n\
+         flags = []\nsegment_count = 1\nsegment1 {\nstart_extent = 0\nextent_count = 4\ntype = \"mirror\"\nmirror_count = 2\n\
+         extents_moved = 0\nregion_size = 4096\nmirrors = [\n\"pv0\", 0,\n\"pv1\", 0\n]\n}\n}\n",
+    );
+    let read: Group = text.parse().unwrap_or_else(|bad| panic!("{bad}:\n{text}"));
+    assert_eq!(read.on_move().collect::<Vec<_>>(), ["data"]);
+    assert!(read.objections(&[])[0].starts_with("`pvmove` is moving extents of data"));
+    // Both places are taken: four extents each, and the store's two.
+    assert_eq!(read.free_extents(), 20 - 4 - 4 - 2, "{:?}", read.free());
+    assert_eq!(read.problems(), [""; 0]);
+    assert!(!read.strange_itself && read.strange_volumes.is_empty());
+    assert!(read.checked(&Stamp::default()).is_err(), "it is never written");
+    let other = text.replace("\"PVMOVE\", ", "");
+    assert!(other.parse::<Group>().unwrap_err().to_string().contains("there is no physical volume pvmove0"));
+}
+
+#[test]
+fn where_something_is_strange() {
+    let of = |from: &str, to: &str| {
+        let group: Group = sample().replacen(from, to, 1).parse().unwrap();
+        (group.strange_itself, group.strange_volumes.into_iter().collect::<Vec<_>>().join(" "))
+    };
+    assert_eq!(of("max_lv = 0", "max_lv = 0 new_key = 5"), (true, String::new()));
+    assert_eq!(of("\"ALLOCATABLE\"", "\"ALLOCATABLE\", \"NEW\""), (true, String::new()));
+    assert_eq!(of("\"RESIZEABLE\", ", "\"RESIZEABLE\", \"PARTIAL\", "), (true, String::new()));
+    assert_eq!(of("version = 1\n", "version = 1\nnews = 2\n"), (true, String::new()));
+    assert_eq!(of("stripe_count = 1", "stripe_count = 1 extra = 2"), (false, "data".to_owned()));
+    assert_eq!(of("\"VISIBLE\"", "\"VISIBLE\", \"ODD\""), (false, "data".to_owned()));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use superblock::{Level, Sectors};
 pub struct Geometry {
     /// The level.
     pub level: Level,
-    /// Layout number; its meaning depends on the level (`layout.rs`).
+    /// Layout number; its meaning depends on the level ([`crate::layout`]).
     pub layout: u32,
     /// Chunk; 0 where the level has none.
     pub chunk: Sectors,
@@ -38,7 +38,7 @@ impl Copies {
     /// All copies; 0 for a damaged layout number.
     #[must_use]
     pub fn total(self) -> u32 {
-        self.near * self.far
+        self.near.saturating_mul(self.far)
     }
 }
 
@@ -76,16 +76,18 @@ impl Geometry {
     pub fn enough(&self, present: &[bool], clean: bool) -> bool {
         let slots = usize::try_from(self.raid_disks).unwrap_or(usize::MAX);
         let here = present.iter().take(slots).filter(|p| **p).count();
+        let missing = slots.saturating_sub(here);
         match self.level {
-            Level::Linear | Level::Raid0 => here == slots,
+            Level::Linear | Level::Raid0 => missing == 0,
             Level::Raid1 | Level::Multipath | Level::Faulty => here >= 1,
             Level::Raid4 => {
                 // Without the parity member there is no stale parity to believe.
-                let only_parity_lost = here + 1 == slots && !present.get(slots - 1).copied().unwrap_or(false);
-                here == slots || only_parity_lost || (clean && here + 1 >= slots)
+                let parity =
+                    slots.checked_sub(1).and_then(|last| present.get(last)).copied().unwrap_or(false);
+                missing == 0 || (missing == 1 && (clean || !parity))
             }
-            Level::Raid5 => here == slots || (clean && here + 1 >= slots),
-            Level::Raid6 => here == slots || (clean && here + 2 >= slots),
+            Level::Raid5 => missing == 0 || (clean && missing == 1),
+            Level::Raid6 => missing == 0 || (clean && missing <= 2),
             Level::Raid10 => enough_copies(Copies::from_layout(self.layout), present, slots),
             Level::Container => true,
             Level::Other(_) => false,
@@ -101,13 +103,14 @@ fn enough_copies(copies: Copies, present: &[bool], slots: usize) -> bool {
     if total == 0 || slots == 0 {
         return false;
     }
-    let mut first = 0;
+    let slot = |number: usize| number.checked_rem(slots).unwrap_or(0);
+    let mut first = 0usize;
     loop {
-        let window_alive = (0..total).any(|i| present.get((first + i) % slots).copied().unwrap_or(false));
-        if !window_alive {
+        let mut window = (0..total).map(|nth| slot(first.saturating_add(nth)));
+        if !window.any(|slot| present.get(slot).copied().unwrap_or(false)) {
             return false;
         }
-        first = (first + near) % slots;
+        first = slot(first.saturating_add(near));
         if first == 0 {
             return true;
         }

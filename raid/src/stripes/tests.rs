@@ -1,10 +1,12 @@
+#![expect(clippy::arithmetic_side_effects, reason = "an overflow in a test is a failure of the test")]
+
 use proptest::prelude::*;
 use superblock::{Bytes, Media};
 
 use super::*;
-use crate::model::{
+use crate::{
     assembled::{Assembled, Member},
-    parity,
+    image,
 };
 
 const CHUNK: u64 = 8;
@@ -28,46 +30,11 @@ fn stripes(level: Level, layout: u32, disks: u32, rows: u64) -> Option<Stripes> 
     Stripes::new(geometry, &room)
 }
 
-/// The members of an array that holds these bytes: what a driver would have written.
-pub(crate) fn members_of(stripes: &Stripes, data: &[u8], room: usize, offset: usize) -> Vec<Vec<u8>> {
-    let mut members = vec![vec![0u8; offset + room]; stripes.slots()];
-    let bytes = |sectors: u64| usize::try_from(sectors * 512).unwrap();
-    let mut sector = 0;
-    while sector < stripes.size().0 {
-        let extent = stripes.at(sector).unwrap();
-        let piece = &data[bytes(sector)..bytes(sector + extent.run)];
-        for place in extent.copies {
-            members[place.slot][offset + bytes(place.sector)..][..piece.len()].copy_from_slice(piece);
-        }
-        sector += extent.run;
-    }
-    let chunk = stripes.geometry().chunk.0.max(1);
-    for stripe in 0..u64::try_from(room / 512).unwrap() / chunk {
-        let Some(row) = stripes.row(stripe * chunk) else { break };
-        let at = offset + bytes(stripe * chunk)..offset + bytes((stripe + 1) * chunk);
-        let (mut p, mut q) = (vec![0; bytes(chunk)], vec![0; bytes(chunk)]);
-        for (slot, member) in members.iter().enumerate() {
-            if matches!(row.parts[slot], Part::Data(_)) && member[at.clone()].iter().any(|byte| *byte != 0) {
-                parity::add(&mut p, &member[at.clone()]);
-                parity::add_times(&mut q, &member[at.clone()], parity::coefficient(row.order[slot]));
-            }
-        }
-        for (slot, part) in row.parts.iter().enumerate() {
-            match part {
-                Part::P => members[slot][at.clone()].copy_from_slice(&p),
-                Part::Q => members[slot][at.clone()].copy_from_slice(&q),
-                Part::Data(_) => {}
-            }
-        }
-    }
-    members
-}
-
 fn assembled<'a>(stripes: &Stripes, members: &'a [Vec<u8>], offset: u64, missing: &[usize]) -> Assembled<'a> {
     let member = |(slot, media): (usize, &'a Vec<u8>)| {
-        (!missing.contains(&slot)).then_some(Member { media, data_offset: Sectors(offset) })
+        (!missing.contains(&slot)).then_some(Member::new(media, Sectors(offset)))
     };
-    Assembled { stripes: stripes.clone(), members: members.iter().enumerate().map(member).collect() }
+    Assembled::new(stripes.clone(), members.iter().enumerate().map(member).collect())
 }
 
 #[test]
@@ -79,12 +46,12 @@ fn every_sector_is_somewhere_and_nowhere_twice() {
             for sector in 0..stripes.size().0 {
                 let extent = stripes.at(sector).unwrap();
                 assert!(extent.run > 0);
-                for place in extent.copies {
+                for place in stripes.copies(sector) {
                     let what = format!("{level:?} {layout:#x} of {disks}: {sector} at {place:?}");
                     assert!(place.slot < stripes.slots() && place.sector < 15 * CHUNK, "{what}");
                     assert!(seen.insert((place.slot, place.sector)), "{what} twice");
                     let row = stripes.row(place.sector);
-                    assert!(row.is_none_or(|row| matches!(row.parts[place.slot], Part::Data(_))), "{what}");
+                    assert!(row.is_none_or(|row| matches!(row.part(place.slot), Part::Data(_))), "{what}");
                 }
             }
             assert!(stripes.at(stripes.size().0).is_none());
@@ -96,13 +63,13 @@ fn every_sector_is_somewhere_and_nowhere_twice() {
 #[test]
 fn rows_as_the_kernel_has_them() {
     let row = |level, layout, disks, stripe| {
-        let row = parts(level, layout, disks, stripe).unwrap();
-        let part = |part: &Part| match part {
-            Part::Data(nth) => char::from_digit(u32::try_from(*nth).unwrap(), 10).unwrap(),
+        let row = Row::new(level, layout, disks, stripe).unwrap();
+        let part = |slot| match row.part(slot) {
+            Part::Data(nth) => char::from_digit(u32::try_from(nth).unwrap(), 10).unwrap(),
             Part::P => 'P',
             Part::Q => 'Q',
         };
-        row.parts.iter().map(part).collect::<String>()
+        (0..disks).map(part).collect::<String>()
     };
     for (layout, rows) in [
         (0, ["012P", "01P2", "0P12", "P012"]),
@@ -136,7 +103,7 @@ fn rows_as_the_kernel_has_them() {
             assert_eq!(row(Level::Raid6, layout, 5, stripe), text, "{layout} {stripe}");
         }
     }
-    assert!(parts(Level::Raid5, 6, 4, 0).is_none() && parts(Level::Raid6, 7, 5, 0).is_none());
+    assert!(Row::new(Level::Raid5, 6, 4, 0).is_none() && Row::new(Level::Raid6, 7, 5, 0).is_none());
 }
 
 #[test]
@@ -162,6 +129,29 @@ fn what_cannot_be_is_refused() {
     assert!(Stripes::new(huge, &[]).is_none());
 }
 
+#[test]
+fn what_a_member_does_not_have_comes_from_the_others() {
+    let stripes = stripes(Level::Raid5, 2, 4, 12).unwrap();
+    let len = usize::try_from(stripes.size().bytes().0).unwrap();
+    let data: Vec<u8> = (0..len).map(|at| u8::try_from(at / 512 % 251).unwrap()).collect();
+    let good = image::members(&stripes, &data, 12 * 8 * 512, 4096).unwrap();
+    let mut members = good.clone();
+    // The second is being rebuilt, and the first has bad blocks in what that one has already.
+    members[1][4096 + 48 * 512..].fill(0xee);
+    members[0][4096 + 17 * 512..4096 + 20 * 512].fill(0xee);
+    let bad = [superblock::badblocks::Range { start: Sectors(8 + 17), length: Sectors(3) }];
+    let all = || members.iter().map(|media| Some(Member::new(media, Sectors(8)))).collect::<Vec<_>>();
+    let mut with = all();
+    with[1].as_mut().unwrap().rebuilt = Some(Sectors(48));
+    with[0].as_mut().unwrap().bad = &bad;
+    let mut read = vec![0; len];
+    Assembled::new(stripes.clone(), with.clone()).read_at(Bytes(0), &mut read).unwrap();
+    assert!(read == data);
+    with[2] = None;
+    let lost = Assembled::new(stripes, with).read_at(Bytes(0), &mut read);
+    assert!(lost.is_err(), "two are missing in one stripe");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
@@ -179,7 +169,7 @@ proptest! {
                 Some(state.to_le_bytes()[2])
             })
             .collect();
-        let members = members_of(&stripes, &data, 15 * 8 * 512, 4096);
+        let members = image::members(&stripes, &data, 15 * 8 * 512, 4096).unwrap();
         let spare = match level {
             Level::Raid6 => 2,
             Level::Raid5 | Level::Raid4 | Level::Raid1 => 1,

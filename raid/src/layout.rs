@@ -2,7 +2,7 @@
 
 use superblock::Level;
 
-use super::geometry::Copies;
+use crate::geometry::Copies;
 
 /// RAID5 names in the order of their numbers (`md_p.h` ALGORITHM_*), as `--detail` prints them.
 const RAID5: [&str; 6] = [

@@ -1,0 +1,25 @@
+//! The arithmetic of Linux software RAID: sizes, which sector of an array is which sector of which member, redundancy, and
+//! arrays that are read in user space, straight from their members.
+//!
+//! Nothing here opens a file, asks the time, prints or decides. Members are read through [`superblock::Media`].
+//!
+//! **Contract.** As in `superblock`: numbers come from superblocks that may be damaged, and no number makes a function of this
+//! crate panic, loop without bound, or allocate by a count that was not checked first.
+//!
+//! - [`geometry`]: the shape of an array, and how many members are enough.
+//! - [`layout`]: layout numbers and their names.
+//! - [`stripes`]: from a sector of the array to its members, and what the slots have in a stripe.
+//! - [`parity`]: the two syndromes, and what they bring back.
+//! - [`assembled`]: an array with its members, read whatever is missing as long as the rest gives it.
+//! - [`image`]: the other way: what a driver would have written.
+
+pub mod assembled;
+pub mod geometry;
+pub mod image;
+pub mod layout;
+pub mod parity;
+pub mod stripes;
+
+pub use assembled::{Assembled, Consistency, Member};
+pub use geometry::{Copies, Geometry};
+pub use stripes::{Part, Place, Stripes};

@@ -1,0 +1,90 @@
+//! What a plan leaves to be done when a step fails that comes after its commit.
+
+use super::{
+    Step,
+    dm::DmStep,
+    volume::{fs::FsStep, metadata::LvmStep},
+};
+use crate::model::dm::name;
+
+/// What is left.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rest {
+    /// What was asked for is done all the same: only udev, the map or others who wait were not told.
+    pub minor: bool,
+    /// The command that does it later.
+    pub later: Option<String>,
+    /// Steps that failed besides, with their reasons.
+    pub others: Vec<String>,
+}
+
+impl Rest {
+    /// Of this step.
+    #[must_use]
+    pub fn of(step: &Step) -> Self {
+        Self { minor: is_minor(step), later: later(step), others: Vec::new() }
+    }
+}
+
+/// Of these the reference warns at most, and ends with 0.
+fn is_minor(step: &Step) -> bool {
+    matches!(
+        step,
+        Step::Share { .. }
+            | Step::Release { .. }
+            | Step::Discard { .. }
+            | Step::HideFromUdev { .. }
+            | Step::ShowToUdev { .. }
+            | Step::UnlockMap
+            | Step::MapAdd { .. }
+            | Step::MapRemove { .. }
+            | Step::Node { .. }
+            | Step::RemoveNode { .. }
+            | Step::Uevent { .. }
+            | Step::Thaw { .. }
+            | Step::Dm(DmStep::WaitForUdev)
+            | Step::Lvm(LvmStep::Unlock | LvmStep::ForgetHints)
+    )
+}
+
+fn later(step: &Step) -> Option<String> {
+    Some(match step {
+        Step::Fs(FsStep::CheckExt { device } | FsStep::ResizeExt { device, .. }) => {
+            format!("e2fsck -f {device} (where it is not mounted), then resize2fs {device}")
+        }
+        Step::Fs(FsStep::GrowXfs { mounted }) => format!("xfs_growfs {mounted}"),
+        Step::Lvm(LvmStep::Backup { group, .. }) => format!("mdctl volume backup {group}"),
+        Step::Lvm(LvmStep::Verify { group, .. }) => format!("mdctl volume check {group}"),
+        Step::Lvm(LvmStep::Devices { add, .. }) if !add.is_empty() => {
+            let all = add.iter().map(|device| format!("lvmdevices --adddev {}", device.path));
+            all.collect::<Vec<_>>().join("; ")
+        }
+        Step::Dm(
+            DmStep::Create { name, .. }
+            | DmStep::Load { name, .. }
+            | DmStep::Resume { name, .. }
+            | DmStep::Rename { name, .. },
+        ) => {
+            let (group, volume, _) = name::split(name);
+            format!("mdctl volume activate {group}/{volume}")
+        }
+        Step::Dm(DmStep::Remove { name, .. }) => format!("dmsetup remove {name}"),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_remains_has_a_command() {
+        let grow = Step::Fs(FsStep::ResizeExt { device: "/dev/mapper/vg-v".into(), size: None });
+        let rest = Rest::of(&grow);
+        assert!(!rest.minor);
+        assert!(rest.later.unwrap().ends_with("resize2fs /dev/mapper/vg-v"));
+        let backup = Step::Lvm(LvmStep::Backup { group: "vg".into(), text: Vec::new() });
+        assert_eq!(Rest::of(&backup).later.unwrap(), "mdctl volume backup vg");
+        assert!(Rest::of(&Step::UnlockMap).minor && Rest::of(&Step::Dm(DmStep::WaitForUdev)).minor);
+    }
+}

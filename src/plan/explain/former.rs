@@ -1,0 +1,77 @@
+//! Members whose superblock a command took: the archive has it.
+
+use std::collections::BTreeSet;
+
+use superblock::MdUuid;
+
+use super::{Command, Explanation, Finding, Kind, Scene, Severity};
+use crate::archive::Former;
+
+/// An array that is on no device any more is mentioned without being asked for that long, in seconds: 30 days. Later it is one
+/// that nobody misses.
+const MISSED: u64 = 30 * 24 * 60 * 60;
+
+impl Scene<'_> {
+    /// Adds what the archive knows of an array's members, or of the device, where something is wrong.
+    #[must_use]
+    pub fn with_former(&self, mut explanation: Explanation, former: &[Former]) -> Explanation {
+        let runs = explanation.uuid.is_some_and(|uuid| {
+            self.arrays.iter().any(|array| array.is_running() && self.uuid_of(array) == Some(uuid))
+        });
+        if explanation.is_fine() || runs {
+            return explanation;
+        }
+        let array = explanation.uuid.map(|uuid| uuid.to_string());
+        let is_about = |one: &&Former| match &array {
+            Some(array) => one.array == *array,
+            None => one.path == explanation.subject,
+        };
+        let found: Vec<Finding> = former.iter().filter(is_about).map(|one| self.taken(one)).collect();
+        explanation.findings.splice(0..0, found);
+        explanation.sorted()
+    }
+
+    /// Arrays whose members are here, and none carries their metadata.
+    #[must_use]
+    pub fn lost(&self, former: &[Former]) -> Vec<Explanation> {
+        let now = self.session.world.now.seconds;
+        let on_devices: BTreeSet<String> = self.claims().map(|claim| claim.facts.array.to_string()).collect();
+        let running: BTreeSet<String> =
+            self.arrays.iter().filter_map(|array| self.uuid_of(array)).map(|uuid| uuid.to_string()).collect();
+        let missed = |one: &&Former| {
+            let recent = now.saturating_sub(one.until) < MISSED;
+            recent && one.blank && !on_devices.contains(&one.array) && !running.contains(&one.array)
+        };
+        let missed: Vec<&Former> = former.iter().filter(missed).collect();
+        let arrays: BTreeSet<&str> = missed.iter().map(|one| one.array.as_str()).collect();
+        arrays
+            .into_iter()
+            .map(|array| {
+                let of_array: Vec<&Former> =
+                    missed.iter().copied().filter(|one| one.array == array).collect();
+                self.gone(array, &of_array)
+            })
+            .collect()
+    }
+
+    fn gone(&self, array: &str, members: &[&Former]) -> Explanation {
+        let name = members.iter().find_map(|one| one.name.clone()).unwrap_or_else(|| array.to_owned());
+        Explanation {
+            subject: name,
+            uuid: array.parse::<MdUuid>().ok(),
+            summary: "its superblocks are gone from all devices; the archive has them".to_owned(),
+            devices: Vec::new(),
+            findings: members.iter().map(|one| self.taken(one)).collect(),
+        }
+        .sorted()
+    }
+
+    fn taken(&self, one: &Former) -> Finding {
+        let Former { path, array, .. } = one;
+        let name = one.name.as_ref().map(|name| format!("{name:?}, ")).unwrap_or_default();
+        let text = format!("{path}: was a member of array {name}{array} until {}", self.when(one.until));
+        let undo = Command::new(["mdctl", "undo", one.id.as_str()], "puts back what that command took");
+        let by = format!("`{}` took its superblock, which is kept as {}", one.by.escape_debug(), one.id);
+        Finding::new(Kind::Former, Severity::Blocks, text).of(path).because(by).try_next(undo)
+    }
+}

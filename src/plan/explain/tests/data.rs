@@ -1,0 +1,129 @@
+//! What leads away from data: never offered, and said.
+
+use super::*;
+
+/// The superblock as it is while a resync is at this place; the bytes are those of 1.x (`resync_offset`).
+fn resyncing(mut disk: Disk, at: u64) -> Disk {
+    let page = &mut disk.writes[0].data;
+    page[208..216].copy_from_slice(&at.to_le_bytes());
+    page[216..220].fill(0);
+    let mut image = vec![0; 65536 * 512];
+    image[4096..4096 + page.len()].copy_from_slice(page);
+    let sum = v1::read(&image, v1::Minor::V1_2).unwrap().unwrap().fields().computed_csum();
+    disk.writes[0].data[216..220].copy_from_slice(&sum.to_le_bytes());
+    disk
+}
+
+fn fail(stand: &mut Stand, nth: usize) {
+    let member = &mut stand.array().members[nth];
+    *member = MemberStatus { slot: None, state: vec!["faulty".into()], ..member.clone() };
+}
+
+#[test]
+fn a_member_with_the_only_copy_is_not_offered_for_removal() {
+    let running = "md: resync of RAID array md127";
+    let failed = "md/raid1:md127: Disk failure on sda, disabling device.";
+    for (level, count, at, log, way) in [
+        (Level::Raid1, 2, 2048, &[][..], Some("mdctl assemble --run /dev/md/home /dev/sda")),
+        (Level::Raid1, 2, 0, &[running, failed], Some("mdctl assemble --run /dev/md/home /dev/sda")),
+        (Level::Raid1, 2, 0, &[failed], None),
+        (Level::Raid5, 3, 2048, &[], Some("mdctl assemble --force /dev/md/home with /dev/sda")),
+    ] {
+        let array = array(level, count);
+        let mut disks = vec![resyncing(disk(&array, 0, 9, &[]), at)];
+        disks.extend((1..count).map(|number| disk(&array, number, 12, &[faulty(0)])));
+        for inside in [true, false] {
+            let members: Vec<u32> = (u32::from(!inside)..count).collect();
+            let mut stand = Stand::of(&disks).running(level, count, &members);
+            if inside {
+                fail(&mut stand, 0);
+            }
+            let stand = log.iter().fold(stand, |stand, line| stand.says(line));
+            let explanation = stand.ask("md127");
+            let offered = explanation.findings.iter().filter_map(|finding| finding.command.as_ref());
+            let lines: Vec<String> = offered.map(Command::line).collect();
+            let removes = lines.iter().any(|line| line.contains("--remove") || line.contains("add"));
+            let Some(way) = way else {
+                assert!(!kinds(&explanation).contains(&Kind::OnlyCopy), "{explanation:#?}");
+                continue;
+            };
+            assert!(!removes, "{level:?} {inside}: {lines:?}");
+            let found = finding(&explanation, Kind::OnlyCopy);
+            assert_eq!(explanation.next().unwrap().line(), "mdctl stop /dev/md/home");
+            assert!(found.command.as_ref().unwrap().effect.contains(way), "{explanation:#?}");
+        }
+    }
+}
+
+#[test]
+fn a_failed_array_is_asked_about_before_its_slots_and_spares() {
+    let raid5 = array(Level::Raid5, 3);
+    let mut stand = Stand::stopped(&raid5, &[9, 9, 9]).running(Level::Raid5, 3, &[0, 1, 2]);
+    fail(&mut stand, 1);
+    let waits = &mut stand.array().members[0];
+    *waits = MemberStatus { slot: None, state: vec!["spare".into()], ..waits.clone() };
+    let explanation = stand.ask("md127");
+    let needs: Vec<&String> = explanation.findings.iter().filter_map(|f| f.needs.as_ref()).collect();
+    assert!(!needs.iter().any(|text| text.contains("waits as a spare")), "{needs:?}");
+    assert!(!kinds(&explanation).contains(&Kind::SpareIdle), "{explanation:#?}");
+    assert_eq!(explanation.next().unwrap().line(), "mdctl stop /dev/md/home");
+    let commands = explanation.findings.iter().filter_map(|finding| finding.command.as_ref());
+    assert!(!commands.map(Command::line).any(|line| line.contains("--remove")), "{explanation:#?}");
+}
+
+#[test]
+fn a_copy_is_named_and_never_offered() {
+    let raid1 = array(Level::Raid1, 2);
+    let disks = [disk(&raid1, 0, 9, &[]), disk(&raid1, 1, 9, &[]), disk(&raid1, 1, 9, &[])];
+    let explanation = Stand::of(&disks).running(Level::Raid1, 2, &[0, 1]).ask("md127");
+    let found = finding(&explanation, Kind::Copy);
+    assert_eq!(found.text, "/dev/sdc: a copy of /dev/sdb");
+    assert_eq!(explanation.next(), None, "{explanation:#?}");
+    let stopped = Stand::of(&disks).ask("home");
+    assert!(kinds(&stopped).contains(&Kind::Copy), "{stopped:#?}");
+}
+
+#[test]
+fn larger_blocks_are_named() {
+    let raid1 = array(Level::Raid1, 2);
+    let mut stand = Stand::stopped(&raid1, &[9, 9]).running(Level::Raid1, 2, &[0, 1]);
+    stand.devices[1].logical_block = 4096;
+    let explanation = stand.ask("md127");
+    let found = finding(&explanation, Kind::LargerBlocks);
+    assert!(found.text.starts_with("/dev/sdb: has logical blocks of 4096 bytes"), "{found:?}");
+}
+
+#[test]
+fn differences_are_harmless_only_where_they_are_few() {
+    for (level, count, harmless) in [
+        (Level::Raid1, 128, true),
+        (Level::Raid10, 512, true),
+        (Level::Raid1, 4096, false),
+        (Level::Raid5, 8, false),
+    ] {
+        let raid = array(level, 2);
+        let mut stand = Stand::stopped(&raid, &[9, 9]).running(level, 2, &[0, 1]);
+        (stand.array().last_action, stand.array().mismatches) = (Some("check".into()), Some(Sectors(count)));
+        let explanation = stand.ask("md127");
+        let needs = finding(&explanation, Kind::Mismatches).needs.clone().unwrap();
+        assert_eq!(needs.contains("harmless"), harmless, "{level:?} {count}: {needs}");
+    }
+}
+
+#[test]
+fn a_history_of_its_own_is_never_offered_as_one_that_missed_writes() {
+    for (level, count, own, denied) in [(Level::Raid1, 2, 1, 0), (Level::Raid5, 3, 1, 0)] {
+        let plain = array(level, count);
+        for array in [plain.clone(), with_bitmap(&plain)] {
+            let others = (0..count).filter(|number| *number != own).collect::<Vec<_>>();
+            let all = (0..count).map(|number| match number == own {
+                true => disk(&array, number, 9, &[faulty(denied)]),
+                false => disk(&array, number, 9, &[faulty(own)]),
+            });
+            let explanation = Stand::of(&all.collect::<Vec<_>>()).running(level, count, &others).ask("md127");
+            assert!(kinds(&explanation).contains(&Kind::Split), "{explanation:#?}");
+            let next = explanation.next().unwrap().line();
+            assert!(next.starts_with("mdctl examine"), "{next}");
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Devices of the array with data that it has not: written to apart from it, or lost before they were copied. Nothing takes
+//! them back as if they had missed no write.
+
+use superblock::{Membership, probe::Native};
+
+use super::{Context, Todo, add, readd};
+use crate::{
+    model::{
+        Device,
+        clock::ctime,
+        manage::{Managed, Subject},
+    },
+    plan::{
+        Refusal, Warning,
+        assemble::Metadata,
+        histories::{self, Holder, How, Line, Parted},
+        only_copy,
+    },
+};
+
+/// A device of this array that was written to apart from it.
+#[derive(Clone, Debug)]
+pub(super) struct Apart {
+    facts: Membership,
+    parted: Parted,
+}
+
+impl Apart {
+    /// Whether this device is one. What it says of those who serve now tells, not how far it counts.
+    pub(super) fn of(array: &Managed, device: &Device) -> Option<Self> {
+        let metadata = metadata_of(array, device)?;
+        let facts = metadata.membership();
+        let serving = array.detail.members.iter().filter(|member| member.state.sync && !member.state.faulty);
+        let holder = |number: i32, slot: i32| {
+            Some(Holder { number: u32::try_from(number).ok()?, slot: u32::try_from(slot).ok()? })
+        };
+        let line = Line {
+            holders: serving.filter_map(|member| holder(member.number, member.raid_disk)).collect(),
+            events: array.detail.superblock.is_some().then(|| readd::current(array)),
+        };
+        let parted = histories::parted(&metadata, &facts, &line)?;
+        Some(Self { facts, parted })
+    }
+
+    /// Whether it has, or may have, what the array has not.
+    pub(super) fn has_its_own(&self) -> bool {
+        self.parted.how != How::Replaced
+    }
+
+    /// What both sides say, and the way on.
+    pub(super) fn refusal(&self, todo: &Todo, array: &Managed, context: &Context) -> Refusal {
+        let (word, shown) = (&todo.word, &context.array.path);
+        let when = |seconds: u64| ctime(seconds, &context.zone);
+        let since = format!("its last update was {}, event {}", when(self.facts.updated), self.facts.events);
+        let theirs = match self.parted.slots.as_slice() {
+            [] => format!("{word}: {since}: it is ahead of {shown}"),
+            slots => format!("{word}: {since}; it has {} as failed or missing", self.named(slots, array)),
+        };
+        let updated = when(array.detail.updated.into());
+        let ours = format!(
+            "{shown}: its last update was {updated}, event {}; it went on without {word}",
+            readd::current(array)
+        );
+        let were = match self.parted.how {
+            How::Sure => "were",
+            How::MayBe | How::Replaced => "may have been",
+        };
+        let text = format!(
+            "{word} and {shown} {were} written to apart from each other: {word} cannot come back as what it was"
+        );
+        Refusal::new(text).after(vec![Warning::note(theirs), Warning::note(ours)]).hint(format!(
+            "mdctl {shown} --add --force {word} makes it a copy of {shown}; what was written only to {word} is lost then. To look at it first: mdctl stop {shown}; mdctl assemble --readonly --run {shown} {word}"
+        ))
+    }
+
+    /// What a full copy costs.
+    pub(super) fn lost(&self, word: &str, context: &Context) -> Warning {
+        let (shown, since) = (&context.array.path, ctime(self.facts.updated, &context.zone));
+        let events = self.facts.events;
+        Warning::note(format!(
+            "{word} becomes a copy of {shown}: what was written only to {word} (last update {since}, event {events}) is lost"
+        ))
+    }
+
+    fn named(&self, slots: &[u32], array: &Managed) -> String {
+        let one = |slot: &u32| {
+            let seated = |raid_disk: i32| u32::try_from(raid_disk) == Ok(*slot);
+            let member =
+                array.detail.members.iter().find(|member| member.state.sync && seated(member.raid_disk));
+            match member.and_then(|member| member.path.as_ref()) {
+                Some(path) => format!("{path} (slot {slot})"),
+                None => format!("slot {slot}"),
+            }
+        };
+        slots.iter().map(one).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// What the device says of this array, whatever the format. The checksum is assembly's and the kernel's to judge.
+pub(super) fn metadata_of(array: &Managed, device: &Device) -> Option<Metadata> {
+    Some(match add::superblock_of(array, device)? {
+        Native::V0(sb) => Metadata::V0(sb.fields().clone()),
+        Native::V1(sb) => Metadata::V1(sb.fields().clone()),
+    })
+}
+
+/// A device that has the only copy of something is not overwritten with what the others have.
+pub(super) fn keep_only_copy(
+    todo: &Todo,
+    array: &Managed,
+    device: &Device,
+    subject: &Subject,
+    context: &Context,
+) -> Result<(), Refusal> {
+    let kernel = &context.array.kernel;
+    let in_resync = only_copy::failed_in_resync(&subject.log, kernel, &device.kernel_name);
+    let left = metadata_of(array, device).and_then(|metadata| only_copy::left_behind(&metadata, in_resync));
+    let Some(left) = left.filter(|_| !context.force) else { return Ok(()) };
+    let (word, shown) = (&todo.word, &context.array.path);
+    let way = if left.alone {
+        format!("mdctl stop {shown}; mdctl assemble --run {shown} {word}")
+    } else {
+        format!("mdctl stop {shown}; mdctl assemble --force {shown} with {word} and the other members")
+    };
+    Err(Refusal::new(format!(
+        "{word} failed in {shown} before a resync was finished: what was not resynced yet is only on {word}, and adding it overwrites that"
+    ))
+    .hint(format!("{way} brings it back; --force adds it all the same")))
+}

@@ -1,0 +1,560 @@
+//! `--manage` as a course: one word after the other, each from the array as it is then.
+//!
+//! A word may stand for several, and may be done in several ways that are tried in their order. Whoever takes a number of
+//! the metadata between the look and the act makes us look again. What keeps recovery from starting is taken back at the
+//! end, however it ends.
+
+use std::collections::VecDeque;
+
+use super::{
+    Attempt, Context, Decision, Meaning, Named, Otherwise, Refused, Todo, after, decide, meaning, thaw, twin,
+};
+use crate::{
+    model::{
+        World,
+        manage::{Absent, Depth, Managed, Subject},
+    },
+    plan::{
+        ArrayName, Refusal, Step,
+        course::{Course, Deed, Ending, Event, Look, Said, Then, Turn, Unseen},
+        request::{ManageOp, ManageWord},
+        run::Failure,
+        stop, switch,
+    },
+    words::Errno,
+};
+
+/// Exit status of a failure.
+const FAILED: u8 = 1;
+/// Nothing was changed, and `--test` asked; or the kernel kept a member that it needs.
+const NOTHING_DONE: u8 = 2;
+/// So many other commands at once are let go first.
+const MOST_COLLISIONS: u32 = 8;
+/// Random identities that one word may need.
+const IDENTITIES: usize = 2;
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// The words, in their order.
+    pub members: Vec<ManageWord>,
+    /// First the array becomes read-only.
+    pub readonly: bool,
+    /// Then it is started.
+    pub run: bool,
+    /// Last it is stopped.
+    pub stop: bool,
+    /// Nothing is carried out: what would be is taken for done.
+    pub dry_run: bool,
+    /// Nothing changed is a status of its own.
+    pub test: bool,
+    /// What is copied is said beforehand, and what to do about a refusal; else only to those who want to hear everything.
+    pub outspoken: bool,
+    /// What holds for all words. Its array has the path alone.
+    pub context: Context,
+}
+
+/// One command.
+pub struct Manage {
+    job: Job,
+    stage: Stage,
+    queue: VecDeque<Todo>,
+    switches: VecDeque<Switch>,
+    /// The array before the first word.
+    begun: Option<Managed>,
+    /// The array as it is, where nothing changed it since it was looked at.
+    known: Option<Managed>,
+    /// Slots that wait for their `--with`.
+    marked: VecDeque<u32>,
+    /// Recovery is kept from starting.
+    frozen: bool,
+    /// How many words changed something.
+    count: usize,
+    /// How often a number was taken by another command in the meantime.
+    collisions: u32,
+    /// What is tried next takes the place of what failed last.
+    instead: bool,
+    say: Vec<Said>,
+}
+
+/// What is done to the array as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Switch {
+    ReadOnly,
+    Run,
+    Stop,
+}
+
+/// What is waited for.
+enum Stage {
+    /// The first look at the array.
+    Begin,
+    /// The array, for the next word.
+    Array,
+    /// All devices, for a word that means each of them.
+    EveryDevice(Todo),
+    /// The device that a word names.
+    Subject(Todo),
+    /// The member that the device may be a copy of.
+    Twin(Todo, Box<Subject>, String),
+    /// Random identities.
+    Identities(Todo, Box<Subject>),
+    /// One way of a word.
+    Way(Box<Doing>),
+    /// The machine, for this.
+    World(Switch),
+    /// The array as a whole.
+    Switched(Switch, Said),
+    /// The end, once recovery may start again.
+    Thawing(Ending),
+}
+
+/// A word that is being done.
+struct Doing {
+    todo: Todo,
+    /// The way that is tried.
+    way: Attempt,
+    /// Those after it.
+    ways: VecDeque<Attempt>,
+    otherwise: Otherwise,
+    marked: Option<u32>,
+    counts: bool,
+}
+
+impl Course for Manage {
+    fn next(&mut self, event: Event) -> Turn {
+        let turn = self.turn(event).unwrap_or_else(|unseen| self.finish(Ending::Refused(unseen.into())));
+        turn.after(std::mem::take(&mut self.say))
+    }
+}
+
+impl Manage {
+    /// Begins.
+    #[must_use]
+    pub fn new(job: Job) -> Self {
+        let queue = job.members.iter().map(Todo::new).collect();
+        let switches = job.readonly.then_some(Switch::ReadOnly).into_iter().collect();
+        Self {
+            job,
+            stage: Stage::Begin,
+            queue,
+            switches,
+            begun: None,
+            known: None,
+            marked: VecDeque::new(),
+            frozen: false,
+            count: 0,
+            collisions: 0,
+            instead: false,
+            say: Vec::new(),
+        }
+    }
+
+    fn array(&self) -> &ArrayName {
+        &self.job.context.array
+    }
+
+    fn turn(&mut self, event: Event) -> Result<Turn, Unseen> {
+        let stage = std::mem::replace(&mut self.stage, Stage::Array);
+        Ok(match (stage, event) {
+            (Stage::Begin, Event::Begin) => {
+                self.stage = Stage::Begin;
+                Turn::look(Look::Managed { array: self.array().path.clone() })
+            }
+            (Stage::Begin, Event::Seen(view)) => self.begin(view.managed()?),
+            (Stage::Array, Event::Seen(view)) => match view.managed()? {
+                Ok(array) => {
+                    self.known = Some(*array);
+                    self.word()
+                }
+                Err(_) => self.no_info(),
+            },
+            (Stage::EveryDevice(todo), Event::Seen(view)) => {
+                let paths = view.candidates()?.into_iter().rev();
+                paths.for_each(|word| self.queue.push_front(Todo { word, quiet: true, ..todo.clone() }));
+                self.word()
+            }
+            (Stage::Subject(todo), Event::Seen(view)) => self.subject(todo, view.subject()?),
+            (Stage::Twin(todo, mut subject, path), Event::Seen(view)) => {
+                if twin::are_twins(&subject, &*view.subject()?) {
+                    subject.twin = Some(path);
+                }
+                self.identities(todo, subject)
+            }
+            (Stage::Identities(todo, subject), Event::Seen(view)) => {
+                self.job.context.fresh = view.world()?.fresh;
+                self.decide(todo, &subject)
+            }
+            (Stage::Way(doing), Event::Done(deeds)) => self.done(*doing, one(deeds)?),
+            (Stage::World(switch), Event::Seen(view)) => self.switch(switch, &*view.world()?),
+            (Stage::Switched(switch, said), Event::Done(deeds)) => self.switched(switch, said, one(deeds)?),
+            (Stage::Thawing(ending), Event::Done(deeds)) => {
+                if let Deed::Failed(failure) = one(deeds)? {
+                    self.say.push(Said::warn(format!("{}: {:#}", failure.step, failure.cause)));
+                }
+                self.finish(ending)
+            }
+            (_, Event::Unseen(unseen)) => return Err(unseen),
+            (_, event) => {
+                return Err(Unseen { text: format!("an answer to no question: {event:?}"), errno: None });
+            }
+        })
+    }
+
+    fn begin(&mut self, seen: Result<Box<Managed>, Absent>) -> Turn {
+        let shown = &self.array().path;
+        let array = match seen {
+            Ok(array) => array,
+            Err(Absent::Empty | Absent::Unanswered(_)) if self.queue.is_empty() => return Turn::end(0),
+            Err(absent) => return Turn::refuse(no_array(shown, &absent)),
+        };
+        self.job.context.array.kernel.clone_from(&array.detail.kernel_name);
+        self.begun = Some((*array).clone());
+        self.known = Some(*array);
+        self.word()
+    }
+
+    fn no_info(&mut self) -> Turn {
+        let refusal = Refusal::new(format!("Cannot get array info for {}", self.array().path));
+        self.finish(Ending::Refused(refusal))
+    }
+
+    /// The next word; each sees what those before have left.
+    fn word(&mut self) -> Turn {
+        if let Some(switch) = self.switches.pop_front() {
+            self.stage = Stage::World(switch);
+            return Turn::look(Look::World { fresh: 0 });
+        }
+        while let Some(todo) = self.queue.pop_front() {
+            let (Some(known), Some(begun)) = (&mut self.known, &self.begun) else {
+                self.queue.push_front(todo);
+                self.stage = Stage::Array;
+                return Turn::look(Look::Managed { array: self.array().path.clone() });
+            };
+            known.frozen |= self.frozen;
+            match meaning(&todo, known, begun, &self.job.context.array.path) {
+                Err(refusal) => return self.refused(refusal),
+                Ok(Meaning::Several(more)) => {
+                    more.into_iter().rev().for_each(|todo| self.queue.push_front(todo));
+                }
+                Ok(Meaning::EveryDevice) => {
+                    self.stage = Stage::EveryDevice(todo);
+                    return Turn::look(Look::Candidates);
+                }
+                Ok(Meaning::One(named)) => return self.named(todo, &named),
+            }
+        }
+        self.finish(Ending::Status(0))
+    }
+
+    /// The device that a word names, looked at as closely as the operation needs.
+    fn named(&mut self, mut todo: Todo, named: &Named) -> Turn {
+        if let Named::Slot(slot, path) = named {
+            todo.slot = Some(*slot);
+            todo.word.clone_from(path);
+        }
+        if todo.op == ManageOp::With {
+            todo.slot = self.marked.pop_front();
+        }
+        let depth = if adds(todo.op) { Depth::Contents } else { Depth::Number };
+        let path = match named {
+            Named::Kernel(name) => {
+                let link =
+                    self.known.as_ref().and_then(|array| array.links.iter().find(|link| link.name == *name));
+                let dev = link.and_then(|link| link.dev);
+                let subject = Subject { dev, link: Some(name.clone()), ..Subject::default() };
+                return self.subject(todo, Box::new(subject));
+            }
+            Named::Number(dev) if depth == Depth::Number => {
+                return self.subject(todo, Box::new(Subject { dev: Some(*dev), ..Subject::default() }));
+            }
+            Named::Number(dev) => {
+                let members = self.begun.iter().flat_map(|array| &array.detail.members);
+                let path = members.filter(|member| member.dev == *dev).find_map(|member| member.path.clone());
+                path.unwrap_or_else(|| format!("/dev/block/{dev}"))
+            }
+            Named::Slot(_, path) if path == "missing" => return self.subject(todo, Box::default()),
+            Named::Path(path) | Named::Slot(_, path) => path.clone(),
+            Named::Failed | Named::Detached | Named::Missing | Named::Set(_) => {
+                return self.subject(todo, Box::default());
+            }
+        };
+        self.stage = Stage::Subject(todo);
+        Turn::look(Look::Subject { path, depth })
+    }
+
+    fn subject(&mut self, todo: Todo, subject: Box<Subject>) -> Turn {
+        let suspect =
+            self.known.as_ref().filter(|_| adds(todo.op)).and_then(|array| twin::suspect(array, &subject));
+        match suspect {
+            Some(path) => {
+                self.stage = Stage::Twin(todo, subject, path.clone());
+                Turn::look(Look::Subject { path, depth: Depth::Contents })
+            }
+            None => self.identities(todo, subject),
+        }
+    }
+
+    fn identities(&mut self, todo: Todo, subject: Box<Subject>) -> Turn {
+        if !adds(todo.op) {
+            return self.decide(todo, &subject);
+        }
+        self.stage = Stage::Identities(todo, subject);
+        Turn::look(Look::World { fresh: IDENTITIES })
+    }
+
+    fn decide(&mut self, todo: Todo, subject: &Subject) -> Turn {
+        let Some(array) = &self.known else { return self.no_info() };
+        match decide(&todo, array, subject, &self.job.context) {
+            Err(refusal) => self.refused(refusal),
+            Ok(Decision { ways, otherwise, marked, counts }) => {
+                self.next_way(todo, ways.into(), otherwise, marked, counts)
+            }
+        }
+    }
+
+    /// Tries the ways in their order.
+    fn next_way(
+        &mut self,
+        todo: Todo,
+        mut ways: VecDeque<Attempt>,
+        otherwise: Otherwise,
+        marked: Option<u32>,
+        counts: bool,
+    ) -> Turn {
+        let Some(way) = ways.pop_front() else { return self.otherwise(otherwise) };
+        if !self.job.dry_run {
+            self.say.extend(way.plan.warnings.iter().map(Said::from));
+        }
+        if let Some(copy) = &way.copy {
+            let text = format!("{}: {copy}", way.plan.summary);
+            self.say.push(if self.job.outspoken { Said::note(text) } else { Said::detail(text) });
+        }
+        let plan = way.plan.clone();
+        self.stage = Stage::Way(Box::new(Doing { todo, way, ways, otherwise, marked, counts }));
+        match std::mem::take(&mut self.instead) {
+            true => Then::Instead(vec![plan]).into(),
+            false => Turn::carry_out(plan),
+        }
+    }
+
+    /// No way led anywhere.
+    fn otherwise(&mut self, otherwise: Otherwise) -> Turn {
+        self.instead = false;
+        match otherwise {
+            Otherwise::Nothing => {}
+            Otherwise::Mention(text) => self.say.push(Said::detail(text)),
+            Otherwise::Warn(refusal) => {
+                self.say.extend(refusal.said.iter().map(Said::from));
+                self.say.push(Said::warn(refusal.text));
+            }
+            Otherwise::Refuse(refusal) => return self.refused(refusal),
+            Otherwise::Instead(todos) => todos.into_iter().rev().for_each(|todo| self.queue.push_front(todo)),
+        }
+        self.word()
+    }
+
+    /// How one way ended.
+    fn done(&mut self, doing: Doing, deed: Deed) -> Turn {
+        match deed {
+            Deed::Shown => {
+                self.known = self.known.take().map(|array| doing.way.plan.steps.iter().fold(array, after));
+                self.came(&doing);
+            }
+            Deed::Done => {
+                self.known = None;
+                self.frozen |= doing.way.freezes();
+                self.came(&doing);
+                self.say.extend(doing.way.said.iter().flat_map(|said| said.lines()).map(Said::note));
+                self.say.extend(doing.way.detail.iter().map(Said::detail));
+            }
+            Deed::Failed(failure) => {
+                self.known = None;
+                if !failure.committed {
+                    return self.failed(doing, &failure);
+                }
+                self.frozen |= doing.way.freezes();
+                self.came(&doing);
+                self.say.extend(doing.way.said.iter().flat_map(|said| said.lines()).map(Said::note));
+                self.say.extend(doing.way.detail.iter().map(Said::detail));
+                self.say.push(Said::warn(format!("{}: {:#}", failure.step, failure.cause)));
+            }
+        }
+        self.word()
+    }
+
+    fn came(&mut self, doing: &Doing) {
+        self.count += usize::from(doing.counts);
+        self.marked.extend(doing.marked);
+    }
+
+    fn failed(&mut self, doing: Doing, failure: &Failure) -> Turn {
+        let reason = format!("{:#}", failure.cause);
+        let answer = failure.answer().unwrap_or_else(|| reason.clone());
+        if self.collided(&doing.way, failure) {
+            self.instead = true;
+            self.queue.push_front(doing.todo);
+            return self.word();
+        }
+        let is_final = matches!(failure.errno, Some(Errno::ENOMEM | Errno::EROFS));
+        let goes_on = match &doing.way.refused {
+            Refused::Because(what) => {
+                self.say.push(Said::error(format!("{what}{answer}")));
+                false
+            }
+            Refused::Plainly(what) => {
+                self.say.push(Said::error(what));
+                false
+            }
+            Refused::Quietly(what) if is_final => {
+                self.say.push(Said::error(format!("{what}{answer}")));
+                false
+            }
+            Refused::Quietly(_) => true,
+            Refused::Aloud(what) => {
+                self.say.push(Said::error(format!("{what} ({answer})")));
+                true
+            }
+        };
+        // What could not be taken back is no way to another way.
+        self.say.extend(failure.not_undone.iter().map(|left| Said::error(format!("could not undo: {left}"))));
+        if goes_on && failure.not_undone.is_empty() {
+            self.instead = true;
+            let Doing { todo, ways, otherwise, marked, counts, .. } = doing;
+            return self.next_way(todo, ways, otherwise, marked, counts);
+        }
+        // The errno says little; the log and the holders say more.
+        self.say.push(Said::detail(reason));
+        let keeps = failure.errno == Some(Errno::EBUSY) && !self.job.test;
+        let faulty = matches!(doing.way.plan.steps.first(), Some(Step::Fail { .. }));
+        self.finish(Ending::Status(if keeps && faulty { NOTHING_DONE } else { FAILED }))
+    }
+
+    /// The number that was free when we looked may be another's by now.
+    fn collided(&mut self, way: &Attempt, failure: &Failure) -> bool {
+        let adding = matches!(way.plan.steps.get(failure.at), Some(Step::HotAdd { .. }));
+        let new = matches!(way.refused, Refused::Because(_));
+        let busy = failure.errno == Some(Errno::EBUSY) && failure.not_undone.is_empty();
+        let collided = adding && new && busy && self.collisions < MOST_COLLISIONS;
+        self.collisions += u32::from(collided);
+        collided
+    }
+
+    fn refused(&mut self, refusal: Refusal) -> Turn {
+        // What the original does not say is said under its name only when asked for; where data is at stake, at once.
+        let hint = refusal.hint.clone().filter(|_| self.job.outspoken || !refusal.said.is_empty());
+        self.finish(Ending::Refused(Refusal { hint, ..refusal }))
+    }
+
+    /// The end of the words: recovery may start again, and then the rest of the command.
+    fn finish(&mut self, ending: Ending) -> Turn {
+        let ending = match ending {
+            Ending::Status(0) if self.job.test && self.count == 0 && !self.job.members.is_empty() => {
+                Ending::Status(NOTHING_DONE)
+            }
+            ending => ending,
+        };
+        if std::mem::take(&mut self.frozen) {
+            self.stage = Stage::Thawing(ending);
+            return Turn::carry_out(thaw(self.array()));
+        }
+        if ending != Ending::Status(0) {
+            return Then::End(ending).into();
+        }
+        let switch = match (std::mem::take(&mut self.job.run), self.job.stop) {
+            (true, _) => Switch::Run,
+            (false, true) => {
+                self.job.stop = false;
+                Switch::Stop
+            }
+            (false, false) => return Turn::end(0),
+        };
+        self.stage = Stage::World(switch);
+        Turn::look(Look::World { fresh: 0 })
+    }
+
+    fn switch(&mut self, switch: Switch, world: &World) -> Turn {
+        let ArrayName { kernel, path } = self.array().clone();
+        let Some(array) = world.arrays.iter().find(|array| array.name == kernel) else {
+            return self.no_info();
+        };
+        let (plan, said) = match switch {
+            Switch::ReadOnly => (Some(switch::readonly(array, &path)), Said::detail(String::new())),
+            Switch::Run => {
+                let said = Said::note(format!("started array {}", switch::known_as(array, world)));
+                (switch::start(array, &path), said)
+            }
+            Switch::Stop => (Some(stop::plan(array, &path, world)), Said::out(format!("stopped {path}"))),
+        };
+        match plan {
+            None => self.switched_on(switch),
+            Some(plan) => {
+                self.stage = Stage::Switched(switch, said);
+                Turn::carry_out(plan)
+            }
+        }
+    }
+
+    fn switched(&mut self, switch: Switch, said: Said, deed: Deed) -> Turn {
+        match deed {
+            Deed::Failed(failure) if !failure.committed => {
+                let what = match switch {
+                    Switch::ReadOnly => format!("failed to set readonly for {}: ", self.array().path),
+                    Switch::Run | Switch::Stop => String::new(),
+                };
+                self.say.push(Said::error(format!("{what}{:#}", failure.cause)));
+                let left = failure.not_undone.iter();
+                self.say.extend(left.map(|left| Said::error(format!("could not undo: {left}"))));
+                return self.finish(Ending::Status(FAILED));
+            }
+            Deed::Failed(failure) => {
+                self.say.push(Said::warn(format!("{}: {:#}", failure.step, failure.cause)));
+            }
+            Deed::Done if said.text.is_empty() => {}
+            Deed::Done => self.say.push(said),
+            Deed::Shown => {}
+        }
+        self.switched_on(switch)
+    }
+
+    fn switched_on(&mut self, switch: Switch) -> Turn {
+        match switch {
+            Switch::ReadOnly => {
+                if !self.job.dry_run {
+                    self.known = None;
+                }
+                self.word()
+            }
+            Switch::Run | Switch::Stop => self.finish(Ending::Status(0)),
+        }
+    }
+}
+
+/// Whether an operation gives the array a device, whose contents count.
+fn adds(op: ManageOp) -> bool {
+    match op {
+        ManageOp::Fail | ManageOp::Remove | ManageOp::Replace | ManageOp::With => false,
+        ManageOp::Add
+        | ManageOp::AddSpare
+        | ManageOp::AddJournal
+        | ManageOp::ReAdd
+        | ManageOp::ClusterConfirm => true,
+    }
+}
+
+/// There is nothing whose members could be changed.
+#[must_use]
+pub fn no_array(shown: &str, absent: &Absent) -> Refusal {
+    Refusal::new(match absent {
+        Absent::Unopened(why) => format!("error opening {shown}: {why}"),
+        Absent::NotMd => format!("{shown} does not appear to be an md device"),
+        Absent::Empty | Absent::Unanswered(_) => format!("Cannot get array info for {shown}"),
+    })
+}
+
+/// How the one plan ended.
+pub(in crate::plan) fn one(deeds: Vec<Deed>) -> Result<Deed, Unseen> {
+    let none =
+        || Unseen { text: "a plan was carried out, and nothing is known of it".to_owned(), errno: None };
+    deeds.into_iter().next().ok_or_else(none)
+}

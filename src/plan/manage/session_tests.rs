@@ -1,0 +1,210 @@
+//! Commands about members, with everything that goes wrong on the way.
+
+use superblock::Level;
+
+use super::{
+    bench::{Bench, Disk},
+    session::{Job, Manage},
+    tests::{array, context, superblock},
+    *,
+};
+use crate::{
+    plan::{
+        course::{
+            Answer,
+            twin::{self, Change, Fault, Outcome, Tally},
+        },
+        replace::session as replacing,
+        request::ManageWord,
+    },
+    words::Errno,
+};
+
+const ERRORS: &[Errno] = &[Errno::EBUSY, Errno::ENOMEM, Errno::EINVAL];
+
+/// What somebody else does.
+const CHANGES: &[Change<Bench>] = &[
+    ("the array is stopped", |bench| bench.array = None),
+    ("the next number is taken", |bench| {
+        let number = bench.array.as_ref().map_or(0, |array| array.detail.counts.raid_disks);
+        let info = crate::plan::DiskInfo { number: i32::try_from(number).unwrap(), raid_disk: -1, state: 0 };
+        let _ = bench.hot_add("/dev/ram9", info);
+    }),
+    ("the new device is taken", |bench| {
+        if let Some(device) = bench.disks.get_mut("/dev/ram5") {
+            device.busy = true;
+        }
+    }),
+    ("the new device is gone", |bench| drop(bench.disks.remove("/dev/ram5"))),
+    ("the array becomes read-only", |bench| {
+        if let Some(array) = &mut bench.array {
+            array.detail.array_state = Some("readonly".into());
+        }
+    }),
+];
+
+fn job(words: &[(ManageOp, &str)]) -> Job {
+    let word = |(op, device): &(ManageOp, &str)| ManageWord {
+        op: *op,
+        device: (*device).into(),
+        write_mostly: None,
+        failfast: None,
+    };
+    Job {
+        members: words.iter().map(word).collect(),
+        readonly: false,
+        run: false,
+        stop: false,
+        dry_run: false,
+        test: false,
+        outspoken: true,
+        context: context(),
+    }
+}
+
+fn went(job: &Job, bench: &Bench) -> Outcome<Bench> {
+    twin::drive(&mut Manage::new(job.clone()), bench.clone(), Answer::Yes, None, None)
+}
+
+fn slots(outcome: &Outcome<Bench>) -> String {
+    let array = outcome.scene.array.as_ref().unwrap();
+    array.present(None).iter().map(|present| if *present { 'U' } else { '_' }).collect()
+}
+
+/// Everything goes wrong once, and somebody else is at work: the array never fails, and nothing is left held.
+fn everything(job: &Job, bench: &Bench) -> Tally {
+    twin::everything(|| Manage::new(job.clone()), bench, ERRORS, CHANGES, Bench::check)
+}
+
+#[test]
+fn words_are_done_one_after_the_other_whatever_happens() {
+    use ManageOp::{Add, AddSpare, Fail, ReAdd, Remove, Replace, With};
+    let mut all = Tally::default();
+    for (level, state, words, ends) in [
+        (Level::Raid1, "UUU", &[(Fail, "/dev/ram1"), (Remove, "/dev/ram1"), (Add, "/dev/ram5")][..], "U_U"),
+        (Level::Raid5, "UUU", &[(Add, "/dev/ram5"), (Add, "/dev/ram6")], "UUU"),
+        (Level::Raid10, "UUUU", &[(Fail, "set-A"), (Remove, "set-A")], "_U_U"),
+        (Level::Raid1, "U_", &[(AddSpare, "/dev/ram5")], "U_"),
+        (Level::Raid6, "UUUU", &[(Fail, "ram1"), (Remove, "failed"), (ReAdd, "/dev/ram1")], "UUUU"),
+        (Level::Raid5, "UUU", &[(Add, "/dev/ram5"), (Replace, "/dev/ram1"), (With, "/dev/ram5")], "UUU"),
+        (Level::Raid1, "UFU", &[(ReAdd, "missing")], "U_U"),
+    ] {
+        let bench = Bench::new(array(level, state), &[5, 6, 9]);
+        let job = job(words);
+        let outcome = went(&job, &bench);
+        assert_eq!((outcome.status(), slots(&outcome).as_str()), (0, ends), "{words:?}: {}", outcome.text());
+        let tally = everything(&job, &bench);
+        all = Tally {
+            turns: all.turns + tally.turns,
+            faults: all.faults + tally.faults,
+            changes: all.changes + tally.changes,
+        };
+    }
+    println!("manage: {all:?}");
+    assert!(all.reaches(60, 150, 300), "{all:?}");
+}
+
+#[test]
+fn the_array_as_a_whole_comes_before_and_after() {
+    let bench = Bench::new(array(Level::Raid1, "UU"), &[5, 9]);
+    let wanted = Job { readonly: true, stop: true, ..job(&[(ManageOp::Fail, "/dev/ram1")]) };
+    let outcome = went(&wanted, &bench);
+    assert_eq!(outcome.status(), 0, "{}", outcome.text());
+    assert!(
+        outcome.scene.array.is_none() && outcome.text().ends_with("stopped /dev/md0"),
+        "{}",
+        outcome.text()
+    );
+    assert!(everything(&wanted, &bench).reaches(6, 15, 30));
+    // A word that fails ends the command before the rest.
+    let wanted = Job { stop: true, ..job(&[(ManageOp::Fail, "/dev/ram7")]) };
+    let outcome = went(&wanted, &bench);
+    assert!(outcome.status() != 0 && outcome.scene.array.is_some(), "{}", outcome.text());
+}
+
+#[test]
+fn a_number_that_was_taken_meanwhile_is_looked_for_again() {
+    let bench = Bench::new(array(Level::Raid1, "UU"), &[5, 9]);
+    let add = job(&[(ManageOp::Add, "/dev/ram5")]);
+    // Claim, lock, freeze, write, then the kernel says that it is busy.
+    let mut met = 0;
+    for at in 0..12 {
+        let fault = Some(Fault::Step(at, Errno::EBUSY));
+        let outcome = twin::drive(&mut Manage::new(add.clone()), bench.clone(), Answer::Yes, fault, None);
+        met += usize::from(
+            outcome.status() == 0 && outcome.text().contains("added /dev/ram5") && outcome.turns > 6,
+        );
+        assert!(!outcome.scene.frozen || outcome.text().contains("recovery"), "{}", outcome.text());
+    }
+    assert!(met >= 1, "the command tried again");
+}
+
+#[test]
+fn statuses_are_the_originals() {
+    let bench = Bench::new(array(Level::Raid1, "UU"), &[5, 9]);
+    let fail = job(&[(ManageOp::Fail, "/dev/ram1")]);
+    let busy = Some(Fault::Step(0, Errno::EBUSY));
+    let run = |job: &Job, fault| {
+        twin::drive(&mut Manage::new(job.clone()), bench.clone(), Answer::Yes, fault, None)
+    };
+    assert_eq!(run(&fail, busy).status(), 2, "the kernel keeps it");
+    assert_eq!(run(&fail, Some(Fault::Step(0, Errno::EINVAL))).status(), 1);
+    assert_eq!(run(&Job { test: true, ..fail.clone() }, busy).status(), 1);
+    let nothing = Job { test: true, ..job(&[(ManageOp::Remove, "failed")]) };
+    assert_eq!(run(&nothing, None).status(), 2, "nothing was done");
+    assert_eq!(run(&job(&[(ManageOp::Remove, "failed")]), None).status(), 0);
+    let mut gone = bench.clone();
+    gone.array = None;
+    assert_eq!(went(&job(&[]), &gone).status(), 0);
+    assert_eq!(went(&fail, &gone).text(), "Cannot get array info for /dev/md0");
+}
+
+#[test]
+fn a_copy_of_a_member_is_found_by_looking_at_both() {
+    let mut bench = Bench::new(array(Level::Raid1, "UU"), &[9]);
+    let copy = Some(superblock(1, 20, Level::Raid1, 2));
+    bench.disks.insert("/dev/ram5".into(), Disk { minor: 5, superblock: copy, busy: false });
+    let outcome = went(&job(&[(ManageOp::Add, "/dev/ram5")]), &bench);
+    assert!(outcome.text().contains("/dev/ram5 is a copy of /dev/ram1"), "{}", outcome.text());
+}
+
+#[test]
+fn a_replacement_is_started_watched_and_verified_whatever_happens() {
+    let mut all = Tally::default();
+    for (state, old, words) in [
+        ("UUU", "/dev/ram1", "serves in slot 1 of /dev/md0, /dev/ram1 is out; no member is missing"),
+        ("UUU", "1", "serves in slot 1"),
+        ("U_U", "missing", "serves in slot 1 of /dev/md0; no member is missing"),
+        ("UFU", "ram1", "ram1 is out; no member is missing"),
+    ] {
+        let bench = Bench::new(array(Level::Raid5, state), &[5, 9]);
+        let job = replacing::Job {
+            old: old.to_owned(),
+            new: "/dev/ram5".to_owned(),
+            no_wait: false,
+            json: false,
+            context: context(),
+        };
+        let make = || replacing::Replace::new(job.clone());
+        let outcome = twin::drive(&mut make(), bench.clone(), Answer::Yes, None, None);
+        assert!(outcome.status() == 0 && outcome.text().contains(words), "{state} {old}: {}", outcome.text());
+        let tally = twin::everything(make, &bench, ERRORS, CHANGES, Bench::check);
+        all = Tally {
+            turns: all.turns + tally.turns,
+            faults: all.faults + tally.faults,
+            changes: all.changes + tally.changes,
+        };
+        // Somebody stops waiting: the kernel goes on.
+        let fault = Some(Fault::Wait(0));
+        let outcome = twin::drive(&mut make(), bench.clone(), Answer::Yes, fault, None);
+        assert_eq!(outcome.status(), 130, "{}", outcome.text());
+        // The new member fails while it is filled.
+        let fails: Change<Bench> = ("the new member fails", |bench| bench.lose(5));
+        for turn in 0..outcome.turns {
+            let outcome = twin::drive(&mut make(), bench.clone(), Answer::Yes, None, Some((turn, fails)));
+            Bench::check(&outcome, "the new member fails");
+        }
+    }
+    println!("replace: {all:?}");
+    assert!(all.reaches(30, 80, 150), "{all:?}");
+}

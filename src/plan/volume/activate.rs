@@ -1,0 +1,234 @@
+//! Activation over many looks: group after group; what can be done is done, and what cannot is named.
+
+use std::collections::VecDeque;
+
+use super::{
+    change::{ROUNDS, done, failed},
+    devices::{self, GoesOn},
+    groups,
+    request::{ActivateRequest, Named},
+};
+use crate::{
+    model::{active::Active, volume::Groups},
+    plan::{
+        Plan, Refusal,
+        course::{Course, Deed, Event, Look, Said, Turn, View},
+    },
+};
+
+/// The course.
+#[derive(Debug)]
+pub struct Activate {
+    request: ActivateRequest,
+    /// What is left to be done; `None` before the first look.
+    queue: Option<VecDeque<Target>>,
+    groups: Groups,
+    plan: Plan,
+    goes_on: GoesOn,
+    rounds: usize,
+    status: u8,
+    /// What goes on in each group, and somebody has to end.
+    begun: Vec<(String, GoesOn)>,
+}
+
+/// A group and the volumes that were named of it; none for all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Target {
+    group: String,
+    volumes: Vec<String>,
+}
+
+impl Activate {
+    /// What was asked for.
+    #[must_use]
+    pub fn new(request: ActivateRequest) -> Self {
+        Self {
+            request,
+            queue: None,
+            groups: Groups::default(),
+            plan: Plan::default(),
+            goes_on: GoesOn::default(),
+            rounds: 0,
+            status: 0,
+            begun: Vec::new(),
+        }
+    }
+
+    /// What was begun before in the groups that were activated, and goes on with them.
+    #[must_use]
+    pub fn begun(&self) -> &[(String, GoesOn)] {
+        &self.begun
+    }
+
+    /// The groups that are meant. Where none are named, what is somebody else's is passed over.
+    fn targets(&self) -> (VecDeque<Target>, Vec<Said>) {
+        let names = &self.request.names;
+        if names.is_empty() {
+            let (ours, others): (Vec<_>, Vec<_>) =
+                self.groups.groups.iter().partition(|found| found.anothers.is_empty());
+            let said = others.into_iter().map(|found| {
+                let why = found.anothers.first().map_or("", String::as_str);
+                Said::note(format!("group {} is left alone: {why}", found.group.name))
+            });
+            let all = ours.into_iter();
+            let target = |group: String| Target { group, volumes: Vec::new() };
+            return (all.map(|found| target(found.group.name.clone())).collect(), said.collect());
+        }
+        let mut targets: VecDeque<Target> = VecDeque::new();
+        for Named { group, .. } in names {
+            if targets.iter().any(|target| target.group == *group) {
+                continue;
+            }
+            let of = || names.iter().filter(|name| name.group == *group);
+            let whole = of().any(|name| name.volume.is_none());
+            let volumes =
+                if whole { Vec::new() } else { of().filter_map(|name| name.volume.clone()).collect() };
+            targets.push_back(Target { group: group.clone(), volumes });
+        }
+        (targets, Vec::new())
+    }
+
+    /// With the next group, or the end.
+    fn go_on(&mut self, mut said: Vec<Said>) -> Turn {
+        loop {
+            let Some(target) = self.queue.as_ref().and_then(VecDeque::front).cloned() else {
+                return Turn::end(self.status).after(said);
+            };
+            match groups::named(&self.groups, &target.group) {
+                Ok(found) => {
+                    let group = found.group.id.plain().to_owned();
+                    let listed = self.groups.active.clone();
+                    return Turn::look(Look::Active { group, listed }).after(said);
+                }
+                Err(refusal) => said.extend(self.refused(&refusal)),
+            }
+        }
+    }
+
+    /// The first group is done with.
+    fn next_group(&mut self) {
+        self.rounds = 0;
+        self.queue.as_mut().and_then(VecDeque::pop_front);
+    }
+
+    fn refused(&mut self, refusal: &Refusal) -> Vec<Said> {
+        self.status = self.status.max(refusal.status);
+        self.next_group();
+        Said::refusal(refusal)
+    }
+
+    fn groups_seen(&mut self, groups: Groups) -> Turn {
+        if let Err(refusal) = groups::refuse_unreadable(&groups) {
+            return Turn::refuse(refusal);
+        }
+        self.groups = groups;
+        let mut said = Vec::new();
+        if self.queue.is_none() {
+            let (targets, others) = self.targets();
+            said = others;
+            if targets.is_empty() && said.is_empty() {
+                said.push(Said::note("nothing to do"));
+            }
+            self.queue = Some(targets);
+        }
+        self.go_on(said)
+    }
+
+    fn active_seen(&mut self, active: &Active) -> Turn {
+        let Some(target) = self.queue.as_ref().and_then(VecDeque::front).cloned() else {
+            return Turn::end(self.status);
+        };
+        self.rounds += 1;
+        let decided = groups::named(&self.groups, &target.group).and_then(|found| {
+            let goes_on = devices::goes_on(found, active, &target.volumes);
+            let done = devices::activate(found, active, &target.volumes, self.request.partial)?;
+            Ok((goes_on, done))
+        });
+        let (goes_on, activation) = match decided {
+            Ok(decided) => decided,
+            Err(refusal) => {
+                let said = self.refused(&refusal);
+                return self.go_on(said);
+            }
+        };
+        (self.goes_on, self.plan) = (goes_on, activation.plan);
+        let mut said: Vec<Said> = self.plan.warnings.iter().map(Said::from).collect();
+        if self.plan.steps.is_empty() {
+            said.push(Said::note("nothing to do"));
+            said.extend(self.left_out(&activation.left_out));
+            self.begin();
+            return self.go_on(said);
+        }
+        said.extend(self.left_out(&activation.left_out));
+        Turn::carry_out(self.plan.clone()).after(said)
+    }
+
+    fn left_out(&mut self, why: &[String]) -> Vec<Said> {
+        if !why.is_empty() {
+            self.status = self.status.max(1);
+        }
+        why.iter().map(Said::error).collect()
+    }
+
+    /// The first group is active now, and what was begun in it goes on.
+    fn begin(&mut self) {
+        let goes_on = std::mem::take(&mut self.goes_on);
+        if let Some(target) = self.queue.as_ref().and_then(VecDeque::front) {
+            if goes_on != GoesOn::default() {
+                self.begun.push((target.group.clone(), goes_on));
+            }
+        }
+        self.next_group();
+    }
+
+    fn ended(&mut self, deed: Deed) -> Turn {
+        let said = match deed {
+            Deed::Failed(failure) if failure.stale && !failure.committed && self.rounds < ROUNDS => {
+                return Turn::look(Look::Groups);
+            }
+            Deed::Failed(failure) => {
+                let (said, status) = failed(&failure, &self.plan);
+                self.status = self.status.max(status);
+                if failure.committed {
+                    self.begin();
+                } else {
+                    self.next_group();
+                }
+                said
+            }
+            Deed::Done => {
+                self.begin();
+                vec![done(&self.plan)]
+            }
+            Deed::Shown => {
+                self.next_group();
+                Vec::new()
+            }
+        };
+        self.go_on(said)
+    }
+}
+
+impl Course for Activate {
+    fn next(&mut self, event: Event) -> Turn {
+        match event {
+            Event::Begin => Turn::look(Look::Groups),
+            Event::Seen(View::Groups(groups)) => self.groups_seen(*groups),
+            Event::Seen(View::Active(active)) => self.active_seen(&active),
+            Event::Seen(other) => match other.active() {
+                Ok(active) => self.active_seen(&active),
+                Err(unseen) => Turn::refuse(unseen),
+            },
+            Event::Unseen(unseen) => Turn::refuse(unseen),
+            Event::Done(deeds) => match deeds.into_iter().next() {
+                Some(deed) => self.ended(deed),
+                None => Turn::refuse(Refusal::new("nothing was carried out")),
+            },
+            Event::Woke(_) | Event::Answered(_) => Turn::refuse(Refusal::new("nobody was waited for")),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "activate_tests.rs"]
+mod tests;

@@ -1,0 +1,88 @@
+//! Activation while others change the group and its devices.
+
+use super::{super::lab::Lab, *};
+use crate::{
+    plan::course::{
+        Answer,
+        twin::{self, Outcome},
+    },
+    words::Errno,
+};
+
+fn course(names: &[&str]) -> Activate {
+    let name = |name: &&str| match name.split_once('/') {
+        Some((group, volume)) => Named { group: group.into(), volume: Some(volume.into()) },
+        None => Named { group: (*name).into(), volume: None },
+    };
+    Activate::new(ActivateRequest { names: names.iter().map(name).collect(), partial: false })
+}
+
+/// The names of devices with live tables.
+fn live(outcome: &Outcome<Lab>) -> Vec<&str> {
+    let devices = outcome.scene.state.dm.devices.iter();
+    devices.filter(|(_, device)| device.live.is_some()).map(|(name, _)| name.as_str()).collect()
+}
+
+#[test]
+fn whatever_happens_a_volume_is_whole_or_not_there() {
+    let check = |outcome: &Outcome<Lab>, what: &str| {
+        let said = outcome.text();
+        let all: Vec<String> =
+            outcome.scene.group.volumes.iter().map(|volume| format!("vg-{}", volume.name)).collect();
+        let devices = &outcome.scene.state.dm.devices;
+        assert!(devices.values().all(|device| device.live.is_some()), "{what}: half made: {devices:?}");
+        let is_late =
+            what.starts_with("lvm2 makes") || what.starts_with("a device") || what.starts_with("the conf");
+        let is_left = what.starts_with("lvm2 removes") || what.starts_with("lvm2 exports");
+        if outcome.status() == 0 && !is_late && !is_left {
+            assert_eq!(live(outcome), all, "{what}: {said}");
+        }
+    };
+    for (volumes, names) in
+        [(&["a", "b"][..], &["vg"][..]), (&["a"], &[]), (&["a", "b", "c"], &["vg/a", "vg/c", "vg/b"])]
+    {
+        let tally = twin::everything(
+            || course(names),
+            &Lab::new(volumes),
+            &[Errno::EIO, Errno::EBUSY],
+            &[
+                ("lvm2 makes a volume", Lab::lvm2_makes_a_volume),
+                ("lvm2 removes a volume", Lab::lvm2_removes_a_volume),
+                ("lvm2 exports the group", Lab::lvm2_exports_the_group),
+                ("lvm2 activates", Lab::lvm2_activates),
+                ("a device goes", Lab::a_device_goes),
+                ("the configuration breaks", Lab::the_configuration_breaks),
+            ],
+            check,
+        );
+        assert!(tally.reaches(4, 10, 20), "{tally:?}");
+        println!("activate {names:?}: {tally:?}");
+    }
+}
+
+#[test]
+fn somebody_elses_group_is_left_alone() {
+    let mut lab = Lab::new(&["a"]);
+    lab.lvm2_exports_the_group();
+    let named = twin::drive(&mut course(&["vg"]), lab.clone(), Answer::Yes, None, None);
+    assert_eq!((named.status(), live(&named).len()), (1, 0));
+    assert!(named.text().contains("group vg is not activated: the group is exported"), "{}", named.text());
+    let all = twin::drive(&mut course(&[]), lab, Answer::Yes, None, None);
+    assert_eq!((all.status(), live(&all).len()), (0, 0));
+    assert!(all.text().contains("group vg is left alone: the group is exported"), "{}", all.text());
+    // It is exported between our look and our lock.
+    let late: (&str, fn(&mut Lab)) = ("", Lab::lvm2_exports_the_group);
+    let late = twin::drive(&mut course(&["vg"]), Lab::new(&["a"]), Answer::Yes, None, Some((2, late)));
+    assert_eq!((late.status(), live(&late).len()), (1, 0), "{}", late.text());
+}
+
+#[test]
+fn one_group_that_cannot_be_stops_no_other() {
+    let outcome = twin::drive(&mut course(&["none", "vg"]), Lab::new(&["a"]), Answer::Yes, None, None);
+    assert_eq!((outcome.status(), live(&outcome)), (1, vec!["vg-a"]));
+    assert!(outcome.text().contains("there is no group none"), "{}", outcome.text());
+    let mut half = Lab::new(&["a", "b"]);
+    half.is_half = true;
+    let half = twin::drive(&mut course(&["vg"]), half, Answer::Yes, None, None);
+    assert_eq!((half.status(), half.text().contains("vg")), (0, true), "both are on the first device");
+}

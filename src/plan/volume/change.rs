@@ -1,0 +1,146 @@
+//! One change of groups, over as many looks as it takes: look, decide, ask, do; and again from the start where somebody else
+//! changed a group between the look and the lock.
+
+use crate::{
+    model::volume::Groups,
+    plan::{
+        Plan, Refusal,
+        course::{Answer, Course, Deed, Event, Look, Said, Then, Turn},
+        run::Failure,
+    },
+};
+
+/// How often the same is decided again because somebody else was quicker.
+pub const ROUNDS: usize = 50;
+
+/// What a change comes to: a plan, or nothing to do, or no.
+pub type Decided = Result<Option<Plan>, Refusal>;
+
+/// The course.
+pub struct Change<D> {
+    decide: D,
+    manner: Manner,
+    /// What is asked about, or done.
+    plan: Plan,
+    rounds: usize,
+    agreed: bool,
+    /// There was nothing to do: the plan has no more than warnings.
+    nothing: bool,
+}
+
+/// Whether anything is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// Yes.
+    Carry,
+    /// It is only shown: nobody is asked.
+    Show,
+}
+
+impl<D: FnMut(&Groups) -> Decided> Change<D> {
+    /// A change that `decide` plans; it is asked again after each look.
+    pub fn new(decide: D, manner: Manner) -> Self {
+        let plan = Plan::default();
+        Self { decide, manner, plan, rounds: 0, agreed: false, nothing: false }
+    }
+
+    /// The plan without steps that it came to, where there was nothing to do.
+    pub fn nothing(&self) -> Option<&Plan> {
+        self.nothing.then_some(&self.plan)
+    }
+
+    fn seen(&mut self, groups: &Groups) -> Turn {
+        self.rounds += 1;
+        let decided = super::groups::refuse_unreadable(groups).and_then(|()| (self.decide)(groups));
+        self.plan = match decided {
+            Ok(plan) => plan.unwrap_or_default(),
+            Err(refusal) => return Turn::refuse(refusal),
+        };
+        let said = self.plan.warnings.iter().map(Said::from).collect();
+        if self.plan.steps.is_empty() {
+            self.nothing = true;
+            return Turn::end(0).after(vec![Said::note("nothing to do")]).after(said);
+        }
+        if self.manner == Manner::Show {
+            return Turn::carry_out(self.plan.clone());
+        }
+        match self.agreed {
+            true => Turn::carry_out(self.plan.clone()),
+            false if self.plan.needs_consent() => Turn::from(Then::Ask("Go on".to_owned())).after(said),
+            false => self.go_on().after(said),
+        }
+    }
+
+    fn go_on(&mut self) -> Turn {
+        self.agreed = true;
+        Turn::carry_out(self.plan.clone())
+    }
+
+    fn ended(&mut self, deed: Deed) -> Turn {
+        match deed {
+            Deed::Done => Turn::end(0).after(vec![done(&self.plan)]),
+            Deed::Shown => Turn::end(0),
+            Deed::Failed(failure) if failure.stale && !failure.committed && self.rounds < ROUNDS => {
+                Turn::look(Look::Groups)
+            }
+            Deed::Failed(failure) => {
+                let (said, status) = failed(&failure, &self.plan);
+                Turn::end(status).after(said)
+            }
+        }
+    }
+}
+
+/// The line of a change that was made.
+pub(super) fn done(plan: &Plan) -> Said {
+    Said::out(format!("done: {}", plan.summary))
+}
+
+/// What is said of a plan that failed, and the status that comes of it.
+pub(super) fn failed(failure: &Failure, plan: &Plan) -> (Vec<Said>, u8) {
+    let others = failure.rest.others.iter();
+    if !failure.committed {
+        let mut said = vec![Said::error(format!("{:#}", failure.cause))];
+        said.extend(failure.not_undone.iter().map(|left| Said::error(format!("could not undo: {left}"))));
+        return (said, 1);
+    }
+    if failure.rest.minor {
+        let mut said = vec![Said::warn(failure.why())];
+        said.extend(others.map(Said::warn));
+        said.push(done(plan));
+        return (said, 0);
+    }
+    let mut said = vec![Said::error(failure.why())];
+    said.extend(others.map(Said::error));
+    said.push(Said::error(format!("not all is done: {}", plan.summary)));
+    said.extend(
+        failure.rest.later.iter().map(|later| Said::note(format!("what remains to be done: {later}"))),
+    );
+    (said, 1)
+}
+
+impl<D: FnMut(&Groups) -> Decided> Course for Change<D> {
+    fn next(&mut self, event: Event) -> Turn {
+        match event {
+            Event::Begin => Turn::look(Look::Groups),
+            Event::Unseen(unseen) => Turn::refuse(unseen),
+            Event::Seen(view) => match view.groups() {
+                Ok(groups) => self.seen(&groups),
+                Err(unseen) => Turn::refuse(unseen),
+            },
+            Event::Answered(Answer::Yes) => self.go_on(),
+            Event::Answered(Answer::No) => Turn::end(1).after(vec![Said::error("nothing was done")]),
+            Event::Answered(Answer::Nobody) => Turn::end(1)
+                .after(vec![Said::error("nothing was done: nobody can be asked here; --yes (-y) agrees")]),
+            Event::Done(deeds) => match deeds.into_iter().next() {
+                Some(deed) => self.ended(deed),
+                None => Turn::refuse(Refusal::new("nothing was carried out")),
+            },
+            Event::Woke(_) => Turn::refuse(Refusal::new("nothing was waited for")),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "change_tests.rs"]
+mod tests;

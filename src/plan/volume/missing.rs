@@ -1,0 +1,310 @@
+//! Physical volumes that are missing: taken out of their group for good, or given their label and metadata area again.
+
+use superblock::{
+    Bytes, Write,
+    foreign::Kind as Content,
+    lvm::{Area, Extent, Group, Label, LvmUuid, Stamp},
+};
+
+use super::{
+    devices::{devices_of, unused},
+    edit::refused,
+    metadata::{self, LvmStep},
+};
+use crate::{
+    model::{
+        Candidate, Device,
+        active::Active,
+        volume::{AreaSeen, Found, Groups, PvDevice, gather},
+    },
+    plan::{Plan, Refusal, Step, Warning},
+};
+
+/// Label and area header are written in one piece, whatever the device's blocks are.
+const HEAD: usize = 8192;
+/// Where the first metadata area begins, as LVM2 makes it.
+const AREA: Bytes = Bytes(4096);
+
+/// Takes what is missing out of a group. With `force` the volumes that have extents there are removed.
+///
+/// # Errors
+/// Volumes are there; a device is there and only does not count; something else speaks against writing the group.
+pub fn reduce(
+    groups: &Groups,
+    found: &Found,
+    active: &Active,
+    force: bool,
+    stamp: &Stamp,
+) -> Result<Plan, Refusal> {
+    let name = &found.group.name;
+    let absent: Vec<usize> = found
+        .devices
+        .iter()
+        .enumerate()
+        .filter(|(_, device)| device.is_none())
+        .map(|(index, _)| index)
+        .collect();
+    if let Some(index) = absent.iter().find(|index| found.is_left_out(**index)) {
+        return Err(Refusal::new(format!("group {name}: {}", found.why_absent(*index)))
+            .hint("only what is gone for good is taken out of a group"));
+    }
+    if absent.is_empty() {
+        return Ok(Plan { summary: format!("nothing of group {name} is missing"), ..Plan::default() });
+    }
+    let lost = lost(&found.group, &absent);
+    if !lost.is_empty() && !force {
+        return Err(Refusal::new(format!("group {name}: volumes are on what is missing: {}", lost.join(", "))).hint(
+            "bring the device back, or its label (mdctl volume restore); --force removes these volumes with what is left of them",
+        ));
+    }
+    let heads: Vec<&str> = lost.iter().map(String::as_str).collect();
+    let devices = devices_of(found, active, &heads);
+    unused(name, &devices)?;
+    if !devices.is_empty() {
+        let all: Vec<String> = lost.iter().map(|volume| format!("{name}/{volume}")).collect();
+        return Err(Refusal::new(format!("group {name}: of what would be removed, volumes are active"))
+            .hint(format!("mdctl volume deactivate {}", all.join(" "))));
+    }
+    let (group, gone) = without(&found.group, &absent, &lost)?;
+    let change = metadata::change(&cleared(groups, found, &group), &group, stamp, true)?;
+    let mut warnings: Vec<Warning> = change.warnings.iter().map(Warning::note).collect();
+    warnings.extend(lost.iter().map(|volume| {
+        Warning::ask(format!(
+            "{name}/{volume} will be removed, with what is left of it on devices that are there"
+        ))
+    }));
+    let ids: Vec<String> = gone.iter().map(ToString::to_string).collect();
+    warnings.push(Warning::ask(format!(
+        "group {name} will forget {}: should it come back, what is on it is of no group",
+        ids.join(", ")
+    )));
+    let mut steps = change.before;
+    steps.extend([change.commit, Step::Commit]);
+    steps.push(Step::Lvm(LvmStep::Devices { add: Vec::new(), remove: gone }));
+    steps.push(Step::Lvm(LvmStep::ForgetHints));
+    steps.extend(change.after);
+    Ok(Plan {
+        summary: format!("take what is missing out of group {name}: {}", ids.join(", ")),
+        steps,
+        warnings,
+    })
+}
+
+/// The volumes that people know and that have extents on these physical volumes, or whose snapshot or origin does.
+fn lost(group: &Group, absent: &[usize]) -> Vec<String> {
+    let is_on = |name: &str| {
+        let segments = group.volume(name).into_iter().flat_map(|volume| &volume.segments);
+        segments.flat_map(|segment| segment.legs()).any(|leg| absent.contains(&leg.pv))
+    };
+    let gone =
+        |name: &str| is_on(name) || group.snapshot_in(name).is_some_and(|snapshot| is_on(snapshot.origin));
+    let all = group.volumes.iter().filter(|volume| !volume.is_row() && gone(&volume.name));
+    all.map(|volume| volume.name.clone()).collect()
+}
+
+/// The group without them, and what they were. Snapshots go before their origins.
+fn without(group: &Group, absent: &[usize], lost: &[String]) -> Result<(Group, Vec<LvmUuid>), Refusal> {
+    let mut after = group.clone();
+    let (stores, others): (Vec<&String>, Vec<&String>) =
+        lost.iter().partition(|name| group.snapshot_in(name).is_some());
+    for volume in stores.into_iter().chain(others) {
+        after.remove(volume).map_err(|why| refused(&format!("{}/{volume}", group.name), &why))?;
+    }
+    let gone: Vec<LvmUuid> =
+        absent.iter().filter_map(|index| group.pvs.get(*index)).map(|pv| pv.id).collect();
+    for id in &gone {
+        after.remove_pv(*id).map_err(|why| refused(&format!("physical volume {id}"), &why))?;
+    }
+    Ok((after, gone))
+}
+
+/// What speaks against writing the group once these are out of it.
+fn cleared(groups: &Groups, found: &Found, after: &Group) -> Found {
+    let devices = found.devices.iter().flatten().cloned().map(Some).collect();
+    let mut judged = Found { group: after.clone(), devices, ..Found::default() };
+    gather::judge(&mut judged, groups);
+    Found { objections: judged.objections, devices: found.devices.clone(), ..found.clone() }
+}
+
+/// A device that lost its label.
+#[derive(Debug)]
+pub struct Bare<'a> {
+    /// The physical volume that the group misses.
+    pub pv: LvmUuid,
+    /// The device where it was seen last.
+    pub candidate: &'a Candidate,
+    /// The group that a metadata area at the usual place names, with the physical volumes that it knows.
+    pub remembers: Option<Group>,
+}
+
+/// A label that is written again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Relabelled {
+    /// The device.
+    pub path: String,
+    /// Its identity.
+    pub pv: LvmUuid,
+    /// Its label.
+    pub label: Label,
+    /// The area for the restored text, empty.
+    pub area: Area,
+    /// Label and area header.
+    pub write: Write,
+}
+
+/// Label and area of a physical volume, as the kept state describes it, for a device that certainly was it: its own metadata area
+/// says so, or it has just that size and nothing else on it.
+///
+/// # Errors
+/// It is somebody's, or another one.
+pub fn relabel(old: &Group, bare: &Bare<'_>) -> Result<Relabelled, Refusal> {
+    let path = &bare.candidate.path;
+    let Some((_, pv)) = old.pv(bare.pv) else {
+        return Err(Refusal::new(format!("group {} has no physical volume {}", old.name, bare.pv)));
+    };
+    let no = |why: String| {
+        Refusal::new(format!("physical volume {} of group {} is missing, and {path} {why}", pv.id, old.name))
+    };
+    let device = match &bare.candidate.found {
+        Ok(device) => device,
+        Err(_) => return Err(no(", where it was last seen, is not there".into())),
+    };
+    let remembers =
+        bare.remembers.as_ref().is_some_and(|group| group.id == old.id && group.pv(pv.id).is_some());
+    in_the_way(device, remembers).map_or(Ok(()), |why| Err(no(why)))?;
+    if pv.dev_size.0 > 0 && device.size.sectors() != pv.dev_size {
+        let (has, had) = (device.size.sectors().0, pv.dev_size.0);
+        return Err(no(format!("has {has} sectors, where that had {had}")));
+    }
+    let room = pv.pe_start.bytes();
+    if room <= AREA || device.size <= room {
+        return Err(no("has no room for a metadata area".into()));
+    }
+    let place = Extent { start: AREA, size: room.saturating_sub(AREA) };
+    let mut label = Label::new(pv.id, device.size.round_down(Bytes(512)), place, room);
+    label.set_in_use(true);
+    let area = Area::new(place);
+    let mut data = vec![0; HEAD];
+    for write in [label.encode(), Some(area.encode())].into_iter().flatten() {
+        let at = usize::try_from(write.at.0).unwrap_or(usize::MAX);
+        if let Some(place) = data.get_mut(at..at.saturating_add(write.data.len())) {
+            place.copy_from_slice(&write.data);
+        }
+    }
+    Ok(Relabelled { path: path.clone(), pv: pv.id, label, area, write: Write { at: Bytes(0), data } })
+}
+
+/// What else the device is. With a metadata area of the group behind it, a signature in the place of the label is what took it.
+fn in_the_way(device: &Device, remembers: bool) -> Option<String> {
+    if device.busy {
+        let by = if device.holders.is_empty() { "somebody".to_owned() } else { device.holders.join(", ") };
+        return Some(format!("is in use by {by}"));
+    }
+    if device.read_only {
+        return Some("is read-only".into());
+    }
+    if !device.probe.found.is_empty() || !device.probe.damaged.is_empty() {
+        return Some("is a member of an array".into());
+    }
+    if let Some(by) = device.users() {
+        return Some(format!("is used by {by}"));
+    }
+    // A label that is there is another one's, whatever a metadata area says.
+    let other = device.foreign.iter().find(|foreign| !remembers || foreign.kind == Content::Lvm2)?;
+    Some(format!("has {} on it", other.kind.name()))
+}
+
+/// The groups as they would be found once labels are written on these devices again.
+///
+/// # Errors
+/// Why one of them is not the physical volume.
+pub fn with_labels(
+    groups: &Groups,
+    old: &Group,
+    bare: &[Bare<'_>],
+) -> Result<(Groups, Vec<Relabelled>), Refusal> {
+    let labels: Vec<Relabelled> = bare.iter().map(|bare| relabel(old, bare)).collect::<Result<_, _>>()?;
+    let mut after = groups.clone();
+    for (one, bare) in labels.iter().zip(bare) {
+        let Ok(device) = &bare.candidate.found else { continue };
+        let pv = seen(one, device);
+        let of = after.groups.iter_mut().filter(|found| found.group.id == old.id);
+        let place = of.filter_map(|found| {
+            let (index, _) = found.group.pv(one.pv)?;
+            found.devices.get_mut(index)
+        });
+        match place.last() {
+            Some(place) => *place = Some(pv),
+            None => after.lone.push(pv),
+        }
+    }
+    let judged: Vec<Found> = after
+        .groups
+        .iter()
+        .map(|found| {
+            let mut found = found.clone();
+            gather::judge(&mut found, &after);
+            found
+        })
+        .collect();
+    after.groups = judged;
+    Ok((after, labels))
+}
+
+/// As it would be found with its label.
+fn seen(one: &Relabelled, device: &Device) -> PvDevice {
+    PvDevice {
+        path: one.path.clone(),
+        dev: device.id,
+        size: device.size,
+        logical_block: 512,
+        read_only: false,
+        label: one.label.clone(),
+        areas: vec![AreaSeen { area: one.area.clone(), holds: None }],
+        damaged: Vec::new(),
+        twice: Vec::new(),
+        stripe: superblock::Sectors(0),
+        device_id: None,
+    }
+}
+
+/// A plan that restores a group, with the labels written before its metadata and everything asked about.
+#[must_use]
+pub fn with_steps(mut plan: Plan, labels: &[Relabelled]) -> Plan {
+    let locked = plan.steps.iter().position(|step| matches!(step, Step::Lvm(LvmStep::Lock { .. })));
+    let at = locked.map_or(0, |at| at.saturating_add(1));
+    plan.steps.splice(at..at, labels.iter().flat_map(Relabelled::steps));
+    let unlock = plan.steps.iter().rposition(|step| matches!(step, Step::Lvm(LvmStep::Unlock)));
+    let at = unlock.unwrap_or(plan.steps.len());
+    plan.steps.splice(at..at, labels.iter().map(|one| Step::Release { device: one.path.clone() }));
+    plan.warnings.splice(0..0, labels.iter().map(Relabelled::question));
+    plan
+}
+
+impl Relabelled {
+    /// What is asked before.
+    #[must_use]
+    pub fn question(&self) -> Warning {
+        Warning::ask(format!(
+            "{} has no label: label and metadata area of physical volume {} will be written there, over what is in its first 8 KiB",
+            self.path, self.pv
+        ))
+    }
+
+    /// The steps before the metadata.
+    #[must_use]
+    pub fn steps(&self) -> [Step; 2] {
+        [
+            Step::Claim { device: self.path.clone() },
+            Step::Write {
+                device: self.path.clone(),
+                what: format!("the label of physical volume {}", self.pv),
+                writes: vec![self.write.clone()],
+            },
+        ]
+    }
+}
+
+#[cfg(test)]
+#[path = "missing_tests.rs"]
+mod tests;

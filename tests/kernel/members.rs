@@ -1,0 +1,201 @@
+//! What only one member has: nothing overwrites it, takes it for something else, or leads there, without being asked twice.
+
+use crate::guest::{self, Case, Disks, Output, mdctl, ours, reference, sh};
+
+pub(crate) fn cases() -> Vec<Case> {
+    let split = |name: &str, create: &'static str, sides: [&'static [usize]; 2]| {
+        Case::new(format!("apart_{name}"), move || apart(create, sides))
+    };
+    vec![
+        split("raid1", "-l1 -n2 -e1.2 --bitmap=none", [&[0], &[1]]),
+        split("raid1_bitmap", "-l1 -n2 -e1.0 --bitmap=internal --bitmap-chunk=64K", [&[0], &[1]]),
+        split("raid1_old", "-l1 -n2 -e0.90", [&[0], &[1]]),
+        split("raid10", "-l10 -n4 --bitmap=internal --bitmap-chunk=64K", [&[0, 2], &[1, 3]]),
+        split("raid5", "-l5 -n3 --bitmap=none", [&[0, 1], &[1, 2]]),
+        split("raid4_old", "-l4 -n3 -e0.90", [&[0, 1], &[1, 2]]),
+        split("raid6", "-l6 -n4 --bitmap=internal", [&[0, 1], &[2, 3]]),
+        Case::new("lost_one_after_the_other", lost_one_after_the_other),
+        Case::new("only_copy_of_a_mirror", only_copy_of_a_mirror),
+        Case::new("only_copy_of_parity", only_copy_of_parity),
+        Case::new("failed_in_mid_rebuild", failed_in_mid_rebuild),
+        Case::new("copy_of_a_member", copy_of_a_member),
+        Case::new("larger_blocks_are_noticed", larger_blocks_are_noticed),
+    ]
+}
+
+fn paths(slots: &[usize]) -> Vec<String> {
+    slots.iter().map(|slot| format!("/dev/ram{slot}")).collect()
+}
+
+fn with(words: &[&str], devices: &[String]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).chain(devices.iter().cloned()).collect()
+}
+
+fn refs(words: &[String]) -> Vec<&str> {
+    words.iter().map(String::as_str).collect()
+}
+
+/// Creates /dev/md7 on RAM disks.
+fn create(shape: &str, count: usize) {
+    let words: Vec<&str> = shape.split(' ').collect();
+    let all: Vec<usize> = (0..count).collect();
+    reference(&refs(&with(&[&["-q", "-C", "/dev/md7", "-R"][..], &words].concat(), &paths(&all)))).ok();
+}
+
+fn no_trace(said: &Output, device: &str) {
+    assert!(!said.stderr.contains("missed no write"), "{said}");
+    assert!(!guest::mdstat().contains(&format!("{}[", device.trim_start_matches("/dev/"))), "{said}");
+}
+
+/// Each side runs without the other and is written to; what stayed outside is never taken back as it was.
+fn apart(shape: &str, sides: [&[usize]; 2]) {
+    let count = sides.iter().flat_map(|side| side.iter()).max().map_or(0, |last| last + 1);
+    let _disks = Disks::new(count, 24 << 10);
+    create(&format!("{shape} --assume-clean"), count);
+    reference(&["-q", "-S", "/dev/md7"]).ok();
+    for (side, seek) in sides.into_iter().zip(["0", "8"]) {
+        reference(&refs(&with(&["-q", "-A", "--run", "--force", "/dev/md7"], &paths(side)))).ok();
+        sh(&format!("yes {seek} | dd of=/dev/md7 bs=1M seek={seek} count=1 iflag=fullblock conv=fsync")).ok();
+        reference(&["-q", "-S", "/dev/md7"]).ok();
+    }
+    let [first, second] = sides;
+    reference(&refs(&with(&["-q", "-A", "--run", "/dev/md7"], &paths(second)))).ok();
+    let outside = *first.iter().find(|slot| !second.contains(slot)).expect("a side has somebody of its own");
+    let device = format!("/dev/ram{outside}");
+    for words in [["--re-add", &device], ["--add", &device], ["--add-spare", &device]] {
+        let said = ours(&[&["/dev/md7"][..], &words].concat()).fails(1);
+        assert!(said.stderr.contains("apart from each other"), "{words:?}: {said}");
+        no_trace(&said, &device);
+    }
+    no_trace(&mdctl(&["manage", "/dev/md7", "--re-add", "--force", &device]).fails(1), &device);
+    no_trace(&mdctl(&["replace", "/dev/md7", "missing", &device]).fails(1), &device);
+    let explained = mdctl(&["explain", &device]).ok();
+    assert!(explained.stdout.contains("two histories"), "{explained}");
+    // A full copy, after what is lost was said.
+    let said = mdctl(&["manage", "/dev/md7", "--add", "--force", &device]).ok();
+    assert!(said.stderr.contains("is lost") && said.stderr.contains("full copy"), "{said}");
+    reference(&["-q", "--wait", "/dev/md7"]);
+    if count - second.len() == 1 {
+        sh("echo check > /sys/block/md7/md/sync_action; mdctl wait /dev/md7; grep -qx 0 /sys/block/md7/md/mismatch_cnt").ok();
+    }
+    reference(&["-q", "-S", "/dev/md7"]).ok();
+}
+
+/// The second of two does not know that the first came back, and has missed writes, and nothing more.
+fn lost_one_after_the_other() {
+    for shape in ["-l6 -n4", "-l10 -n4", "-l6 -n4 -e0.90"] {
+        let _disks = Disks::new(4, 24 << 10);
+        create(&format!("{shape} --assume-clean --bitmap=internal"), 4);
+        for lost in ["/dev/ram1", "/dev/ram3"] {
+            ours(&["-q", "/dev/md7", "--fail", lost, "--remove", lost]).ok();
+        }
+        for back in ["/dev/ram1", "/dev/ram3"] {
+            ours(&["-q", "/dev/md7", "--re-add", back]).ok();
+            reference(&["-q", "--wait", "/dev/md7"]);
+        }
+        assert!(guest::mdstat().contains("[UUUU]"), "{shape}: {}", guest::mdstat());
+        reference(&["-q", "-S", "/dev/md7"]).ok();
+    }
+}
+
+fn slowly() {
+    sh("cd /proc/sys/dev/raid; echo 500 > speed_limit_max; echo 400 > speed_limit_min").ok();
+}
+
+fn quickly() {
+    sh("cd /proc/sys/dev/raid; echo 1000 > speed_limit_min; echo 200000 > speed_limit_max").ok();
+}
+
+fn only_copy_of_a_mirror() {
+    let _disks = Disks::new(2, 24 << 10);
+    sh("mkfs.ext4 -q /dev/ram0 23000").ok();
+    slowly();
+    create("-l1 -n2 -e1.0 --bitmap=none", 2);
+    let said = ours(&["/dev/md7", "--fail", "/dev/ram0"]).fails(1);
+    assert!(said.stderr.contains("a resync is not finished"), "{said}");
+    mdctl(&["manage", "/dev/md7", "--replace", "/dev/ram0"]).fails(1);
+    // The reference does it, and the data is gone from the array.
+    reference(&["-q", "/dev/md7", "--fail", "/dev/ram0"]).ok();
+    let explained = mdctl(&["explain", "/dev/md7"]).ok().stdout;
+    assert!(explained.contains("is only on it") && !explained.contains("--remove"), "{explained}");
+    ours(&["-q", "/dev/md7", "--remove", "/dev/ram0"]).ok();
+    for words in [&["manage", "/dev/md7", "--add", "/dev/ram0"][..], &["--zero-superblock", "/dev/ram0"]] {
+        let said = mdctl(words).fails(1);
+        assert!(said.stderr.contains("before a resync was finished"), "{said}");
+    }
+    mdctl(&["stop", "/dev/md7"]).ok();
+    // As explain has said.
+    mdctl(&["assemble", "--run", "/dev/md7", "/dev/ram0"]).ok();
+    sh("fsck.ext4 -fn /dev/md7").ok();
+    mdctl(&["stop", "/dev/md7"]).ok();
+    quickly();
+}
+
+fn only_copy_of_parity() {
+    let _disks = Disks::new(3, 24 << 10);
+    sh("for d in 0 1 2; do dd if=/dev/urandom of=/dev/ram$d bs=1M count=24; done").ok();
+    slowly();
+    create("-l5 -n3 -f --bitmap=none", 3);
+    let before = sh("sha256sum < /dev/md7").ok().stdout;
+    for device in ["/dev/ram0", "/dev/ram1", "/dev/ram2"] {
+        ours(&["/dev/md7", "--fail", device]).fails(1);
+    }
+    reference(&["-q", "/dev/md7", "--fail", "/dev/ram1"]).ok();
+    let explained = mdctl(&["explain", "/dev/md7"]).ok().stdout;
+    assert!(explained.contains("cannot be made from the others"), "{explained}");
+    assert!(!explained.contains("--remove"), "{explained}");
+    mdctl(&["stop", "/dev/md7"]).ok();
+    mdctl(&["assemble", "--force", "/dev/md7", "/dev/ram0", "/dev/ram1", "/dev/ram2"]).ok();
+    assert_eq!(sh("sha256sum < /dev/md7").ok().stdout, before);
+    mdctl(&["stop", "/dev/md7"]).ok();
+    quickly();
+}
+
+/// The last member fails while another is being filled: nothing to rebuild from, and nobody is to be taken out.
+fn failed_in_mid_rebuild() {
+    let _disks = Disks::new(3, 24 << 10);
+    create("-l5 -n3 --assume-clean --bitmap=none", 3);
+    reference(&["-q", "/dev/md7", "--fail", "/dev/ram0", "--remove", "/dev/ram0"]).ok();
+    slowly();
+    reference(&["-q", "/dev/md7", "--add", "/dev/ram0"]).ok();
+    let _ = ours(&["/dev/md7", "--fail", "--force", "/dev/ram1"]);
+    let explained = mdctl(&["explain", "/dev/md7"]).ok().stdout;
+    assert!(!explained.contains("waits as a spare") && !explained.contains("--remove"), "{explained}");
+    assert!(explained.contains("next:\n    mdctl stop /dev/md7\n"), "{explained}");
+    let said = ours(&["/dev/md7", "--remove", "/dev/ram1"]).fails(1);
+    assert!(said.stderr.contains("bring it back"), "{said}");
+    mdctl(&["stop", "/dev/md7"]).ok();
+    quickly();
+}
+
+fn copy_of_a_member() {
+    let _disks = Disks::new(3, 24 << 10);
+    create("-l1 -n2 --assume-clean", 2);
+    reference(&["-q", "-S", "/dev/md7"]).ok();
+    sh("dd if=/dev/ram1 of=/dev/ram2 bs=1M").ok();
+    let said = mdctl(&["assemble", "/dev/md7", "/dev/ram0", "/dev/ram1", "/dev/ram2"]).ok();
+    assert!(said.stderr.contains("it is a copy of"), "{said}");
+    let copy = if guest::mdstat().contains("ram2[") { "/dev/ram1" } else { "/dev/ram2" };
+    for words in [["--add", copy], ["--add-spare", copy]] {
+        let said = ours(&[&["/dev/md7"][..], &words].concat()).fails(1);
+        assert!(said.stderr.contains("is a copy of"), "{said}");
+    }
+    let explained = mdctl(&["explain", "/dev/md7"]).ok().stdout;
+    assert!(explained.contains("a copy of") && !explained.contains("can become a spare"), "{explained}");
+    mdctl(&["stop", "/dev/md7"]).ok();
+}
+
+fn larger_blocks_are_noticed() {
+    let _disks = Disks::new(1, 24 << 10);
+    let disk = guest::loop_disk("grown", 24 << 20);
+    reference(&["-q", "-C", "/dev/md7", "-R", "-l1", "-n2", "--assume-clean", "/dev/ram0", &disk]).ok();
+    reference(&["-q", "-S", "/dev/md7"]).ok();
+    sh(&format!("losetup -d {disk}")).ok();
+    let disk = sh("losetup -f --show -b 4096 /tmp/grown.img").ok().stdout.trim().to_owned();
+    guest::settle();
+    let said = mdctl(&["assemble", "/dev/md7", "/dev/ram0", &disk]).ok();
+    assert!(said.stderr.contains(&format!("{disk} has logical blocks of 4096 bytes")), "{said}");
+    let explained = mdctl(&["explain"]).ok().stdout;
+    assert!(explained.contains(&format!("{disk}: has logical blocks of 4096 bytes")), "{explained}");
+    mdctl(&["stop", "/dev/md7"]).ok();
+}
