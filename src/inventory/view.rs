@@ -48,11 +48,15 @@ fn acting(machine: &Machine, path: &Path) -> Result<Acting, KernelError> {
     Ok(Acting::Array { kernel, action, progress })
 }
 
-/// Whether nobody holds the array, so that a stop can succeed.
+/// Whether nobody holds the array, so that a stop can succeed. A look leaves nothing behind, not even for a moment, where
+/// the array has a node.
 fn is_free(machine: &Machine, name: &str) -> bool {
-    let dev = machine.sysfs.array(name).dev().ok().flatten();
-    let path = format!("/dev/{name}");
-    dev.is_some_and(|dev| node::open_number(&machine.places, dev, Access::ReadExclusive, &path).is_ok())
+    let Some(dev) = machine.sysfs.array(name).dev().ok().flatten() else { return false };
+    let path = machine.places.dev.join(name);
+    if node::number_of(&path).is_ok_and(|number| number == Some(dev)) {
+        return node::open_md(&path, Access::ReadExclusive).is_ok();
+    }
+    node::open_number(&machine.places, dev, Access::ReadExclusive, &path.display().to_string()).is_ok()
 }
 
 fn unseen(error: KernelError) -> Unseen {
