@@ -12,7 +12,7 @@ use superblock::{Level, Sectors};
 use super::Refusal;
 use crate::model::trial::{Format, Grounds, Seen, Word};
 
-pub use apply::{command_line, request, says_so_itself, supported, words_again};
+pub use apply::{command_line, request, says_so_itself, supported, words_again, words_for_create};
 pub use guess::{Anchor, Guesses, guesses};
 pub use known::{Family, families};
 pub use places::Nearby;

@@ -59,7 +59,7 @@ fn somebody_elses_are_left_alone() {
     says(&volume("group create nn /dev/ram0 -y").fails(1), "belongs to group tx already");
     says(&volume("group extend us /dev/ram1 -y").fails(1), "belongs to group ex already");
     // Of all groups only ours is activated.
-    says(&volume("activate").ok(), "group tx is left alone");
+    says(&volume("activate --all-groups").ok(), "group tx is left alone");
     assert_eq!(devices(), "us-a");
     // With a system id of ours it is ours.
     let ours = "mkdir -p /tmp/lvmx && printf 'local {\\n extra_system_ids = [ '\"\\'elsewhere\\'\"' ]\\n}\\n' >/tmp/lvmx/lvmlocal.conf && \

@@ -15,9 +15,10 @@ pub(crate) fn cases() -> Vec<Case> {
     ]
 }
 
+/// A mirror that ours has made, so that the history has something to tell.
 fn pair() -> Disks {
     let disks = Disks::new(2, 16 << 10);
-    reference(&["-C", "/dev/md0", "--run", "-l1", "-n2", "--assume-clean", "/dev/ram0", "/dev/ram1"]).ok();
+    ours(&["-C", "/dev/md0", "--run", "-l1", "-n2", "--assume-clean", "/dev/ram0", "/dev/ram1"]).ok();
     disks
 }
 

@@ -2,6 +2,7 @@
 //! them go on at once; where that is killed as well, and for everything else, the next command finishes or undoes.
 
 use std::{
+    collections::BTreeMap,
     fs,
     process::{Command, Stdio},
     time::{Duration, Instant},
@@ -214,12 +215,18 @@ fn killed_at(call: &str, nth: usize, words: &str, alone: bool) -> Option<Vec<Str
     (!status.success()).then(told)
 }
 
-/// What strace wrote of the thread that does the work.
+/// What strace wrote of the thread that does the work: the one with the most calls.
 #[expect(clippy::disallowed_methods, reason = "a test reads what strace wrote")]
 fn told() -> Vec<String> {
     let trace = fs::read_to_string("/tmp/trace").expect("strace wrote its file");
-    let pid = trace.split(' ').next().expect("a call").to_owned();
-    trace.lines().filter_map(|line| Some(line.strip_prefix(&pid)?.trim_start().to_owned())).collect()
+    let mut threads: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for line in trace.lines() {
+        if let Some((pid, call)) = line.split_once(' ') {
+            threads.entry(pid).or_default().push(call.trim_start().to_owned());
+        }
+    }
+    let made = |lines: &Vec<String>| lines.iter().filter(|line| line.contains('(')).count();
+    threads.into_values().max_by_key(made).expect("a call")
 }
 
 /// At most so many, spread; the first and the last third are for others.

@@ -7,6 +7,7 @@ mod idle;
 mod kernel;
 mod member;
 mod names;
+mod only_copy;
 mod running;
 mod stopped;
 mod subject;

@@ -5,13 +5,12 @@ use superblock::Role;
 use super::{Command, Explanation, Finding, Kind, Scene, Severity, kernel, member, names};
 use crate::{
     model::{
-        DevId, human,
+        human,
         status::{ArrayStatus, Health, MemberRole, MemberStatus},
     },
     plan::{
         assemble::Claim,
         histories::{How, Line, parted},
-        only_copy::{OnlyCopy, failed_in_resync, left_behind},
     },
 };
 
@@ -62,13 +61,13 @@ pub(super) fn summary(array: &ArrayStatus) -> String {
 pub(super) struct Work<'a> {
     pub(super) scene: &'a Scene<'a>,
     pub(super) array: &'a ArrayStatus,
-    claims: &'a [Claim],
+    pub(super) claims: &'a [Claim],
     /// The up-to-date member with the most events.
-    fresh: Option<&'a Claim>,
+    pub(super) fresh: Option<&'a Claim>,
 }
 
 impl Work<'_> {
-    fn inside(&self, claim: &Claim) -> Option<&MemberStatus> {
+    pub(super) fn inside(&self, claim: &Claim) -> Option<&MemberStatus> {
         self.array.members.iter().find(|member| member.id == Some(claim.id))
     }
 
@@ -339,50 +338,6 @@ impl Work<'_> {
             )))
         };
         self.claims.iter().filter_map(larger).collect()
-    }
-
-    /// What only this device has: it failed before a resync that took data from it was finished.
-    fn only_copy(&self, id: Option<DevId>) -> Option<OnlyCopy> {
-        let claim = self.claims.iter().find(|claim| Some(claim.id) == id)?;
-        let role = self.inside(claim).map(|member| self.array.role_of(member));
-        if !matches!(role, None | Some(MemberRole::Faulty)) || claim.damage.is_some() {
-            return None;
-        }
-        let device = member::kernel_name(self.scene, claim);
-        let in_resync = failed_in_resync(self.scene.log, &self.array.kernel_name, &device);
-        left_behind(&claim.metadata, in_resync)
-    }
-
-    fn has_only_copy(&self, path: &str, only: OnlyCopy) -> Finding {
-        let array = self.array.shown();
-        let from = if only.from.0 == 0 {
-            "what was not resynced yet".to_owned()
-        } else {
-            format!("what lies behind {}", human::size(only.from.bytes().0))
-        };
-        let (text, way) = if only.alone {
-            (
-                format!(
-                    "{path}: failed before a resync from it was finished: {from} is only on it, and what {array} shows there is wrong"
-                ),
-                format!("then mdctl assemble --run {array} {path} starts it with {path} alone"),
-            )
-        } else {
-            (
-                format!(
-                    "{path}: failed before a resync was finished: {from} cannot be made from the others, and what {array} shows there is wrong"
-                ),
-                format!("then mdctl assemble --force {array} with {path} and the other members starts it"),
-            )
-        };
-        Finding::new(Kind::OnlyCopy, Severity::Blocks, text)
-            .of(path)
-            .also(self.log(&[path.rsplit('/').next().unwrap_or_default()]))
-            .needs(format!("{path} as it is: do not erase it, and do not add it again"))
-            .try_next(Command::new(
-                ["mdctl", "stop", &array],
-                format!("stops it and changes nothing on its devices; {way}"),
-            ))
     }
 
     fn journal(&self) -> Option<Finding> {

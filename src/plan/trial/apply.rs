@@ -83,9 +83,16 @@ fn bare_name(name: &[u8]) -> String {
 /// The words that say the same to create.
 #[must_use]
 pub fn command_line(guess: &Hypothesis, seen: &[Seen], device: &str) -> String {
+    let paths: Vec<&str> = seen.iter().map(|seen| seen.path.as_str()).collect();
+    words_for_create(guess, &paths, device).join(" ")
+}
+
+/// Those words one by one. `paths`: of the devices that the guess's seats name by number.
+#[must_use]
+pub fn words_for_create(guess: &Hypothesis, paths: &[&str], device: &str) -> Vec<String> {
     let geometry = guess.geometry;
     let mut words =
-        vec!["mdctl create".to_owned(), device.to_owned(), "--assume-clean --run --force".to_owned()];
+        ["mdctl", "create", device, "--assume-clean", "--run", "--force"].map(str::to_owned).to_vec();
     words.push(format!("--metadata={}", guess.format.name()));
     words.push(format!("--level={}", geometry.level.name().unwrap_or("unknown")));
     words.push(format!("--raid-devices={}", geometry.raid_disks));
@@ -107,14 +114,14 @@ pub fn command_line(guess: &Hypothesis, seen: &[Seen], device: &str) -> String {
     }
     words.extend(guess.array.map(|array| format!("--uuid={array}")));
     for seat in &guess.seats {
-        let path = seat.and_then(|seat| Some((seen.get(seat.device)?, seat.data_offset)));
+        let path = seat.and_then(|seat| Some((paths.get(seat.device)?, seat.data_offset)));
         words.push(match path {
             None => "missing".to_owned(),
-            Some((seen, offset)) if one.is_none() && v1 => format!("{}:{}s", seen.path, offset.0),
-            Some((seen, _)) => seen.path.clone(),
+            Some((path, offset)) if one.is_none() && v1 => format!("{path}:{}s", offset.0),
+            Some((path, _)) => (*path).to_owned(),
         });
     }
-    words.join(" ")
+    words
 }
 
 /// The words of a trial behind its verb, without those about what is to be done with a guess.

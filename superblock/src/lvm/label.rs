@@ -4,8 +4,8 @@
 //! little-endian. *Checksum*: [`lvm_crc`] over bytes 20…511 of the sector. *Written by*: `pvcreate` and its like; the flag
 //! "in use" whenever a group takes or gives up the device.
 //!
-//! *Quirks*: a label that names another sector than the one in which it stands is not a label (it is a copy). The
-//! extension is younger than the format: version 0 or no bytes at all mean that there is none. An area of size 0 is as
+//! *Quirks*: a label that names another sector than the one in which it stands is not a label (it is a copy), and neither
+//! is one without a type: `wipefs` erases that and nothing else. The extension is younger than the format: version 0 or no bytes at all mean that there is none. An area of size 0 is as
 //! long as there is room.
 
 use super::{LvmUuid, lvm_crc};
@@ -70,7 +70,8 @@ pub fn read(media: &dyn Media) -> Result<Option<Label>, Damage> {
     let first = first.get_mut(..len).unwrap_or_default();
     media.read_at(Bytes(0), first).map_err(|source| Damage::Io { format: FORMAT, at: Sectors(0), source })?;
     for (number, sector) in (0u64..).zip(first.chunks_exact(512)) {
-        if sector.starts_with(MAGIC) && u64_at(sector, 8) == Some(number) {
+        let wiped = sector.get(24..32) == Some(&[0; 8]);
+        if sector.starts_with(MAGIC) && u64_at(sector, 8) == Some(number) && !wiped {
             return decode(number, sector).map(Some);
         }
     }

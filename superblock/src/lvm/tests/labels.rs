@@ -50,6 +50,10 @@ fn each_rejection() {
     assert_eq!(field(&patched(32, b"/")), "pv_uuid");
     assert_eq!(field(&patched(72, &[1; 440])), "disk_areas");
     assert_eq!(field(&patched(104, &[1; 408])), "metadata_areas");
+    // As `wipefs` leaves it, checksum and all.
+    let mut wiped = device();
+    wiped[512 + 24..][..8].fill(0);
+    assert_eq!(label::read(&wiped).unwrap(), None);
     // A copy that somebody made: it names another sector.
     let mut copy = device();
     copy.copy_within(512..1024, 1024);

@@ -1,0 +1,105 @@
+//! A device that failed with data that only it has, and the way to have it back.
+
+use superblock::Role;
+
+use super::{Command, Finding, Kind, Severity, member, running::Work};
+use crate::{
+    model::{
+        DevId, Geometry, human,
+        status::MemberRole,
+        trial::{Format, Grounds, Hypothesis, Seat},
+    },
+    plan::{
+        assemble::{Claim, Metadata},
+        only_copy::{OnlyCopy, failed_in_resync, left_behind},
+        trial::words_for_create,
+    },
+};
+
+impl Work<'_> {
+    /// What only this device has: it failed before a resync that took data from it was finished.
+    pub(super) fn only_copy(&self, id: Option<DevId>) -> Option<OnlyCopy> {
+        let claim = self.claims.iter().find(|claim| Some(claim.id) == id)?;
+        let role = self.inside(claim).map(|member| self.array.role_of(member));
+        if !matches!(role, None | Some(MemberRole::Faulty)) || claim.damage.is_some() {
+            return None;
+        }
+        let device = member::kernel_name(self.scene, claim);
+        let in_resync = failed_in_resync(self.scene.log, &self.array.kernel_name, &device);
+        left_behind(&claim.metadata, in_resync)
+    }
+
+    pub(super) fn has_only_copy(&self, path: &str, only: OnlyCopy) -> Finding {
+        let array = self.array.shown();
+        let from = if only.from.0 == 0 {
+            "what was not resynced yet".to_owned()
+        } else {
+            format!("what lies behind {}", human::size(only.from.bytes().0))
+        };
+        let (text, way) = if only.alone {
+            (
+                format!(
+                    "{path}: failed before a resync from it was finished: {from} is only on it, and what {array} shows there is wrong"
+                ),
+                format!("then mdctl assemble --run {array} {path} starts it with {path} alone"),
+            )
+        } else {
+            (
+                format!(
+                    "{path}: failed before a resync was finished: {from} cannot be made from the others, and what {array} shows there is wrong"
+                ),
+                match self.made_again(&array) {
+                    Some(create) => format!(
+                        "then `{create}` takes all members as they are, `mdadm --misc --action=repair {array}` makes the parity right, and what was written to it since {path} failed is to be looked at"
+                    ),
+                    None => "then all members have to be here".to_owned(),
+                },
+            )
+        };
+        Finding::new(Kind::OnlyCopy, Severity::Blocks, text)
+            .of(path)
+            .also(self.log(&[path.rsplit('/').next().unwrap_or_default()]))
+            .needs(format!("{path} as it is: do not erase it, and do not add it again"))
+            .try_next(Command::new(
+                ["mdctl", "stop", &array],
+                format!("stops it and changes nothing on its devices; {way}"),
+            ))
+    }
+
+    /// The command that takes every member in its slot as it is, for no assembly does: those that are up to date are enough to
+    /// start the array, with what cannot be made from them.
+    fn made_again(&self, array: &str) -> Option<String> {
+        let model = &self.fresh.or(self.claims.first())?.facts;
+        if model.reshape_position.is_some() {
+            return None;
+        }
+        let in_slot = |slot: u32| {
+            let is_it = |claim: &Claim| claim.facts.role == Role::Slot { slot, replacement: false };
+            let device = self.claims.iter().position(is_it)?;
+            let facts = &self.claims.get(device)?.facts;
+            Some(Some(Seat { device, data_offset: facts.data_offset, room: facts.data_size }))
+        };
+        let metadata = &self.claims.first()?.metadata;
+        let guess = Hypothesis {
+            grounds: Grounds::Superblocks,
+            differs: Vec::new(),
+            format: match metadata {
+                Metadata::V0(_) => Format::V0,
+                Metadata::V1(superblock) => Format::V1(superblock.minor()),
+            },
+            geometry: Geometry {
+                level: model.level,
+                layout: model.layout,
+                chunk: model.chunk,
+                raid_disks: model.raid_disks,
+                component_size: model.component_size,
+            },
+            seats: (0..model.raid_disks).map(in_slot).collect::<Option<_>>()?,
+            array: Some(model.array),
+            name: model.name.clone(),
+            bitmap: false,
+        };
+        let paths: Vec<&str> = self.claims.iter().map(|claim| claim.path.as_str()).collect();
+        Some(words_for_create(&guess, &paths, array).join(" "))
+    }
+}
