@@ -102,8 +102,11 @@ fn killed_and_another_disk_in_its_place() {
     assert!(next.stderr.contains("was killed at its work"), "{next}");
     assert!(next.stderr.contains("another disk is there now"), "{next}");
     assert_eq!(sum(&theirs), foreign);
-    // The same without a change of disks: the bytes come back.
+    // Once the disk is here again, there is a way back.
     attach(&[(&two, &ours_file)]);
+    mdctl(&["undo", &newest()]).ok();
+    reference(&["--examine", &two]).ok();
+    // The same without a change of disks: the bytes come back.
     assert_ne!(sh(&kill).status, 0);
     let next = mdctl(&["stop", "--scan"]);
     assert!(!next.stderr.contains("another disk is there now"), "{next}");

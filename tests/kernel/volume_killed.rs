@@ -31,6 +31,9 @@ pub(crate) fn cases() -> Vec<Case> {
     cases
 }
 
+/// How long strace holds a thread at no call but the one that was asked for.
+const LONG: Duration = Duration::from_millis(500);
+
 /// Calls that change something: the driver's requests, metadata, locks, files.
 const CALLS: &str = "ioctl,pwrite64,fdatasync,flock,rename,unlink";
 
@@ -185,7 +188,7 @@ fn killed_at(call: &str, nth: usize, words: &str, alone: bool) -> Option<Vec<Str
         .spawn()
         .expect("strace starts");
     let children = format!("/proc/{0}/task/{0}/children", strace.id());
-    let (mut held, mut killed) = (0, false);
+    let (mut held, mut killed) = (BTreeMap::new(), false);
     let until = Instant::now() + Duration::from_secs(60);
     let status = loop {
         if let Some(status) = strace.try_wait().expect("strace is a child") {
@@ -194,16 +197,14 @@ fn killed_at(call: &str, nth: usize, words: &str, alone: bool) -> Option<Vec<Str
         assert!(Instant::now() < until, "{words}: neither ended nor held at {call} {nth}");
         let children = fs::read_to_string(&children).unwrap_or_default();
         let pids: Vec<&str> = children.split_whitespace().collect();
-        // A command does its work in a thread that is not its first.
-        let is_held = |pid: &&str| {
-            let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-            let state = |path: std::path::PathBuf| fs::read_to_string(path.join("stat")).unwrap_or_default();
-            let is_held = |stat: String| stat.rsplit(')').next().unwrap_or_default().trim().starts_with('t');
-            threads.map(|thread| state(thread.path())).any(is_held)
-        };
-        // The command is the first; the others are where it is not.
-        held = if pids.first().is_some_and(is_held) { held + 1 } else { 0 };
-        if held >= 10 && !killed {
+        // The command is the first; the others are where it is not. It does its work in a thread that is not its first.
+        let threads = pids.first().map(|pid| held_threads(pid)).unwrap_or_default();
+        held.retain(|thread, _| threads.contains(thread));
+        for thread in threads {
+            held.entry(thread).or_insert_with(Instant::now);
+        }
+        // Any call that is watched stops its thread, for a moment.
+        if held.values().any(|since| since.elapsed() > LONG) && !killed {
             if alone {
                 run(&["pkill", "-KILL", "-x", "mdctl-watch"]);
             }
@@ -213,6 +214,17 @@ fn killed_at(call: &str, nth: usize, words: &str, alone: bool) -> Option<Vec<Str
         std::thread::sleep(Duration::from_millis(10));
     };
     (!status.success()).then(told)
+}
+
+/// The threads of a process that strace holds.
+#[expect(clippy::disallowed_methods, reason = "a test looks at a process")]
+fn held_threads(pid: &str) -> Vec<std::ffi::OsString> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let is_held = |thread: &fs::DirEntry| {
+        let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        stat.rsplit(')').next().unwrap_or_default().trim().starts_with('t')
+    };
+    threads.filter(is_held).map(|thread| thread.file_name()).collect()
 }
 
 /// What strace wrote of the thread that does the work: the one with the most calls.
