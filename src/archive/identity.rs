@@ -80,10 +80,7 @@ impl Carried {
     /// What a superblock says, its checksum not looked at.
     #[must_use]
     pub fn of(found: &Found) -> Self {
-        let membership = match &found.superblock {
-            superblock::probe::Native::V0(sb) => sb.fields().membership(),
-            superblock::probe::Native::V1(sb) => sb.fields().membership(),
-        };
+        let membership = found.fields().membership();
         let name = membership.name.map(|name| String::from_utf8_lossy(&name).into_owned());
         Self {
             format: found.format().to_owned(),

@@ -1,7 +1,7 @@
 //! What a device is known by where nothing else tells it from others: checksums of a few blocks in fixed places.
 
 use serde::{Deserialize, Serialize};
-use superblock::{Bytes, Write, probe::Found, probe::Native};
+use superblock::{Bytes, Native, Write, probe::Found};
 
 /// The size of a block.
 pub const BLOCK: Bytes = Bytes(4096);
@@ -52,9 +52,9 @@ pub fn places(size: Bytes, found: &[Found]) -> Vec<Bytes> {
 }
 
 fn data(found: &Found) -> Option<Bytes> {
-    match &found.superblock {
+    match found.fields() {
         Native::V0(_) => None,
-        Native::V1(sb) => Some(sb.fields().data_offset().bytes()),
+        Native::V1(sb) => Some(sb.data_offset().bytes()),
     }
 }
 

@@ -1,6 +1,7 @@
 //! `--examine`.
 
 use std::collections::BTreeMap;
+use superblock::Native;
 
 use anyhow::Result;
 
@@ -146,10 +147,12 @@ impl Answers<'_> {
 
 fn superblock(shown: &Shown, names: &BTreeMap<DevId, String>, host: Option<&str>) -> Superblock {
     match &shown.format {
-        Format::Md(MemberSuperblock::V1(sb, bitmap)) => {
+        Format::Md(MemberSuperblock { native: Native::V1(sb), bitmap }) => {
             Superblock::V1(Box::new(V1::of(sb, bitmap.as_deref(), shown.size.sectors(), host)))
         }
-        Format::Md(MemberSuperblock::V0(sb)) => Superblock::V0(Box::new(V0::of(sb, names, host))),
+        Format::Md(MemberSuperblock { native: Native::V0(sb), .. }) => {
+            Superblock::V0(Box::new(V0::of(sb, names, host)))
+        }
         Format::Mbr(table) => {
             let partition = |entry: superblock::mbr::Entry| Partition {
                 start_sectors: entry.start,

@@ -1,6 +1,6 @@
 //! Names of metadata formats and levels, as configuration and command line spell them.
 
-use superblock::Level;
+use superblock::{Format, Level, v1::Minor};
 
 /// A metadata format by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -40,6 +40,19 @@ impl Metadata {
                 _ => return None,
             },
         })
+    }
+}
+
+impl Metadata {
+    /// Whether a native format is what the name asks for; `default` is 1.2.
+    #[must_use]
+    pub fn takes(self, format: Format) -> bool {
+        match (self, format) {
+            (Self::V0, Format::V0) => true,
+            (Self::V1(minor), Format::V1(is)) => minor.is_none_or(|minor| is.number() == i32::from(minor)),
+            (Self::Default, Format::V1(is)) => is == Minor::V1_2,
+            _ => false,
+        }
     }
 }
 

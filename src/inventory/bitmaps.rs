@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use superblock::{
-    Bytes, Damage, MdUuid, Media, Sectors,
+    Bytes, Damage, MdUuid, Media, Native, Sectors,
     badblocks::{self, Log},
     bitmap::{self, MAX_AREA, Version, lockless},
     window::{Width, Window},
@@ -101,8 +101,7 @@ pub(super) fn bitmap_of(
         return Err(NoBitmap::NotPossible(name.to_owned()));
     }
     let (at, array, uuid) = match superblock_of(media, path, asked) {
-        Ok(MemberSuperblock::V1(sb, _)) => (sb.bitmap_at(), sb.set_uuid(), sb.set_uuid().0),
-        Ok(MemberSuperblock::V0(sb)) => (sb.bitmap_at(), sb.set_uuid(), sb.uuid_bytes()),
+        Ok(MemberSuperblock { native, .. }) => (native.bitmap_at(), native.array(), native.bitmap_uuid()),
         Err(Missing::Foreign(name)) => return Err(NoBitmap::NotPossible(name.to_owned())),
         Err(Missing::NotAsAsked(_)) => return Err(NoBitmap::Absent(None)),
         Err(Missing::Nothing(texts)) => return Err(NoBitmap::NoSuperblock(texts)),
@@ -216,10 +215,10 @@ pub(super) fn log_of(media: &dyn Media, path: &str, asked: Option<Metadata>) -> 
         return Err(NoLog::NotPossible(name.to_owned()));
     }
     match superblock_of(media, path, asked) {
-        Ok(MemberSuperblock::V1(superblock, _)) => {
+        Ok(MemberSuperblock { native: Native::V1(superblock), .. }) => {
             badblocks::read(media, &superblock).map_err(|damage| NoLog::Damaged(damage.to_string()))
         }
-        Ok(MemberSuperblock::V0(_)) => Err(NoLog::NotPossible("0.90".to_owned())),
+        Ok(MemberSuperblock { native: Native::V0(_), .. }) => Err(NoLog::NotPossible("0.90".to_owned())),
         Err(Missing::Foreign(name)) => Err(NoLog::NotPossible(name.to_owned())),
         Err(Missing::NotAsAsked(texts) | Missing::Nothing(texts)) => Err(NoLog::NoSuperblock(texts)),
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use nix::errno::Errno;
-use superblock::{Bytes, Kib, Level, MdUuid, v0, v1};
+use superblock::{Bytes, Kib, Level, MdUuid, Native, v0, v1};
 
 use super::{names::whole, nodes::Nodes, superblocks::bitmap_of};
 use crate::{
@@ -66,7 +66,7 @@ impl Look<'_> {
         let idle = state.as_deref().is_some_and(|state| !ArrayState::parse(state).is_running());
         let members = if idle { self.unnumbered(&attached) } else { self.numbered(&opened, info, &metadata) };
         let superblock = self.superblock(&metadata, info, &members, &attached);
-        let uuid = superblock.as_ref().map(superblock_uuid);
+        let uuid = superblock.as_ref().map(|superblock| superblock.native.array());
         Ok(ArrayDetail {
             device: path.to_owned(),
             size: size.bytes(),
@@ -180,7 +180,7 @@ impl Look<'_> {
         devices.into_iter().find_map(|dev| {
             let superblock = self.load(metadata, dev)?;
             let fits = started.is_none_or(|info| is_of(&superblock, &info));
-            (fits && !superblock_uuid(&superblock).is_zero()).then_some(superblock)
+            (fits && !superblock.native.array().is_zero()).then_some(superblock)
         })
     }
 
@@ -189,7 +189,8 @@ impl Look<'_> {
         let path = self.nodes.path(dev, None)?;
         let device = Device::open(Path::new(&path), Access::Read).ok()?;
         if major == 0 {
-            return Some(MemberSuperblock::V0(v0::read(&device).ok()??.despite_checksum()));
+            let native = Native::V0(v0::read(&device).ok()??.despite_checksum());
+            return Some(MemberSuperblock { native, bitmap: None });
         }
         let minor = v1::Minor::ALL.into_iter().find(|known| known.number() == minor)?;
         let superblock = v1::read(&device, minor).ok()??.despite_checksum();
@@ -197,7 +198,7 @@ impl Look<'_> {
             return None;
         }
         let bitmap = bitmap_of(&device, &superblock).map(Box::new);
-        Some(MemberSuperblock::V1(superblock, bitmap))
+        Some(MemberSuperblock { native: Native::V1(superblock), bitmap })
     }
 
     fn sync(&self, name: &str) -> Option<Sync> {
@@ -338,18 +339,11 @@ fn member_flags(flags: md::DiskFlags) -> MemberFlags {
     }
 }
 
-fn superblock_uuid(superblock: &MemberSuperblock) -> MdUuid {
-    match superblock {
-        MemberSuperblock::V0(sb) => sb.set_uuid(),
-        MemberSuperblock::V1(sb, _) => sb.set_uuid(),
-    }
-}
-
 /// Whether a superblock is this array's: the same creation time and level.
 fn is_of(superblock: &MemberSuperblock, info: &md::ArrayInfo) -> bool {
-    let (created, level) = match superblock {
-        MemberSuperblock::V0(sb) => (u64::from(sb.ctime()), sb.level()),
-        MemberSuperblock::V1(sb, _) => (sb.ctime().raw() & u64::from(u32::MAX), sb.level()),
+    let (created, level) = match &superblock.native {
+        Native::V0(sb) => (u64::from(sb.ctime()), sb.level()),
+        Native::V1(sb) => (sb.ctime().raw() & u64::from(u32::MAX), sb.level()),
     };
     created == u64::from(info.ctime) && level.number() == info.level
 }

@@ -5,7 +5,6 @@ use std::{io, path::Path};
 use superblock::{
     Bytes, MdUuid, Media, foreign,
     foreign::Kind,
-    probe::Native,
     window::{Width, Window},
 };
 
@@ -41,10 +40,7 @@ pub fn inside(device: &Device) -> Vec<(MdUuid, String)> {
     let Ok(opened) = kernel::Device::open(Path::new(&device.path), Access::Read) else { return Vec::new() };
     let mut inside = Vec::new();
     for found in &device.probe.found {
-        let membership = match &found.superblock {
-            Native::V0(sb) => sb.fields().membership(),
-            Native::V1(sb) => sb.fields().membership(),
-        };
+        let membership = found.fields().membership();
         let data = Data { device: &opened, start: membership.data_offset.bytes() };
         let found = foreign::scan(&Window::new(&data, Width::Wide)).unwrap_or_default();
         // A boot sector says nothing beside a file system, and the end of a member is not that of the array.

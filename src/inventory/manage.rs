@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use superblock::{Bytes, Media, Sectors, bitmap, probe::Native};
+use superblock::{Bytes, Media, Native, Sectors, bitmap};
 
 use super::{Absent, Look, Nodes, devices::look_to_write};
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
     model::manage::Depth,
     model::{
         Candidate,
-        detail::{ArrayDetail, MemberSuperblock},
+        detail::ArrayDetail,
         manage::{Link, Managed, Subject, Unknown},
     },
 };
@@ -62,9 +62,9 @@ fn array_bitmap(nodes: &Nodes, detail: &ArrayDetail) -> (Option<bitmap::Superblo
     let mut found = whole.filter_map(|member| {
         let path = nodes.path(member.dev, None)?;
         let device = Device::open(Path::new(&path), Access::Read).ok()?;
-        let at = match superblock {
-            MemberSuperblock::V0(_) => superblock::v0::place(Media::len(&device))?.saturating_add(Sectors(8)),
-            MemberSuperblock::V1(sb, _) => {
+        let at = match &superblock.native {
+            Native::V0(_) => superblock::v0::place(Media::len(&device))?.saturating_add(Sectors(8)),
+            Native::V1(sb) => {
                 superblock::v1::read(&device, sb.minor()).ok()??.despite_checksum().bitmap_at()?
             }
         };
@@ -105,23 +105,14 @@ pub fn subject(machine: &Machine, path: &str, depth: Depth) -> Subject {
 /// Whether its metadata says that nothing is in sync, or that the array was being written to: the log knows which.
 fn leaves_open(seen: &Candidate) -> bool {
     seen.found.as_ref().is_ok_and(|device| {
-        device.probe.found.iter().any(|found| match &found.superblock {
-            Native::V0(sb) => {
-                !sb.fields().state().contains(superblock::v0::ArrayState::CLEAN)
-                    && sb.fields().recovery_cp() == Sectors(0)
-            }
-            Native::V1(sb) => sb.fields().resync_offset() == Some(Sectors(0)),
-        })
+        device.probe.found.iter().any(|found| found.fields().resync_offset() == Some(Sectors(0)))
     })
 }
 
 /// The bitmap beside the superblock that was found.
 fn own_bitmap(seen: &Candidate) -> Option<(bitmap::Superblock, bitmap::Count)> {
     let device = seen.found.as_ref().ok()?;
-    let at = device.probe.found.iter().find_map(|found| match &found.superblock {
-        Native::V0(sb) => sb.fields().bitmap_at(),
-        Native::V1(sb) => sb.fields().bitmap_at(),
-    })?;
+    let at = device.probe.found.iter().find_map(|found| found.fields().bitmap_at())?;
     let opened = Device::open(Path::new(&seen.path), Access::Read).ok()?;
     read_bitmap(&opened, at)
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use superblock::v1::FeatureMap;
+use superblock::{Native, v1::FeatureMap};
 
 use super::{
     names::whole,
@@ -11,7 +11,7 @@ use super::{
 use crate::{
     kernel::{Access, DevId, KernelError, Machine, node, sysfs::ArrayAttr},
     model::{
-        detail::{Activity, MemberSuperblock, Queried, QueriedArray, QueriedMember},
+        detail::{Activity, Queried, QueriedArray, QueriedMember},
         world::MapEntry,
     },
     words::ArrayState,
@@ -70,13 +70,13 @@ fn member(
     let text = path.to_str()?.to_owned();
     let shown = superblocks(machine, &[text], None).pop()?.found.ok()?;
     let Format::Md(superblock) = shown.format else { return None };
-    let (uuid, number, raid_disks, level) = match &superblock {
-        MemberSuperblock::V0(sb) => {
+    let (uuid, number, raid_disks, level) = match &superblock.native {
+        Native::V0(sb) => {
             let shrinks = sb.reshape_position().map_or(0, |_| sb.delta_disks().min(0).unsigned_abs());
             (sb.set_uuid(), sb.this_disk().number, sb.raid_disks().saturating_add(shrinks), sb.level())
         }
-        MemberSuperblock::V1(sb, _) if !sb.fits(shown.size.sectors()) => return None,
-        MemberSuperblock::V1(sb, _) => {
+        Native::V1(sb) if !sb.fits(shown.size.sectors()) => return None,
+        Native::V1(sb) => {
             let reshaping = sb.feature_map().contains(FeatureMap::RESHAPE_ACTIVE);
             let shrinks = if reshaping { sb.delta_disks().min(0).unsigned_abs() } else { 0 };
             (sb.set_uuid(), sb.dev_number(), sb.raid_disks().saturating_add(shrinks), sb.level())

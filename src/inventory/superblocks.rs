@@ -4,8 +4,8 @@
 use std::path::Path;
 
 use superblock::{
-    Bytes, Damage, Endian, Media, Sectors, What, bitmap, mbr,
-    probe::{self, Found, Native},
+    Bytes, Damage, Media, Sectors, What, bitmap, mbr,
+    probe::{self, Found},
     v0,
     v1::{self, Minor},
     window::Width,
@@ -31,7 +31,7 @@ impl Seen {
     #[must_use]
     pub fn names_devices(&self) -> bool {
         let format = self.found.as_ref().map(|shown| &shown.format);
-        matches!(format, Ok(Format::Md(MemberSuperblock::V0(_))))
+        matches!(format, Ok(Format::Md(member)) if member.native.format() == superblock::Format::V0)
     }
 }
 
@@ -137,19 +137,11 @@ pub(super) fn shown(media: &dyn Media, path: &str, asked: Option<Metadata>) -> R
 
 /// A 0.90 superblock in the other byte order belongs to no array of this machine.
 fn is_of_this_machine(found: &Found) -> bool {
-    match &found.superblock {
-        Native::V0(sb) => sb.fields().order() == Endian::HOST,
-        Native::V1(_) => true,
-    }
+    found.fields().is_of_this_machine()
 }
 
 fn is_asked(found: &Found, asked: Option<Metadata>) -> bool {
-    match (asked, &found.superblock) {
-        (None, _) | (Some(Metadata::V0), Native::V0(_)) => true,
-        (Some(Metadata::V1(minor)), Native::V1(sb)) => minors(minor).contains(&sb.fields().minor()),
-        (Some(Metadata::Default), Native::V1(sb)) => sb.fields().minor() == Minor::V1_2,
-        _ => false,
-    }
+    asked.is_none_or(|asked| asked.takes(found.fields().format()))
 }
 
 fn minors(minor: Option<u8>) -> Vec<Minor> {
@@ -164,10 +156,7 @@ fn latest(found: Vec<Found>) -> Option<Found> {
 }
 
 fn member(found: Found) -> MemberSuperblock {
-    match found.superblock {
-        Native::V0(sb) => MemberSuperblock::V0(sb.despite_checksum()),
-        Native::V1(sb) => MemberSuperblock::V1(sb.despite_checksum(), found.bitmap.map(Box::new)),
-    }
+    MemberSuperblock { native: found.superblock.despite_checksum(), bitmap: found.bitmap.map(Box::new) }
 }
 
 /// The bitmap's superblock of a member, where there is a sound one.
@@ -184,11 +173,8 @@ pub fn missing(path: &str, asked: Metadata) -> Vec<String> {
     let Ok(device) = kernel::Device::open(Path::new(path), Access::Read) else { return vec![] };
     let found = probe::probe(&device).found;
     let wanted = |minor: Option<Minor>| {
-        found.iter().any(|found| match (&found.superblock, minor) {
-            (Native::V0(_), None) => is_of_this_machine(found),
-            (Native::V1(sb), Some(minor)) => sb.fields().minor() == minor,
-            _ => false,
-        })
+        let format = minor.map_or(superblock::Format::V0, superblock::Format::V1);
+        found.iter().any(|found| found.fields().format() == format && is_of_this_machine(found))
     };
     let tried = match asked {
         Metadata::V0 => vec![None],

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use superblock::{
     Bytes, Media,
-    probe::{Found, Native, probe},
+    probe::{Found, probe},
 };
 
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     kernel::{self, Access, KernelError},
     model::{
         Device,
-        trial::{Cached, Format, Grounds, Seen, Word},
+        trial::{Cached, Grounds, Seen, Word},
     },
 };
 
@@ -37,11 +37,8 @@ pub fn kept_words(kept: &Kept, seen: &Seen, grounds: &Grounds) -> Vec<Word> {
 
 fn word(found: &Found, grounds: Grounds) -> Option<Word> {
     let membership = found.verify().ok()?;
-    let (format, bitmap) = match &found.superblock {
-        Native::V0(sb) => (Format::V0, sb.fields().bitmap_at().is_some()),
-        Native::V1(sb) => (Format::V1(sb.fields().minor()), sb.fields().bitmap_at().is_some()),
-    };
-    Some(Word { grounds, format, membership, bitmap })
+    let fields = found.fields();
+    Some(Word { grounds, format: fields.format(), membership, bitmap: fields.bitmap_at().is_some() })
 }
 
 /// What looking came to, and what it took.

@@ -1,6 +1,6 @@
 //! One running array as a value, with everything that a report about it shows.
 
-use superblock::{Bytes, Kib, Level, MdUuid, bitmap, v0, v1};
+use superblock::{Bytes, Kib, Level, MdUuid, Native, bitmap};
 
 use super::DevId;
 
@@ -185,11 +185,11 @@ pub struct Attached {
 
 /// A member's superblock.
 #[derive(Clone, Debug)]
-pub enum MemberSuperblock {
-    /// 0.90.
-    V0(v0::Superblock),
-    /// 1.x, and the bitmap's superblock where there is one.
-    V1(v1::Superblock, Option<Box<bitmap::Superblock>>),
+pub struct MemberSuperblock {
+    /// The superblock.
+    pub native: Native,
+    /// The bitmap's superblock, where there is one.
+    pub bitmap: Option<Box<bitmap::Superblock>>,
 }
 
 /// What the map file knows.

@@ -5,7 +5,7 @@ mod score;
 mod search;
 mod tries;
 
-use superblock::{Events, Level, MdUuid, Membership, Sectors, v1::Minor};
+use superblock::{Events, Level, MdUuid, Membership, Sectors};
 
 use super::{Geometry, stripes::Stripes};
 
@@ -14,36 +14,8 @@ pub use cache::Cached;
 pub(crate) use score::assembled;
 pub use score::{Effort, Evidence, Sums, anchored, examine};
 pub use search::{Class, Offer, Searched, Stopped, Take, search};
+pub use superblock::Format;
 pub use tries::{Verdict, rank_tried};
-
-/// Where the superblocks of a guess are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Format {
-    /// 0.90.
-    V0,
-    /// 1.x.
-    V1(Minor),
-}
-
-impl Format {
-    /// As `--metadata` takes it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::V0 => "0.90",
-            Self::V1(minor) => minor.name(),
-        }
-    }
-
-    /// From that name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        if matches!(name, "0" | "0.90") {
-            return Some(Self::V0);
-        }
-        Minor::ALL.into_iter().find(|minor| minor.name() == name).map(Self::V1)
-    }
-}
 
 /// A device in a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

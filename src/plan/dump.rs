@@ -3,11 +3,7 @@
 //! A dump is a sparse file of the device's size with its metadata in its places, so that either program can examine it
 //! and put it back.
 
-use superblock::{
-    Bytes, Sectors, Write, bitmap,
-    probe::{Found, Native},
-    v1::FeatureMap,
-};
+use superblock::{Bytes, Native, Sectors, Write, bitmap, probe::Found, v1::FeatureMap};
 
 use super::{Plan, Step, request::Metadata, zero};
 
@@ -24,10 +20,9 @@ pub fn ranges(found: &[Found], asked: Option<Metadata>, size: Bytes) -> Option<V
     let best = wanted.reduce(|best, next| if next.created() > best.created() { next } else { best })?;
     let at = best.at().bytes();
     let mut ranges = Vec::new();
-    match &best.superblock {
+    match best.fields() {
         Native::V0(_) => ranges.push((at, V0_AREA)),
         Native::V1(sb) => {
-            let sb = sb.fields();
             ranges.push((at, V1_AREA));
             if let Some((at, bitmap)) = sb.bitmap_at().zip(best.bitmap.as_ref()) {
                 ranges.push((at.bytes(), bitmap_area(bitmap)));

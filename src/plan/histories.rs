@@ -1,9 +1,8 @@
 //! Whether a member's history is a part of its array's, or the two went on apart. Event counts do not tell: both halves of
 //! a mirror that each ran alone may count the same. Who was up to date by whose metadata does.
 
-use superblock::{Events, Membership, Role};
+use superblock::{Events, Membership, Native, Role};
 
-use super::assemble::Metadata;
 use crate::model::Geometry;
 
 /// A member of the line of history that counts.
@@ -27,7 +26,7 @@ pub struct Line {
 impl Line {
     /// As one of its members has it.
     #[must_use]
-    pub fn of(metadata: &Metadata, slots: u32, events: Events) -> Self {
+    pub fn of(metadata: &Native, slots: u32, events: Events) -> Self {
         let numbers = 0..metadata.numbers();
         let holder = |number| match metadata.role_of(number) {
             Role::Slot { slot, .. } if slot < slots => Some(Holder { number, slot }),
@@ -59,7 +58,7 @@ pub enum How {
 
 /// What one member knew when it was written last.
 struct Known<'a> {
-    metadata: &'a Metadata,
+    metadata: &'a Native,
     geometry: Geometry,
     own: usize,
     /// By slot: up to date in its eyes.
@@ -73,7 +72,7 @@ struct Known<'a> {
 /// the two may have run at the same time. Nor can it be as far as the line, or farther, with another table of members.
 /// Members are compared by number, too: a slot may have been given to another device on either side.
 #[must_use]
-pub fn parted(metadata: &Metadata, facts: &Membership, line: &Line) -> Option<Parted> {
+pub fn parted(metadata: &Native, facts: &Membership, line: &Line) -> Option<Parted> {
     let known = Known::new(metadata, facts)?;
     let width = known.working.len();
     let nth = |slot: u32| usize::try_from(slot).ok().filter(|nth| *nth < width && *nth != known.own);
@@ -109,7 +108,7 @@ pub fn parted(metadata: &Metadata, facts: &Membership, line: &Line) -> Option<Pa
 }
 
 impl<'a> Known<'a> {
-    fn new(metadata: &'a Metadata, facts: &Membership) -> Option<Self> {
+    fn new(metadata: &'a Native, facts: &Membership) -> Option<Self> {
         let Role::Slot { slot, .. } = facts.role else { return None };
         let geometry = Geometry {
             level: facts.level,
@@ -143,7 +142,7 @@ mod tests {
     use super::*;
 
     /// A member in `own` at `events`: `U` slots are up to date in its eyes, `F` failed, a digit: that number has the slot.
-    fn v1(level: Level, own: u32, events: u64, slots: &str) -> Metadata {
+    fn v1(level: Level, own: u32, events: u64, slots: &str) -> Native {
         let count = u32::try_from(slots.len()).unwrap();
         let new = v1::NewArray {
             minor: v1::Minor::V1_2,
@@ -181,10 +180,10 @@ mod tests {
             };
             superblock.edit(v1::Edit::Role { number, role }).unwrap();
         }
-        Metadata::V1(superblock)
+        Native::V1(superblock)
     }
 
-    fn v0(level: Level, own: u32, events: u64, slots: &str) -> Metadata {
+    fn v0(level: Level, own: u32, events: u64, slots: &str) -> Native {
         let count = u32::try_from(slots.len()).unwrap();
         let disk = |(number, state): (u32, char)| v0::Disk {
             number,
@@ -215,14 +214,14 @@ mod tests {
         };
         let mut superblock = new.member(own, Sectors(65_408), Endian::HOST).unwrap();
         superblock.edit(v0::Edit::Events(Events(events))).unwrap();
-        Metadata::V0(superblock)
+        Native::V0(superblock)
     }
 
-    type Make = fn(Level, u32, u64, &str) -> Metadata;
+    type Make = fn(Level, u32, u64, &str) -> Native;
     const BOTH: [Make; 2] = [v1, v0];
 
     /// The judgement of a member, against the line in the eyes of another.
-    fn judge(member: &Metadata, line: &Metadata) -> Option<(Vec<u32>, How)> {
+    fn judge(member: &Native, line: &Native) -> Option<(Vec<u32>, How)> {
         let ours = line.membership();
         let line = Line::of(line, ours.raid_disks, ours.events);
         parted(member, &member.membership(), &line).map(|parted| (parted.slots, parted.how))
@@ -288,7 +287,7 @@ mod tests {
         assert_eq!(judge(&v1(Level::Raid5, 1, 22, "UUU"), &line), Some((vec![], How::Sure)));
         // Spares have no history.
         let mut spare = v1(Level::Raid1, 1, 20, "UU");
-        let Metadata::V1(superblock) = &mut spare else { unreachable!() };
+        let Native::V1(superblock) = &mut spare else { unreachable!() };
         superblock.edit(v1::Edit::Role { number: 1, role: Role::Spare }).unwrap();
         assert_eq!(judge(&spare, &v1(Level::Raid1, 0, 20, "UF")), None);
     }

@@ -4,11 +4,7 @@
 //! kernel: a new array's data, bitmap and resync may lie over an old one's metadata, and the kernel writes the
 //! superblocks of all members that it is given.
 
-use superblock::{
-    Bytes, Sectors, Write, bitmap,
-    lvm::Group,
-    probe::{Found, Native},
-};
+use superblock::{Bytes, Native, Sectors, Write, bitmap, lvm::Group, probe::Found};
 
 use super::{Plan, Step, volume::metadata::LvmStep};
 use crate::{
@@ -159,10 +155,9 @@ fn metadata(device: &Device) -> Vec<(Bytes, Bytes)> {
 
 fn of_superblock(found: &Found) -> Vec<(Bytes, Bytes)> {
     let mut ranges = vec![(found.at().bytes(), SUPERBLOCK)];
-    match &found.superblock {
-        Native::V0(sb) => ranges.extend(sb.fields().bitmap_at().map(|at| (at.bytes(), V0_BITMAP))),
+    match found.fields() {
+        Native::V0(sb) => ranges.extend(sb.bitmap_at().map(|at| (at.bytes(), V0_BITMAP))),
         Native::V1(sb) => {
-            let sb = sb.fields();
             ranges.extend(sb.bitmap_at().map(|at| (at.bytes(), bitmap_length(found.bitmap.as_ref()))));
             if let Some((at, log)) = sb.bad_block_log_at().zip(sb.bad_block_log()) {
                 ranges.push((at.bytes(), Sectors(log.size.into()).bytes()));

@@ -1,9 +1,8 @@
 //! Which member has data that cannot be made again from the others: too few members are left, a resync is not finished, or
 //! a reshape stands between two shapes.
 
-use superblock::{Level, Role, Sectors};
+use superblock::{Level, Native, Role, Sectors};
 
-use super::assemble::Metadata;
 use crate::model::{DevId, Geometry, geometry::Copies, manage::Managed, world::LogLine};
 
 /// Why a member is needed.
@@ -87,7 +86,7 @@ pub struct OnlyCopy {
 /// metadata does not say so alone: an array that is being written to has that, too. There the kernel's log decides
 /// (`in_resync`).
 #[must_use]
-pub fn left_behind(metadata: &Metadata, in_resync: bool) -> Option<OnlyCopy> {
+pub fn left_behind(metadata: &Native, in_resync: bool) -> Option<OnlyCopy> {
     let facts = metadata.membership();
     let Role::Slot { slot, replacement: false } = facts.role else { return None };
     let from = metadata.resync_offset()?;

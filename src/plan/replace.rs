@@ -2,7 +2,7 @@
 
 pub mod session;
 
-use superblock::{Level, probe::Native};
+use superblock::{Level, probe::Found};
 
 use super::{
     MemberName, Plan, Refusal, Step,
@@ -11,7 +11,6 @@ use super::{
 };
 use crate::model::{
     DevId,
-    detail::MemberSuperblock,
     manage::{Link, Managed, Subject},
 };
 
@@ -99,13 +98,9 @@ fn failed(array: &Managed) -> Option<&Link> {
 fn removed(word: &str, array: &Managed, subject: &Subject, shown: &str) -> Result<Old, Refusal> {
     let device = subject.seen.as_ref().and_then(|seen| seen.found.as_ref().ok());
     let was = device.is_some_and(|device| {
-        device.probe.found.iter().any(|found| match (&found.superblock, &array.detail.superblock) {
-            (Native::V0(sb), Some(MemberSuperblock::V0(ours))) => sb.fields().set_uuid() == ours.set_uuid(),
-            (Native::V1(sb), Some(MemberSuperblock::V1(ours, _))) => {
-                sb.fields().set_uuid() == ours.set_uuid()
-            }
-            _ => false,
-        })
+        let Some(ours) = &array.detail.superblock else { return false };
+        let ours = |found: &Found| found.fields().array() == ours.native.array();
+        device.probe.found.iter().any(ours)
     });
     if was && array.present(None).contains(&false) {
         return Ok(Old::Missing);

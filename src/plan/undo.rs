@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 use superblock::{
     Bytes, MdUuid, Membership, Role, Sectors, Write, foreign,
-    probe::{self, Found, Native},
+    probe::{self, Found},
 };
 
 pub use find::{Found as FoundDevices, Trust, find};
@@ -313,11 +313,7 @@ fn overwritten(left: &Found, now: &[Found]) -> Option<String> {
         None => Some(said(array, what, "all of it")),
     };
     if !was.clean {
-        let done = match (&now.superblock, is.clean) {
-            (_, true) => None,
-            (Native::V1(sb), false) => sb.fields().resync_offset(),
-            (Native::V0(sb), false) => Some(sb.fields().recovery_cp()),
-        };
+        let done = if is.clean { None } else { now.fields().resync_offset() };
         return far("a resync", done);
     }
     match (was.role, is.role) {
@@ -334,10 +330,7 @@ fn said(array: MdUuid, what: &str, how_much: &str) -> String {
 }
 
 fn membership(found: &Found) -> Membership {
-    match &found.superblock {
-        Native::V0(sb) => sb.fields().membership(),
-        Native::V1(sb) => sb.fields().membership(),
-    }
+    found.fields().membership()
 }
 
 #[cfg(test)]

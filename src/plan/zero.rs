@@ -2,16 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use superblock::{
-    Damage, Endian, Role, Sectors, Write,
-    probe::{Found, Native},
-    v0,
-    v1::Minor,
-};
+use superblock::{Damage, Native, Role, Sectors, Write, probe::Found, v0, v1::Minor};
 
 use super::{
     Plan, Step,
-    assemble::Metadata as Claimed,
     only_copy::{failed_in_resync, left_behind},
     request::Metadata,
 };
@@ -111,10 +105,7 @@ impl Around<'_> {
     fn needs(&self, device: &Device) -> Option<String> {
         let path = &device.path;
         device.probe.found.iter().find_map(|found| {
-            let metadata = match &found.superblock {
-                Native::V0(sb) => Claimed::V0(sb.fields().clone()),
-                Native::V1(sb) => Claimed::V1(sb.fields().clone()),
-            };
+            let metadata = found.fields();
             let facts = metadata.membership();
             let inside = |array: &ArrayStatus| array.members.iter().any(|member| member.id == Some(device.id));
             let array = self.arrays.iter().find(|array| array.uuid == Some(facts.array) && array.is_running())?;
@@ -127,7 +118,7 @@ impl Around<'_> {
                 return Some(format!("{path}: {shown} has failed, and {path} may be needed to bring it back: not zeroing; --force erases it all the same"));
             }
             let in_resync = failed_in_resync(self.log, &array.kernel_name, &device.kernel_name);
-            left_behind(&metadata, in_resync).map(|_| {
+            left_behind(metadata, in_resync).map(|_| {
                 format!("{path}: failed in {shown} before a resync was finished: what was not resynced yet is only on it: not zeroing; --force erases it all the same")
             })
         })
@@ -153,8 +144,8 @@ fn one(device: &Device, target: &Target, wish: Wish, said: &mut Vec<(String, boo
     let found: Vec<&Found> =
         device.probe.found.iter().filter(|found| is_asked(found, wish.metadata)).collect();
     let writes: Vec<Write> = match wish.metadata {
-        None => found.iter().map(|found| zeroes(found.at(), &found.superblock)).collect(),
-        Some(_) => latest(&found).map(|found| zeroes(found.at(), &found.superblock)).into_iter().collect(),
+        None => found.iter().map(|found| zeroes(found.at(), found.fields())).collect(),
+        Some(_) => latest(&found).map(|found| zeroes(found.at(), found.fields())).into_iter().collect(),
     };
     let writes = if writes.is_empty() { forced(device, wish) } else { Ok(writes) };
     let anyway = found.is_empty();
@@ -244,15 +235,8 @@ fn zeroes(at: Sectors, superblock: &Native) -> Write {
 /// Whether `-e` means this superblock. A 0.90 one in the other byte order is none of this machine's.
 #[must_use]
 pub fn is_asked(found: &Found, asked: Option<Metadata>) -> bool {
-    match (asked, &found.superblock) {
-        (None | Some(Metadata::V0), Native::V0(sb)) => sb.fields().order() == Endian::HOST,
-        (None, Native::V1(_)) => true,
-        (Some(Metadata::V1(minor)), Native::V1(sb)) => {
-            minor.is_none_or(|minor| sb.fields().minor().number() == i32::from(minor))
-        }
-        (Some(Metadata::Default), Native::V1(sb)) => sb.fields().minor() == Minor::V1_2,
-        _ => false,
-    }
+    let fields = found.fields();
+    fields.is_of_this_machine() && asked.is_none_or(|asked| asked.takes(fields.format()))
 }
 
 /// All devices in one plan, so that one undo brings all back.

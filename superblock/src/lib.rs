@@ -15,6 +15,7 @@
 //! **Formats**, in the order in which [`probe::probe`] looks for them:
 //! - [`v0`]: near the end, so it is looked for first: a disk may carry it together with its last partition.
 //! - [`v1`]: near the end (1.0), at the start (1.1), at 4 KiB (1.2); each says itself where it is.
+//! - both as one: [`Native`].
 //! - what they point to: [`bitmap`], [`badblocks`], [`ppl`], [`journal`].
 //! - [`lvm`]: LVM2's physical volumes and groups.
 //! - [`foreign`]: what belongs to others. [`placement`] says where new things go.
@@ -49,6 +50,7 @@ pub mod window;
 
 mod bounds;
 mod damage;
+mod native;
 mod unverified;
 
 pub use damage::{Damage, What};
@@ -56,5 +58,6 @@ pub use endian::Endian;
 pub use id::MdUuid;
 pub use media::{Media, Write};
 pub use membership::{Events, Level, Membership, Role};
+pub use native::{Format, Native};
 pub use units::{Bytes, Kib, Sectors};
 pub use unverified::{Judge, Unverified};

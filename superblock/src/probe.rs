@@ -4,7 +4,7 @@
 //! Which counts is the caller's decision; mdadm takes the latest creation time ([`Found::created`]).
 
 use crate::{
-    Damage, Media, Membership, What, bitmap,
+    Damage, Media, Membership, Native, Unverified, What, bitmap,
     units::{Bytes, Sectors},
     v0, v1,
 };
@@ -22,80 +22,35 @@ pub struct Probe {
 #[derive(Debug)]
 pub struct Found {
     /// The superblock.
-    pub superblock: Native,
+    pub superblock: Unverified<Native>,
     /// The bitmap's superblock, where the superblock names one and it is sound and this array's. mdadm drops
     /// the mention of any other.
     pub bitmap: Option<bitmap::Superblock>,
 }
 
-/// A native superblock. Not [verified](Found::verify): a report shows what is there.
-#[derive(Debug)]
-pub enum Native {
-    /// 0.90.
-    V0(v0::Unverified),
-    /// 1.x.
-    V1(v1::Unverified),
-}
-
-impl Native {
+impl Found {
     /// What it says of its array, right or wrong. Decide nothing by it.
     #[must_use]
-    pub fn membership(&self) -> Membership {
-        match self {
-            Self::V0(sb) => sb.fields().membership(),
-            Self::V1(sb) => sb.fields().membership(),
-        }
+    pub fn fields(&self) -> &Native {
+        self.superblock.fields()
     }
 
-    /// Whether its checksum is right and its numbers are within bounds.
-    ///
-    /// # Errors
-    /// [`Damage::Corrupt`] or [`Damage::Unsupported`] with what is wrong.
-    pub fn check(&self) -> Result<(), Damage> {
-        match self {
-            Self::V0(sb) => sb.check(),
-            Self::V1(sb) => sb.check(),
-        }
-    }
-
-    /// Whether its numbers are within bounds, whatever its checksum is.
-    ///
-    /// # Errors
-    /// As [`Self::check`].
-    pub fn bounds(&self) -> Result<(), Damage> {
-        match self {
-            Self::V0(sb) => sb.bounds(),
-            Self::V1(sb) => sb.bounds(),
-        }
-    }
-}
-
-impl Found {
     /// When the array was created, seconds since 1970.
     #[must_use]
     pub fn created(&self) -> u64 {
-        match &self.superblock {
-            Native::V0(sb) => sb.fields().ctime().into(),
-            Native::V1(sb) => sb.fields().ctime().seconds,
-        }
+        self.fields().created()
     }
 
     /// The format as the user writes it: "0.90", "1.2".
     #[must_use]
     pub fn format(&self) -> &'static str {
-        match &self.superblock {
-            Native::V0(_) => "0.90",
-            Native::V1(sb) => sb.fields().minor().name(),
-        }
+        self.fields().format().name()
     }
 
     /// Where the superblock is.
     #[must_use]
     pub fn at(&self) -> Sectors {
-        match &self.superblock {
-            Native::V0(sb) => sb.fields().at(),
-            Native::V1(sb) => sb.fields().at(),
-        }
+        self.fields().at()
     }
 
     /// What it says, if its checksum is right and its numbers are within bounds.
@@ -103,15 +58,7 @@ impl Found {
     /// # Errors
     /// [`Damage::Corrupt`] or [`Damage::Unsupported`] with what is wrong.
     pub fn verify(&self) -> Result<Membership, Damage> {
-        self.superblock.check().map(|()| self.superblock.membership())
-    }
-
-    /// Where its bitmap is, and the array's UUID as that bitmap is to have it.
-    fn bitmap_place(&self) -> Option<(Sectors, [u8; 16])> {
-        match &self.superblock {
-            Native::V0(sb) => Some((sb.fields().bitmap_at()?, sb.fields().uuid_bytes())),
-            Native::V1(sb) => Some((sb.fields().bitmap_at()?, sb.fields().set_uuid().0)),
-        }
+        self.superblock.check().map(|()| self.fields().membership())
     }
 }
 
@@ -120,21 +67,21 @@ impl Found {
 #[must_use]
 pub fn probe(media: &dyn Media) -> Probe {
     let mut probe = Probe::default();
-    probe.note(v0::read(media).map(|sb| sb.map(Native::V0)), media);
+    probe.note(v0::read(media).map(|sb| sb.map(|sb| sb.map(Native::V0))), media);
     for minor in v1::Minor::ALL {
-        probe.note(v1::read(media, minor).map(|sb| sb.map(Native::V1)), media);
+        probe.note(v1::read(media, minor).map(|sb| sb.map(|sb| sb.map(Native::V1))), media);
     }
     probe
 }
 
 impl Probe {
-    fn note(&mut self, outcome: Result<Option<Native>, Damage>, media: &dyn Media) {
+    fn note(&mut self, outcome: Result<Option<Unverified<Native>>, Damage>, media: &dyn Media) {
         match outcome {
             Ok(None) => {}
             Ok(Some(superblock)) => {
                 let mut found = Found { superblock, bitmap: None };
-                if let Some((at, uuid)) = found.bitmap_place() {
-                    match bitmap_of(media, at, uuid) {
+                if let Some(at) = found.fields().bitmap_at() {
+                    match bitmap_of(media, at, found.fields().bitmap_uuid()) {
                         Ok(bitmap) => found.bitmap = Some(bitmap),
                         Err(damage) => self.damaged.push(damage),
                     }

@@ -30,6 +30,11 @@ impl<T: Judge> Unverified<T> {
         Self { superblock, device }
     }
 
+    /// The same, as one of several formats.
+    pub fn map<U>(self, into: impl FnOnce(T) -> U) -> Unverified<U> {
+        Unverified { superblock: into(self.superblock), device: self.device }
+    }
+
     /// The superblock, if its checksum is right and its numbers are within bounds.
     ///
     /// # Errors

@@ -19,11 +19,7 @@ use mdctl::{
         examine::{self, Examined, Superblock, V0, V1},
     },
 };
-use superblock::{
-    Bytes, Kib, Level, MdUuid, Media as _,
-    probe::{self, Native},
-    sectors::SectorMap,
-};
+use superblock::{Bytes, Kib, Level, MdUuid, Media as _, Native, probe, sectors::SectorMap};
 
 fn directory(below: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(below)
@@ -57,10 +53,7 @@ fn member(map: &SectorMap) -> MemberSuperblock {
     let found =
         found.into_iter().reduce(|best, next| if next.created() > best.created() { next } else { best });
     let found = found.expect("the fixture has a superblock");
-    match found.superblock {
-        Native::V0(sb) => MemberSuperblock::V0(sb.despite_checksum()),
-        Native::V1(sb) => MemberSuperblock::V1(sb.despite_checksum(), found.bitmap.map(Box::new)),
-    }
+    MemberSuperblock { native: found.superblock.despite_checksum(), bitmap: found.bitmap.map(Box::new) }
 }
 
 const EXAMINED: &[&str] = &[
@@ -83,9 +76,10 @@ fn examine_says_what_it_said() {
     for name in EXAMINED {
         let map = fixture(name);
         let names = BTreeMap::from([(DevId { major: 7, minor: 0 }, "/dev/loop0".to_owned())]);
-        let superblock = match member(&map) {
-            MemberSuperblock::V0(sb) => Superblock::V0(Box::new(V0::of(&sb, &names, Some("here")))),
-            MemberSuperblock::V1(sb, bitmap) => {
+        let MemberSuperblock { native, bitmap } = member(&map);
+        let superblock = match native {
+            Native::V0(sb) => Superblock::V0(Box::new(V0::of(&sb, &names, Some("here")))),
+            Native::V1(sb) => {
                 Superblock::V1(Box::new(V1::of(&sb, bitmap.as_deref(), map.len().sectors(), Some("here"))))
             }
         };

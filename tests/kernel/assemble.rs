@@ -41,7 +41,12 @@ fn compare(name: &str) {
     let name = format!("c_{name}");
     let reference = by("/usr/sbin/mdadm", &name);
     assert!(!reference.contains("SETUP FAILED"), "{reference}");
-    guest::same_text(&reference, &by("/usr/local/sbin/mdadm", &name));
+    // Of two devices that are one the original takes the first, and says nothing of the other.
+    let ours = ours(&name);
+    let told = |line: &&str| line.contains("err: mdadm: ignoring ") && line.contains("as it is a copy of ");
+    assert_eq!(ours.lines().any(|line| told(&line)), name.starts_with("c_dup_slot"), "{ours}");
+    let rest: String = ours.lines().filter(|line| !told(line)).map(|line| format!("{line}\n")).collect();
+    guest::same_text(&reference, &rest);
 }
 
 fn ours(name: &str) -> String {

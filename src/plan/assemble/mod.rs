@@ -26,7 +26,7 @@ use crate::{
     plan::{ArrayName, Plan, Refusal},
 };
 
-pub use claim::{Claim, Metadata};
+pub use claim::Claim;
 pub use classify::Class;
 pub use gather::{Candidate, Stop, Wish};
 pub use lineup::{Lineup, Why};

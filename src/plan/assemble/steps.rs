@@ -106,7 +106,7 @@ pub fn steps(parts: &Parts<'_>) -> Vec<Step> {
     }));
     let entry = MapEntry {
         devnm: array.kernel.clone(),
-        metadata: model.metadata.format().to_owned(),
+        metadata: model.metadata.format().name().to_owned(),
         uuid: model.facts.array,
         path: array.path.clone(),
     };

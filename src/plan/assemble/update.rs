@@ -1,15 +1,11 @@
 //! `--update=`: what changes in the metadata of all members before they are assembled. All of them, or none.
 
 use superblock::{
-    Endian, MdUuid, Sectors, Write, bitmap, ppl, v0,
+    Endian, MdUuid, Native, Sectors, Write, bitmap, ppl, v0,
     v1::{self, FeatureMap, Minor, NotReverted},
 };
 
-use super::{
-    Remark,
-    claim::{Claim, Metadata},
-    steps::Rewrite,
-};
+use super::{Remark, claim::Claim, steps::Rewrite};
 use crate::plan::{ArrayName, Refusal, Warning, request::Update};
 
 /// An update and what it needs.
@@ -74,8 +70,8 @@ fn new_uuid(claims: &[Claim], updating: &Updating) -> MdUuid {
     }
     let fresh = updating.fresh.first().copied().unwrap_or_default();
     let old = claims.iter().find_map(|claim| match &claim.metadata {
-        Metadata::V0(superblock) => Some(superblock),
-        Metadata::V1(_) => None,
+        Native::V0(superblock) => Some(superblock),
+        Native::V1(_) => None,
     });
     match (old, &updating.host) {
         (Some(_), Some(host)) => v0::uuid_at_home(fresh, host.as_bytes(), Endian::HOST),
@@ -109,9 +105,9 @@ fn remark(claim: &Claim, updating: &Updating, name: &ArrayName) -> Option<Remark
 fn change(claim: &mut Claim, updating: &Updating, name: &ArrayName, index: usize) -> Result<Extra, Why> {
     let (path, device, bitmap) = (claim.path.clone(), claim.device, claim.bitmap);
     match &mut claim.metadata {
-        Metadata::V1(superblock) => change_v1(superblock, bitmap, updating, name, &path, device),
-        Metadata::V0(_) if updating.what == Update::Metadata => to_v1(claim, updating, index),
-        Metadata::V0(superblock) => change_v0(superblock, bitmap, updating, name, &path),
+        Native::V1(superblock) => change_v1(superblock, bitmap, updating, name, &path, device),
+        Native::V0(_) if updating.what == Update::Metadata => to_v1(claim, updating, index),
+        Native::V0(superblock) => change_v0(superblock, bitmap, updating, name, &path),
     }
 }
 
@@ -176,7 +172,7 @@ fn not_reverted(why: NotReverted, path: &str) -> Why {
 
 /// 0.90 becomes 1.0, which lies behind it; the old superblock stays and is outdone by the younger one.
 fn to_v1(claim: &mut Claim, updating: &Updating, index: usize) -> Result<Extra, Why> {
-    let Metadata::V0(old) = &claim.metadata else { return not_understood() };
+    let Native::V0(old) = &claim.metadata else { return not_understood() };
     if old.bitmap_at().is_some() {
         return said("Cannot update metadata when bitmap is present");
     }
@@ -188,7 +184,7 @@ fn to_v1(claim: &mut Claim, updating: &Updating, index: usize) -> Result<Extra, 
     let Some(new) = new else { return said(format!("{} is too small for 1.0 metadata", claim.path)) };
     // What follows the superblock in its KiB.
     let rest = Write { at: new.at().saturating_add(Sectors(1)).bytes(), data: vec![0; 512] };
-    claim.metadata = Metadata::V1(new);
+    claim.metadata = Native::V1(new);
     Ok(vec![rest])
 }
 

@@ -60,7 +60,7 @@ impl Overwritten {
 }
 
 fn array_of(found: &Found) -> MdUuid {
-    found.superblock.membership().array
+    found.fields().membership().array
 }
 
 /// Whoever names an array to destroy must have some of its members listed: else a UUID or a device is wrong.
@@ -137,7 +137,7 @@ fn file_system(path: &str, foreign: &Foreign, zone: &TimeZone) -> Vec<Warning> {
 /// The array of which it is a member; where there are several, that of a sound superblock, and the youngest.
 fn member(device: &Device, zone: &TimeZone) -> Option<Warning> {
     let found = device.probe.found.iter().max_by_key(|found| (found.verify().is_ok(), found.created()))?;
-    let facts = found.superblock.membership();
+    let facts = found.fields().membership();
     let (level, raid_disks) = (facts.level, facts.raid_disks);
     let level = level.name().map_or_else(|| level.number().to_string(), str::to_owned);
     let created = ctime(found.created(), zone);

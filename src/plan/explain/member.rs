@@ -1,11 +1,11 @@
 //! What one device has that keeps it out, whatever its array does.
 
-use superblock::{Bytes, Events, Role, Sectors, bitmap, probe::Native, v1};
+use superblock::{Bytes, Events, Native, Role, Sectors, bitmap, v1};
 
 use super::{Command, Finding, Kind, Scene, Seen, Severity, kernel};
 use crate::{
     model::{Device, human},
-    plan::assemble::{Claim, Metadata},
+    plan::assemble::Claim,
 };
 
 /// What is wrong with the device itself and with its metadata. `inside`: the array that is asked about has it.
@@ -49,7 +49,7 @@ fn examine(path: &str) -> Command {
 
 /// What the kernel will refuse though the checksum is right.
 fn objection(claim: &Claim) -> Option<Finding> {
-    let Metadata::V1(superblock) = &claim.metadata else { return None };
+    let Native::V1(superblock) = &claim.metadata else { return None };
     let objection = superblock.kernel_objection().err()?;
     let text = format!("{}: the kernel does not take its superblock", claim.path);
     let found =
@@ -61,7 +61,7 @@ fn too_small(claim: &Claim, device: &Device) -> Option<Finding> {
     let facts = &claim.facts;
     let has = device.sectors();
     let wanted = match &claim.metadata {
-        Metadata::V1(superblock) => {
+        Native::V1(superblock) => {
             let used = if facts.role == Role::Journal {
                 facts.data_size
             } else {
@@ -71,7 +71,7 @@ fn too_small(claim: &Claim, device: &Device) -> Option<Finding> {
             (end > has && !(superblock.minor() == v1::Minor::V1_0 && facts.data_size <= has))
                 .then_some(end)?
         }
-        Metadata::V0(_) => (facts.component_size > has).then_some(facts.component_size)?,
+        Native::V0(_) => (facts.component_size > has).then_some(facts.component_size)?,
     };
     let size = |sectors: Sectors| format!("{} ({} sectors)", human::size(sectors.bytes().0), sectors.0);
     let text = format!("{}: smaller than it was when it became a member", claim.path);
@@ -122,16 +122,10 @@ pub(super) fn bitmap_of<'a>(
     claim: &Claim,
     device: &'a Device,
 ) -> Option<Result<&'a bitmap::Superblock, String>> {
-    let same = |native: &Native| match (native, &claim.metadata) {
-        (Native::V0(found), Metadata::V0(ours)) => found.fields().at() == ours.at(),
-        (Native::V1(found), Metadata::V1(ours)) => found.fields().at() == ours.at(),
-        (Native::V0(_), Metadata::V1(_)) | (Native::V1(_), Metadata::V0(_)) => false,
-    };
-    let found = device.probe.found.iter().find(|found| same(&found.superblock))?;
-    let named = match &claim.metadata {
-        Metadata::V0(superblock) => superblock.bitmap_at().is_some(),
-        Metadata::V1(superblock) => superblock.bitmap_at().is_some(),
-    };
+    let ours = &claim.metadata;
+    let same = |native: &Native| native.format() == ours.format() && native.at() == ours.at();
+    let found = device.probe.found.iter().find(|found| same(found.fields()))?;
+    let named = ours.bitmap_at().is_some();
     let why = || {
         let damage =
             device.probe.damaged.iter().map(ToString::to_string).find(|text| text.contains("bitmap"));

@@ -7,10 +7,10 @@ use crate::{
     model::{
         DevId, Geometry, human,
         status::MemberRole,
-        trial::{Format, Grounds, Hypothesis, Seat},
+        trial::{Grounds, Hypothesis, Seat},
     },
     plan::{
-        assemble::{Claim, Metadata},
+        assemble::Claim,
         only_copy::{OnlyCopy, failed_in_resync, left_behind},
         trial::words_for_create,
     },
@@ -83,10 +83,7 @@ impl Work<'_> {
         let guess = Hypothesis {
             grounds: Grounds::Superblocks,
             differs: Vec::new(),
-            format: match metadata {
-                Metadata::V0(_) => Format::V0,
-                Metadata::V1(superblock) => Format::V1(superblock.minor()),
-            },
+            format: metadata.format(),
             geometry: Geometry {
                 level: model.level,
                 layout: model.layout,

@@ -1,9 +1,7 @@
 //! Adding devices: again, where they were members and the kernel takes them as such, else as new ones.
 
 use superblock::{
-    Bytes, Judge, MdUuid, Sectors, Write, journal, ppl,
-    probe::Native,
-    v0,
+    Bytes, Format, Judge, MdUuid, Native, Sectors, Unverified, Write, journal, ppl, v0,
     v1::{DevFlags, Newcomer},
 };
 
@@ -162,7 +160,7 @@ fn fits_v0(
     context: &Context,
     remarks: &mut Vec<Warning>,
 ) -> Result<(), Refusal> {
-    let is_v0 = matches!(array.detail.superblock, Some(MemberSuperblock::V0(_)));
+    let is_v0 = is_v0(array);
     if !is_v0 || device.size <= MOST_OF_V0 {
         return Ok(());
     }
@@ -203,13 +201,13 @@ fn big_enough(todo: &Todo, array: &Managed, room: Sectors) -> Result<(), Refusal
 
 /// What a member made like this one has for data.
 fn room(sample: &MemberSuperblock, device: &Device) -> Sectors {
-    match sample {
-        MemberSuperblock::V0(_) => v0::place(device.size).unwrap_or_default(),
-        MemberSuperblock::V1(sb, _) if sb.minor() == superblock::v1::Minor::V1_0 => {
+    match &sample.native {
+        Native::V0(_) => v0::place(device.size).unwrap_or_default(),
+        Native::V1(sb) if sb.minor() == superblock::v1::Minor::V1_0 => {
             let log = sb.bad_block_log().map(|log| Sectors(log.size.into())).unwrap_or_default();
             device.sectors().saturating_sub(sb.data_offset()).saturating_sub(Sectors(16)).saturating_sub(log)
         }
-        MemberSuperblock::V1(sb, _) => device.sectors().saturating_sub(sb.data_offset()),
+        Native::V1(sb) => device.sectors().saturating_sub(sb.data_offset()),
     }
 }
 
@@ -230,11 +228,12 @@ fn newcomer(todo: &Todo, array: &Managed, device: &Device, context: &Context) ->
     fresh(todo, array, device, context, writes)
 }
 
+fn is_v0(array: &Managed) -> bool {
+    array.detail.superblock.as_ref().is_some_and(|superblock| superblock.native.format() == Format::V0)
+}
+
 fn free_number(array: &Managed) -> Result<u32, Refusal> {
-    let most = match array.detail.superblock {
-        Some(MemberSuperblock::V0(_)) => 27,
-        _ => superblock::v1::MAX_DEVICES,
-    };
+    let most = if is_v0(array) { v0::MAX_DISKS } else { superblock::v1::MAX_DEVICES };
     let mut numbers = array.detail.counts.raid_disks..most;
     numbers
         .find(|number| array.is_free(*number))
@@ -331,10 +330,10 @@ fn metadata(
     number: u32,
 ) -> Result<Vec<Write>, Refusal> {
     let shown = &context.array.path;
-    match &array.detail.superblock {
+    match array.detail.superblock.as_ref().map(|superblock| &superblock.native) {
         // The kernel has to check it.
         None => Ok(Vec::new()),
-        Some(MemberSuperblock::V0(sample)) => {
+        Some(Native::V0(sample)) => {
             if !sample.checksum_ok() {
                 return Err(Refusal::new(format!("the metadata of {shown} has a wrong checksum")));
             }
@@ -356,7 +355,7 @@ fn metadata(
             writes.push(joined.encode());
             Ok(writes)
         }
-        Some(MemberSuperblock::V1(sample, _)) => {
+        Some(Native::V1(sample)) => {
             if !sample.checksum_ok() {
                 return Err(Refusal::new(format!("the metadata of {shown} has a wrong checksum")));
             }
@@ -409,16 +408,8 @@ fn v1(
 }
 
 /// The superblock of this array on a device, where there is one.
-pub(super) fn superblock_of<'a>(array: &Managed, device: &'a Device) -> Option<&'a Native> {
-    device.probe.found.iter().map(|found| &found.superblock).find(|native| {
-        match (native, &array.detail.superblock) {
-            (Native::V0(sb), Some(MemberSuperblock::V0(sample))) => {
-                sb.fields().set_uuid() == sample.set_uuid()
-            }
-            (Native::V1(sb), Some(MemberSuperblock::V1(sample, _))) => {
-                sb.fields().set_uuid() == sample.set_uuid() && sb.fields().minor() == sample.minor()
-            }
-            _ => false,
-        }
-    })
+pub(super) fn superblock_of<'a>(array: &Managed, device: &'a Device) -> Option<&'a Unverified<Native>> {
+    let ours = &array.detail.superblock.as_ref()?.native;
+    let is_ours = |native: &Native| native.format() == ours.format() && native.array() == ours.array();
+    device.probe.found.iter().map(|found| &found.superblock).find(|found| is_ours(found.fields()))
 }

@@ -1,7 +1,7 @@
 //! Devices of the array with data that it has not: written to apart from it, or lost before they were copied. Nothing takes
 //! them back as if they had missed no write.
 
-use superblock::{Membership, probe::Native};
+use superblock::{Membership, Native};
 
 use super::{Context, Todo, add, readd};
 use crate::{
@@ -12,7 +12,6 @@ use crate::{
     },
     plan::{
         Refusal, Warning,
-        assemble::Metadata,
         histories::{self, Holder, How, Line, Parted},
         only_copy,
     },
@@ -97,11 +96,8 @@ impl Apart {
 }
 
 /// What the device says of this array, whatever the format. The checksum is assembly's and the kernel's to judge.
-pub(super) fn metadata_of(array: &Managed, device: &Device) -> Option<Metadata> {
-    Some(match add::superblock_of(array, device)? {
-        Native::V0(sb) => Metadata::V0(sb.fields().clone()),
-        Native::V1(sb) => Metadata::V1(sb.fields().clone()),
-    })
+pub(super) fn metadata_of(array: &Managed, device: &Device) -> Option<Native> {
+    Some(add::superblock_of(array, device)?.fields().clone())
 }
 
 /// A device that has the only copy of something is not overwritten with what the others have.

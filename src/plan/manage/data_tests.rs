@@ -1,10 +1,6 @@
 //! What nothing may take from an array, or give to it, without being asked twice.
 
-use superblock::{
-    Level, Role, Sectors, bitmap,
-    probe::{Found, Native},
-    v1,
-};
+use superblock::{Level, Native, Role, Sectors, bitmap, probe::Found, v1};
 
 use super::{
     tests::{UUID, array, context, dev, disk, path, superblock},
@@ -167,13 +163,13 @@ fn the_only_copy_is_not_added_again() {
     let resyncing = |at: u64| {
         let mut subject = disk(0, Some(superblock(0, 15, Level::Raid1, 2)));
         let found = &mut subject.seen.as_mut().unwrap().found.as_mut().unwrap().probe.found;
-        let Native::V1(sb) = &found[0].superblock else { unreachable!() };
+        let Native::V1(sb) = found[0].fields() else { unreachable!() };
         let mut image = vec![0; 1 << 24];
-        image[4096..4096 + sb.fields().as_bytes().len()].copy_from_slice(sb.fields().as_bytes());
+        image[4096..4096 + sb.as_bytes().len()].copy_from_slice(sb.as_bytes());
         // `resync_offset`.
         image[4096 + 208..4096 + 216].copy_from_slice(&at.to_le_bytes());
         let read = v1::read(&image, v1::Minor::V1_2).unwrap().unwrap();
-        found[0] = Found { superblock: Native::V1(read), bitmap: None };
+        found[0] = Found { superblock: read.map(Native::V1), bitmap: None };
         subject
     };
     for op in [ManageOp::Add, ManageOp::AddSpare, ManageOp::ReAdd] {

@@ -1,12 +1,11 @@
 //! Taking back devices that were members: where they stand, or by their own superblock.
 
-use superblock::{Events, Write, probe::Native};
+use superblock::{Events, Native, Write};
 
 use super::{Attempt, Context, Refused, Todo, add, apart::Apart, copy, member};
 use crate::{
     model::{
         Device,
-        detail::MemberSuperblock,
         manage::{Managed, Subject},
     },
     plan::{DiskInfo, Refusal, Step, disk_state, request::ManageOp},
@@ -46,9 +45,9 @@ fn seat(array: &Managed, device: &Device) -> Option<(DiskInfo, Events)> {
     let native = add::superblock_of(array, device)?;
     // The kernel would believe its numbers.
     native.bounds().ok()?;
-    match native {
+    match native.fields() {
         Native::V0(sb) => {
-            let disk = sb.fields().this_disk();
+            let disk = sb.this_disk();
             let state = disk.state;
             let whole = state.contains(superblock::v0::DiskState::ACTIVE)
                 && !state.contains(superblock::v0::DiskState::FAULTY);
@@ -57,10 +56,9 @@ fn seat(array: &Managed, device: &Device) -> Option<(DiskInfo, Events)> {
                 raid_disk: number(disk.raid_disk)?,
                 state: state.bits(),
             };
-            whole.then_some((info, sb.fields().events()))
+            whole.then_some((info, sb.events()))
         }
         Native::V1(sb) => {
-            let sb = sb.fields();
             let superblock::Role::Slot { slot, .. } = sb.role() else { return None };
             let mut state = in_slot;
             if sb.devflags().contains(superblock::v1::DevFlags::WRITE_MOSTLY) {
@@ -110,25 +108,23 @@ fn updated(todo: &Todo, array: &Managed, device: &Device, context: &Context) -> 
         return Ok(Vec::new());
     }
     let failed = || Refusal::new("failed to update superblock during re-add");
-    match add::superblock_of(array, device) {
-        Some(Native::V1(found)) => {
-            let mut sb = found.clone().verify().map_err(|_| failed())?;
+    let found = add::superblock_of(array, device).map(|found| (found, found.fields()));
+    match found {
+        Some((found, Native::V1(sb))) => {
+            found.check().map_err(|_| failed())?;
+            let mut sb = sb.clone();
             super::update::update(&mut sb, todo, array, device, context.update)?;
             Ok(vec![sb.encode()])
         }
         // Where 0.90 keeps these flags the kernel writes them itself.
-        Some(Native::V0(_)) if context.update.is_none() => Ok(Vec::new()),
+        Some((_, Native::V0(_))) if context.update.is_none() => Ok(Vec::new()),
         _ => Err(failed()),
     }
 }
 
 /// The array's own count.
 pub(super) fn current(array: &Managed) -> Events {
-    match &array.detail.superblock {
-        Some(MemberSuperblock::V0(sb)) => sb.events(),
-        Some(MemberSuperblock::V1(sb, _)) => sb.events(),
-        None => Events(0),
-    }
+    array.detail.superblock.as_ref().map_or(Events(0), |superblock| superblock.native.events())
 }
 
 /// Why a device that has this array's superblock cannot come back as what it was.

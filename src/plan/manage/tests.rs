@@ -1,8 +1,8 @@
 //! Decisions about members, on worlds written by hand.
 
 use superblock::{
-    Bytes, Events, Kib, Level, MdUuid, Role, Sectors, bitmap,
-    probe::{Found, Native, Probe},
+    Bytes, Events, Kib, Level, MdUuid, Native, Role, Sectors, bitmap,
+    probe::{Found, Probe},
     v1,
 };
 
@@ -116,7 +116,10 @@ pub(super) fn array(level: Level, slots: &str) -> Managed {
             sync: None,
             members: there().map(member).collect(),
             attached: Vec::new(),
-            superblock: Some(MemberSuperblock::V1(superblock(0, 20, level, count), None)),
+            superblock: Some(MemberSuperblock {
+                native: Native::V1(superblock(0, 20, level, count)),
+                bitmap: None,
+            }),
             map: None,
             container: None,
             member_arrays: Vec::new(),
@@ -142,7 +145,7 @@ pub(in crate::plan) fn disk(minor: u32, found: Option<v1::Superblock>) -> Subjec
         let at = usize::try_from(write.at.0).unwrap();
         image[at..at + write.data.len()].copy_from_slice(&write.data);
         let read = v1::read(&image, v1::Minor::V1_2).unwrap().unwrap();
-        Found { superblock: Native::V1(read), bitmap: None }
+        Found { superblock: read.map(Native::V1), bitmap: None }
     });
     let device = Device {
         path: path.clone(),

@@ -1,6 +1,6 @@
 //! Copies of members, made byte by byte: they have the other's identity, and its data of some time ago.
 
-use superblock::{MdUuid, probe::Native, v1};
+use superblock::{MdUuid, Native, v1};
 
 use crate::model::manage::{Managed, Subject};
 
@@ -24,8 +24,8 @@ pub fn are_twins(one: &Subject, other: &Subject) -> bool {
 fn identity(subject: &Subject) -> Option<(MdUuid, u32)> {
     let device = subject.seen.as_ref()?.found.as_ref().ok()?;
     let of = |sb: &v1::Superblock| (sb.device_uuid(), sb.dev_number());
-    device.probe.found.iter().find_map(|found| match &found.superblock {
-        Native::V1(sb) => Some(of(sb.fields())),
+    device.probe.found.iter().find_map(|found| match found.fields() {
+        Native::V1(sb) => Some(of(sb)),
         Native::V0(_) => None,
     })
 }

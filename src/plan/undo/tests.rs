@@ -1,4 +1,4 @@
-use superblock::{Level, Media, sectors::SectorMap};
+use superblock::{Level, Media, Native, sectors::SectorMap};
 
 use super::*;
 use crate::{
@@ -129,9 +129,10 @@ fn all_metadata_of_a_member_is_kept_wherever_it_lies() {
     let created = create::plan(&with_bitmap, &context(), &world(devices.collect())).expect("a plan");
     disks.apply(&created);
     let old = disks.0.clone();
-    let Native::V1(sb) = disks.device(0).probe.found.remove(0).superblock else { panic!("a 1.2 superblock") };
-    let bitmap = sb.fields().bitmap_at().expect("a bitmap").bytes();
-    let log = sb.fields().bad_block_log_at().expect("a log").bytes();
+    let superblock = disks.device(0).probe.found.remove(0).superblock;
+    let Native::V1(sb) = superblock.fields() else { panic!("a 1.2 superblock") };
+    let bitmap = sb.bitmap_at().expect("a bitmap").bytes();
+    let log = sb.bad_block_log_at().expect("a log").bytes();
     // A write far from all of it, and a device that is only handed over.
     let writes = vec![Write { at: Bytes(8 << 20), data: vec![1; 512] }];
     let steps = vec![

@@ -4,7 +4,6 @@ use superblock::{
     Bytes, Sectors, Write,
     foreign::Kind as Content,
     lvm::{Area, Extent, Group, Label, LvmUuid, PhysicalVolume, Stamp, group::GroupStatus, names},
-    probe::Native,
 };
 
 use super::{
@@ -280,10 +279,7 @@ fn usable<'a>(candidate: &'a Candidate, groups: &Groups) -> Result<&'a Device, R
     }
     unclaimed(device, groups)?;
     if let Some(found) = device.probe.found.first() {
-        let array = match &found.superblock {
-            Native::V0(sb) => sb.fields().membership().array,
-            Native::V1(sb) => sb.fields().membership().array,
-        };
+        let array = found.fields().array();
         let held = if device.busy { format!(" ({})", device.holders.join(", ")) } else { String::new() };
         return Err(Refusal::new(format!("{path} is a member of array {array}{held}"))
             .hint("make the group of the array itself; mdctl explain tells why it is not up"));

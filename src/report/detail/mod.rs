@@ -4,7 +4,7 @@ mod table;
 mod text;
 
 use serde::Serialize;
-use superblock::{Level, v1};
+use superblock::{Level, Native, v1};
 
 use super::{DiskText, words};
 use crate::model::{
@@ -213,7 +213,7 @@ impl Detail {
             chunk_kib: array.chunk.0 >> 10,
             consistency_policy: array.consistency_policy.clone(),
             sync: array.sync.map(sync),
-            reshape: array.superblock.as_ref().and_then(reshape),
+            reshape: array.superblock.as_ref().and_then(|superblock| reshape(&superblock.native)),
             identity,
             map: array.map.as_ref().map(|m| Map { uuid: m.uuid.to_string(), path: m.path.clone() }),
             member_arrays: is_container.then(|| array.member_arrays.clone()),
@@ -248,8 +248,7 @@ fn level_name(array: &ArrayDetail, started: bool, is_container: bool) -> Option<
         return Some("container");
     }
     match &array.superblock {
-        Some(MemberSuperblock::V1(sb, _)) if !started => sb.level().name(),
-        Some(MemberSuperblock::V0(sb)) if !started => sb.level().name(),
+        Some(superblock) if !started => superblock.native.level().name(),
         _ => array.level.name(),
     }
 }
@@ -359,13 +358,13 @@ fn sync(sync: crate::model::detail::Sync) -> Sync {
     Sync { action, stage, done_percent, kind: sync.kind }
 }
 
-fn reshape(superblock: &MemberSuperblock) -> Option<Reshape> {
+fn reshape(superblock: &Native) -> Option<Reshape> {
     let (delta_devices, new_level, new_layout_number, new_chunk_bytes) = match superblock {
-        MemberSuperblock::V0(sb) => {
+        Native::V0(sb) => {
             sb.reshape_position()?;
             (sb.delta_disks(), sb.new_level(), sb.new_layout(), sb.new_chunk().0)
         }
-        MemberSuperblock::V1(sb, _) => {
+        Native::V1(sb) => {
             if !sb.feature_map().contains(v1::FeatureMap::RESHAPE_ACTIVE) {
                 return None;
             }
@@ -383,17 +382,17 @@ fn reshape(superblock: &MemberSuperblock) -> Option<Reshape> {
 }
 
 fn identity(superblock: &MemberSuperblock, host: Option<&str>) -> Identity {
-    match superblock {
-        MemberSuperblock::V0(sb) => Identity {
+    match &superblock.native {
+        Native::V0(sb) => Identity {
             uuid: sb.set_uuid().to_string(),
             name: None,
             local_to_host: host.filter(|host| sb.is_local_to(host.as_bytes())).map(str::to_owned),
             cluster_name: None,
             events: sb.events().0,
         },
-        MemberSuperblock::V1(sb, bitmap) => {
+        Native::V1(sb) => {
             let local = |host: &&str| host.len() < 32 && sb.is_local_to(host.as_bytes());
-            let cluster = bitmap.as_ref().filter(|b| b.nodes() > 0 && b.uuid() == sb.set_uuid().0);
+            let cluster = superblock.bitmap.as_ref().filter(|b| b.nodes() > 0 && b.uuid() == sb.set_uuid().0);
             Identity {
                 uuid: sb.set_uuid().to_string(),
                 name: Some(DiskText::new(sb.set_name())),

@@ -4,9 +4,9 @@ use std::{cell::Cell, io};
 
 use crate::support::{FIXTURES, devices, fixture};
 use superblock::{
-    Bytes, Damage, Media, What, Write,
+    Bytes, Damage, Media, Native, What, Write,
     foreign::scan,
-    probe::{Native, probe},
+    probe::probe,
     sectors::SectorMap,
     v1,
     window::{Width, Window},
@@ -52,10 +52,7 @@ fn every_fixture_in_two_reads() {
             assert!(probe.damaged.is_empty(), "{name} device {nth}: {:?}", probe.damaged);
             let [found] = &probe.found[..] else { panic!("{name} device {nth}: {:?}", probe.found) };
             found.verify().unwrap();
-            let named = match &found.superblock {
-                Native::V0(sb) => sb.fields().bitmap_at().is_some(),
-                Native::V1(sb) => sb.fields().bitmap_at().is_some(),
-            };
+            let named = found.fields().bitmap_at().is_some();
             assert_eq!(found.bitmap.is_some(), named, "{name} device {nth}");
             let format = name.rsplit('-').next().unwrap();
             assert!(!format.contains('.') || found.format() == format, "{name}: {}", found.format());
@@ -124,8 +121,8 @@ fn a_wrong_checksum_is_shown_and_not_believed() {
     let probe = probe(&with("raid1-1.2", Bytes(4096 + 200), &[77]));
     let found = &probe.found[0];
     assert!(matches!(found.verify(), Err(Damage::Corrupt { what: What::Checksum { .. }, .. })));
-    let Native::V1(sb) = &found.superblock else { panic!("{found:?}") };
-    assert_eq!((sb.fields().events().0, sb.fields().minor()), (77, v1::Minor::V1_2));
+    let Native::V1(sb) = found.fields() else { panic!("{found:?}") };
+    assert_eq!((sb.events().0, sb.minor()), (77, v1::Minor::V1_2));
 }
 
 #[test]

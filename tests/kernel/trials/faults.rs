@@ -129,7 +129,7 @@ fn unreadable() {
     // Longer than windows are apart.
     let members = named(&disks, &[0, 2]);
     let trial = mdctl(&["trial", "--assemble=0", &members[0], "/dev/mapper/bad", &members[1]]).ok();
-    assert!(trial.stderr.contains("/dev/mapper/bad: 2 times 64 KiB could not be read"), "{trial}");
+    assert!(trial.stderr.contains("/dev/mapper/bad: 2 times 8 KiB could not be read"), "{trial}");
     assert!(trial.stdout.contains("ram0 mapper/bad ram2"), "{trial}");
     sh("dmsetup remove bad").ok();
 }

@@ -27,7 +27,7 @@ fn a_member_with_the_only_copy_is_not_offered_for_removal() {
         (Level::Raid1, 2, 2048, &[][..], Some("mdctl assemble --run /dev/md/home /dev/sda")),
         (Level::Raid1, 2, 0, &[running, failed], Some("mdctl assemble --run /dev/md/home /dev/sda")),
         (Level::Raid1, 2, 0, &[failed], None),
-        (Level::Raid5, 3, 2048, &[], Some("mdctl assemble --force /dev/md/home with /dev/sda")),
+        (Level::Raid5, 3, 2048, &[], Some("mdctl create /dev/md/home --assume-clean")),
     ] {
         let array = array(level, count);
         let mut disks = vec![resyncing(disk(&array, 0, 9, &[]), at)];
