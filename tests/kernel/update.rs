@@ -186,7 +186,9 @@ fn cells(base: &Base, updates: &[&str]) {
             "disks='{names}'; {SAVE} back; {program} -A -o --update={words} /dev/md0{members} >/tmp/said 2>&1; \
              status=$?; {program} -S /dev/md0 >/dev/null 2>&1; ends /tmp/after; echo \"[$status]\"; cat /tmp/said"
         );
-        let said = sh(&script).stdout;
+        // Whether the array before has gone yet is udev's matter.
+        let told = |line: &&str| !line.contains("fallback to creation via node");
+        let said: String = sh(&script).stdout.lines().filter(told).map(|line| format!("{line}\n")).collect();
         (said, bytes_of("/tmp/after"))
     };
     for words in updates {
