@@ -121,6 +121,9 @@ pub(super) fn put_back(id: &str, common: &Common, machine: &Machine, ui: &Ui) ->
         Err(Refusal { text, hint: Some(hint), .. }) => return Ok(format!("{text}; {hint}")),
         Err(refusal) => return Ok(refusal.text),
     };
+    if plan.steps.is_empty() {
+        return Ok(plan.summary);
+    }
     let kept = Kept::undoing(&plan, machine, common, Some(about.id.clone()));
     super::keep::run(&kept, machine, ui)?;
     let paths: Vec<&str> = plan.steps.iter().filter_map(written).collect();

@@ -105,7 +105,8 @@ fn touches(one: &Identity, other: &Identity) -> bool {
 ///
 /// # Errors
 /// Something came later, a device is in use, or was changed since by somebody else (unless it is forced); the change is one of a
-/// group, which another command takes back; or there is nothing to put back.
+/// group, which another command takes back; or there is nothing to put back. Where nobody asked ([`Trust::Unbroken`]) the last is
+/// not an error: the plan has no steps then, and its summary says why.
 pub fn plan(entry: &Entry, present: &[Present], later: &[&About], trust: Trust) -> Result<Plan, Refusal> {
     let about = &entry.about;
     let force = trust == Trust::Path;
@@ -134,6 +135,9 @@ pub fn plan(entry: &Entry, present: &[Present], later: &[&About], trust: Trust) 
         lost.extend(what_goes(kept, present));
         writes.push((path.clone(), differing));
     }
+    if writes.is_empty() && trust == Trust::Unbroken {
+        return Ok(Plan { summary: nothing_to_do(present), ..Plan::default() });
+    }
     if writes.is_empty() {
         return Err(Refusal::new(format!(
             "there is nothing to put back: everything that {} kept is as it was",
@@ -152,6 +156,15 @@ pub fn plan(entry: &Entry, present: &[Present], later: &[&About], trust: Trust) 
     let summary = format!("undo {}: {}", about.id, about.summary);
     let warnings = said.into_iter().map(Warning::note).chain(lost.into_iter().map(Warning::ask)).collect();
     Ok(Plan { summary, steps, warnings })
+}
+
+/// Why nothing is put back after a killed command: of devices that are not known to be those of then nothing is claimed.
+fn nothing_to_do(present: &[Present]) -> String {
+    if present.is_empty() {
+        return "nothing was put back: none of its devices is known to be here as it was".to_owned();
+    }
+    let paths: Vec<&str> = present.iter().map(|present| present.device.path.as_str()).collect();
+    format!("what it was to overwrite on {} is as it was before", paths.join(", "))
 }
 
 /// A change of a group that is there before and after is LVM2's metadata, which another command takes back. A group that was

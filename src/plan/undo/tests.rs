@@ -121,6 +121,22 @@ fn what_was_overwritten_comes_back_to_the_byte_and_can_go_again() {
 }
 
 #[test]
+fn after_a_killed_command_what_is_as_it_was_is_called_so() {
+    let (mut disks, _, entry) = overwritten();
+    let take_back = |present: &[Present]| plan(&entry, present, &[], Trust::Unbroken).expect("not an error");
+    let written = take_back(&disks.present(&entry));
+    assert!(written.steps.iter().any(|step| matches!(step, Step::Write { .. })), "{written}");
+    disks.apply(&written);
+    let again = take_back(&disks.present(&entry));
+    assert!(again.steps.is_empty(), "{again}");
+    assert_eq!(again.summary, "what it was to overwrite on /dev/a, /dev/b is as it was before");
+    // Of disks that are not here nobody can say how they are.
+    let gone = take_back(&[]);
+    assert!(gone.steps.is_empty(), "{gone}");
+    assert_eq!(gone.summary, "nothing was put back: none of its devices is known to be here as it was");
+}
+
+#[test]
 fn all_metadata_of_a_member_is_kept_wherever_it_lies() {
     let mut disks = Disks::new();
     let devices = (0..2).map(|n| Candidate { path: PATHS[n].into(), found: Ok(disks.device(n)) });
