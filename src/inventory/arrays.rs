@@ -3,7 +3,7 @@
 use superblock::Level;
 
 use crate::{
-    kernel::{KernelError, Machine, sysfs::ArrayAttr},
+    kernel::{KernelError, Machine},
     model::RunningArray,
 };
 
@@ -20,7 +20,7 @@ pub(super) fn running(machine: &Machine) -> Result<Vec<RunningArray>, KernelErro
 
 fn one(machine: &Machine, name: &str) -> Result<Option<RunningArray>, KernelError> {
     let array = machine.sysfs.array(name);
-    let (Some(dev), Some(state)) = (array.dev()?, array.read(ArrayAttr::ArrayState)?) else {
+    let (Some(dev), Some(state)) = (array.dev()?, array.state()?) else {
         return Ok(None);
     };
     let mut members = Vec::new();

@@ -1,5 +1,6 @@
 //! What groups stand on: sysfs tells.
 
+use crate::words::SyncAction;
 use std::path::Path;
 
 use superblock::{Bytes, Sectors};
@@ -56,13 +57,13 @@ fn array(machine: &Machine, name: &str) -> Option<BelowArray> {
     let text = |below: &str| {
         machine.sysfs.read(format!("block/{name}/md/{below}")).ok().flatten().unwrap_or_default()
     };
-    let action = text("sync_action").trim().to_owned();
+    let action = array.sync_action().ok().flatten();
     Some(BelowArray {
         level: text("level").trim().to_owned(),
-        state: text("array_state").trim().to_owned(),
+        state: array.state().ok().flatten().unwrap_or_default(),
         slots: text("raid_disks").split_whitespace().next().and_then(|n| n.parse().ok()).unwrap_or(0),
         degraded: array.degraded().ok().flatten().unwrap_or(0),
-        action: Some(action).filter(|action| !matches!(action.as_str(), "" | "idle")),
+        action: action.filter(|action| *action != SyncAction::Idle),
         members: machine.sysfs.slaves(name).unwrap_or_default(),
     })
 }

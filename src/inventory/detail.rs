@@ -20,7 +20,7 @@ use crate::{
         },
         world::MapEntry,
     },
-    words::ArrayState,
+    words::ConsistencyPolicy,
 };
 
 /// What looking at arrays takes: the machine, its nodes, the map, and which names are preferred.
@@ -62,11 +62,12 @@ impl Look<'_> {
             }
             Err(error) => return Err(Absent::Unanswered(words(&error))),
         };
-        let state = array.read(ArrayAttr::ArrayState).ok().flatten();
-        let idle = state.as_deref().is_some_and(|state| !ArrayState::parse(state).is_running());
+        let state = array.state().ok().flatten();
+        let idle = state.as_ref().is_some_and(|state| !state.is_running());
         let members = if idle { self.unnumbered(&attached) } else { self.numbered(&opened, info, &metadata) };
         let superblock = self.superblock(&metadata, info, &members, &attached);
         let uuid = superblock.as_ref().map(|superblock| superblock.native.array());
+        let policy = array.read(ArrayAttr::ConsistencyPolicy).ok().flatten();
         Ok(ArrayDetail {
             device: path.to_owned(),
             size: size.bytes(),
@@ -82,7 +83,7 @@ impl Look<'_> {
             minor: info.map_or(0, |info| info.md_minor),
             flags: info.map(|info| flags(info.flags())).unwrap_or_default(),
             bitmap_file: opened.bitmap_file().ok().map(|p| p.display().to_string()).filter(|p| !p.is_empty()),
-            consistency_policy: array.read(ArrayAttr::ConsistencyPolicy).ok().flatten(),
+            consistency_policy: policy.map(|word| ConsistencyPolicy::parse(&word)),
             sync: self.sync(&name),
             attached: attached.into_iter().map(|(attached, _)| attached).collect(),
             map: self.known(&name, uuid),

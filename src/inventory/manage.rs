@@ -6,7 +6,7 @@ use superblock::{Bytes, Media, Native, Sectors, bitmap};
 
 use super::{Absent, Look, Nodes, devices::look_to_write};
 use crate::{
-    kernel::{Access, Cause, Device, KernelError, Machine, node, sysfs::ArrayAttr, sysfs::MemberAttr},
+    kernel::{Access, Cause, Device, KernelError, Machine, node, sysfs::MemberAttr},
     model::manage::Depth,
     model::{
         Candidate,
@@ -27,12 +27,7 @@ pub fn managed(machine: &Machine, path: &str) -> Result<Managed, Absent> {
         name: member.name().to_owned(),
         dev: member.dev().ok().flatten(),
         slot: member.read(MemberAttr::Slot).ok().flatten().and_then(|slot| slot.trim().parse().ok()),
-        states: member
-            .read(MemberAttr::State)
-            .ok()
-            .flatten()
-            .map(|text| text.split(',').map(|word| word.trim().to_owned()).collect())
-            .unwrap_or_default(),
+        states: member.state().ok().flatten().unwrap_or_default(),
     });
     let links = links.collect();
     let queue = format!("block/{}/queue/logical_block_size", detail.kernel_name);
@@ -40,7 +35,7 @@ pub fn managed(machine: &Machine, path: &str) -> Result<Managed, Absent> {
     let (bitmap, bits) = array_bitmap(&nodes, &detail);
     Ok(Managed {
         links,
-        sync_action: array.read(ArrayAttr::SyncAction).ok().flatten(),
+        sync_action: array.sync_action().ok().flatten(),
         resync_at: array.resync_start().ok().flatten().flatten(),
         slots_before: array.raid_disks().ok().flatten().and_then(|n| u32::try_from(n.old?).ok()),
         logical_block,

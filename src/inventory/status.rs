@@ -1,5 +1,6 @@
 //! Arrays in the kernel, as sysfs, /proc/mdstat and udev's database tell them. Opens no device.
 
+use crate::words::{ConsistencyPolicy, MemberState};
 use std::{collections::BTreeMap, path::Path};
 
 use superblock::{Bytes, Kib, MdUuid, Sectors};
@@ -8,7 +9,7 @@ use super::{arrays::level, map_entries, nodes::Nodes};
 use crate::{
     kernel::{
         KernelError, Machine, mdstat,
-        sysfs::{Array, ArrayAttr, Member, MemberAttr, Progress, SlotText, SyncAction},
+        sysfs::{Array, ArrayAttr, Member, Progress, SlotText, SyncAction},
         udev,
     },
     model::{
@@ -82,7 +83,7 @@ impl<'a> StatusLook<'a> {
     fn one(&mut self, name: &str, entries: &[mdstat::Entry]) -> Option<ArrayStatus> {
         let machine = self.machine;
         let array = machine.sysfs.array(name);
-        let state = known(array.read(ArrayAttr::ArrayState))?;
+        let state = known(array.state())?;
         let id = known(array.dev())?;
         let record = udev::record(&machine.places, id);
         let properties = record.ok().flatten().unwrap_or_default().properties;
@@ -109,13 +110,14 @@ impl<'a> StatusLook<'a> {
             size: known(array.size()).unwrap_or_default().bytes(),
             component_size: known(array.component_size()).filter(|size| size.0 != 0),
             consistency_policy: known(array.read(ArrayAttr::ConsistencyPolicy))
-                .filter(|word| word != "unknown"),
+                .map(|word| ConsistencyPolicy::parse(&word))
+                .filter(|policy| *policy != ConsistencyPolicy::Unknown),
             bitmap: bitmap(&array),
             journal_mode: known(array.choice(ArrayAttr::JournalMode)).and_then(|(_, chosen)| chosen),
             degraded: known(array.degraded()),
             mismatches: known(array.mismatch_count()),
-            last_action: known(array.read(ArrayAttr::LastSyncAction)),
-            action: known(array.read(ArrayAttr::SyncAction)),
+            last_action: known(array.last_sync_action()),
+            action: known(array.sync_action()),
             activity: activity(&array, entries.iter().find(|entry| entry.name == name)),
             reshape_position: known(array.reshape_position()).flatten(),
             holders: machine.sysfs.holders(name).unwrap_or_default(),
@@ -123,7 +125,9 @@ impl<'a> StatusLook<'a> {
         };
         let members = array.members().unwrap_or_default();
         found.members = members.iter().map(|member| self.member(member)).collect();
-        let rank = |member: &MemberStatus| (member.slot.is_none(), member.slot, member.is("replacement"));
+        let rank = |member: &MemberStatus| {
+            (member.slot.is_none(), member.slot, member.is(&MemberState::Replacement))
+        };
         found.members.sort_by_key(rank);
         Some(found)
     }
@@ -135,14 +139,13 @@ impl<'a> StatusLook<'a> {
         // sysfs has `!` where the kernel's name has `/`.
         let kernel_name = member.name().replace('!', "/");
         let disk = id.map(|id| self.disk(id, member.name())).unwrap_or_default();
-        let words = known(member.read(MemberAttr::State)).unwrap_or_default();
         MemberStatus {
             id,
             path: id.and_then(|id| self.nodes.path(id, None)),
             by_id: disk.by_id,
             disk: disk.whole,
             slot: if let Some(SlotText::Slot(slot)) = slot { Some(slot) } else { None },
-            state: words.split(',').filter(|word| !word.is_empty()).map(str::to_owned).collect(),
+            state: known(member.state()).unwrap_or_default(),
             errors: known(member.errors()).unwrap_or(0),
             bad_ranges: bad.len(),
             bad_sectors: bad.iter().fold(Sectors(0), |sum: Sectors, (_, length)| sum.saturating_add(*length)),

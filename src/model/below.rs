@@ -1,5 +1,6 @@
 //! What a group's device is: an array, as a rule, with its own state and members.
 
+use crate::words::{ArrayState, SyncAction};
 use superblock::{Bytes, Sectors};
 
 use super::DevId;
@@ -33,13 +34,13 @@ pub struct BelowArray {
     /// `raid5`.
     pub level: String,
     /// The kernel's `array_state`.
-    pub state: String,
+    pub state: ArrayState,
     /// Slots.
     pub slots: u64,
     /// Slots without a working member.
     pub degraded: u64,
     /// What runs on it: `resync`, `recovery`, …; `None` where nothing does.
-    pub action: Option<String>,
+    pub action: Option<SyncAction>,
     /// The kernel's names of its members.
     pub members: Vec<String>,
 }

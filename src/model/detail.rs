@@ -1,5 +1,6 @@
 //! One running array as a value, with everything that a report about it shows.
 
+use crate::words::{ArrayState, ConsistencyPolicy};
 use superblock::{Bytes, Kib, Level, MdUuid, Native, bitmap};
 
 use super::DevId;
@@ -16,7 +17,7 @@ pub struct ArrayDetail {
     /// `metadata_version`, as the kernel has it.
     pub metadata: MetadataVersion,
     /// `array_state`; `None` where sysfs has none.
-    pub array_state: Option<String>,
+    pub array_state: Option<ArrayState>,
     /// The level's number. 0 too where the array has not been started.
     pub level: Level,
     /// Layout number.
@@ -40,7 +41,7 @@ pub struct ArrayDetail {
     /// An external bitmap's path; of kernels that still have such.
     pub bitmap_file: Option<String>,
     /// `consistency_policy`; `None` where the kernel has no such attribute.
-    pub consistency_policy: Option<String>,
+    pub consistency_policy: Option<ConsistencyPolicy>,
     /// What runs, or waits to run.
     pub sync: Option<Sync>,
     /// The members with a number, as GET_DISK_INFO has them; of an array that has not been started, all with

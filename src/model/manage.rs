@@ -1,5 +1,6 @@
 //! An array whose members are about to change, and the devices that it is about.
 
+use crate::words::{MemberState, SyncAction};
 use superblock::{Kib, Level, Sectors, bitmap};
 
 use super::{
@@ -38,7 +39,7 @@ pub struct Managed {
     /// The members in sysfs; those of a device that is gone among them.
     pub links: Vec<Link>,
     /// `sync_action`; `None` where the level has none.
-    pub sync_action: Option<String>,
+    pub sync_action: Option<SyncAction>,
     /// How far a resync came that is not finished, whether it runs or waits.
     pub resync_at: Option<Sectors>,
     /// Slots before the reshape that is not finished; the same as now where it changes something else.
@@ -63,14 +64,14 @@ pub struct Link {
     /// Its slot.
     pub slot: Option<u32>,
     /// Words of its `state`.
-    pub states: Vec<String>,
+    pub states: Vec<MemberState>,
 }
 
 impl Link {
     /// Whether `state` has this word.
     #[must_use]
-    pub fn is(&self, state: &str) -> bool {
-        self.states.iter().any(|word| word == state)
+    pub fn is(&self, state: &MemberState) -> bool {
+        self.states.contains(state)
     }
 }
 

@@ -4,7 +4,7 @@ use superblock::{Bytes, Kib, Level, MdUuid, Sectors};
 
 use super::{DevId, Geometry};
 
-use crate::words::ArrayState;
+use crate::words::{ArrayState, ConsistencyPolicy, MemberState, SyncAction};
 
 /// An array in the kernel, started or not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub struct ArrayStatus {
     /// Its name in the metadata with its host, where udev knows it.
     pub name: Option<String>,
     /// `array_state`.
-    pub state: String,
+    pub state: ArrayState,
     /// Level; `None` before it has one.
     pub level: Option<Level>,
     /// `metadata_version`.
@@ -38,7 +38,7 @@ pub struct ArrayStatus {
     /// Used size of each member.
     pub component_size: Option<Kib>,
     /// `consistency_policy`.
-    pub consistency_policy: Option<String>,
+    pub consistency_policy: Option<ConsistencyPolicy>,
     /// The write-intent bitmap.
     pub bitmap: Option<BitmapPlace>,
     /// `journal_mode`, the chosen word.
@@ -48,9 +48,9 @@ pub struct ArrayStatus {
     /// What the last check counted.
     pub mismatches: Option<Sectors>,
     /// What the count is of: `last_sync_action`.
-    pub last_action: Option<String>,
+    pub last_action: Option<SyncAction>,
     /// `sync_action`.
-    pub action: Option<String>,
+    pub action: Option<SyncAction>,
     /// What runs or waits to run.
     pub activity: Option<Activity>,
     /// Where a reshape stands.
@@ -136,7 +136,7 @@ pub struct MemberStatus {
     /// Its slot.
     pub slot: Option<u32>,
     /// The kernel's words of its state.
-    pub state: Vec<String>,
+    pub state: Vec<MemberState>,
     /// Read errors that were corrected.
     pub errors: u64,
     /// Recorded bad blocks: how many ranges.
@@ -175,20 +175,20 @@ pub enum MemberRole {
 impl MemberStatus {
     /// Whether the kernel says this word of it.
     #[must_use]
-    pub fn is(&self, word: &str) -> bool {
-        self.state.iter().any(|known| known == word)
+    pub fn is(&self, word: &MemberState) -> bool {
+        self.state.contains(word)
     }
 
     /// What it is, in an array that runs.
     #[must_use]
     pub fn role(&self) -> MemberRole {
-        if self.is("faulty") {
+        if self.is(&MemberState::Faulty) {
             MemberRole::Faulty
-        } else if self.is("journal") {
+        } else if self.is(&MemberState::Journal) {
             MemberRole::Journal
-        } else if self.is("replacement") {
+        } else if self.is(&MemberState::Replacement) {
             MemberRole::Replacement
-        } else if self.is("in_sync") {
+        } else if self.is(&MemberState::InSync) {
             MemberRole::Active
         } else if self.slot.is_some() {
             MemberRole::Rebuilding
@@ -223,7 +223,7 @@ impl ArrayStatus {
     /// Whether it serves data.
     #[must_use]
     pub fn is_running(&self) -> bool {
-        ArrayState::parse(&self.state).is_running()
+        self.state.is_running()
     }
 
     /// Whether its superblocks are managed in user space and it holds other arrays.
@@ -246,7 +246,7 @@ impl ArrayStatus {
     pub fn present(&self) -> Vec<bool> {
         let held = |slot: u32| {
             let mut members = self.members.iter().filter(|member| member.slot == Some(slot));
-            members.any(|member| member.is("in_sync") && !member.is("faulty"))
+            members.any(|member| member.is(&MemberState::InSync) && !member.is(&MemberState::Faulty))
         };
         (0..self.raid_disks).map(held).collect()
     }
@@ -256,7 +256,7 @@ impl ArrayStatus {
     pub fn missing(&self) -> Vec<u32> {
         let held = |slot: &u32| {
             let mut members = self.members.iter().filter(|member| member.slot == Some(*slot));
-            members.any(|member| !member.is("faulty"))
+            members.any(|member| !member.is(&MemberState::Faulty))
         };
         if self.is_running() { (0..self.raid_disks).filter(|slot| !held(slot)).collect() } else { vec![] }
     }
@@ -285,7 +285,7 @@ impl ArrayStatus {
         let present = self.present();
         // A running array is never dirty in the sense of an unclean start, so what is enough is enough.
         let enough = self.geometry().is_none_or(|geometry| geometry.enough(&present, true));
-        if !enough || self.state == "broken" {
+        if !enough || self.state == ArrayState::Broken {
             Health::Failed
         } else if present.iter().all(|here| *here) {
             Health::Complete

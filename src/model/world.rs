@@ -77,7 +77,7 @@ pub struct RunningArray {
     /// Device number.
     pub id: DevId,
     /// `array_state`.
-    pub state: String,
+    pub state: ArrayState,
     /// Level, where the kernel says one.
     pub level: Option<Level>,
     /// Array UUID, from the map or a member.
@@ -94,7 +94,7 @@ impl RunningArray {
     /// Whether the array serves data.
     #[must_use]
     pub fn is_active(&self) -> bool {
-        ArrayState::parse(&self.state).is_running()
+        self.state.is_running()
     }
 }
 

@@ -3,6 +3,7 @@
 //! All cases in the tests were observed with mdadm 4.6 unless they say otherwise.
 
 use super::{ArrayName, Refusal};
+use crate::words::ArrayState;
 use crate::{
     config::{
         Config,
@@ -222,7 +223,7 @@ fn busy(world: &World, kernel: &str) -> bool {
     world
         .arrays
         .iter()
-        .any(|array| array.name == kernel && !(array.state == "clear" && array.members.is_empty()))
+        .any(|array| array.name == kernel && !(array.state == ArrayState::Clear && array.members.is_empty()))
 }
 
 /// The first number that nobody uses or has been promised: from 127 down, then from 511 down to 129.

@@ -14,7 +14,7 @@ use crate::model::{
     manage::{Link, Managed, Subject},
 };
 
-use crate::words::MemberAttr;
+use crate::words::{ArrayState, MemberAttr, MemberState, SyncAction};
 
 /// What is to be replaced.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,13 +69,14 @@ pub fn old(word: &str, array: &Managed, subject: &Subject, shown: &str) -> Resul
         if slot >= slots {
             return Err(Refusal::new(format!("{shown} has slots 0 to {}", slots.saturating_sub(1))));
         }
-        let seated = array.links.iter().find(|link| link.slot == Some(slot) && !link.is("replacement"));
+        let seated =
+            array.links.iter().find(|link| link.slot == Some(slot) && !link.is(&MemberState::Replacement));
         return Ok(seated.map_or(Old::Missing, of_link));
     }
     let by_name = array.links.iter().find(|link| link.name == word);
     let link = by_name.or_else(|| subject.dev.and_then(|dev| array.link_of(dev)));
     match link {
-        Some(link) if link.slot.is_none() && !link.is("faulty") => {
+        Some(link) if link.slot.is_none() && !link.is(&MemberState::Faulty) => {
             Err(Refusal::new(format!("{word} is a spare of {shown}: there is nothing on it to replace")))
         }
         Some(link) => Ok(of_link(link)),
@@ -84,14 +85,14 @@ pub fn old(word: &str, array: &Managed, subject: &Subject, shown: &str) -> Resul
 }
 
 fn of_link(link: &Link) -> Old {
-    match (link.is("faulty"), link.slot, link.dev) {
+    match (link.is(&MemberState::Faulty), link.slot, link.dev) {
         (false, Some(slot), Some(dev)) => Old::Serving { dev, slot },
         _ => Old::Failed { dev: link.dev, link: link.name.clone() },
     }
 }
 
 fn failed(array: &Managed) -> Option<&Link> {
-    array.links.iter().find(|link| link.is("faulty"))
+    array.links.iter().find(|link| link.is(&MemberState::Faulty))
 }
 
 /// A device that is no member any more: by its superblock it was one of this array.
@@ -128,7 +129,7 @@ pub fn plan(
         Some(link) if link.slot.is_some() => {
             return Err(Refusal::new(format!("{new_word} is a member of {shown} already")));
         }
-        Some(link) if link.is("faulty") => {
+        Some(link) if link.is(&MemberState::Faulty) => {
             return Err(Refusal::new(format!("{new_word} has failed in {shown}"))
                 .hint(format!("take it out first: mdctl manage {shown} --remove {new_word}")));
         }
@@ -177,16 +178,16 @@ fn able(array: &Managed, shown: &str) -> Result<(), Refusal> {
         let name = level.name().unwrap_or("this level");
         return Err(Refusal::new(format!("{shown} is {name}: it has nothing to make a lost member from")));
     }
-    let state = array.detail.array_state.as_deref();
-    if matches!(state, Some("readonly" | "inactive" | "clear") | None) {
+    let state = array.detail.array_state.as_ref();
+    if matches!(state, Some(ArrayState::ReadOnly | ArrayState::Inactive | ArrayState::Clear) | None) {
         return Err(Refusal::new(format!(
             "{shown} is {}: nothing is copied",
-            state.unwrap_or("not running")
+            state.map_or("not running", ArrayState::word)
         ))
         .hint(format!("mdctl readwrite {shown}")));
     }
-    if array.sync_action.as_deref().is_some_and(|action| !matches!(action, "idle" | "recover")) {
-        let action = array.sync_action.as_deref().unwrap_or_default();
+    let other = array.sync_action.as_ref();
+    if let Some(action) = other.filter(|action| !matches!(action, SyncAction::Idle | SyncAction::Recover)) {
         return Err(Refusal::new(format!("{shown} is busy with {action}"))
             .hint(format!("wait for its end: mdctl wait {shown}")));
     }
@@ -249,15 +250,19 @@ pub enum Standing {
 /// Reads it off the array.
 #[must_use]
 pub fn standing(array: &Managed, new: DevId, old: &Old) -> Standing {
-    let Some(link) = array.link_of(new).filter(|link| !link.is("faulty")) else { return Standing::Lost };
+    let Some(link) = array.link_of(new).filter(|link| !link.is(&MemberState::Faulty)) else {
+        return Standing::Lost;
+    };
     let replaced = match old {
         // Until the kernel has swapped them, the new one is only a replacement beside the old one.
-        Old::Serving { dev, .. } => array.link_of(*dev).is_none_or(|link| link.is("faulty")),
+        Old::Serving { dev, .. } => array.link_of(*dev).is_none_or(|link| link.is(&MemberState::Faulty)),
         Old::Failed { .. } | Old::Missing => true,
     };
-    match (link.slot, link.is("in_sync"), replaced) {
+    match (link.slot, link.is(&MemberState::InSync), replaced) {
         (Some(slot), true, true) => Standing::Done { slot },
-        _ if matches!(array.sync_action.as_deref(), Some("idle" | "frozen") | None) => Standing::Idle,
+        _ if matches!(array.sync_action, Some(SyncAction::Idle | SyncAction::Frozen) | None) => {
+            Standing::Idle
+        }
         _ => Standing::Going,
     }
 }
@@ -271,7 +276,7 @@ pub fn take_out(word: &str, array: &Managed, old: &Old, context: &Context) -> Op
         Old::Missing => return None,
     };
     let member = MemberName { shown: word.to_owned(), dev: link.dev, link: Some(link.name.clone()) };
-    link.is("faulty").then(|| Plan {
+    link.is(&MemberState::Faulty).then(|| Plan {
         summary: format!("take {word} out of {}", context.array.path),
         steps: vec![Step::Remove { array: context.array.clone(), member, patient: true }, Step::Commit],
         warnings: Vec::new(),

@@ -55,7 +55,7 @@ impl Scene for Arrays {
                 let array = |(name, (below, _)): (&&str, &(Vec<&str>, bool))| RunningArray {
                     name: (*name).to_owned(),
                     id: Self::id(name),
-                    state: ArrayState::Active.word().to_owned(),
+                    state: ArrayState::Active,
                     members: below.iter().map(|name| Self::id(name)).collect(),
                     ..RunningArray::default()
                 };

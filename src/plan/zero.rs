@@ -292,7 +292,7 @@ mod tests {
         let member = |slot, state: &str| MemberStatus {
             id: Some(DevId { major: 1, minor: slot }),
             slot: Some(slot),
-            state: vec![state.to_owned()],
+            state: vec![state.into()],
             ..MemberStatus::default()
         };
         let array = |second: &str| ArrayStatus {

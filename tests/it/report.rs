@@ -127,7 +127,7 @@ fn raid5() -> ArrayDetail {
         kernel_name: "md127".to_owned(),
         size: Bytes((2 * 1023) << 30),
         metadata: MetadataVersion::Native(1, 2),
-        array_state: Some("clean".to_owned()),
+        array_state: Some("clean".into()),
         level: Level::Raid5,
         layout: 2,
         chunk: Bytes(512 << 10),
@@ -139,7 +139,7 @@ fn raid5() -> ArrayDetail {
         minor: 127,
         flags: Flags { clean: true, bitmap: true, clustered: false },
         bitmap_file: None,
-        consistency_policy: Some("bitmap".to_owned()),
+        consistency_policy: Some("bitmap".into()),
         sync: None,
         attached: attached.collect(),
         members,
@@ -157,7 +157,7 @@ fn arrays() -> Vec<(&'static str, ArrayDetail)> {
     rebuilding.members[2].state = MemberFlags::default();
     rebuilding.counts = Counts { raid_disks: 3, total: 3, active: 2, working: 3, failed: 0, spare: 1 };
     rebuilding.sync = Some(Sync { kind: SyncKind::Recovery, stage: SyncStage::Percent(42) });
-    rebuilding.array_state = Some("active".to_owned());
+    rebuilding.array_state = Some("active".into());
     rebuilding.flags.clean = false;
 
     let mut failed = raid5();
@@ -176,13 +176,13 @@ fn arrays() -> Vec<(&'static str, ArrayDetail)> {
     old.members.truncate(2);
     old.attached.truncate(2);
     old.sync = Some(Sync { kind: SyncKind::Resync, stage: SyncStage::Pending });
-    old.consistency_policy = Some("resync".to_owned());
+    old.consistency_policy = Some("resync".into());
     old.flags.bitmap = false;
     old.superblock = Some(member(&fixture("ran-raid1-0.90")));
 
     let mut inactive = raid5();
     inactive.size = Bytes(0);
-    inactive.array_state = Some("inactive".to_owned());
+    inactive.array_state = Some("inactive".into());
     inactive.level = Level::Raid0;
     inactive.counts = Counts { raid_disks: 0, total: 3, active: 0, working: 3, failed: 0, spare: 3 };
     for member in &mut inactive.members {
@@ -194,7 +194,7 @@ fn arrays() -> Vec<(&'static str, ArrayDetail)> {
     built.not_persistent = true;
     built.level = Level::Raid0;
     built.layout = 1;
-    built.consistency_policy = Some("none".to_owned());
+    built.consistency_policy = Some("none".into());
     (built.superblock, built.map, built.updated, built.flags.bitmap) = (None, None, 0, false);
     vec![
         ("clean", raid5()),

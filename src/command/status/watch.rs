@@ -1,5 +1,6 @@
 //! `mdctl status --watch`: again whenever the kernel tells of a change, and every second while something runs.
 
+use crate::words::ArrayState;
 use std::{io, os::fd::AsFd, time::Duration};
 
 use anyhow::Result;
@@ -98,7 +99,7 @@ fn watched(work: &Work<'_>) -> Result<Vec<Watched>> {
 fn names(arrays: &[ArrayStatus]) -> Vec<String> {
     let of = |array: &ArrayStatus| {
         let members = array.members.iter().map(|member| member.kernel_name.clone());
-        std::iter::once(format!("{} {}", array.kernel_name, array.state == "inactive"))
+        std::iter::once(format!("{} {}", array.kernel_name, array.state == ArrayState::Inactive))
             .chain(members)
             .collect::<Vec<_>>()
     };

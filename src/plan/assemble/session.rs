@@ -1,5 +1,6 @@
 //! Several arrays out of one look at the machine: what each attempt changes is remembered, nothing is read again.
 
+use crate::words::ArrayState;
 use std::collections::BTreeMap;
 
 use superblock::MdUuid;
@@ -274,10 +275,11 @@ impl Session<'_> {
                 candidate.used = true;
             }
         }
-        let state = if outcome.verdict == super::Verdict::LeaveInactive { "inactive" } else { "active" };
+        let inactive = outcome.verdict == super::Verdict::LeaveInactive;
+        let state = if inactive { ArrayState::Inactive } else { ArrayState::Active };
         let array = RunningArray {
             name: outcome.name.kernel.clone(),
-            state: state.to_owned(),
+            state,
             uuid,
             members: ids,
             ..RunningArray::default()

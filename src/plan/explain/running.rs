@@ -1,5 +1,6 @@
 //! An array that runs: what it lacks, what it waits for.
 
+use crate::words::{ArrayState, MemberState, SyncAction};
 use superblock::Role;
 
 use super::{Command, Explanation, Finding, Kind, Scene, Severity, kernel, member, names};
@@ -107,7 +108,7 @@ impl Work<'_> {
                     human::size(member.bad_sectors.bytes().0)
                 ));
             }
-            if member.is("write_error") {
+            if member.is(&MemberState::WriteError) {
                 evidence.push("the kernel saw write errors on it".to_owned());
             }
             if let Some(only) = self.only_copy(member.id) {
@@ -131,7 +132,7 @@ impl Work<'_> {
                     let take_out = || Command::new(["mdctl", &array, "--remove", &device], effect.clone());
                     found.push(if whole { finding.try_next(take_out()) } else { finding });
                 }
-                _ if worn || member.is("write_error") => {
+                _ if worn || member.is(&MemberState::WriteError) => {
                     let text = format!("{shown}: works, with errors");
                     found.push(
                         Finding::new(Kind::Worn, Severity::Weakens, text)
@@ -291,7 +292,7 @@ impl Work<'_> {
         if missing.is_empty()
             || self.array.health() == Health::Failed
             || self.array.activity.is_some()
-            || self.array.action.as_deref() == Some("frozen")
+            || self.array.action == Some(SyncAction::Frozen)
         {
             return None;
         }
@@ -342,7 +343,8 @@ impl Work<'_> {
 
     fn journal(&self) -> Option<Finding> {
         let wanted = self.claims.iter().any(|claim| claim.metadata.wants_journal());
-        let works = |member: &MemberStatus| member.is("journal") && !member.is("faulty");
+        let works =
+            |member: &MemberStatus| member.is(&MemberState::Journal) && !member.is(&MemberState::Faulty);
         if !wanted || self.array.members.iter().any(works) {
             return None;
         }
@@ -362,24 +364,30 @@ impl Work<'_> {
         let array = self.array.shown();
         let write = || Command::new(["mdctl", "readwrite", &array], "lets the array be written to");
         let broken = || self.log(&[&self.array.kernel_name]);
-        Some(match self.array.state.as_str() {
-            "readonly" => {
+        Some(match &self.array.state {
+            ArrayState::ReadOnly => {
                 let text = "the array is read-only: somebody switched it, or started it so";
                 Finding::new(Kind::ReadOnly, Severity::Weakens, text).also(broken()).try_next(write())
             }
-            "read-auto" => {
+            ArrayState::ReadAuto => {
                 let text =
                     "the array is read-only until it is written to; then it becomes writable by itself";
                 Finding::new(Kind::ReadAuto, Severity::Note, text).try_next(write())
             }
-            "broken" => {
+            ArrayState::Broken => {
                 Finding::new(Kind::NotEnough, Severity::Blocks, "the array is broken: every write fails")
                     .also(broken())
             }
-            "suspended" => {
+            ArrayState::Suspended => {
                 Finding::new(Kind::ReadOnly, Severity::Blocks, "the array is suspended: requests wait")
             }
-            _ => return None,
+            ArrayState::Clear
+            | ArrayState::Inactive
+            | ArrayState::Clean
+            | ArrayState::Active
+            | ArrayState::WritePending
+            | ArrayState::ActiveIdle
+            | ArrayState::Other(_) => return None,
         })
     }
 }

@@ -1,5 +1,6 @@
 //! What synchronises in an array that runs, or waits, and for what.
 
+use crate::words::{MemberState, SyncAction};
 use superblock::Sectors;
 
 use super::{Command, Finding, Kind, Severity, running::Work};
@@ -25,7 +26,7 @@ impl Work<'_> {
         let text = "resync and recovery are switched off (sync_action is frozen)";
         let effect = "lets the kernel start what is due: a resync, or a recovery onto a spare";
         let command = Command::new(["mdctl", "--misc", "--action=idle", &self.array.shown()], effect);
-        let frozen = self.array.action.as_deref() == Some("frozen");
+        let frozen = self.array.action == Some(SyncAction::Frozen);
         frozen.then(|| Finding::new(Kind::SyncFrozen, Severity::Weakens, text).try_next(command))
     }
 
@@ -63,12 +64,15 @@ impl Work<'_> {
     fn source_of(&self, kind: &str) -> Option<String> {
         let geometry = self.array.geometry().filter(|_| kind == "resync")?;
         let in_slot = |slot: u32| {
-            self.array.members.iter().find(|member| member.slot == Some(slot) && member.is("in_sync"))
+            self.array
+                .members
+                .iter()
+                .find(|member| member.slot == Some(slot) && member.is(&MemberState::InSync))
         };
         let slots = 0..self.array.raid_disks;
         let mut preferred: Vec<bool> = slots
             .clone()
-            .map(|slot| in_slot(slot).is_some_and(|member| !member.is("write_mostly")))
+            .map(|slot| in_slot(slot).is_some_and(|member| !member.is(&MemberState::WriteMostly)))
             .collect();
         if !preferred.contains(&true) {
             preferred = self.array.present();
@@ -91,7 +95,7 @@ impl Work<'_> {
     }
 
     fn mismatches(&self) -> Option<Finding> {
-        let checked = matches!(self.array.last_action.as_deref(), Some("check" | "repair"));
+        let checked = matches!(self.array.last_action, Some(SyncAction::Check | SyncAction::Repair));
         let count = self.array.mismatches.filter(|count| count.0 > 0 && checked)?;
         let text =
             format!("the last check found {} that differ between members", human::size(count.bytes().0));

@@ -1,5 +1,6 @@
 //! Adding devices: again, where they were members and the kernel takes them as such, else as new ones.
 
+use crate::words::ArrayState;
 use superblock::{
     Bytes, Format, Judge, MdUuid, Native, Sectors, Unverified, Write, journal, ppl, v0,
     v1::{DevFlags, Newcomer},
@@ -251,7 +252,7 @@ fn fresh(
     let (word, shown) = (&todo.word, &context.array.path);
     let number = free_number(array)?;
     let is_journal = todo.op == ManageOp::AddJournal;
-    if is_journal && array.detail.array_state.as_deref() != Some("readonly") {
+    if is_journal && array.detail.array_state != Some(ArrayState::ReadOnly) {
         return Err(Refusal::new(format!("{shown} is not readonly, cannot add journal.")));
     }
     let mut state = if is_journal { disk_state::JOURNAL | disk_state::SYNC } else { 0 };

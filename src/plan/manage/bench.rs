@@ -21,7 +21,7 @@ use crate::{
         },
         fake::{Fake, State},
     },
-    words::MemberAttr,
+    words::{ArrayState, MemberAttr, MemberState, SyncAction},
 };
 
 /// A disk, by what is on it.
@@ -111,7 +111,7 @@ impl Bench {
             name: path.trim_start_matches("/dev/").to_owned(),
             dev: Some(dev),
             slot: slot.filter(|_| serves),
-            states: vec![if serves { "in_sync" } else { "spare" }.to_owned()],
+            states: vec![if serves { MemberState::InSync } else { MemberState::Spare }],
         });
         Ok(())
     }
@@ -125,7 +125,7 @@ impl Bench {
         }
         for link in array.links.iter_mut().filter(|link| link.dev.is_some_and(|dev| dev.minor == minor)) {
             link.slot = None;
-            link.states = vec!["faulty".to_owned()];
+            link.states = vec![MemberState::Faulty];
         }
     }
 
@@ -135,19 +135,21 @@ impl Bench {
         let link = &mut array.links[link];
         match (attr, value) {
             (MemberAttr::State, "want_replacement") => {
-                ensure!(link.is("in_sync"), "not in sync");
-                link.states.push(value.to_owned());
+                ensure!(link.is(&MemberState::InSync), "not in sync");
+                link.states.push(value.into());
             }
-            (MemberAttr::State, "-want_replacement") => link.states.retain(|word| word != "want_replacement"),
+            (MemberAttr::State, "-want_replacement") => {
+                link.states.retain(|word| *word != MemberState::WantReplacement)
+            }
             (MemberAttr::State, "re-add") => bail!("not possible"),
             (MemberAttr::Slot, "none") => {
                 link.slot = None;
-                link.states.retain(|word| word != "replacement");
+                link.states.retain(|word| *word != MemberState::Replacement);
             }
             (MemberAttr::Slot, slot) => {
-                ensure!(link.slot.is_none() && link.is("spare"), "busy");
+                ensure!(link.slot.is_none() && link.is(&MemberState::Spare), "busy");
                 link.slot = Some(slot.parse()?);
-                link.states.push("replacement".to_owned());
+                link.states.push(MemberState::Replacement);
                 array.detail.members[member].state.other = true;
             }
             _ => bail!("no such attribute"),
@@ -160,16 +162,19 @@ impl Bench {
         let Some(array) = self.array.as_mut().filter(|_| !self.frozen) else { return };
         let serve = |array: &mut Managed, link: usize, slot: u32| {
             array.links[link].slot = Some(slot);
-            array.links[link].states = vec!["in_sync".to_owned()];
+            array.links[link].states = vec![MemberState::InSync];
             let dev = array.links[link].dev;
             for member in array.detail.members.iter_mut().filter(|member| Some(member.dev) == dev) {
                 member.raid_disk = i32::try_from(slot).unwrap();
                 member.state = MemberFlags { active: true, sync: true, ..MemberFlags::default() };
             }
         };
-        if let Some(nth) = array.links.iter().position(|link| link.is("replacement")) {
+        if let Some(nth) = array.links.iter().position(|link| link.is(&MemberState::Replacement)) {
             let slot = array.links[nth].slot.unwrap();
-            let old = array.links.iter().position(|link| link.slot == Some(slot) && !link.is("replacement"));
+            let old = array
+                .links
+                .iter()
+                .position(|link| link.slot == Some(slot) && !link.is(&MemberState::Replacement));
             serve(array, nth, slot);
             let old = old.and_then(|old| self.array.as_ref()?.links[old].dev);
             if let Some(old) = old {
@@ -180,7 +185,7 @@ impl Bench {
         let present = array.present(None);
         let enough = array.geometry().enough(&present, true);
         let empty = present.iter().position(|present| !present).and_then(|slot| u32::try_from(slot).ok());
-        let spare = array.links.iter().position(|link| link.is("spare") && link.slot.is_none());
+        let spare = array.links.iter().position(|link| link.is(&MemberState::Spare) && link.slot.is_none());
         if let (Some(slot), Some(spare), true) = (empty, spare, enough) {
             serve(array, spare, slot);
         }
@@ -247,8 +252,9 @@ impl Scene for Bench {
                 return Ok(Vec::new());
             }
             Step::MakeReadonly { .. } | Step::MakeWritable { .. } => {
-                let word = if matches!(step, Step::MakeReadonly { .. }) { "readonly" } else { "clean" };
-                self.array()?.detail.array_state = Some(word.to_owned());
+                let readonly = matches!(step, Step::MakeReadonly { .. });
+                let state = if readonly { ArrayState::ReadOnly } else { ArrayState::Clean };
+                self.array()?.detail.array_state = Some(state);
                 return Ok(Vec::new());
             }
             _ => {}
@@ -268,7 +274,7 @@ impl Scene for Bench {
             Look::Managed { .. } => {
                 let mut array = self.array.clone().map(Box::new);
                 if let Some(array) = array.as_mut().filter(|_| self.frozen) {
-                    array.sync_action = Some("frozen".to_owned());
+                    array.sync_action = Some(SyncAction::Frozen);
                 }
                 View::Managed(array.ok_or(Absent::Empty))
             }

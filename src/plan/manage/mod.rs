@@ -12,6 +12,7 @@ pub mod twin;
 mod update;
 mod words;
 
+use crate::words::SyncAction;
 use jiff::tz::TimeZone;
 use superblock::MdUuid;
 
@@ -227,7 +228,7 @@ pub fn thaw(array: &ArrayName) -> Plan {
 /// The step that keeps recovery from starting, where that is possible and was not done already. What runs and is no
 /// recovery is left alone.
 pub(super) fn freeze(array: &Managed, context: &Context) -> Option<Step> {
-    let may = matches!(array.sync_action.as_deref(), Some("idle" | "recover"));
+    let may = matches!(array.sync_action, Some(SyncAction::Idle | SyncAction::Recover));
     (may && !array.frozen).then(|| Step::Freeze { array: context.array.clone() })
 }
 

@@ -7,7 +7,7 @@ use crate::{
         MemberName, Refusal, Step,
         only_copy::{Need, need},
     },
-    words::MemberAttr,
+    words::{MemberAttr, MemberState},
 };
 
 /// Asks for a replacement of a member.
@@ -64,7 +64,7 @@ pub(super) fn with(
     let link = link(array, subject).ok_or_else(|| {
         Refusal::new(format!("{word} not found in {shown} so cannot make it preferred replacement"))
     })?;
-    if link.is("faulty") {
+    if link.is(&MemberState::Faulty) {
         return Err(Refusal::new(format!("{word} is faulty and cannot be a replacement")));
     }
     if link.slot.is_some() {

@@ -92,7 +92,7 @@ pub(super) fn array(level: Level, slots: &str) -> Managed {
         name: format!("ram{slot}"),
         dev: Some(dev(slot)),
         slot: (state == 'U').then_some(slot),
-        states: vec![if state == 'U' { "in_sync" } else { "faulty" }.to_owned()],
+        states: vec![if state == 'U' { "in_sync" } else { "faulty" }.into()],
     };
     Managed {
         detail: ArrayDetail {
@@ -433,7 +433,7 @@ fn the_end_of_a_replacement_is_read_off_the_array() {
         name: "ram5".into(),
         dev: Some(dev(5)),
         slot,
-        states: states.iter().map(|&word| word.to_owned()).collect(),
+        states: states.iter().map(|&word| word.into()).collect(),
     };
     assert_eq!(replace::standing(&world, dev(5), &serving), Standing::Lost);
     world.links.push(seat(&["spare", "replacement"], Some(1)));

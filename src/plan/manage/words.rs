@@ -1,6 +1,7 @@
 //! What a word of manage names, and what it stands for.
 
 use super::{Letter as _, Todo};
+use crate::words::MemberState;
 use crate::{
     model::{
         DevId,
@@ -123,7 +124,7 @@ fn failed(todo: &Todo, array: &Managed) -> Vec<Todo> {
     let faulty = array.detail.members.iter().filter(|member| member.state.faulty);
     let mut todos: Vec<Todo> = faulty.filter_map(|member| word_for(todo, Some(member.dev), None)).collect();
     // A failed device that is gone from the machine has no number any more.
-    let gone = array.links.iter().filter(|link| link.dev.is_none() && link.is("faulty"));
+    let gone = array.links.iter().filter(|link| link.dev.is_none() && link.is(&MemberState::Faulty));
     todos.extend(gone.filter_map(|link| word_for(todo, None, Some(link))));
     todos
 }

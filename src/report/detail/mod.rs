@@ -177,7 +177,7 @@ impl Detail {
         let native = matches!(array.metadata, MetadataVersion::Native(..));
         let external = matches!(array.metadata, MetadataVersion::External(_));
         let is_container = array.counts.raid_disks == 0 && external;
-        let started = array.array_state.as_deref().is_none_or(|state| ArrayState::parse(state).is_running());
+        let started = array.array_state.as_ref().is_none_or(ArrayState::is_running);
         let health = health(array);
         let identity = array.superblock.as_ref().map(|superblock| identity(superblock, host));
         Self {
@@ -201,7 +201,7 @@ impl Detail {
             preferred_minor: preferred_minor(array),
             intent_bitmap: intent_bitmap(array),
             updated_unix_seconds: (array.updated != 0).then_some(array.updated),
-            array_state: array.array_state.clone(),
+            array_state: array.array_state.as_ref().map(ToString::to_string),
             state: state_words(array, health, started, is_container),
             health,
             active_devices: array.counts.active,
@@ -211,7 +211,7 @@ impl Detail {
             layout: words::layout(array.level, array.layout),
             layout_number: array.layout,
             chunk_kib: array.chunk.0 >> 10,
-            consistency_policy: array.consistency_policy.clone(),
+            consistency_policy: array.consistency_policy.as_ref().map(ToString::to_string),
             sync: array.sync.map(sync),
             reshape: array.superblock.as_ref().and_then(|superblock| reshape(&superblock.native)),
             identity,
@@ -319,7 +319,7 @@ fn state_words(array: &ArrayDetail, health: Health, started: bool, is_container:
     let striped = matches!(array.level, Level::Raid0 | Level::Linear);
     words.push(match &array.array_state {
         _ if !array.flags.clean => "active".to_owned(),
-        Some(state) if striped => state.clone(),
+        Some(state) if striped => state.to_string(),
         _ => "clean".to_owned(),
     });
     match health {

@@ -2,6 +2,7 @@
 
 mod text;
 
+use crate::words::{ArrayState, MemberState, SyncAction};
 use serde::Serialize;
 
 use super::{DiskText, words};
@@ -155,7 +156,7 @@ impl Array {
             uuid: array.uuid.map(|uuid| uuid.to_string()),
             name: array.name.as_ref().map(|name| DiskText::new(name.as_bytes())),
             health: health_word(health),
-            array_state: array.state.clone(),
+            array_state: array.state.to_string(),
             level: array.level.and_then(superblock::Level::name),
             metadata: array.metadata.clone(),
             layout: array.level.and_then(|level| words::layout(level, array.layout)),
@@ -165,7 +166,7 @@ impl Array {
             used_device_size_bytes: array.component_size.map(|size| size.sectors().bytes().0),
             raid_devices: array.raid_disks,
             raid_devices_before: array.raid_disks_before,
-            consistency_policy: array.consistency_policy.clone(),
+            consistency_policy: array.consistency_policy.as_ref().map(ToString::to_string),
             bitmap: array
                 .bitmap
                 .as_ref()
@@ -174,8 +175,8 @@ impl Array {
             degraded_devices: array.degraded,
             missing_slots: array.missing(),
             mismatch_sectors: array.mismatches.map(|count| count.0),
-            last_sync_action: array.last_action.clone(),
-            sync_action: array.action.clone(),
+            last_sync_action: array.last_action.as_ref().map(ToString::to_string),
+            sync_action: array.action.as_ref().map(ToString::to_string),
             sync: array.activity.as_ref().map(Sync::of),
             reshape_position_sectors: array.reshape_position.map(|at| at.0),
             holders: array.holders.clone(),
@@ -216,10 +217,10 @@ impl Member {
             by_id: member.by_id.clone(),
             slot: member.slot,
             role: role_word(role),
-            state: member.state.clone(),
+            state: member.state.iter().map(ToString::to_string).collect(),
             rebuilt_percent: rebuilt(array, member, role).map(percent),
-            write_mostly: member.is("write_mostly"),
-            failfast: member.is("failfast"),
+            write_mostly: member.is(&MemberState::WriteMostly),
+            failfast: member.is(&MemberState::FailFast),
             size_bytes: member.size.map(|size| size.0),
             model: text(&member.model),
             serial: text(&member.serial),
@@ -240,7 +241,7 @@ fn percent(per_mille: u64) -> f64 {
 fn rebuilt(array: &ArrayStatus, member: &MemberStatus, role: MemberRole) -> Option<u64> {
     let filling = match role {
         MemberRole::Rebuilding => true,
-        MemberRole::Replacement => !member.is("in_sync"),
+        MemberRole::Replacement => !member.is(&MemberState::InSync),
         MemberRole::Active
         | MemberRole::Spare
         | MemberRole::Faulty
@@ -283,14 +284,15 @@ fn role_word(role: MemberRole) -> &'static str {
 
 /// As `--detail` orders them: the kernel's state, then what is wrong, then what is done about it.
 fn state_words(array: &ArrayStatus, health: Health) -> Vec<&'static str> {
-    let state = match array.state.as_str() {
-        "clean" | "active-idle" => "clean",
-        "active" | "write-pending" => "active",
-        "readonly" => "read-only",
-        "read-auto" => "read-only until written to",
-        "suspended" => "suspended",
-        "broken" => "broken",
-        _ => "inactive",
+    let state = match &array.state {
+        ArrayState::Clean | ArrayState::ActiveIdle => "clean",
+        ArrayState::Active | ArrayState::WritePending => "active",
+        ArrayState::ReadOnly => "read-only",
+        ArrayState::ReadAuto => "read-only until written to",
+        ArrayState::Suspended => "suspended",
+        ArrayState::Broken => "broken",
+        ArrayState::Other(_) if array.is_running() => "running",
+        ArrayState::Clear | ArrayState::Inactive | ArrayState::Other(_) => "inactive",
     };
     let health = match health {
         Health::Degraded => Some("degraded"),
@@ -308,7 +310,7 @@ fn state_words(array: &ArrayStatus, health: Health) -> Vec<&'static str> {
         (_, "repair") => "repairing",
         _ => "synchronising",
     });
-    let frozen = (array.action.as_deref() == Some("frozen")).then_some("frozen");
+    let frozen = (array.action == Some(SyncAction::Frozen)).then_some("frozen");
     [Some(state), health, sync, frozen].into_iter().flatten().collect()
 }
 

@@ -285,10 +285,10 @@ fn array_shown(below: &Below) -> Option<ArrayShown> {
     Some(ArrayShown {
         kernel_name: below.kernel_name.clone(),
         level: array.level.clone(),
-        array_state: array.state.clone(),
+        array_state: array.state.to_string(),
         raid_devices: array.slots,
         degraded_devices: array.degraded,
-        sync_action: array.action.clone(),
+        sync_action: array.action.as_ref().map(ToString::to_string),
         members: array.members.clone(),
     })
 }

@@ -98,7 +98,7 @@ impl Scene for Lab {
                     |path: &String| self.disks.get(path).map(|disk| DevId { major: 1, minor: disk.minor });
                 let arrays = self.state.arrays.iter().map(|(name, (members, runs))| RunningArray {
                     name: name.clone(),
-                    state: if *runs { ArrayState::Active } else { ArrayState::Inactive }.word().to_owned(),
+                    state: if *runs { ArrayState::Active } else { ArrayState::Inactive },
                     members: members.iter().filter_map(id).collect(),
                     ..RunningArray::default()
                 });

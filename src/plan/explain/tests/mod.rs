@@ -169,7 +169,7 @@ impl Stand {
             path: Some(self.devices[usize::try_from(*number).unwrap()].path.clone()),
             disk: Some(self.devices[usize::try_from(*number).unwrap()].kernel_name.clone()),
             slot: Some(*number),
-            state: vec!["in_sync".to_owned()],
+            state: vec!["in_sync".into()],
             ..MemberStatus::default()
         });
         self.arrays.push(ArrayStatus {
@@ -177,7 +177,7 @@ impl Stand {
             id: DevId { major: 9, minor: 127 },
             path: Some("/dev/md/home".to_owned()),
             uuid: Some(UUID),
-            state: "clean".to_owned(),
+            state: "clean".into(),
             level: Some(level),
             raid_disks: disks,
             metadata: "1.2".to_owned(),
