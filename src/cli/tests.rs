@@ -301,3 +301,18 @@ fn no_abbreviation_of_the_original_means_something_new_or_becomes_ambiguous() {
     assert_eq!(create.destroy, uuid.parse().ok());
     assert!(run("-C /dev/md0 -l1 -n2 --no-archive a b").common.no_archive);
 }
+
+#[test]
+fn an_option_with_a_row_has_an_effect() {
+    for option in TABLE {
+        for mode in options::Mode::ALL.into_iter().filter(|mode| option.modes.has(Some(*mode))) {
+            let value = match option.arg {
+                options::Arg::No => None,
+                options::Arg::Required(_) | options::Arg::Optional(_) => Some(std::ffi::OsStr::new("1")),
+            };
+            let said = super::low::LowArgs::default().option(option.id, "--it", value, Some(mode));
+            let bug = said.is_err_and(|error| format!("{error:?}").contains("this is a bug"));
+            assert!(!bug, "{:?} in {mode:?}", option.id);
+        }
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 
-use super::{Done, LowArgs, SuperMinor, refuse, text};
+use super::{Done, LowArgs, SuperMinor, no_effect, refuse, text};
 use crate::{
     cli::{
         UsageError,
@@ -56,10 +56,11 @@ impl LowArgs {
                     return refuse(format!("unrecognised metadata identifier: {word}"));
                 }
             }
-            _ => match word {
+            Id::HomeHost => match word {
                 "<ignore>" => self.ignore_homehost = true,
                 _ => self.homehost = Some(HostName::from_word(word)),
             },
+            other => return no_effect(other),
         }
         Ok(())
     }

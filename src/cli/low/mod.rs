@@ -388,8 +388,31 @@ impl LowArgs {
                 }
                 self.sparc22 = true;
             }
-            _ => {}
+            other if is_passed_over(other) => {}
+            other => return no_effect(other),
         }
         Ok(())
     }
+}
+
+/// Options that only choose a mode, were answered before, or mean nothing any more.
+fn is_passed_over(id: Id) -> bool {
+    let chooses_a_mode = matches!(
+        id,
+        Id::Manage
+            | Id::Misc
+            | Id::Assemble
+            | Id::Build
+            | Id::Create
+            | Id::Follow
+            | Id::Grow
+            | Id::Incremental
+            | Id::AutoDetect
+    );
+    chooses_a_mode || matches!(id, Id::Auto | Id::OffRoot | Id::Help | Id::HelpOptions | Id::Version)
+}
+
+/// An option with a row in the table and without an effect must not be dropped in silence.
+fn no_effect<T>(id: Id) -> Result<T, UsageError> {
+    refuse(format!("--{} has no effect here: this is a bug", options::by_id(id).names.first().unwrap_or(&"")))
 }
