@@ -315,7 +315,9 @@ fn nobody_waits_for_what_is_given_back() {
     let calls = |disks: &[&str]| {
         traced("io_setup,io_destroy", &[&["/usr/local/sbin/mdadm", "--examine", "--brief"], disks].concat()).1
     };
-    let calls = calls(&disks.all());
+    let mut calls = calls(&disks.all());
+    // Signals, where the other one has ended before this one.
+    calls.retain(|call| call.contains("io_"));
     let [setup] = calls.as_slice() else { panic!("{calls:#?}") };
     assert!(setup.contains("io_setup("), "{calls:#?}");
 }
