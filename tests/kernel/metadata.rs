@@ -244,8 +244,8 @@ fn what_is_missing_or_there_twice() {
     // The second is not there.
     let label = disks.read(1, 0, 2048);
     disks.write(1, 0, &[0; 2048]);
-    let refused = mdctl(&["volume", "create", "vg/b", "4M"]).fails(1);
-    assert!(refused.stderr.contains("pv1"), "{refused}");
+    let check = mdctl(&["volume", "check", "vg"]).fails(1);
+    assert!(check.stdout.contains("pv1") && check.stdout.contains("mdctl volume restore vg"), "{check}");
     // Its label can be written again; nobody agrees to that here.
     let asked = mdctl(&["volume", "restore", "vg", "--at", "1"]).fails(1);
     assert!(asked.stderr.contains("has no label: label and metadata area of physical volume"), "{asked}");
