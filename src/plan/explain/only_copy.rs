@@ -50,7 +50,7 @@ impl Work<'_> {
                 ),
                 match self.made_again(&array) {
                     Some(create) => format!(
-                        "then `{create}` takes all members as they are, `mdadm --misc --action=repair {array}` makes the parity right, and what was written to it since {path} failed is to be looked at"
+                        "then `{create}` takes all members as they are, `mdctl --misc --action=repair {array}` makes the parity right, and what was written to it since {path} failed is to be looked at"
                     ),
                     None => "then all members have to be here".to_owned(),
                 },
@@ -69,17 +69,22 @@ impl Work<'_> {
     /// The command that takes every member in its slot as it is, for no assembly does: those that are up to date are enough to
     /// start the array, with what cannot be made from them.
     fn made_again(&self, array: &str) -> Option<String> {
-        let model = &self.fresh.or(self.claims.first())?.facts;
-        if model.reshape_position.is_some() {
+        let claim = self.fresh.or(self.claims.first())?;
+        let (model, metadata) = (&claim.facts, &claim.metadata);
+        if model.reshape_position.is_some() || metadata.wants_journal() || metadata.has_ppl() {
             return None;
         }
         let in_slot = |slot: u32| {
             let is_it = |claim: &Claim| claim.facts.role == Role::Slot { slot, replacement: false };
             let device = self.claims.iter().position(is_it)?;
-            let facts = &self.claims.get(device)?.facts;
+            // Of two that say so nobody knows which one it is.
+            if self.claims.iter().filter(|claim| is_it(claim)).count() > 1 {
+                return None;
+            }
+            let claim = self.claims.get(device).filter(|claim| claim.damage.is_none())?;
+            let facts = &claim.facts;
             Some(Some(Seat { device, data_offset: facts.data_offset, room: facts.data_size }))
         };
-        let metadata = &self.claims.first()?.metadata;
         let guess = Hypothesis {
             grounds: Grounds::Superblocks,
             differs: Vec::new(),
