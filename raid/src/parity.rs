@@ -3,7 +3,7 @@
 //! Source: H. Peter Anvin, "The mathematics of RAID-6"; the kernel's `lib/raid6` uses the same field (x⁸ + x⁴ + x³ + x² + 1)
 //! and generator (2).
 //!
-//! The loops work on arrays of [`WIDE`] bytes, which the compiler turns into vector instructions: with SSE2, which every x86-64
+//! The loops work on arrays of `WIDE` bytes, which the compiler turns into vector instructions: with SSE2, which every x86-64
 //! has, a doubling is an addition, a comparison, an `and` and an `xor`. Wider instructions would have to be chosen while the
 //! program runs, and calling what was compiled for them needs `unsafe`; memory is the limit already (`benches/parity.rs`).
 
