@@ -7,17 +7,19 @@ use anyhow::Result;
 use super::{
     Outcome,
     keep::{self, Kept},
-    preview_kept, refuse, tell,
+    preview_kept, refuse, tell, volume,
 };
 use crate::{
     cli::request::Common,
     config::Config,
     inventory::{self, dm::Events},
     kernel::{Deadline, Machine, Watched, interrupt::Interrupt, terminal},
+    model::volume::Groups,
     plan::{
-        Plan,
-        course::{Answer, Cause, Course, Deed, Ending, Event, How, Said, Then, Wait, Woke},
+        Plan, Step,
+        course::{Answer, Cause, Course, Deed, Ending, Event, How, Said, Then, View, Wait, Woke},
     },
+    report,
     ui::{Bars, Ui},
 };
 
@@ -37,6 +39,8 @@ impl Driver<'_> {
         let mut waiting = Waiting::default();
         // Failures that another way may take the place of.
         let mut untold = Vec::new();
+        // For a dry run, which shows what becomes of a group.
+        let mut groups = Groups::default();
         let mut event = Event::Begin;
         loop {
             let turn = course.next(event);
@@ -47,16 +51,21 @@ impl Driver<'_> {
             turn.say.iter().for_each(|said| self.say(said));
             event = match turn.then {
                 Then::Look(look) => match inventory::see(self.machine, self.config, &look) {
-                    Ok(view) => Event::Seen(view),
+                    Ok(view) => {
+                        if let (true, View::Group(seen)) = (self.common.dry_run, &view) {
+                            groups = seen.groups.clone();
+                        }
+                        Event::Seen(view)
+                    }
                     Err(unseen) => Event::Unseen(unseen),
                 },
                 Then::Do(plans) => {
                     untold.drain(..).for_each(tell);
-                    Event::Done(self.carry_out(&plans, &mut untold))
+                    Event::Done(self.carry_out(&plans, &groups, &mut untold))
                 }
                 Then::Instead(plans) => {
                     untold.clear();
-                    Event::Done(self.carry_out(&plans, &mut untold))
+                    Event::Done(self.carry_out(&plans, &groups, &mut untold))
                 }
                 Then::Wait(wait) => Event::Woke(self.wait(&wait, &mut waiting)?),
                 Then::Ask(question) => Event::Answered(self.ask(&question)),
@@ -86,17 +95,18 @@ impl Driver<'_> {
         }
     }
 
-    fn carry_out(&self, plans: &[Plan], untold: &mut Vec<Outcome>) -> Vec<Deed> {
+    fn carry_out(&self, plans: &[Plan], groups: &Groups, untold: &mut Vec<Outcome>) -> Vec<Deed> {
         let kept: Vec<Kept> = plans.iter().map(|plan| Kept::new(plan, self.machine, self.common)).collect();
         if self.common.dry_run {
-            return kept.iter().map(|kept| self.show(kept)).collect();
+            return kept.iter().map(|kept| self.show(kept, groups)).collect();
         }
         let ended = match kept.as_slice() {
             [one] => vec![keep::run(one, self.machine, self.ui)],
             several => keep::run_kept(several, self.machine),
         };
         let deeds = kept.iter().zip(ended).map(|(kept, ended)| {
-            if self.common.json && !self.own_document {
+            let is_aside = kept.plan.steps.iter().any(|step| matches!(step, Step::Follow { .. }));
+            if self.common.json && !self.own_document && !is_aside {
                 let told = super::ended_outcome(&kept.plan, ended.as_ref().err());
                 match &ended {
                     Err(failure) if !(failure.committed && failure.rest.minor) => untold.push(told),
@@ -108,7 +118,13 @@ impl Driver<'_> {
         deeds.collect()
     }
 
-    fn show(&self, kept: &Kept) -> Deed {
+    fn show(&self, kept: &Kept, groups: &Groups) -> Deed {
+        // What was seen otherwise is shown by those who looked.
+        if !self.common.json && !groups.groups.is_empty() {
+            for (before, after) in volume::changed(groups, &kept.plan) {
+                super::print(&report::volume::difference(before, &after));
+            }
+        }
         if !(self.common.json && self.own_document) {
             preview_kept(&kept.plan, self.common);
         }

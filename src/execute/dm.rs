@@ -22,10 +22,24 @@ use crate::{
     },
     model::{
         DevId,
-        dm::{Dev, Table, UdevFlags, name, uuid},
+        dm::{Dev, Status, Table, UdevFlags, name, uuid},
     },
-    plan::dm::{DmStep, Owner, Quiesce, ReadAhead, Udev},
+    plan::{
+        dm::{Condition, DmStep, Owner, Quiesce, ReadAhead, Udev},
+        volume::mover,
+    },
 };
+
+/// Whether everything that a device mirrors is on all its legs.
+fn in_sync(control: &Control, name: &str) -> Result<()> {
+    let rows = control.status(Who::Name(name), Flags::empty())?.map(|(_, rows)| rows).unwrap_or_default();
+    let statuses: Vec<Status> = rows.iter().map(|row| Status::parse(&row.kind, &row.text)).collect();
+    match mover::progress(statuses.iter()) {
+        Some((done, all)) if all > 0 && done == all => Ok(()),
+        Some((done, all)) => Err(anyhow!("{name}: {done} of {all} regions are copied")),
+        None => Err(anyhow!("{name}: one of its devices fails: it does not have everything")),
+    }
+}
 
 /// How long udev has for all events of a plan together, beside a moment for each.
 const UDEV_WAIT: Duration = Duration::from_secs(30);
@@ -139,6 +153,7 @@ impl Dm {
                 control.set_geometry(Who::Name(name), Geometry { numbers: *numbers })?;
             }
             DmStep::Udev(udev) => self.treat_events(*udev)?,
+            DmStep::Expect { name, state: Condition::InSync } => in_sync(&control, name)?,
             DmStep::WaitForUdev => self.wait()?,
         }
         Ok(())

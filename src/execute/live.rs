@@ -168,6 +168,7 @@ impl Live {
             Step::Uevent { array } => self.uevent(array)?,
             Step::Configure { array, attr, value } => self.configure(array, attr, value)?,
             Step::AutoDetect => self.auto_detect()?,
+            Step::Follow { lock, words } => drop(super::follow::start(&self.machine, lock, words)?),
             Step::WriteFile { path, text, mode } => files::replace(Path::new(path), text.as_bytes(), *mode)?,
             Step::Dm(step) => self.device_mapper(step)?,
             Step::Overlay(step) => self.overlay(step)?,

@@ -3,6 +3,7 @@
 mod critical;
 pub mod delta;
 pub mod dm;
+pub mod follow;
 mod keeping;
 pub mod live;
 mod many;

@@ -6,7 +6,7 @@ use crate::{
     kernel::{Holder, KernelError, Machine, holders},
     model::{
         active::{Active, ActiveDevice},
-        dm::{DeviceInfo, Listed, SnapshotStatus, Status, uuid},
+        dm::{DeviceInfo, Listed, Row, SnapshotStatus, Status, Target, name, uuid},
         volume::Groups,
     },
 };
@@ -33,7 +33,15 @@ pub fn active(machine: &Machine, listed: &[Listed], group: &str) -> Result<Activ
         let Some((info, table)) = driver.table(&one.name)? else { continue };
         let info = DeviceInfo { uuid: one.uuid.clone(), name: one.name.clone(), dev: one.dev, ..info };
         let holders = if info.open > 0 { users(machine, &info, &own) } else { Vec::new() };
-        devices.push(ActiveDevice { info, table, holders });
+        let reports = |row: &Row| {
+            matches!(row.target, Target::Mirror { .. } | Target::Snapshot(_) | Target::SnapshotMerge(_))
+        };
+        let mut status = Vec::new();
+        if table.rows.iter().any(reports) {
+            let rows = driver.status(&one.name, false)?.map(|(_, rows)| rows).unwrap_or_default();
+            status.extend(rows.into_iter().map(|row| row.status));
+        }
+        devices.push(ActiveDevice { info, table, status, holders });
     }
     Ok(Active { devices })
 }
@@ -69,7 +77,9 @@ pub fn snapshots(
     for found in &groups.groups {
         for snapshot in found.group.snapshots() {
             let Some(cow) = found.group.volume(snapshot.cow) else { continue };
-            let own = uuid::lvm(found.group.id.plain(), cow.id.plain(), None);
+            // What is put back is reported by the volume that it is put into.
+            let origin = found.group.volume(snapshot.origin).filter(|_| snapshot.merging);
+            let own = uuid::lvm(found.group.id.plain(), origin.unwrap_or(cow).id.plain(), None);
             let Some(device) = groups.active.iter().find(|one| one.uuid.as_deref() == Some(&own)) else {
                 continue;
             };
@@ -82,7 +92,8 @@ pub fn snapshots(
                 Status::Snapshot(state) => Some(state),
                 _ => None,
             });
-            states.extend(state.map(|state| (device.name.clone(), state)));
+            let name = name::join(&found.group.name, snapshot.cow, None);
+            states.extend(state.map(|state| (name, state)));
         }
     }
     Ok(states)

@@ -22,6 +22,7 @@ pub fn see(machine: &Machine, config: &Config, look: &Look) -> Result<View, Unse
         Look::Active { group, listed } => {
             View::Active(super::active(machine, listed, group).map_err(unseen)?)
         }
+        Look::Group(look) => View::Group(Box::new(super::group(machine, look).map_err(unseen)?)),
         Look::Groups => View::Groups(Box::new(super::volumes::groups(machine).map_err(unseen)?)),
         Look::Acting { path } => View::Acting(acting(machine, Path::new(path)).map_err(unseen)?),
         Look::Free { arrays } => {

@@ -1,6 +1,6 @@
 //! A group's devices as the driver has them.
 
-use super::dm::{Dev, DeviceInfo, Table};
+use super::dm::{Dev, DeviceInfo, Status, Table};
 
 /// One of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -9,6 +9,8 @@ pub struct ActiveDevice {
     pub info: DeviceInfo,
     /// Its live table.
     pub table: Table,
+    /// What its targets report, row by row; only of those that copy or keep what changes.
+    pub status: Vec<Status>,
     /// Who has it open, in words; devices that stand on it are not among them.
     pub holders: Vec<String>,
 }

@@ -5,7 +5,7 @@ use super::{
     active::Active,
     dm::Listed,
     manage::{Absent, Depth, Managed, Subject},
-    volume::Groups,
+    volume::{GroupLook, GroupSeen, Groups},
 };
 use crate::words::{Errno, SyncAction};
 
@@ -50,6 +50,8 @@ pub enum Look {
     },
     /// Groups of volumes and physical volumes.
     Groups,
+    /// One group with its devices.
+    Group(GroupLook),
     /// What an array is syncing.
     Acting {
         /// A path to its node.
@@ -136,4 +138,6 @@ views! {
     Free(Vec<String>) = free,
     /// [`Look::Active`].
     Active(Active) = active,
+    /// [`Look::Group`].
+    Group(Box<GroupSeen>) = group,
 }

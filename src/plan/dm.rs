@@ -83,6 +83,13 @@ pub struct Gone {
     pub flags: UdevFlags,
 }
 
+/// What a device has to be for a plan to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// All its mirrors have all regions on all legs, and every leg is well.
+    InSync,
+}
+
 /// One act.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DmStep {
@@ -201,6 +208,13 @@ pub enum DmStep {
     },
     /// How events and nodes are treated from here on.
     Udev(Udev),
+    /// Fail unless the device is still what the plan was made for.
+    Expect {
+        /// The device.
+        name: String,
+        /// What it has to be.
+        state: Condition,
+    },
     /// Wait until udev is done with everything since the last such step, and see to it that /dev is right.
     WaitForUdev,
 }
@@ -211,7 +225,7 @@ impl DmStep {
     /// `None`: `Remove` comes after the commit, or takes away what the plan itself made; `Replace`, `GoOn` and `Bring` are undos;
     /// a `Resume` without `before` goes with the device that the plan made; a UUID stays; a message cannot be unsaid;
     /// read-ahead, geometry and the manner of events harm nobody;
-    /// a cleared table was nobody's; waiting changes nothing.
+    /// a cleared table was nobody's; looking and waiting change nothing.
     #[must_use]
     pub fn undo(&self) -> Option<Self> {
         Some(match self {
@@ -243,6 +257,7 @@ impl DmStep {
             | Self::ReadAhead { .. }
             | Self::SetGeometry { .. }
             | Self::Udev(_)
+            | Self::Expect { .. }
             | Self::WaitForUdev => return None,
         })
     }
@@ -283,6 +298,7 @@ impl fmt::Display for DmStep {
                 (None, false, true) => write!(f, "do not wait for udev"),
                 (None, false, false) => write!(f, "wait for udev as usual"),
             },
+            Self::Expect { name, state: Condition::InSync } => write!(f, "make sure that {name} is copied"),
             Self::WaitForUdev => write!(f, "wait for udev"),
         }
     }

@@ -348,6 +348,13 @@ pub enum Step {
         /// Its permissions.
         mode: u32,
     },
+    /// Have a command carried out by a process in the background, unless one is at it. Comes last.
+    Follow {
+        /// The name of the lock that this process holds.
+        lock: String,
+        /// The command's words.
+        words: Vec<String>,
+    },
     /// Something about a device-mapper device.
     Dm(DmStep),
     /// An act on an overlay's file.
@@ -381,7 +388,7 @@ impl Step {
     /// `SetAttr`, `AddDisk`, `Run` and the read-only switches change an array that `NewArray`'s undo stops as a whole;
     /// `Critical` takes itself back where it fails, and is the point of no return where it does not;
     /// events cannot be unsent, and detected arrays not told from others; `WriteFile` is whole or not there; `Configure`
-    /// follows the commit.
+    /// and `Follow` come after the commit.
     #[must_use]
     #[expect(clippy::too_many_lines, reason = "one arm a step; the list is the point")]
     pub fn undo(&self, saved: Vec<Write>) -> Option<Step> {
@@ -446,6 +453,7 @@ impl Step {
             | Step::Configure { .. }
             | Step::AutoDetect
             | Step::WriteFile { .. }
+            | Step::Follow { .. }
             | Step::Critical(_)
             | Step::Commit => return None,
         })
@@ -528,6 +536,9 @@ impl fmt::Display for Step {
             Step::Configure { array, attr, value } => write!(f, "set {attr} of {array} to {value}"),
             Step::AutoDetect => write!(f, "have the kernel detect arrays"),
             Step::WriteFile { path, .. } => write!(f, "write the file {path}"),
+            Step::Follow { words, .. } => {
+                write!(f, "have `mdctl {}` done in the background", words.join(" "))
+            }
             Step::Dm(step) => write!(f, "{step}"),
             Step::Overlay(step) => write!(f, "{step}"),
             Step::Critical(critical) => write!(f, "{critical}"),

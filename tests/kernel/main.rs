@@ -32,6 +32,7 @@ mod nodes;
 mod options;
 mod powercut;
 mod readme;
+mod siblings;
 mod smoke;
 mod snapshot;
 mod snapshot_cut;
@@ -76,6 +77,7 @@ fn main() {
         ("readme", readme::cases()),
         ("smoke", smoke::cases()),
         ("snapshot", snapshot::cases().into_iter().chain(moved::cases()).collect()),
+        ("siblings", siblings::cases()),
         ("snapshot_cut", snapshot_cut::cases()),
         ("status", status::cases()),
         ("trials", trials::cases()),

@@ -16,7 +16,7 @@ mod snapshot;
 use anyhow::Result;
 use superblock::lvm::Group;
 
-use super::{DONE, drive::Driver, outcome, print, tell};
+use super::{DONE, drive::Driver, outcome, print, refuse, tell};
 use crate::{
     cli::request::Common,
     config::Config,
@@ -31,6 +31,7 @@ use crate::{
         course::Course,
         volume::{
             change::{Change, Decided, Manner},
+            courses::Called,
             groups,
             metadata::LvmStep,
             remove, rename,
@@ -38,7 +39,7 @@ use crate::{
         },
     },
     report,
-    ui::Ui,
+    ui::{self, Ui},
 };
 
 /// One command at work.
@@ -106,7 +107,7 @@ fn by_group<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
 }
 
 /// The groups that a plan writes, as they are and as they would be.
-fn changed<'a>(groups: &'a Groups, plan: &Plan) -> Vec<(Option<&'a Group>, Group)> {
+pub(super) fn changed<'a>(groups: &'a Groups, plan: &Plan) -> Vec<(Option<&'a Group>, Group)> {
     let written = plan.steps.iter().filter_map(|step| match step {
         Step::Lvm(LvmStep::PreCommit { text, .. }) => Group::parse(text).ok(),
         _ => None,
@@ -120,6 +121,17 @@ impl Work<'_> {
     /// Who changes, for the metadata.
     fn stamp(&self) -> superblock::lvm::Stamp {
         inventory::volumes::stamp(&self.common.words.join(" "))
+    }
+
+    /// How the command was called, for courses.
+    fn called(&self) -> Called {
+        let (words, dry_run) = (self.common.words.join(" "), self.common.dry_run);
+        Called { words, dry_run, shows_bars: ui::shows_bars() }
+    }
+
+    /// Says a refusal; what is not one goes on.
+    fn refused(&self, error: anyhow::Error) -> Result<u8> {
+        Ok(refuse(&error.downcast::<Refusal>()?, self.common, self.ui))
     }
 
     /// The devices of a group.
@@ -148,6 +160,7 @@ impl Work<'_> {
         Ok(status)
     }
 
+    /// Drives a course to its end.
     fn drive(&self, course: &mut dyn Course) -> Result<u8> {
         let (common, machine, ui) = (self.common, self.machine, self.ui);
         // Nothing that mdadm.conf says is about groups.

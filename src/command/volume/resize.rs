@@ -2,17 +2,23 @@
 
 use anyhow::Result;
 
-use super::{Work, create, one, rollback};
+use superblock::Sectors;
+
+use super::{Work, create, one};
 use crate::{
     inventory,
     kernel::{host, program},
-    model::{active::Active, dm::name, volume::Found},
+    model::{
+        active::Active,
+        dm::{SnapshotStatus, name},
+        volume::Found,
+    },
     plan::volume::{
         create as plan_create,
         edit::{self, Means},
         request::ResizeRequest,
         resize::{self, Inside},
-        snapshot,
+        rollback, snapshot,
     },
 };
 
@@ -33,8 +39,8 @@ pub(super) fn run(work: &Work<'_>, request: &ResizeRequest) -> Result<u8> {
         };
         let mut after = found.group.clone();
         let resized = edit::resize(&mut after, request, &means)?;
-        let used = rollback::store_used(work, found, &active, &request.name.volume)?;
-        if let Err(refusal) = snapshot::check_resized(&found.group, &after, &request.name, used) {
+        let (used, is_valid) = store(found, &active, &request.name.volume);
+        if let Err(refusal) = snapshot::check_resized(&found.group, &after, &request.name, used, is_valid) {
             return Ok(Err(refusal));
         }
         let look = request.fs || resized.after < resized.before;
@@ -48,6 +54,18 @@ pub(super) fn run(work: &Work<'_>, request: &ResizeRequest) -> Result<u8> {
             })
         }))
     })
+}
+
+/// How much of a snapshot's store is in use, as the driver says, and whether it is of any use still.
+fn store(found: &Found, active: &Active, volume: &str) -> (Option<Sectors>, bool) {
+    match rollback::store(&found.group, active, volume) {
+        Some(SnapshotStatus::Usage { allocated, .. }) => (Some(allocated), true),
+        Some(SnapshotStatus::Invalid) => (None, false),
+        Some(SnapshotStatus::Overflow | SnapshotStatus::MergeFailed | SnapshotStatus::Unknown) => {
+            (None, true)
+        }
+        None => (None, inventory::store(found, volume).is_none_or(|read| read.is_ok_and(|it| it.is_valid))),
+    }
 }
 
 /// What is in the volume, and who uses it.

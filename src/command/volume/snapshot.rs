@@ -28,7 +28,7 @@ use crate::{
             edit::Means,
             request::{DiffRequest, NewSnapshot, VolumeName},
             shift::Scene,
-            snapshot,
+            siblings, snapshot,
         },
     },
     report::delta::{self as words, Diff},
@@ -217,6 +217,9 @@ fn applied(work: &Work<'_>, stream: &Path, target: &Path) -> Result<u8> {
         .into());
     }
     let size = (compared.records, compared.bytes);
+    if !compared.done {
+        have_room(work, &device, size)?;
+    }
     if compared.done || work.common.dry_run {
         print(&words::compared(&to, compared.done, size, work.common.json));
         return Ok(DONE);
@@ -236,6 +239,22 @@ fn applied(work: &Work<'_>, stream: &Path, target: &Path) -> Result<u8> {
             Ok(FAILED)
         }
     }
+}
+
+/// Where the target is a volume that has snapshots, each of them keeps what is overwritten.
+fn have_room(work: &Work<'_>, device: &Device, (records, bytes): (u64, Bytes)) -> Result<()> {
+    let name = device.dev().and_then(|dev| work.machine.sysfs.name_of(dev));
+    let known = name.and_then(|name| work.machine.sysfs.block_attr(&name, "dm/uuid").ok().flatten());
+    let Some(known) = known.as_deref().and_then(|text| uuid::parse(text.trim())) else { return Ok(()) };
+    let groups = inventory::volumes::groups(work.machine)?;
+    let Some(found) = groups.groups.iter().find(|found| found.group.id.plain() == known.group) else {
+        return Ok(());
+    };
+    let volume = found.group.volumes.iter().find(|volume| volume.id.plain() == known.volume);
+    let Some(volume) = volume else { return Ok(()) };
+    let stores = inventory::stores(found, &volume.name);
+    siblings::have_room(&found.group, &volume.name, None, &siblings::anywhere(bytes, records), &stores)?;
+    Ok(())
 }
 
 /// Why a device is not what a stream is for, as far as can be told without reading it.

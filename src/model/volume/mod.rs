@@ -2,10 +2,12 @@
 
 mod checked;
 pub mod gather;
+mod seen;
 
 use std::{collections::BTreeMap, fmt};
 
 pub use checked::{Checked, Kept};
+pub use seen::{GroupLook, GroupSeen, StoreSeen};
 use superblock::{
     Bytes, Sectors,
     lvm::{Area, Group, Label, LvmUuid, area::Placed},

@@ -5,8 +5,11 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::{
-    model::dm::{Dev, Table, name},
-    plan::{critical::Critical, dm::DmStep},
+    model::dm::{Dev, Row, Table, Target, name},
+    plan::{
+        critical::Critical,
+        dm::{Condition, DmStep},
+    },
 };
 
 /// One device.
@@ -72,7 +75,7 @@ impl FakeDm {
     }
 
     /// All of it or nothing.
-    pub(super) fn critical(&mut self, critical: &Critical) -> Result<()> {
+    pub(crate) fn critical(&mut self, critical: &Critical) -> Result<()> {
         critical.check().map_err(anyhow::Error::msg)?;
         let before = self.clone();
         let mut all = || -> Result<()> {
@@ -130,6 +133,14 @@ impl FakeDm {
             DmStep::Message { name, .. }
             | DmStep::ReadAhead { name, .. }
             | DmStep::SetGeometry { name, .. } => drop(self.device(name)?),
+            DmStep::Expect { name, state: Condition::InSync } => {
+                let live = self.device(name)?.live.as_ref();
+                let mirrors = |row: &Row| matches!(row.target, Target::Mirror { .. });
+                ensure!(
+                    live.is_some_and(|table| table.rows.iter().any(mirrors)),
+                    "{name}: nothing is mirrored"
+                );
+            }
             DmStep::WaitForUdev => {
                 let suspended = self.devices.iter().find(|(_, device)| device.suspended);
                 ensure!(suspended.is_none(), "waits for udev while a device is suspended");

@@ -7,6 +7,7 @@ use super::{
     devices::{self, GoesOn},
     groups,
     request::{ActivateRequest, Named},
+    rollback::{self, State},
 };
 use crate::{
     model::{active::Active, volume::Groups},
@@ -25,6 +26,8 @@ pub struct Activate {
     groups: Groups,
     plan: Plan,
     goes_on: GoesOn,
+    /// A group that was activated, and rollbacks with it that may have no end.
+    unsure: Option<(String, GoesOn)>,
     rounds: usize,
     status: u8,
     /// What goes on in each group, and somebody has to end.
@@ -48,6 +51,7 @@ impl Activate {
             groups: Groups::default(),
             plan: Plan::default(),
             goes_on: GoesOn::default(),
+            unsure: None,
             rounds: 0,
             status: 0,
             begun: Vec::new(),
@@ -90,6 +94,9 @@ impl Activate {
 
     /// With the next group, or the end.
     fn go_on(&mut self, mut said: Vec<Said>) -> Turn {
+        if self.unsure.is_some() {
+            return Turn::look(Look::Groups).after(said);
+        }
         loop {
             let Some(target) = self.queue.as_ref().and_then(VecDeque::front).cloned() else {
                 return Turn::end(self.status).after(said);
@@ -131,10 +138,36 @@ impl Activate {
             }
             self.queue = Some(targets);
         }
+        let activated = self.unsure.as_ref().and_then(|(group, _)| self.groups.group(group));
+        if let Some(found) = activated {
+            let (group, listed) = (found.group.id.plain().to_owned(), self.groups.active.clone());
+            return Turn::look(Look::Active { group, listed });
+        }
+        self.unsure = None;
+        self.go_on(said)
+    }
+
+    /// A rollback that cannot happen is said, and nobody waits for its end.
+    fn rollbacks_seen(&mut self, active: &Active, group: String, goes_on: GoesOn) -> Turn {
+        let Some(found) = self.groups.group(&group) else { return self.go_on(Vec::new()) };
+        let is_lost = |name: &String| rollback::state(&found.group, active, name) == State::Overflowed;
+        let (lost, rollbacks): (Vec<_>, Vec<_>) = goes_on.rollbacks.into_iter().partition(is_lost);
+        let said: Vec<Said> =
+            lost.iter().flat_map(|name| Said::refusal(&rollback::overflowed(&found.group, name))).collect();
+        if !lost.is_empty() {
+            self.status = self.status.max(1);
+        }
+        let goes_on = GoesOn { rollbacks, ..goes_on };
+        if goes_on != GoesOn::default() {
+            self.begun.push((group, goes_on));
+        }
         self.go_on(said)
     }
 
     fn active_seen(&mut self, active: &Active) -> Turn {
+        if let Some((group, goes_on)) = self.unsure.take() {
+            return self.rollbacks_seen(active, group, goes_on);
+        }
         let Some(target) = self.queue.as_ref().and_then(VecDeque::front).cloned() else {
             return Turn::end(self.status);
         };
@@ -174,8 +207,10 @@ impl Activate {
     fn begin(&mut self) {
         let goes_on = std::mem::take(&mut self.goes_on);
         if let Some(target) = self.queue.as_ref().and_then(VecDeque::front) {
-            if goes_on != GoesOn::default() {
-                self.begun.push((target.group.clone(), goes_on));
+            match (goes_on.rollbacks.is_empty(), goes_on == GoesOn::default()) {
+                (false, _) => self.unsure = Some((target.group.clone(), goes_on)),
+                (true, false) => self.begun.push((target.group.clone(), goes_on)),
+                (true, true) => {}
             }
         }
         self.next_group();

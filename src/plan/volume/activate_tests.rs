@@ -1,7 +1,10 @@
 //! Activation while others change the group and its devices.
 
+use superblock::Sectors;
+
 use super::{super::lab::Lab, *};
 use crate::{
+    model::dm::SnapshotStatus,
     plan::course::{
         Answer,
         twin::{self, Outcome},
@@ -85,4 +88,41 @@ fn one_group_that_cannot_be_stops_no_other() {
     half.is_half = true;
     let half = twin::drive(&mut course(&["vg"]), half, Answer::Yes, None, None);
     assert_eq!((half.status(), half.text().contains("vg")), (0, true), "both are on the first device");
+}
+
+#[test]
+fn a_rollback_that_cannot_happen_is_said() {
+    let (allocated, metadata) = (Sectors(64), Sectors(16));
+    let usage = SnapshotStatus::Usage { allocated, total: Sectors(128), metadata };
+    for (merges, lost) in [(usage, false), (SnapshotStatus::Overflow, true), (SnapshotStatus::Invalid, true)]
+    {
+        let lab = Lab::with_a_rollback(merges);
+        let mut activate = course(&["vg"]);
+        let outcome = twin::drive(&mut activate, lab, Answer::Yes, None, None);
+        let said = outcome.text();
+        assert_eq!(outcome.status(), u8::from(lost), "{merges:?}: {said}");
+        assert_eq!(said.contains("vg/s overflowed: vg/a is not rolled back"), lost, "{merges:?}: {said}");
+        assert_eq!(activate.begun().is_empty(), lost, "nobody waits for its end");
+    }
+    // Whatever happens in between, it is not taken for one that goes on.
+    let lab = Lab::with_a_rollback(SnapshotStatus::Overflow);
+    let check = |outcome: &Outcome<Lab>, what: &str| {
+        let is_up = outcome.scene.state.dm.devices.values().any(|device| device.live.is_some());
+        let is_late = what.starts_with("lvm2 removes") || what.starts_with("lvm2 exports");
+        assert!(outcome.status() != 0 || !is_up || is_late, "{what}: {}", outcome.text());
+    };
+    let tally = twin::everything(
+        || course(&["vg"]),
+        &lab,
+        &[Errno::EIO],
+        &[
+            ("lvm2 makes a volume", Lab::lvm2_makes_a_volume),
+            ("lvm2 exports the group", Lab::lvm2_exports_the_group),
+            ("a device goes", Lab::a_device_goes),
+            ("the configuration breaks", Lab::the_configuration_breaks),
+        ],
+        check,
+    );
+    println!("activate with a rollback: {tally:?}");
+    assert!(tally.reaches(6, 10, 20), "{tally:?}");
 }

@@ -294,7 +294,19 @@ pub fn devices_of<'a>(
 ) -> Vec<(&'a ActiveDevice, UdevFlags)> {
     let group = &found.group;
     let mut all: Vec<(&ActiveDevice, UdevFlags)> = Vec::new();
-    for head in heads {
+    let moves = mover::underway(group);
+    let is_room = |name: &str| moves.iter().any(|move_| move_.room == name);
+    // Rooms that are in use go after what stands on them.
+    let (rooms, others): (Vec<&str>, Vec<&str>) = heads.iter().copied().partition(|head| is_room(head));
+    let mut heads: Vec<&str> = others;
+    let of_these = moves.iter().filter(|move_| heads.contains(&head_of(group, &move_.volume)));
+    let more: Vec<&str> = of_these.map(|move_| move_.room.as_str()).collect();
+    heads.extend(more);
+    heads.extend(rooms);
+    for (at, head) in heads.iter().enumerate() {
+        if heads.iter().take(at).any(|before| before == head) {
+            continue;
+        }
         let wanted = Family::of(group, head, &|_| Some(Dev::Path(MISSING.to_owned())));
         let wanted = wanted.map(|family| family.wanted()).unwrap_or_default();
         let known = wanted.iter().rev().filter_map(|one| Some((active.with(&one.uuid)?, one.flags)));
@@ -351,10 +363,18 @@ pub fn unused(group: &str, devices: &[(&ActiveDevice, UdevFlags)]) -> Result<(),
 /// One is not there, or somebody uses it.
 pub fn deactivate(found: &Found, active: &Active, names: &[String]) -> Result<Plan, Refusal> {
     let group = &found.group;
-    let chosen = chosen(group, names)?;
-    let devices = devices_of(found, active, &chosen);
-    unmoved(group, &chosen, &devices)?;
+    let heads = chosen(group, names)?;
+    let devices = devices_of(found, active, &heads);
+    unmoved(group, &heads, &devices)?;
     unused(&group.name, &devices)?;
+    // A room alone cannot go while something is copied there.
+    let moves = mover::underway(group);
+    let is_apart = |move_: &&Underway| {
+        heads.contains(&move_.room.as_str()) && !heads.contains(&head_of(group, &move_.volume))
+    };
+    if let Some(move_) = moves.iter().find(is_apart) {
+        mover::refuse_moving(group, &move_.room)?;
+    }
     let mut plan = Plan { summary: format!("deactivate {}", shown(group, names)), ..Plan::default() };
     for name in names.iter().filter(|name| head_of(group, name) != name.as_str()) {
         let origin = head_of(group, name);
@@ -408,7 +428,7 @@ pub fn deactivate_left(group: &str, active: &Active, names: &[String]) -> Result
 }
 
 /// Devices in an order in which nothing goes before what stands on it.
-fn top_down(active: &Active) -> Vec<&ActiveDevice> {
+pub(super) fn top_down(active: &Active) -> Vec<&ActiveDevice> {
     let mut left: Vec<&ActiveDevice> = active.devices.iter().collect();
     let mut ordered = Vec::with_capacity(left.len());
     while !left.is_empty() {

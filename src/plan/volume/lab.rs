@@ -12,7 +12,7 @@ use crate::{
     model::{
         DevId,
         active::{Active, ActiveDevice},
-        dm::{DeviceInfo, Listed},
+        dm::{DeviceInfo, Listed, SnapshotStatus, Status},
         volume::{AreaSeen, Found, Groups, PvDevice, gather},
     },
     plan::{
@@ -39,6 +39,8 @@ pub(super) struct Lab {
     pub(super) is_half: bool,
     /// What of the configuration cannot be read.
     pub(super) fault: Option<String>,
+    /// What the kernel says of what it puts back.
+    merges: Option<SnapshotStatus>,
     pub(super) state: State,
 }
 
@@ -52,8 +54,8 @@ impl Lab {
             let pv = PhysicalVolume::new(id(seed), path, Sectors(131_072), Sectors(2048), Sectors(8192));
             group.add_pv(pv.expect("room")).expect("another one");
         }
-        let mut lab =
-            Self { group, next: None, before: None, is_half: false, fault: None, state: State::default() };
+        let (next, before, fault, merges) = (None, None, None, None);
+        let mut lab = Self { group, next, before, is_half: false, fault, merges, state: State::default() };
         volumes.iter().for_each(|name| lab.add(name));
         lab
     }
@@ -74,6 +76,15 @@ impl Lab {
     fn area(&self, path: &str) -> Area {
         let kept = self.state.lvm.headers.get(&(path.to_owned(), Self::place().start.0));
         kept.cloned().unwrap_or_else(|| Area::new(Self::place()))
+    }
+
+    /// A volume that is rolled back to a snapshot.
+    pub(super) fn with_a_rollback(status: SnapshotStatus) -> Self {
+        let mut lab = Self::new(&["a", "s"]);
+        lab.group.make_snapshot("a", "s", Sectors(8), id(60)).expect("both are there");
+        lab.group.set_merging("s", true).expect("it is a snapshot");
+        lab.merges = Some(status);
+        lab
     }
 
     /// lvm2 changes the group, as it does: under its locks, which nobody holds between two turns.
@@ -168,6 +179,7 @@ impl Lab {
             },
             table: device.live.clone().unwrap_or_default(),
             holders: Vec::new(),
+            status: self.merges.into_iter().map(Status::Snapshot).collect(),
         });
         Active { devices: devices.collect() }
     }

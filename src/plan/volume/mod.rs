@@ -2,6 +2,7 @@
 
 pub mod activate;
 pub mod change;
+pub mod courses;
 pub mod create;
 pub mod devices;
 pub mod edit;
@@ -21,10 +22,13 @@ pub mod resize;
 pub mod restore;
 pub mod rollback;
 pub mod shift;
+pub mod siblings;
 pub mod snapshot;
 pub mod tree;
 
 #[cfg(test)]
 mod lab;
 #[cfg(test)]
-mod verbs_tests;
+pub(crate) mod mover_tests;
+#[cfg(test)]
+pub(crate) mod verbs_tests;

@@ -1,9 +1,13 @@
 //! Moving a volume's extents to another device of its group while it is in use.
 //!
 //! The room on the other device is taken by an ordinary volume whose tag says what it is for; the volume's own device
-//! becomes a mirror of old and new extents (of a striped volume a layer below it), which the kernel fills; then one commit of the metadata gives the volume the new
-//! extents and the room its old ones back, with one change of tables. Until that commit the old extents are whole, so that whatever
-//! happens before loses no more than the copy: after a restart it is begun again, or given up.
+//! leads to a layer, a mirror of the old extents and of the room's device, which the kernel fills; then one commit of the metadata
+//! gives the volume the new extents and the room its old ones back, with one change of tables. Until that commit the old extents are
+//! whole, so that whatever happens before loses no more than the copy: after a restart it is begun again, or given up.
+//!
+//! Nothing is ever written to extents that are not the room's: the copy goes through the room's device, which is in use as
+//! long as it is written to. And nothing is believed to be copied unless metadata and tables still say the same ([`stand`]): of
+//! whatever does not fit any more the devices are taken away ([`abandon`]).
 
 use superblock::lvm::{Found as Room, Group, LogicalVolume, LvmUuid, Wish, group::VolumeFlags};
 
@@ -13,13 +17,17 @@ use super::{
     pieces::{self, Copying, Pieces},
     request::{PvWord, VolumeName},
     shift::Scene,
+    tree::Wanted,
 };
 use crate::{
     model::{
         active::ActiveDevice,
-        dm::{Status, uuid},
+        dm::{Status, Table, UdevFlags, name, uuid},
     },
-    plan::{Plan, Refusal},
+    plan::{
+        Plan, Refusal, Step,
+        dm::{Before, Condition, DmStep, Quiesce},
+    },
 };
 
 /// What the tag of the room begins with; the volume's name follows, and the device that is emptied.
@@ -34,6 +42,8 @@ const ASLEEP: &str = "&then=deactivate";
 pub struct Underway {
     /// The volume that moves.
     pub volume: String,
+    /// Its identity.
+    pub id: LvmUuid,
     /// The volume that has the room.
     pub room: String,
     /// Index of the physical volume that is emptied.
@@ -50,8 +60,8 @@ pub fn underway(group: &Group) -> Vec<Underway> {
         let (volume, from) = tag.split_once(FROM)?;
         let (from, asleep) = from.strip_suffix(ASLEEP).map_or((from, false), |from| (from, true));
         let (from, _) = group.pv(from.parse::<LvmUuid>().ok()?)?;
-        group.volume(volume)?;
-        Some(Underway { volume: volume.to_owned(), room: room.name.clone(), from, asleep })
+        let id = group.volume(volume)?.id;
+        Some(Underway { volume: volume.to_owned(), id, room: room.name.clone(), from, asleep })
     };
     group.volumes.iter().filter_map(of).collect()
 }
@@ -59,7 +69,61 @@ pub fn underway(group: &Group) -> Vec<Underway> {
 /// Whether a move goes on.
 #[must_use]
 pub fn is_underway(group: &Group, move_: &Underway) -> bool {
-    underway(group).iter().any(|one| one.volume == move_.volume)
+    underway(group).iter().any(|one| one.id == move_.id)
+}
+
+/// How a move stands, by metadata and devices together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stand<'a> {
+    /// Nothing of it is there any more.
+    Over,
+    /// It was begun, and nothing copies for the volume: after a restart, or because somebody gave it other tables.
+    Interrupted,
+    /// This device copies, from where the volume is to where its room is.
+    Copies(&'a ActiveDevice),
+    /// Its devices are there and do not fit the metadata any more: why.
+    Lost(&'static str),
+}
+
+/// How a move stands.
+#[must_use]
+pub fn stand<'a>(scene: &Scene<'a>, move_: &Underway) -> Stand<'a> {
+    let (group, active) = (&scene.found.group, scene.active);
+    let layer = active.with(&pieces::layer_uuid(group, move_.id));
+    if !is_underway(group, move_) {
+        return layer.map_or(Stand::Over, |_| Stand::Lost("somebody took away the room that it moves to"));
+    }
+    let Some(layer) = layer.filter(|layer| active.lead_to(&layer.info.name)) else {
+        return Stand::Interrupted;
+    };
+    let Ok(tables) = copying(scene, group, move_) else {
+        return Stand::Lost("somebody changed the volume, or the room that it moves to");
+    };
+    let is = |device: Option<&ActiveDevice>, table: &Table| {
+        device.is_some_and(|device| active.named(&device.table) == *table)
+    };
+    let fits = is(Some(layer), &tables.layer) && is(room_device(scene, group, move_), &tables.room);
+    if fits { Stand::Copies(layer) } else { Stand::Lost("its devices are not where the metadata says") }
+}
+
+/// Moves of which devices are left and the metadata knows nothing.
+#[must_use]
+pub fn left(scene: &Scene<'_>) -> Vec<Underway> {
+    let group = &scene.found.group;
+    let known = underway(group);
+    let left = scene.active.devices.iter().filter_map(|device| {
+        let uuid = device.info.uuid.as_deref().filter(|uuid| pieces::is_layer(uuid))?;
+        let id = uuid::parse(uuid)?.volume.parse::<LvmUuid>().ok()?;
+        let named = || name::split(&device.info.name).1;
+        let volume = group.volumes.iter().find(|one| one.id == id).map_or_else(named, |one| one.name.clone());
+        Some(Underway { volume, id, room: String::new(), from: 0, asleep: false })
+    });
+    left.filter(|one| !known.iter().any(|move_| move_.id == one.id)).collect()
+}
+
+/// The device of a move's room.
+fn room_device<'a>(scene: &Scene<'a>, group: &Group, move_: &Underway) -> Option<&'a ActiveDevice> {
+    scene.active.with(&uuid::lvm(group.id.plain(), group.volume(&move_.room)?.id.plain(), None))
 }
 
 /// Refuses what would begin the copy of a volume again, or lose it: anything that gives other tables to its devices.
@@ -115,6 +179,7 @@ pub fn begin(
         let hint = format!("mdctl volume activate {name}");
         return Err(refused("it is not active, and the kernel copies only what is".into()).hint(hint));
     }
+    let volume_id = volume.id;
     let found = found_room(&group, volume, from, to, means)?.map_err(refused)?;
     // Where one of the family is active for its move alone, all of them are: the last one that ends finds them so.
     let head = super::devices::head_of(&group, &name.volume);
@@ -134,7 +199,7 @@ pub fn begin(
     room.segments = found.segments;
     let room_name = room.name.clone();
     group.add(room).map_err(|why| refused(why.to_string()))?;
-    let move_ = Underway { volume: name.volume.clone(), room: room_name, from, asleep };
+    let move_ = Underway { volume: name.volume.clone(), id: volume_id, room: room_name, from, asleep };
     let tables = copying(scene, &group, &move_)?;
     let summary = format!("begin to move {name} to other devices");
     shifted(scene, &move_, Some(&group), Some(tables), summary)
@@ -185,13 +250,19 @@ pub fn resume(scene: &Scene<'_>, move_: &Underway) -> Result<Plan, Refusal> {
 /// All is copied: the volume gets the new extents.
 ///
 /// # Errors
-/// The volume has changed since.
+/// The volume has changed since, or it is not copied.
 pub fn finish(scene: &Scene<'_>, move_: &Underway) -> Result<Plan, Refusal> {
     let mut group = scene.found.group.clone();
-    // Only what the kernel mirrors now can have been copied.
-    if device(scene, move_).is_none() {
-        return Err(Refusal::new(format!("{}/{} is not being copied", group.name, move_.volume)));
-    }
+    // Only what the kernel mirrors now, between these very extents, can have been copied.
+    let copies = match stand(scene, move_) {
+        Stand::Copies(device) => device.info.name.clone(),
+        Stand::Lost(why) => {
+            return Err(Refusal::new(format!("{}/{}: {why}", group.name, move_.volume)));
+        }
+        Stand::Over | Stand::Interrupted => {
+            return Err(Refusal::new(format!("{}/{} is not being copied", group.name, move_.volume)));
+        }
+    };
     let moved = pieces_of(&group, move_)?.moved();
     let refused = |why: superblock::lvm::BadEdit| {
         Refusal::new(format!("{}/{}: {why}", group_name(scene), move_.volume))
@@ -202,7 +273,44 @@ pub fn finish(scene: &Scene<'_>, move_: &Underway) -> Result<Plan, Refusal> {
     }
     group.extend(&move_.volume, moved).map_err(refused)?;
     let summary = format!("give {}/{} its new extents", group.name, move_.volume);
-    shifted(scene, move_, Some(&group), None, summary)
+    let mut plan = shifted(scene, move_, Some(&group), None, summary)?;
+    // A disk may have failed since somebody looked.
+    let moment = plan.steps.iter().position(|step| matches!(step, Step::Critical(_)));
+    plan.steps
+        .insert(moment.unwrap_or(0), Step::Dm(DmStep::Expect { name: copies, state: Condition::InSync }));
+    Ok(plan)
+}
+
+/// The copy ends at once, and its devices are taken away: the volume's devices become what the metadata says, which stays as it is.
+///
+/// # Errors
+/// A physical volume is missing.
+pub fn abandon(scene: &Scene<'_>, move_: &Underway) -> Result<Plan, Refusal> {
+    let group = &scene.found.group;
+    let summary = format!("end the copying of {}/{}", group.name, move_.volume);
+    if group.volume(&move_.volume).is_some_and(|volume| volume.id == move_.id) {
+        return Ok(scene.locked(shifted(scene, move_, None, None, summary)?));
+    }
+    // The volume is gone from the metadata. Whoever still has its device open keeps what it leads to, without the copy.
+    let Some(layer) = scene.active.with(&pieces::layer_uuid(group, move_.id)) else {
+        return Ok(Plan { summary, ..Plan::default() });
+    };
+    let flags = UdevFlags::HIDDEN;
+    let name = layer.info.name.clone();
+    let mut steps = Vec::new();
+    if scene.active.lead_to(&name) {
+        let table = pieces::without_copies(&scene.active.named(&layer.table));
+        steps.push(Step::Dm(DmStep::Load { name: name.clone(), table, read_only: layer.info.read_only }));
+        let before = Before { table: scene.active.named(&layer.table), read_only: layer.info.read_only };
+        let before = Some(Box::new(before));
+        steps.push(Step::Dm(DmStep::Resume { name, flags, quiesce: Quiesce::NO_FREEZE, before }));
+    } else {
+        steps.push(Step::Dm(DmStep::Remove { name, flags, deferred: false }));
+    }
+    let rooms = scene.rooms_of(layer).into_iter();
+    steps.extend(rooms.map(|room| Step::Dm(DmStep::Remove { name: room.name, flags, deferred: false })));
+    steps.extend([Step::Commit, Step::Dm(DmStep::WaitForUdev)]);
+    Ok(scene.locked(Plan { summary, steps, warnings: Vec::new() }))
 }
 
 /// Everything stays where it was.
@@ -235,7 +343,9 @@ fn pieces_of<'a>(group: &'a Group, move_: &Underway) -> Result<Pieces<'a>, Refus
 /// The tables while the kernel copies.
 fn copying(scene: &Scene<'_>, group: &Group, move_: &Underway) -> Result<Copying, Refusal> {
     let missing = || Refusal::new(format!("{}/{}: a device is missing", group.name, move_.volume));
-    pieces_of(group, move_)?.copying(&|pv| scene.find(pv)).ok_or_else(missing)
+    let room = room_device(scene, group, move_);
+    let room = room.map_or_else(|| name::join(&group.name, &move_.room, None), |room| room.info.name.clone());
+    pieces_of(group, move_)?.copying(&room, &|pv| scene.find(pv)).ok_or_else(missing)
 }
 
 /// The volume that is not a snapshot, to whose devices this one's belong.
@@ -272,9 +382,15 @@ fn shifted(
         }
     }
     let mut below = scene.moving(top);
-    below.retain(|one| !one.uuid.starts_with(&own));
-    let table = tables.and_then(|tables| tables.layer);
-    below.extend(table.zip(volume).map(|(table, volume)| pieces::layer(after, volume, table)));
+    below.retain(|(of, _)| !of.starts_with(&own));
+    let mut below: Vec<Wanted> = below.into_iter().map(|(_, one)| one).collect();
+    let room = after.volume(&move_.room);
+    if let Some(((tables, volume), room)) = tables.zip(volume).zip(room) {
+        let known = room_device(scene, after, move_).map(|device| device.info.name.clone());
+        let name = known.unwrap_or_else(|| name::join(&after.name, &room.name, None));
+        below.push(pieces::room(after, room, name, tables.room));
+        below.push(pieces::layer(after, volume, tables.layer));
+    }
     wanted.splice(0..0, below);
     scene.turn(top, change, wanted, summary)
 }
@@ -291,18 +407,4 @@ pub fn progress<'a>(statuses: impl Iterator<Item = &'a Status>) -> Option<(u64, 
         sum = (sum.0.saturating_add(*in_sync), sum.1.saturating_add(*regions));
     }
     Some(sum)
-}
-
-/// The device that copies, and whose status tells; `None` where a restart, or somebody else, came between. One to which the
-/// volume does not lead any more copies what is old.
-#[must_use]
-pub fn device<'a>(scene: &Scene<'a>, move_: &Underway) -> Option<&'a ActiveDevice> {
-    let (group, active) = (&scene.found.group, scene.active);
-    let own = uuid::lvm(group.id.plain(), group.volume(&move_.volume)?.id.plain(), None);
-    active.devices.iter().find(|device| {
-        let uuid = device.info.uuid.as_deref().unwrap_or_default();
-        uuid.starts_with(&own)
-            && pieces::is_mirror(&device.table)
-            && (!pieces::is_layer(uuid) || active.lead_to(&device.info.name))
-    })
 }

@@ -2,22 +2,27 @@
 //! tables while the kernel copies.
 //!
 //! ```text
-//! linear:   vg-data         mirror  → old, new
-//! striped:  vg-data         striped → vg-data-moving and the legs that stay
-//!           vg-data-moving  mirror  → old, new
+//! vg-data             linear or striped → vg-data-moving, and what stays
+//! vg-data-moving      mirror            → old extents, vg-data_moves_here
+//! vg-data_moves_here  linear            → new extents
 //! ```
+//!
+//! The new extents are written through the room's own device, so that whoever wants them for something else (lvm2's
+//! `lvremove`, `lvchange -an`, `vgchange -an`) finds the room in use, and whoever makes it smaller all the same ends the copy with
+//! an error instead of having it written over theirs. The volume's own device keeps targets of its segments' kinds: lvm2
+//! compares them.
 
 use std::collections::{BTreeSet, VecDeque};
 
 use superblock::{
     Sectors,
-    lvm::{Group, Kind, Leg, LogicalVolume, Segment},
+    lvm::{Group, Kind, Leg, LogicalVolume, LvmUuid, Segment},
 };
 
 use super::tree::{self, Find, Wanted};
 use crate::model::dm::{self, Dev, MirrorLog, Row, Table, Target, UdevFlags, name, uuid};
 
-/// The layer of a striped volume that has what moves.
+/// The layer of a volume that has what moves.
 const LAYER: &str = "moving";
 /// What is copied at a time: 512 KiB.
 const REGION: &str = "1024";
@@ -41,6 +46,7 @@ struct Piece {
 pub(super) struct Pieces<'a> {
     group: &'a Group,
     volume: &'a LogicalVolume,
+    room: &'a LogicalVolume,
     all: Vec<Piece>,
 }
 
@@ -48,8 +54,10 @@ pub(super) struct Pieces<'a> {
 pub(super) struct Copying {
     /// Of the device that has the volume's extents.
     pub(super) holder: Table,
-    /// Of the layer below it, where there has to be one.
-    pub(super) layer: Option<Table>,
+    /// Of the layer below it, which copies.
+    pub(super) layer: Table,
+    /// Of the room's own device.
+    pub(super) room: Table,
 }
 
 /// The legs of a segment; none of what is no extents.
@@ -85,7 +93,7 @@ impl<'a> Pieces<'a> {
         group: &'a Group,
         volume: &'a LogicalVolume,
         from: usize,
-        room: &LogicalVolume,
+        room: &'a LogicalVolume,
     ) -> Option<Self> {
         let run = |segment: &Segment| match legs(segment) {
             [leg] => Some((*leg, segment.len)),
@@ -111,7 +119,7 @@ impl<'a> Pieces<'a> {
                 }
             }
         }
-        runs.is_empty().then_some(Self { group, volume, all })
+        runs.is_empty().then_some(Self { group, volume, room, all })
     }
 
     fn in_segment(&self, number: usize) -> impl Iterator<Item = &Piece> {
@@ -151,54 +159,33 @@ impl<'a> Pieces<'a> {
         Segment { start, len, tags: segment.tags.clone(), kind }
     }
 
-    /// The tables; `None` where a device is missing.
-    pub(super) fn copying(&self, find: Find<'_>) -> Option<Copying> {
-        let plain = tree::extents(self.group, self.volume, find).ok()?;
-        let is_striped = self
-            .all
-            .iter()
-            .any(|piece| self.volume.segments.get(piece.segment).is_some_and(|it| legs(it).len() > 1));
-        if is_striped { self.below(plain, find) } else { self.inside(plain, find) }
-    }
-
-    /// Mirrors in the place of what moves.
-    fn inside(&self, plain: Table, find: Find<'_>) -> Option<Copying> {
-        let mut parts = Vec::new();
-        for (number, row) in plain.rows.into_iter().enumerate() {
-            let before = parts.len();
-            for piece in self.in_segment(number) {
-                parts.push(self.mirror(piece, find)?);
-            }
-            if parts.len() == before {
-                parts.push((row.length, row.target));
-            }
-        }
-        Some(Copying { holder: Table::concat(parts), layer: None })
-    }
-
-    /// All that moves on a layer of its own, and the legs lead there: a stripe cannot stand on a part of a table.
-    fn below(&self, mut plain: Table, find: Find<'_>) -> Option<Copying> {
-        let on = Dev::Dm(name::join(&self.group.name, &self.volume.name, Some(LAYER)));
-        let mut start = Sectors(0);
+    /// The tables; `None` where a device is missing. `room`: the name of the room's device.
+    ///
+    /// All that moves is on the layer, one piece behind the other as in the room, and legs lead there: a stripe cannot
+    /// stand on a part of a table.
+    pub(super) fn copying(&self, room: &str, find: Find<'_>) -> Option<Copying> {
+        let mut holder = tree::extents(self.group, self.volume, find).ok()?;
+        let layer = Dev::Dm(name::join(&self.group.name, &self.volume.name, Some(LAYER)));
+        let (mut start, mut mirrors) = (Sectors(0), Vec::new());
         for piece in &self.all {
-            let row: &mut Row = plain.rows.get_mut(piece.segment)?;
+            let row: &mut Row = holder.rows.get_mut(piece.segment)?;
             if let Some(leg) = legs_of(&mut row.target).get_mut(piece.leg).filter(|_| piece.at == 0) {
-                *leg = dm::Leg { dev: on.clone(), start };
+                *leg = dm::Leg { dev: layer.clone(), start };
             }
+            mirrors.push(self.mirror(piece, dm::Leg { dev: Dev::Dm(room.to_owned()), start }, find)?);
             start = start.saturating_add(self.group.sectors(piece.len));
         }
-        let mirrors: Option<Vec<_>> = self.all.iter().map(|piece| self.mirror(piece, find)).collect();
-        Some(Copying { holder: plain, layer: Some(Table::concat(mirrors?)) })
+        let room = tree::extents(self.group, self.room, find).ok()?;
+        Some(Copying { holder, layer: Table::concat(mirrors), room })
     }
 
-    fn mirror(&self, piece: &Piece, find: Find<'_>) -> Option<(Sectors, Target)> {
-        let leg = |leg: Leg| {
-            let start = self.group.pvs.get(leg.pv)?.pe_start.saturating_add(self.group.sectors(leg.extent));
-            Some(dm::Leg { dev: find(leg.pv)?, start })
-        };
+    fn mirror(&self, piece: &Piece, new: dm::Leg, find: Find<'_>) -> Option<(Sectors, Target)> {
+        let pv = self.group.pvs.get(piece.old.pv)?;
+        let start = pv.pe_start.saturating_add(self.group.sectors(piece.old.extent));
+        let old = dm::Leg { dev: find(piece.old.pv)?, start };
         let target = Target::Mirror {
             log: MirrorLog { kind: "core".to_owned(), args: vec![REGION.to_owned()] },
-            legs: vec![leg(piece.old)?, leg(piece.new)?],
+            legs: vec![old, new],
             // A device that fails is told and does not make anybody wait.
             features: ["handle_errors", "keep_log"].map(str::to_owned).to_vec(),
         };
@@ -218,16 +205,39 @@ fn legs_of(target: &mut Target) -> &mut [dm::Leg] {
 pub(super) fn layer(group: &Group, volume: &LogicalVolume, table: Table) -> Wanted {
     Wanted {
         name: name::join(&group.name, &volume.name, Some(LAYER)),
-        uuid: uuid::lvm(group.id.plain(), volume.id.plain(), Some(LAYER)),
+        uuid: layer_uuid(group, volume.id),
         table,
         flags: UdevFlags::HIDDEN,
         read_only: false,
     }
 }
 
+/// The device of a room as it should be while something is copied there. Nobody looks for anything on it.
+pub(super) fn room(group: &Group, room: &LogicalVolume, name: String, table: Table) -> Wanted {
+    let uuid = uuid::lvm(group.id.plain(), room.id.plain(), None);
+    Wanted { name, uuid, table, flags: UdevFlags::HIDDEN, read_only: false }
+}
+
+/// The UUID of a volume's layer.
+pub(super) fn layer_uuid(group: &Group, volume: LvmUuid) -> String {
+    uuid::lvm(group.id.plain(), volume.plain(), Some(LAYER))
+}
+
 /// Whether a device is such a layer, by its UUID.
 pub(super) fn is_layer(uuid: &str) -> bool {
     uuid::parse(uuid).is_some_and(|parsed| parsed.layer == Some(LAYER))
+}
+
+/// The same table with what copies leading to the old extents alone.
+pub(super) fn without_copies(table: &Table) -> Table {
+    let mut table = table.clone();
+    for row in &mut table.rows {
+        let Target::Mirror { legs, .. } = &row.target else { continue };
+        if let Some(old) = legs.first() {
+            row.target = Target::Linear(old.clone());
+        }
+    }
+    table
 }
 
 /// Whether a table copies.
@@ -295,33 +305,34 @@ segment2 { start_extent = 11 extent_count = 3 type = "striped" stripe_count = 1 
     }
 
     #[test]
-    fn a_linear_volume_has_mirrors_in_its_own_table() {
+    fn a_linear_volume_stays_linear_and_its_room_is_in_use() {
         check("line", "to", |pieces| {
-            let tables = pieces.copying(&find).unwrap();
-            assert!(tables.layer.is_none() && is_moving(&tables.holder));
+            let tables = pieces.copying("vg-to", &find).unwrap();
+            assert!(is_moving(&tables.holder) && !is_mirror(&tables.holder));
+            assert_eq!(tables.holder.to_string(), "0 80 linear vg-line-moving 0\n80 40 linear 9:1 2048");
             assert_eq!(
-                tables.holder.to_string(),
-                "0 32 mirror core 1 1024 2 9:0 2048 9:2 2048 2 handle_errors keep_log\n\
-                 32 48 mirror core 1 1024 2 9:0 2080 9:2 2448 2 handle_errors keep_log\n\
-                 80 40 linear 9:1 2048"
+                tables.layer.to_string(),
+                "0 32 mirror core 1 1024 2 9:0 2048 vg-to 0 2 handle_errors keep_log\n\
+                 32 48 mirror core 1 1024 2 9:0 2080 vg-to 32 2 handle_errors keep_log"
             );
+            assert_eq!(tables.room.to_string(), "0 32 linear 9:2 2048\n32 48 linear 9:2 2448");
         });
     }
 
     #[test]
     fn a_striped_volume_has_them_in_a_layer_below() {
         check("data", "room", |pieces| {
-            let tables = pieces.copying(&find).unwrap();
+            let tables = pieces.copying("vg-room", &find).unwrap();
             assert!(is_moving(&tables.holder) && !is_mirror(&tables.holder));
             assert_eq!(
                 tables.holder.to_string(),
                 "0 80 linear vg-data-moving 0\n80 64 striped 2 16 9:1 2288 vg-data-moving 80"
             );
             assert_eq!(
-                tables.layer.unwrap().to_string(),
-                "0 80 mirror core 1 1024 2 9:0 2208 9:2 2128 2 handle_errors keep_log\n\
-                 80 8 mirror core 1 1024 2 9:0 2368 9:2 2208 2 handle_errors keep_log\n\
-                 88 24 mirror core 1 1024 2 9:0 2376 9:2 2288 2 handle_errors keep_log"
+                tables.layer.to_string(),
+                "0 80 mirror core 1 1024 2 9:0 2208 vg-room 0 2 handle_errors keep_log\n\
+                 80 8 mirror core 1 1024 2 9:0 2368 vg-room 80 2 handle_errors keep_log\n\
+                 88 24 mirror core 1 1024 2 9:0 2376 vg-room 88 2 handle_errors keep_log"
             );
             // The second leg of the stripes has its first extent in one run and three in another.
             let moved = pieces.moved();

@@ -3,11 +3,16 @@
 
 use superblock::lvm::Stamp;
 
-use super::{devices::heads, pieces, shift::Scene, tree::Wanted};
+use super::{
+    devices::{heads, top_down},
+    pieces,
+    shift::Scene,
+    tree::Wanted,
+};
 use crate::{
     model::{
         active::{Active, ActiveDevice},
-        dm::{Table, Target, UdevFlags, uuid},
+        dm::{Dev, Table, Target, UdevFlags, uuid},
         unfinished::Unfinished,
         volume::Found,
     },
@@ -74,9 +79,7 @@ fn flags(device: &ActiveDevice) -> UdevFlags {
 pub fn tidy(found: &Found, active: &Active, stamp: &Stamp) -> Vec<Plan> {
     let scene = Scene { found, active, stamp };
     let group = &found.group;
-    let waiting = active.devices.iter().filter(|device| device.info.inactive && device.info.live);
-    let waiting = waiting.map(|device| DmStep::Clear { name: device.info.name.clone() });
-    let mut plans = vec![plan("drop tables that were never used", waiting.collect())];
+    let mut plans = Vec::new();
     let mut known: Vec<Wanted> = Vec::new();
     for head in heads(group) {
         let Ok(wanted) = scene.wanted(group, &head.name) else {
@@ -89,15 +92,24 @@ pub fn tidy(found: &Found, active: &Active, stamp: &Stamp) -> Vec<Plan> {
         }
         known.extend(wanted);
     }
-    let mut left: Vec<&ActiveDevice> = active
-        .devices
-        .iter()
-        .filter(|device| {
-            device.holders.is_empty() && is_nobodys(device, &known) && !is_copying(device, active)
-        })
-        .collect();
-    // What stands on others goes before them.
-    left.sort_by_key(|device| layer_depth(device));
+    // Also what never had another: as long as it waits, what it leads to is held.
+    let is_unused =
+        |device: &&ActiveDevice| device.info.inactive && (device.info.live || is_nobodys(device, &known));
+    let waiting = active.devices.iter().filter(is_unused);
+    let waiting = waiting.map(|device| DmStep::Clear { name: device.info.name.clone() });
+    plans.insert(0, plan("drop tables that were never used", waiting.collect()));
+    // What stands on others goes before them, and nothing goes on which something stays.
+    let mut left: Vec<&ActiveDevice> = Vec::new();
+    for device in top_down(active) {
+        let stays_on = |other: &&ActiveDevice| {
+            active.named(&other.table).devices().any(|dev| *dev == Dev::Dm(device.info.name.clone()))
+                && !left.iter().any(|gone| gone.info.name == other.info.name)
+        };
+        let in_use = !device.holders.is_empty() || active.devices.iter().any(|other| stays_on(&other));
+        if !in_use && is_nobodys(device, &known) {
+            left.push(device);
+        }
+    }
     let remove = |device: &&ActiveDevice| DmStep::Remove {
         name: device.info.name.clone(),
         flags: flags(device),
@@ -115,20 +127,6 @@ fn is_nobodys(device: &ActiveDevice, known: &[Wanted]) -> bool {
     matches!(layer, None | Some("real" | "cow" | "moving")) && !known.iter().any(|one| one.uuid == uuid)
 }
 
-/// Whether it copies what a volume moves: the devices of a group do not count as each other's holders.
-fn is_copying(device: &ActiveDevice, active: &Active) -> bool {
-    device.info.uuid.as_deref().is_some_and(pieces::is_layer) && active.lead_to(&device.info.name)
-}
-
-fn layer_depth(device: &ActiveDevice) -> usize {
-    match device.info.uuid.as_deref().and_then(uuid::parse).and_then(|parsed| parsed.layer) {
-        None => 0,
-        Some("cow") => 1,
-        Some("moving") => 3,
-        Some(_) => 2,
-    }
-}
-
 /// Whether a volume is active and has other tables than it should.
 fn is_other(scene: &Scene<'_>, wanted: &[Wanted]) -> bool {
     let live = |one: &Wanted| scene.active.with(&one.uuid).map(|device| scene.active.named(&device.table));
@@ -138,3 +136,7 @@ fn is_other(scene: &Scene<'_>, wanted: &[Wanted]) -> bool {
     }
     wanted.iter().zip(&tables).any(|(one, live)| live.as_ref() != Some(&one.table))
 }
+
+#[cfg(test)]
+#[path = "recover_tests.rs"]
+mod tests;

@@ -8,6 +8,7 @@ use super::{
     devices::{devices_of, finder, head_of, shown, unused, withdrawn},
     edit, metadata, mover,
     request::VolumeName,
+    rollback,
     tree::{self, Family, Moment, Wanted},
 };
 use crate::{
@@ -26,6 +27,11 @@ pub fn plan(found: &Found, active: &Active, names: &[VolumeName], stamp: &Stamp)
         mover::refuse_moving(before, &name.volume)?;
     }
     let gone = edit::remove(&mut after, names)?;
+    for name in
+        gone.iter().filter(|name| !gone.iter().any(|head| head == head_of(before, name) && head != *name))
+    {
+        rollback::refuse_merging(before, active, name)?;
+    }
     let heads: Vec<&str> =
         gone.iter().filter(|name| head_of(before, name) == name.as_str()).map(String::as_str).collect();
     let devices = devices_of(found, active, &heads);

@@ -11,9 +11,13 @@ use super::{
     metadata, mover,
     request::{VolumeName, When},
     shift::{Scene, Shift},
+    siblings::{self, Stores},
 };
 use crate::{
-    model::dm::SnapshotStatus,
+    model::{
+        active::{Active, ActiveDevice},
+        dm::{SnapshotStatus, Status, Target, uuid},
+    },
     plan::{Plan, Refusal, Step, Warning},
 };
 
@@ -30,27 +34,77 @@ pub enum State {
     Finished,
     /// It stands still.
     Failed,
+    /// The store does not have all that the volume was: nothing is put back.
+    Overflowed,
 }
-
-/// What the origin's device says: the name of its first target, and its status.
-pub type Says<'a> = Option<(&'a str, Option<SnapshotStatus>)>;
 
 /// How far the rollback of a snapshot is.
 #[must_use]
-pub fn state(group: &Group, snapshot: &str, origin: Says<'_>) -> State {
-    if !group.snapshot_in(snapshot).is_some_and(|snapshot| snapshot.merging) {
+pub fn state(group: &Group, active: &Active, snapshot: &str) -> State {
+    let Some(found) = group.snapshot_in(snapshot).filter(|snapshot| snapshot.merging) else {
         return State::None;
+    };
+    let Some(device) = device(group, active, found.origin).filter(|device| merges(device)) else {
+        return State::Requested;
+    };
+    match reported(device) {
+        Some(SnapshotStatus::Usage { allocated, metadata, .. }) => match allocated.saturating_sub(metadata) {
+            Sectors(0) => State::Finished,
+            left => State::Running(left),
+        },
+        Some(SnapshotStatus::Invalid | SnapshotStatus::Overflow) => State::Overflowed,
+        Some(SnapshotStatus::MergeFailed | SnapshotStatus::Unknown) => State::Failed,
+        None => State::Running(Sectors(0)),
     }
-    match origin {
-        Some(("snapshot-merge", Some(SnapshotStatus::Usage { allocated, metadata, .. }))) => {
-            match allocated.saturating_sub(metadata) {
-                Sectors(0) => State::Finished,
-                left => State::Running(left),
-            }
-        }
-        Some(("snapshot-merge", Some(_))) => State::Failed,
-        Some(("snapshot-merge", None)) => State::Running(Sectors(0)),
-        _ => State::Requested,
+}
+
+fn device<'a>(group: &Group, active: &'a Active, volume: &str) -> Option<&'a ActiveDevice> {
+    active.with(&uuid::lvm(group.id.plain(), group.volume(volume)?.id.plain(), None))
+}
+
+fn merges(device: &ActiveDevice) -> bool {
+    device.table.rows.iter().any(|row| matches!(row.target, Target::SnapshotMerge(_)))
+}
+
+fn reported(device: &ActiveDevice) -> Option<SnapshotStatus> {
+    device.status.iter().find_map(|status| match status {
+        Status::Snapshot(status) => Some(*status),
+        _ => None,
+    })
+}
+
+/// What the driver says of a snapshot's store; `None` for what is not a snapshot, or not active.
+#[must_use]
+pub fn store(group: &Group, active: &Active, snapshot: &str) -> Option<SnapshotStatus> {
+    let found = group.snapshot_in(snapshot)?;
+    let origin = device(group, active, found.origin).filter(|device| found.merging && merges(device));
+    reported(origin.or_else(|| device(group, active, snapshot))?)
+}
+
+/// Why a volume is not rolled back to a snapshot that was merged into it, and what to do.
+#[must_use]
+pub fn overflowed(group: &Group, snapshot: &str) -> Refusal {
+    let origin = super::devices::head_of(group, snapshot);
+    let name = format!("{}/{snapshot}", group.name);
+    Refusal::new(format!("{name} overflowed: {}/{origin} is not rolled back", group.name))
+        .hint(format!("mdctl volume remove {name}"))
+}
+
+/// Refuses to take away a snapshot while it is put back: a part of the volume would be old and the rest new.
+///
+/// # Errors
+/// It goes on, or stands still on its way.
+pub fn refuse_merging(group: &Group, active: &Active, snapshot: &str) -> Result<(), Refusal> {
+    let origin = super::devices::head_of(group, snapshot);
+    let name = format!("{}/{snapshot}", group.name);
+    let refused = |how: &str| {
+        Err(Refusal::new(format!("{}/{origin} is being rolled back to {name}{how}", group.name))
+            .hint(format!("mdctl volume rollback {name} --wait ends that")))
+    };
+    match state(group, active, snapshot) {
+        State::Running(_) | State::Finished => refused(""),
+        State::Failed => refused(", and the kernel met an error: only a part of it is back"),
+        State::None | State::Requested | State::Overflowed => Ok(()),
     }
 }
 
@@ -58,19 +112,15 @@ pub fn state(group: &Group, snapshot: &str, origin: Says<'_>) -> State {
 ///
 /// # Errors
 /// It is no snapshot, or one that has nothing to give back.
-pub fn begin(
-    scene: &Scene<'_>,
-    name: &VolumeName,
-    when: When,
-    snapshot: Option<SnapshotStatus>,
-) -> Result<Plan, Refusal> {
+pub fn begin(scene: &Scene<'_>, name: &VolumeName, when: When, stores: &Stores) -> Result<Plan, Refusal> {
     let mut group = scene.found.group.clone();
     let found = group.snapshot_in(&name.volume);
     let found = found.ok_or_else(|| Refusal::new(format!("{name} is no snapshot")))?;
     mover::refuse_moving(&group, found.origin)?;
     let origin = found.origin.to_owned();
     let whole = VolumeName { group: name.group.clone(), volume: origin.clone() };
-    if matches!(snapshot, Some(SnapshotStatus::Invalid)) {
+    let lost = matches!(stores.get(&name.volume), Some(Ok(store)) if !store.is_valid);
+    if lost || store(&group, scene.active, &name.volume) == Some(SnapshotStatus::Invalid) {
         return Err(Refusal::new(format!("{name} overflowed: it does not hold all that {whole} was"))
             .hint(format!("mdctl volume snapshot diff {name} --reverse --stream FILE saves what it has")));
     }
@@ -80,6 +130,7 @@ pub fn begin(
     if !group.volume(&origin).is_some_and(superblock::lvm::LogicalVolume::is_writable) {
         return Err(Refusal::new(format!("{whole} may only be read")));
     }
+    siblings(&group, &name.volume, stores)?;
     let open = [&origin, &name.volume].into_iter().find_map(|volume| Some((volume, scene.open_by(volume)?)));
     let later = match (when, &open) {
         (When::NextActivation, _) | (When::Either, Some(_)) => true,
@@ -95,6 +146,17 @@ pub fn begin(
         return at_next_activation(scene, &group, &summary, open);
     }
     scene.plan(Shift { group: &group, origin: &origin, freeze: false, hold: true, zero: Vec::new(), summary })
+}
+
+/// Refuses to lose other snapshots of the volume, which have to keep what is overwritten.
+fn siblings(group: &Group, snapshot: &str, stores: &Stores) -> Result<(), Refusal> {
+    let written = match stores.get(snapshot) {
+        Some(Ok(store)) => siblings::written_by_rollback(store),
+        Some(Err(why)) => return Err(Refusal::new(format!("{}/{snapshot}: {why}", group.name))),
+        None => return Ok(()),
+    };
+    let origin = super::devices::head_of(group, snapshot);
+    siblings::have_room(group, origin, Some(snapshot), &written, stores)
 }
 
 /// Only the metadata changes: the devices go on as they are.
@@ -138,8 +200,9 @@ pub fn finish(scene: &Scene<'_>, name: &VolumeName) -> Result<Plan, Refusal> {
 ///
 /// # Errors
 /// It is not requested, or a physical volume is missing.
-pub fn start_requested(scene: &Scene<'_>, name: &VolumeName) -> Result<Plan, Refusal> {
+pub fn start_requested(scene: &Scene<'_>, name: &VolumeName, stores: &Stores) -> Result<Plan, Refusal> {
     let group = &scene.found.group;
+    siblings(group, &name.volume, stores)?;
     let found = group.snapshot_in(&name.volume).filter(|snapshot| snapshot.merging);
     let found = found.ok_or_else(|| Refusal::new(format!("{name} is not being rolled back")))?;
     for volume in [found.origin, found.cow] {

@@ -11,7 +11,7 @@ use superblock::{
 
 use super::{
     metadata::{self, Change, LvmStep},
-    pieces,
+    mover, pieces,
     tree::{Family, Find, Moment, Wanted, transition},
 };
 use crate::{
@@ -78,20 +78,57 @@ impl Scene<'_> {
         wanted.into_iter().filter_map(live).collect()
     }
 
-    /// The layers that are there to copy what moves. One to which nothing leads any more has to be loaded anew: what it holds
-    /// for copied may be old.
-    pub(super) fn moving(&self, origin: &str) -> Vec<Wanted> {
+    /// The devices that are there to copy what moves of a volume and its snapshots, each with the UUID of the device of whose
+    /// move it is; rooms before the layers that stand on them. A layer to which nothing leads any more has to be loaded anew: what
+    /// it holds for copied may be old.
+    pub(super) fn moving(&self, origin: &str) -> Vec<(String, Wanted)> {
         let group = &self.found.group;
         let ids = super::devices::family_ids(group, origin);
-        let layer = |device: &ActiveDevice| {
-            let uuid = device.info.uuid.clone().filter(|uuid| pieces::is_layer(uuid))?;
-            ids.contains(&uuid::parse(&uuid)?.volume).then_some(())?;
-            let name = device.info.name.clone();
-            let table =
-                if self.active.lead_to(&name) { self.active.named(&device.table) } else { Table::default() };
-            Some(Wanted { name, uuid, table, flags: UdevFlags::HIDDEN, read_only: device.info.read_only })
+        let mut all: Vec<(String, Wanted)> = Vec::new();
+        for device in &self.active.devices {
+            let uuid = device.info.uuid.as_deref().filter(|uuid| pieces::is_layer(uuid));
+            let Some(uuid) = uuid.filter(|uuid| uuid::parse(uuid).is_some_and(|it| ids.contains(&it.volume)))
+            else {
+                continue;
+            };
+            all.extend(self.rooms_of(device).into_iter().map(|room| (uuid.to_owned(), room)));
+            let mut layer = self.below(device);
+            if !self.active.lead_to(&layer.name) {
+                layer.table = Table::default();
+            }
+            all.push((uuid.to_owned(), layer));
+        }
+        // Rooms to which no layer leads.
+        for move_ in mover::underway(group) {
+            let volume = group.volume(&move_.volume).filter(|volume| ids.contains(&volume.id.plain()));
+            let Some((volume, room)) = volume.zip(group.volume(&move_.room)) else { continue };
+            let room = self.active.with(&uuid::lvm(group.id.plain(), room.id.plain(), None));
+            let Some(room) = room.map(|room| self.below(room)) else { continue };
+            if !all.iter().any(|(_, one)| one.uuid == room.uuid) {
+                all.insert(0, (pieces::layer_uuid(group, volume.id), room));
+            }
+        }
+        all
+    }
+
+    /// A device as it is, which only other devices use.
+    fn below(&self, device: &ActiveDevice) -> Wanted {
+        Wanted {
+            name: device.info.name.clone(),
+            uuid: device.info.uuid.clone().unwrap_or_default(),
+            table: self.active.named(&device.table),
+            flags: UdevFlags::HIDDEN,
+            read_only: device.info.read_only,
+        }
+    }
+
+    /// The devices of the group on which a layer stands.
+    pub(super) fn rooms_of(&self, layer: &ActiveDevice) -> Vec<Wanted> {
+        let table = self.active.named(&layer.table);
+        let is_below = |device: &&ActiveDevice| {
+            table.devices().any(|dev| matches!(dev, Dev::Dm(name) if *name == device.info.name))
         };
-        self.active.devices.iter().filter_map(layer).collect()
+        self.active.devices.iter().filter(is_below).map(|device| self.below(device)).collect()
     }
 
     /// Whether a volume's own device is there.
@@ -142,7 +179,7 @@ impl Scene<'_> {
         summary: String,
     ) -> Result<Plan, Refusal> {
         let active = self.is_active(origin);
-        let mut before = self.moving(origin);
+        let mut before: Vec<Wanted> = self.moving(origin).into_iter().map(|(_, one)| one).collect();
         before.extend(self.running(self.wanted(&self.found.group, origin)?));
         let after = if active { after } else { Vec::new() };
         let turn = Turn { change, active, before, after, zero: Vec::new(), moment: Moment::default() };

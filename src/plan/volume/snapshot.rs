@@ -139,16 +139,22 @@ fn start_of(
 /// Whether the store of a snapshot may have another size; `group` has it already ([`super::edit::resize`]).
 ///
 /// # Errors
-/// It would be larger than it can ever need to be, or smaller than what is in use (`used`, as the driver tells).
+/// It is lost already, or would be larger than it can ever need to be, or smaller than what is in use (`used`, as the driver
+/// tells).
 pub fn check_resized(
     before: &Group,
     group: &Group,
     name: &VolumeName,
     used: Option<Sectors>,
+    is_valid: bool,
 ) -> Result<(), Refusal> {
     let Some(snapshot) = group.snapshot_in(&name.volume) else { return Ok(()) };
     if snapshot.merging {
         return Err(Refusal::new(format!("{name} is being rolled back")));
+    }
+    if !is_valid {
+        return Err(Refusal::new(format!("{name} overflowed: more room does not bring back what it lost"))
+            .hint(format!("mdctl volume remove {name}")));
     }
     let now = existing(group, name)?.extents();
     let old = existing(before, name)?.extents();

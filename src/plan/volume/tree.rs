@@ -332,8 +332,8 @@ pub fn transition(before: &[Wanted], after: &[Wanted], moment: Moment) -> Transi
                     minor: None,
                 }));
                 prepare.push(load(one));
-                if is_store(one) {
-                    // The kernel reads a store when the snapshot is loaded.
+                if is_store(one) || is_room(one) {
+                    // The kernel reads a store when the snapshot is loaded, and looks at the size of what a mirror stands on.
                     prepare.push(Step::Dm(DmStep::Resume {
                         name: one.name.clone(),
                         flags: one.flags,
@@ -374,6 +374,12 @@ fn remove(one: &Wanted) -> DmStep {
 
 fn is_store(one: &Wanted) -> bool {
     one.uuid.ends_with("-cow")
+}
+
+/// A volume's own device that only other devices use: where a move goes.
+fn is_room(one: &Wanted) -> bool {
+    let is_own = uuid::parse(&one.uuid).is_some_and(|parsed| parsed.layer.is_none());
+    is_own && one.flags == UdevFlags::HIDDEN && !one.table.rows.iter().any(|row| row.target == Target::Error)
 }
 
 fn is_layer(one: &Wanted) -> bool {

@@ -14,7 +14,7 @@ use super::{
     edit::{self, Means},
     group::{self, New},
     metadata::LvmStep,
-    mover, recover, remove, rename,
+    mover, remove, rename,
     request::{
         Amount, CreateGroup, CreateVolumes, NewSnapshot, NewVolume, ResizeRequest, Sign, SizeChange,
         VolumeName, Wipe,
@@ -27,7 +27,7 @@ use crate::{
     model::{
         Below, Candidate, DevId, Device,
         active::{Active, ActiveDevice},
-        dm::{Dev, DeviceInfo, Table},
+        dm::{DeviceInfo, Table},
         extents::Old,
         volume::{AreaSeen, Found, Groups, PvDevice},
     },
@@ -35,11 +35,11 @@ use crate::{
     plan::{Plan, Step, dm::DmStep},
 };
 
-fn id(n: u8) -> LvmUuid {
+pub(super) fn id(n: u8) -> LvmUuid {
     LvmUuid::from_random([n; 32])
 }
 
-fn stamp() -> Stamp {
+pub(super) fn stamp() -> Stamp {
     Stamp::default()
 }
 
@@ -63,7 +63,7 @@ fn device(n: u8) -> PvDevice {
 }
 
 /// A group on two devices.
-fn found() -> Found {
+pub(super) fn found() -> Found {
     let mut group = Group::empty("vg".into());
     group.id = id(99);
     group.seqno = 1;
@@ -81,34 +81,34 @@ fn found() -> Found {
     Found { group, devices: devices.map(Some).to_vec(), ..Found::default() }
 }
 
-fn volume(name: &str) -> VolumeName {
+pub(super) fn volume(name: &str) -> VolumeName {
     VolumeName { group: "vg".into(), volume: name.into() }
 }
 
-fn new(name: &str, extents: u64, stripes: u32) -> NewVolume {
+pub(super) fn new(name: &str, extents: u64, stripes: u32) -> NewVolume {
     let size = Amount::Extents(extents);
     NewVolume { name: volume(name), size, stripes, stripe_size: None, on: Vec::new(), read_only: false }
 }
 
-fn means() -> Means<'static> {
+pub(super) fn means() -> Means<'static> {
     let fresh = (10..20).map(id).collect::<Vec<_>>().into_iter();
     Means { pv_of: &|_| None, stripes: Vec::new(), fresh, host: "here".into(), now: 1 }
 }
 
 /// The same group with two volumes.
-fn with_volumes() -> Found {
+pub(super) fn with_volumes() -> Found {
     let mut found = found();
     let (group, _) = create::edited(&found, &[new("a", 4, 1), new("w", 4, 2)], &mut means()).unwrap();
     found.group = group;
     found
 }
 
-fn active(found: &Found) -> (Plan, Active) {
+pub(super) fn active(found: &Found) -> (Plan, Active) {
     let plan = devices::activate(found, &Active::default(), &[], false).unwrap().plan;
     devices_made_by(&plan)
 }
 
-fn devices_made_by(plan: &Plan) -> (Plan, Active) {
+pub(super) fn devices_made_by(plan: &Plan) -> (Plan, Active) {
     let mut devices: Vec<ActiveDevice> = Vec::new();
     let mut tables: BTreeMap<&str, Table> = BTreeMap::new();
     for step in &plan.steps {
@@ -132,7 +132,7 @@ fn devices_made_by(plan: &Plan) -> (Plan, Active) {
     (plan.clone(), Active { devices })
 }
 
-fn shown(plan: &Plan) -> Vec<String> {
+pub(super) fn shown(plan: &Plan) -> Vec<String> {
     plan.steps.iter().map(ToString::to_string).collect()
 }
 
@@ -341,97 +341,12 @@ fn what_is_being_moved_is_left_alone() {
 }
 
 /// What the plan commits becomes the group.
-fn committed(found: &mut Found, plan: &Plan) {
+pub(super) fn committed(found: &mut Found, plan: &Plan) {
     let text = plan.steps.iter().find_map(|step| match step {
         Step::Lvm(LvmStep::PreCommit { text, .. }) => Some(text.clone()),
         _ => None,
     });
     found.group = Group::parse(&text.unwrap()).unwrap();
-}
-
-#[test]
-fn a_striped_volume_moves_on_a_layer() {
-    let mut found = with_volumes();
-    let (up, mut there) = active(&found);
-    for (device, minor) in there.devices.iter_mut().zip(0..) {
-        device.info.dev = DevId { major: 252, minor };
-    }
-    let stamp = stamp();
-    let mut means = Means { fresh: (20..30).map(id).collect::<Vec<_>>().into_iter(), ..means() };
-    let scene = Scene { found: &found, active: &there, stamp: &stamp };
-    let begun = mover::begin(&scene, &volume("w"), (0, true), &[], &mut means).unwrap();
-    let text = shown(&begun).join("\n");
-    assert!(
-        text.contains("make device vg-w-moving") && text.contains("striped 2 128 vg-w-moving 0 9:1"),
-        "{text}"
-    );
-    // The fake machine has no metadata that a critical section writes.
-    let mut devices = begun.clone();
-    devices.steps.retain(|step| matches!(step, Step::Dm(_) | Step::Critical(_) | Step::Commit));
-    every_failure_leaves_no_trace_after(&up, &devices);
-    committed(&mut found, &begun);
-    let [move_] = mover::underway(&found.group).try_into().unwrap();
-    assert!(move_.asleep && move_.volume == "w");
-    // As it is then: the layer is there, and the volume leads to it.
-    let layer = DevId { major: 252, minor: 9 };
-    let (_, made) = devices_made_by(&begun);
-    let mut device = made.devices.into_iter().find(|device| device.info.name == "vg-w-moving").unwrap();
-    device.info.dev = layer;
-    there.devices.push(device);
-    let own = there.devices.iter_mut().find(|device| device.info.name == "vg-w").unwrap();
-    let before = own.table.clone();
-    let moving = own.table.rows[0].target.clone();
-    let mut swapped = 0;
-    own.table.rows[0].target = moving
-        .with_devices(&mut |dev| {
-            swapped += 1;
-            Ok::<_, std::convert::Infallible>(if swapped == 1 { Dev::Number(layer) } else { dev.clone() })
-        })
-        .unwrap();
-    let scene = Scene { found: &found, active: &there, stamp: &stamp };
-    assert_eq!(mover::device(&scene, &move_).unwrap().info.name, "vg-w-moving");
-    let again = devices::activate(&found, &there, &[], false).unwrap();
-    assert!(again.plan.steps.is_empty(), "{:?}", shown(&again.plan));
-    // A command that was killed meanwhile leaves nothing of it to be tidied up.
-    assert!(recover::tidy(&found, &there, &stamp).is_empty());
-    for over in [mover::finish(&scene, &move_).unwrap(), mover::abort(&scene, &move_).unwrap()] {
-        let text = shown(&over).join("\n");
-        assert!(text.contains("remove device vg-w-moving"), "{text}");
-    }
-    // Somebody gave the volume its plain table: the layer is stale, and is loaded anew.
-    there.devices.iter_mut().find(|device| device.info.name == "vg-w").unwrap().table = before;
-    let scene = Scene { found: &found, active: &there, stamp: &stamp };
-    assert!(mover::device(&scene, &move_).is_none());
-    assert!(mover::finish(&scene, &move_).is_err(), "what is old would become the volume");
-    let text = shown(&mover::resume(&scene, &move_).unwrap()).join("\n");
-    assert!(text.contains("load into vg-w-moving"), "{text}");
-    assert!(shown(&mover::abort(&scene, &move_).unwrap()).join("\n").contains("remove device vg-w-moving"));
-    let tidied = recover::tidy(&found, &there, &stamp);
-    assert!(
-        tidied.iter().any(|plan| shown(plan).join("\n").contains("remove device vg-w-moving")),
-        "{tidied:#?}"
-    );
-}
-
-#[test]
-fn a_family_is_active_for_its_moves_until_the_last_has_ended() {
-    let mut found = with_volumes();
-    found.group.make_snapshot("a", "w", Sectors(8), id(40)).unwrap();
-    let (_, mut there) = active(&found);
-    for (device, minor) in there.devices.iter_mut().zip(0..) {
-        device.info.dev = DevId { major: 252, minor };
-    }
-    let stamp = stamp();
-    for (name, first, ids) in [("a", true, 20..30), ("w", false, 30..40)] {
-        let mut means = Means { fresh: ids.map(id).collect::<Vec<_>>().into_iter(), ..means() };
-        let scene = Scene { found: &found, active: &there, stamp: &stamp };
-        let begun = mover::begin(&scene, &volume(name), (0, first), &[], &mut means).unwrap();
-        committed(&mut found, &begun);
-    }
-    assert_eq!(
-        mover::underway(&found.group).iter().map(|move_| move_.asleep).collect::<Vec<_>>(),
-        [true, true]
-    );
 }
 
 fn candidate(n: u8) -> (Candidate, Below) {

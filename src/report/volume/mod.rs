@@ -328,6 +328,8 @@ impl<'a> View<'a> {
         let merging =
             |segment: &superblock::lvm::Segment| matches!(segment.kind, Kind::Snapshot { merging: true, .. });
         match self.snapshot() {
+            // One that overflowed is not put back.
+            Some(_) if self.status == Some(SnapshotStatus::Invalid) => "snapshot",
             Some((row, _)) if row.segments.iter().any(merging) => "merging",
             Some(_) => "snapshot",
             None => kind_of(self.volume),

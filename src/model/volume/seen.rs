@@ -1,0 +1,67 @@
+//! One group as a decision over many looks sees it.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use superblock::{Sectors, lvm::Stamp};
+
+use super::{
+    super::{DevId, active::Active},
+    Found, Groups,
+};
+
+/// What is looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GroupLook {
+    /// The group's name.
+    pub name: String,
+    /// What is done, for the metadata.
+    pub command: String,
+    /// Also what the stores have of this snapshot and of the others of its origin.
+    pub stores_of: Option<String>,
+    /// Paths whose devices' numbers are asked for.
+    pub paths: Vec<String>,
+    /// So many random identities.
+    pub fresh: usize,
+}
+
+/// All groups, and the devices of one.
+#[derive(Clone, Debug, Default)]
+pub struct GroupSeen {
+    /// The name that was asked for.
+    pub name: String,
+    /// All groups.
+    pub groups: Groups,
+    /// The group's devices.
+    pub active: Active,
+    /// By the snapshots' names; why one could not be read.
+    pub stores: BTreeMap<String, Result<StoreSeen, String>>,
+    /// Numbers of the paths that were asked for.
+    pub numbers: Vec<(String, DevId)>,
+    /// Random bytes.
+    pub random: Vec<[u8; 32]>,
+    /// Who would write now.
+    pub stamp: Stamp,
+    /// A clock that is only good for differences.
+    pub clock: Duration,
+}
+
+impl GroupSeen {
+    /// The group, if there is exactly one of the name.
+    #[must_use]
+    pub fn found(&self) -> Option<&Found> {
+        self.groups.group(&self.name)
+    }
+}
+
+/// What the store of a snapshot has on its devices.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreSeen {
+    /// The kernel did not give it up.
+    pub is_valid: bool,
+    /// Its chunk.
+    pub chunk: Sectors,
+    /// What of it is not in use.
+    pub free: Sectors,
+    /// Which chunks of the origin it has: first and count, in order.
+    pub changed: Vec<(u64, u64)>,
+}
