@@ -5,7 +5,7 @@ use super::{
     dm::DmStep,
     volume::{fs::FsStep, metadata::LvmStep},
 };
-use crate::model::dm::name;
+use crate::model::{dm::name, overlay};
 
 /// What is left.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -68,7 +68,10 @@ fn later(step: &Step) -> Option<String> {
             let (group, volume, _) = name::split(name);
             format!("mdctl volume activate {group}/{volume}")
         }
-        Step::Dm(DmStep::Remove { name, .. }) => format!("dmsetup remove {name}"),
+        Step::Dm(DmStep::Remove { name, .. }) => match overlay::parts(name) {
+            Some((set, _)) => format!("mdctl overlay discard {set}"),
+            None => format!("dmsetup remove {name}"),
+        },
         _ => return None,
     })
 }
@@ -76,6 +79,7 @@ fn later(step: &Step) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::dm::UdevFlags;
 
     #[test]
     fn what_remains_has_a_command() {
@@ -85,6 +89,12 @@ mod tests {
         assert!(rest.later.unwrap().ends_with("resize2fs /dev/mapper/vg-v"));
         let backup = Step::Lvm(LvmStep::Backup { group: "vg".into(), text: Vec::new() });
         assert_eq!(Rest::of(&backup).later.unwrap(), "mdctl volume backup vg");
+        let remove = |name: &str| {
+            let (name, flags) = (name.to_owned(), UdevFlags::PRIVATE);
+            Rest::of(&Step::Dm(DmStep::Remove { name, flags, deferred: false })).later.unwrap()
+        };
+        assert_eq!(remove("vg-v"), "dmsetup remove vg-v");
+        assert_eq!(remove("MDOV-try-sda"), "mdctl overlay discard try");
         assert!(Rest::of(&Step::UnlockMap).minor && Rest::of(&Step::Dm(DmStep::WaitForUdev)).minor);
     }
 }
