@@ -48,6 +48,12 @@ impl Driver<'_> {
             if !turn.say.is_empty() || matches!(turn.then, Then::Ask(_) | Then::End(_)) {
                 waiting.bars = None;
             }
+            // One document tells everything in the order in which it came about.
+            match &turn.then {
+                Then::Instead(_) => untold.clear(),
+                Then::Do(_) | Then::End(_) => untold.drain(..).for_each(tell),
+                Then::Look(_) | Then::Wait(_) | Then::Ask(_) => {}
+            }
             turn.say.iter().for_each(|said| self.say(said));
             event = match turn.then {
                 Then::Look(look) => match inventory::see(self.machine, self.config, &look) {
@@ -59,23 +65,13 @@ impl Driver<'_> {
                     }
                     Err(unseen) => Event::Unseen(unseen),
                 },
-                Then::Do(plans) => {
-                    untold.drain(..).for_each(tell);
-                    Event::Done(self.carry_out(&plans, &groups, &mut untold))
-                }
-                Then::Instead(plans) => {
-                    untold.clear();
+                Then::Do(plans) | Then::Instead(plans) => {
                     Event::Done(self.carry_out(&plans, &groups, &mut untold))
                 }
                 Then::Wait(wait) => Event::Woke(self.wait(&wait, &mut waiting)?),
                 Then::Ask(question) => Event::Answered(self.ask(&question)),
-                Then::End(ending) => {
-                    untold.drain(..).for_each(tell);
-                    return Ok(match ending {
-                        Ending::Status(status) => status,
-                        Ending::Refused(refusal) => refuse(&refusal, self.common, self.ui),
-                    });
-                }
+                Then::End(Ending::Status(status)) => return Ok(status),
+                Then::End(Ending::Refused(refusal)) => return Ok(refuse(&refusal, self.common, self.ui)),
             };
         }
     }
@@ -92,6 +88,10 @@ impl Driver<'_> {
             How::Detail => self.ui.detail(text),
             How::Warn => self.ui.warn(text),
             How::Error => self.ui.error(text),
+        }
+        let told = self.common.json && !self.own_document;
+        if let Some(refusal) = said.refusal.as_ref().filter(|_| told) {
+            tell(super::refused(refusal));
         }
     }
 

@@ -279,9 +279,13 @@ fn refuse(refusal: &Refusal, common: &Common, ui: &Ui) -> u8 {
         ui.note(hint);
     }
     if common.json {
-        tell(Outcome::refused(refusal.text.clone(), refusal.hint.clone(), texts(&refusal.said)));
+        tell(refused(refusal));
     }
     refusal.status
+}
+
+fn refused(refusal: &Refusal) -> Outcome {
+    Outcome::refused(refusal.text.clone(), refusal.hint.clone(), texts(&refusal.said))
 }
 
 fn say(kind: Say, text: &str, ui: &Ui) {

@@ -15,6 +15,9 @@ pub(crate) mod twin;
 
 pub use crate::model::view::{Look, Unseen, View};
 
+/// Exit status of a failure.
+const FAILED: u8 = 1;
+
 /// A decision over many looks.
 pub trait Course {
     /// What comes next, after this. The first event is [`Event::Begin`]; after [`Then::End`] there is none.
@@ -108,6 +111,9 @@ pub struct Said {
     pub how: How,
     /// The sentence.
     pub text: String,
+    /// A part of what was asked for is refused with it, for the command's document; what else the refusal says is said
+    /// around it.
+    pub refusal: Option<Box<Refusal>>,
 }
 
 /// How something is said.
@@ -218,34 +224,38 @@ impl From<Unseen> for Refusal {
 }
 
 impl Said {
+    fn new(how: How, text: impl Into<String>) -> Self {
+        Self { how, text: text.into(), refusal: None }
+    }
+
     /// An answer.
     #[must_use]
     pub fn out(text: impl Into<String>) -> Self {
-        Self { how: How::Out, text: text.into() }
+        Self::new(How::Out, text)
     }
 
     /// Worth knowing.
     #[must_use]
     pub fn note(text: impl Into<String>) -> Self {
-        Self { how: How::Note, text: text.into() }
+        Self::new(How::Note, text)
     }
 
     /// A detail.
     #[must_use]
     pub fn detail(text: impl Into<String>) -> Self {
-        Self { how: How::Detail, text: text.into() }
+        Self::new(How::Detail, text)
     }
 
     /// Something that may be wrong.
     #[must_use]
     pub fn warn(text: impl Into<String>) -> Self {
-        Self { how: How::Warn, text: text.into() }
+        Self::new(How::Warn, text)
     }
 
     /// Something that went wrong.
     #[must_use]
     pub fn error(text: impl Into<String>) -> Self {
-        Self { how: How::Error, text: text.into() }
+        Self::new(How::Error, text)
     }
 
     /// What is said of a plan that failed: before its commit why nothing was done and what could not be put back, after it
@@ -259,11 +269,32 @@ impl Said {
         [Self::error(format!("{:#}", failure.cause))].into_iter().chain(left).collect()
     }
 
+    /// What is said of a plan that a command is for, when it failed, and the status that comes of it: 0 where what was
+    /// asked for is done all the same. Of one that is half done: what is missing, and what does it later.
+    #[must_use]
+    pub fn ended(failure: &Failure, summary: &str) -> (Vec<Self>, u8) {
+        if !failure.committed {
+            return (Self::failure(failure), FAILED);
+        }
+        let others = failure.rest.others.iter();
+        if failure.rest.minor {
+            let said = std::iter::once(Self::warn(failure.why())).chain(others.map(Self::warn));
+            return (said.collect(), 0);
+        }
+        let mut said = vec![Self::error(failure.why())];
+        said.extend(others.map(Self::error));
+        said.push(Self::error(format!("not all is done: {summary}")));
+        let later = failure.rest.later.iter();
+        said.extend(later.map(|later| Self::note(format!("what remains to be done: {later}"))));
+        (said, FAILED)
+    }
+
     /// What a refusal says, for a course that goes on after it.
     #[must_use]
     pub fn refusal(refusal: &Refusal) -> Vec<Self> {
+        let error = Self { refusal: Some(Box::new(refusal.clone())), ..Self::error(&refusal.text) };
         let said = refusal.said.iter().map(Self::from);
-        said.chain([Self::error(&refusal.text)]).chain(refusal.hint.iter().map(Self::note)).collect()
+        said.chain([error]).chain(refusal.hint.iter().map(Self::note)).collect()
     }
 }
 
@@ -274,6 +305,6 @@ impl From<&Warning> for Said {
             Say::Note => How::Warn,
             Say::Ask => How::Ask,
         };
-        Self { how, text: warning.text.clone() }
+        Self::new(how, &warning.text)
     }
 }

@@ -98,25 +98,11 @@ pub(super) fn done(plan: &Plan) -> Said {
 
 /// What is said of a plan that failed, and the status that comes of it.
 pub(super) fn failed(failure: &Failure, plan: &Plan) -> (Vec<Said>, u8) {
-    let others = failure.rest.others.iter();
-    if !failure.committed {
-        let mut said = vec![Said::error(format!("{:#}", failure.cause))];
-        said.extend(failure.not_undone.iter().map(|left| Said::error(format!("could not undo: {left}"))));
-        return (said, 1);
-    }
-    if failure.rest.minor {
-        let mut said = vec![Said::warn(failure.why())];
-        said.extend(others.map(Said::warn));
+    let (mut said, status) = Said::ended(failure, &plan.summary);
+    if status == 0 {
         said.push(done(plan));
-        return (said, 0);
     }
-    let mut said = vec![Said::error(failure.why())];
-    said.extend(others.map(Said::error));
-    said.push(Said::error(format!("not all is done: {}", plan.summary)));
-    said.extend(
-        failure.rest.later.iter().map(|later| Said::note(format!("what remains to be done: {later}"))),
-    );
-    (said, 1)
+    (said, status)
 }
 
 impl<D: FnMut(&Groups) -> Decided> Course for Change<D> {
