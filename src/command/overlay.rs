@@ -1,30 +1,32 @@
 //! `mdctl overlay`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Result, anyhow};
 use superblock::{Bytes, Write, probe::Probe};
 
 use super::{
     DONE, Ended, FAILED, agreed, carry_out,
+    drive::Driver,
     keep::{self, Kept},
     preview, print, refuse,
 };
 use crate::{
     archive,
     cli::{overlay::OverlayRequest, request::Common},
+    config::Config,
     inventory,
     kernel::{Machine, files, loopback},
     model::{
         Device, Unusable,
-        overlay::{Change, Overlay, PREFIX, Part},
+        overlay::{Change, Overlay, Overlays, PREFIX, Part},
     },
     plan::{
         ArrayName, Plan, Refusal, Step,
-        overlay::{self, NewSet, Pending, Wanted},
+        overlay::{self, Discard, NewSet, Pending, Wanted},
         trial,
     },
-    report::overlay::{Diff, Overlays},
+    report::{self, overlay::Diff},
     ui::Ui,
 };
 
@@ -41,12 +43,11 @@ pub(super) fn run(request: &OverlayRequest, common: &Common, machine: &Machine, 
             if common.dry_run {
                 return preview(&plan, machine, common);
             }
-            files::make_dirs(Path::new(&new.store), 0o700)?;
             let out = format!("set {}: {}", new.set, paths(&new, machine, devices).join(" "));
             carry_out(&plan, machine, common, ui, Ended { out, ..Ended::default() })
         }
         OverlayRequest::List => {
-            let overlays = Overlays::new(&inventory::overlays(machine, None)?);
+            let overlays = report::overlay::Overlays::new(&inventory::overlays(machine, None)?);
             if common.json {
                 print(&format!("{}\n", serde_json::to_string_pretty(&overlays)?));
             } else {
@@ -58,7 +59,10 @@ pub(super) fn run(request: &OverlayRequest, common: &Common, machine: &Machine, 
         OverlayRequest::Diff { set, store } => diff(set, store.as_deref(), common, machine, ui),
         OverlayRequest::Commit { set, store } => commit(set, store.as_deref(), common, machine, ui),
         OverlayRequest::Discard { sets, all, store } => {
-            discard(sets, *all, store.as_deref(), common, machine, ui)
+            let store = store.as_deref().map(|store| store.display().to_string());
+            let config = Config::default();
+            let driver = Driver { common, machine, ui, config: &config, own_document: false };
+            driver.drive(&mut Discard::new(sets.clone(), *all, store))
         }
     }
 }
@@ -159,22 +163,8 @@ pub(super) fn paths(new: &NewSet, machine: &Machine, devices: &[String]) -> Vec<
 /// The overlays of a set, and the directory of its files.
 fn set_of(machine: &Machine, set: &str, store: Option<&Path>) -> Result<(Vec<Overlay>, String), Refusal> {
     let all = inventory::overlays(machine, store).map_err(|error| Refusal::new(error.to_string()))?;
-    let sets: Vec<String> = all.iter().map(|overlay| overlay.set.clone()).collect();
-    let overlays: Vec<Overlay> = all.into_iter().filter(|overlay| overlay.set == set).collect();
-    if overlays.is_empty() {
-        let known = if sets.is_empty() {
-            "there is none".to_owned()
-        } else {
-            format!("there are {}", sets.join(" "))
-        };
-        return Err(Refusal::new(format!("no set of overlays \"{}\"", set.escape_debug())).hint(known));
-    }
-    let dir = overlays.iter().find_map(|overlay| Path::new(&overlay.file).parent());
-    let dir = dir.filter(|dir| !dir.as_os_str().is_empty()).map_or_else(
-        || store.map_or_else(|| inventory::overlay_store(machine), Path::to_path_buf),
-        PathBuf::from,
-    );
-    Ok((overlays, dir.display().to_string()))
+    let seen = Overlays { all, store: inventory::overlay_store(machine).display().to_string() };
+    overlay::set_of(&seen, set, store.map(|store| store.display().to_string()).as_deref())
 }
 
 fn pending(overlays: &[Overlay]) -> Result<Vec<Pending>> {
@@ -229,7 +219,7 @@ fn diff(set: &str, store: Option<&Path>, common: &Common, machine: &Machine, ui:
     } else {
         print(&diff.text());
     }
-    Overlays::new(&overlays).remarks().iter().for_each(|remark| ui.warn(remark));
+    report::overlay::Overlays::new(&overlays).remarks().iter().for_each(|remark| ui.warn(remark));
     Ok(DONE)
 }
 
@@ -254,34 +244,6 @@ fn commit(set: &str, store: Option<&Path>, common: &Common, machine: &Machine, u
     }
     let out = format!("set {set} is written to its members; `mdctl undo` takes it back");
     carry_out(&plan, machine, common, ui, Ended { out, ..Ended::default() })
-}
-
-fn discard(
-    sets: &[String],
-    all: bool,
-    store: Option<&Path>,
-    common: &Common,
-    machine: &Machine,
-    ui: &Ui,
-) -> Result<u8> {
-    let mut names: Vec<String> = sets.to_vec();
-    if all {
-        names = inventory::overlays(machine, store)?.into_iter().map(|overlay| overlay.set).collect();
-        names.dedup();
-    } else if names.is_empty() {
-        let refusal = Refusal::new("no set is named").hint("mdctl overlay list shows them; --all takes all");
-        return Ok(refuse(&refusal, common, ui));
-    }
-    let mut status = DONE;
-    for set in &names {
-        let plan = set_of(machine, set, store).and_then(|(found, dir)| overlay::discard(set, &found, &dir));
-        status |= match plan {
-            Ok(plan) if common.dry_run => preview(&plan, machine, common)?,
-            Ok(plan) => carry_out(&plan, machine, common, ui, Ended::default())?,
-            Err(refusal) => refuse(&refusal, common, ui),
-        };
-    }
-    Ok(status)
 }
 
 /// Takes a set away without a word, as the one who made it does: however far that had come.

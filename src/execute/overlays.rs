@@ -18,7 +18,10 @@ impl Live {
                 self.loops.insert(device.clone(), held);
             }
             OverlayStep::Detach { device, .. } => drop(self.loops.remove(device)),
-            OverlayStep::Store { file, size, .. } => files::save(Path::new(file), *size, &[])?,
+            OverlayStep::Store { store, file, size, .. } => {
+                files::make_dirs(Path::new(store), 0o700)?;
+                files::save(Path::new(file), *size, &[])?;
+            }
             OverlayStep::Forget { files, .. } => {
                 for file in files {
                     files::remove(Path::new(file))?;

@@ -5,7 +5,10 @@ use std::path::Path;
 use crate::{
     config::Config,
     kernel::{Access, KernelError, Machine, node, sysfs::Progress},
-    model::view::{Acting, Look, Unseen, View},
+    model::{
+        overlay::Overlays,
+        view::{Acting, Look, Unseen, View},
+    },
 };
 
 /// Looks.
@@ -25,6 +28,10 @@ pub fn see(machine: &Machine, config: &Config, look: &Look) -> Result<View, Unse
         Look::Group(look) => View::Group(Box::new(super::group(machine, look).map_err(unseen)?)),
         Look::Groups => View::Groups(Box::new(super::volumes::groups(machine).map_err(unseen)?)),
         Look::Acting { path } => View::Acting(acting(machine, Path::new(path)).map_err(unseen)?),
+        Look::Overlays { store } => {
+            let all = super::overlays(machine, store.as_deref().map(Path::new)).map_err(unseen)?;
+            View::Overlays(Overlays { all, store: super::overlay_store(machine).display().to_string() })
+        }
         Look::Free { arrays } => {
             View::Free(arrays.iter().filter(|name| is_free(machine, name)).cloned().collect())
         }

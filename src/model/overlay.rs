@@ -79,6 +79,31 @@ impl Overlay {
     }
 }
 
+/// All overlays of a machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Overlays {
+    /// They, those of a set together.
+    pub all: Vec<Overlay>,
+    /// The directory for their files where none is named.
+    pub store: String,
+}
+
+impl Overlays {
+    /// The overlays of a set.
+    #[must_use]
+    pub fn of(&self, set: &str) -> Vec<Overlay> {
+        self.all.iter().filter(|overlay| overlay.set == set).cloned().collect()
+    }
+
+    /// The names of the sets.
+    #[must_use]
+    pub fn sets(&self) -> Vec<String> {
+        let mut sets: Vec<String> = self.all.iter().map(|overlay| overlay.set.clone()).collect();
+        sets.dedup();
+        sets
+    }
+}
+
 /// The text of a set's own file: which members it is of, so that it is known without the kernel.
 #[must_use]
 pub fn describe(members: &[(String, Bytes, String)]) -> String {

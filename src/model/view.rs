@@ -5,6 +5,7 @@ use super::{
     active::Active,
     dm::Listed,
     manage::{Absent, Depth, Managed, Subject},
+    overlay::Overlays,
     volume::{GroupLook, GroupSeen, Groups},
 };
 use crate::words::{Errno, SyncAction};
@@ -68,6 +69,11 @@ pub enum Look {
         group: String,
         /// What was listed with the groups.
         listed: Vec<Listed>,
+    },
+    /// All overlays.
+    Overlays {
+        /// A directory to look into beside the usual one.
+        store: Option<String>,
     },
 }
 
@@ -140,4 +146,6 @@ views! {
     Active(Active) = active,
     /// [`Look::Group`].
     Group(Box<GroupSeen>) = group,
+    /// [`Look::Overlays`].
+    Overlays(Overlays) = overlays,
 }

@@ -1,5 +1,7 @@
 //! Overlays as plans: made, taken away, written down to the members.
 
+mod discard;
+
 use std::fmt;
 
 use superblock::{Bytes, Write};
@@ -12,6 +14,8 @@ use crate::model::{
     dm::{Dev, Snapshot, Store, Table, Target, UdevFlags},
     overlay::{self, CHUNK, Overlay},
 };
+
+pub use discard::Discard;
 
 /// One act on an overlay's file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -187,6 +191,30 @@ fn one(name: &str, file: &str, member: &Wanted, new: &NewSet) -> Vec<Step> {
             before: None,
         }),
     ]
+}
+
+/// The overlays of a set, and the directory of its files. `store`: the directory that was named.
+///
+/// # Errors
+/// There is no such set.
+pub fn set_of(
+    seen: &overlay::Overlays,
+    set: &str,
+    store: Option<&str>,
+) -> Result<(Vec<Overlay>, String), Refusal> {
+    let overlays = seen.of(set);
+    if overlays.is_empty() {
+        let sets = seen.sets();
+        let known = if sets.is_empty() {
+            "there is none".to_owned()
+        } else {
+            format!("there are {}", sets.join(" "))
+        };
+        return Err(Refusal::new(format!("no set of overlays \"{}\"", set.escape_debug())).hint(known));
+    }
+    let dir = overlays.iter().find_map(|overlay| overlay.file.rsplit_once('/')).map(|(dir, _)| dir);
+    let dir = dir.filter(|dir| !dir.is_empty()).or(store).unwrap_or(&seen.store).to_owned();
+    Ok((overlays, dir))
 }
 
 /// Takes sets away, with all that was written through them.

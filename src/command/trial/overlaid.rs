@@ -1,6 +1,6 @@
 //! Guesses assembled for real, each on its own overlays.
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 
@@ -9,7 +9,7 @@ use crate::{
     cli::request::Common,
     command::keep::{self, Kept},
     inventory,
-    kernel::{files, host, notes::Notes, program},
+    kernel::{host, notes::Notes, program},
     model::{
         trial::{Hypothesis, Scored, rank_tried},
         unfinished::Note,
@@ -105,7 +105,6 @@ impl Work<'_> {
             Ok(plan) => plan,
             Err(no_plan) => return Err(anyhow!(no_plan?.text)),
         };
-        files::make_dirs(Path::new(&new.store), 0o700)?;
         keep::run(&self.unkept(&made), self.machine, self.ui)?;
         let paths = overlay::paths(&new, self.machine, &all);
         let (plan, context) =
