@@ -1,7 +1,8 @@
 //! What a device is known by where nothing else tells it from others: checksums of a few blocks in fixed places.
 
-use serde::{Deserialize, Serialize};
 use superblock::{Bytes, Native, Write, probe::Found};
+
+use super::Print;
 
 /// The size of a block.
 pub const BLOCK: Bytes = Bytes(4096);
@@ -13,15 +14,6 @@ const SPREAD: u64 = 12;
 const STARTS: usize = 2;
 /// The most blocks of a device: less than 200 KiB.
 pub const MOST: usize = 48;
-
-/// A block, and the CRC-32 of its bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Print {
-    /// Where it begins, in bytes.
-    pub at: u64,
-    /// Its checksum.
-    pub crc32: u32,
-}
 
 impl Print {
     /// Of the bytes of a block; none where all are the same, as on a disk that was never written.

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use superblock::{Bytes, Write};
 
 use super::*;
+use crate::model::world::Timestamp;
 
 pub(crate) fn about(seconds: u64) -> About {
     About {

@@ -1,6 +1,7 @@
 //! Nouns and arithmetic: what is true of arrays on paper, and the one value that a machine becomes.
 
 pub mod active;
+pub mod archive;
 pub mod below;
 pub mod bitmap;
 pub mod clock;
