@@ -19,7 +19,7 @@ use crate::{
         Plan, Step,
         course::{Answer, Cause, Course, Deed, Ending, Event, How, Said, Then, View, Wait, Woke},
     },
-    report,
+    report::{self, text::harmless},
     ui::{Bars, Ui},
 };
 
@@ -51,7 +51,7 @@ impl Driver<'_> {
             // One document tells everything in the order in which it came about.
             match &turn.then {
                 Then::Instead(_) => untold.clear(),
-                Then::Do(_) | Then::End(_) => untold.drain(..).for_each(tell),
+                Then::Do(_) | Then::Undo(..) | Then::End(_) => untold.drain(..).for_each(tell),
                 Then::Look(_) | Then::Wait(_) | Then::Ask(_) => {}
             }
             turn.say.iter().for_each(|said| self.say(said));
@@ -66,7 +66,11 @@ impl Driver<'_> {
                     Err(unseen) => Event::Unseen(unseen),
                 },
                 Then::Do(plans) | Then::Instead(plans) => {
-                    Event::Done(self.carry_out(&plans, &groups, &mut untold))
+                    Event::Done(self.carry_out(self.kept(&plans), &groups, &mut untold))
+                }
+                Then::Undo(plan, entry) => {
+                    let kept = Kept::undoing(&plan, self.machine, self.common, Some(entry));
+                    Event::Done(self.carry_out(vec![kept], &groups, &mut untold))
                 }
                 Then::Wait(wait) => Event::Woke(self.wait(&wait, &mut waiting)?),
                 Then::Ask(question) => Event::Answered(self.ask(&question)),
@@ -80,7 +84,7 @@ impl Driver<'_> {
         let text = said.text.as_str();
         match said.how {
             How::Out if self.common.verbose >= 0 && !self.common.json => {
-                super::print(&format!("{}: {text}\n", self.ui.program()));
+                super::print(&format!("{}: {}\n", self.ui.program(), harmless(text)));
             }
             How::Ask if !self.common.yes => self.ui.warn(text),
             How::Out | How::Ask => {}
@@ -95,8 +99,11 @@ impl Driver<'_> {
         }
     }
 
-    fn carry_out(&self, plans: &[Plan], groups: &Groups, untold: &mut Vec<Outcome>) -> Vec<Deed> {
-        let kept: Vec<Kept> = plans.iter().map(|plan| Kept::new(plan, self.machine, self.common)).collect();
+    fn kept(&self, plans: &[Plan]) -> Vec<Kept> {
+        plans.iter().map(|plan| Kept::new(plan, self.machine, self.common)).collect()
+    }
+
+    fn carry_out(&self, kept: Vec<Kept>, groups: &Groups, untold: &mut Vec<Outcome>) -> Vec<Deed> {
         if self.common.dry_run {
             return kept.iter().map(|kept| self.show(kept, groups)).collect();
         }
@@ -109,6 +116,8 @@ impl Driver<'_> {
             if self.common.json && !self.own_document && !is_aside {
                 let told = super::ended_outcome(&kept.plan, ended.as_ref().err());
                 match &ended {
+                    // Who looks again answers with what comes of that.
+                    Err(failure) if failure.stale && !failure.committed => {}
                     Err(failure) if !(failure.committed && failure.rest.minor) => untold.push(told),
                     Ok(()) | Err(_) => tell(told),
                 }

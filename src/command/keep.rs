@@ -18,8 +18,6 @@ use crate::{
 pub(super) struct Kept {
     pub(super) plan: Plan,
     at: Option<usize>,
-    /// The entry that this leaves.
-    pub(super) id: Option<Id>,
 }
 
 impl Kept {
@@ -32,7 +30,7 @@ impl Kept {
     pub(super) fn undoing(plan: &Plan, machine: &Machine, common: &Common, undoes: Option<Id>) -> Self {
         let paths = keep::endangered(plan);
         if !keep::leaves_entry(plan) || common.no_archive {
-            return Self { plan: plan.clone(), at: None, id: None };
+            return Self { plan: plan.clone(), at: None };
         }
         let (seconds, micros) = host::now();
         let [random] = host::random_bytes().unwrap_or_default();
@@ -48,9 +46,8 @@ impl Kept {
             seq: 0,
             group: None,
         };
-        let id = about.id.clone();
         let (plan, at) = keep::keep(plan, &inventory::endangered(machine, &paths), about);
-        Self { plan, at, id: at.map(|_| id) }
+        Self { plan, at }
     }
 
     /// A failure, told with the places of the plan as it was before.

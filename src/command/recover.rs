@@ -4,16 +4,17 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::{history, keep, keep::Kept, overlay, volume};
+use super::{DONE, drive::Driver, keep, keep::Kept, overlay, volume};
 use crate::{
     cli::{
         overlay::OverlayRequest,
         request::{Common, MiscAction, Request},
     },
+    config::Config,
     inventory::{self, dm::Wanted},
     kernel::{self, Machine, notes::Notes},
     model::{clock::ctime, unfinished::Unfinished},
-    plan::recover,
+    plan::{recover, undo::PutBack},
     ui::Ui,
 };
 
@@ -71,7 +72,8 @@ fn interrupted(left: &Unfinished) -> String {
 fn one(notes: Notes, left: &Unfinished, common: &Common, machine: &Machine, ui: &Ui) {
     ui.warn(&interrupted(left));
     match take_back(left, common, machine, ui) {
-        Ok(said) => ui.warn(&format!("    {said}")),
+        Ok(None) => notes.leave(),
+        Ok(Some(said)) => ui.warn(&format!("    {said}")),
         Err(error) => {
             notes.leave();
             ui.error(&format!("what it left could not be taken back: {error:#}"));
@@ -79,7 +81,8 @@ fn one(notes: Notes, left: &Unfinished, common: &Common, machine: &Machine, ui: 
     }
 }
 
-fn take_back(left: &Unfinished, common: &Common, machine: &Machine, ui: &Ui) -> Result<String> {
+/// What came of it; nothing where it has been said why it could not be.
+fn take_back(left: &Unfinished, common: &Common, machine: &Machine, ui: &Ui) -> Result<Option<String>> {
     // Once the commit was passed, a set that was made is there to stay.
     let made = left.overlays.iter().filter(|_| !left.committed);
     for (set, store) in made.clone().chain(&left.forgotten) {
@@ -94,7 +97,14 @@ fn take_back(left: &Unfinished, common: &Common, machine: &Machine, ui: &Ui) -> 
     said.extend(recovery.running.iter().map(|array| format!("{array} runs, and is left as it is")));
     said.extend(recovery.thawed.iter().map(|array| format!("recovery of {array} may start again")));
     if let Some(id) = &recovery.put_back {
-        said.push(history::put_back(id, common, machine, ui)?);
+        let mut put_back = PutBack::new(id);
+        let config = Config::default();
+        // What came of it is a part of what is said of all.
+        let driver = Driver { common, machine, ui, config: &config, own_document: true };
+        if driver.drive(&mut put_back)? != DONE {
+            return Ok(None);
+        }
+        said.push(put_back.came().to_owned());
     }
     said.extend(volume::recover::run(left, common, machine, ui)?);
     said.extend(devices(left, common, machine, ui)?);
@@ -105,7 +115,7 @@ fn take_back(left: &Unfinished, common: &Common, machine: &Machine, ui: &Ui) -> 
     if said.is_empty() {
         said.push("nothing of it is left".to_owned());
     }
-    Ok(said.join("; "))
+    Ok(Some(said.join("; ")))
 }
 
 /// Devices that were made and never got a table, and the semaphores that nobody waits for any more.

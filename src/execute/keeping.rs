@@ -5,12 +5,13 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use superblock::{Bytes, Media, Write};
 
 use crate::{
     archive::{self, Bounds, Entry, FileName, Id, Kept, Of, Record, Stored},
     kernel::{Deadline, Device, KernelError, Lock, Machine, files},
+    plan::run::Outdated,
 };
 
 /// How long others may be at storing an entry.
@@ -44,6 +45,14 @@ pub(super) fn verify(device: &Device, writes: &[Write]) -> Result<()> {
         }
         None => Ok(()),
     }
+}
+
+/// Compares with what a plan saw.
+pub(super) fn unchanged(device: &Device, seen: &[Write]) -> Result<()> {
+    let there = device.saved(seen)?;
+    let path = device.path().display();
+    ensure!(there == seen, Outdated(format!("somebody else changed {path} meanwhile")));
+    Ok(())
 }
 
 /// Fetches and stores; when this returns, the entry is on stable storage.

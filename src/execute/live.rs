@@ -133,6 +133,9 @@ impl Live {
             Step::Verify { device, writes } => {
                 self.readable(device, |opened| keeping::verify(opened, writes))?;
             }
+            Step::Unchanged { device, seen } => {
+                self.readable(device, |opened| keeping::unchanged(opened, seen))?;
+            }
             Step::Zero { ranges } => zeroing::zero_all(ranges, &self.progress)?,
             Step::LockMap => self.lock_map()?,
             Step::Expect { array, uuid, members } => self.expect(array, *uuid, members.as_deref())?,

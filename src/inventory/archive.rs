@@ -1,6 +1,9 @@
 //! What the archive holds, and what the devices of an entry hold now.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use superblock::{
     Bytes, Media, Write,
@@ -8,32 +11,19 @@ use superblock::{
 };
 
 use crate::{
-    archive::{self, About, Entry, FileName, Former, Identity},
+    archive::{self, About, Entry, FileName, Former, Identity, Shelf, Shelved},
+    config::Config,
     kernel::{self, Access, KernelError, Machine, files},
-    model::Sight,
+    model::{
+        Device, Sight, Unusable,
+        archive::{Found, Present, Spot},
+    },
 };
 
-/// An entry without its bytes.
-#[derive(Clone, Debug)]
-pub struct Shelved {
-    /// What was run.
-    pub about: About,
-    /// The devices.
-    pub devices: Vec<Identity>,
-    /// The file.
-    pub path: PathBuf,
-    /// Its size.
-    pub size: u64,
-}
-
-/// Everything that is kept.
-#[derive(Clone, Debug, Default)]
-pub struct Shelf {
-    /// Entries, the oldest first.
-    pub entries: Vec<Shelved>,
-    /// Files that are not believed, with the reason.
-    pub damaged: Vec<(PathBuf, String)>,
-}
+/// Signatures stand within this much of a device's start,
+const START: Bytes = Bytes(68 << 10);
+/// and this much of its end.
+const END: Bytes = Bytes(132 << 10);
 
 /// The directories, in the order in which entries are stored.
 fn archive_places(machine: &Machine) -> [PathBuf; 2] {
@@ -99,6 +89,43 @@ pub fn former(machine: &Machine, sights: &[Sight]) -> Vec<Former> {
     let here: Vec<Identity> =
         super::like(machine, &paths, &known).into_iter().map(|sighted| sighted.identity).collect();
     archive::former(&entries, &here)
+}
+
+/// Every block device that is here, each once: by the path that the entry knows where that is one of its names.
+///
+/// # Errors
+/// The devices cannot be listed.
+pub fn here(machine: &Machine, known: &[Identity]) -> Result<Vec<Identity>, KernelError> {
+    let mut paths: Vec<String> = known.iter().map(|device| device.path.clone()).collect();
+    paths.extend(super::candidates(machine, &Config::partitions(), &super::Nodes::walk(machine))?);
+    let mut seen = BTreeSet::new();
+    let mut here = Vec::new();
+    for sighted in super::like(machine, &paths, known) {
+        if seen.insert(sighted.device.id) {
+            here.push(sighted.identity);
+        }
+    }
+    Ok(here)
+}
+
+/// The devices of an entry as they are now.
+#[must_use]
+pub fn present(machine: &Machine, spots: &[Spot]) -> Vec<Found> {
+    let paths: Vec<String> = spots.iter().map(|spot| spot.path.clone()).collect();
+    let looked = super::look_to_write(machine, &paths);
+    let one = |(spot, candidate): (&Spot, crate::model::Candidate)| {
+        let held = |device| holds(device, &spot.kept).map_err(|error| Unusable::Broken(error.to_string()));
+        (candidate.path, candidate.found.and_then(held))
+    };
+    spots.iter().zip(looked).map(one).collect()
+}
+
+fn holds(device: Device, kept: &[(Bytes, Bytes)]) -> Result<Present, KernelError> {
+    let path = Path::new(&device.path);
+    let (size, now) = (device.size.round_down(Bytes(512)), ranges_of(path, kept)?);
+    let end = size.saturating_sub(END).max(START.min(size));
+    let ends = ranges_of(path, &[(Bytes(0), START.min(size)), (end, size.saturating_sub(end))])?;
+    Ok(Present { now, ends, inside: super::inside(&device), group: None, device })
 }
 
 /// A device or a file that stands for one.

@@ -27,6 +27,10 @@ pub fn see(machine: &Machine, config: &Config, look: &Look) -> Result<View, Unse
         }
         Look::Group(look) => View::Group(Box::new(super::group(machine, look).map_err(unseen)?)),
         Look::Groups => View::Groups(Box::new(super::volumes::groups(machine).map_err(unseen)?)),
+        Look::Shelf => View::Shelf(super::archive(machine).map_err(unseen)?),
+        Look::Entry { file } => View::Entry(super::entry(file).map(|(entry, _)| Box::new(entry))),
+        Look::Here { known } => View::Here(super::here(machine, known).map_err(unseen)?),
+        Look::Present { spots } => View::Present(super::present(machine, spots)),
         Look::Acting { path } => View::Acting(acting(machine, Path::new(path)).map_err(unseen)?),
         Look::Overlays { store } => {
             let all = super::overlays(machine, store.as_deref().map(Path::new)).map_err(unseen)?;

@@ -1,8 +1,11 @@
 //! The closed set of what a course can look at: what a decision may know is what stands here.
 
+use std::path::PathBuf;
+
 use super::{
     Sight, World,
     active::Active,
+    archive::{Entry, Found, Identity, Shelf, Spot},
     dm::Listed,
     manage::{Absent, Depth, Managed, Subject},
     overlay::Overlays,
@@ -74,6 +77,23 @@ pub enum Look {
     Overlays {
         /// A directory to look into beside the usual one.
         store: Option<String>,
+    },
+    /// What the archive holds.
+    Shelf,
+    /// One entry of it.
+    Entry {
+        /// Its file.
+        file: PathBuf,
+    },
+    /// Every block device, with what tells it from others.
+    Here {
+        /// Devices that are looked for: what of the others' blocks is read is what was noted of these.
+        known: Vec<Identity>,
+    },
+    /// What is on the devices of an entry, who uses them too.
+    Present {
+        /// The devices.
+        spots: Vec<Spot>,
     },
 }
 
@@ -148,4 +168,12 @@ views! {
     Group(Box<GroupSeen>) = group,
     /// [`Look::Overlays`].
     Overlays(Overlays) = overlays,
+    /// [`Look::Shelf`].
+    Shelf(Shelf) = shelf,
+    /// [`Look::Entry`], or why it is not believed.
+    Entry(Result<Box<Entry>, String>) = entry,
+    /// [`Look::Here`], each once: by the path that is known where that is one of its names.
+    Here(Vec<Identity>) = here,
+    /// [`Look::Present`], in their order.
+    Present(Vec<Found>) = present,
 }

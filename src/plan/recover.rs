@@ -1,11 +1,21 @@
 //! After a command that was killed: what it had begun in the kernel is taken back, as if one of its steps had failed.
 
-use super::{ArrayName, Plan, Step, dm::DmStep};
+use super::{
+    ArrayName, Plan, Step,
+    course::{Said, Turn},
+    dm::DmStep,
+};
 use crate::model::{
     dm::{Overview, Seen, UdevFlags},
     unfinished::Unfinished,
     world::{MapEntry, RunningArray},
 };
+
+/// How a course ends that cannot take back what a killed command left.
+#[must_use]
+pub fn failed(why: &str) -> Turn {
+    Turn::end(1).after(vec![Said::error(format!("what it left could not be taken back: {why}"))])
+}
 
 /// What there is to do, and how far the command had come.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

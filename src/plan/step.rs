@@ -151,6 +151,13 @@ pub enum Step {
         /// What has to be there.
         writes: Vec<Write>,
     },
+    /// Look again once the device is claimed: it must hold what the plan saw there. Somebody else was quicker otherwise.
+    Unchanged {
+        /// Path of the device.
+        device: String,
+        /// What was seen.
+        seen: Vec<Write>,
+    },
     /// Set a range of several members to zero, all at once. No undo: it is data that was asked to be destroyed.
     Zero {
         /// Path, start and length of each range.
@@ -384,7 +391,7 @@ impl Step {
     ///
     /// `None`: `Release`, `Discard`, `RemoveFile`, `UnlockMap`, `ShowToUdev`, `RemoveNode` and `Stop` come last in
     /// their plans, after the commit or as an undo; `DenyDevice`, `Fail` and `Remove` are each the last act of their
-    /// plan, `Thaw` is an undo itself; `Verify` and `Expect` change nothing; `Zero` destroys on request; `SetVersion`, `SetShape`,
+    /// plan, `Thaw` is an undo itself; `Verify`, `Unchanged` and `Expect` change nothing; `Zero` destroys on request; `SetVersion`, `SetShape`,
     /// `SetAttr`, `AddDisk`, `Run` and the read-only switches change an array that `NewArray`'s undo stops as a whole;
     /// `Critical` takes itself back where it fails, and is the point of no return where it does not;
     /// events cannot be unsent, and detected arrays not told from others; `WriteFile` is whole or not there; `Configure`
@@ -430,6 +437,7 @@ impl Step {
             Step::Lvm(step) => Step::Lvm(step.undo()?),
             Step::Discard { .. }
             | Step::Verify { .. }
+            | Step::Unchanged { .. }
             | Step::Expect { .. }
             | Step::RemoveFile { .. }
             | Step::DenyDevice { .. }
@@ -485,6 +493,7 @@ impl fmt::Display for Step {
             Step::Link { file, name } => write!(f, "link {name} to {file}"),
             Step::RemoveFile { file } => write!(f, "remove {file}"),
             Step::Verify { device, .. } => write!(f, "compare what {device} has now"),
+            Step::Unchanged { device, .. } => write!(f, "check that {device} is still as it was seen"),
             Step::Zero { ranges } => {
                 write!(f, "write zeroes to")?;
                 ranges.iter().try_for_each(|(device, start, length)| {

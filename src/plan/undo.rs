@@ -5,7 +5,10 @@
 //! the superblocks that the command left there, known by array, member and creation time. In either case nothing may
 //! be on it that was not there before: no other superblock, no other signature.
 
+mod decision;
 mod find;
+mod put_back;
+pub mod session;
 
 use std::collections::BTreeSet;
 
@@ -14,26 +17,12 @@ use superblock::{
     probe::{self, Found},
 };
 
+pub use crate::model::archive::Present;
 pub use find::{Found as FoundDevices, Trust, find};
+pub use put_back::PutBack;
 
 use super::{Plan, Refusal, Step, Warning};
-use crate::{
-    archive::{About, Carried, Entry, GroupChange, Id, Identity, Kept, Pieces, Sameness},
-    model::Device,
-};
-
-/// One device of an entry, as it is now.
-#[derive(Debug)]
-pub struct Present {
-    /// The device.
-    pub device: Device,
-    /// What the kept ranges hold now.
-    pub now: Vec<Write>,
-    /// The group of volumes that it belongs to: name, UUID, number of its metadata.
-    pub group: Option<(String, String, u32)>,
-    /// What begins where an array's data does: the array's UUID, and a name.
-    pub inside: Vec<(MdUuid, String)>,
-}
+use crate::archive::{About, Carried, Entry, GroupChange, Id, Identity, Kept, Pieces, Sameness};
 
 /// The entry that is meant: the one that is named, else the newest. Asked twice it goes no further back: where the newest is
 /// an undo itself, it has to be named what is wanted.
@@ -119,7 +108,7 @@ pub fn plan(entry: &Entry, present: &[Present], later: &[&About], trust: Trust) 
     }
     let mut said = BTreeSet::new();
     let mut lost = BTreeSet::new();
-    let mut writes = Vec::new();
+    let (mut checks, mut writes) = (Vec::new(), Vec::new());
     for (kept, present) in entry.devices.iter().zip(present) {
         let differing = differing(kept, &present.now);
         if differing.is_empty() {
@@ -133,6 +122,8 @@ pub fn plan(entry: &Entry, present: &[Present], later: &[&About], trust: Trust) 
             Err(why) => return Err(changed(present, &why, &about.id)),
         }
         lost.extend(what_goes(kept, present));
+        let seen = present.now.iter().chain(&present.ends).cloned().collect();
+        checks.push(Step::Unchanged { device: path.clone(), seen });
         writes.push((path.clone(), differing));
     }
     if writes.is_empty() && trust == Trust::Unbroken {
@@ -146,6 +137,7 @@ pub fn plan(entry: &Entry, present: &[Present], later: &[&About], trust: Trust) 
     }
     let mut steps: Vec<Step> =
         writes.iter().map(|(device, _)| Step::Claim { device: device.clone() }).collect();
+    steps.extend(checks);
     let what = format!("the bytes from before {}", entry.about.id);
     for (device, writes) in &writes {
         steps.push(Step::Write { device: device.clone(), what: what.clone(), writes: writes.clone() });
@@ -346,5 +338,7 @@ fn membership(found: &Found) -> Membership {
     found.fields().membership()
 }
 
+#[cfg(test)]
+mod bench;
 #[cfg(test)]
 mod tests;

@@ -151,13 +151,6 @@ fn paths(devices: &[Identity], which: impl Fn(&Identity) -> bool) -> String {
         .join(" ")
 }
 
-/// What `mdctl undo` without an entry's name is about.
-#[must_use]
-pub fn meant(about: &About, zone: &jiff::tz::TimeZone) -> String {
-    let (date, command) = (ctime(about.time, zone), about.command.join(" "));
-    format!("this takes back {}: {} ({date})", about.id, shown(&command))
-}
-
 impl History {
     /// Of these entries, the newest first.
     #[must_use]

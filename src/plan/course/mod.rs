@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use super::{Plan, Refusal, Say, Warning, run::Failure};
-use crate::words::ArrayAttr;
+use crate::{archive::Id, words::ArrayAttr};
 
 #[cfg(test)]
 pub(crate) mod twin;
@@ -96,6 +96,8 @@ pub enum Then {
     Do(Vec<Plan>),
     /// The same in place of what has just failed, which is told nowhere then: it was one way of several.
     Instead(Vec<Plan>),
+    /// Carry a plan out that puts this entry of the archive back. Answered by [`Event::Done`].
+    Undo(Plan, Id),
     /// Wait. Answered by [`Event::Woke`].
     Wait(Wait),
     /// Ask a person; the question ends without its mark. Answered by [`Event::Answered`].

@@ -5,8 +5,9 @@ use superblock::Write;
 
 use super::{Answer, Course, Deed, Ending, Event, Look, Said, Then, Turn, Unseen, View, Wait, Woke};
 use crate::{
+    archive::Id,
     plan::{
-        Refusal, Step,
+        Plan, Refusal, Step,
         run::{self, Host, Trouble},
     },
     words::Errno,
@@ -22,6 +23,12 @@ const INTERRUPTED: u8 = 130;
 pub(crate) trait Scene: Clone {
     /// What a step does.
     fn act(&mut self, step: &Step) -> anyhow::Result<Vec<Write>>;
+
+    /// The plan as it is carried out, with what is kept of that which it overwrites; it may put an entry back.
+    fn keep(&self, plan: &Plan, undoes: Option<&Id>) -> Plan {
+        let _ = undoes;
+        plan.clone()
+    }
 
     /// A plan has ended, and with it what only its process held: claims and locks.
     fn let_go(&mut self);
@@ -122,6 +129,20 @@ impl<S: Scene> Host for Faulty<'_, S> {
     }
 }
 
+fn carry_out<S: Scene>(
+    plan: &Plan,
+    undoes: Option<&Id>,
+    scene: &mut S,
+    calls: &mut usize,
+    fault: Option<Fault>,
+) -> Deed {
+    let plan = scene.keep(plan, undoes);
+    let mut host = Faulty { scene, calls, fault };
+    let deed = run::run(&plan, &mut host).map_or_else(Deed::Failed, |()| Deed::Done);
+    scene.let_go();
+    deed
+}
+
 /// Drives a course to its end: with one fault, and one change by somebody else before this turn.
 pub(crate) fn drive<S: Scene>(
     course: &mut dyn Course,
@@ -147,17 +168,13 @@ pub(crate) fn drive<S: Scene>(
                 let seen = if failed { Err(eio()) } else { scene.see(&look) };
                 seen.map_or_else(Event::Unseen, Event::Seen)
             }
-            Then::Do(plans) | Then::Instead(plans) => Event::Done(
-                plans
-                    .iter()
-                    .map(|plan| {
-                        let mut host = Faulty { scene: &mut scene, calls: &mut calls, fault };
-                        let deed = run::run(plan, &mut host).map_or_else(Deed::Failed, |()| Deed::Done);
-                        scene.let_go();
-                        deed
-                    })
-                    .collect(),
-            ),
+            Then::Do(plans) | Then::Instead(plans) => {
+                let deeds = plans.iter().map(|plan| carry_out(plan, None, &mut scene, &mut calls, fault));
+                Event::Done(deeds.collect())
+            }
+            Then::Undo(plan, id) => {
+                Event::Done(vec![carry_out(&plan, Some(&id), &mut scene, &mut calls, fault)])
+            }
             Then::Wait(wait) => {
                 let interrupted = fault == Some(Fault::Wait(waits));
                 waits += 1;

@@ -262,7 +262,7 @@ impl Fake {
             }
             Step::Follow { lock, .. } => drop(state.followed.insert(lock.clone())),
             Step::WriteFile { path, text, .. } => drop(state.texts.insert(path.clone(), text.clone())),
-            Step::AutoDetect | Step::Commit | Step::Verify { .. } => {}
+            Step::AutoDetect | Step::Commit | Step::Verify { .. } | Step::Unchanged { .. } => {}
         }
         Ok(Vec::new())
     }

@@ -3,7 +3,7 @@ use superblock::{Level, Media, Native, sectors::SectorMap};
 use super::*;
 use crate::{
     archive::{Attributes, Identity, Print, Sighted, tests::about},
-    model::Candidate,
+    model::{Candidate, Device},
     plan::run::tests::every_failure_leaves_no_trace,
     plan::{
         create::{
@@ -14,23 +14,24 @@ use crate::{
     },
 };
 
-const SIZE: u64 = 16 << 20;
-const PATHS: [&str; 2] = ["/dev/a", "/dev/b"];
+pub(super) const SIZE: u64 = 16 << 20;
+pub(super) const PATHS: [&str; 2] = ["/dev/a", "/dev/b"];
 
 /// Two disks as bytes.
-struct Disks(Vec<SectorMap>);
+#[derive(Clone, Debug)]
+pub(super) struct Disks(pub(super) Vec<SectorMap>);
 
 impl Disks {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self(PATHS.iter().map(|_| SectorMap::zeros(Bytes(SIZE))).collect())
     }
 
-    fn device(&self, n: usize) -> Device {
+    pub(super) fn device(&self, n: usize) -> Device {
         let found = device(PATHS[n], SIZE).found.expect("a device");
         Device { probe: probe::probe(&self.0[n]), ..found }
     }
 
-    fn read(&self, n: usize, at: Bytes, length: usize) -> Write {
+    pub(super) fn read(&self, n: usize, at: Bytes, length: usize) -> Write {
         let mut data = vec![0; length];
         self.0[n].read_at(at, &mut data).expect("inside");
         Write { at, data }
@@ -47,7 +48,7 @@ impl Disks {
     }
 
     /// Creates an array and answers with what the archive got.
-    fn create(&mut self, level: Level, nth: usize) -> Entry {
+    pub(super) fn create(&mut self, level: Level, nth: usize) -> Entry {
         let devices = (0..2).map(|n| Candidate { path: PATHS[n].into(), found: Ok(self.device(n)) });
         let mut world = world(devices.collect());
         world.fresh.rotate_left(nth * 4);
@@ -84,6 +85,7 @@ impl Disks {
         let one = |(n, kept): (usize, &Kept)| Present {
             device: self.device(n),
             group: None,
+            ends: Vec::new(),
             inside: Vec::new(),
             now: kept.before.iter().map(|piece| self.read(n, piece.at, piece.data.len())).collect(),
         };
@@ -96,7 +98,7 @@ impl Disks {
 }
 
 /// An array, and another one over it.
-fn overwritten() -> (Disks, Vec<SectorMap>, Entry) {
+pub(super) fn overwritten() -> (Disks, Vec<SectorMap>, Entry) {
     let mut disks = Disks::new();
     disks.create(Level::Raid1, 0);
     let old = disks.0.clone();
@@ -110,7 +112,7 @@ fn what_was_overwritten_comes_back_to_the_byte_and_can_go_again() {
     let (mut disks, old, entry) = overwritten();
     let new = disks.0.clone();
     let undo = disks.undo(&entry).expect("nothing has changed");
-    assert_eq!(every_failure_leaves_no_trace(&disks.kept(&undo).0), 8);
+    assert_eq!(every_failure_leaves_no_trace(&disks.kept(&undo).0), 10);
     let back = disks.keep(&undo);
     assert_eq!(disks.0, old);
     let refusal = disks.undo(&entry).expect_err("it is undone");
@@ -310,14 +312,14 @@ fn what_the_command_itself_left_is_its_own() {
         assert_eq!(device.foreign[0].kind, foreign::Kind::Lvm2);
         let now = entry.devices[0].before.iter().map(|w| Write { at: w.at, data: vec![9; w.data.len()] });
         let group = Some(("vg".to_owned(), id.to_owned(), seqno));
-        [Present { device, now: now.collect(), group, inside: Vec::new() }]
+        [Present { device, now: now.collect(), group, ends: Vec::new(), inside: Vec::new() }]
     };
     let mut ours = entry.clone();
     ours.devices[0].before.push(Write { at: Bytes(0), data: vec![0; 1024] });
     ours.devices[0].before.rotate_right(1);
     ours.devices[0].written.push(Write { at: Bytes(0), data: read(&label(), Bytes(0), 1024) });
     let decide = |entry: &Entry, present: &[Present], trust| plan(entry, present, &[], trust);
-    assert_eq!(decide(&ours, &present("id", 1), Trust::Proof).map(|plan| plan.steps.len()).ok(), Some(5));
+    assert_eq!(decide(&ours, &present("id", 1), Trust::Proof).map(|plan| plan.steps.len()).ok(), Some(6));
     let since = decide(&ours, &present("id", 3), Trust::Proof).expect_err("changed since");
     assert!(since.text.contains("2 times") && since.hint.unwrap().contains("mdctl volume group remove vg"));
     let others = decide(&entry, &present("other", 1), Trust::Proof).expect_err("somebody else's");

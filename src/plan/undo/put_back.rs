@@ -1,0 +1,181 @@
+//! After a command that was killed: the bytes that it had overwritten come back, wherever that is safe. Nobody asked for
+//! this, so a device that the kernel let go of since is left as it is.
+
+use super::{
+    Trust,
+    decision::{Decision, Way},
+    never_was,
+    session::written,
+};
+use crate::{
+    archive::{About, Shelf},
+    model::volume::Groups,
+    plan::{
+        Plan,
+        course::{Course, Deed, Event, Look, Said, Then, Turn, Unseen},
+        recover::failed,
+    },
+};
+
+/// So often it is looked again, because somebody else changed what had been seen.
+const MOST_AGAIN: u32 = 3;
+
+/// Puts one entry back.
+#[derive(Debug)]
+pub struct PutBack {
+    id: String,
+    stage: Stage,
+    about: Option<About>,
+    decision: Option<Decision>,
+    plan: Plan,
+    again: u32,
+    say: Vec<Said>,
+    came: String,
+}
+
+/// What is waited for.
+#[derive(Clone, Copy, Debug)]
+enum Stage {
+    /// What the archive holds.
+    Shelf,
+    /// What the decision looks at.
+    Deciding,
+    /// The groups, for a change of one of them.
+    Groups,
+    /// The end of the plan.
+    Ended,
+}
+
+impl Course for PutBack {
+    fn next(&mut self, event: Event) -> Turn {
+        let turn = self.turn(event).unwrap_or_else(|unseen| failed(&unseen.text));
+        turn.after(std::mem::take(&mut self.say))
+    }
+}
+
+impl PutBack {
+    /// Begins with the name of an entry, as it was noted.
+    #[must_use]
+    pub fn new(id: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            stage: Stage::Shelf,
+            about: None,
+            decision: None,
+            plan: Plan::default(),
+            again: 0,
+            say: Vec::new(),
+            came: String::new(),
+        }
+    }
+
+    /// What came of it, in words.
+    #[must_use]
+    pub fn came(&self) -> &str {
+        &self.came
+    }
+
+    fn turn(&mut self, event: Event) -> Result<Turn, Unseen> {
+        Ok(match (self.stage, event) {
+            (Stage::Shelf, Event::Seen(view)) => self.begin(view.shelf()?),
+            (Stage::Deciding, Event::Seen(view)) => match &mut self.decision {
+                Some(decision) => {
+                    let way = decision.next(view)?;
+                    self.say.append(&mut decision.said);
+                    self.go(way)
+                }
+                None => Turn::look(Look::Shelf),
+            },
+            (Stage::Groups, Event::Seen(view)) => self.forget(&*view.groups()?),
+            (_, Event::Done(deeds)) => self.ended(deeds),
+            (_, Event::Unseen(unseen)) => return Err(unseen),
+            (_, Event::Begin | Event::Seen(_) | Event::Answered(_) | Event::Woke(_)) => {
+                self.stage = Stage::Shelf;
+                Turn::look(Look::Shelf)
+            }
+        })
+    }
+
+    fn begin(&mut self, shelf: Shelf) -> Turn {
+        let Some(shelved) = shelf.entries.iter().find(|shelved| shelved.about.id.as_str() == self.id) else {
+            return self.end("it had overwritten nothing");
+        };
+        let (about, is_of_group) = (shelved.about.clone(), shelved.devices.is_empty());
+        self.about = Some(about.clone());
+        if is_of_group {
+            self.stage = Stage::Groups;
+            return Turn::look(Look::Groups);
+        }
+        match Decision::begin(shelf, &about.id, Trust::Unbroken) {
+            Ok(decision) => {
+                let look = decision.look();
+                (self.decision, self.stage) = (Some(decision), Stage::Deciding);
+                Turn::look(look)
+            }
+            Err(refusal) => self.end(refusal.text),
+        }
+    }
+
+    fn go(&mut self, way: Way) -> Turn {
+        let plan = match way {
+            Way::Look(look) => return Turn::look(look),
+            Way::Decided(Ok(plan)) => plan,
+            Way::Decided(Err(refusal)) => {
+                let hint = refusal.hint.map(|hint| format!("; {hint}")).unwrap_or_default();
+                return self.end(refusal.text + &hint);
+            }
+        };
+        let Some(about) = self.about.as_ref().filter(|_| !plan.steps.is_empty()) else {
+            return self.end(plan.summary);
+        };
+        let id = about.id.clone();
+        self.came = format!("the metadata from before is back on {}", written(&plan).join(", "));
+        self.plan.clone_from(&plan);
+        self.stage = Stage::Ended;
+        Then::Undo(plan, id).into()
+    }
+
+    /// A change of a group that was noted and never came about leaves no entry.
+    fn forget(&mut self, groups: &Groups) -> Turn {
+        let now: Vec<(String, u32)> =
+            groups.groups.iter().map(|found| (found.group.id.to_string(), found.group.seqno)).collect();
+        let plan = self.about.as_ref().map(|about| never_was(about, &now)).unwrap_or_default();
+        if plan.steps.is_empty() {
+            return self.end("its change of the group is done");
+        }
+        "its change of the group has not come about".clone_into(&mut self.came);
+        self.stage = Stage::Ended;
+        Turn::carry_out(plan)
+    }
+
+    fn ended(&mut self, deeds: Vec<Deed>) -> Turn {
+        match deeds.into_iter().next() {
+            Some(Deed::Failed(failure)) if failure.committed => {
+                self.say.extend(Said::ended(&failure, &self.plan.summary).0);
+                Turn::end(0)
+            }
+            Some(Deed::Failed(failure)) if failure.stale && self.again < MOST_AGAIN => {
+                self.again += 1;
+                self.stage = Stage::Shelf;
+                Turn::look(Look::Shelf)
+            }
+            Some(Deed::Failed(failure)) => {
+                self.came.clear();
+                let left =
+                    failure.not_undone.iter().map(|left| Said::error(format!("could not undo: {left}")));
+                self.say.extend(left);
+                failed(&failure.to_string())
+            }
+            Some(Deed::Done | Deed::Shown) | None => Turn::end(0),
+        }
+    }
+
+    fn end(&mut self, came: impl Into<String>) -> Turn {
+        self.came = came.into();
+        Turn::end(0)
+    }
+}
+
+#[cfg(test)]
+#[path = "put_back_tests.rs"]
+mod tests;
