@@ -13,8 +13,11 @@ use crate::{
     config::Config,
     inventory::{self, dm::Wanted},
     kernel::{self, Machine, notes::Notes},
-    model::{clock::ctime, unfinished::Unfinished},
-    plan::{recover, undo::PutBack},
+    model::{
+        clock::ctime,
+        unfinished::{Note, Unfinished},
+    },
+    plan::recover::{self, session::TakeBack},
     ui::Ui,
 };
 
@@ -68,12 +71,20 @@ fn interrupted(left: &Unfinished) -> String {
     format!("`{}` was killed at its work ({at})", left.command)
 }
 
-/// What cannot be taken back now may be another time: then the notes stay.
-fn one(notes: Notes, left: &Unfinished, common: &Common, machine: &Machine, ui: &Ui) {
+/// What cannot be taken back now may be another time: then the notes stay. What was done is said in either case.
+fn one(mut notes: Notes, left: &Unfinished, common: &Common, machine: &Machine, ui: &Ui) {
     ui.warn(&interrupted(left));
-    match take_back(left, common, machine, ui) {
-        Ok(None) => notes.leave(),
-        Ok(Some(said)) => ui.warn(&format!("    {said}")),
+    let mut said = Vec::new();
+    let ended = take_back(left, &mut notes, &mut said, (common, machine, ui));
+    if matches!(ended, Ok(Ended::Whole)) && said.is_empty() {
+        said.push("nothing of it is left".to_owned());
+    }
+    if !said.is_empty() {
+        ui.warn(&format!("    {}", said.join("; ")));
+    }
+    match ended {
+        Ok(Ended::Whole) => {}
+        Ok(Ended::SaidWhyNot) => notes.leave(),
         Err(error) => {
             notes.leave();
             ui.error(&format!("what it left could not be taken back: {error:#}"));
@@ -81,41 +92,40 @@ fn one(notes: Notes, left: &Unfinished, common: &Common, machine: &Machine, ui: 
     }
 }
 
-/// What came of it; nothing where it has been said why it could not be.
-fn take_back(left: &Unfinished, common: &Common, machine: &Machine, ui: &Ui) -> Result<Option<String>> {
+/// How far it came.
+enum Ended {
+    Whole,
+    SaidWhyNot,
+}
+
+/// Part by part; what is over is noted, so that no later command does it to what others made since.
+fn take_back(
+    left: &Unfinished,
+    notes: &mut Notes,
+    said: &mut Vec<String>,
+    (common, machine, ui): (&Common, &Machine, &Ui),
+) -> Result<Ended> {
     // Once the commit was passed, a set that was made is there to stay.
     let made = left.overlays.iter().filter(|_| !left.committed);
     for (set, store) in made.clone().chain(&left.forgotten) {
         overlay::clean_up(set, Path::new(store), common, machine, ui)?;
     }
-    let world = inventory::world(machine, 0)?;
-    let recovery = recover::plan(left, &world.arrays, &world.map, &inventory::creating(machine)?);
-    if !recovery.plan.steps.is_empty() {
-        keep::run(&Kept::new(&recovery.plan, machine, common), machine, ui)?;
+    let config = Config::default();
+    let mut arrays = TakeBack::new(left);
+    // What came of it is a part of what is said of all.
+    let driver = Driver { common, machine, ui, config: &config, own_document: true };
+    if driver.drive(&mut arrays)? != DONE {
+        return Ok(Ended::SaidWhyNot);
     }
-    let mut said: Vec<String> = recovery.stopped.iter().map(|array| format!("{array} is stopped")).collect();
-    said.extend(recovery.running.iter().map(|array| format!("{array} runs, and is left as it is")));
-    said.extend(recovery.thawed.iter().map(|array| format!("recovery of {array} may start again")));
-    if let Some(id) = &recovery.put_back {
-        let mut put_back = PutBack::new(id);
-        let config = Config::default();
-        // What came of it is a part of what is said of all.
-        let driver = Driver { common, machine, ui, config: &config, own_document: true };
-        if driver.drive(&mut put_back)? != DONE {
-            return Ok(None);
-        }
-        said.push(put_back.came().to_owned());
-    }
+    said.extend(arrays.told());
+    notes.add(&Note::Over.to_string())?;
     said.extend(volume::recover::run(left, common, machine, ui)?);
     said.extend(devices(left, common, machine, ui)?);
     if made.count() > 0 {
         said.push("its overlays are gone, the members are as they were".to_owned());
     }
     said.extend(left.forgotten.iter().map(|(set, _)| format!("the files of overlays {set} are gone")));
-    if said.is_empty() {
-        said.push("nothing of it is left".to_owned());
-    }
-    Ok(Some(said.join("; ")))
+    Ok(Ended::Whole)
 }
 
 /// Devices that were made and never got a table, and the semaphores that nobody waits for any more.

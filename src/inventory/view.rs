@@ -27,6 +27,7 @@ pub fn see(machine: &Machine, config: &Config, look: &Look) -> Result<View, Unse
         }
         Look::Group(look) => View::Group(Box::new(super::group(machine, look).map_err(unseen)?)),
         Look::Groups => View::Groups(Box::new(super::volumes::groups(machine).map_err(unseen)?)),
+        Look::Creating => View::Creating(super::creating(machine).map_err(unseen)?),
         Look::Shelf => View::Shelf(super::archive(machine).map_err(unseen)?),
         Look::Entry { file } => View::Entry(super::entry(file).map(|(entry, _)| Box::new(entry))),
         Look::Here { known } => View::Here(super::here(machine, known).map_err(unseen)?),

@@ -77,6 +77,8 @@ pub enum Note {
     },
     /// The commit was passed.
     Committed,
+    /// What it left of arrays, and of what was on their members, was taken back: what is there now is not its any more.
+    Over,
 }
 
 impl fmt::Display for Note {
@@ -94,6 +96,8 @@ impl fmt::Display for Note {
             Self::Overlays { set, store } => writeln!(f, "overlays {set} {store}"),
             Self::Forgotten { set, store } => writeln!(f, "forgotten {set} {store}"),
             Self::Committed => writeln!(f, "committed"),
+            // The line before it may have been cut off: it is not to become a whole one.
+            Self::Over => writeln!(f, "\u{18}\nover"),
         }
     }
 }
@@ -127,11 +131,19 @@ impl Unfinished {
                 "overlays" => notes.overlays.extend(set_in(rest)),
                 "forgotten" => notes.forgotten.extend(set_in(rest)),
                 "committed" => notes.committed = true,
+                "over" => notes.forget_arrays(),
                 _ => {}
             }
         }
         notes.overlays.dedup();
         notes
+    }
+
+    fn forget_arrays(&mut self) {
+        self.archive = None;
+        for names in [&mut self.made, &mut self.hidden, &mut self.frozen] {
+            names.clear();
+        }
     }
 }
 
@@ -194,6 +206,15 @@ mod tests {
         assert_eq!(read, expected);
         assert!(Unfinished::parse(&format!("{text}{}", Note::Committed)).committed);
         assert!(!Unfinished::parse(&format!("{text}committed")).committed, "cut off");
+        let over = Unfinished::parse(&format!("{text}{}", Note::Over));
+        assert_eq!((over.archive, over.made.len() + over.hidden.len() + over.frozen.len()), (None, 0));
+        assert_eq!(
+            (over.groups.len(), over.devices.len(), over.cookies.len()),
+            (1, 1, 1),
+            "not taken back yet"
+        );
+        let cut = Unfinished::parse(&format!("{text}device vg.1-b{}", Note::Over));
+        assert_eq!(cut.devices, ["vg.1-a"], "a name that was cut off");
         assert_eq!(Unfinished::parse("made ../../x\nmade \nwhat\n"), Unfinished::default());
     }
 }

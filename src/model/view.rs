@@ -78,6 +78,8 @@ pub enum Look {
         /// A directory to look into beside the usual one.
         store: Option<String>,
     },
+    /// The arrays that are marked as being created.
+    Creating,
     /// What the archive holds.
     Shelf,
     /// One entry of it.
@@ -168,6 +170,8 @@ views! {
     Group(Box<GroupSeen>) = group,
     /// [`Look::Overlays`].
     Overlays(Overlays) = overlays,
+    /// [`Look::Creating`], by their kernel names.
+    Creating(Vec<String>) = creating,
     /// [`Look::Shelf`].
     Shelf(Shelf) = shelf,
     /// [`Look::Entry`], or why it is not believed.

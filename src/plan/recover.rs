@@ -1,5 +1,7 @@
 //! After a command that was killed: what it had begun in the kernel is taken back, as if one of its steps had failed.
 
+pub mod session;
+
 use super::{
     ArrayName, Plan, Step,
     course::{Said, Turn},
@@ -44,6 +46,12 @@ pub fn plan(notes: &Unfinished, arrays: &[RunningArray], map: &[MapEntry], creat
         ArrayName { kernel: array.name.clone(), path: path.unwrap_or_else(|| format!("/dev/{}", array.name)) }
     };
     let mut steps = vec![Step::LockMap];
+    // By its name alone: it may be another one by then.
+    steps.extend(idle.iter().map(|array| Step::Expect {
+        array: named(array),
+        uuid: None,
+        members: Some(array.members.clone()),
+    }));
     for array in &idle {
         steps.push(Step::Stop { array: named(array) });
         steps.extend(entry(array).map(|entry| Step::MapRemove { entry: entry.clone() }));
@@ -140,7 +148,14 @@ mod tests {
         let steps: Vec<String> = recovery.plan.steps.iter().map(ToString::to_string).collect();
         assert_eq!(
             steps,
-            ["lock the map file", "stop md0", "commit", "mark md0 as created", "unlock the map file"]
+            [
+                "lock the map file",
+                "check that md0 still has the members that were seen",
+                "stop md0",
+                "commit",
+                "mark md0 as created",
+                "unlock the map file"
+            ]
         );
     }
 

@@ -339,6 +339,6 @@ fn membership(found: &Found) -> Membership {
 }
 
 #[cfg(test)]
-mod bench;
+pub(in crate::plan) mod bench;
 #[cfg(test)]
 mod tests;

@@ -31,27 +31,27 @@ const END: Bytes = Bytes(64 << 10);
 
 /// The scene.
 #[derive(Clone, Debug)]
-pub(super) struct Table {
-    pub(super) disks: Disks,
-    pub(super) entries: Vec<Entry>,
+pub(in crate::plan) struct Table {
+    pub(in crate::plan) disks: Disks,
+    pub(in crate::plan) entries: Vec<Entry>,
     /// The kernel's number of the first disk: it changes when another one is attached in its place.
     diskseq: u64,
     claimed: BTreeSet<String>,
-    busy: bool,
+    pub(in crate::plan) busy: bool,
     gone: bool,
     /// What somebody else wrote, and on which disk.
     theirs: Vec<(usize, Write)>,
 }
 
 /// What the disks were before the command that is undone, and after it.
-pub(super) struct Before {
-    pub(super) old: Vec<SectorMap>,
-    pub(super) new: Vec<SectorMap>,
+pub(in crate::plan) struct Before {
+    pub(in crate::plan) old: Vec<SectorMap>,
+    pub(in crate::plan) new: Vec<SectorMap>,
 }
 
 impl Table {
     /// An array, and another one over it: that is in the archive.
-    pub(super) fn new() -> (Self, Before) {
+    pub(in crate::plan) fn new() -> (Self, Before) {
         let (disks, old, mut entry) = overwritten();
         let new = disks.0.clone();
         let mut table = Self {
@@ -72,7 +72,7 @@ impl Table {
         (table, Before { old, new })
     }
 
-    pub(super) fn id(&self) -> Id {
+    pub(in crate::plan) fn id(&self) -> Id {
         self.entries[0].about.id.clone()
     }
 
@@ -236,7 +236,7 @@ fn label() -> Write {
 }
 
 /// What others do meanwhile.
-pub(super) const CHANGES: &[Change<Table>] = &[
+pub(in crate::plan) const CHANGES: &[Change<Table>] = &[
     ("somebody made another array", |table| {
         let mut theirs = Disks::new();
         theirs.create(Level::Raid1, 2);

@@ -19,7 +19,7 @@ pub(super) const PATHS: [&str; 2] = ["/dev/a", "/dev/b"];
 
 /// Two disks as bytes.
 #[derive(Clone, Debug)]
-pub(super) struct Disks(pub(super) Vec<SectorMap>);
+pub(in crate::plan) struct Disks(pub(in crate::plan) Vec<SectorMap>);
 
 impl Disks {
     pub(super) fn new() -> Self {
