@@ -2,7 +2,7 @@
 
 use superblock::Bytes;
 
-use super::{FileName, Of};
+use super::{EntrySubject, FileName};
 
 /// How much a place may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub struct Stored {
 /// The entries that have to go, oldest first. Those of devices and those of groups are counted apart.
 #[must_use]
 pub fn superfluous(stored: Vec<Stored>, bounds: Bounds) -> Vec<FileName> {
-    let (devices, groups) = stored.into_iter().partition(|file| file.name.of == Of::Devices);
+    let (devices, groups) = stored.into_iter().partition(|file| file.name.of == EntrySubject::Devices);
     let mut gone = beyond(devices, bounds);
     gone.extend(beyond(groups, Bounds::GROUPS));
     gone
@@ -65,8 +65,8 @@ mod tests {
         // The clock goes backwards.
         let id = |seq| {
             let seconds = 1_800_000_000 - seq;
-            let id = crate::archive::Id::new(crate::model::world::Timestamp { seconds, micros: 0 }, 1);
-            FileName { seq, id, of: Of::Devices }
+            let id = crate::archive::EntryId::new(crate::model::world::Timestamp { seconds, micros: 0 }, 1);
+            FileName { seq, id, of: EntrySubject::Devices }
         };
         let file = |seq, size| Stored { name: id(seq), size: Bytes(size) };
         let bounds = Bounds { entries: 4, bytes: Bytes(100), newest: 2 };
@@ -77,7 +77,7 @@ mod tests {
         assert_eq!(superfluous(many, bounds), ids(&[1, 2]));
         let large = vec![file(1, 1), file(2, 30), file(3, 90), file(4, 90)];
         assert_eq!(superfluous(large, bounds), ids(&[1, 2]), "the newest two stay, however large");
-        let of_group = |seq| Stored { name: FileName { of: Of::Group, ..id(seq) }, size: Bytes(1) };
+        let of_group = |seq| Stored { name: FileName { of: EntrySubject::Group, ..id(seq) }, size: Bytes(1) };
         let both = [file(1, 1), file(2, 1)].into_iter().chain((3..=400).map(of_group));
         assert_eq!(superfluous(both.collect(), bounds), ids(&[]), "changes of volumes push out no devices");
     }

@@ -2,18 +2,18 @@
 
 use std::fmt;
 
-use super::Id;
+use super::EntryId;
 
 /// What an entry is about. There are many changes of volumes, and they must not push out what was kept of devices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Of {
+pub enum EntrySubject {
     /// Bytes of devices are kept.
     Devices,
     /// A change of a group of volumes, without bytes.
     Group,
 }
 
-impl Of {
+impl EntrySubject {
     fn suffix(self) -> &'static str {
         match self {
             Self::Devices => ".mdkeep",
@@ -28,23 +28,23 @@ pub struct FileName {
     /// The entry's number.
     pub seq: u64,
     /// The entry.
-    pub id: Id,
+    pub id: EntryId,
     /// What it is about.
-    pub of: Of,
+    pub of: EntrySubject,
 }
 
 impl FileName {
     /// None for a name that no entry has.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        let (of, rest) = [Of::Devices, Of::Group]
+        let (of, rest) = [EntrySubject::Devices, EntrySubject::Group]
             .into_iter()
             .find_map(|of| Some((of, name.strip_suffix(of.suffix())?)))?;
         let (seq, id) = match rest.split_once('.') {
             Some((seq, id)) => (number(seq)?, id),
             None => (0, rest),
         };
-        Some(Self { seq, id: Id::try_from(id.to_owned()).ok()?, of })
+        Some(Self { seq, id: EntryId::try_from(id.to_owned()).ok()?, of })
     }
 
     /// The number of the next entry, where these are there.
@@ -75,8 +75,10 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_and_nothing_else() {
-        let id = Id::try_from("20261122-103455-1234561f".to_owned()).expect("a name");
-        for (seq, of) in [(0, Of::Devices), (12, Of::Devices), (12_345_678_901, Of::Group)] {
+        let id = EntryId::try_from("20261122-103455-1234561f".to_owned()).expect("a name");
+        for (seq, of) in
+            [(0, EntrySubject::Devices), (12, EntrySubject::Devices), (12_345_678_901, EntrySubject::Group)]
+        {
             let name = FileName { seq, id: id.clone(), of };
             assert_eq!(FileName::parse(&name.to_string()), Some(name));
         }

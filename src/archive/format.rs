@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use superblock::{Bytes, Write};
 
-use super::{About, Entry, Identity, Kept};
+use super::{About, Entry, Identity, KeptDevice};
 
 /// First in the file. Its number grows when older programs could misread the rest.
 const MAGIC: &[u8; 16] = b"mdctl-archive-1\n";
@@ -129,7 +129,7 @@ pub fn decode(file: &[u8]) -> Result<Entry, Damaged> {
         let before = pieces(&device.before, device.device.size, &mut payload)?;
         let written = pieces(&device.written, device.device.size, &mut payload)?;
         apart(&before)?;
-        devices.push(Kept { device: device.device, before, written });
+        devices.push(KeptDevice { device: device.device, before, written });
     }
     if !payload.is_empty() {
         return Err(Damaged::Header("there are bytes that belong to no range".into()));

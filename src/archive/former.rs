@@ -1,6 +1,6 @@
 //! Devices that were members of an array until a command took their superblock, and are here.
 
-use super::{About, Id, Identity, Sameness, undone};
+use super::{About, EntryId, Identity, Sameness, undone};
 
 /// Such a device.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub struct Former {
     /// The words of the command that took it.
     pub by: String,
     /// The entry that has it.
-    pub id: Id,
+    pub id: EntryId,
     /// Whether the device has nothing on it that is known.
     pub blank: bool,
 }

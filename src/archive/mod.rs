@@ -18,11 +18,12 @@ use std::collections::BTreeSet;
 use superblock::{Bytes, Write};
 
 pub use crate::model::archive::{
-    About, BadId, Carried, Entry, GroupChange, Id, Identity, Kept, Partition, Print, Shelf, Shelved,
+    About, BadId, Carried, Entry, EntryId, GroupChange, Identity, KeptDevice, Partition, Print, Shelf,
+    Shelved,
 };
 
 pub use bounds::{Bounds, Stored, superfluous};
-pub use file_name::{FileName, Of};
+pub use file_name::{EntrySubject, FileName};
 pub use format::{Damaged, LARGEST, TooLarge, decode, encode};
 pub use former::{Former, former};
 pub(crate) use pieces::Pieces;
@@ -31,7 +32,7 @@ pub use sighted::{Attributes, Sighted};
 
 /// What is to be kept of one device, and what is going to be written there.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wanted {
+pub struct WantedBytes {
     /// The device.
     pub device: Identity,
     /// Start and length of what is kept: in order, apart, multiples of 512.
@@ -46,7 +47,7 @@ pub struct Record {
     /// What was run.
     pub about: About,
     /// The devices.
-    pub devices: Vec<Wanted>,
+    pub devices: Vec<WantedBytes>,
 }
 
 impl Record {
@@ -58,7 +59,7 @@ impl Record {
     }
 }
 
-impl Kept {
+impl KeptDevice {
     /// What the kept ranges hold once the plan has written, as far as the plan alone decides.
     #[must_use]
     pub fn after(&self) -> Vec<Write> {
@@ -86,7 +87,7 @@ pub(crate) fn lay_over(piece: &mut Write, new: &Write) {
 
 /// The entries that are undone: something put them back, and that was not undone itself.
 #[must_use]
-pub fn undone<'a>(entries: impl IntoIterator<Item = &'a About>) -> BTreeSet<&'a Id> {
+pub fn undone<'a>(entries: impl IntoIterator<Item = &'a About>) -> BTreeSet<&'a EntryId> {
     let mut entries: Vec<&About> = entries.into_iter().collect();
     entries.sort_by(|a, b| b.order().cmp(&a.order()));
     let mut undone = BTreeSet::new();

@@ -4,7 +4,7 @@
 //! strongest first: the kernel's own number in the same boot; a serial number, a world-wide name, a UUID of the device
 //! itself; what is on it and was not to be written.
 
-use super::{Carried, Identity, Kept, Pieces, prints};
+use super::{Carried, Identity, KeptDevice, Pieces, prints};
 
 /// By what a device is known to be the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -138,7 +138,7 @@ impl Carried {
     }
 }
 
-impl Kept {
+impl KeptDevice {
     /// The same for a device that the command may have written to or not: it may be the member that it was, or the one that it became.
     #[must_use]
     pub fn same(&self, now: &Identity) -> Sameness {

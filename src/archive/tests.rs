@@ -6,7 +6,7 @@ use crate::model::world::Timestamp;
 
 pub(crate) fn about(seconds: u64) -> About {
     About {
-        id: Id::new(Timestamp { seconds, micros: 0 }, 7),
+        id: EntryId::new(Timestamp { seconds, micros: 0 }, 7),
         time: seconds,
         command: vec!["mdctl".into(), "--create".into(), "/dev/md0".into()],
         summary: "create /dev/md0".into(),
@@ -24,7 +24,7 @@ fn write(at: u64, byte: u8, length: usize) -> Write {
 
 pub(crate) fn entry() -> Entry {
     let device = Identity { path: "/dev/a".into(), size: 1 << 20, ..Identity::default() };
-    let kept = Kept {
+    let kept = KeptDevice {
         device,
         before: vec![write(4096, 1, 4096), write(16384, 2, 512)],
         written: vec![write(4096, 3, 1024)],
@@ -85,7 +85,7 @@ fn a_right_checksum_does_not_make_nonsense_true() {
 #[test]
 fn names_that_lead_elsewhere_are_no_names() {
     for bad in ["", "../x", "a/b", "A", "-x", "a.b", "x\n", &"a".repeat(41)] {
-        assert_eq!(Id::try_from(bad.to_owned()), Err(BadId), "{bad:?}");
+        assert_eq!(EntryId::try_from(bad.to_owned()), Err(BadId), "{bad:?}");
     }
 }
 

@@ -7,7 +7,7 @@ use clap::Command;
 
 use super::{
     native,
-    options::{Arg, Id, Mode, Opt, Sets, TABLE},
+    options::{Arg, Mode, Opt, OptionId, Sets, TABLE},
     request::Update,
     scan::{Scanner, Token},
 };
@@ -122,7 +122,7 @@ fn own(verb: &Command, before: &[String], current: &str) -> Completion {
 struct State {
     mode: Option<Mode>,
     /// The last operation of manage or action of misc.
-    last: Option<Id>,
+    last: Option<OptionId>,
     words: Vec<String>,
     level: Option<String>,
     scan: bool,
@@ -157,13 +157,13 @@ impl State {
                 self.mode = self.mode.or(Some(mode));
                 self.last = Some(opt.id);
             }
-            Sets::Nothing if opt.id == Id::With => self.last = Some(opt.id),
+            Sets::Nothing if opt.id == OptionId::With => self.last = Some(opt.id),
             Sets::Nothing | Sets::Anywhere => {}
         }
         match opt.id {
-            Id::Level => self.level = value.map(|value| value.to_string_lossy().into_owned()),
-            Id::Scan => self.scan = true,
-            Id::Fail | Id::Remove => self.fails = true,
+            OptionId::Level => self.level = value.map(|value| value.to_string_lossy().into_owned()),
+            OptionId::Scan => self.scan = true,
+            OptionId::Fail | OptionId::Remove => self.fails = true,
             _ => {}
         }
     }
@@ -265,17 +265,17 @@ pub(super) const LAYOUTS: &[(&str, &[&str])] = &[
 
 fn values(opt: &Opt, state: &State) -> Completion {
     match opt.id {
-        Id::Level => Completion::literal(LEVELS),
-        Id::Layout => {
+        OptionId::Level => Completion::literal(LEVELS),
+        OptionId::Layout => {
             let level = state.level.as_deref().and_then(super::values::level);
             let of = LAYOUTS.iter().find(|(name, _)| super::values::level(name) == level);
             Completion::literal(of.map_or(&[], |(_, words)| *words))
         }
-        Id::Metadata => Completion::literal(&["1.2", "1.1", "1.0", "0.90", "default", "ddf", "imsm"]),
-        Id::Bitmap => Completion::literal(&["internal", "none", "clustered", "lockless"]),
-        Id::ConsistencyPolicy => Completion::literal(&["resync", "bitmap", "journal", "ppl"]),
-        Id::Action => Completion::literal(&["check", "repair", "idle", "frozen"]),
-        Id::Update => {
+        OptionId::Metadata => Completion::literal(&["1.2", "1.1", "1.0", "0.90", "default", "ddf", "imsm"]),
+        OptionId::Bitmap => Completion::literal(&["internal", "none", "clustered", "lockless"]),
+        OptionId::ConsistencyPolicy => Completion::literal(&["resync", "bitmap", "journal", "ppl"]),
+        OptionId::Action => Completion::literal(&["check", "repair", "idle", "frozen"]),
+        OptionId::Update => {
             let updates: &[Update] = match state.mode {
                 Some(Mode::Manage) => Update::RE_ADD,
                 Some(Mode::Misc) => Update::SUBARRAY,
@@ -283,14 +283,18 @@ fn values(opt: &Opt, state: &State) -> Completion {
             };
             Completion::words(updates.iter().map(|update| (update.name().to_owned(), String::new())))
         }
-        Id::Size | Id::ArraySize => Completion::literal(&["max"]),
-        Id::SuperMinor => Completion::literal(&["dev"]),
-        Id::HomeHost => Completion::literal(&["<ignore>", "<none>", "<system>"]),
-        Id::Config => Completion::names(&[Names::Files]).and(&["none", "partitions"]),
-        Id::WriteJournal => Completion::names(&[Names::Devices]),
-        Id::BackupFile | Id::Dump | Id::Restore | Id::Program | Id::PidFile | Id::UdevRules | Id::Path => {
-            Completion::names(&[Names::Files])
-        }
+        OptionId::Size | OptionId::ArraySize => Completion::literal(&["max"]),
+        OptionId::SuperMinor => Completion::literal(&["dev"]),
+        OptionId::HomeHost => Completion::literal(&["<ignore>", "<none>", "<system>"]),
+        OptionId::Config => Completion::names(&[Names::Files]).and(&["none", "partitions"]),
+        OptionId::WriteJournal => Completion::names(&[Names::Devices]),
+        OptionId::BackupFile
+        | OptionId::Dump
+        | OptionId::Restore
+        | OptionId::Program
+        | OptionId::PidFile
+        | OptionId::UdevRules
+        | OptionId::Path => Completion::names(&[Names::Files]),
         _ => Completion::default(),
     }
 }
@@ -311,16 +315,18 @@ fn devices(state: &State) -> Completion {
         }
         (Some(Mode::Manage), Some(array)) => members(state.last, array),
         (Some(Mode::Misc), _) => match state.last {
-            Some(Id::Query | Id::Misc) | None => Completion::names(&[Names::Arrays, Names::Devices]),
+            Some(OptionId::Query | OptionId::Misc) | None => {
+                Completion::names(&[Names::Arrays, Names::Devices])
+            }
             Some(
-                Id::Detail
-                | Id::Stop
-                | Id::Run
-                | Id::ReadOnly
-                | Id::ReadWrite
-                | Id::Wait
-                | Id::WaitClean
-                | Id::Action,
+                OptionId::Detail
+                | OptionId::Stop
+                | OptionId::Run
+                | OptionId::ReadOnly
+                | OptionId::ReadWrite
+                | OptionId::Wait
+                | OptionId::WaitClean
+                | OptionId::Action,
             ) => Completion::names(&[Names::Arrays]),
             Some(_) => Completion::names(&[Names::Devices]),
         },
@@ -329,13 +335,13 @@ fn devices(state: &State) -> Completion {
 }
 
 /// What an operation of manage may be about.
-fn members(last: Option<Id>, array: &str) -> Completion {
+fn members(last: Option<OptionId>, array: &str) -> Completion {
     let of_array = Completion::names(&[Names::Members(array.to_owned())]);
     match last {
-        Some(Id::Remove) => of_array.and(&["failed", "detached"]),
-        Some(Id::Fail) => of_array.and(&["detached"]),
-        Some(Id::Replace | Id::With) => of_array,
-        Some(Id::ReAdd) => Completion::names(&[Names::Devices]).and(&["missing", "failed"]),
+        Some(OptionId::Remove) => of_array.and(&["failed", "detached"]),
+        Some(OptionId::Fail) => of_array.and(&["detached"]),
+        Some(OptionId::Replace | OptionId::With) => of_array,
+        Some(OptionId::ReAdd) => Completion::names(&[Names::Devices]).and(&["missing", "failed"]),
         _ => Completion::names(&[Names::Devices]),
     }
 }

@@ -279,12 +279,12 @@ mod tests {
     use std::ffi::OsString;
 
     use super::*;
-    use crate::cli::{native, parse::Outcome};
+    use crate::cli::{native, parse::Parsed};
 
     fn parse(line: &[&str]) -> Result<DmRequest, String> {
         let words = std::iter::once("dm").chain(line.iter().copied()).map(OsString::from).collect();
         match native::parse(words) {
-            Ok(Outcome::Run(invocation)) => match invocation.request {
+            Ok(Parsed::Run(invocation)) => match invocation.request {
                 Request::Dm(request) => Ok(*request),
                 other => Err(format!("{other:?}")),
             },

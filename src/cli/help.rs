@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::options::{Arg, Id, Mode, Opt, Sets, TABLE, by_id};
+use super::options::{Arg, Mode, Opt, OptionId, Sets, TABLE, by_id};
 
 /// Two lines for a command line that was not understood.
 pub fn usage(program: &str) -> String {
@@ -29,7 +29,8 @@ pub fn text(mode: Option<Mode>) -> String {
         text.push_str("\nThis mode is not there yet: its line is checked, and then refused.\n");
     }
     // The mode itself has been given.
-    let named = |opt: &Opt| mode != Mode::Misc && opt.sets == Sets::Always(mode) && opt.id != Id::NoSharing;
+    let named =
+        |opt: &Opt| mode != Mode::Misc && opt.sets == Sets::Always(mode) && opt.id != OptionId::NoSharing;
     let own = |opt: &&Opt| opt.modes.has(Some(mode)) && !opt.modes.has(None) && !named(opt);
     for (index, opt) in TABLE.iter().filter(own).enumerate() {
         if index == 0 {
@@ -52,7 +53,7 @@ fn common(mode: Option<Mode>) -> String {
 }
 
 /// Some options of a mode.
-pub(super) fn lines(ids: &[Id], mode: Mode) -> String {
+pub(super) fn lines(ids: &[OptionId], mode: Mode) -> String {
     let mut text = String::new();
     for opt in ids.iter().map(|id| by_id(*id)) {
         line(&mut text, opt, Some(mode));

@@ -22,13 +22,13 @@ mod verbs;
 
 use std::ffi::OsString;
 
-use parse::Outcome;
+use parse::Parsed;
 
 /// Understands a command line: the words after `program`, the name without its directory.
 ///
 /// # Errors
 /// A command line that is refused.
-pub fn understand(program: &str, args: Vec<OsString>) -> Result<Outcome, UsageError> {
+pub fn understand(program: &str, args: Vec<OsString>) -> Result<Parsed, UsageError> {
     if program == "mdctl" { native::parse(args) } else { parse::parse(args) }
 }
 

@@ -11,7 +11,7 @@ use super::{
     dm::DmArgs,
     options::{self, Mode, Sets},
     overlay::OverlayArgs,
-    parse::{self, Outcome},
+    parse::{self, Parsed},
     request::{Common, ExplainRequest, Invocation, ReplaceRequest, Request, StatusRequest, UndoRequest},
     trial::TrialArgs,
     verbs,
@@ -347,12 +347,12 @@ struct Words {
 ///
 /// # Errors
 /// What either grammar refuses.
-pub fn parse(args: Vec<OsString>) -> Result<Outcome, UsageError> {
+pub fn parse(args: Vec<OsString>) -> Result<Parsed, UsageError> {
     match args.first() {
-        Some(first) if asks_for_help(first) => return Ok(Outcome::Help(verbs::list(&Native::command()))),
+        Some(first) if asks_for_help(first) => return Ok(Parsed::Help(verbs::list(&Native::command()))),
         // For the shells alone, and before any grammar: the line may be in any state.
         Some(first) if first == "complete" => {
-            return Ok(Outcome::Complete(
+            return Ok(Parsed::Complete(
                 args[1..].iter().map(|word| word.to_string_lossy().into_owned()).collect(),
             ));
         }
@@ -366,10 +366,10 @@ pub fn parse(args: Vec<OsString>) -> Result<Outcome, UsageError> {
             Meaning::Wrong(why) => Err(UsageError::new(why)),
             Meaning::Own(own) => {
                 let (common, request) = *own;
-                Ok(Outcome::Run(Box::new(Invocation { common, request, notices: Vec::new() })))
+                Ok(Parsed::Run(Box::new(Invocation { common, request, notices: Vec::new() })))
             }
         },
-        Err(error) if error.kind() == ErrorKind::DisplayHelp => Ok(Outcome::Help(error.render().to_string())),
+        Err(error) if error.kind() == ErrorKind::DisplayHelp => Ok(Parsed::Help(error.render().to_string())),
         Err(error) => {
             let text = error.render().to_string();
             Err(UsageError::new(text.strip_prefix("error: ").unwrap_or(&text).trim_end()))
@@ -378,26 +378,26 @@ pub fn parse(args: Vec<OsString>) -> Result<Outcome, UsageError> {
 }
 
 /// A verb's words by mdadm's grammar; its help is in the verb's own words.
-fn for_mdadm(option: &'static str, words: Words) -> Result<Outcome, UsageError> {
+fn for_mdadm(option: &'static str, words: Words) -> Result<Parsed, UsageError> {
     let verb = option.trim_start_matches('-');
     let mode = match options::by_name(verb) {
-        options::Found::One(opt, _) => match opt.sets {
+        options::FoundOption::One(opt, _) => match opt.sets {
             Sets::Always(mode) | Sets::IfNone(mode) => Some(mode),
             Sets::Nothing | Sets::Anywhere => None,
         },
-        options::Found::Ambiguous(_) | options::Found::Unknown => None,
+        options::FoundOption::Ambiguous(_) | options::FoundOption::Unknown => None,
     };
     let asked = words.words.iter().any(|word| asks_for_help(word));
     let outcome = parse::parse(std::iter::once(OsString::from(option)).chain(words.words))?;
     match (outcome, mode) {
-        (Outcome::Help(_), Some(mode)) if asked => {
+        (Parsed::Help(_), Some(mode)) if asked => {
             let command = Native::command();
             let about = command.find_subcommand(verb).and_then(|verb| verb.get_about());
-            Ok(Outcome::Help(verbs::of(verb, &about.map(ToString::to_string).unwrap_or_default(), mode)))
+            Ok(Parsed::Help(verbs::of(verb, &about.map(ToString::to_string).unwrap_or_default(), mode)))
         }
-        (Outcome::Run(mut invocation), Some(Mode::Create)) => {
+        (Parsed::Run(mut invocation), Some(Mode::Create)) => {
             with_bitmap(&mut invocation);
-            Ok(Outcome::Run(invocation))
+            Ok(Parsed::Run(invocation))
         }
         (outcome, _) => Ok(outcome),
     }
@@ -452,7 +452,7 @@ mod tests {
     #[test]
     fn the_verb_create_makes_a_bitmap_where_one_is_of_use() {
         let bitmap = |line: &str| match parse(words(line)) {
-            Ok(Outcome::Run(invocation)) => match invocation.request {
+            Ok(Parsed::Run(invocation)) => match invocation.request {
                 Request::Create(request) => (request.bitmap, invocation.notices.len()),
                 other => panic!("{line}: {other:?}"),
             },
@@ -497,7 +497,7 @@ mod tests {
 
     #[test]
     fn help_lists_verbs_and_an_unknown_one_is_refused() {
-        let Ok(Outcome::Help(text)) = parse(words("--help")) else { panic!() };
+        let Ok(Parsed::Help(text)) = parse(words("--help")) else { panic!() };
         assert!(text.contains("create") && text.contains("--dry-run"), "{text}");
         let error = parse(words("destroy /dev/md0")).unwrap_err();
         assert_eq!(error.status, 2);
@@ -509,7 +509,7 @@ mod tests {
             error.message
         );
         let help = |line: &str| match parse(words(line)) {
-            Ok(Outcome::Help(text)) => text,
+            Ok(Parsed::Help(text)) => text,
             other => panic!("{line}: {other:?}"),
         };
         assert!(help("create --help").starts_with("Usage: mdctl create "));

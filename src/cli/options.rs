@@ -107,7 +107,7 @@ pub enum Sets {
 
 /// The meaning of an option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Id {
+pub enum OptionId {
     Manage,
     Misc,
     Assemble,
@@ -209,7 +209,7 @@ pub enum Id {
     Destroy,
 }
 
-impl Id {
+impl OptionId {
     /// Whether mdadm does not have it.
     pub fn is_new(self) -> bool {
         matches!(self, Self::Json | Self::DryRun | Self::NoArchive | Self::Destroy)
@@ -219,7 +219,7 @@ impl Id {
 /// One option.
 #[derive(Debug)]
 pub struct Opt {
-    pub id: Id,
+    pub id: OptionId,
     /// Long spellings, the first being the one that help shows.
     pub names: &'static [&'static str],
     pub arg: Arg,
@@ -258,13 +258,13 @@ pub fn by_letter(letter: char, mode: Option<Mode>) -> Option<&'static Opt> {
 }
 
 /// The option with this meaning.
-pub fn by_id(id: Id) -> &'static Opt {
+pub fn by_id(id: OptionId) -> &'static Opt {
     TABLE.iter().find(|opt| opt.id == id).expect("every meaning has an entry: a test walks them")
 }
 
 /// What a long spelling stands for.
 #[derive(Debug)]
-pub enum Found {
+pub enum FoundOption {
     /// One option, with its full name.
     One(&'static Opt, &'static str),
     /// Several: the names that it could be.
@@ -275,22 +275,22 @@ pub enum Found {
 
 /// Finds a long option by its exact name or by an abbreviation that fits only spellings of one option. What
 /// mdadm does not have is looked for last, so that no abbreviation that mdadm takes becomes ambiguous.
-pub fn by_name(text: &str) -> Found {
+pub fn by_name(text: &str) -> FoundOption {
     let names = || TABLE.iter().flat_map(|opt| opt.names.iter().map(move |name| (opt, *name)));
     if let Some((opt, name)) = names().find(|(_, name)| *name == text) {
-        return Found::One(opt, name);
+        return FoundOption::One(opt, name);
     }
     match unique(names().filter(|(opt, name)| name.starts_with(text) && !opt.id.is_new())) {
-        Found::Unknown => unique(names().filter(|(_, name)| name.starts_with(text))),
+        FoundOption::Unknown => unique(names().filter(|(_, name)| name.starts_with(text))),
         found => found,
     }
 }
 
-fn unique(mut fits: impl Iterator<Item = (&'static Opt, &'static str)>) -> Found {
-    let Some((first, name)) = fits.next() else { return Found::Unknown };
+fn unique(mut fits: impl Iterator<Item = (&'static Opt, &'static str)>) -> FoundOption {
+    let Some((first, name)) = fits.next() else { return FoundOption::Unknown };
     let mut possible = vec![name];
     possible.extend(fits.filter(|(opt, _)| opt.id != first.id).map(|(_, name)| name));
-    if possible.len() == 1 { Found::One(first, name) } else { Found::Ambiguous(possible) }
+    if possible.len() == 1 { FoundOption::One(first, name) } else { FoundOption::Ambiguous(possible) }
 }
 
 pub use super::table::TABLE;

@@ -5,14 +5,14 @@ use std::ffi::{OsStr, OsString};
 use super::{
     UsageError, help,
     low::LowArgs,
-    options::{Id, Mode, Opt, Sets},
+    options::{Mode, Opt, OptionId, Sets},
     request::{Invocation, MiscAction, Update},
     scan::{Scanner, Token},
 };
 
 /// What a command line asks for.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
+pub enum Parsed {
     Run(Box<Invocation>),
     /// A text for standard output, and success.
     Help(String),
@@ -23,7 +23,7 @@ pub enum Outcome {
 }
 
 /// Parses the words after the program's name.
-pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Outcome, UsageError> {
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, UsageError> {
     let mut low = LowArgs::default();
     parse_into(&mut low, args).map_err(|error| {
         let mut said = std::mem::take(&mut low.notices);
@@ -32,7 +32,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Outcome, UsageE
     })
 }
 
-fn parse_into(low: &mut LowArgs, args: impl IntoIterator<Item = OsString>) -> Result<Outcome, UsageError> {
+fn parse_into(low: &mut LowArgs, args: impl IntoIterator<Item = OsString>) -> Result<Parsed, UsageError> {
     let mut scanner = Scanner::new(args);
     // Help waits for the end: a line that is wrong gets no help but its error.
     let mut help = None;
@@ -40,16 +40,16 @@ fn parse_into(low: &mut LowArgs, args: impl IntoIterator<Item = OsString>) -> Re
         match token {
             Token::Word(text) => word(low, text)?,
             Token::Option { opt, shown, value } => match option(low, opt, &shown, value.as_deref())? {
-                Some(Asked::Version) => return Ok(Outcome::Version),
+                Some(Asked::Version) => return Ok(Parsed::Version),
                 Some(asked) => help = Some(asked),
                 None => {}
             },
         }
     }
     match help {
-        Some(Asked::Text(text)) => return Ok(Outcome::Help(text)),
+        Some(Asked::Text(text)) => return Ok(Parsed::Help(text)),
         // Also of a mode that was named after it.
-        Some(Asked::Help | Asked::Version) => return Ok(Outcome::Help(help::text(low.mode))),
+        Some(Asked::Help | Asked::Version) => return Ok(Parsed::Help(help::text(low.mode))),
         None => {}
     }
     let mode = match (low.mode, low.words.is_empty()) {
@@ -57,7 +57,7 @@ fn parse_into(low: &mut LowArgs, args: impl IntoIterator<Item = OsString>) -> Re
         (None, false) => Mode::Misc,
         (None, true) => return Err(UsageError::with_usage("")),
     };
-    Invocation::from_low(mode, low.clone()).map(|invocation| Outcome::Run(Box::new(invocation)))
+    Invocation::from_low(mode, low.clone()).map(|invocation| Parsed::Run(Box::new(invocation)))
 }
 
 fn word(low: &mut LowArgs, text: OsString) -> Result<(), UsageError> {
@@ -129,15 +129,15 @@ fn option(
         });
     };
     match opt.id {
-        Id::Help => return Ok(Some(Asked::Help)),
-        Id::HelpOptions => return Ok(Some(Asked::Text(help::options()))),
-        Id::Version => return Ok(Some(Asked::Version)),
-        Id::Update => {
+        OptionId::Help => return Ok(Some(Asked::Help)),
+        OptionId::HelpOptions => return Ok(Some(Asked::Text(help::options()))),
+        OptionId::Version => return Ok(Some(Asked::Version)),
+        OptionId::Update => {
             if let Some(names) = update_help(low, value) {
                 return Ok(Some(Asked::Text(names)));
             }
         }
-        Id::Config if low.mode.is_none() && value.is_some_and(asks_for_help) => {
+        OptionId::Config if low.mode.is_none() && value.is_some_and(asks_for_help) => {
             return Ok(Some(Asked::Text(help::config())));
         }
         _ => {}
@@ -157,7 +157,9 @@ fn option(
         let colon = if shown.starts_with("--") { ":" } else { "" };
         return Err(UsageError::new(format!("{colon}option {shown} not valid in {mode} mode")));
     }
-    if opt.sets == Sets::Always(Mode::Misc) || !matches!(opt.sets, Sets::Always(_)) || opt.id == Id::NoSharing
+    if opt.sets == Sets::Always(Mode::Misc)
+        || !matches!(opt.sets, Sets::Always(_))
+        || opt.id == OptionId::NoSharing
     {
         low.option(opt.id, shown, value, low.mode)?;
     }

@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     UsageError,
-    options::{self, Arg, Found, Mode, Opt},
+    options::{self, Arg, FoundOption, Mode, Opt},
 };
 
 /// One piece of the command line.
@@ -83,15 +83,15 @@ impl Scanner {
         let given = parts.next().map(|v| OsStr::from_bytes(v).to_owned());
         let typed = String::from_utf8_lossy(text);
         let (opt, full) = match options::by_name(&name) {
-            Found::One(opt, full) => (opt, full),
-            Found::Ambiguous(names) => {
+            FoundOption::One(opt, full) => (opt, full),
+            FoundOption::Ambiguous(names) => {
                 let list: Vec<String> = names.iter().map(|name| format!("'--{name}'")).collect();
                 return Err(UsageError::with_usage(format!(
                     "option '--{typed}' is ambiguous; possibilities: {}",
                     list.join(" ")
                 )));
             }
-            Found::Unknown => {
+            FoundOption::Unknown => {
                 return Err(UsageError::with_usage(format!("unrecognized option '--{typed}'")));
             }
         };

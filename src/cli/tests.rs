@@ -5,8 +5,8 @@ use std::ffi::OsString;
 use superblock::{Level, Sectors};
 
 use super::{
-    options::{self, Id, Mode, TABLE, by_id, letter_takes_argument},
-    parse::{Outcome, parse},
+    options::{self, Mode, OptionId, TABLE, by_id, letter_takes_argument},
+    parse::{Parsed, parse},
     request::{Invocation, ManageOp, MemberSource, MiscAction, Request},
     values::{BitmapKind, SizeOrMax},
 };
@@ -17,7 +17,7 @@ fn words(line: &str) -> Vec<OsString> {
 
 fn run(line: &str) -> Invocation {
     match parse(words(line)) {
-        Ok(Outcome::Run(invocation)) => *invocation,
+        Ok(Parsed::Run(invocation)) => *invocation,
         other => panic!("{line}: {other:?}"),
     }
 }
@@ -167,14 +167,14 @@ fn refusals_speak_the_known_words() {
 #[test]
 fn help_is_made_of_the_table() {
     for line in ["--help", "-C -h", "--help-options", "--config --help", "-c -h", "-Ah"] {
-        assert!(matches!(parse(words(line)), Ok(Outcome::Help(text)) if text.len() > 400), "{line}");
+        assert!(matches!(parse(words(line)), Ok(Parsed::Help(text)) if text.len() > 400), "{line}");
     }
-    assert_eq!(parse(words("-q -V")), Ok(Outcome::Version));
-    let Ok(Outcome::Help(text)) = parse(words("--help-options")) else { panic!() };
+    assert_eq!(parse(words("-q -V")), Ok(Parsed::Version));
+    let Ok(Parsed::Help(text)) = parse(words("--help-options")) else { panic!() };
     for opt in TABLE {
         assert!(opt.names.iter().all(|name| text.contains(&format!("--{name}"))), "{:?}", opt.names);
     }
-    assert_eq!(by_id(Id::Json).names, ["json"]);
+    assert_eq!(by_id(OptionId::Json).names, ["json"]);
 }
 
 #[test]
@@ -263,9 +263,9 @@ mod any {
         fn configuration(text in "((ARRAY|DEVICE|CREATE|AUTO|POLICY|SYSFS|HOMEHOST|mail|prob)[ \t\n\"'#=,:a-z0-9/<>*\\[\\]-]{0,60}\n){0,8}") {
             let (config, _) = conf::parse([("f", text.as_str())]);
             let rules = config.auto.unwrap_or_default();
-            let _ = policy::auto(&rules, policy::Family::V1);
+            let _ = policy::auto(&rules, policy::FormatFamily::V1);
             let paths = [text.clone()];
-            let subject = policy::Subject { paths: &paths, is_partition: true, family: None };
+            let subject = policy::PolicySubject { paths: &paths, is_partition: true, family: None };
             let _ = policy::policy(&config.policies, &subject);
         }
 
@@ -286,11 +286,11 @@ fn no_abbreviation_of_the_original_means_something_new_or_becomes_ambiguous() {
     for name in &old {
         for end in 1..=name.len() {
             match options::by_name(&name[..end]) {
-                options::Found::One(opt, _) => assert!(!opt.id.is_new(), "{}", &name[..end]),
-                options::Found::Ambiguous(names) => {
+                options::FoundOption::One(opt, _) => assert!(!opt.id.is_new(), "{}", &name[..end]),
+                options::FoundOption::Ambiguous(names) => {
                     assert!(names.iter().all(|n| old.contains(n)), "{names:?}")
                 }
-                options::Found::Unknown => panic!("{name}"),
+                options::FoundOption::Unknown => panic!("{name}"),
             }
         }
     }

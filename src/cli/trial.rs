@@ -165,13 +165,13 @@ impl TrialArgs {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::{native, parse::Outcome, request::Request};
+    use crate::cli::{native, parse::Parsed, request::Request};
 
     #[test]
     fn a_device_behind_keep_is_no_number() {
         for (word, number) in [("--keep", 1), ("--keep=3", 3)] {
             let words = ["trial", word, "/dev/a", "/dev/b"].into_iter().map(OsString::from).collect();
-            let Ok(Outcome::Run(invocation)) = native::parse(words) else { panic!("{word}") };
+            let Ok(Parsed::Run(invocation)) = native::parse(words) else { panic!("{word}") };
             let Request::Trial(request) = invocation.request else { panic!("{word}") };
             assert_eq!((request.keep, request.subjects.len()), (Some(number), 2), "{word}");
         }

@@ -6,7 +6,7 @@ use clap::Command;
 
 use super::{
     help,
-    options::{Id, Mode},
+    options::{Mode, OptionId},
 };
 
 /// Headings, and the verbs below each; a verb that no heading has stands below the last.
@@ -56,14 +56,30 @@ pub(super) fn of(verb: &str, about: &str, mode: Mode) -> String {
         let own = if mode == Mode::Manage { "mdadm".to_owned() } else { format!("mdadm --{verb}") };
         return help::text(Some(mode)).replace(&own, &format!("mdctl {verb}"));
     }
-    let own: &[Id] = match verb {
-        "detail" => &[Id::Scan, Id::Test, Id::Brief, Id::Export, Id::NoDevices, Id::Prefer, Id::HomeHost],
-        "examine" => &[Id::Scan, Id::Metadata, Id::Brief, Id::Export, Id::Sparc22, Id::HomeHost, Id::Config],
+    let own: &[OptionId] = match verb {
+        "detail" => &[
+            OptionId::Scan,
+            OptionId::Test,
+            OptionId::Brief,
+            OptionId::Export,
+            OptionId::NoDevices,
+            OptionId::Prefer,
+            OptionId::HomeHost,
+        ],
+        "examine" => &[
+            OptionId::Scan,
+            OptionId::Metadata,
+            OptionId::Brief,
+            OptionId::Export,
+            OptionId::Sparc22,
+            OptionId::HomeHost,
+            OptionId::Config,
+        ],
         "query" | "wait" => &[],
-        "stop" => &[Id::Scan, Id::DryRun],
-        _ => &[Id::DryRun],
+        "stop" => &[OptionId::Scan, OptionId::DryRun],
+        _ => &[OptionId::DryRun],
     };
-    let all = [own, &[Id::Json, Id::Verbose, Id::Quiet, Id::Help]].concat();
+    let all = [own, &[OptionId::Json, OptionId::Verbose, OptionId::Quiet, OptionId::Help]].concat();
     format!("{about}\n\nUsage: mdctl {verb} [OPTIONS] DEVICES...\n\nOptions:\n{}", help::lines(&all, mode))
 }
 

@@ -512,12 +512,12 @@ mod tests {
     use std::ffi::OsString;
 
     use super::*;
-    use crate::cli::{native, parse::Outcome};
+    use crate::cli::{native, parse::Parsed};
 
     fn request(line: &str) -> Result<(Common, VolumeRequest), String> {
         let words = line.split_whitespace().map(OsString::from).collect();
         match native::parse(words).map_err(|error| error.message)? {
-            Outcome::Run(invocation) => match invocation.request {
+            Parsed::Run(invocation) => match invocation.request {
                 Request::Volume(request) => Ok((invocation.common, request)),
                 other => panic!("{line}: {other:?}"),
             },
@@ -561,7 +561,7 @@ mod tests {
         };
         assert_eq!(
             resize("volume resize vg/a +100%FREE --fs").change.amount,
-            Amount::Percent(100, crate::plan::volume::request::Of::Free)
+            Amount::Percent(100, crate::plan::volume::request::PercentOf::Free)
         );
         assert_eq!(
             resize("volume resize vg/a -1G").change.sign,

@@ -10,18 +10,18 @@ use crate::{
         low::SuperMinor,
         request::{AssembleRequest, Common, Update},
     },
-    config::{Config, sources::Sources},
+    config::{Config, sources::ConfigSources},
     inventory,
     kernel::{Machine, node},
     model::World,
     plan::{
         Refusal,
         assemble::{
-            Home, Identity, Options, Session, Target, Updating, Wish,
-            rounds::{self, Came, Job, Rounds},
+            AssembleTarget, GatherWish, Home, Options, Session, Updating, WantedIdentity,
+            rounds::{self, AssembleJob, Came, Rounds},
         },
     },
-    report::assemble::{Array, Assembled, Became, LeftOut, Members},
+    report::assemble::{AssembleArray, AssembleEnd, AssembleReport, LeftOut, Members},
     ui::Ui,
 };
 
@@ -33,7 +33,8 @@ pub(super) fn run(request: &AssembleRequest, common: &Common, machine: &Machine,
     if let Some(refusal) = early(request) {
         return Ok(refuse(&refusal, common, ui));
     }
-    let (config, diagnostics) = inventory::configuration(&Sources::from_option(common.config.as_deref()))?;
+    let (config, diagnostics) =
+        inventory::configuration(&ConfigSources::from_option(common.config.as_deref()))?;
     for diagnostic in diagnostics {
         ui.error(&diagnostic.text);
     }
@@ -47,7 +48,7 @@ pub(super) fn run(request: &AssembleRequest, common: &Common, machine: &Machine,
     let status = driver.drive(&mut rounds)?;
     if common.json {
         let arrays = rounds.came().iter().map(array).collect();
-        let text = serde_json::to_string_pretty(&Assembled::new(arrays))?;
+        let text = serde_json::to_string_pretty(&AssembleReport::new(arrays))?;
         print(&format!("{text}\n"));
     }
     Ok(status)
@@ -64,16 +65,16 @@ fn early(request: &AssembleRequest) -> Option<Refusal> {
     None
 }
 
-fn job(request: &AssembleRequest, config: &Config) -> Result<Job, Refusal> {
+fn job(request: &AssembleRequest, config: &Config) -> Result<AssembleJob, Refusal> {
     if request.nodes.is_some() {
         cluster(request.home_cluster.as_deref(), config)?;
     }
     let words = || request.device.iter().chain(&request.more).map(|word| word.to_string_lossy().into_owned());
-    let Some(word) = words().next() else { return Ok(Job::Scan(identity(request))) };
+    let Some(word) = words().next() else { return Ok(AssembleJob::Scan(identity(request))) };
     if request.scan {
-        return Ok(Job::Lines(words().collect()));
+        return Ok(AssembleJob::Lines(words().collect()));
     }
-    let mut wish = Wish { identity: identity(request), ..Wish::default() };
+    let mut wish = GatherWish { identity: identity(request), ..GatherWish::default() };
     wish.identity.super_minor = match request.super_minor {
         _ if request.update == Some(Update::SuperMinor) => None,
         None => None,
@@ -89,9 +90,9 @@ fn job(request: &AssembleRequest, config: &Config) -> Result<Job, Refusal> {
     let listed: Vec<String> = request.devices.iter().map(|path| path.display().to_string()).collect();
     wish.listed = !listed.is_empty();
     if listed.is_empty() && wish.identity.is_empty() {
-        return Ok(Job::Lines(vec![word]));
+        return Ok(AssembleJob::Lines(vec![word]));
     }
-    Ok(Job::One(Target::Wish(Box::new(wish), Some(word)), listed))
+    Ok(AssembleJob::One(AssembleTarget::Wish(Box::new(wish), Some(word)), listed))
 }
 
 fn session<'a>(
@@ -142,8 +143,8 @@ fn identities(request: &AssembleRequest) -> usize {
 }
 
 /// What is updated is the new value, and not by what the array is known.
-fn identity(request: &AssembleRequest) -> Identity {
-    Identity {
+fn identity(request: &AssembleRequest) -> WantedIdentity {
+    WantedIdentity {
         uuid: request.uuid.filter(|_| request.update != Some(Update::Uuid)),
         name: request.name.clone().filter(|_| request.update != Some(Update::Name)),
         super_minor: match request.super_minor {
@@ -151,21 +152,21 @@ fn identity(request: &AssembleRequest) -> Identity {
             Some(SuperMinor::OfNode) | None => None,
         },
         metadata: request.metadata,
-        ..Identity::default()
+        ..WantedIdentity::default()
     }
 }
 
 /// What became of an array, for the document.
-fn array(came: &Came) -> Array {
-    Array {
+fn array(came: &Came) -> AssembleArray {
+    AssembleArray {
         array: came.array.clone(),
         kernel_name: came.kernel_name.clone(),
         result: match came.became {
-            rounds::Became::Started => Became::Started,
-            rounds::Became::Inactive => Became::Inactive,
-            rounds::Became::Refused => Became::Refused,
-            rounds::Became::Failed => Became::Failed,
-            rounds::Became::NotFound => Became::NotFound,
+            rounds::Became::Started => AssembleEnd::Started,
+            rounds::Became::Inactive => AssembleEnd::Inactive,
+            rounds::Became::Refused => AssembleEnd::Refused,
+            rounds::Became::Failed => AssembleEnd::Failed,
+            rounds::Became::NotFound => AssembleEnd::NotFound,
         },
         message: came.message.clone(),
         members: came.count.as_ref().map(|count| Members {

@@ -7,7 +7,7 @@ use super::{DONE, FAILED, print};
 use crate::{
     cli::request::{Common, MiscRequest},
     inventory::{self, NoBitmap, NoLog},
-    report::bitmap::{Answer, BadBlocks, Bitmap, Report},
+    report::bitmap::{BadBlocks, BitmapAnswer, BitmapOfMember, BitmapReport},
     ui::Ui,
 };
 
@@ -22,7 +22,7 @@ pub(super) fn bitmaps(request: &MiscRequest, common: &Common, ui: &Ui) -> Result
     for seen in inventory::bitmaps(&paths(request), request.metadata, common.brief) {
         match seen.found {
             Ok(found) => {
-                let bitmap = Bitmap::of(&seen.path, &found);
+                let bitmap = BitmapOfMember::of(&seen.path, &found);
                 // The original's status: what it cannot read at all is a failure, the rest is a remark.
                 let status = if bitmap.is_known() { DONE } else { FAILED };
                 let (text, defects) = (bitmap.text(), bitmap.defects.clone());
@@ -76,7 +76,7 @@ pub(super) fn bad_blocks(request: &MiscRequest, common: &Common, ui: &Ui) -> Res
 /// Printed one by one, or as JSON all together.
 struct Answers<'a, T> {
     schema: &'static str,
-    json: Option<Vec<Answer<T>>>,
+    json: Option<Vec<BitmapAnswer<T>>>,
     status: u8,
     ui: &'a Ui,
 }
@@ -89,7 +89,7 @@ impl<'a, T: Serialize> Answers<'a, T> {
     fn found(&mut self, value: T, text: &str, defects: &[String], status: u8) {
         self.status |= status;
         match &mut self.json {
-            Some(json) => json.push(Answer::Found(value)),
+            Some(json) => json.push(BitmapAnswer::Found(value)),
             None => {
                 defects.iter().for_each(|defect| self.ui.error(defect));
                 print(text);
@@ -100,14 +100,14 @@ impl<'a, T: Serialize> Answers<'a, T> {
     fn nothing(&mut self, device: String, texts: Vec<String>) {
         self.status |= FAILED;
         match &mut self.json {
-            Some(json) => json.push(Answer::Not { device, error: texts.join("; ") }),
+            Some(json) => json.push(BitmapAnswer::Not { device, error: texts.join("; ") }),
             None => texts.iter().for_each(|text| self.ui.error(text)),
         }
     }
 
     fn finish(self) -> Result<u8> {
         if let Some(devices) = self.json {
-            let report = Report { schema: self.schema, devices };
+            let report = BitmapReport { schema: self.schema, devices };
             print(&format!("{}\n", serde_json::to_string_pretty(&report)?));
         }
         Ok(self.status)

@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::{Ended, carry_out, preview, refuse};
 use crate::{
     cli::request::{BuildRequest, Common},
-    config::sources::Sources,
+    config::sources::ConfigSources,
     inventory,
     kernel::Machine,
     plan::{build, naming, request::MemberSource},
@@ -14,7 +14,7 @@ use crate::{
 
 /// Starts an array that has no metadata.
 pub(super) fn run(request: &BuildRequest, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
-    let (config, _) = inventory::configuration(&Sources::from_option(common.config.as_deref()))?;
+    let (config, _) = inventory::configuration(&ConfigSources::from_option(common.config.as_deref()))?;
     let mut world = inventory::world(machine, 0)?;
     let path = |source: &MemberSource| match source {
         MemberSource::Path(path) | MemberSource::Journal(path) => Some(path.display().to_string()),

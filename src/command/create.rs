@@ -5,13 +5,13 @@ use anyhow::Result;
 use super::{Ended, FAILED, carry_out, cluster, preview, refuse, say};
 use crate::{
     cli::request::Common,
-    config::{conf::Config, sources::Sources},
+    config::{conf::Config, sources::ConfigSources},
     inventory,
     kernel::Machine,
     model::World,
     plan::{
         Plan, Refusal, Say,
-        create::{self, Context},
+        create::{self, CreateContext},
         naming,
         request::{BitmapKind, CreateRequest, MemberSource},
     },
@@ -24,7 +24,7 @@ const WANT_BITMAP: &str = "To optimize recovery speed, it is recommended to enab
 /// Makes an array.
 pub(super) fn run(request: &CreateRequest, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
     let mut request = request.clone();
-    let (config, _) = inventory::configuration(&Sources::from_option(common.config.as_deref()))?;
+    let (config, _) = inventory::configuration(&ConfigSources::from_option(common.config.as_deref()))?;
     if request.nodes.is_some() || request.bitmap == Some(BitmapKind::Clustered) {
         match cluster(request.home_cluster.as_deref(), &config) {
             Ok(name) => request.home_cluster = Some(name),
@@ -79,10 +79,10 @@ pub(super) fn context(
     common: &Common,
     (config, native): (&Config, bool),
     world: &World,
-) -> Result<Context, Refusal> {
+) -> Result<CreateContext, Refusal> {
     let word = request.device.to_string_lossy().into_owned();
     let chosen = naming::given(&word, request.name.as_deref(), world, config)?;
-    Ok(Context {
+    Ok(CreateContext {
         array: chosen.array,
         id: chosen.id,
         name: naming::to_store(&word, request.name.as_deref()),

@@ -5,10 +5,10 @@ use anyhow::Result;
 use super::{FAILED, print};
 use crate::{
     cli::request::{Common, MiscRequest},
-    config::sources::Sources,
-    inventory::{self, Absent, Look, Nodes},
+    config::sources::ConfigSources,
+    inventory::{self, Absent, DetailLook, Nodes},
     kernel::Machine,
-    report::detail::{Answer, Detail, Form, Report},
+    report::detail::{Detail, DetailAnswer, DetailReport, Form},
     ui::Ui,
 };
 
@@ -45,13 +45,13 @@ pub(super) fn run(request: &MiscRequest, common: &Common, machine: &Machine, ui:
         json.push(answer);
     }
     if common.json {
-        print(&format!("{}\n", serde_json::to_string_pretty(&Report::new(json))?));
+        print(&format!("{}\n", serde_json::to_string_pretty(&DetailReport::new(json))?));
     }
     Ok(status)
 }
 
 struct Show<'a> {
-    look: Look<'a>,
+    look: DetailLook<'a>,
     common: &'a Common,
     brief: bool,
     host: Option<String>,
@@ -67,21 +67,21 @@ impl<'a> Show<'a> {
         map: Option<&'a [crate::model::world::MapEntry]>,
         ui: &'a Ui,
     ) -> Result<Self> {
-        let (config, _) = inventory::configuration(&Sources::from_option(common.config.as_deref()))?;
+        let (config, _) = inventory::configuration(&ConfigSources::from_option(common.config.as_deref()))?;
         let host = inventory::homehost(common.homehost.as_ref(), common.ignore_homehost, &config);
-        let look = Look { machine, nodes, map, prefer: common.prefer.as_deref() };
+        let look = DetailLook { machine, nodes, map, prefer: common.prefer.as_deref() };
         let brief = common.brief || request.scan && common.verbose < 2;
         Ok(Self { look, common, brief, host, ui })
     }
 
     /// One array: printed, unless JSON takes all together.
-    fn one(&self, path: &str) -> (Answer, u8) {
+    fn one(&self, path: &str) -> (DetailAnswer, u8) {
         let array = match self.look.at(path) {
             Ok(array) => array,
             Err(absent) => {
                 let error = self.absent(path, absent);
                 let status = if self.common.test { NO_INFORMATION } else { FAILED };
-                return (Answer::Not { device: path.to_owned(), error }, status);
+                return (DetailAnswer::Not { device: path.to_owned(), error }, status);
             }
         };
         let detail = Detail::of(&array, self.host.as_deref());
@@ -97,7 +97,7 @@ impl<'a> Show<'a> {
         // The keys are made before anything is tested.
         let tested = self.common.test && (!self.common.export || self.common.json);
         let status = if tested { detail.test_status() } else { 0 };
-        (Answer::Found(Box::new(detail)), status)
+        (DetailAnswer::Found(Box::new(detail)), status)
     }
 
     fn absent(&self, path: &str, absent: Absent) -> String {

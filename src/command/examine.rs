@@ -8,17 +8,20 @@ use anyhow::Result;
 use super::{DONE, FAILED, print};
 use crate::{
     cli::request::{Common, MiscRequest},
-    config::sources::Sources,
-    inventory::{self, Format, Nodes, Nothing, Seen, Shown},
+    config::sources::ConfigSources,
+    inventory::{self, Format, Nodes, Shown, SuperblockMissing, SuperblockSeen},
     kernel::Machine,
     model::{DevId, detail::MemberSuperblock},
-    report::examine::{self, Answer, Examined, Mbr, Partition, Report, Superblock, V0, V1},
+    report::examine::{
+        self, ExamineAnswer, ExamineReport, Examined, Mbr, PartitionEntry, Superblock, V0, V1,
+    },
     ui::Ui,
 };
 
 /// Shows what the superblocks on devices say.
 pub(super) fn run(request: &MiscRequest, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
-    let (config, diagnostics) = inventory::configuration(&Sources::from_option(common.config.as_deref()))?;
+    let (config, diagnostics) =
+        inventory::configuration(&ConfigSources::from_option(common.config.as_deref()))?;
     for diagnostic in diagnostics {
         ui.warn(&diagnostic.to_string());
     }
@@ -45,9 +48,12 @@ pub(super) fn run(request: &MiscRequest, common: &Common, machine: &Machine, ui:
     };
     let mut answers = Answers { form, ui, status: DONE, found: vec![], json: common.json.then(Vec::new) };
     // Only 0.90 has device numbers to name.
-    let names =
-        if seen.iter().any(Seen::names_devices) { Nodes::walk(machine).all() } else { BTreeMap::new() };
-    for Seen { path, found } in seen {
+    let names = if seen.iter().any(SuperblockSeen::names_devices) {
+        Nodes::walk(machine).all()
+    } else {
+        BTreeMap::new()
+    };
+    for SuperblockSeen { path, found } in seen {
         match found {
             Ok(shown) => answers.shown(path, &shown, |shown| superblock(shown, &names, host.as_deref())),
             Err(nothing) => answers.nothing(path, nothing),
@@ -71,7 +77,7 @@ struct Answers<'a> {
     status: u8,
     /// For the lists, which come last.
     found: Vec<Examined>,
-    json: Option<Vec<Answer>>,
+    json: Option<Vec<ExamineAnswer>>,
 }
 
 impl Answers<'_> {
@@ -91,7 +97,7 @@ impl Answers<'_> {
         }
         let zone = inventory::local_zone();
         if let Some(json) = &mut self.json {
-            json.push(Answer::Found(Box::new(examined)));
+            json.push(ExamineAnswer::Found(Box::new(examined)));
         } else if self.form.brief {
             if matches!(examined.superblock, Superblock::Mbr(_)) && !self.form.scan {
                 self.ui.error(&format!("No brief listing for mbr on {}", examined.device));
@@ -111,20 +117,20 @@ impl Answers<'_> {
         self.status = FAILED;
     }
 
-    fn nothing(&mut self, device: String, nothing: Nothing) {
+    fn nothing(&mut self, device: String, nothing: SuperblockMissing) {
         let Form { brief, scan, asked, .. } = self.form;
-        let failed = !matches!(nothing, Nothing::Absent | Nothing::NotAsAsked(_));
-        let silent = matches!(nothing, Nothing::Silent(_));
+        let failed = !matches!(nothing, SuperblockMissing::Absent | SuperblockMissing::NotAsAsked(_));
+        let silent = matches!(nothing, SuperblockMissing::Silent(_));
         let (texts, said) = match nothing {
-            Nothing::Unopened(why) => (vec![format!("cannot open {device}: {why}")], !scan),
-            Nothing::Silent(why) => (vec![why], true),
-            Nothing::Absent => (vec![format!("No md superblock detected on {device}.")], !brief),
-            Nothing::NotAsAsked(reasons) => (reasons, !brief && !scan),
-            Nothing::Damaged(reasons) => (reasons, true),
-            Nothing::Unread(reasons) => (reasons, !scan),
+            SuperblockMissing::Unopened(why) => (vec![format!("cannot open {device}: {why}")], !scan),
+            SuperblockMissing::Silent(why) => (vec![why], true),
+            SuperblockMissing::Absent => (vec![format!("No md superblock detected on {device}.")], !brief),
+            SuperblockMissing::NotAsAsked(reasons) => (reasons, !brief && !scan),
+            SuperblockMissing::Damaged(reasons) => (reasons, true),
+            SuperblockMissing::Unread(reasons) => (reasons, !scan),
         };
         if let Some(json) = &mut self.json {
-            json.push(Answer::Not { device, error: texts.join("; ") });
+            json.push(ExamineAnswer::Not { device, error: texts.join("; ") });
         } else if said {
             texts.iter().for_each(|text| self.ui.error(text));
         }
@@ -137,7 +143,7 @@ impl Answers<'_> {
 
     fn finish(self, verbose: bool) -> Result<u8> {
         if let Some(json) = self.json {
-            print(&format!("{}\n", serde_json::to_string_pretty(&Report::new(json))?));
+            print(&format!("{}\n", serde_json::to_string_pretty(&ExamineReport::new(json))?));
         } else if self.form.brief {
             print(&examine::brief(&self.found, verbose));
         }
@@ -154,7 +160,7 @@ fn superblock(shown: &Shown, names: &BTreeMap<DevId, String>, host: Option<&str>
             Superblock::V0(Box::new(V0::of(sb, names, host)))
         }
         Format::Mbr(table) => {
-            let partition = |entry: superblock::mbr::Entry| Partition {
+            let partition = |entry: superblock::mbr::Entry| PartitionEntry {
                 start_sectors: entry.start,
                 size_sectors: entry.count,
                 kind: entry.kind,

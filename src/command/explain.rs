@@ -7,16 +7,16 @@ use anyhow::Result;
 use super::{DONE, FAILED, print, status::view};
 use crate::{
     cli::request::{Common, ExplainRequest},
-    config::{Config, sources::Sources},
+    config::{Config, sources::ConfigSources},
     inventory::{self, StatusLook},
     kernel::{Machine, node},
     model::{Candidate as Looked, DevId, Sight},
     plan::{
-        assemble::{Candidate, Home, Options, Session},
-        explain::{self, Explanation, Found, Scene, Subject},
+        assemble::{CandidatePath, Home, Options, Session},
+        explain::{self, ExplainScene, Explanation, FoundWord, Subject},
     },
     report::{
-        explain::{Command, Device, Finding, Report, Subject as Shown},
+        explain::{ExplainDevice, ExplainReport, ExplainSubject as Shown, ShownCommand, ShownFinding},
         status::Problem,
     },
     ui::Ui,
@@ -25,7 +25,7 @@ use crate::{
 /// Explains what is asked about, or all that is not in order.
 pub(super) fn run(request: &ExplainRequest, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
     let (config, diagnostics) =
-        inventory::configuration_to_show(&Sources::from_option(common.config.as_deref()));
+        inventory::configuration_to_show(&ConfigSources::from_option(common.config.as_deref()));
     for diagnostic in diagnostics {
         ui.error(&diagnostic.to_string());
     }
@@ -37,8 +37,14 @@ pub(super) fn run(request: &ExplainRequest, common: &Common, machine: &Machine, 
     let session = session(machine, &config, common, &sights)?;
     let log = inventory::kernel_log(machine);
     let zone = inventory::local_zone();
-    let scene =
-        Scene { arrays: &arrays, sights: &sights, session: &session, device: None, log: &log, zone: &zone };
+    let scene = ExplainScene {
+        arrays: &arrays,
+        sights: &sights,
+        session: &session,
+        device: None,
+        log: &log,
+        zone: &zone,
+    };
     let former = inventory::former(machine, &sights);
     let told = |explanation| scene.with_former(explanation, &former);
     let mut problems = vec![];
@@ -52,17 +58,17 @@ pub(super) fn run(request: &ExplainRequest, common: &Common, machine: &Machine, 
     }
     for word in &request.subjects {
         match scene.understand(word, number(word)) {
-            Found::Nothing => problems.push(Problem { device: word.clone(), error: nothing(word) }),
-            Found::Subjects(subjects) => {
+            FoundWord::Nothing => problems.push(Problem { device: word.clone(), error: nothing(word) }),
+            FoundWord::Subjects(subjects) => {
                 for subject in &subjects {
                     let device = device(machine, subject);
-                    let scene = Scene { device: device.as_ref(), ..scene };
+                    let scene = ExplainScene { device: device.as_ref(), ..scene };
                     shown.push(report(&told(explain::explain(&scene, subject))));
                 }
             }
         }
     }
-    let report = Report::new(shown, problems);
+    let report = ExplainReport::new(shown, problems);
     if common.json {
         print(&format!("{}\n", serde_json::to_string_pretty(&report)?));
     } else if report.subjects.is_empty() && report.problems.is_empty() {
@@ -113,7 +119,7 @@ pub(super) fn session<'a>(
     let world = inventory::world(machine, 0)?;
     let ignore = common.ignore_homehost || config.home_host.ignore;
     let host = inventory::homehost(common.homehost.as_ref(), common.ignore_homehost, config);
-    let candidates = sights.iter().map(|sight| Candidate::new(sight, None)).collect();
+    let candidates = sights.iter().map(|sight| CandidatePath::new(sight, None)).collect();
     let options = Options { partial: true, ..Options::default() };
     Ok(Session {
         candidates,
@@ -128,12 +134,12 @@ pub(super) fn session<'a>(
 }
 
 fn report(explanation: &Explanation) -> Shown {
-    let command = |command: &explain::Command| Command {
+    let command = |command: &explain::NextCommand| ShownCommand {
         line: command.line(),
         words: command.words.clone(),
         effect: command.effect.clone(),
     };
-    let finding = |finding: &explain::Finding| Finding {
+    let finding = |finding: &explain::Finding| ShownFinding {
         kind: finding.kind.code(),
         severity: match finding.severity {
             explain::Severity::Blocks => "blocks",
@@ -146,7 +152,7 @@ fn report(explanation: &Explanation) -> Shown {
         needs: finding.needs.clone(),
         command: finding.command.as_ref().map(command),
     };
-    let device = |seen: &explain::Seen| Device {
+    let device = |seen: &explain::ExplainSeen| ExplainDevice {
         path: seen.path.clone(),
         role: seen.role.clone(),
         events: seen.events,

@@ -10,7 +10,7 @@ use crate::{
     inventory,
     kernel::Machine,
     plan::undo::session::{Job, Undo},
-    report::history::{Damaged, Entry, History, Parts},
+    report::history::{DamagedEntry, EntryParts, History, HistoryEntry},
     ui::Ui,
 };
 
@@ -19,7 +19,7 @@ pub(super) fn list(common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
     let shelf = inventory::archive(machine)?;
     let undone = archive::undone(shelf.entries.iter().map(|shelved| &shelved.about));
     let entry = |shelved: &Shelved| {
-        Entry::new(&Parts {
+        HistoryEntry::new(&EntryParts {
             about: &shelved.about,
             devices: &shelved.devices,
             file: shelved.path.display().to_string(),
@@ -29,13 +29,13 @@ pub(super) fn list(common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
     };
     let damaged = shelf.damaged.iter();
     let damaged =
-        damaged.map(|(path, error)| Damaged { file: path.display().to_string(), error: error.clone() });
+        damaged.map(|(path, error)| DamagedEntry { file: path.display().to_string(), error: error.clone() });
     let history = History::new(shelf.entries.iter().rev().map(entry).collect(), damaged.collect());
     if common.json {
         print(&format!("{}\n", serde_json::to_string_pretty(&history)?));
     } else {
         print(&history.text(&inventory::local_zone()));
-        for Damaged { file, error } in history.damaged() {
+        for DamagedEntry { file, error } in history.damaged() {
             ui.error(&format!("{file}: {error}"));
         }
     }

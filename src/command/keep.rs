@@ -1,7 +1,7 @@
 //! How every plan is carried out: what it overwrites is kept first.
 
 use crate::{
-    archive::{About, Id},
+    archive::{About, EntryId},
     cli::request::Common,
     execute::{self, Live},
     inventory,
@@ -27,7 +27,7 @@ impl Kept {
     }
 
     /// The same for a plan that puts an entry back.
-    pub(super) fn undoing(plan: &Plan, machine: &Machine, common: &Common, undoes: Option<Id>) -> Self {
+    pub(super) fn undoing(plan: &Plan, machine: &Machine, common: &Common, undoes: Option<EntryId>) -> Self {
         let paths = keep::endangered(plan);
         if !keep::leaves_entry(plan) || common.no_archive {
             return Self { plan: plan.clone(), at: None };
@@ -35,7 +35,7 @@ impl Kept {
         let (seconds, micros) = host::now();
         let [random] = host::random_bytes().unwrap_or_default();
         let about = About {
-            id: Id::new(Timestamp { seconds, micros }, random),
+            id: EntryId::new(Timestamp { seconds, micros }, random),
             time: seconds,
             command: common.words.clone(),
             summary: plan.summary.clone(),

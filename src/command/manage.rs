@@ -5,14 +5,14 @@ use anyhow::Result;
 use super::drive::Driver;
 use crate::{
     cli::request::{Common, ManageRequest},
-    config::sources::Sources,
+    config::sources::ConfigSources,
     inventory,
     kernel::Machine,
     plan::{
         ArrayName,
         manage::{
-            Context,
-            session::{Job, Manage},
+            ManageContext,
+            session::{Manage, ManageJob},
         },
     },
     ui::Ui,
@@ -20,9 +20,9 @@ use crate::{
 
 /// Does what the words say, until one fails.
 pub(super) fn run(request: &ManageRequest, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
-    let (config, _) = inventory::configuration(&Sources::from_option(common.config.as_deref()))?;
+    let (config, _) = inventory::configuration(&ConfigSources::from_option(common.config.as_deref()))?;
     let path = request.device.to_string_lossy().into_owned();
-    let mut course = Manage::new(Job {
+    let mut course = Manage::new(ManageJob {
         members: request.members.clone(),
         readonly: request.readonly,
         run: request.run,
@@ -30,7 +30,7 @@ pub(super) fn run(request: &ManageRequest, common: &Common, machine: &Machine, u
         dry_run: common.dry_run,
         test: common.test,
         outspoken: ui.program() == "mdctl" || ui.verbosity() > 0,
-        context: Context {
+        context: ManageContext {
             array: ArrayName { kernel: String::new(), path },
             force: request.force,
             update: request.update,

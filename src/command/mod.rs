@@ -92,13 +92,13 @@ fn named(program: &Path, args: Vec<OsString>) -> u8 {
     let words = args.iter().map(|word| word.to_string_lossy().into_owned());
     let words = std::iter::once(name.clone()).chain(words).collect();
     match cli::understand(&name, args) {
-        Ok(parse::Outcome::Run(mut invocation)) => {
+        Ok(parse::Parsed::Run(mut invocation)) => {
             invocation.common.words = words;
             dispatch(&name, &invocation)
         }
-        Ok(parse::Outcome::Help(text)) => print(&text),
-        Ok(parse::Outcome::Complete(words)) => complete::run(&words),
-        Ok(parse::Outcome::Version) => {
+        Ok(parse::Parsed::Help(text)) => print(&text),
+        Ok(parse::Parsed::Complete(words)) => complete::run(&words),
+        Ok(parse::Parsed::Version) => {
             let version = help::version(&name);
             Ui::new(name.as_str(), 0).plain(&version);
             if output::is_json() {

@@ -19,14 +19,14 @@ use crate::{
     kernel::{Machine, files, loopback},
     model::{
         Device, Unusable,
-        overlay::{Change, Overlay, Overlays, PREFIX, Part},
+        overlay::{ChangedPart, ChangedRange, Overlay, Overlays, PREFIX},
     },
     plan::{
         ArrayName, Plan, Refusal, Step,
-        overlay::{self, Discard, NewSet, Pending, Wanted},
+        overlay::{self, Discard, NewSet, Pending, WantedOverlay},
         trial,
     },
-    report::{self, overlay::Diff},
+    report::{self, overlay::OverlayDiff},
     ui::Ui,
 };
 
@@ -47,7 +47,7 @@ pub(super) fn run(request: &OverlayRequest, common: &Common, machine: &Machine, 
             carry_out(&plan, machine, common, ui, Ended { out, ..Ended::default() })
         }
         OverlayRequest::List => {
-            let overlays = report::overlay::Overlays::new(&inventory::overlays(machine, None)?);
+            let overlays = report::overlay::OverlayList::new(&inventory::overlays(machine, None)?);
             if common.json {
                 print(&format!("{}\n", serde_json::to_string_pretty(&overlays)?));
             } else {
@@ -94,10 +94,10 @@ pub(super) fn make(machine: &Machine, new: &NewSet, devices: &[String]) -> Resul
     let found = members(machine, devices).map_err(Ok)?;
     let numbers = loopback::unused(&machine.places, &machine.sysfs, found.len());
     let numbers = numbers.map_err(|error| failed(error.into()))?;
-    let wanted: Vec<Wanted> = found
+    let wanted: Vec<WantedOverlay> = found
         .iter()
         .zip(numbers)
-        .map(|(device, number)| Wanted {
+        .map(|(device, number)| WantedOverlay {
             path: device.path.clone(),
             kernel_name: device.kernel_name.clone(),
             size: device.size,
@@ -176,7 +176,7 @@ fn pending(overlays: &[Overlay]) -> Result<Vec<Pending>> {
 }
 
 /// What of a member's changes is metadata, by what is on the overlay and on the member below.
-fn changes(machine: &Machine, pending: &Pending) -> Vec<Change> {
+fn changes(machine: &Machine, pending: &Pending) -> Vec<ChangedRange> {
     let overlay = &pending.overlay;
     let mut probes: Vec<Probe> = Vec::new();
     let above = overlay.device.as_ref().map(|name| overlay::path_of(name));
@@ -193,19 +193,19 @@ fn changes(machine: &Machine, pending: &Pending) -> Vec<Change> {
     let change = |write: &Write| {
         let in_data = data.iter().any(|(start, end)| (*start..*end).contains(&write.at));
         let part = match (data.is_empty(), in_data) {
-            (true, _) => Part::Other,
-            (false, true) => Part::Data,
-            (false, false) => Part::Metadata,
+            (true, _) => ChangedPart::Other,
+            (false, true) => ChangedPart::Data,
+            (false, false) => ChangedPart::Metadata,
         };
-        Change { at: write.at, length: superblock::Media::len(&write.data), part }
+        ChangedRange { at: write.at, length: superblock::Media::len(&write.data), part }
     };
     pending.writes.iter().map(change).collect()
 }
 
-fn show(set: &str, machine: &Machine, pending: &[Pending]) -> Diff {
-    let all: Vec<(String, Vec<Change>)> =
+fn show(set: &str, machine: &Machine, pending: &[Pending]) -> OverlayDiff {
+    let all: Vec<(String, Vec<ChangedRange>)> =
         pending.iter().map(|one| (one.overlay.member.clone(), changes(machine, one))).collect();
-    Diff::new(set, &all)
+    OverlayDiff::new(set, &all)
 }
 
 fn diff(set: &str, store: Option<&Path>, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
@@ -219,7 +219,7 @@ fn diff(set: &str, store: Option<&Path>, common: &Common, machine: &Machine, ui:
     } else {
         print(&diff.text());
     }
-    report::overlay::Overlays::new(&overlays).remarks().iter().for_each(|remark| ui.warn(remark));
+    report::overlay::OverlayList::new(&overlays).remarks().iter().for_each(|remark| ui.warn(remark));
     Ok(DONE)
 }
 

@@ -11,9 +11,9 @@ use super::{
 };
 use crate::{
     cli::request::{Common, MiscAction, MiscRequest},
-    config::{Metadata, policy, sources::Sources},
+    config::{Metadata, policy, sources::ConfigSources},
     inventory,
-    kernel::{Access, Device, Machine, node},
+    kernel::{Access, BlockDevice, Machine, node},
     plan::{Plan, Step},
     ui::Ui,
 };
@@ -93,7 +93,8 @@ pub(super) fn udev_rules(
     if !request.devices.is_empty() {
         return rules_for_devices(request, machine, ui);
     }
-    let (config, diagnostics) = inventory::configuration(&Sources::from_option(common.config.as_deref()))?;
+    let (config, diagnostics) =
+        inventory::configuration(&ConfigSources::from_option(common.config.as_deref()))?;
     for diagnostic in diagnostics {
         ui.error(&diagnostic.to_string());
     }
@@ -146,7 +147,7 @@ fn one_subarray(
         ui.error("-U/--update must be specified with --update-subarray");
         return Ok(FAILED);
     }
-    let Ok(device) = Device::open(path, Access::ReadExclusive) else {
+    let Ok(device) = BlockDevice::open(path, Access::ReadExclusive) else {
         ui.error(&format!("Couldn't open {shown}, aborting"));
         return Ok(REFUSED);
     };

@@ -9,7 +9,7 @@ use crate::{
     cli::request::{Common, MiscRequest},
     inventory,
     kernel::Machine,
-    report::query::{Answer, Query, Report},
+    report::query::{Query, QueryAnswer, QueryReport},
     ui::Ui,
 };
 
@@ -28,14 +28,16 @@ pub(super) fn run(request: &MiscRequest, common: &Common, machine: &Machine, ui:
             ui.warn(doubt);
         }
         match queried {
-            Ok(query) if common.json => json.push(Answer::Found(Query::of(&path.to_string_lossy(), &query))),
+            Ok(query) if common.json => {
+                json.push(QueryAnswer::Found(Query::of(&path.to_string_lossy(), &query)))
+            }
             Ok(query) => drop(print(&Query::of(&path.to_string_lossy(), &query).text())),
             Err(error) => {
                 let why = error.errno().map_or_else(|| error.to_string(), |errno| errno.desc().to_owned());
                 let error = format!("cannot open {}: {why}", path.display());
                 status = FAILED;
                 if common.json {
-                    json.push(Answer::Not { device: path.display().to_string(), error });
+                    json.push(QueryAnswer::Not { device: path.display().to_string(), error });
                 } else {
                     ui.error(&error);
                 }
@@ -43,7 +45,7 @@ pub(super) fn run(request: &MiscRequest, common: &Common, machine: &Machine, ui:
         }
     }
     if common.json {
-        print(&format!("{}\n", serde_json::to_string_pretty(&Report::new(json))?));
+        print(&format!("{}\n", serde_json::to_string_pretty(&QueryReport::new(json))?));
     }
     Ok(status)
 }

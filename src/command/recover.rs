@@ -11,7 +11,7 @@ use crate::{
         request::{Common, MiscAction, Request},
     },
     config::Config,
-    inventory::{self, dm::Wanted},
+    inventory::{self, dm::WantedOfDm},
     kernel::{self, Machine, notes::Notes},
     model::{
         clock::ctime,
@@ -136,7 +136,7 @@ fn devices(left: &Unfinished, common: &Common, machine: &Machine, ui: &Ui) -> Re
     if left.devices.is_empty() {
         return Ok(Vec::new());
     }
-    let wanted = Wanted { deps: true, states: true, inactive: true, ..Wanted::default() };
+    let wanted = WantedOfDm { deps: true, states: true, inactive: true, ..WantedOfDm::default() };
     let all = inventory::dm::Driver::open(machine)?.overview(machine, wanted)?;
     let (plan, removed) = recover::devices(left, &all);
     if !plan.steps.is_empty() {

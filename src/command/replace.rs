@@ -5,27 +5,27 @@ use anyhow::Result;
 use super::{drive::Driver, print};
 use crate::{
     cli::request::{Common, ReplaceRequest},
-    config::sources::Sources,
+    config::sources::ConfigSources,
     inventory,
     kernel::Machine,
     plan::{
         ArrayName,
-        manage::Context,
-        replace::session::{Came, Job, Replace},
+        manage::ManageContext,
+        replace::session::{Replace, ReplaceEnd, ReplaceJob},
     },
-    report::replace::Told,
+    report::replace::ReplaceReport,
     ui::Ui,
 };
 
 /// Replaces a member.
 pub(super) fn run(request: &ReplaceRequest, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
-    let (config, _) = inventory::configuration(&Sources::from_option(common.config.as_deref()))?;
-    let mut replace = Replace::new(Job {
+    let (config, _) = inventory::configuration(&ConfigSources::from_option(common.config.as_deref()))?;
+    let mut replace = Replace::new(ReplaceJob {
         old: request.old.clone(),
         new: request.new.clone(),
         no_wait: request.no_wait,
         json: common.json,
-        context: Context {
+        context: ManageContext {
             array: ArrayName { kernel: String::new(), path: request.array.clone() },
             force: request.force,
             update: None,
@@ -39,9 +39,9 @@ pub(super) fn run(request: &ReplaceRequest, common: &Common, machine: &Machine, 
     let status = Driver { common, machine, ui, config: &config, own_document }.drive(&mut replace)?;
     if let Some((came, copy)) = replace.came().filter(|_| common.json) {
         let told = match came {
-            Came::Done { slot, missing } => Told::done(*slot, *missing),
-            Came::Running => Told::running(),
-            Came::Failed(reason) => Told::failed(reason.clone()),
+            ReplaceEnd::Done { slot, missing } => ReplaceReport::done(*slot, *missing),
+            ReplaceEnd::Running => ReplaceReport::running(),
+            ReplaceEnd::Failed(reason) => ReplaceReport::failed(reason.clone()),
         };
         print(&told.about(&request.array, &request.old, &request.new, copy).text());
     }

@@ -9,14 +9,14 @@ use anyhow::Result;
 use super::{DONE, FAILED, explain::session, print};
 use crate::{
     cli::request::{Common, StatusRequest},
-    config::sources::Sources,
+    config::sources::ConfigSources,
     inventory::{self, StatusLook},
     kernel::{Machine, host, node, terminal},
     model::{DevId, status::ArrayStatus},
-    plan::explain::{Idle, Scene},
+    plan::explain::{ExplainScene, Idle},
     report::{
         DiskText,
-        status::{NotRunning, Problem, Report, View},
+        status::{NotRunning, Problem, StatusReport, TextView},
     },
     ui::Ui,
 };
@@ -43,9 +43,9 @@ pub(super) fn run(request: &StatusRequest, common: &Common, machine: &Machine, u
 }
 
 /// How text is to look on standard output.
-pub(super) fn view() -> View {
+pub(super) fn view() -> TextView {
     let terminal = terminal::standard_output();
-    View {
+    TextView {
         width: terminal.map(|terminal| terminal.width),
         colour: terminal.is_some_and(|terminal| terminal.colour),
     }
@@ -61,10 +61,10 @@ struct Work<'a> {
 
 impl Work<'_> {
     /// Those that are asked for.
-    fn report(&self, all: &[ArrayStatus], idle: Option<Vec<NotRunning>>) -> Report {
+    fn report(&self, all: &[ArrayStatus], idle: Option<Vec<NotRunning>>) -> StatusReport {
         let (now, _) = host::now();
         if self.request.arrays.is_empty() {
-            return Report::new(now, all, idle);
+            return StatusReport::new(now, all, idle);
         }
         let mut chosen = vec![];
         let mut problems = vec![];
@@ -78,7 +78,7 @@ impl Work<'_> {
                 }
             }
         }
-        Report { problems, ..Report::new(now, &chosen, None) }
+        StatusReport { problems, ..StatusReport::new(now, &chosen, None) }
     }
 
     /// Arrays that do not run, from the devices that are in no array. `None` where nobody may or wants to look.
@@ -86,7 +86,7 @@ impl Work<'_> {
         if self.request.running || !self.request.arrays.is_empty() || !host::is_root() {
             return Ok(None);
         }
-        let sources = Sources::from_option(self.common.config.as_deref());
+        let sources = ConfigSources::from_option(self.common.config.as_deref());
         let (config, odd) = inventory::configuration_to_show(&sources);
         if !self.request.watch {
             odd.iter().filter(|one| one.line == 0).for_each(|one| self.ui.warn(&one.to_string()));
@@ -104,7 +104,8 @@ impl Work<'_> {
         }
         let session = session(self.machine, &config, self.common, &sights)?;
         let zone = inventory::local_zone();
-        let scene = Scene { arrays, sights: &sights, session: &session, device: None, log: &[], zone: &zone };
+        let scene =
+            ExplainScene { arrays, sights: &sights, session: &session, device: None, log: &[], zone: &zone };
         Ok(Some(scene.idle().into_iter().map(not_running).collect()))
     }
 }

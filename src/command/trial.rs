@@ -19,20 +19,20 @@ use crate::{
         trial::TrialRequest,
         values,
     },
-    config::sources::Sources,
+    config::sources::ConfigSources,
     inventory,
     kernel::{Deadline, Machine, node},
     model::{
         Device,
-        trial::{Grounds, Hypothesis, Offer, Scored, Searched, Seen, anchored, search},
+        trial::{Grounds, Hypothesis, Offer, Scored, Searched, TrialSeen, anchored, search},
     },
     plan::{
         Plan, Refusal,
-        create::Context,
+        create::CreateContext,
         trial::{self, Asked},
         undo,
     },
-    report::trial::{Assembled, Numbers, Trial},
+    report::trial::{Numbers, Trial, TrialAssembled},
     ui::Ui,
 };
 
@@ -62,7 +62,7 @@ pub(super) fn run(request: &TrialRequest, common: &Common, machine: &Machine, ui
     }
     let (searched, numbers) = guess(&devices, &seen, &asked, request, ui)?;
     let work = Work { request, common, machine, ui, devices: &devices, seen: &seen };
-    let mut ranked: Vec<(Scored, Option<Assembled>)> =
+    let mut ranked: Vec<(Scored, Option<TrialAssembled>)> =
         searched.best.into_iter().take(SHOWN).map(|scored| (scored, None)).collect();
     if !common.dry_run {
         work.assemble(&mut ranked)?;
@@ -78,7 +78,7 @@ pub(super) fn run(request: &TrialRequest, common: &Common, machine: &Machine, ui
         Some((number, (scored, _))) => Some(work.keep(number, &scored.hypothesis)?),
         None => None,
     };
-    let told = |(scored, assembled): &(Scored, Option<Assembled>)| {
+    let told = |(scored, assembled): &(Scored, Option<TrialAssembled>)| {
         let command = trial::command_line(&scored.hypothesis, &seen, &work.word(&scored.hypothesis));
         (scored.clone(), assembled.clone(), command)
     };
@@ -107,7 +107,7 @@ pub(super) fn run(request: &TrialRequest, common: &Common, machine: &Machine, ui
 }
 
 /// What is known of each device, from what is on it and from what was kept of it.
-fn seen(machine: &Machine, devices: &[Device]) -> Vec<Seen> {
+fn seen(machine: &Machine, devices: &[Device]) -> Vec<TrialSeen> {
     let mut seen = inventory::seen(devices);
     let paths: Vec<String> = devices.iter().map(|device| device.path.clone()).collect();
     let sighted = inventory::like(machine, &paths, &[]);
@@ -115,7 +115,7 @@ fn seen(machine: &Machine, devices: &[Device]) -> Vec<Seen> {
     let shelf = inventory::archive(machine).unwrap_or_default();
     for shelved in shelf.entries.iter().rev().take(ENTRIES) {
         let Ok((entry, _)) = inventory::entry(&shelved.path) else { continue };
-        let Ok(found) = undo::find(&entry, &here, undo::Trust::Path) else { continue };
+        let Ok(found) = undo::find(&entry, &here, undo::DeviceTrust::Path) else { continue };
         let command = entry.about.command.join(" ");
         let grounds = Grounds::Archive { id: entry.about.id.to_string(), command };
         for (kept, at) in &found.places {
@@ -131,7 +131,7 @@ fn seen(machine: &Machine, devices: &[Device]) -> Vec<Seen> {
 
 fn guess(
     devices: &[Device],
-    seen: &[Seen],
+    seen: &[TrialSeen],
     asked: &Asked,
     request: &TrialRequest,
     ui: &Ui,
@@ -262,7 +262,7 @@ fn subjects(
 
 /// The devices with superblocks of an array of this name or UUID.
 fn of_array(word: &str, common: &Common, machine: &Machine) -> Result<Vec<String>> {
-    let (config, _) = inventory::configuration(&Sources::from_option(common.config.as_deref()))?;
+    let (config, _) = inventory::configuration(&ConfigSources::from_option(common.config.as_deref()))?;
     let candidates = inventory::candidates_afresh(machine, &config)?;
     let name = word.strip_prefix("/dev/md/").unwrap_or(word);
     let is_its = |device: &Device| {
@@ -284,7 +284,7 @@ struct Work<'a> {
     machine: &'a Machine,
     ui: &'a Ui,
     devices: &'a [Device],
-    seen: &'a [Seen],
+    seen: &'a [TrialSeen],
 }
 
 impl Work<'_> {
@@ -307,9 +307,10 @@ impl Work<'_> {
         paths: &[String],
         word: &str,
         readonly: bool,
-    ) -> Result<Result<(Plan, Context), Refusal>> {
+    ) -> Result<Result<(Plan, CreateContext), Refusal>> {
         let request = trial::request(guess, paths, word, readonly);
-        let (config, _) = inventory::configuration(&Sources::from_option(self.common.config.as_deref()))?;
+        let (config, _) =
+            inventory::configuration(&ConfigSources::from_option(self.common.config.as_deref()))?;
         let mut world = inventory::world(self.machine, request.members.len() + 2)?;
         world.devices = inventory::look_to_write(self.machine, &create::paths(&request));
         let context = create::context(&request, self.common, (&config, true), &world);

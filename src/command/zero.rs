@@ -10,7 +10,7 @@ use crate::{
     inventory::{self, StatusLook},
     kernel::{Machine, files},
     model::{Candidate, Unusable, status::ArrayStatus, world::LogLine},
-    plan::zero::{self, Around, Target, Wish},
+    plan::zero::{self, Around, ZeroTarget, ZeroWish},
     ui::Ui,
 };
 
@@ -21,15 +21,16 @@ pub(super) fn run(request: &MiscRequest, common: &Common, machine: &Machine, ui:
         return Ok(2);
     }
     let paths: Vec<String> = request.devices.iter().map(|(_, path)| path.display().to_string()).collect();
-    let target = |candidate: Candidate| Target {
+    let target = |candidate: Candidate| ZeroTarget {
         reasons: request.metadata.map_or_else(Vec::new, |asked| inventory::missing(&candidate.path, asked)),
         candidate,
     };
-    let targets: Vec<Target> =
+    let targets: Vec<ZeroTarget> =
         inventory::look_to_write(machine, &paths).into_iter().map(no_file).map(target).collect();
     let (arrays, log) = around(&targets, machine)?;
     let around = Around { arrays: &arrays, log: &log };
-    let decision = zero::plan(Wish { metadata: request.metadata, force: request.force }, &targets, around);
+    let decision =
+        zero::plan(ZeroWish { metadata: request.metadata, force: request.force }, &targets, around);
     for (text, quiet) in &decision.said {
         if *quiet {
             ui.note(text);
@@ -53,9 +54,10 @@ pub(super) fn run(request: &MiscRequest, common: &Common, machine: &Machine, ui:
 }
 
 /// Arrays in the kernel and its log, where a device has metadata of some array.
-fn around(targets: &[Target], machine: &Machine) -> Result<(Vec<ArrayStatus>, Vec<LogLine>)> {
-    let known =
-        |target: &Target| target.candidate.found.as_ref().is_ok_and(|device| !device.probe.found.is_empty());
+fn around(targets: &[ZeroTarget], machine: &Machine) -> Result<(Vec<ArrayStatus>, Vec<LogLine>)> {
+    let known = |target: &ZeroTarget| {
+        target.candidate.found.as_ref().is_ok_and(|device| !device.probe.found.is_empty())
+    };
     if !targets.iter().any(known) {
         return Ok((Vec::new(), Vec::new()));
     }

@@ -46,7 +46,7 @@ pub enum DeviceWord {
 
 /// What an ARRAY line calls its array.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum ArrayName {
+pub enum ArrayLineName {
     /// Nothing was said.
     #[default]
     Unnamed,
@@ -58,7 +58,7 @@ pub enum ArrayName {
 
 /// How a container is named.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Container {
+pub enum ContainerName {
     Path(String),
     Uuid(MdUuid),
 }
@@ -66,7 +66,7 @@ pub enum Container {
 /// An ARRAY line that identifies an array.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ArrayLine {
-    pub name: ArrayName,
+    pub name: ArrayLineName,
     pub uuid: Option<MdUuid>,
     pub super_minor: Option<u32>,
     /// Patterns for paths, in which `*` stops at `/`.
@@ -76,7 +76,7 @@ pub struct ArrayLine {
     pub spares: Option<u32>,
     pub spare_group: Option<String>,
     pub metadata: Option<Metadata>,
-    pub container: Option<Container>,
+    pub container: Option<ContainerName>,
     pub member: Option<String>,
 }
 
@@ -420,13 +420,13 @@ impl Parser {
     }
 
     fn array_name(&mut self, line: &mut ArrayLine, word: &str) {
-        let why = if line.name != ArrayName::Unnamed {
+        let why = if line.name != ArrayLineName::Unnamed {
             "Already defined"
         } else if name::check_length(word).is_err() {
             "Too long or empty"
         } else {
             let ignore = word.eq_ignore_ascii_case("<ignore>");
-            line.name = if ignore { ArrayName::Ignore } else { ArrayName::Word(word.to_owned()) };
+            line.name = if ignore { ArrayLineName::Ignore } else { ArrayLineName::Word(word.to_owned()) };
             return;
         };
         self.complain(format!("Value \"{word}\" cannot be set as devname. Reason: {why}. Value ignored."));
@@ -469,8 +469,8 @@ fn array_tag(line: &mut ArrayLine, word: &str) -> Result<(), String> {
         let found = Metadata::from_name(metadata);
         line.metadata = Some(found.ok_or_else(|| format!("metadata format {metadata} unknown, ignored."))?);
     } else if let Some(container) = tag(word, "container") {
-        let uuid = container.parse().map(Container::Uuid);
-        line.container = Some(uuid.unwrap_or_else(|_| Container::Path(container.to_owned())));
+        let uuid = container.parse().map(ContainerName::Uuid);
+        line.container = Some(uuid.unwrap_or_else(|_| ContainerName::Path(container.to_owned())));
     } else if let Some(member) = tag(word, "member") {
         line.member = Some(member.to_owned());
     } else if !["name", "auto", "bitmap"].iter().any(|known| tag(word, known).is_some()) {

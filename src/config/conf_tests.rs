@@ -54,12 +54,12 @@ fn a_whole_file() {
     assert_eq!(config.devices.as_ref().map(Vec::len), Some(3));
     assert_eq!(config.arrays.len(), 3);
     let home = &config.arrays[0];
-    assert_eq!(home.name, ArrayName::Word("/dev/md/home".into()));
+    assert_eq!(home.name, ArrayLineName::Word("/dev/md/home".into()));
     assert_eq!(home.uuid, Some(UUID.parse().unwrap()));
     assert_eq!(home.devices, ["/dev/a", "/dev/b"]);
     assert_eq!(home.metadata, Some(Metadata::V1(Some(2))));
-    assert_eq!(config.arrays[1].name, ArrayName::Ignore);
-    assert_eq!(config.arrays[2].container, Some(Container::Uuid(UUID.parse().unwrap())));
+    assert_eq!(config.arrays[1].name, ArrayLineName::Ignore);
+    assert_eq!(config.arrays[2].container, Some(ContainerName::Uuid(UUID.parse().unwrap())));
     assert_eq!(config.arrays[2].level, Some(Level::Raid5));
     assert_eq!(config.mail_to.as_deref(), Some("root"));
     assert_eq!(config.mail_from.as_deref(), Some("a b c"));

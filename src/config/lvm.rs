@@ -148,7 +148,7 @@ pub fn system_id(name: &str) -> String {
 
 /// A line of the devices file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Entry {
+pub struct DevicesFileEntry {
     /// `IDTYPE`.
     pub kind: String,
     /// `IDNAME`.
@@ -163,18 +163,19 @@ pub struct Entry {
 
 /// The devices of a devices file.
 #[must_use]
-pub fn devices(text: &str) -> Vec<Entry> {
+pub fn devices(text: &str) -> Vec<DevicesFileEntry> {
     text.lines().filter_map(parse_entry).collect()
 }
 
 /// Whether one of them is this device: by the name that lasts, kind and name, or by its label.
 #[must_use]
-pub fn is_listed(entries: &[Entry], id: Option<(&str, &str)>, pv: &str) -> bool {
-    let same = |entry: &Entry| id == Some((&entry.kind, &entry.name)) || entry.pv.as_deref() == Some(pv);
+pub fn is_listed(entries: &[DevicesFileEntry], id: Option<(&str, &str)>, pv: &str) -> bool {
+    let same =
+        |entry: &DevicesFileEntry| id == Some((&entry.kind, &entry.name)) || entry.pv.as_deref() == Some(pv);
     entries.iter().any(same)
 }
 
-fn parse_entry(line: &str) -> Option<Entry> {
+fn parse_entry(line: &str) -> Option<DevicesFileEntry> {
     let line = line.trim();
     if !line.starts_with("IDTYPE=") {
         return None;
@@ -183,7 +184,7 @@ fn parse_entry(line: &str) -> Option<Entry> {
         let word = line.split_whitespace().find_map(|word| word.strip_prefix(key)?.strip_prefix('='));
         word.filter(|value| *value != "." && !value.is_empty()).map(str::to_owned)
     };
-    Some(Entry {
+    Some(DevicesFileEntry {
         kind: value("IDTYPE")?,
         name: value("IDNAME").unwrap_or_default(),
         device: value("DEVNAME"),
@@ -194,9 +195,9 @@ fn parse_entry(line: &str) -> Option<Entry> {
 
 /// The devices file with these added and those taken out; `None` where nothing changes. What is not known stays.
 #[must_use]
-pub fn edited(text: &str, add: &[Entry], remove: &[&str]) -> Option<String> {
+pub fn edited(text: &str, add: &[DevicesFileEntry], remove: &[&str]) -> Option<String> {
     let known = devices(text);
-    let new: Vec<&Entry> = add.iter().filter(|entry| !known.contains(entry)).collect();
+    let new: Vec<&DevicesFileEntry> = add.iter().filter(|entry| !known.contains(entry)).collect();
     let goes = |line: &str| {
         parse_entry(line).is_some_and(|entry| {
             let by_pv = |pv: &str| entry.pv.as_deref() == Some(pv);
@@ -234,7 +235,7 @@ fn next_version(version: &str) -> Option<String> {
     Some(format!("{kind}.{}", count.parse::<u32>().ok()?.wrapping_add(1)))
 }
 
-fn format_entry(entry: &Entry) -> String {
+fn format_entry(entry: &DevicesFileEntry) -> String {
     let plain = |text: &Option<String>| text.clone().unwrap_or_else(|| ".".to_owned());
     let part = entry.part.as_ref().map_or(String::new(), |part| format!(" PART={part}"));
     let (kind, name) = (&entry.kind, &entry.name);
@@ -294,7 +295,7 @@ mod tests {
     #[test]
     fn the_devices_file_keeps_what_it_has() {
         let text = "# comment\n# HASH=1\nPRODUCT_UUID=x\nVERSION=1.1.7\nIDTYPE=sys_wwid IDNAME=naa.5 DEVNAME=/dev/sda PVID=abc PART=1\n";
-        let md = Entry {
+        let md = DevicesFileEntry {
             kind: "md_uuid".into(),
             name: "0011:2233".into(),
             device: Some("/dev/md0".into()),

@@ -7,7 +7,7 @@ const MINORS: u32 = 1 << 20;
 
 /// Why a word names no array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BadName {
+pub enum BadArrayName {
     /// Empty, or longer than the kernel keeps.
     Length,
     /// Below /dev, but not where arrays are.
@@ -25,7 +25,7 @@ pub enum ArrayWord {
 
 impl ArrayWord {
     /// Understands `/dev/mdN`, `/dev/md_dN`, `/dev/md/NAME`, `/dev/md_NAME` and a bare NAME.
-    pub fn parse(word: &str) -> Result<Self, BadName> {
+    pub fn parse(word: &str) -> Result<Self, BadArrayName> {
         check_length(word)?;
         if let Some(name) = word.strip_prefix("/dev/md/") {
             return Self::below(name);
@@ -39,12 +39,12 @@ impl ArrayWord {
         if let Some(number) = word.strip_prefix("/dev/md").and_then(number) {
             return Ok(Self::Number { number, partitionable: false });
         }
-        if word.starts_with('/') { Err(BadName::Place) } else { Self::below(word) }
+        if word.starts_with('/') { Err(BadArrayName::Place) } else { Self::below(word) }
     }
 
-    fn below(name: &str) -> Result<Self, BadName> {
+    fn below(name: &str) -> Result<Self, BadArrayName> {
         if name.is_empty() || name.contains('/') {
-            Err(BadName::Place)
+            Err(BadArrayName::Place)
         } else {
             Ok(Self::Name(name.to_owned()))
         }
@@ -53,9 +53,9 @@ impl ArrayWord {
 
 /// The rule for every word that may name an array, whether or not it turns out to: not empty, and short
 /// enough without the usual prefix.
-pub fn check_length(word: &str) -> Result<(), BadName> {
+pub fn check_length(word: &str) -> Result<(), BadArrayName> {
     let bare = word.strip_prefix("/dev/md/").or_else(|| word.strip_prefix("/dev/md_")).unwrap_or(word);
-    if bare.is_empty() || bare.len() > LONGEST { Err(BadName::Length) } else { Ok(()) }
+    if bare.is_empty() || bare.len() > LONGEST { Err(BadArrayName::Length) } else { Ok(()) }
 }
 
 /// A minor number in its plain form.
@@ -76,22 +76,22 @@ mod tests {
             ("/dev/md0", number(0, false)),
             ("/dev/md127", number(127, false)),
             ("/dev/md_d3", number(3, true)),
-            ("/dev/md1048576", Err(BadName::Place)),
+            ("/dev/md1048576", Err(BadArrayName::Place)),
             ("/dev/md/home", name("home")),
             ("/dev/md/0", name("0")),
             ("/dev/md_home", name("home")),
             ("home", name("home")),
             ("md0", name("md0")),
-            ("/dev/sda", Err(BadName::Place)),
-            ("/dev/md/a/b", Err(BadName::Place)),
-            ("a/b", Err(BadName::Place)),
-            ("", Err(BadName::Length)),
-            ("/dev/md/", Err(BadName::Length)),
+            ("/dev/sda", Err(BadArrayName::Place)),
+            ("/dev/md/a/b", Err(BadArrayName::Place)),
+            ("a/b", Err(BadArrayName::Place)),
+            ("", Err(BadArrayName::Length)),
+            ("/dev/md/", Err(BadArrayName::Length)),
         ] {
             assert_eq!(ArrayWord::parse(word), expected, "{word}");
         }
         let long = "a".repeat(32);
         assert_eq!(ArrayWord::parse(&format!("/dev/md/{long}")), name(&long));
-        assert_eq!(ArrayWord::parse(&format!("/dev/md/{long}a")), Err(BadName::Length));
+        assert_eq!(ArrayWord::parse(&format!("/dev/md/{long}a")), Err(BadArrayName::Length));
     }
 }

@@ -8,7 +8,7 @@ use super::{
 
 /// A family of formats, as rules distinguish them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Family {
+pub enum FormatFamily {
     V0,
     V1,
     Ddf,
@@ -17,7 +17,7 @@ pub enum Family {
     Mbr,
 }
 
-impl Family {
+impl FormatFamily {
     fn from_name(word: &str) -> Option<Self> {
         if word == "1" || word.starts_with("1.") {
             return Some(Self::V1);
@@ -37,8 +37,8 @@ impl Family {
 /// A word of AUTO.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AutoRule {
-    Allow(Family),
-    Deny(Family),
+    Allow(FormatFamily),
+    Deny(FormatFamily),
     AllowAll,
     DenyAll,
     /// What is denied after this is allowed to arrays of this host.
@@ -53,8 +53,8 @@ impl AutoRule {
             "no" | "-all" => Some(Self::DenyAll),
             "homehost" => Some(Self::HomeHost),
             other => match other.split_at_checked(1)? {
-                ("+", name) => Family::from_name(name).map(Self::Allow),
-                ("-", name) => Family::from_name(name).map(Self::Deny),
+                ("+", name) => FormatFamily::from_name(name).map(Self::Allow),
+                ("-", name) => FormatFamily::from_name(name).map(Self::Deny),
                 _ => None,
             },
         }
@@ -63,7 +63,7 @@ impl AutoRule {
 
 /// Whether an array may be assembled that no ARRAY line names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Verdict {
+pub enum PolicyVerdict {
     No,
     /// Only if it belongs to this host.
     HomeHost,
@@ -71,19 +71,19 @@ pub enum Verdict {
 }
 
 /// The verdict of AUTO words on a family: the first that fits decides, and nothing said means yes.
-pub fn auto<'a>(rules: impl IntoIterator<Item = &'a AutoRule>, family: Family) -> Verdict {
-    let mut denied = Verdict::No;
+pub fn auto<'a>(rules: impl IntoIterator<Item = &'a AutoRule>, family: FormatFamily) -> PolicyVerdict {
+    let mut denied = PolicyVerdict::No;
     for rule in rules {
         match rule {
-            AutoRule::HomeHost => denied = Verdict::HomeHost,
-            AutoRule::AllowAll => return Verdict::Yes,
+            AutoRule::HomeHost => denied = PolicyVerdict::HomeHost,
+            AutoRule::AllowAll => return PolicyVerdict::Yes,
             AutoRule::DenyAll => return denied,
-            AutoRule::Allow(known) if *known == family => return Verdict::Yes,
+            AutoRule::Allow(known) if *known == family => return PolicyVerdict::Yes,
             AutoRule::Deny(known) if *known == family => return denied,
             AutoRule::Allow(_) | AutoRule::Deny(_) => {}
         }
     }
-    Verdict::Yes
+    PolicyVerdict::Yes
 }
 
 /// What may be done with a device, from least to most.
@@ -135,17 +135,17 @@ pub struct DevicePolicy {
     pub action: Action,
     pub domains: Vec<String>,
     /// The most that `auto=` allows; `None` where no rule says.
-    pub auto: Option<Verdict>,
+    pub auto: Option<PolicyVerdict>,
 }
 
 /// A device as rules see it.
 #[derive(Clone, Copy, Debug)]
-pub struct Subject<'a> {
+pub struct PolicySubject<'a> {
     /// Its names in /dev/disk/by-path.
     pub paths: &'a [String],
     pub is_partition: bool,
     /// The family of its metadata, where the question is about one.
-    pub family: Option<Family>,
+    pub family: Option<FormatFamily>,
 }
 
 impl PolicyRule {
@@ -165,7 +165,7 @@ impl PolicyRule {
         true
     }
 
-    fn applies(&self, subject: &Subject<'_>) -> bool {
+    fn applies(&self, subject: &PolicySubject<'_>) -> bool {
         let kind = if subject.is_partition { "part" } else { "disk" };
         let path = |pattern: &String| {
             subject.paths.iter().any(|path| {
@@ -173,7 +173,8 @@ impl PolicyRule {
                 glob::matches(pattern, path, Slash::Plain)
             })
         };
-        let family = |name: &String| subject.family.is_some() && Family::from_name(name) == subject.family;
+        let family =
+            |name: &String| subject.family.is_some() && FormatFamily::from_name(name) == subject.family;
         (!self.partitions || subject.is_partition)
             && (self.paths.is_empty() || self.paths.iter().any(path))
             && (self.types.is_empty() || self.types.iter().any(|t| t == kind))
@@ -194,15 +195,15 @@ fn whole(path: &str) -> (&str, &str) {
 }
 
 /// What all rules together say about a device.
-pub fn policy(rules: &[PolicyRule], subject: &Subject<'_>) -> DevicePolicy {
+pub fn policy(rules: &[PolicyRule], subject: &PolicySubject<'_>) -> DevicePolicy {
     let mut policy = DevicePolicy::default();
     for rule in rules.iter().filter(|rule| rule.applies(subject)) {
         let action = rule.actions.iter().filter_map(|name| Action::from_name(name)).max();
         policy.action = policy.action.max(action.unwrap_or_default());
         let auto = rule.auto.iter().filter_map(|word| match word.as_str() {
-            "yes" => Some(Verdict::Yes),
-            "homehost" => Some(Verdict::HomeHost),
-            "no" => Some(Verdict::No),
+            "yes" => Some(PolicyVerdict::Yes),
+            "homehost" => Some(PolicyVerdict::HomeHost),
+            "no" => Some(PolicyVerdict::No),
             _ => None,
         });
         policy.auto = policy.auto.max(auto.max());
@@ -244,27 +245,27 @@ pub fn udev_rules(rules: &[PolicyRule]) -> String {
 mod tests {
     use super::*;
 
-    fn verdict(words: &str, family: Family) -> Verdict {
+    fn verdict(words: &str, family: FormatFamily) -> PolicyVerdict {
         let rules: Vec<AutoRule> = words.split(' ').filter_map(AutoRule::from_word).collect();
         auto(&rules, family)
     }
 
     #[test]
     fn the_first_auto_word_that_fits_decides() {
-        use Family::{Ddf, Imsm, V0, V1};
+        use FormatFamily::{Ddf, Imsm, V0, V1};
         for (words, family, expected) in [
-            ("", V1, Verdict::Yes),
-            ("+1.x -all", V1, Verdict::Yes),
-            ("+1.x -all", V0, Verdict::No),
-            ("-0.90", V0, Verdict::No),
-            ("-0", V0, Verdict::No),
-            ("-0.90", V1, Verdict::Yes),
-            ("homehost -all", V1, Verdict::HomeHost),
-            ("+imsm homehost -all", Imsm, Verdict::Yes),
-            ("-ddf homehost -all", Ddf, Verdict::No),
-            ("yes -1.2", V1, Verdict::Yes),
-            ("no +1.2", V1, Verdict::No),
-            ("nonsense -1.anything", V1, Verdict::No),
+            ("", V1, PolicyVerdict::Yes),
+            ("+1.x -all", V1, PolicyVerdict::Yes),
+            ("+1.x -all", V0, PolicyVerdict::No),
+            ("-0.90", V0, PolicyVerdict::No),
+            ("-0", V0, PolicyVerdict::No),
+            ("-0.90", V1, PolicyVerdict::Yes),
+            ("homehost -all", V1, PolicyVerdict::HomeHost),
+            ("+imsm homehost -all", Imsm, PolicyVerdict::Yes),
+            ("-ddf homehost -all", Ddf, PolicyVerdict::No),
+            ("yes -1.2", V1, PolicyVerdict::Yes),
+            ("no +1.2", V1, PolicyVerdict::No),
+            ("nonsense -1.anything", V1, PolicyVerdict::No),
         ] {
             assert_eq!(verdict(words, family), expected, "{words} {family:?}");
         }
@@ -284,17 +285,20 @@ mod tests {
             rule("metadata=ddf action=force-spare", false),
         ];
         let disk = ["pci-0000:00:1f.2-ata-1".to_owned()];
-        let subject = Subject { paths: &disk, is_partition: false, family: Some(Family::V1) };
+        let subject = PolicySubject { paths: &disk, is_partition: false, family: Some(FormatFamily::V1) };
         let found = policy(&rules, &subject);
         assert_eq!(found.action, Action::SpareSameSlot);
         assert_eq!(found.domains, ["front", "all"]);
-        assert_eq!(found.auto, Some(Verdict::No));
+        assert_eq!(found.auto, Some(PolicyVerdict::No));
 
         let part = ["pci-0000:00:1f.2-ata-1-part2".to_owned()];
-        let found = policy(&rules, &Subject { paths: &part, is_partition: true, family: Some(Family::V1) });
+        let found = policy(
+            &rules,
+            &PolicySubject { paths: &part, is_partition: true, family: Some(FormatFamily::V1) },
+        );
         assert_eq!(found.action, Action::ReAdd);
         assert_eq!(found.domains, ["front", "os-part2"]);
-        assert_eq!(found.auto, Some(Verdict::HomeHost));
+        assert_eq!(found.auto, Some(PolicyVerdict::HomeHost));
     }
 
     #[test]

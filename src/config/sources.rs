@@ -4,7 +4,7 @@ use std::{ffi::OsStr, path::PathBuf};
 
 /// A file and the directory whose `*.conf` belong to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct ConfigPlace {
     pub file: &'static str,
     pub directory: &'static str,
 }
@@ -13,14 +13,14 @@ pub struct Place {
 ///
 /// mdadm 4.6 looks into the second directory only if the second *file* could be opened, else into the first
 /// directory; here a directory counts also without its file.
-pub const USUAL: [Place; 2] = [
-    Place { file: "/etc/mdadm.conf", directory: "/etc/mdadm.conf.d" },
-    Place { file: "/etc/mdadm/mdadm.conf", directory: "/etc/mdadm/mdadm.conf.d" },
+pub const USUAL: [ConfigPlace; 2] = [
+    ConfigPlace { file: "/etc/mdadm.conf", directory: "/etc/mdadm.conf.d" },
+    ConfigPlace { file: "/etc/mdadm/mdadm.conf", directory: "/etc/mdadm/mdadm.conf.d" },
 ];
 
 /// What `-c` says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Sources {
+pub enum ConfigSources {
     /// Nothing: [`USUAL`].
     Usual,
     /// `none`: an empty configuration.
@@ -31,7 +31,7 @@ pub enum Sources {
     Path(PathBuf),
 }
 
-impl Sources {
+impl ConfigSources {
     pub fn from_option(config: Option<&OsStr>) -> Self {
         match config {
             None => Self::Usual,
@@ -60,7 +60,7 @@ mod tests {
             in_directory(["b.conf", "a.conf", ".x.conf", ".conf", "z.txt", "B.conf"]),
             ["B.conf", "a.conf", "b.conf"]
         );
-        assert_eq!(Sources::from_option(None), Sources::Usual);
-        assert_eq!(Sources::from_option(Some(OsStr::new("/x"))), Sources::Path("/x".into()));
+        assert_eq!(ConfigSources::from_option(None), ConfigSources::Usual);
+        assert_eq!(ConfigSources::from_option(Some(OsStr::new("/x"))), ConfigSources::Path("/x".into()));
     }
 }

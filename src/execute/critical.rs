@@ -13,8 +13,8 @@ use nix::errno::Errno;
 use super::{dm::Dm, watch::Watch};
 use crate::{
     kernel::{
-        Access, Device, KernelError,
-        dm::{Control, Flags, Prepared, Request, Who},
+        Access, BlockDevice, KernelError,
+        dm::{Control, DmFlags, Prepared, PreparedRequest, Who},
         locked::Undisturbed,
         ready::ReadyWrites,
     },
@@ -52,7 +52,7 @@ pub(super) struct Released {
     name: String,
     resume: Prepared,
     back: Back,
-    answer: Option<Flags>,
+    answer: Option<DmFlags>,
     failed: Option<Errno>,
 }
 
@@ -184,7 +184,8 @@ pub(super) fn commit(written: &mut [Written]) -> Option<Stopped> {
 impl Released {
     /// For nobody who waits for its event.
     pub(super) fn unheard(control: &Control, name: &str, flags: UdevFlags) -> Result<Self, KernelError> {
-        let resume = control.prepare(Who::Name(name), Request::Resume(Flags::SKIP_LOCKFS, word(flags)))?;
+        let resume =
+            control.prepare(Who::Name(name), PreparedRequest::Resume(DmFlags::SKIP_LOCKFS, word(flags)))?;
         let back = back(control, name, flags)?;
         Ok(Self { name: name.to_owned(), resume, back, answer: None, failed: None })
     }
@@ -216,14 +217,15 @@ pub(super) fn word(flags: UdevFlags) -> u32 {
 /// Its event is for nobody to wait for.
 pub(super) fn back(control: &Control, name: &str, flags: UdevFlags) -> Result<Back, KernelError> {
     Ok(Back {
-        clear: control.prepare(Who::Name(name), Request::Clear)?,
-        go_on: control.prepare(Who::Name(name), Request::Resume(Flags::SKIP_LOCKFS, word(flags)))?,
+        clear: control.prepare(Who::Name(name), PreparedRequest::Clear)?,
+        go_on: control
+            .prepare(Who::Name(name), PreparedRequest::Resume(DmFlags::SKIP_LOCKFS, word(flags)))?,
     })
 }
 
 pub(super) fn writes(commit: &[(String, Vec<superblock::Write>)]) -> Result<Vec<Written>, KernelError> {
     let ready = |(path, writes): &(String, Vec<superblock::Write>)| {
-        let device = Device::open(path.as_ref(), Access::Write)?;
+        let device = BlockDevice::open(path.as_ref(), Access::Write)?;
         Ok(Written { path: path.clone(), ready: device.ready(writes)?, failed: None })
     };
     commit.iter().map(ready).collect()

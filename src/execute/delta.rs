@@ -9,10 +9,10 @@ use superblock::{
     delta::{Found, HEAD, HEADER, Header, Judge, MAX_DATA, Next, Record, WINDOW},
 };
 
-use crate::kernel::Device;
+use crate::kernel::BlockDevice;
 
 /// What a stream is made of.
-pub struct Sources<'a> {
+pub struct StreamSources<'a> {
     /// The snapshot's store.
     pub store: &'a dyn Media,
     /// How it is laid out.
@@ -33,14 +33,14 @@ pub struct Summary {
 }
 
 /// Is told how much is done of how much.
-pub type Told<'a> = &'a dyn Fn(Bytes, Bytes);
+pub type TellProgress<'a> = &'a dyn Fn(Bytes, Bytes);
 
 /// Writes a stream. Chunks that are equal on both sides are left out.
 pub fn write(
     header: &Header,
-    from: &Sources<'_>,
+    from: &StreamSources<'_>,
     out: &mut dyn std::io::Write,
-    told: Told<'_>,
+    told: TellProgress<'_>,
 ) -> Result<Summary> {
     let mut out = BufWriter::with_capacity(1 << 18, out);
     out.write_all(&header.encode())?;
@@ -170,7 +170,7 @@ pub fn compare(input: &mut dyn Read, target: &dyn Media) -> Result<Compared> {
 }
 
 /// Puts a stream on a target, in order, synced so that an interruption can be told from a wrong base.
-pub fn apply(input: &mut dyn Read, target: &Device, total: Bytes, told: Told<'_>) -> Result<()> {
+pub fn apply(input: &mut dyn Read, target: &BlockDevice, total: Bytes, told: TellProgress<'_>) -> Result<()> {
     let (mut count, mut done) = (0_u64, Bytes(0));
     replay(input, &mut |record, data| {
         target.write_at(record.start.bytes(), data)?;
@@ -231,7 +231,7 @@ mod tests {
             records: scan.chunks(),
             bytes: Bytes(0),
         };
-        let sources = Sources { store: &store, layout, runs: &scan.runs, now: &now };
+        let sources = StreamSources { store: &store, layout, runs: &scan.runs, now: &now };
         let mut out = Vec::new();
         let summary = write(&header, &sources, &mut out, &|_, _| ()).unwrap();
         (out, summary)
@@ -242,7 +242,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("copy");
         std::fs::write(&path, to).unwrap();
-        let device = Device::open(&path, Access::Write).unwrap();
+        let device = BlockDevice::open(&path, Access::Write).unwrap();
         let compared = compare(&mut &*stream, &device)?;
         if let Some(at) = compared.wrong {
             bail!("wrong at {}", at.0);

@@ -16,7 +16,7 @@ use crate::{
     kernel::{
         self, Deadline, KernelError, Machine,
         cookie::{Cookie, Waited},
-        dm::{Control, Flags, Geometry, How, Info, NewRow, Prepared, Request, Who},
+        dm::{Control, DmCallManner, DmFlags, Geometry, Info, NewRow, Prepared, PreparedRequest, Who},
         kmsg::KernelLog,
         node, wait,
     },
@@ -32,7 +32,7 @@ use crate::{
 
 /// Whether everything that a device mirrors is on all its legs.
 fn in_sync(control: &Control, name: &str) -> Result<()> {
-    let rows = control.status(Who::Name(name), Flags::empty())?.map(|(_, rows)| rows).unwrap_or_default();
+    let rows = control.status(Who::Name(name), DmFlags::empty())?.map(|(_, rows)| rows).unwrap_or_default();
     let statuses: Vec<Status> = rows.iter().map(|row| Status::parse(&row.kind, &row.text)).collect();
     match mover::progress(statuses.iter()) {
         Some((done, all)) if all > 0 && done == all => Ok(()),
@@ -175,7 +175,7 @@ impl Dm {
         if let Some(dev) = self.numbers.get(name) {
             return Ok(*dev);
         }
-        let info = self.control()?.info(Who::Name(name), Flags::empty())?;
+        let info = self.control()?.info(Who::Name(name), DmFlags::empty())?;
         let info = info.ok_or_else(|| anyhow!("{name}: there is no such device-mapper device"))?;
         self.remember(name, &info);
         info.dev.with_context(|| format!("{name}: the driver says no number"))
@@ -203,7 +203,7 @@ impl Dm {
 
     fn load(&mut self, name: &str, table: &Table, read_only: bool) -> Result<()> {
         let rows = self.rows(table)?;
-        let flags = if read_only { Flags::READONLY } else { Flags::empty() };
+        let flags = if read_only { DmFlags::READONLY } else { DmFlags::empty() };
         // What others did before is not about this table.
         drop(self.log.since(&[]));
         let loaded = self.control()?.load(Who::Name(name), &rows, flags);
@@ -211,7 +211,7 @@ impl Dm {
     }
 
     fn resume(&mut self, name: &str, flags: UdevFlags, quiesce: Quiesce) -> Result<()> {
-        let how = How::flags(suspend_flags(quiesce));
+        let how = DmCallManner::flags(suspend_flags(quiesce));
         let control = self.control()?;
         let info = self.with_event(flags, |cookie| control.resume(Who::Name(name), how.cookie(cookie)))?;
         self.resumed(name, flags, &info);
@@ -221,7 +221,7 @@ impl Dm {
     fn resumed(&mut self, name: &str, flags: UdevFlags, info: &Info) {
         self.remember(name, info);
         self.new.remove(name);
-        if let Some(dev) = info.dev.filter(|_| info.flags.contains(Flags::ACTIVE_PRESENT)) {
+        if let Some(dev) = info.dev.filter(|_| info.flags.contains(DmFlags::ACTIVE_PRESENT)) {
             let volume = uuid::parse(&info.uuid).is_some_and(|parts| parts.layer.is_none());
             let (name, dev) = (name.to_owned(), dev);
             self.expected.push(Expected::There { name, dev, flags, volume });
@@ -236,7 +236,7 @@ impl Dm {
     ) -> Result<Info, KernelError> {
         let word = self.raise(flags);
         let answer = request(word);
-        let told = answer.as_ref().is_ok_and(|info| info.flags.contains(Flags::UEVENT_GENERATED));
+        let told = answer.as_ref().is_ok_and(|info| info.flags.contains(DmFlags::UEVENT_GENERATED));
         if !told {
             self.lower();
         }
@@ -299,11 +299,11 @@ impl Dm {
 
     fn remove(&mut self, name: &str, flags: UdevFlags, deferred: bool) -> Result<()> {
         let control = self.control()?;
-        let how = if deferred { Flags::DEFERRED_REMOVE } else { Flags::empty() };
+        let how = if deferred { DmFlags::DEFERRED_REMOVE } else { DmFlags::empty() };
         let passing = OnceCell::new();
         let machine = self.machine.clone();
         let removed = self.with_event(flags, |cookie| {
-            let request = || control.remove(Who::Name(name), How::flags(how).cookie(cookie));
+            let request = || control.remove(Who::Name(name), DmCallManner::flags(how).cookie(cookie));
             wait::retry(Deadline::after(BUSY_WAIT), request, |error| {
                 error.is(Errno::EBUSY)
                     && *passing.get_or_init(|| only_processes(&holders(&machine, &control, name)))
@@ -312,7 +312,7 @@ impl Dm {
         match removed {
             Ok(info) => {
                 self.numbers.remove(name);
-                if !info.flags.contains(Flags::DEFERRED_REMOVE) || info.open == 0 {
+                if !info.flags.contains(DmFlags::DEFERRED_REMOVE) || info.open == 0 {
                     self.expected.push(Expected::Gone(name.to_owned()));
                 }
                 Ok(())
@@ -341,8 +341,9 @@ impl Dm {
 
     fn rename(&mut self, name: &str, to: &str, flags: UdevFlags) -> Result<()> {
         let control = self.control()?;
-        let info =
-            self.with_event(flags, |word| control.rename(Who::Name(name), to, How::default().cookie(word)))?;
+        let info = self.with_event(flags, |word| {
+            control.rename(Who::Name(name), to, DmCallManner::default().cookie(word))
+        })?;
         self.numbers.remove(name);
         self.expected.push(Expected::Gone(name.to_owned()));
         self.resumed(to, flags, &info);
@@ -351,7 +352,7 @@ impl Dm {
 
     /// A suspend that is ready to be sent.
     pub fn prepare_suspend(&mut self, name: &str, quiesce: Quiesce) -> Result<Prepared> {
-        Ok(self.control()?.prepare(Who::Name(name), Request::Suspend(suspend_flags(quiesce)))?)
+        Ok(self.control()?.prepare(Who::Name(name), PreparedRequest::Suspend(suspend_flags(quiesce)))?)
     }
 
     /// A resume that is ready to be sent, its event already counted: [`Self::fired`] tells what became of it.
@@ -360,7 +361,7 @@ impl Dm {
         // It was seen before, and keeps the links that it has.
         self.expected.push(Expected::There { name: name.to_owned(), dev, flags, volume: false });
         let word = self.raise(flags);
-        let request = Request::Resume(Flags::SKIP_LOCKFS, word);
+        let request = PreparedRequest::Resume(DmFlags::SKIP_LOCKFS, word);
         let prepared = self.control()?.prepare(Who::Name(name), request);
         if prepared.is_err() {
             self.lower();
@@ -369,8 +370,8 @@ impl Dm {
     }
 
     /// After the critical section: what a prepared resume was answered, or that it was never sent.
-    pub fn fired(&mut self, answer: Option<Flags>) {
-        if !answer.is_some_and(|flags| flags.contains(Flags::UEVENT_GENERATED)) {
+    pub fn fired(&mut self, answer: Option<DmFlags>) {
+        if !answer.is_some_and(|flags| flags.contains(DmFlags::UEVENT_GENERATED)) {
             self.lower();
         }
     }
@@ -465,15 +466,15 @@ impl Drop for Dm {
     }
 }
 
-fn suspend_flags(quiesce: Quiesce) -> Flags {
-    let mut flags = Flags::empty();
-    flags.set(Flags::SKIP_LOCKFS, !quiesce.freeze);
-    flags.set(Flags::NOFLUSH, !quiesce.flush);
+fn suspend_flags(quiesce: Quiesce) -> DmFlags {
+    let mut flags = DmFlags::empty();
+    flags.set(DmFlags::SKIP_LOCKFS, !quiesce.freeze);
+    flags.set(DmFlags::NOFLUSH, !quiesce.flush);
     flags
 }
 
 fn holders(machine: &Machine, control: &Control, name: &str) -> Vec<kernel::Holder> {
-    let info = control.info(Who::Name(name), Flags::empty()).ok().flatten();
+    let info = control.info(Who::Name(name), DmFlags::empty()).ok().flatten();
     let dev = info.and_then(|info| info.dev);
     dev.and_then(|dev| kernel::holders::holders(&machine.sysfs, &machine.procfs, dev).ok())
         .unwrap_or_default()

@@ -9,8 +9,8 @@ use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use superblock::{Bytes, Media, Write};
 
 use crate::{
-    archive::{self, Bounds, Entry, FileName, Id, Kept, Of, Record, Stored},
-    kernel::{Deadline, Device, KernelError, Lock, Machine, files},
+    archive::{self, Bounds, Entry, EntryId, EntrySubject, FileName, KeptDevice, Record, Stored},
+    kernel::{BlockDevice, Deadline, KernelError, Lock, Machine, files},
     plan::run::Outdated,
 };
 
@@ -27,7 +27,7 @@ fn places(machine: &Machine) -> Vec<(PathBuf, Bounds)> {
 }
 
 /// What is in these ranges now.
-pub(super) fn fetch(device: &Device, ranges: &[(Bytes, Bytes)]) -> Result<Vec<Write>> {
+pub(super) fn fetch(device: &BlockDevice, ranges: &[(Bytes, Bytes)]) -> Result<Vec<Write>> {
     let one = |(at, length): &(Bytes, Bytes)| {
         let mut data = vec![0; usize::try_from(length.0)?];
         device.read_at(*at, &mut data).map_err(|error| KernelError::io(device.path(), "read", &error))?;
@@ -37,7 +37,7 @@ pub(super) fn fetch(device: &Device, ranges: &[(Bytes, Bytes)]) -> Result<Vec<Wr
 }
 
 /// Reads back what was written and compares.
-pub(super) fn verify(device: &Device, writes: &[Write]) -> Result<()> {
+pub(super) fn verify(device: &BlockDevice, writes: &[Write]) -> Result<()> {
     let there = device.saved(writes)?;
     match writes.iter().zip(&there).find(|(written, there)| written != there) {
         Some((written, _)) => {
@@ -48,7 +48,7 @@ pub(super) fn verify(device: &Device, writes: &[Write]) -> Result<()> {
 }
 
 /// Compares with what a plan saw.
-pub(super) fn unchanged(device: &Device, seen: &[Write]) -> Result<()> {
+pub(super) fn unchanged(device: &BlockDevice, seen: &[Write]) -> Result<()> {
     let there = device.saved(seen)?;
     let path = device.path().display();
     ensure!(there == seen, Outdated(format!("somebody else changed {path} meanwhile")));
@@ -64,7 +64,7 @@ pub(super) fn store(
     let mut devices = Vec::new();
     for wanted in &record.devices {
         let before = fetch(&wanted.device.path, &wanted.ranges)?;
-        devices.push(Kept { device: wanted.device.clone(), before, written: wanted.written.clone() });
+        devices.push(KeptDevice { device: wanted.device.clone(), before, written: wanted.written.clone() });
     }
     let mut entry = Entry { about: record.about.clone(), devices };
     let mut refused = Vec::new();
@@ -105,7 +105,7 @@ fn put(dir: &Path, machine: &Machine, entry: &mut Entry) -> Result<(), Refused> 
     let places = places(machine);
     let names = places.iter().flat_map(|(place, _)| stored(place));
     entry.about.seq = FileName::next(names);
-    let of = if entry.devices.is_empty() { Of::Group } else { Of::Devices };
+    let of = if entry.devices.is_empty() { EntrySubject::Group } else { EntrySubject::Devices };
     let name = FileName { seq: entry.about.seq, id: entry.about.id.clone(), of };
     let file = archive::encode(entry).map_err(Refused::Entry)?;
     files::replace(&dir.join(name.to_string()), &file, 0o600)?;
@@ -132,7 +132,7 @@ fn prune(dir: &Path, bounds: Bounds) {
 }
 
 /// Removes an entry.
-pub(super) fn discard(machine: &Machine, id: &Id) -> Result<()> {
+pub(super) fn discard(machine: &Machine, id: &EntryId) -> Result<()> {
     for (dir, _) in places(machine) {
         for name in stored(&dir).iter().filter(|name| name.id == *id) {
             files::remove(&dir.join(name.to_string())).context("an entry of the archive stays")?;

@@ -25,8 +25,8 @@ use super::{
 use crate::{
     config::map,
     kernel::{
-        self, Access, Deadline, Device, KernelError, Lock, Machine, MdDevice, appear::Gone, files,
-        kmsg::KernelLog, lock, md, module, node, wait,
+        self, Access, BlockDevice, Deadline, KernelError, Lock, Machine, MdDevice, appear::Disappearance,
+        files, kmsg::KernelLog, lock, md, module, node, wait,
     },
     model::world::MapEntry,
     plan::{
@@ -118,7 +118,7 @@ impl Live {
         match step {
             Step::Claim { device } => self.claim(device)?,
             Step::Share { device } => {
-                let opened = Device::open(Path::new(device), Access::Read)?;
+                let opened = BlockDevice::open(Path::new(device), Access::Read)?;
                 drop(self.claims.insert(device.clone(), Claimed { device: opened, writer: None }));
             }
             Step::Release { device } => drop(self.claims.remove(device)),
@@ -233,7 +233,7 @@ impl Live {
 
     /// Opens exclusively and keeps udev from the whole disk.
     fn claim(&mut self, path: &str) -> Result<()> {
-        let open = || Device::open(Path::new(path), Access::ReadExclusive);
+        let open = || BlockDevice::open(Path::new(path), Access::ReadExclusive);
         let device = wait::retry(Deadline::after(BUSY_WAIT), open, |error| {
             error.is(Errno::EBUSY) && self.only_processes_hold(path)
         })
@@ -267,7 +267,7 @@ impl Live {
 
     /// udev locks whole disks while it probes, and leaves alone those that are locked. Where it cannot be locked the
     /// map's lock still keeps incremental assembly out.
-    fn keep_udev_away(&mut self, device: &Device) {
+    fn keep_udev_away(&mut self, device: &BlockDevice) {
         let sysfs = &self.machine.sysfs;
         let Some(name) = device.dev().and_then(|dev| sysfs.name_of(dev)) else { return };
         let whole = sysfs.whole_of(&name).unwrap_or(name);
@@ -276,7 +276,7 @@ impl Live {
         }
         let path = self.machine.places.dev.join(&whole);
         // By a descriptor of its own: the claim ends before the lock does.
-        let open = || Device::hide_from_udev(&path);
+        let open = || BlockDevice::hide_from_udev(&path);
         let lock = wait::retry(Deadline::after(BUSY_WAIT), open, |error| error.is(Errno::EWOULDBLOCK));
         match lock {
             Ok(lock) => drop(self.hidden.insert(whole, lock)),
@@ -291,7 +291,7 @@ impl Live {
         let device = match self.claims.get_mut(path) {
             Some(claimed) => claimed.writer()?,
             None => {
-                let open = || Device::open(Path::new(path), Access::WriteExclusive);
+                let open = || BlockDevice::open(Path::new(path), Access::WriteExclusive);
                 opened = wait::retry(Deadline::after(BUSY_WAIT), open, |error| error.is(Errno::EBUSY))?;
                 &opened
             }
@@ -302,10 +302,10 @@ impl Live {
     }
 
     /// The claimed device, else the path opened to read.
-    fn readable<T>(&self, path: &str, read: impl FnOnce(&Device) -> Result<T>) -> Result<T> {
+    fn readable<T>(&self, path: &str, read: impl FnOnce(&BlockDevice) -> Result<T>) -> Result<T> {
         match self.claims.get(path) {
             Some(claimed) => read(&claimed.device),
-            None => read(&Device::open(Path::new(path), Access::Read)?),
+            None => read(&BlockDevice::open(Path::new(path), Access::Read)?),
         }
     }
 
@@ -431,7 +431,7 @@ impl Live {
         };
         let dev = dev.ok_or_else(|| anyhow!("{path} is not a block device."))?;
         let flags = md::DiskFlags::from_bits_retain(i32::try_from(info.state).unwrap_or(0));
-        let disk = md::DiskInfo::of(dev, info.number, info.raid_disk, flags);
+        let disk = md::MduDiskInfo::of(dev, info.number, info.raid_disk, flags);
         self.array(array)?.add_new_disk(&disk).map_err(|error| {
             let error = KernelError { device: path.to_owned(), ..error };
             if error.is(Errno::EBUSY) { self.explain_busy(path, error) } else { self.with_log(array, error) }
@@ -439,7 +439,7 @@ impl Live {
     }
 
     /// A member's old partitions must not stay visible beside the array.
-    fn forget_partitions(&self, device: &Device) {
+    fn forget_partitions(&self, device: &BlockDevice) {
         let entry = device.dev().and_then(|dev| self.machine.sysfs.name_of(dev));
         let entry = entry.and_then(|name| self.machine.sysfs.block(&name).ok().flatten());
         let Some(kernel::sysfs::Shape::Whole { partitions }) = entry.map(|e| e.shape) else { return };
@@ -495,7 +495,7 @@ impl Live {
     /// STOP_ARRAY, and then the device must go: from /sys, from /dev, and from udev's work list.
     fn stop(&mut self, array: &ArrayName) -> Result<()> {
         let sysfs = self.machine.sysfs.clone();
-        let gone = Gone::listen(&sysfs, &self.machine.places, &array.kernel, self.machine.udev)?;
+        let gone = Disappearance::listen(&sysfs, &self.machine.places, &array.kernel, self.machine.udev)?;
         // Whoever made the array may not have asked for it.
         if let Err(error) = module::remove_at_once(&sysfs) {
             tracing::debug!(%error, "legacy_async_del_gendisk stays");
@@ -532,15 +532,15 @@ impl Live {
 /// A device that nobody else can claim meanwhile. It is opened for writing only when something is to be written: whoever
 /// closes such a descriptor makes udev probe the device again.
 struct Claimed {
-    device: Device,
-    writer: Option<Device>,
+    device: BlockDevice,
+    writer: Option<BlockDevice>,
 }
 
 impl Claimed {
-    fn writer(&mut self) -> Result<&Device, KernelError> {
+    fn writer(&mut self) -> Result<&BlockDevice, KernelError> {
         match &mut self.writer {
             Some(writer) => Ok(writer),
-            none => Ok(none.insert(Device::open(self.device.path(), Access::Write)?)),
+            none => Ok(none.insert(BlockDevice::open(self.device.path(), Access::Write)?)),
         }
     }
 }

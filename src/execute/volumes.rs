@@ -15,8 +15,8 @@ use superblock::{
 
 use crate::{
     config::lvm::{LONGEST, Settings},
-    kernel::{Access, Deadline, Device, Lock, Machine, files, host, lock},
-    model::volume::Target,
+    kernel::{Access, BlockDevice, Deadline, Lock, Machine, files, host, lock},
+    model::volume::AreaTarget,
     plan::volume::metadata::{ListedDevice, LvmStep},
 };
 
@@ -233,8 +233,8 @@ impl Volumes {
     }
 }
 
-fn entry(device: &ListedDevice) -> crate::config::lvm::Entry {
-    crate::config::lvm::Entry {
+fn entry(device: &ListedDevice) -> crate::config::lvm::DevicesFileEntry {
+    crate::config::lvm::DevicesFileEntry {
         kind: device.kind.clone(),
         name: device.name.clone(),
         device: Some(device.path.clone()),
@@ -254,7 +254,7 @@ fn numbered(names: &[std::ffi::OsString], group: &str) -> Vec<(u32, String)> {
 }
 
 fn put(device: &str, writes: &[Write]) -> Result<()> {
-    Ok(Device::open(Path::new(device), Access::Write)?.write_all(writes)?)
+    Ok(BlockDevice::open(Path::new(device), Access::Write)?.write_all(writes)?)
 }
 
 fn place(area: &Area) -> Extent {
@@ -264,7 +264,7 @@ fn place(area: &Area) -> Extent {
 /// Headers are as they were read. A pre-commit of somebody who holds the lock no more is nobody's.
 fn check(group: &str, areas: &[(String, Area)]) -> Result<()> {
     for (path, area) in areas {
-        let device = Device::open(Path::new(path), Access::Read)?;
+        let device = BlockDevice::open(Path::new(path), Access::Read)?;
         let now = match area::read(&device, place(area)) {
             Err(Damage::Corrupt { .. }) if area.lost => continue,
             now => now.with_context(|| path.clone())?,
@@ -306,7 +306,7 @@ fn knows(text: &[u8], pv: LvmUuid) -> bool {
 
 /// The label of a device and its committed texts; what cannot be read says nothing.
 fn texts(path: &str) -> Option<(Label, Vec<Vec<u8>>)> {
-    let device = Device::open(Path::new(path), Access::Read).ok()?;
+    let device = BlockDevice::open(Path::new(path), Access::Read).ok()?;
     let label = label::read(&device).ok()??;
     let areas = label.metadata.iter().filter_map(|place| area::read(&device, *place).ok());
     let texts = areas
@@ -317,12 +317,12 @@ fn texts(path: &str) -> Option<(Label, Vec<Vec<u8>>)> {
 }
 
 /// Text into free room, read back and understood, and only then named.
-fn pre_commit(group: &str, seqno: u32, targets: &[Target], text: &[u8]) -> Result<()> {
+fn pre_commit(group: &str, seqno: u32, targets: &[AreaTarget], text: &[u8]) -> Result<()> {
     let understood = Group::parse(text)?;
     ensure!(understood.seqno == seqno, "the text of {group} is not that of change {seqno}");
     let mut devices = Vec::with_capacity(targets.len());
     for target in targets {
-        let device = Device::open(Path::new(&target.device), Access::Write)?;
+        let device = BlockDevice::open(Path::new(&target.device), Access::Write)?;
         device.write_all(&target.placed.writes)?;
         let back =
             area::text(&device, &target.area, target.placed.slot).with_context(|| target.device.clone())?;
@@ -338,7 +338,7 @@ fn pre_commit(group: &str, seqno: u32, targets: &[Target], text: &[u8]) -> Resul
 }
 
 fn verify(group: &str, id: LvmUuid, seqno: u32, path: &str, area: &Area) -> Result<()> {
-    let device = Device::open(Path::new(path), Access::Read)?;
+    let device = BlockDevice::open(Path::new(path), Access::Read)?;
     let now = area::read(&device, place(area)).with_context(|| path.to_owned())?;
     ensure!(
         now.committed == area.committed,

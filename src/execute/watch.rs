@@ -12,14 +12,14 @@ use super::{
 use crate::{
     kernel::{
         KernelError, Machine,
-        dm::{Control, Prepared, Request, Who},
+        dm::{Control, Prepared, PreparedRequest, Who},
         kmsg,
         locked::Undisturbed,
-        second::{self, Second, Told},
+        second::{self, Second, SecondSide},
     },
     plan::{
         critical::Critical,
-        watch::{Ending, Phase, Watched},
+        watch::{Phase, WatchEnding, WatchedCommand},
     },
 };
 
@@ -44,7 +44,7 @@ impl Watch {
         }
         match Second::start(&machine.procfs, NAME, lock) {
             Ok(mut second) => {
-                second.tell(Watched::of(critical, |name| dm.is_new(name)).to_string().as_bytes());
+                second.tell(WatchedCommand::of(critical, |name| dm.is_new(name)).to_string().as_bytes());
                 Self(Some(second))
             }
             Err(error) => {
@@ -87,13 +87,12 @@ struct Ready {
 }
 
 impl Ready {
-    fn new(machine: &Machine, watched: &Watched) -> Result<Self, KernelError> {
+    fn new(machine: &Machine, watched: &WatchedCommand) -> Result<Self, KernelError> {
         let control = Control::open(&machine.places)?;
         let back = watched.back.iter().map(|one| critical::back(&control, &one.name, one.flags));
-        let remove = watched
-            .new
-            .iter()
-            .map(|one| control.prepare(Who::Name(&one.name), Request::Remove(critical::word(one.flags))));
+        let remove = watched.new.iter().map(|one| {
+            control.prepare(Who::Name(&one.name), PreparedRequest::Remove(critical::word(one.flags)))
+        });
         let released = watched.go_on.iter().map(|one| Released::unheard(&control, &one.name, one.flags));
         Ok(Self {
             back: back.collect::<Result<_, _>>()?,
@@ -104,12 +103,12 @@ impl Ready {
     }
 
     /// Nothing in here allocates.
-    fn end(&mut self, ending: Ending) {
+    fn end(&mut self, ending: WatchEnding) {
         match ending {
-            Ending::Nothing => {}
-            Ending::Old => self.back(),
-            Ending::Commit if critical::commit(&mut self.written).is_some() => self.back(),
-            Ending::Commit | Ending::New => self.released.iter_mut().for_each(Released::fire),
+            WatchEnding::Nothing => {}
+            WatchEnding::Old => self.back(),
+            WatchEnding::Commit if critical::commit(&mut self.written).is_some() => self.back(),
+            WatchEnding::Commit | WatchEnding::New => self.released.iter_mut().for_each(Released::fire),
         }
     }
 
@@ -128,9 +127,10 @@ impl Ready {
 /// It cannot be of use. The first one goes on without it.
 pub fn run(machine: &Machine) -> Result<()> {
     second::stand_alone(NAME);
-    let told = Told;
-    let text = told.text(LONGEST, Watched::is_whole).context("nobody says what to watch")?;
-    let watched = Watched::parse(std::str::from_utf8(&text)?).context("a section that is not understood")?;
+    let told = SecondSide;
+    let text = told.text(LONGEST, WatchedCommand::is_whole).context("nobody says what to watch")?;
+    let watched =
+        WatchedCommand::parse(std::str::from_utf8(&text)?).context("a section that is not understood")?;
     let mut ready = Ready::new(machine, &watched)?;
     let undisturbed = Undisturbed::begin();
     told.answer()?;
@@ -142,9 +142,9 @@ pub fn run(machine: &Machine) -> Result<()> {
     ready.end(ending);
     drop(undisturbed);
     let how = match ending {
-        Ending::Nothing => return Ok(()),
-        Ending::Old => "with their old tables",
-        Ending::Commit | Ending::New => "with their new tables",
+        WatchEnding::Nothing => return Ok(()),
+        WatchEnding::Old => "with their old tables",
+        WatchEnding::Commit | WatchEnding::New => "with their new tables",
     };
     let names: Vec<&str> = watched.go_on.iter().map(|one| one.name.as_str()).collect();
     let said =
@@ -232,7 +232,7 @@ mod tests {
     fn killed_anywhere_all_goes_on_and_all_is_old_or_all_new() {
         for cut in 0..=ACTS.len() {
             let (mut dm, critical) = first_snapshot();
-            let watched = Watched::of(&critical, |name| dm.devices[name].live.is_none());
+            let watched = WatchedCommand::of(&critical, |name| dm.devices[name].live.is_none());
             let (mut phase, mut committed) = (Phase::Ready, false);
             for act in &ACTS[..cut] {
                 match act {
@@ -243,8 +243,8 @@ mod tests {
                 }
             }
             match phase.ending() {
-                Ending::Nothing => {}
-                Ending::Old => {
+                WatchEnding::Nothing => {}
+                WatchEnding::Old => {
                     for one in &watched.back {
                         dm.devices.get_mut(&one.name).unwrap().waiting = None;
                         resume(&mut dm, &one.name);
@@ -255,7 +255,7 @@ mod tests {
                         dm.apply(&DmStep::Remove { name, flags, deferred: false }).unwrap();
                     }
                 }
-                Ending::Commit | Ending::New => {
+                WatchEnding::Commit | WatchEnding::New => {
                     committed = true;
                     watched.go_on.iter().for_each(|one| resume(&mut dm, &one.name));
                 }

@@ -6,7 +6,7 @@ use anyhow::Result;
 use superblock::{Bytes, Sectors};
 
 use super::live::Progress;
-use crate::kernel::{Access, Device, parallel};
+use crate::kernel::{Access, BlockDevice, parallel};
 
 /// One request for zeroes: progress is told after each.
 const ZERO_UNIT: Bytes = Bytes(256 << 20);
@@ -20,7 +20,7 @@ pub(super) fn zero_all(ranges: &[(String, Sectors, Sectors)], progress: &Progres
 }
 
 fn zero(path: &str, start: Bytes, length: Bytes, progress: &Progress) -> Result<()> {
-    let device = Device::open(Path::new(path), Access::Write)?;
+    let device = BlockDevice::open(Path::new(path), Access::Write)?;
     let mut done = Bytes(0);
     while done < length {
         let unit = ZERO_UNIT.min(length.saturating_sub(done));

@@ -142,7 +142,7 @@ pub struct Image {
 /// # Errors
 /// What could not be opened.
 pub fn image(path: &Path) -> Result<Image, KernelError> {
-    let device = kernel::Device::open(path, Access::Read)?;
+    let device = kernel::BlockDevice::open(path, Access::Read)?;
     Ok(Image { size: Media::len(&device), probe: probe::probe(&device) })
 }
 
@@ -164,7 +164,7 @@ pub fn ranges_of(path: &Path, ranges: &[(Bytes, Bytes)]) -> Result<Vec<Write>, K
 /// # Errors
 /// What could not be opened or read.
 pub fn bytes_at(path: &str, pieces: &[Write]) -> Result<Vec<Write>, KernelError> {
-    let device = kernel::Device::open(Path::new(path), Access::Read)?;
+    let device = kernel::BlockDevice::open(Path::new(path), Access::Read)?;
     let read = |piece: &Write| {
         let mut data = vec![0; piece.data.len()];
         device

@@ -9,7 +9,7 @@ use superblock::{
     window::{Width, Window},
 };
 
-use super::superblocks::{Format, Nothing, shown, why};
+use super::superblocks::{Format, SuperblockMissing, shown, why};
 use crate::{
     config::Metadata,
     kernel::{self, Access},
@@ -82,7 +82,7 @@ pub fn bad_blocks(paths: &[String], asked: Option<Metadata>) -> Vec<SeenLog> {
 }
 
 fn bitmap_on(path: &str, asked: Option<Metadata>, brief: bool) -> Result<MemberBitmap, NoBitmap> {
-    let opened = kernel::Device::open(Path::new(path), Access::Read);
+    let opened = kernel::BlockDevice::open(Path::new(path), Access::Read);
     let device = opened.map_err(|error| NoBitmap::Unopened(why(&error)))?;
     if device.dev().is_none() {
         return Err(NoBitmap::NotBlock);
@@ -195,16 +195,18 @@ fn superblock_of(
             Format::Md(superblock) => Ok(superblock),
             Format::Mbr(_) => Err(Missing::Foreign("mbr")),
         },
-        Err(Nothing::NotAsAsked(texts)) => Err(Missing::NotAsAsked(texts)),
-        Err(Nothing::Damaged(texts) | Nothing::Unread(texts)) => Err(Missing::Nothing(texts)),
-        Err(Nothing::Absent | Nothing::Unopened(_) | Nothing::Silent(_)) => {
+        Err(SuperblockMissing::NotAsAsked(texts)) => Err(Missing::NotAsAsked(texts)),
+        Err(SuperblockMissing::Damaged(texts) | SuperblockMissing::Unread(texts)) => {
+            Err(Missing::Nothing(texts))
+        }
+        Err(SuperblockMissing::Absent | SuperblockMissing::Unopened(_) | SuperblockMissing::Silent(_)) => {
             Err(Missing::Nothing(vec![format!("No md superblock detected on {path}")]))
         }
     }
 }
 
 fn log_on(path: &str, asked: Option<Metadata>) -> Result<Log, NoLog> {
-    let opened = kernel::Device::open(Path::new(path), Access::Read);
+    let opened = kernel::BlockDevice::open(Path::new(path), Access::Read);
     let device = opened.map_err(|error| NoLog::Unopened(why(&error)))?;
     log_of(&device, path, asked)
 }
@@ -229,7 +231,7 @@ mod tests {
     use superblock::sectors::SectorMap;
 
     use super::*;
-    use crate::report::bitmap::{BadBlocks, Bitmap};
+    use crate::report::bitmap::{BadBlocks, BitmapOfMember};
 
     macro_rules! device {
         ($name:literal) => {{
@@ -242,7 +244,7 @@ mod tests {
 
     fn bitmap_text(media: &dyn Media) -> String {
         match bitmap_of(media, "DEV", None, false) {
-            Ok(found) => Bitmap::of("DEV", &found).text(),
+            Ok(found) => BitmapOfMember::of("DEV", &found).text(),
             Err(why) => format!("{why:?}"),
         }
     }

@@ -12,9 +12,9 @@ use crate::{
         HostName,
         conf::{self, Config, DeviceWord, Diagnostic},
         glob::{self, Slash},
-        sources::{self, Place, Sources, USUAL},
+        sources::{self, ConfigPlace, ConfigSources, USUAL},
     },
-    kernel::{Cause, Deadline, KernelError, Machine, files, host},
+    kernel::{Deadline, ErrorCause, KernelError, Machine, files, host},
     model::DevId,
 };
 
@@ -25,7 +25,7 @@ const LONGEST: u64 = 4 << 20;
 ///
 /// # Errors
 /// A file that is there and cannot be read.
-pub fn configuration(sources: &Sources) -> Result<(Config, Vec<Diagnostic>), KernelError> {
+pub fn configuration(sources: &ConfigSources) -> Result<(Config, Vec<Diagnostic>), KernelError> {
     let (mut config, diagnostics) = from_files(sources)?;
     if let Some(words) = std::env::var_os("MDADM_CONF_AUTO") {
         config.auto_before(&words.to_string_lossy());
@@ -35,20 +35,20 @@ pub fn configuration(sources: &Sources) -> Result<(Config, Vec<Diagnostic>), Ker
 
 /// The same for reports, which go on without it: what cannot be read is said, and nothing is configured.
 #[must_use]
-pub fn configuration_to_show(sources: &Sources) -> (Config, Vec<Diagnostic>) {
+pub fn configuration_to_show(sources: &ConfigSources) -> (Config, Vec<Diagnostic>) {
     configuration(sources).unwrap_or_else(|error| {
         let text = format!("{error}; it is passed over");
         (Config::default(), vec![Diagnostic { file: error.device, line: 0, text }])
     })
 }
 
-fn from_files(sources: &Sources) -> Result<(Config, Vec<Diagnostic>), KernelError> {
+fn from_files(sources: &ConfigSources) -> Result<(Config, Vec<Diagnostic>), KernelError> {
     let files = match sources {
-        Sources::None => return Ok((Config::default(), vec![])),
-        Sources::Partitions => return Ok((Config::partitions(), vec![])),
-        Sources::Usual => usual()?,
-        Sources::Path(path) if files::is_dir(path) => Files { main: None, beside: in_directory(path)? },
-        Sources::Path(path) => Files { main: Some(path.clone()), beside: vec![] },
+        ConfigSources::None => return Ok((Config::default(), vec![])),
+        ConfigSources::Partitions => return Ok((Config::partitions(), vec![])),
+        ConfigSources::Usual => usual()?,
+        ConfigSources::Path(path) if files::is_dir(path) => Files { main: None, beside: in_directory(path)? },
+        ConfigSources::Path(path) => Files { main: Some(path.clone()), beside: vec![] },
     };
     let text = |path: &Path| -> Result<Option<(String, String)>, KernelError> {
         let bytes = files::read(path, LONGEST)?;
@@ -83,7 +83,7 @@ struct Files {
 
 /// The first place that has anything.
 fn usual() -> Result<Files, KernelError> {
-    for Place { file, directory } in USUAL {
+    for ConfigPlace { file, directory } in USUAL {
         let main = Some(PathBuf::from(file)).filter(|path| files::exists(path));
         let beside = in_directory(Path::new(directory))?;
         if main.is_some() || !beside.is_empty() {
@@ -164,7 +164,7 @@ fn expand(pattern: &str) -> Result<Vec<String>, KernelError> {
     let deadline = Deadline::after(LONGEST_SEARCH);
     let without_end = || {
         let why = format!("more than {MOST_PATHS} paths, or longer than {} s", LONGEST_SEARCH.as_secs());
-        KernelError::other(format!("DEVICE {pattern}"), "look for paths", Cause::Unexpected(why))
+        KernelError::other(format!("DEVICE {pattern}"), "look for paths", ErrorCause::Unexpected(why))
     };
     let mut found = vec![PathBuf::from(if pattern.starts_with('/') { "/" } else { "." })];
     for component in pattern.split('/').filter(|component| !component.is_empty()) {
@@ -207,13 +207,13 @@ mod tests {
         fs::write(dir.path().join("a.conf"), "HOMEHOST here\n").unwrap();
         fs::create_dir(dir.path().join("b.conf")).unwrap();
         fs::File::create(dir.path().join("c.conf")).unwrap().set_len(LONGEST + 1).unwrap();
-        let (config, said) = from_files(&Sources::Path(dir.path().to_owned())).unwrap();
+        let (config, said) = from_files(&ConfigSources::Path(dir.path().to_owned())).unwrap();
         assert_eq!(config.home_host.name, Some(HostName::Named("here".into())));
         let said: Vec<String> = said.iter().map(ToString::to_string).collect();
         assert_eq!(said.len(), 2, "{said:?}");
         assert!(said[0].ends_with("b.conf: read: EISDIR: Is a directory; it is passed over"), "{said:?}");
         assert!(said[1].contains("c.conf: read: unexpected content \"more than 4194304 bytes\""), "{said:?}");
-        let alone = Sources::Path(dir.path().join("c.conf"));
+        let alone = ConfigSources::Path(dir.path().join("c.conf"));
         assert!(from_files(&alone).is_err());
         let (config, said) = configuration_to_show(&alone);
         assert_eq!((config.devices, said.len()), (None, 1));

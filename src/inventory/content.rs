@@ -15,10 +15,10 @@ use superblock::{
 };
 
 use crate::{
-    kernel::{Access, Device, KernelError},
+    kernel::{Access, BlockDevice, KernelError},
     model::{
-        extents::{self, Old},
-        volume::Found,
+        extents::{self, OldContent},
+        volume::FoundGroup,
     },
 };
 
@@ -26,7 +26,7 @@ use crate::{
 struct Mapped<'a> {
     group: &'a Group,
     volume: &'a LogicalVolume,
-    devices: &'a [Option<Device>],
+    devices: &'a [Option<BlockDevice>],
 }
 
 impl Media for Mapped<'_> {
@@ -50,8 +50,8 @@ impl Media for Mapped<'_> {
     }
 }
 
-fn opened(found: &Found) -> Result<Vec<Option<Device>>, KernelError> {
-    let open = |path: &str| Device::open(Path::new(path), Access::Read);
+fn opened(found: &FoundGroup) -> Result<Vec<Option<BlockDevice>>, KernelError> {
+    let open = |path: &str| BlockDevice::open(Path::new(path), Access::Read);
     found.devices.iter().map(|pv| pv.as_ref().map(|pv| open(&pv.path)).transpose()).collect()
 }
 
@@ -61,10 +61,10 @@ fn opened(found: &Found) -> Result<Vec<Option<Device>>, KernelError> {
 /// # Errors
 /// A device of the group cannot be read.
 pub fn in_place_of<'a>(
-    found: &Found,
+    found: &FoundGroup,
     after: &Group,
     names: impl Iterator<Item = &'a str>,
-) -> Result<BTreeMap<String, Old>, KernelError> {
+) -> Result<BTreeMap<String, OldContent>, KernelError> {
     let devices = opened(found)?;
     let mut all = BTreeMap::new();
     let names: BTreeSet<&str> = names.collect();
@@ -86,7 +86,7 @@ pub fn in_place_of<'a>(
         for found in probe::probe(&window).found {
             signatures.push((format!("md metadata {}", found.format()), found.at().bytes()));
         }
-        all.insert(volume.name.clone(), Old { signatures, dirty });
+        all.insert(volume.name.clone(), OldContent { signatures, dirty });
     }
     Ok(all)
 }
@@ -95,7 +95,10 @@ pub fn in_place_of<'a>(
 ///
 /// # Errors
 /// A device of the group cannot be read.
-pub fn content(found: &Found, volume: &LogicalVolume) -> Result<Option<(Kind, Option<Bytes>)>, KernelError> {
+pub fn content(
+    found: &FoundGroup,
+    volume: &LogicalVolume,
+) -> Result<Option<(Kind, Option<Bytes>)>, KernelError> {
     let devices = opened(found)?;
     let mapped = Mapped { group: &found.group, volume, devices: &devices };
     let found = foreign::scan(&Window::new(&mapped, Width::Wide)).unwrap_or_default();

@@ -8,15 +8,15 @@ use superblock::{Bytes, Kib, Level, MdUuid, Native, v0, v1};
 use super::{names::whole, nodes::Nodes, superblocks::bitmap_of};
 use crate::{
     kernel::{
-        self, Access, Cause, Device, KernelError, Machine, MdDevice, md, mdstat, node,
+        self, Access, BlockDevice, ErrorCause, KernelError, Machine, MdDevice, md, mdstat, node,
         sysfs::{Array, ArrayAttr},
     },
     model::manage::Absent,
     model::{
         DevId,
         detail::{
-            ArrayDetail, Attached, Container, Counts, Flags, Known, Member, MemberFlags, MemberSuperblock,
-            MetadataVersion, Sync, SyncKind, SyncStage,
+            ArrayDetail, Attached, ContainerPlace, Counts, KernelFlags, MapKnown, MemberFlags,
+            MemberSuperblock, MetadataVersion, Sync, SyncKind, SyncStage, TableMember,
         },
         world::MapEntry,
     },
@@ -25,7 +25,7 @@ use crate::{
 
 /// What looking at arrays takes: the machine, its nodes, the map, and which names are preferred.
 #[derive(Debug)]
-pub struct Look<'a> {
+pub struct DetailLook<'a> {
     /// The machine.
     pub machine: &'a Machine,
     /// Paths of block devices.
@@ -36,7 +36,7 @@ pub struct Look<'a> {
     pub prefer: Option<&'a str>,
 }
 
-impl Look<'_> {
+impl DetailLook<'_> {
     /// The array behind a path.
     ///
     /// # Errors
@@ -122,8 +122,8 @@ impl Look<'_> {
     }
 
     /// The members of an array that has not been started.
-    fn unnumbered(&self, attached: &[(Attached, MemberFlags)]) -> Vec<Member> {
-        let member = |(attached, state): &(Attached, MemberFlags)| Member {
+    fn unnumbered(&self, attached: &[(Attached, MemberFlags)]) -> Vec<TableMember> {
+        let member = |(attached, state): &(Attached, MemberFlags)| TableMember {
             number: -1,
             dev: attached.dev,
             raid_disk: attached.slot.and_then(|slot| i32::try_from(slot).ok()).unwrap_or(-1),
@@ -140,7 +140,7 @@ impl Look<'_> {
         md: &MdDevice,
         info: Option<md::ArrayInfo>,
         metadata: &MetadataVersion,
-    ) -> Vec<Member> {
+    ) -> Vec<TableMember> {
         let most = match metadata {
             MetadataVersion::Native(1, _) => i32::try_from(v1::MAX_DEVICES).unwrap_or(i32::MAX),
             _ => i32::try_from(v0::MAX_DISKS).unwrap_or(i32::MAX),
@@ -153,7 +153,7 @@ impl Look<'_> {
             }
             let Ok(disk) = md.disk_info(number) else { continue };
             let Some(dev) = disk.dev() else { continue };
-            found.push(Member {
+            found.push(TableMember {
                 number: disk.number,
                 dev,
                 raid_disk: disk.raid_disk,
@@ -170,7 +170,7 @@ impl Look<'_> {
         &self,
         metadata: &MetadataVersion,
         info: Option<md::ArrayInfo>,
-        members: &[Member],
+        members: &[TableMember],
         attached: &[(Attached, MemberFlags)],
     ) -> Option<MemberSuperblock> {
         let started = info.filter(|info| info.raid_disks > 0);
@@ -188,7 +188,7 @@ impl Look<'_> {
     fn load(&self, metadata: &MetadataVersion, dev: DevId) -> Option<MemberSuperblock> {
         let MetadataVersion::Native(major, minor) = *metadata else { return None };
         let path = self.nodes.path(dev, None)?;
-        let device = Device::open(Path::new(&path), Access::Read).ok()?;
+        let device = BlockDevice::open(Path::new(&path), Access::Read).ok()?;
         if major == 0 {
             let native = Native::V0(v0::read(&device).ok()??.despite_checksum());
             return Some(MemberSuperblock { native, bitmap: None });
@@ -213,20 +213,20 @@ impl Look<'_> {
             _ => return None,
         };
         let stage = match activity.at {
-            mdstat::Stage::Percent(percent) => SyncStage::Percent(percent),
-            mdstat::Stage::Delayed => SyncStage::Delayed,
-            mdstat::Stage::Pending => SyncStage::Pending,
-            mdstat::Stage::Remote => SyncStage::Remote,
+            mdstat::MdstatStage::Percent(percent) => SyncStage::Percent(percent),
+            mdstat::MdstatStage::Delayed => SyncStage::Delayed,
+            mdstat::MdstatStage::Pending => SyncStage::Pending,
+            mdstat::MdstatStage::Remote => SyncStage::Remote,
         };
         Some(Sync { kind, stage })
     }
 
     /// What the map knows: by UUID, else by the kernel's name. Without a map, what its making would find.
-    fn known(&self, name: &str, uuid: Option<MdUuid>) -> Option<Known> {
+    fn known(&self, name: &str, uuid: Option<MdUuid>) -> Option<MapKnown> {
         let Some(map) = self.map else {
             let number = self.machine.sysfs.array(name).dev().ok()??;
             let path = self.nodes.path(number, None).unwrap_or_default();
-            return uuid.map(|uuid| Known { uuid, path });
+            return uuid.map(|uuid| MapKnown { uuid, path });
         };
         let live = |entry: &&&MapEntry| self.machine.sysfs.array(&entry.devnm).exists();
         let of_uuid = |entry: &&MapEntry| uuid.is_some_and(|uuid| !uuid.is_zero() && entry.uuid == uuid);
@@ -234,16 +234,16 @@ impl Look<'_> {
             map.iter().filter(|entry| wanted(entry)).find(|entry| live(&entry))
         };
         let found = first(&of_uuid).or_else(|| first(&|entry| entry.devnm == name))?;
-        Some(Known { uuid: found.uuid, path: found.path.clone() })
+        Some(MapKnown { uuid: found.uuid, path: found.path.clone() })
     }
 
     /// `/md127/0`, or `-md127/0` while user space must not touch it.
-    fn container(&self, metadata: &MetadataVersion) -> Option<Container> {
+    fn container(&self, metadata: &MetadataVersion) -> Option<ContainerPlace> {
         let MetadataVersion::External(text) = metadata else { return None };
         let (name, member) = text.strip_prefix(['/', '-'])?.split_once('/')?;
         let number = self.machine.sysfs.array(name).dev().ok()??;
         let path = self.nodes.path(number, self.prefer).unwrap_or_else(|| number.to_string());
-        Some(Container { path, member: member.to_owned() })
+        Some(ContainerPlace { path, member: member.to_owned() })
     }
 
     fn member_arrays(&self, container: &str) -> Vec<String> {
@@ -271,7 +271,7 @@ fn unopened(error: &KernelError) -> Absent {
 /// The kernel's words alone.
 fn words(error: &KernelError) -> String {
     match &error.cause {
-        Cause::Errno(errno) => errno.desc().to_owned(),
+        ErrorCause::Errno(errno) => errno.desc().to_owned(),
         other => other.to_string(),
     }
 }
@@ -317,8 +317,8 @@ fn counted(attached: &[(Attached, MemberFlags)]) -> Counts {
     }
 }
 
-fn flags(flags: md::ArrayFlags) -> Flags {
-    Flags {
+fn flags(flags: md::ArrayFlags) -> KernelFlags {
+    KernelFlags {
         clean: flags.contains(md::ArrayFlags::CLEAN),
         bitmap: flags.contains(md::ArrayFlags::BITMAP_PRESENT),
         clustered: flags.contains(md::ArrayFlags::CLUSTERED),

@@ -10,8 +10,8 @@ use superblock::{
 
 use crate::{
     kernel::{
-        self, Access, Cause, KernelError, Machine,
-        aio::{self, Answer, Read},
+        self, Access, ErrorCause, KernelError, Machine,
+        aio::{self, Read, ReadAnswer},
         holders, parallel,
         sysfs::Suspended,
     },
@@ -55,7 +55,7 @@ pub fn look_to_write(machine: &Machine, paths: &[String]) -> Vec<Candidate> {
 
 /// A device that is open, with the ends of it.
 pub(super) struct Opened<'a> {
-    pub(super) device: &'a kernel::Device,
+    pub(super) device: &'a kernel::BlockDevice,
     pub(super) window: Window<'a>,
     /// Somebody holds it; asked only where `exclusive`.
     pub(super) busy: bool,
@@ -109,7 +109,7 @@ pub(super) fn each<T: Send>(
 }
 
 fn late(path: &str) -> KernelError {
-    KernelError::other(path, "read", Cause::TimedOut(LONGEST_WAIT))
+    KernelError::other(path, "read", ErrorCause::TimedOut(LONGEST_WAIT))
 }
 
 /// Both ends of a device, where they were read as a whole.
@@ -117,11 +117,11 @@ type Ends = [Option<Loaded>; 2];
 
 /// Both ends of every device that is open; `None` for one that did not answer. An error where the kernel cannot read many at once.
 fn read_ends(
-    opened: &[Result<(kernel::Device, bool), KernelError>],
+    opened: &[Result<(kernel::BlockDevice, bool), KernelError>],
     width: Width,
 ) -> Result<Vec<Option<Ends>>, Errno> {
     let devices = opened.iter().map(|opened| opened.as_ref().ok().map(|(device, _)| device));
-    let ends = |device: &kernel::Device| Window::ends(device.len(), width);
+    let ends = |device: &kernel::BlockDevice| Window::ends(device.len(), width);
     let mut reads = Vec::new();
     for device in devices.clone().flatten() {
         let wanted = ends(device).into_iter().filter(|(start, stop)| start < stop);
@@ -129,9 +129,9 @@ fn read_ends(
     }
     let mut answers = aio::read_all(&reads, LONGEST_WAIT)?.into_iter();
     let mut next = |(start, stop)| match if start < stop { answers.next() } else { None } {
-        Some(Answer::Whole(bytes)) => Ok(Some(bytes)),
-        Some(Answer::Failed) | None => Ok(None),
-        Some(Answer::Late) => Err(()),
+        Some(ReadAnswer::Whole(bytes)) => Ok(Some(bytes)),
+        Some(ReadAnswer::Failed) | None => Ok(None),
+        Some(ReadAnswer::Late) => Err(()),
     };
     let mut both = |device| {
         let [head, tail] = ends(device).map(&mut next);
@@ -174,18 +174,18 @@ pub(super) fn describe(machine: &Machine, path: &str, opened: &Opened<'_>) -> Re
 }
 
 /// Opens for reading; whether it is held is found out by asking for it alone for a moment.
-fn open(path: &str, exclusive: bool) -> Result<(kernel::Device, bool), KernelError> {
+fn open(path: &str, exclusive: bool) -> Result<(kernel::BlockDevice, bool), KernelError> {
     let path = Path::new(path);
-    let device = kernel::Device::open(path, Access::Read)?;
-    let busy = exclusive && device.dev().is_some() && kernel::Device::is_claimed(path)?;
+    let device = kernel::BlockDevice::open(path, Access::Read)?;
+    let busy = exclusive && device.dev().is_some() && kernel::BlockDevice::is_claimed(path)?;
     Ok((device, busy))
 }
 
 pub(super) fn unusable(error: KernelError) -> Unusable {
     match (&error.cause, error.operation.as_ref()) {
-        (Cause::Errno(Errno::ENOTBLK), _) => Unusable::NotBlock,
-        (Cause::Suspended(_) | Cause::TimedOut(_), _) => Unusable::Silent(error.to_string()),
-        (Cause::Errno(errno), "open" | "stat") => Unusable::Open(errno.desc().to_owned()),
+        (ErrorCause::Errno(Errno::ENOTBLK), _) => Unusable::NotBlock,
+        (ErrorCause::Suspended(_) | ErrorCause::TimedOut(_), _) => Unusable::Silent(error.to_string()),
+        (ErrorCause::Errno(errno), "open" | "stat") => Unusable::Open(errno.desc().to_owned()),
         _ => Unusable::Broken(error.to_string()),
     }
 }

@@ -7,12 +7,12 @@ use superblock::Sectors;
 use crate::{
     kernel::{
         self, KernelError, Machine,
-        dm::{Control, Flags, Info, Reported, Who},
+        dm::{Control, DmFlags, Info, Reported, Who},
         wait,
     },
     model::{
         DevId,
-        dm::{DeviceInfo, Listed, Overview, Row, Seen, Status, Table, ToldRow},
+        dm::{DeviceInfo, DmSeen, Listed, Overview, Row, Status, Table, ToldRow},
     },
 };
 
@@ -50,7 +50,7 @@ impl Driver {
 
     /// All devices whose UUIDs begin so; all of them for "". One request.
     pub fn list(&self, by_uuid: &str) -> Result<Vec<Listed>, KernelError> {
-        let listed = |one: kernel::dm::Listed| Listed {
+        let listed = |one: kernel::dm::DmListed| Listed {
             dev: one.dev,
             name: one.name,
             uuid: one.uuid,
@@ -61,18 +61,18 @@ impl Driver {
 
     /// The state of a device; `None` where there is none of this name.
     pub fn info(&self, name: &str) -> Result<Option<DeviceInfo>, KernelError> {
-        Ok(self.control.info(Who::Name(name), Flags::empty())?.map(device_info))
+        Ok(self.control.info(Who::Name(name), DmFlags::empty())?.map(device_info))
     }
 
     /// A device's live table.
     pub fn table(&self, name: &str) -> Result<Option<(DeviceInfo, Table)>, KernelError> {
-        let answer = self.control.status(Who::Name(name), Flags::STATUS_TABLE)?;
+        let answer = self.control.status(Who::Name(name), DmFlags::STATUS_TABLE)?;
         Ok(answer.map(|(info, rows)| (device_info(info), table(rows))))
     }
 
     /// What a device's targets report. Without `flush`, counters may lag behind and nothing is written.
     pub fn status(&self, name: &str, flush: bool) -> Result<Option<(DeviceInfo, Vec<Running>)>, KernelError> {
-        let flags = if flush { Flags::empty() } else { Flags::NOFLUSH };
+        let flags = if flush { DmFlags::empty() } else { DmFlags::NOFLUSH };
         let running = |row: Reported| Running {
             start: Sectors(row.start),
             length: Sectors(row.length),
@@ -85,7 +85,7 @@ impl Driver {
 
     /// The numbers that a device's live table leads to.
     pub fn deps(&self, name: &str) -> Result<Vec<DevId>, KernelError> {
-        let answer = self.control.deps(Who::Name(name), Flags::empty())?;
+        let answer = self.control.deps(Who::Name(name), DmFlags::empty())?;
         Ok(answer.map(|(_, devs)| devs).unwrap_or_default())
     }
 
@@ -109,19 +109,19 @@ pub(crate) fn device_info(info: Info) -> DeviceInfo {
         open: info.open,
         segments: info.segments,
         event: info.event,
-        suspended: has(Flags::SUSPEND),
-        read_only: has(Flags::READONLY),
-        live: has(Flags::ACTIVE_PRESENT),
-        inactive: has(Flags::INACTIVE_PRESENT),
-        deferred_remove: has(Flags::DEFERRED_REMOVE),
-        internal_suspend: has(Flags::INTERNAL_SUSPEND),
+        suspended: has(DmFlags::SUSPEND),
+        read_only: has(DmFlags::READONLY),
+        live: has(DmFlags::ACTIVE_PRESENT),
+        inactive: has(DmFlags::INACTIVE_PRESENT),
+        deferred_remove: has(DmFlags::DEFERRED_REMOVE),
+        internal_suspend: has(DmFlags::INTERNAL_SUSPEND),
         name: info.name,
     }
 }
 
 /// What a report wants to know beside the devices' states.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Wanted {
+pub struct WantedOfDm {
     /// What tables lead to.
     pub deps: bool,
     /// Rows: status or parameters.
@@ -146,10 +146,10 @@ pub enum Rows {
 
 impl Driver {
     /// Everything that there is.
-    pub fn overview(&self, machine: &Machine, wanted: Wanted) -> Result<Overview, KernelError> {
+    pub fn overview(&self, machine: &Machine, wanted: WantedOfDm) -> Result<Overview, KernelError> {
         let mut devices = Vec::new();
         for one in self.list("")? {
-            let listed = || Seen {
+            let listed = || DmSeen {
                 info: DeviceInfo {
                     dev: one.dev,
                     name: one.name.clone(),
@@ -157,7 +157,7 @@ impl Driver {
                     event: one.event.unwrap_or(0),
                     ..DeviceInfo::default()
                 },
-                ..Seen::default()
+                ..DmSeen::default()
             };
             let has_more = wanted.states || wanted.deps || wanted.rows.is_some();
             let seen =
@@ -169,26 +169,31 @@ impl Driver {
     }
 
     /// One device; `None` where there is none.
-    pub fn seen(&self, machine: &Machine, who: Who<'_>, wanted: Wanted) -> Result<Option<Seen>, KernelError> {
-        let mut flags = Flags::empty();
-        flags.set(Flags::QUERY_INACTIVE, wanted.inactive);
+    pub fn seen(
+        &self,
+        machine: &Machine,
+        who: Who<'_>,
+        wanted: WantedOfDm,
+    ) -> Result<Option<DmSeen>, KernelError> {
+        let mut flags = DmFlags::empty();
+        flags.set(DmFlags::QUERY_INACTIVE, wanted.inactive);
         let (info, rows) = match wanted.rows {
             None => (self.control.info(who, flags)?, None),
-            Some(Rows::Table) => split(self.control.status(who, flags | Flags::STATUS_TABLE)?),
+            Some(Rows::Table) => split(self.control.status(who, flags | DmFlags::STATUS_TABLE)?),
             Some(Rows::Status { flush }) => {
-                flags.set(Flags::NOFLUSH, !flush);
+                flags.set(DmFlags::NOFLUSH, !flush);
                 split(self.control.status(who, flags)?)
             }
         };
         let Some(info) = info else { return Ok(None) };
         let info = device_info(info);
         let deps = match wanted.deps {
-            true => self.control.deps(Who::Name(&info.name), flags & Flags::QUERY_INACTIVE)?,
+            true => self.control.deps(Who::Name(&info.name), flags & DmFlags::QUERY_INACTIVE)?,
             false => None,
         };
         let deps = deps.map(|(_, devs)| devs).unwrap_or_default();
         let rows = rows.map(|rows| rows.into_iter().map(told).collect());
-        Ok(Some(Seen { read_ahead: read_ahead(machine, info.dev)?, info, deps, rows }))
+        Ok(Some(DmSeen { read_ahead: read_ahead(machine, info.dev)?, info, deps, rows }))
     }
 
     /// The answer of the next event of a device.
@@ -198,18 +203,18 @@ impl Driver {
         event: u32,
         flush: bool,
     ) -> Result<(DeviceInfo, Vec<ToldRow>), KernelError> {
-        let flags = if flush { Flags::empty() } else { Flags::NOFLUSH };
+        let flags = if flush { DmFlags::empty() } else { DmFlags::NOFLUSH };
         let (info, rows) = self.control.wait(Who::Name(name), event, flags)?;
         Ok((device_info(info), rows.into_iter().map(told).collect()))
     }
 
     /// The name of the device with this UUID, number or path.
-    pub fn name_of(&self, word: &Named<'_>) -> Result<Option<String>, KernelError> {
+    pub fn name_of(&self, word: &NamedDevice<'_>) -> Result<Option<String>, KernelError> {
         let info = match word {
-            Named::Uuid(uuid) => self.control.info(Who::Uuid(uuid), Flags::empty())?,
-            Named::Number(dev) => self.control.info(Who::Dev(*dev), Flags::empty())?,
-            Named::Path(path) => match kernel::node::number_of(std::path::Path::new(path))? {
-                Some(dev) => self.control.info(Who::Dev(dev), Flags::empty())?,
+            NamedDevice::Uuid(uuid) => self.control.info(Who::Uuid(uuid), DmFlags::empty())?,
+            NamedDevice::Number(dev) => self.control.info(Who::Dev(*dev), DmFlags::empty())?,
+            NamedDevice::Path(path) => match kernel::node::number_of(std::path::Path::new(path))? {
+                Some(dev) => self.control.info(Who::Dev(dev), DmFlags::empty())?,
                 None => None,
             },
         };
@@ -218,7 +223,7 @@ impl Driver {
 
     /// The text that integrity measurement takes of a table.
     pub fn measured(&self, name: &str) -> Result<Option<Vec<ToldRow>>, KernelError> {
-        let rows = self.control.status(Who::Name(name), Flags::IMA_MEASUREMENT)?;
+        let rows = self.control.status(Who::Name(name), DmFlags::IMA_MEASUREMENT)?;
         Ok(rows.map(|(_, rows)| rows.into_iter().map(told).collect()))
     }
 
@@ -233,7 +238,7 @@ impl Driver {
     }
 
     /// The same devices, with the kernel's names of all that matter.
-    pub fn with_blocks(&self, machine: &Machine, devices: Vec<Seen>) -> Overview {
+    pub fn with_blocks(&self, machine: &Machine, devices: Vec<DmSeen>) -> Overview {
         let mut blocks = std::collections::BTreeMap::new();
         for dev in devices.iter().flat_map(|seen| seen.deps.iter().chain([&seen.info.dev])) {
             if blocks.contains_key(dev) {
@@ -280,7 +285,7 @@ impl Events {
 
 /// A device, not by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Named<'a> {
+pub enum NamedDevice<'a> {
     /// By UUID.
     Uuid(&'a str),
     /// By number.

@@ -12,7 +12,7 @@ use crate::{
     archive::{Attributes, Identity, Partition, Print, Sighted, prints},
     kernel::{
         self, Access, Machine,
-        aio::{self, Answer, Read},
+        aio::{self, Read, ReadAnswer},
     },
     model::{DevId, Device, Unusable},
 };
@@ -85,9 +85,11 @@ fn sighted(machine: &Machine, devices: Vec<Device>, wanted: &BTreeMap<String, Ve
 
 /// Checksums of blocks. What cannot be read in time tells nothing.
 fn prints_of(wanted: &BTreeMap<String, Vec<Bytes>>) -> BTreeMap<String, Vec<Print>> {
-    let opened: Vec<(&String, kernel::Device, &Vec<Bytes>)> = wanted
+    let opened: Vec<(&String, kernel::BlockDevice, &Vec<Bytes>)> = wanted
         .iter()
-        .filter_map(|(path, at)| Some((path, kernel::Device::open(Path::new(path), Access::Read).ok()?, at)))
+        .filter_map(|(path, at)| {
+            Some((path, kernel::BlockDevice::open(Path::new(path), Access::Read).ok()?, at))
+        })
         .collect();
     let mut reads = Vec::new();
     let mut of = Vec::new();
@@ -97,7 +99,7 @@ fn prints_of(wanted: &BTreeMap<String, Vec<Bytes>>) -> BTreeMap<String, Vec<Prin
     }
     let mut all: BTreeMap<String, Vec<Print>> = BTreeMap::new();
     for ((path, at), answer) in of.into_iter().zip(aio::read_all(&reads, LONGEST_WAIT).unwrap_or_default()) {
-        let Answer::Whole(loaded) = answer else { continue };
+        let ReadAnswer::Whole(loaded) = answer else { continue };
         all.entry(path).or_default().extend(Print::of(&Write { at, data: (*loaded).as_ref().to_vec() }));
     }
     all

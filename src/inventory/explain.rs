@@ -38,7 +38,9 @@ pub fn kernel_log(machine: &Machine) -> Vec<LogLine> {
     let up: u64 = uptime.split('.').next().and_then(|seconds| seconds.parse().ok()).unwrap_or(0);
     let started = kernel::host::now().0.saturating_sub(up);
     let lines = kmsg::KernelLog::from_start(&machine.places.dev.join("kmsg")).records(ABOUT_MD);
-    let moment =
-        |line: kmsg::Line| LogLine { at: started.saturating_add(line.micros / 1_000_000), text: line.text };
+    let moment = |line: kmsg::KmsgLine| LogLine {
+        at: started.saturating_add(line.micros / 1_000_000),
+        text: line.text,
+    };
     lines.into_iter().map(moment).collect()
 }

@@ -9,8 +9,8 @@ use superblock::{
 };
 
 use crate::{
-    kernel::{Access, Device, KernelError},
-    model::{extents::locate, volume::Found},
+    kernel::{Access, BlockDevice, KernelError},
+    model::{extents::locate, volume::FoundGroup},
 };
 
 /// A volume's own extents.
@@ -18,7 +18,7 @@ use crate::{
 pub struct Extents<'a> {
     group: &'a Group,
     volume: &'a LogicalVolume,
-    devices: Vec<Option<Device>>,
+    devices: Vec<Option<BlockDevice>>,
 }
 
 impl<'a> Extents<'a> {
@@ -26,13 +26,13 @@ impl<'a> Extents<'a> {
     ///
     /// # Errors
     /// One cannot be opened. One that is missing is an error where it is read.
-    pub fn open(found: &'a Found, volume: &'a LogicalVolume) -> Result<Self, KernelError> {
+    pub fn open(found: &'a FoundGroup, volume: &'a LogicalVolume) -> Result<Self, KernelError> {
         let used = |pv: usize| {
             let mut legs = volume.segments.iter().flat_map(crate::model::extents::on_devices);
             legs.any(|(on, ..)| on == pv)
         };
         let open = |(pv, device): (usize, &Option<crate::model::volume::PvDevice>)| match device {
-            Some(device) if used(pv) => Device::open(device.path.as_ref(), Access::Read).map(Some),
+            Some(device) if used(pv) => BlockDevice::open(device.path.as_ref(), Access::Read).map(Some),
             _ => Ok(None),
         };
         let devices = found.devices.iter().enumerate().map(open).collect::<Result<_, _>>()?;

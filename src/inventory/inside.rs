@@ -15,7 +15,7 @@ use crate::{
 
 /// A member's data.
 struct Data<'a> {
-    device: &'a kernel::Device,
+    device: &'a kernel::BlockDevice,
     start: Bytes,
 }
 
@@ -37,7 +37,9 @@ pub fn inside(device: &Device) -> Vec<(MdUuid, String)> {
     if device.probe.found.is_empty() {
         return Vec::new();
     }
-    let Ok(opened) = kernel::Device::open(Path::new(&device.path), Access::Read) else { return Vec::new() };
+    let Ok(opened) = kernel::BlockDevice::open(Path::new(&device.path), Access::Read) else {
+        return Vec::new();
+    };
     let mut inside = Vec::new();
     for found in &device.probe.found {
         let membership = found.fields().membership();

@@ -9,16 +9,16 @@ use superblock::{
 };
 
 use crate::{
-    kernel::{Access, Device},
+    kernel::{Access, BlockDevice},
     model::{
         human::counted,
-        volume::{Checked, Found, PvDevice, Refused},
+        volume::{Checked, FoundGroup, PvDevice, RefusedDevice},
     },
 };
 
 /// Reads a group's devices again.
 #[must_use]
-pub fn group(found: &Found) -> Checked {
+pub fn group(found: &FoundGroup) -> Checked {
     let group = &found.group;
     let mut checked = Checked {
         subject: format!("group {}", group.name),
@@ -59,14 +59,14 @@ pub fn lone(pv: &PvDevice) -> Checked {
 
 /// A device that is left out, with what its label says all the same.
 #[must_use]
-pub fn refused(refused: &Refused) -> Checked {
+pub fn refused(refused: &RefusedDevice) -> Checked {
     let problems = vec![refused.to_string()];
     Checked { subject: refused.path.clone(), problems, ..Checked::default() }
 }
 
 fn device(pv: &PvDevice, group: Option<&Group>, checked: &mut Checked) {
     let path = &pv.path;
-    let device = match Device::open(Path::new(path), Access::Read) {
+    let device = match BlockDevice::open(Path::new(path), Access::Read) {
         Ok(device) => device,
         Err(error) => return checked.problems.push(error.to_string()),
     };
@@ -86,7 +86,7 @@ fn device(pv: &PvDevice, group: Option<&Group>, checked: &mut Checked) {
     areas(path, &label, &device, group, checked);
 }
 
-fn areas(path: &str, label: &Label, device: &Device, group: Option<&Group>, checked: &mut Checked) {
+fn areas(path: &str, label: &Label, device: &BlockDevice, group: Option<&Group>, checked: &mut Checked) {
     for place in &label.metadata {
         let at = place.start.0;
         let area = match area::read(device, *place) {
@@ -140,20 +140,20 @@ fn areas(path: &str, label: &Label, device: &Device, group: Option<&Group>, chec
 
 /// The bytes of a volume, read from the devices that it lies on.
 struct Bottom<'a> {
-    found: &'a Found,
+    found: &'a FoundGroup,
     volume: &'a LogicalVolume,
-    devices: HashMap<usize, Device>,
+    devices: HashMap<usize, BlockDevice>,
 }
 
 impl<'a> Bottom<'a> {
-    fn open(found: &'a Found, volume: &'a LogicalVolume) -> Option<Self> {
+    fn open(found: &'a FoundGroup, volume: &'a LogicalVolume) -> Option<Self> {
         let mut devices = HashMap::new();
         for segment in &volume.segments {
             let Kind::Striped { legs, .. } = &segment.kind else { return None };
             for leg in legs {
                 let path = &found.devices.get(leg.pv)?.as_ref()?.path;
                 if let std::collections::hash_map::Entry::Vacant(none) = devices.entry(leg.pv) {
-                    none.insert(Device::open(Path::new(path), Access::Read).ok()?);
+                    none.insert(BlockDevice::open(Path::new(path), Access::Read).ok()?);
                 }
             }
         }
@@ -161,7 +161,7 @@ impl<'a> Bottom<'a> {
     }
 
     /// The device and offset of a byte, and how far it goes on there.
-    fn place(&self, at: u64) -> Option<(&Device, u64, u64)> {
+    fn place(&self, at: u64) -> Option<(&BlockDevice, u64, u64)> {
         let extent = self.found.group.extent_size.bytes().0;
         let number = at.checked_div(extent)?;
         let segment =
@@ -204,7 +204,7 @@ impl Media for Bottom<'_> {
     }
 }
 
-fn stores(found: &Found, checked: &mut Checked) {
+fn stores(found: &FoundGroup, checked: &mut Checked) {
     for snapshot in found.group.snapshots() {
         let name = snapshot.cow;
         let Some(volume) = found.group.volume(name) else { continue };

@@ -6,7 +6,7 @@ use superblock::lvm::Group;
 
 use crate::{
     kernel::{KernelError, Machine, files},
-    model::volume::Kept,
+    model::volume::KeptState,
 };
 
 /// The most that a file of LVM2's is believed to be.
@@ -17,7 +17,7 @@ const LONGEST: u64 = 16 << 20;
 ///
 /// # Errors
 /// A directory that cannot be read.
-pub fn kept(machine: &Machine, group: &str) -> Result<Vec<Kept>, KernelError> {
+pub fn kept(machine: &Machine, group: &str) -> Result<Vec<KeptState>, KernelError> {
     let mut all = Vec::new();
     for directory in ["backup", "archive"] {
         let directory = machine.lvm.join(directory);
@@ -38,8 +38,8 @@ pub fn kept(machine: &Machine, group: &str) -> Result<Vec<Kept>, KernelError> {
 ///
 /// # Errors
 /// It cannot be read.
-pub fn kept_in(file: &Path) -> Result<Option<Kept>, KernelError> {
+pub fn kept_in(file: &Path) -> Result<Option<KeptState>, KernelError> {
     let text = files::read(file, LONGEST)?.unwrap_or_default();
     let group = Group::parse(&text).ok();
-    Ok(group.map(|group| Kept { path: file.display().to_string(), group }))
+    Ok(group.map(|group| KeptState { path: file.display().to_string(), group }))
 }

@@ -4,14 +4,14 @@ use std::path::Path;
 
 use superblock::{Bytes, Media, Native, Sectors, bitmap};
 
-use super::{Absent, Look, Nodes, devices::look_to_write};
+use super::{Absent, DetailLook, Nodes, devices::look_to_write};
 use crate::{
-    kernel::{Access, Cause, Device, KernelError, Machine, node, sysfs::MemberAttr},
+    kernel::{Access, BlockDevice, ErrorCause, KernelError, Machine, node, sysfs::MemberAttr},
     model::manage::Depth,
     model::{
         Candidate,
         detail::ArrayDetail,
-        manage::{Link, Managed, Subject, Unknown},
+        manage::{Link, ManageSubject, Managed, Unknown},
     },
 };
 
@@ -21,7 +21,7 @@ use crate::{
 /// Why there is none.
 pub fn managed(machine: &Machine, path: &str) -> Result<Managed, Absent> {
     let nodes = Nodes::walk(machine);
-    let detail = Look { machine, nodes: &nodes, map: None, prefer: None }.at(path)?;
+    let detail = DetailLook { machine, nodes: &nodes, map: None, prefer: None }.at(path)?;
     let array = machine.sysfs.array(&detail.kernel_name);
     let links = array.members().unwrap_or_default().into_iter().map(|member| Link {
         name: member.name().to_owned(),
@@ -56,7 +56,7 @@ fn array_bitmap(nodes: &Nodes, detail: &ArrayDetail) -> (Option<bitmap::Superblo
     let whole = detail.members.iter().filter(|m| m.state.sync && !m.state.faulty);
     let mut found = whole.filter_map(|member| {
         let path = nodes.path(member.dev, None)?;
-        let device = Device::open(Path::new(&path), Access::Read).ok()?;
+        let device = BlockDevice::open(Path::new(&path), Access::Read).ok()?;
         let at = match &superblock.native {
             Native::V0(_) => superblock::v0::place(Media::len(&device))?.saturating_add(Sectors(8)),
             Native::V1(sb) => {
@@ -79,22 +79,25 @@ fn read_bitmap(media: &dyn Media, at: Sectors) -> Option<(bitmap::Superblock, bi
 
 /// The device that a path names.
 #[must_use]
-pub fn subject(machine: &Machine, path: &str, depth: Depth) -> Subject {
+pub fn subject(machine: &Machine, path: &str, depth: Depth) -> ManageSubject {
     let number = match node::number_of(Path::new(path)) {
         Ok(Some(number)) => number,
-        Ok(None) => return Subject { unknown: Some(Unknown::NotBlock), ..Subject::default() },
+        Ok(None) => return ManageSubject { unknown: Some(Unknown::NotBlock), ..ManageSubject::default() },
         Err(error) => {
-            return Subject { unknown: Some(Unknown::NoFile(words(&error))), ..Subject::default() };
+            return ManageSubject {
+                unknown: Some(Unknown::NoFile(words(&error))),
+                ..ManageSubject::default()
+            };
         }
     };
     let dev = Some(number);
     if depth == Depth::Number {
-        return Subject { dev, ..Subject::default() };
+        return ManageSubject { dev, ..ManageSubject::default() };
     }
     let seen = look_to_write(machine, &[path.to_owned()]).into_iter().next();
     let (bitmap, bits) = seen.as_ref().and_then(own_bitmap).unzip();
     let log = if seen.as_ref().is_some_and(leaves_open) { super::kernel_log(machine) } else { Vec::new() };
-    Subject { dev, seen, log, bits, bitmap, ..Subject::default() }
+    ManageSubject { dev, seen, log, bits, bitmap, ..ManageSubject::default() }
 }
 
 /// Whether its metadata says that nothing is in sync, or that the array was being written to: the log knows which.
@@ -108,13 +111,13 @@ fn leaves_open(seen: &Candidate) -> bool {
 fn own_bitmap(seen: &Candidate) -> Option<(bitmap::Superblock, bitmap::Count)> {
     let device = seen.found.as_ref().ok()?;
     let at = device.probe.found.iter().find_map(|found| found.fields().bitmap_at())?;
-    let opened = Device::open(Path::new(&seen.path), Access::Read).ok()?;
+    let opened = BlockDevice::open(Path::new(&seen.path), Access::Read).ok()?;
     read_bitmap(&opened, at)
 }
 
 fn words(error: &KernelError) -> String {
     match &error.cause {
-        Cause::Errno(errno) => errno.desc().to_owned(),
+        ErrorCause::Errno(errno) => errno.desc().to_owned(),
         other => other.to_string(),
     }
 }

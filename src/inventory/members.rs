@@ -42,7 +42,7 @@ fn one(machine: &Machine, path: &str, opened: Result<Opened<'_>, KernelError>) -
 
 fn find_holders(machine: &Machine, device: &mut Device, explain: bool) {
     // What cannot be opened now will be refused when it is claimed, with the reason.
-    device.busy = kernel::Device::is_claimed(Path::new(&device.path)).unwrap_or(false);
+    device.busy = kernel::BlockDevice::is_claimed(Path::new(&device.path)).unwrap_or(false);
     if device.busy && explain {
         let found = holders::holders(&machine.sysfs, &machine.procfs, device.id).unwrap_or_default();
         device.holders = found.iter().map(ToString::to_string).collect();

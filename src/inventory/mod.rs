@@ -41,7 +41,7 @@ pub use configuration::{
     by_path, candidates, candidates_afresh, configuration, configuration_to_show, homehost,
 };
 pub use content::{content, in_place_of};
-pub use detail::Look;
+pub use detail::DetailLook;
 pub use devices::{look, look_to_write};
 pub use endangered::{endangered, like, names_by_id};
 pub use explain::{find_holders, kernel_log};
@@ -55,7 +55,7 @@ pub use overlays::{overlay_store, overlays, written};
 pub use query::query;
 pub use status::StatusLook;
 pub use stores::{group, store, stores};
-pub use superblocks::{Format, Nothing, Seen, Shown, missing, superblocks};
+pub use superblocks::{Format, Shown, SuperblockMissing, SuperblockSeen, missing, superblocks};
 pub use trial::{kept_words, seen, with_members};
 pub use unfinished::{creating, unfinished};
 pub use view::see;

@@ -21,17 +21,18 @@ pub fn arrays_in_order(
     nodes: &Nodes,
 ) -> Result<Vec<Result<String, String>>, KernelError> {
     let entries = mdstat::read(&machine.procfs)?;
-    let mut order: Vec<&mdstat::Entry> = vec![];
+    let mut order: Vec<&mdstat::MdstatEntry> = vec![];
     for entry in &entries {
         let members = machine.sysfs.array(&entry.name).members()?;
-        let stands_on = |other: &&mdstat::Entry| members.iter().any(|member| member.name() == other.name);
+        let stands_on =
+            |other: &&mdstat::MdstatEntry| members.iter().any(|member| member.name() == other.name);
         match order.iter().position(stands_on) {
             Some(before) => order.insert(before, entry),
             None => order.push(entry),
         }
     }
     order.reverse();
-    let in_container = |entry: &&mdstat::Entry| entry.metadata.starts_with("external:/");
+    let in_container = |entry: &&mdstat::MdstatEntry| entry.metadata.starts_with("external:/");
     let (inner, outer): (Vec<_>, Vec<_>) = order.into_iter().partition(in_container);
     let names = outer.into_iter().chain(inner);
     Ok(names.map(|entry| name(machine, map, nodes, &entry.name).ok_or(entry.name.clone())).collect())

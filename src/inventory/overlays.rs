@@ -6,7 +6,7 @@ use superblock::{Bytes, Media, Write, cow};
 
 use super::dm::Driver;
 use crate::{
-    kernel::{self, Access, Cause, KernelError, Machine, files, loopback},
+    kernel::{self, Access, ErrorCause, KernelError, Machine, files, loopback},
     model::{
         dm::{Dev, Listed, SnapshotStatus, Status, Target},
         overlay::{self, Overlay, PREFIX},
@@ -102,8 +102,8 @@ fn running(machine: &Machine, driver: &Driver, device: &Listed) -> Result<Option
 /// The file cannot be read, or is not what it should be.
 pub fn written(overlay: &Overlay, most: Bytes) -> Result<Vec<Write>, KernelError> {
     let path = Path::new(&overlay.file);
-    let device = kernel::Device::open(path, Access::Read)?;
-    let odd = |why: String| KernelError::other(&overlay.file, "read overlay", Cause::Unexpected(why));
+    let device = kernel::BlockDevice::open(path, Access::Read)?;
+    let odd = |why: String| KernelError::other(&overlay.file, "read overlay", ErrorCause::Unexpected(why));
     let Some(store) = cow::read(&device).map_err(|damage| odd(damage.to_string()))? else {
         return Ok(Vec::new());
     };

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     kernel::{Access, DevId, KernelError, Machine, node, sysfs::ArrayAttr},
     model::{
-        detail::{Activity, Queried, QueriedArray, QueriedMember},
+        detail::{Presence, Queried, QueriedArray, QueriedMember},
         world::MapEntry,
     },
     words::ArrayState,
@@ -84,17 +84,17 @@ fn member(
     };
     let running = |entry: &&MapEntry| machine.sysfs.array(&entry.devnm).exists();
     let known = map.iter().filter(running).find(|entry| entry.uuid == uuid);
-    let activity = known.map_or(Activity::Inactive, |entry| activity(machine, entry, number, dev));
+    let activity = known.map_or(Presence::Inactive, |entry| activity(machine, entry, number, dev));
     let path = known.map(|entry| entry.path.clone()).filter(|path| !path.is_empty());
     Some((QueriedMember { number, raid_disks, level, activity, path }, shown.doubt))
 }
 
-fn activity(machine: &Machine, entry: &MapEntry, number: u32, dev: Option<DevId>) -> Activity {
-    let Ok(opened) = node::open_md(Path::new(&entry.path), Access::Read) else { return Activity::Undetected };
+fn activity(machine: &Machine, entry: &MapEntry, number: u32, dev: Option<DevId>) -> Presence {
+    let Ok(opened) = node::open_md(Path::new(&entry.path), Access::Read) else { return Presence::Undetected };
     let state = machine.sysfs.array(&entry.devnm).read(ArrayAttr::ArrayState).ok().flatten();
     if state.is_none_or(|state| !ArrayState::parse(&state).is_running()) {
-        return Activity::Undetected;
+        return Presence::Undetected;
     }
     let there = i32::try_from(number).ok().and_then(|number| opened.disk_info(number).ok()?.dev());
-    if there.is_some() && there == dev { Activity::Active } else { Activity::Mismatch }
+    if there.is_some() && there == dev { Presence::Active } else { Presence::Mismatch }
 }

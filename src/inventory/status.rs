@@ -9,7 +9,7 @@ use super::{arrays::level, map_entries, nodes::Nodes};
 use crate::{
     kernel::{
         KernelError, Machine, mdstat,
-        sysfs::{Array, ArrayAttr, Member, Progress, SlotText, SyncAction},
+        sysfs::{Array, ArrayAttr, Member, SlotText, SyncAction, SyncProgress},
         udev,
     },
     model::{
@@ -80,7 +80,7 @@ impl<'a> StatusLook<'a> {
         Ok(found.filter(|array| array.is_running() || !array.members.is_empty()).collect())
     }
 
-    fn one(&mut self, name: &str, entries: &[mdstat::Entry]) -> Option<ArrayStatus> {
+    fn one(&mut self, name: &str, entries: &[mdstat::MdstatEntry]) -> Option<ArrayStatus> {
         let machine = self.machine;
         let array = machine.sysfs.array(name);
         let state = known(array.state())?;
@@ -185,7 +185,7 @@ fn bitmap(array: &Array<'_>) -> Option<BitmapPlace> {
 }
 
 /// sysfs has the numbers, /proc/mdstat alone says what is pending.
-fn activity(array: &Array<'_>, entry: Option<&mdstat::Entry>) -> Option<Activity> {
+fn activity(array: &Array<'_>, entry: Option<&mdstat::MdstatEntry>) -> Option<Activity> {
     let action = known(array.sync_action());
     let listed = entry.and_then(|entry| entry.activity.as_ref());
     let word = match &action {
@@ -194,14 +194,14 @@ fn activity(array: &Array<'_>, entry: Option<&mdstat::Entry>) -> Option<Activity
         Some(action) => action.word().to_owned(),
     };
     let stage = match (known(array.sync_completed()), listed.map(|activity| activity.at)) {
-        (Some(Progress::At { done, total }), _) => {
+        (Some(SyncProgress::At { done, total }), _) => {
             let listed = listed.and_then(|activity| activity.done);
             Stage::Running { done: newest(done, total, listed), total }
         }
-        (Some(Progress::Delayed), _) | (_, Some(mdstat::Stage::Delayed)) => Stage::Delayed,
-        (_, Some(mdstat::Stage::Pending)) => Stage::Pending,
-        (_, Some(mdstat::Stage::Remote)) => Stage::Remote,
-        (_, Some(mdstat::Stage::Percent(_)) | None) => Stage::Starting,
+        (Some(SyncProgress::Delayed), _) | (_, Some(mdstat::MdstatStage::Delayed)) => Stage::Delayed,
+        (_, Some(mdstat::MdstatStage::Pending)) => Stage::Pending,
+        (_, Some(mdstat::MdstatStage::Remote)) => Stage::Remote,
+        (_, Some(mdstat::MdstatStage::Percent(_)) | None) => Stage::Starting,
     };
     Some(Activity { kind: word, stage, speed: known(array.sync_speed()).flatten() })
 }

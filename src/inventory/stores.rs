@@ -10,19 +10,19 @@ use superblock::{
 use super::Extents;
 use crate::{
     kernel::{KernelError, Machine, host, node},
-    model::volume::{Found, GroupLook, GroupSeen, StoreSeen},
+    model::volume::{FoundGroup, GroupLook, GroupSeen, StoreSeen},
 };
 
 /// The stores of all snapshots of a volume, by the snapshots' names; why one cannot be read.
 #[must_use]
-pub fn stores(found: &Found, origin: &str) -> BTreeMap<String, Result<StoreSeen, String>> {
+pub fn stores(found: &FoundGroup, origin: &str) -> BTreeMap<String, Result<StoreSeen, String>> {
     let names = found.group.snapshots_of(origin).map(|snapshot| snapshot.cow.to_owned());
     names.filter_map(|name| Some((name.clone(), store(found, &name)?))).collect()
 }
 
 /// The store of a snapshot; `None` for what is not one.
 #[must_use]
-pub fn store(found: &Found, name: &str) -> Option<Result<StoreSeen, String>> {
+pub fn store(found: &FoundGroup, name: &str) -> Option<Result<StoreSeen, String>> {
     let group = &found.group;
     let snapshot = group.snapshot_in(name)?;
     let volume = group.volume(snapshot.cow)?;

@@ -13,20 +13,20 @@ use superblock::{
 
 use crate::{
     config::Metadata,
-    kernel::{self, Access, Cause, KernelError, Machine},
+    kernel::{self, Access, ErrorCause, KernelError, Machine},
     model::detail::MemberSuperblock,
 };
 
 /// One device that was read.
 #[derive(Debug)]
-pub struct Seen {
+pub struct SuperblockSeen {
     /// As it was named.
     pub path: String,
     /// What there is to show.
-    pub found: Result<Shown, Nothing>,
+    pub found: Result<Shown, SuperblockMissing>,
 }
 
-impl Seen {
+impl SuperblockSeen {
     /// Whether its superblock speaks of other devices by their numbers: only 0.90 does.
     #[must_use]
     pub fn names_devices(&self) -> bool {
@@ -61,7 +61,7 @@ pub enum Format {
 
 /// Why there is none.
 #[derive(Debug)]
-pub enum Nothing {
+pub enum SuperblockMissing {
     /// It could not be opened: the kernel's words.
     Unopened(String),
     /// It does not answer: the whole error.
@@ -78,24 +78,24 @@ pub enum Nothing {
 
 /// Reads all devices at once; the answers are in the order of the paths.
 #[must_use]
-pub fn superblocks(machine: &Machine, paths: &[String], asked: Option<Metadata>) -> Vec<Seen> {
-    super::devices::each(machine, paths, false, Width::Narrow, |path, opened| Seen {
+pub fn superblocks(machine: &Machine, paths: &[String], asked: Option<Metadata>) -> Vec<SuperblockSeen> {
+    super::devices::each(machine, paths, false, Width::Narrow, |path, opened| SuperblockSeen {
         path: path.to_owned(),
         found: opened.map_err(|error| unopened(&error)).and_then(|opened| shown(&opened.window, path, asked)),
     })
 }
 
-fn unopened(error: &KernelError) -> Nothing {
+fn unopened(error: &KernelError) -> SuperblockMissing {
     match &error.cause {
-        Cause::Suspended(_) | Cause::TimedOut(_) => Nothing::Silent(error.to_string()),
-        _ => Nothing::Unopened(why(error)),
+        ErrorCause::Suspended(_) | ErrorCause::TimedOut(_) => SuperblockMissing::Silent(error.to_string()),
+        _ => SuperblockMissing::Unopened(why(error)),
     }
 }
 
 /// The kernel's words for what a user would see of open(2).
 pub(super) fn why(error: &KernelError) -> String {
     match &error.cause {
-        Cause::Errno(errno) => errno.desc().to_owned(),
+        ErrorCause::Errno(errno) => errno.desc().to_owned(),
         other => other.to_string(),
     }
 }
@@ -105,7 +105,11 @@ fn is_checksum(damage: &Damage) -> bool {
 }
 
 /// What a medium has to show, or why there is nothing: at most three reads.
-pub(super) fn shown(media: &dyn Media, path: &str, asked: Option<Metadata>) -> Result<Shown, Nothing> {
+pub(super) fn shown(
+    media: &dyn Media,
+    path: &str,
+    asked: Option<Metadata>,
+) -> Result<Shown, SuperblockMissing> {
     let probe = probe::probe(media);
     let (unread, notes): (Vec<&Damage>, Vec<&Damage>) =
         probe.damaged.iter().partition(|damage| matches!(damage, Damage::Io { .. }));
@@ -128,10 +132,10 @@ pub(super) fn shown(media: &dyn Media, path: &str, asked: Option<Metadata>) -> R
     };
     match (format, asked) {
         (Some(format), _) => Ok(Shown { size: media.len(), format, doubt, notes, unread }),
-        (None, _) if !notes.is_empty() => Err(Nothing::Damaged(notes)),
-        (None, _) if !unread.is_empty() => Err(Nothing::Unread(unread)),
-        (None, None) => Err(Nothing::Absent),
-        (None, Some(asked)) => Err(Nothing::NotAsAsked(reasons(media, path, asked))),
+        (None, _) if !notes.is_empty() => Err(SuperblockMissing::Damaged(notes)),
+        (None, _) if !unread.is_empty() => Err(SuperblockMissing::Unread(unread)),
+        (None, None) => Err(SuperblockMissing::Absent),
+        (None, Some(asked)) => Err(SuperblockMissing::NotAsAsked(reasons(media, path, asked))),
     }
 }
 
@@ -170,7 +174,7 @@ pub(super) fn bitmap_of(media: &dyn Media, superblock: &v1::Superblock) -> Optio
 /// cannot be opened.
 #[must_use]
 pub fn missing(path: &str, asked: Metadata) -> Vec<String> {
-    let Ok(device) = kernel::Device::open(Path::new(path), Access::Read) else { return vec![] };
+    let Ok(device) = kernel::BlockDevice::open(Path::new(path), Access::Read) else { return vec![] };
     let found = probe::probe(&device).found;
     let wanted = |minor: Option<Minor>| {
         let format = minor.map_or(superblock::Format::V0, superblock::Format::V1);

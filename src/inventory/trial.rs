@@ -9,18 +9,18 @@ use superblock::{
 };
 
 use crate::{
-    archive::{Kept, Pieces},
+    archive::{KeptDevice, Pieces},
     kernel::{self, Access, KernelError},
     model::{
         Device,
-        trial::{Cached, Grounds, Seen, Word},
+        trial::{Cached, Grounds, SuperblockWord, TrialSeen},
     },
 };
 
 /// What is on each device.
 #[must_use]
-pub fn seen(devices: &[Device]) -> Vec<Seen> {
-    let one = |device: &Device| Seen {
+pub fn seen(devices: &[Device]) -> Vec<TrialSeen> {
+    let one = |device: &Device| TrialSeen {
         path: device.path.clone(),
         size: device.sectors(),
         words: device.probe.found.iter().filter_map(|found| word(found, Grounds::Superblocks)).collect(),
@@ -30,15 +30,20 @@ pub fn seen(devices: &[Device]) -> Vec<Seen> {
 
 /// What was on a device when an entry of the archive was made.
 #[must_use]
-pub fn kept_words(kept: &Kept, seen: &Seen, grounds: &Grounds) -> Vec<Word> {
+pub fn kept_words(kept: &KeptDevice, seen: &TrialSeen, grounds: &Grounds) -> Vec<SuperblockWord> {
     let pieces = Pieces { size: seen.size.bytes(), pieces: &kept.before };
     probe(&pieces).found.iter().filter_map(|found| word(found, grounds.clone())).collect()
 }
 
-fn word(found: &Found, grounds: Grounds) -> Option<Word> {
+fn word(found: &Found, grounds: Grounds) -> Option<SuperblockWord> {
     let membership = found.verify().ok()?;
     let fields = found.fields();
-    Some(Word { grounds, format: fields.format(), membership, bitmap: fields.bitmap_at().is_some() })
+    Some(SuperblockWord {
+        grounds,
+        format: fields.format(),
+        membership,
+        bitmap: fields.bitmap_at().is_some(),
+    })
 }
 
 /// What looking came to, and what it took.
@@ -59,8 +64,10 @@ pub fn with_members<T>(
     devices: &[Device],
     look: impl FnOnce(&[&dyn Media]) -> T,
 ) -> Result<Looked<T>, KernelError> {
-    let opened: Result<Vec<kernel::Device>, KernelError> =
-        devices.iter().map(|device| kernel::Device::open(Path::new(&device.path), Access::Read)).collect();
+    let opened: Result<Vec<kernel::BlockDevice>, KernelError> = devices
+        .iter()
+        .map(|device| kernel::BlockDevice::open(Path::new(&device.path), Access::Read))
+        .collect();
     let opened = opened?;
     let cached: Vec<Cached<'_>> = opened.iter().map(|device| Cached::new(device, opened.len())).collect();
     let members: Vec<&dyn Media> = cached.iter().map(|member| -> &dyn Media { member }).collect();

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::{
     config::Config,
-    kernel::{Access, KernelError, Machine, node, sysfs::Progress},
+    kernel::{Access, KernelError, Machine, node, sysfs::SyncProgress},
     model::{
         overlay::Overlays,
         view::{Acting, Look, Unseen, View},
@@ -55,7 +55,7 @@ fn acting(machine: &Machine, path: &Path) -> Result<Acting, KernelError> {
     let array = machine.sysfs.array(&kernel);
     let Some(action) = array.sync_action()? else { return Ok(Acting::NoArray) };
     let progress = match array.sync_completed() {
-        Ok(Some(Progress::At { done, total })) => Some((done.bytes().0, total.bytes().0)),
+        Ok(Some(SyncProgress::At { done, total })) => Some((done.bytes().0, total.bytes().0)),
         Ok(_) | Err(_) => None,
     };
     Ok(Acting::Array { kernel, action, progress })

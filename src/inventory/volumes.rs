@@ -20,13 +20,13 @@ use super::{
 };
 use crate::{
     config::lvm::{self, Settings},
-    kernel::{Access, Device, KernelError, Machine, files, host, node, sysfs::Shape, udev},
+    kernel::{Access, BlockDevice, KernelError, Machine, files, host, node, sysfs::Shape, udev},
     model::{
         Candidate, DevId, Unusable,
         dm::Listed,
         volume::{
-            AreaSeen, Cause, DevicesFile, Groups, PvDevice, Refused,
-            gather::{self, Sighted, Text},
+            AreaSeen, DevicesFile, Groups, LeftOutCause, PvDevice, RefusedDevice,
+            gather::{self, SightedPv, Text},
         },
     },
 };
@@ -40,9 +40,9 @@ type Texts = Mutex<HashMap<(u32, u64), Arc<Text>>>;
 /// What one candidate turned out to be.
 enum Seen {
     Nothing,
-    Refused(Cause),
-    Unread(Cause),
-    Pv(Box<Sighted>),
+    Refused(LeftOutCause),
+    Unread(LeftOutCause),
+    Pv(Box<SightedPv>),
 }
 
 /// Looks for all groups.
@@ -74,8 +74,8 @@ pub fn groups(machine: &Machine) -> Result<Groups, KernelError> {
         Ok(opened) => one(machine, path, opened.device, &opened.window, &texts),
         // Nobody can say whether it is one.
         Err(error) => match unusable(error) {
-            Unusable::Silent(why) => Seen::Refused(Cause::Unreadable(why)),
-            Unusable::Open(why) | Unusable::Broken(why) => Seen::Unread(Cause::Unreadable(why)),
+            Unusable::Silent(why) => Seen::Refused(LeftOutCause::Unreadable(why)),
+            Unusable::Open(why) | Unusable::Broken(why) => Seen::Unread(LeftOutCause::Unreadable(why)),
             Unusable::NotBlock => Seen::Nothing,
         },
     });
@@ -100,9 +100,9 @@ pub fn groups(machine: &Machine) -> Result<Groups, KernelError> {
 }
 
 /// A device of which no more is known than its number.
-fn unread(path: &str, cause: Cause) -> Refused {
+fn unread(path: &str, cause: LeftOutCause) -> RefusedDevice {
     let dev = node::number_of(Path::new(path)).ok().flatten();
-    Refused { path: path.to_owned(), dev, pv: None, group: None, cause }
+    RefusedDevice { path: path.to_owned(), dev, pv: None, group: None, cause }
 }
 
 fn holders(machine: &Machine, dev: DevId) -> Result<Vec<DevId>, KernelError> {
@@ -174,7 +174,7 @@ fn candidates(machine: &Machine, groups: &mut Groups) -> Result<Vec<String>, Ker
             },
         };
         if mapper.is_some() && attr("dm/suspended").is_some_and(|held| held.trim() != "0") {
-            groups.unopened.push(unread(&path.display().to_string(), Cause::Suspended));
+            groups.unopened.push(unread(&path.display().to_string(), LeftOutCause::Suspended));
             continue;
         }
         paths.push(path.display().to_string());
@@ -182,18 +182,18 @@ fn candidates(machine: &Machine, groups: &mut Groups) -> Result<Vec<String>, Ker
     Ok(paths)
 }
 
-fn one(machine: &Machine, path: &str, device: &Device, window: &dyn Media, texts: &Texts) -> Seen {
+fn one(machine: &Machine, path: &str, device: &BlockDevice, window: &dyn Media, texts: &Texts) -> Seen {
     let Some(dev) = device.dev() else { return Seen::Nothing };
     let label = match label::read(window) {
         Ok(Some(label)) => label,
         Ok(None) => return Seen::Nothing,
         // A bad sector where a label might be: nothing is known of it.
         Err(Damage::Io { .. }) => return Seen::Nothing,
-        Err(damage) => return Seen::Refused(Cause::NotUnderstood { why: damage.to_string() }),
+        Err(damage) => return Seen::Refused(LeftOutCause::NotUnderstood { why: damage.to_string() }),
     };
     let name = machine.sysfs.name_of(dev).unwrap_or_default();
     if let Some(why) = component(machine, &name, window) {
-        return Seen::Refused(Cause::Component(why));
+        return Seen::Refused(LeftOutCause::Component(why));
     }
     let mut pv = PvDevice {
         path: path.to_owned(),
@@ -209,7 +209,7 @@ fn one(machine: &Machine, path: &str, device: &Device, window: &dyn Media, texts
         device_id: device_id(machine, &name, path),
     };
     let texts = areas(&mut pv, window, texts);
-    Seen::Pv(Box::new(Sighted { pv, texts, refused: None, holders: Vec::new() }))
+    Seen::Pv(Box::new(SightedPv { pv, texts, refused: None, holders: Vec::new() }))
 }
 
 /// Whether it is only a part of something that has the label, too.
@@ -348,7 +348,7 @@ pub fn bare(machine: &Machine, groups: &Groups, group: &Group) -> Vec<(LvmUuid, 
 /// The group of a metadata area where LVM2 puts the first one, whatever became of the label.
 #[must_use]
 pub fn remembers(path: &Path) -> Option<Group> {
-    let device = Device::open(path, Access::Read).ok()?;
+    let device = BlockDevice::open(path, Access::Read).ok()?;
     let area = area::read(&device, Extent { start: Bytes(4096), size: Bytes(0) }).ok()?;
     let text = area::text(&device, &area, area.committed?).ok()?;
     Group::parse(&text).ok()
@@ -370,12 +370,12 @@ fn turn_away(machine: &Machine, settings: &Settings, paths: &mut Vec<String>, gr
         }
         let pv = record.properties.get("ID_FS_UUID").and_then(|id| id.parse().ok());
         let is_pv = record.properties.get("ID_FS_TYPE").is_some_and(|kind| kind == "LVM2_member");
-        let refused = Refused {
+        let refused = RefusedDevice {
             path: path.clone(),
             dev: number,
             pv: pv.filter(|_| is_pv),
             group: None,
-            cause: Cause::Filtered,
+            cause: LeftOutCause::Filtered,
         };
         if is_pv {
             groups.refused.push(refused)
@@ -387,13 +387,13 @@ fn turn_away(machine: &Machine, settings: &Settings, paths: &mut Vec<String>, gr
 }
 
 /// What the devices file does not have.
-fn not_listed(groups: &Groups, sighted: &mut [Sighted]) {
+fn not_listed(groups: &Groups, sighted: &mut [SightedPv]) {
     let Some(file) = &groups.devices_file else { return };
     let listed = lvm::devices(&file.text);
     for one in sighted {
         let id = one.pv.device_id.as_ref().map(|(kind, name)| (kind.as_str(), name.as_str()));
         if !lvm::is_listed(&listed, id, one.pv.label.id.plain()) {
-            one.refused = Some(Cause::NotListed);
+            one.refused = Some(LeftOutCause::NotListed);
         }
     }
 }

@@ -35,12 +35,12 @@ use nix::{
 };
 use superblock::{Bytes, window::Loaded};
 
-use super::{Deadline, block::Device, page::PAGE, wait};
+use super::{Deadline, block::BlockDevice, page::PAGE, wait};
 
 /// One read, on boundaries that the device takes.
 pub struct Read<'a> {
     /// Where to read.
-    pub device: &'a Device,
+    pub device: &'a BlockDevice,
     /// From here.
     pub at: Bytes,
     /// This much.
@@ -48,7 +48,7 @@ pub struct Read<'a> {
 }
 
 /// What came of a read.
-pub enum Answer {
+pub enum ReadAnswer {
     /// All of it.
     Whole(Loaded),
     /// It failed or fell short: it can be tried again in parts.
@@ -97,7 +97,7 @@ const _: () = assert!(mem::size_of::<Request>() == 64 && mem::size_of::<Event>()
 ///
 /// # Errors
 /// No second process, or no asynchronous I/O, or no more of it to give.
-pub fn read_all(reads: &[Read<'_>], limit: Duration) -> Result<Vec<Answer>, Errno> {
+pub fn read_all(reads: &[Read<'_>], limit: Duration) -> Result<Vec<ReadAnswer>, Errno> {
     let mut answers = Vec::with_capacity(reads.len());
     for part in reads.chunks(AT_ONCE) {
         answers.extend(read(part, limit)?);
@@ -105,7 +105,7 @@ pub fn read_all(reads: &[Read<'_>], limit: Duration) -> Result<Vec<Answer>, Errn
     Ok(answers)
 }
 
-fn read(reads: &[Read<'_>], limit: Duration) -> Result<Vec<Answer>, Errno> {
+fn read(reads: &[Read<'_>], limit: Duration) -> Result<Vec<ReadAnswer>, Errno> {
     let (ranges, length) = ranges(reads);
     let shared = Arc::new(Shared::new(length)?);
     let (ours, theirs) = pipe2(OFlag::O_CLOEXEC)?;
@@ -121,11 +121,11 @@ fn read(reads: &[Read<'_>], limit: Duration) -> Result<Vec<Answer>, Errno> {
     ended?;
     reads.iter().for_each(|read| read.device.count_read());
     let answer = |(index, range): (usize, Range<usize>)| match shared.result(index) {
-        PENDING => Answer::Late,
+        PENDING => ReadAnswer::Late,
         result if usize::try_from(result).is_ok_and(|count| count == range.len()) => {
-            Answer::Whole(Box::new(Part { shared: Arc::clone(&shared), range }))
+            ReadAnswer::Whole(Box::new(Part { shared: Arc::clone(&shared), range }))
         }
-        _ => Answer::Failed,
+        _ => ReadAnswer::Failed,
     };
     Ok(ranges.into_iter().enumerate().map(answer).collect())
 }
@@ -436,20 +436,20 @@ mod tests {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         let bytes: Vec<u8> = (0..300u32 << 10).map(|at| u8::try_from(at / 512 % 251).unwrap()).collect();
         file.write_all(&bytes).unwrap();
-        let device = Device::open(file.path(), Access::Read).unwrap();
+        let device = BlockDevice::open(file.path(), Access::Read).unwrap();
         let read = |at, length| Read { device: &device, at: Bytes(at), length: Bytes(length) };
         let mut reads: Vec<Read<'_>> = (0..200).map(|n| read(n * 1024, 512)).collect();
         reads.push(read(299 << 10, 4096));
         reads.push(read(0, 300 << 10));
         let answers = read_all(&reads, LIMIT).unwrap();
-        let whole = |answer: &Answer| match answer {
-            Answer::Whole(bytes) => bytes.as_ref().as_ref().to_vec(),
-            Answer::Failed | Answer::Late => panic!("not whole"),
+        let whole = |answer: &ReadAnswer| match answer {
+            ReadAnswer::Whole(bytes) => bytes.as_ref().as_ref().to_vec(),
+            ReadAnswer::Failed | ReadAnswer::Late => panic!("not whole"),
         };
         for (n, answer) in answers.iter().take(200).enumerate() {
             assert_eq!(whole(answer), &bytes[n * 1024..][..512], "{n}");
         }
-        assert!(matches!(answers[200], Answer::Failed), "past the end");
+        assert!(matches!(answers[200], ReadAnswer::Failed), "past the end");
         assert_eq!(whole(&answers[201]), &bytes[..]);
         assert_eq!(device.reads(), 202);
         assert!(read_all(&[], LIMIT).unwrap().is_empty());
@@ -459,10 +459,10 @@ mod tests {
     fn what_does_not_answer_in_time_is_late() {
         let file = tempfile::NamedTempFile::new().unwrap();
         file.as_file().set_len(4096).unwrap();
-        let device = Device::open(file.path(), Access::Read).unwrap();
+        let device = BlockDevice::open(file.path(), Access::Read).unwrap();
         // No time at all: nobody has asked the child for anything yet.
         let answers =
             read_all(&[Read { device: &device, at: Bytes(0), length: Bytes(512) }], Duration::ZERO).unwrap();
-        assert!(matches!(answers[..], [Answer::Late | Answer::Whole(_)]));
+        assert!(matches!(answers[..], [ReadAnswer::Late | ReadAnswer::Whole(_)]));
     }
 }

@@ -128,7 +128,7 @@ pub fn change_and_wait(
 
 /// Sees a block device go. Made before what makes it go, so that no event is missed.
 #[derive(Debug)]
-pub struct Gone<'a> {
+pub struct Disappearance<'a> {
     sysfs: &'a Sysfs,
     node: PathBuf,
     name: String,
@@ -136,7 +136,7 @@ pub struct Gone<'a> {
     udev: Option<Listener>,
 }
 
-impl<'a> Gone<'a> {
+impl<'a> Disappearance<'a> {
     /// Begins to listen for the removal of the device with this kernel name; with `udev`, also for the end of
     /// udev's own work on it.
     pub fn listen(sysfs: &'a Sysfs, places: &Places, name: &str, udev: bool) -> Result<Self, KernelError> {

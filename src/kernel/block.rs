@@ -57,7 +57,7 @@ const TRANSFER: usize = 1 << 20;
 
 /// An opened block device, or a regular file that stands for one.
 #[derive(Debug)]
-pub struct Device {
+pub struct BlockDevice {
     path: PathBuf,
     file: File,
     dev: Option<DevId>,
@@ -70,7 +70,7 @@ pub struct Device {
     writes: AtomicU64,
 }
 
-impl Device {
+impl BlockDevice {
     /// Opens it and asks for its sizes. Anything but a block device or a regular file is `ENOTBLK`; a suspended device of
     /// device-mapper, from which a read would wait without end, is refused.
     ///
@@ -366,7 +366,7 @@ fn open_direct(path: &Path, access: Access, block: bool) -> io::Result<(File, bo
     }
 }
 
-impl Media for Device {
+impl Media for BlockDevice {
     fn len(&self) -> Bytes {
         self.size
     }
@@ -389,7 +389,7 @@ impl Media for Device {
     }
 }
 
-impl AsFd for Device {
+impl AsFd for BlockDevice {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
     }
@@ -404,7 +404,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("image");
         std::fs::write(&path, [1; 3000]).unwrap();
-        let device = Device::open(&path, Access::WriteExclusive).unwrap();
+        let device = BlockDevice::open(&path, Access::WriteExclusive).unwrap();
         assert_eq!((Media::len(&device), device.dev(), device.is_read_only()), (Bytes(3000), None, false));
         let mut buf = [0; 1000];
         device.read_at(Bytes(2000), &mut buf).unwrap();
@@ -431,9 +431,9 @@ mod tests {
         let fifo = dir.path().join("fifo");
         nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
         for path in [fifo.as_path(), dir.path(), Path::new("/dev/null")] {
-            assert!(Device::open(path, Access::Read).unwrap_err().is(Errno::ENOTBLK), "{path:?}");
+            assert!(BlockDevice::open(path, Access::Read).unwrap_err().is(Errno::ENOTBLK), "{path:?}");
         }
-        assert!(Device::open(&dir.path().join("none"), Access::Read).unwrap_err().is(Errno::ENOENT));
+        assert!(BlockDevice::open(&dir.path().join("none"), Access::Read).unwrap_err().is(Errno::ENOENT));
     }
 
     #[test]
@@ -441,7 +441,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("image");
         std::fs::write(&path, [1; 1024]).unwrap();
-        let device = Device::open(&path, Access::Write).unwrap();
+        let device = BlockDevice::open(&path, Access::Write).unwrap();
         for offset in [513, 1024, u64::MAX] {
             assert!(device.write_at(Bytes(offset), &[0; 512]).is_err());
         }

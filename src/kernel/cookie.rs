@@ -186,7 +186,7 @@ pub fn remove(value: u32) -> Result<bool, KernelError> {
 
 /// A cookie in the kernel's tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct CookieStanding {
     /// Its value.
     pub cookie: u32,
     /// The semaphore's number.
@@ -200,18 +200,18 @@ pub struct Standing {
 }
 
 /// All that there are, of all programs.
-pub fn all(procfs: &Procfs) -> Result<Vec<Standing>, KernelError> {
+pub fn all(procfs: &Procfs) -> Result<Vec<CookieStanding>, KernelError> {
     let text = procfs.text("sysvipc/sem")?;
     Ok(text.lines().skip(1).filter_map(standing).collect())
 }
 
 /// `key semid perms nsems uid gid cuid cgid otime ctime`.
-fn standing(line: &str) -> Option<Standing> {
+fn standing(line: &str) -> Option<CookieStanding> {
     let words: Vec<&str> = line.split_whitespace().collect();
     let key: i64 = words.first()?.parse().ok()?;
     let cookie = u32::try_from(key).ok().filter(|key| key >> 16 == MAGIC)?;
     let value = Semaphore::find(cookie).ok()?.value().ok()?;
-    Some(Standing {
+    Some(CookieStanding {
         cookie,
         semid: words.get(1)?.parse().ok()?,
         value,

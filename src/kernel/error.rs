@@ -13,12 +13,12 @@ pub struct KernelError {
     /// The ioctl's name, the system call, or `attribute=value`.
     pub operation: Cow<'static, str>,
     /// Why.
-    pub cause: Cause,
+    pub cause: ErrorCause,
 }
 
 /// Why an operation failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Cause {
+pub enum ErrorCause {
     /// The kernel's answer.
     #[error("{0}")]
     Errno(Errno),
@@ -45,20 +45,24 @@ pub enum Cause {
 impl KernelError {
     /// An errno for an operation on a device.
     pub fn new(device: impl Into<String>, operation: impl Into<Cow<'static, str>>, errno: Errno) -> Self {
-        Self { device: device.into(), operation: operation.into(), cause: Cause::Errno(errno) }
+        Self { device: device.into(), operation: operation.into(), cause: ErrorCause::Errno(errno) }
     }
 
     /// Any other cause.
-    pub fn other(device: impl Into<String>, operation: impl Into<Cow<'static, str>>, cause: Cause) -> Self {
+    pub fn other(
+        device: impl Into<String>,
+        operation: impl Into<Cow<'static, str>>,
+        cause: ErrorCause,
+    ) -> Self {
         Self { device: device.into(), operation: operation.into(), cause }
     }
 
     /// A failed operation on a file, from the standard library's error.
     pub fn io(path: &Path, operation: impl Into<Cow<'static, str>>, error: &io::Error) -> Self {
         let cause = match error.raw_os_error() {
-            Some(number) => Cause::Errno(Errno::from_raw(number)),
-            None if error.kind() == io::ErrorKind::UnexpectedEof => Cause::PastEnd,
-            None => Cause::Unexpected(error.to_string()),
+            Some(number) => ErrorCause::Errno(Errno::from_raw(number)),
+            None if error.kind() == io::ErrorKind::UnexpectedEof => ErrorCause::PastEnd,
+            None => ErrorCause::Unexpected(error.to_string()),
         };
         Self { device: path.display().to_string(), operation: operation.into(), cause }
     }
@@ -67,12 +71,12 @@ impl KernelError {
     #[must_use]
     pub fn errno(&self) -> Option<Errno> {
         match self.cause {
-            Cause::Errno(errno) | Cause::Explained(errno, _) => Some(errno),
-            Cause::Unexpected(_)
-            | Cause::PastEnd
-            | Cause::TimedOut(_)
-            | Cause::Suspended(_)
-            | Cause::Program(_) => None,
+            ErrorCause::Errno(errno) | ErrorCause::Explained(errno, _) => Some(errno),
+            ErrorCause::Unexpected(_)
+            | ErrorCause::PastEnd
+            | ErrorCause::TimedOut(_)
+            | ErrorCause::Suspended(_)
+            | ErrorCause::Program(_) => None,
         }
     }
 
@@ -92,10 +96,12 @@ impl KernelError {
 impl From<KernelError> for io::Error {
     fn from(error: KernelError) -> Self {
         match error.cause {
-            Cause::Errno(errno) | Cause::Explained(errno, _) => errno.into(),
-            Cause::PastEnd => io::ErrorKind::UnexpectedEof.into(),
-            Cause::TimedOut(_) => io::ErrorKind::TimedOut.into(),
-            Cause::Unexpected(_) | Cause::Suspended(_) | Cause::Program(_) => io::Error::other(error),
+            ErrorCause::Errno(errno) | ErrorCause::Explained(errno, _) => errno.into(),
+            ErrorCause::PastEnd => io::ErrorKind::UnexpectedEof.into(),
+            ErrorCause::TimedOut(_) => io::ErrorKind::TimedOut.into(),
+            ErrorCause::Unexpected(_) | ErrorCause::Suspended(_) | ErrorCause::Program(_) => {
+                io::Error::other(error)
+            }
         }
     }
 }
@@ -135,7 +141,7 @@ mod tests {
         assert!(error.is(Errno::EBUSY));
         let error = KernelError::new("/dev/a\nb\x1b[0m", "open", Errno::ENOENT);
         assert_eq!(error.to_string(), "/dev/a\\nb\\u{1b}[0m: open: ENOENT: No such file or directory");
-        let waited = Cause::TimedOut(Duration::from_secs(3));
+        let waited = ErrorCause::TimedOut(Duration::from_secs(3));
         let error = KernelError::other("md0", "wait for removal", waited);
         assert_eq!(error.to_string(), "md0: wait for removal: did not happen within 3 s");
     }

@@ -10,7 +10,7 @@ use std::{
 
 use superblock::{Bytes, Write};
 
-use super::{Cause, KernelError, recorded::at};
+use super::{ErrorCause, KernelError, recorded::at};
 
 /// The whole file; `None` where there is none. More than `limit` bytes are an error.
 pub fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, KernelError> {
@@ -19,7 +19,7 @@ pub fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, KernelError> {
     let opened = File::options().read(true).custom_flags(nix::libc::O_NONBLOCK).open(at(path));
     match opened.and_then(|file| file.take(limit.saturating_add(1)).read_to_end(&mut bytes)) {
         Ok(count) if u64::try_from(count).is_ok_and(|count| count > limit) => {
-            let cause = Cause::Unexpected(format!("more than {limit} bytes"));
+            let cause = ErrorCause::Unexpected(format!("more than {limit} bytes"));
             Err(KernelError::other(path.display().to_string(), "read", cause))
         }
         Ok(_) => Ok(Some(bytes)),
@@ -73,7 +73,7 @@ pub fn in_the_way(path: &Path) -> Option<&'static str> {
 /// is not replaced.
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), KernelError> {
     if let Some(what) = in_the_way(path) {
-        let cause = Cause::Unexpected(format!("it is {what}, which a file would take the place of"));
+        let cause = ErrorCause::Unexpected(format!("it is {what}, which a file would take the place of"));
         return Err(KernelError::other(path.display().to_string(), "write", cause));
     }
     let mut name = path.as_os_str().to_owned();

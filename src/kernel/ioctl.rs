@@ -13,7 +13,7 @@ use zerocopy::{FromBytes, IntoBytes};
 use super::{
     dm::{Command, DmBuffer},
     loopback::LoopConfig,
-    md::{ArrayInfo, BitmapFile, DiskInfo, Param, Version},
+    md::{ArrayInfo, BitmapFile, MduDiskInfo, MduVersion, Param},
 };
 
 /// One ioctl.
@@ -143,7 +143,7 @@ macro_rules! requests {
     )*};
 }
 
-by_pointer!(ArrayInfo, BitmapFile, DiskInfo, LoopConfig, Param, Version, u64, c_int, [u64; 2]);
+by_pointer!(ArrayInfo, BitmapFile, MduDiskInfo, LoopConfig, Param, MduVersion, u64, c_int, [u64; 2]);
 
 /// The type byte of md's requests (`MD_MAJOR`).
 const MD: u8 = 9;
@@ -165,15 +165,15 @@ const fn write<T>(kind: u8, number: u8) -> ioctl_num_type {
 
 // include/uapi/linux/raid/md_u.h, this and older kernels: every request that was ever declared there.
 requests! {
-    RaidVersion = RAID_VERSION: read::<Version>(MD, 0x10), Version;
+    RaidVersion = RAID_VERSION: read::<MduVersion>(MD, 0x10), MduVersion;
     GetArrayInfo = GET_ARRAY_INFO: read::<ArrayInfo>(MD, 0x11), ArrayInfo;
     /// `number` goes in, the rest comes out, whatever the direction bits say.
-    GetDiskInfo = GET_DISK_INFO: read::<DiskInfo>(MD, 0x12), DiskInfo;
+    GetDiskInfo = GET_DISK_INFO: read::<MduDiskInfo>(MD, 0x12), MduDiskInfo;
     PrintRaidDebug = PRINT_RAID_DEBUG: plain(MD, 0x13), ();
     RaidAutorun = RAID_AUTORUN: plain(MD, 0x14), ();
     GetBitmapFile = GET_BITMAP_FILE: read::<BitmapFile>(MD, 0x15), BitmapFile;
     ClearArray = CLEAR_ARRAY: plain(MD, 0x20), ();
-    AddNewDisk = ADD_NEW_DISK: write::<DiskInfo>(MD, 0x21), DiskInfo;
+    AddNewDisk = ADD_NEW_DISK: write::<MduDiskInfo>(MD, 0x21), MduDiskInfo;
     HotRemoveDisk = HOT_REMOVE_DISK: plain(MD, 0x22), Word;
     SetArrayInfo = SET_ARRAY_INFO: write::<ArrayInfo>(MD, 0x23), ArrayInfo;
     SetDiskInfo = SET_DISK_INFO: plain(MD, 0x24), ();

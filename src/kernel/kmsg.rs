@@ -44,7 +44,7 @@ impl KernelLog {
     }
 
     /// The same, each with its moment.
-    pub fn records(&mut self, words: &[&str]) -> Vec<Line> {
+    pub fn records(&mut self, words: &[&str]) -> Vec<KmsgLine> {
         let Some(file) = &mut self.file else { return Vec::new() };
         let mut found = Vec::new();
         let mut record = vec![0; RECORD];
@@ -57,7 +57,7 @@ impl KernelLog {
                 Err(_) => break,
             }
         }
-        found.retain(|line: &Line| words.iter().any(|word| line.text.contains(word)));
+        found.retain(|line: &KmsgLine| words.iter().any(|word| line.text.contains(word)));
         found
     }
 }
@@ -71,7 +71,7 @@ pub fn say(path: &Path, text: &str) {
 
 /// One line of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
+pub struct KmsgLine {
     /// Microseconds since the machine was started.
     pub micros: u64,
     /// What it says.
@@ -79,14 +79,14 @@ pub struct Line {
 }
 
 /// The lines of `PRIORITY,SEQUENCE,MICROSECONDS,FLAGS;TEXT\n DICT…`. A line end within the text is written `\x0a`.
-fn message(record: &[u8]) -> Vec<Line> {
+fn message(record: &[u8]) -> Vec<KmsgLine> {
     let record = String::from_utf8_lossy(record);
     let Some((head, rest)) = record.split_once(';') else { return vec![] };
     let micros = head.split(',').nth(2).and_then(|text| text.parse().ok()).unwrap_or(0);
     let text = rest.lines().next().unwrap_or_default();
     let plain = |line: &str| line.chars().filter(|c| !c.is_control()).collect::<String>();
     text.split("\\x0a")
-        .map(|line| Line { micros, text: plain(line) })
+        .map(|line| KmsgLine { micros, text: plain(line) })
         .filter(|line| !line.text.is_empty())
         .collect()
 }
@@ -99,7 +99,7 @@ mod tests {
     fn text_of_a_record() {
         let record = b"3,1234,5678,-;md: sda1 does not have a valid v1.2 superblock, not importing!\n SUBSYSTEM=block\n";
         let text = "md: sda1 does not have a valid v1.2 superblock, not importing!";
-        assert_eq!(message(record), [Line { micros: 5678, text: text.to_owned() }]);
+        assert_eq!(message(record), [KmsgLine { micros: 5678, text: text.to_owned() }]);
         let two =
             message(b"2,1,9,-;md/raid1:md1: Disk failure on sda.\\x0amd/raid1:md1: Operation continuing");
         assert_eq!(

@@ -22,7 +22,7 @@ use super::{
 /// The driver's version triple (`mdu_version_t`); 0.90.3 for many years.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
-pub struct Version {
+pub struct MduVersion {
     pub major: i32,
     pub minor: i32,
     pub patchlevel: i32,
@@ -60,7 +60,7 @@ pub struct ArrayInfo {
 /// `mdu_disk_info_t`: one member. `major` and `minor` are 0 where a number has no device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
-pub struct DiskInfo {
+pub struct MduDiskInfo {
     /// `dev_number`: the index in the metadata.
     pub number: i32,
     pub major: i32,
@@ -87,8 +87,8 @@ pub struct BitmapFile {
     pub pathname: [u8; 4096],
 }
 
-const _: () = assert!(size_of::<Version>() == 12 && size_of::<ArrayInfo>() == 72);
-const _: () = assert!(size_of::<DiskInfo>() == 20 && size_of::<Param>() == 12);
+const _: () = assert!(size_of::<MduVersion>() == 12 && size_of::<ArrayInfo>() == 72);
+const _: () = assert!(size_of::<MduDiskInfo>() == 20 && size_of::<Param>() == 12);
 const _: () = assert!(size_of::<BitmapFile>() == 4096);
 
 bitflags::bitflags! {
@@ -125,7 +125,7 @@ impl ArrayInfo {
     }
 }
 
-impl DiskInfo {
+impl MduDiskInfo {
     pub fn flags(&self) -> DiskFlags {
         DiskFlags::from_bits_retain(self.state)
     }
@@ -233,8 +233,8 @@ impl MdDevice {
     }
 
     /// `RAID_VERSION`.
-    pub fn version(&self) -> Result<Version, KernelError> {
-        self.filled::<ioctl::RaidVersion>(Version::new_zeroed())
+    pub fn version(&self) -> Result<MduVersion, KernelError> {
+        self.filled::<ioctl::RaidVersion>(MduVersion::new_zeroed())
     }
 
     /// `GET_ARRAY_INFO`; `ENODEV` is "nothing is running here".
@@ -247,16 +247,20 @@ impl MdDevice {
     }
 
     /// `GET_DISK_INFO` of one `dev_number`.
-    pub fn disk_info(&self, number: i32) -> Result<DiskInfo, KernelError> {
+    pub fn disk_info(&self, number: i32) -> Result<MduDiskInfo, KernelError> {
         if let Opened::Recorded(_, array) = &self.file {
             if let Some(errno) = array.refusal() {
                 return Err(KernelError::new(&self.name, ioctl::GetDiskInfo::NAME, errno));
             }
-            let none =
-                DiskInfo { number, state: DiskFlags::REMOVED.bits(), raid_disk: -1, ..DiskInfo::default() };
+            let none = MduDiskInfo {
+                number,
+                state: DiskFlags::REMOVED.bits(),
+                raid_disk: -1,
+                ..MduDiskInfo::default()
+            };
             return Ok(array.disks.get(&number).copied().unwrap_or(none));
         }
-        self.filled::<ioctl::GetDiskInfo>(DiskInfo { number, ..DiskInfo::default() })
+        self.filled::<ioctl::GetDiskInfo>(MduDiskInfo { number, ..MduDiskInfo::default() })
     }
 
     /// `GET_BITMAP_FILE`: the path of an external bitmap; empty where there is none.
@@ -281,7 +285,7 @@ impl MdDevice {
     }
 
     /// `ADD_NEW_DISK`: a member before the start, a hot add after it.
-    pub fn add_new_disk(&self, disk: &DiskInfo) -> Result<(), KernelError> {
+    pub fn add_new_disk(&self, disk: &MduDiskInfo) -> Result<(), KernelError> {
         self.ask::<ioctl::AddNewDisk>(&mut disk.clone()).map(drop)
     }
 

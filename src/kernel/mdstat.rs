@@ -6,7 +6,7 @@ use super::{KernelError, procfs::Procfs};
 
 /// One array's entry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Entry {
+pub struct MdstatEntry {
     /// The kernel's name.
     pub name: String,
     /// Whether it is started.
@@ -17,16 +17,16 @@ pub struct Entry {
     /// `[UU_]`, without the brackets; empty where the level has none.
     pub pattern: String,
     /// What runs or waits to run.
-    pub activity: Option<Activity>,
+    pub activity: Option<MdstatActivity>,
 }
 
 /// A resync, recovery, reshape or check.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Activity {
+pub struct MdstatActivity {
     /// The kernel's word: `resync`, `recovery`, `reshape`, `check`.
     pub kind: String,
     /// How far.
-    pub at: Stage,
+    pub at: MdstatStage,
     /// The same as numbers: so much of so much.
     pub done: Option<(Kib, Kib)>,
     /// Minutes to go, as the kernel prints them (`1.5`).
@@ -37,7 +37,7 @@ pub struct Activity {
 
 /// How far it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
+pub enum MdstatStage {
     /// Whole percents, rounded down.
     Percent(u8),
     /// Another array on the same devices goes first.
@@ -49,7 +49,7 @@ pub enum Stage {
 }
 
 /// All arrays, in the kernel's order; none where there is no such file.
-pub fn read(procfs: &Procfs) -> Result<Vec<Entry>, KernelError> {
+pub fn read(procfs: &Procfs) -> Result<Vec<MdstatEntry>, KernelError> {
     Ok(parse(&procfs.text("mdstat")?))
 }
 
@@ -61,8 +61,8 @@ pub fn personalities(text: &str) -> Vec<String> {
 }
 
 /// From the text. An array's first line begins with its name, the others are indented.
-pub fn parse(text: &str) -> Vec<Entry> {
-    let mut entries: Vec<Entry> = vec![];
+pub fn parse(text: &str) -> Vec<MdstatEntry> {
+    let mut entries: Vec<MdstatEntry> = vec![];
     for line in text.lines() {
         if line.starts_with(|c: char| c.is_ascii_alphanumeric()) {
             entries.extend(header(line));
@@ -74,14 +74,14 @@ pub fn parse(text: &str) -> Vec<Entry> {
 }
 
 /// `md0 : active (auto-read-only) raid1 sdb[1] sda[0]`.
-fn header(line: &str) -> Option<Entry> {
+fn header(line: &str) -> Option<MdstatEntry> {
     let (name, rest) = line.split_once(" : ")?;
     let known = matches!(name, "Personalities" | "unused devices") || name.contains(' ');
     let active = rest.split_whitespace().next() == Some("active");
-    (!known).then(|| Entry { name: name.to_owned(), active, ..Entry::default() })
+    (!known).then(|| MdstatEntry { name: name.to_owned(), active, ..MdstatEntry::default() })
 }
 
-fn detail(entry: &mut Entry, line: &str) {
+fn detail(entry: &mut MdstatEntry, line: &str) {
     let words: Vec<&str> = line.split_whitespace().collect();
     for (index, word) in words.iter().enumerate() {
         let next = words.get(index.saturating_add(1)).copied().unwrap_or_default();
@@ -100,7 +100,7 @@ fn detail(entry: &mut Entry, line: &str) {
 }
 
 /// `[==>..] recovery = 12.6% (1/2) finish=0.1min speed=200000K/sec`, or `resync=PENDING`.
-fn activity(words: &[&str]) -> Option<Activity> {
+fn activity(words: &[&str]) -> Option<MdstatActivity> {
     const KINDS: [&str; 4] = ["resync", "recovery", "reshape", "check"];
     let (index, kind) = words.iter().enumerate().find_map(|(index, word)| {
         KINDS
@@ -111,14 +111,14 @@ fn activity(words: &[&str]) -> Option<Activity> {
     let rest = words.get(index..)?.concat();
     let value = rest.strip_prefix(kind)?.strip_prefix('=')?;
     let at = if value.starts_with("DELAYED") {
-        Stage::Delayed
+        MdstatStage::Delayed
     } else if value.starts_with("PENDING") {
-        Stage::Pending
+        MdstatStage::Pending
     } else if value.starts_with("REMOTE") {
-        Stage::Remote
+        MdstatStage::Remote
     } else {
         let percent = value.split_once('%')?.0;
-        Stage::Percent(percent.split('.').next()?.parse().ok()?)
+        MdstatStage::Percent(percent.split('.').next()?.parse().ok()?)
     };
     let field = |name: &str| words.iter().find_map(|word| word.strip_prefix(name));
     let finish = field("finish=").and_then(|text| text.strip_suffix("min")).map(str::to_owned);
@@ -127,7 +127,7 @@ fn activity(words: &[&str]) -> Option<Activity> {
         let (done, total) = word.strip_prefix('(')?.strip_suffix(')')?.split_once('/')?;
         Some((Kib(done.parse().ok()?), Kib(total.parse().ok()?)))
     });
-    Some(Activity { kind: kind.to_owned(), at, done, finish, speed })
+    Some(MdstatActivity { kind: kind.to_owned(), at, done, finish, speed })
 }
 
 #[cfg(test)]
@@ -154,11 +154,11 @@ unused devices: <none>\n";
         assert!(home.active && second.active && !third.active);
         assert_eq!((home.metadata.as_str(), home.pattern.as_str()), ("1.2", "UU_"));
         let activity = home.activity.unwrap();
-        assert_eq!((activity.kind.as_str(), activity.at), ("recovery", Stage::Percent(12)));
+        assert_eq!((activity.kind.as_str(), activity.at), ("recovery", MdstatStage::Percent(12)));
         assert_eq!(activity.done, Some((Kib(264), Kib(2_094_080))));
         assert_eq!((activity.finish.as_deref(), activity.speed), (Some("0.4"), Some(66_048)));
         assert_eq!((second.metadata.as_str(), second.pattern.as_str()), ("", "UU"));
-        assert_eq!(second.activity.unwrap().at, Stage::Pending);
+        assert_eq!(second.activity.unwrap().at, MdstatStage::Pending);
         assert_eq!((third.metadata.as_str(), third.activity), ("external:imsm", None));
     }
 

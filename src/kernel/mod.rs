@@ -45,8 +45,8 @@ pub mod wait;
 pub mod watch;
 
 pub use crate::words::DevId;
-pub use block::{Access, Device};
-pub use error::{Cause, KernelError};
+pub use block::{Access, BlockDevice};
+pub use error::{ErrorCause, KernelError};
 pub use holders::Holder;
 pub use lock::Lock;
 pub use machine::Machine;

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use super::{KernelError, Sysfs, error::Cause};
+use super::{KernelError, Sysfs, error::ErrorCause};
 
 /// Where modprobe is looked for; `PATH` is not trusted.
 const MODPROBE: &[&str] = &["/sbin/modprobe", "/usr/sbin/modprobe", "/bin/modprobe", "/usr/bin/modprobe"];
@@ -14,7 +14,7 @@ pub fn has_md(sysfs: &Sysfs) -> bool {
 
 /// Loads a module with modprobe, directly and without a shell. A module that is loaded or built in is success.
 pub fn load(module: &str) -> Result<(), KernelError> {
-    let fail = |why: String| KernelError::other(module, "modprobe", Cause::Program(why));
+    let fail = |why: String| KernelError::other(module, "modprobe", ErrorCause::Program(why));
     let Some(program) = MODPROBE.iter().find(|path| std::path::Path::new(path).exists()) else {
         return Err(fail("no modprobe in /sbin or /usr/sbin".to_owned()));
     };

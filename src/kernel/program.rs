@@ -11,7 +11,7 @@ use std::{
 
 use nix::{errno::Errno, fcntl::OFlag, unistd::pipe2};
 
-use super::{Deadline, KernelError, error::Cause, wait};
+use super::{Deadline, KernelError, error::ErrorCause, wait};
 
 /// Where administrators' programs are; `PATH` is not trusted.
 const PLACES: [&str; 6] = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local/bin", "/usr/bin", "/bin"];
@@ -70,7 +70,7 @@ pub fn run_for(name: &str, words: &[&str], limit: Duration) -> Result<Ended, Ker
         Ok(None) => {
             let ended = child.kill().and_then(|()| child.wait());
             tracing::debug!(?ended, "a program that took too long");
-            Err(KernelError::other(name, "run", Cause::TimedOut(limit)))
+            Err(KernelError::other(name, "run", ErrorCause::TimedOut(limit)))
         }
         Err(error) => Err(KernelError::io(&path, "wait", &error)),
     }

@@ -19,7 +19,7 @@ use nix::errno::Errno;
 
 use super::{
     Access, DevId, KernelError, Machine, Places, Procfs, Sysfs,
-    md::{ArrayInfo, DiskInfo},
+    md::{ArrayInfo, MduDiskInfo},
 };
 use crate::words::MD_MAJOR;
 
@@ -69,7 +69,7 @@ pub(super) struct RecordedArray {
     pub(super) is_md: bool,
     /// `None`: nothing is running.
     pub(super) info: Option<ArrayInfo>,
-    pub(super) disks: BTreeMap<i32, DiskInfo>,
+    pub(super) disks: BTreeMap<i32, MduDiskInfo>,
     pub(super) bitmap_file: PathBuf,
 }
 
@@ -235,7 +235,7 @@ impl Facts {
                 let (dev, numbers) = rest.split_once(' ')?;
                 let numbers: Vec<i32> = numbers.split(' ').map_while(|word| word.parse().ok()).collect();
                 let [number, major, minor, raid_disk, state] = *numbers.as_slice() else { return None };
-                let disk = DiskInfo { number, major, minor, raid_disk, state };
+                let disk = MduDiskInfo { number, major, minor, raid_disk, state };
                 self.arrays.entry(dev.parse().ok()?).or_default().disks.insert(number, disk);
             }
             "bitmap" => {

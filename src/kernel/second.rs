@@ -99,9 +99,9 @@ pub fn stand_alone(name: &str) {
 
 /// What the other side of [`Second`] has: the one who is told.
 #[derive(Debug, Default)]
-pub struct Told;
+pub struct SecondSide;
 
-impl Told {
+impl SecondSide {
     /// What it is told first, until that is whole; `None` where it ends before, or is longer than `most`.
     #[must_use]
     pub fn text(&self, most: usize, is_whole: impl Fn(&[u8]) -> bool) -> Option<Vec<u8>> {

@@ -6,7 +6,7 @@ use super::{DevId, KernelError, Places, files};
 
 /// One device's record.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Record {
+pub struct UdevRecord {
     /// `ID_FS_TYPE`, `ID_SERIAL`, `ID_PART_TABLE_TYPE`, …: text from the disk may be in the values.
     pub properties: BTreeMap<String, String>,
     /// Links to it, below /dev.
@@ -17,15 +17,15 @@ pub struct Record {
 const LONGEST: u64 = 1 << 20;
 
 /// The record of a block device; `None` where udev has none, or is not there.
-pub fn record(places: &Places, dev: DevId) -> Result<Option<Record>, KernelError> {
+pub fn record(places: &Places, dev: DevId) -> Result<Option<UdevRecord>, KernelError> {
     let path = places.run.join("udev/data").join(format!("b{dev}"));
     let Some(bytes) = files::read(&path, LONGEST)? else { return Ok(None) };
     Ok(Some(parse(&String::from_utf8_lossy(&bytes))))
 }
 
 /// `E:KEY=VALUE` and `S:LINK` lines; other letters are udev's own affairs.
-fn parse(text: &str) -> Record {
-    let mut record = Record::default();
+fn parse(text: &str) -> UdevRecord {
+    let mut record = UdevRecord::default();
     for line in text.lines() {
         if let Some((key, value)) = line.strip_prefix("E:").and_then(|rest| rest.split_once('=')) {
             record.properties.insert(key.to_owned(), value.to_owned());

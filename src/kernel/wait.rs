@@ -11,7 +11,7 @@ use nix::{
     poll::{PollFd, PollFlags, PollTimeout, poll},
 };
 
-use super::{Cause, KernelError};
+use super::{ErrorCause, KernelError};
 
 /// The moment at which a wait ends.
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +35,7 @@ impl Deadline {
 
     /// The error for a wait that is over.
     pub fn error(&self, device: &str, what: &'static str) -> KernelError {
-        KernelError::other(device, what, Cause::TimedOut(self.limit))
+        KernelError::other(device, what, ErrorCause::TimedOut(self.limit))
     }
 }
 

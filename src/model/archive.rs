@@ -15,14 +15,14 @@ pub use identity::{Carried, Identity, Partition, Print};
 /// which entry is later, its number says.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Id(String);
+pub struct EntryId(String);
 
 /// A text that cannot be an entry's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no name of an archive entry")]
 pub struct BadId;
 
-impl Id {
+impl EntryId {
     /// From a time and a random number.
     #[must_use]
     pub fn new(time: Timestamp, random: u8) -> Self {
@@ -36,7 +36,7 @@ impl Id {
     }
 }
 
-impl TryFrom<String> for Id {
+impl TryFrom<String> for EntryId {
     type Error = BadId;
 
     fn try_from(text: String) -> Result<Self, BadId> {
@@ -46,13 +46,13 @@ impl TryFrom<String> for Id {
     }
 }
 
-impl From<Id> for String {
-    fn from(id: Id) -> Self {
+impl From<EntryId> for String {
+    fn from(id: EntryId) -> Self {
         id.0
     }
 }
 
-impl fmt::Display for Id {
+impl fmt::Display for EntryId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -62,7 +62,7 @@ impl fmt::Display for Id {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct About {
     /// The entry's name.
-    pub id: Id,
+    pub id: EntryId,
     /// Seconds since 1970.
     pub time: u64,
     /// The words of the command.
@@ -74,7 +74,7 @@ pub struct About {
     /// The host's name.
     pub host: Option<String>,
     /// The entry that this command put back.
-    pub undoes: Option<Id>,
+    pub undoes: Option<EntryId>,
     /// The entry's number: later ones have higher ones, whatever the clock says. It is given as the entry is stored; older
     /// programs gave none.
     #[serde(default)]
@@ -87,7 +87,7 @@ pub struct About {
 impl About {
     /// By this entries are ordered.
     #[must_use]
-    pub fn order(&self) -> (u64, &Id) {
+    pub fn order(&self) -> (u64, &EntryId) {
         (self.seq, &self.id)
     }
 
@@ -116,7 +116,7 @@ pub struct GroupChange {
 
 /// One device of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Kept {
+pub struct KeptDevice {
     /// The device as it was.
     pub device: Identity,
     /// The bytes that were there.
@@ -131,7 +131,7 @@ pub struct Entry {
     /// What was run.
     pub about: About,
     /// What was kept.
-    pub devices: Vec<Kept>,
+    pub devices: Vec<KeptDevice>,
 }
 
 /// An entry without its bytes.

@@ -37,7 +37,7 @@ pub struct ArrayDetail {
     /// Its minor number.
     pub minor: i32,
     /// The kernel's flags.
-    pub flags: Flags,
+    pub flags: KernelFlags,
     /// An external bitmap's path; of kernels that still have such.
     pub bitmap_file: Option<String>,
     /// `consistency_policy`; `None` where the kernel has no such attribute.
@@ -46,15 +46,15 @@ pub struct ArrayDetail {
     pub sync: Option<Sync>,
     /// The members with a number, as GET_DISK_INFO has them; of an array that has not been started, all with
     /// number −1.
-    pub members: Vec<Member>,
+    pub members: Vec<TableMember>,
     /// The members in sysfs, in the order of its directory.
     pub attached: Vec<Attached>,
     /// The superblock of a member, where one could be read that belongs to this array.
     pub superblock: Option<MemberSuperblock>,
     /// The array's line in the map file.
-    pub map: Option<Known>,
+    pub map: Option<MapKnown>,
     /// The container, for a member of one.
-    pub container: Option<Container>,
+    pub container: Option<ContainerPlace>,
     /// The arrays on a container, by path.
     pub member_arrays: Vec<String>,
 }
@@ -89,7 +89,7 @@ pub struct Counts {
 
 /// The kernel's flags of the array.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Flags {
+pub struct KernelFlags {
     /// No write is under way.
     pub clean: bool,
     /// There is a bitmap.
@@ -135,7 +135,7 @@ pub struct Sync {
 
 /// One member as the kernel's table has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Member {
+pub struct TableMember {
     /// Its number in the metadata; −1 where it has none.
     pub number: i32,
     /// Its device number.
@@ -195,7 +195,7 @@ pub struct MemberSuperblock {
 
 /// What the map file knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Known {
+pub struct MapKnown {
     /// The array.
     pub uuid: MdUuid,
     /// The chosen path.
@@ -204,7 +204,7 @@ pub struct Known {
 
 /// A container and the place in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Container {
+pub struct ContainerPlace {
     /// A path to it.
     pub path: String,
     /// Which of its arrays.
@@ -254,14 +254,14 @@ pub struct QueriedMember {
     /// Its array's level.
     pub level: Level,
     /// What the array does.
-    pub activity: Activity,
+    pub activity: Presence,
     /// A path to the array.
     pub path: Option<String>,
 }
 
 /// Whether an array runs and has a device that says it belongs to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Activity {
+pub enum Presence {
     /// It runs with this device.
     Active,
     /// It runs, and has another device for this number.

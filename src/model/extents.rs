@@ -7,7 +7,7 @@ use superblock::{
 
 /// What was found in the place of a new volume.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Old {
+pub struct OldContent {
     /// Names of what was recognised, and where.
     pub signatures: Vec<(String, Bytes)>,
     /// Its first bytes are not all zero.

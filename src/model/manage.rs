@@ -5,7 +5,7 @@ use superblock::{Kib, Level, Sectors, bitmap};
 
 use super::{
     Candidate, DevId, Geometry,
-    detail::{ArrayDetail, Member},
+    detail::{ArrayDetail, TableMember},
     world::LogLine,
 };
 
@@ -77,7 +77,7 @@ impl Link {
 
 /// What a word on the command line turned out to be.
 #[derive(Debug, Default)]
-pub struct Subject {
+pub struct ManageSubject {
     /// The device's number.
     pub dev: Option<DevId>,
     /// The member's name in sysfs.
@@ -144,7 +144,7 @@ impl Managed {
         if preferred.contains(&true) { preferred } else { self.present(None) }
     }
 
-    fn slots_of(&self, slots: u32, counts: impl Fn(&Member) -> bool) -> Vec<bool> {
+    fn slots_of(&self, slots: u32, counts: impl Fn(&TableMember) -> bool) -> Vec<bool> {
         let mut present = vec![false; usize::try_from(slots).unwrap_or(0)];
         for member in &self.detail.members {
             let whole = member.state.sync && !member.state.faulty && counts(member);

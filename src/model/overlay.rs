@@ -129,7 +129,7 @@ pub fn read_description(text: &str) -> Vec<(String, Bytes, String)> {
 
 /// Where changes of a member lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Part {
+pub enum ChangedPart {
     /// md's metadata: superblock, bitmap, logs.
     Metadata,
     /// The array's data.
@@ -138,7 +138,7 @@ pub enum Part {
     Other,
 }
 
-impl Part {
+impl ChangedPart {
     /// For people.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -152,13 +152,13 @@ impl Part {
 
 /// A range of a member that would change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Change {
+pub struct ChangedRange {
     /// Where.
     pub at: Bytes,
     /// How much.
     pub length: Bytes,
     /// What it is.
-    pub part: Part,
+    pub part: ChangedPart,
 }
 
 #[cfg(test)]

@@ -13,9 +13,9 @@ pub use cache::Cached;
 #[cfg(test)]
 pub(crate) use score::assembled;
 pub use score::{Effort, Evidence, Sums, anchored, examine};
-pub use search::{Class, Offer, Searched, Stopped, Take, search};
+pub use search::{GuessClass, Offer, Searched, Stopped, Take, search};
 pub use superblock::Format;
-pub use tries::{Verdict, rank_tried};
+pub use tries::{GuessVerdict, rank_tried};
 
 /// A device in a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -46,18 +46,18 @@ pub enum Grounds {
 
 /// A device that is to be a member.
 #[derive(Clone, Debug)]
-pub struct Seen {
+pub struct TrialSeen {
     /// As it was named.
     pub path: String,
     /// Its size.
     pub size: Sectors,
     /// What superblocks say of it: those on it, and those that were on it.
-    pub words: Vec<Word>,
+    pub words: Vec<SuperblockWord>,
 }
 
 /// What one superblock says.
 #[derive(Clone, Debug)]
-pub struct Word {
+pub struct SuperblockWord {
     /// Where it is from.
     pub grounds: Grounds,
     /// Its format.

@@ -7,7 +7,7 @@ use super::{
     active::Active,
     archive::{Entry, Found, Identity, Shelf, Spot},
     dm::Listed,
-    manage::{Absent, Depth, Managed, Subject},
+    manage::{Absent, Depth, ManageSubject, Managed},
     overlay::Overlays,
     volume::{GroupLook, GroupSeen, Groups},
 };
@@ -157,7 +157,7 @@ views! {
     /// [`Look::Managed`].
     Managed(Result<Box<Managed>, Absent>) = managed,
     /// [`Look::Subject`].
-    Subject(Box<Subject>) = subject,
+    Subject(Box<ManageSubject>) = subject,
     /// [`Look::Groups`].
     Groups(Box<Groups>) = groups,
     /// [`Look::Acting`].

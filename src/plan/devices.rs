@@ -8,7 +8,7 @@ use super::{
 };
 use crate::model::{
     DevId,
-    dm::{BadName, DeviceInfo, Mangling, Overview, Table, Target, UdevFlags},
+    dm::{BadDmName, DeviceInfo, Mangling, Overview, Table, Target, UdevFlags},
 };
 
 /// A device to be made.
@@ -28,7 +28,7 @@ pub struct NewDevice {
 
 /// What goes with every verb.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Manner {
+pub struct DeviceManner {
     /// How events and nodes are treated.
     pub udev: Udev,
     /// What suspending does beside.
@@ -37,7 +37,7 @@ pub struct Manner {
     pub read_ahead: Option<ReadAhead>,
 }
 
-impl Manner {
+impl DeviceManner {
     /// A plan of these steps; what is waited for comes after the commit, as nothing of it can be taken back.
     fn plan(self, summary: String, steps: Vec<DmStep>) -> Plan {
         let mut all = Vec::new();
@@ -90,7 +90,7 @@ pub fn chosen_minor(name: &str, number: DevId, driver: Option<u32>) -> Result<u3
 ///
 /// # Errors
 /// A table that no driver takes.
-pub fn create(devices: &[NewDevice], manner: Manner) -> Result<Plan, Refusal> {
+pub fn create(devices: &[NewDevice], manner: DeviceManner) -> Result<Plan, Refusal> {
     let mut steps = Vec::new();
     for device in devices {
         let name = device.name.clone();
@@ -116,7 +116,7 @@ fn check(name: &str, table: &Table) -> Result<(), Refusal> {
 
 /// Removes devices, in this order. `force`: what is in use fails all its I/O from now on and can then be let go.
 #[must_use]
-pub fn remove(devices: &[(String, Sectors)], force: bool, deferred: bool, manner: Manner) -> Plan {
+pub fn remove(devices: &[(String, Sectors)], force: bool, deferred: bool, manner: DeviceManner) -> Plan {
     let mut steps = Vec::new();
     for (name, size) in devices {
         if force && size.0 > 0 {
@@ -142,7 +142,7 @@ pub fn unused(all: &Overview) -> Vec<DeviceInfo> {
     let mut taken = Vec::new();
     loop {
         // Whoever stands on a device has it open; once they are gone it is closed.
-        let is_free = |dev: DevId, open: u32, left: &[&crate::model::dm::Seen]| {
+        let is_free = |dev: DevId, open: u32, left: &[&crate::model::dm::DmSeen]| {
             let users = all.users(dev).count();
             let still = left.iter().filter(|seen| seen.deps.contains(&dev)).count();
             still == 0 && usize::try_from(open).unwrap_or(usize::MAX) <= users
@@ -159,7 +159,7 @@ pub fn unused(all: &Overview) -> Vec<DeviceInfo> {
 
 /// Holds I/O back, or lets it go on.
 #[must_use]
-pub fn suspend(names: &[String], manner: Manner) -> Plan {
+pub fn suspend(names: &[String], manner: DeviceManner) -> Plan {
     let step = |name: &String| DmStep::Suspend {
         name: name.clone(),
         quiesce: manner.quiesce,
@@ -170,7 +170,7 @@ pub fn suspend(names: &[String], manner: Manner) -> Plan {
 
 /// Makes waiting tables live, and lets I/O go on.
 #[must_use]
-pub fn resume(names: &[String], manner: Manner) -> Plan {
+pub fn resume(names: &[String], manner: DeviceManner) -> Plan {
     let step = |name: &String| {
         let resume = DmStep::Resume {
             name: name.clone(),
@@ -188,7 +188,7 @@ pub fn resume(names: &[String], manner: Manner) -> Plan {
 ///
 /// # Errors
 /// A table that no driver takes.
-pub fn load(name: &str, table: Table, read_only: bool, manner: Manner) -> Result<Plan, Refusal> {
+pub fn load(name: &str, table: Table, read_only: bool, manner: DeviceManner) -> Result<Plan, Refusal> {
     check(name, &table)?;
     let step = DmStep::Load { name: name.to_owned(), table, read_only };
     Ok(manner.plan(format!("load a table into {name}"), vec![step]))
@@ -196,14 +196,14 @@ pub fn load(name: &str, table: Table, read_only: bool, manner: Manner) -> Result
 
 /// Drops waiting tables.
 #[must_use]
-pub fn clear(names: &[String], manner: Manner) -> Plan {
+pub fn clear(names: &[String], manner: DeviceManner) -> Plan {
     let step = |name: &String| DmStep::Clear { name: name.clone() };
     manner.plan(format!("drop the waiting table of {}", list(names)), names.iter().map(step).collect())
 }
 
 /// From now on all I/O fails. The tables as they are, for the undo.
 #[must_use]
-pub fn wipe(devices: &[(String, Before)], manner: Manner) -> Plan {
+pub fn wipe(devices: &[(String, Before)], manner: DeviceManner) -> Plan {
     let steps = devices.iter().flat_map(|(name, before)| {
         let table = Table::of(before.table.size(), Target::Error);
         [
@@ -222,7 +222,7 @@ pub fn wipe(devices: &[(String, Before)], manner: Manner) -> Plan {
 
 /// Another name.
 #[must_use]
-pub fn rename(names: &[(String, String)], manner: Manner) -> Plan {
+pub fn rename(names: &[(String, String)], manner: DeviceManner) -> Plan {
     let step = |(name, to): &(String, String)| DmStep::Rename {
         name: name.clone(),
         to: to.clone(),
@@ -234,14 +234,14 @@ pub fn rename(names: &[(String, String)], manner: Manner) -> Plan {
 
 /// A UUID.
 #[must_use]
-pub fn set_uuid(name: &str, uuid: &str, manner: Manner) -> Plan {
+pub fn set_uuid(name: &str, uuid: &str, manner: DeviceManner) -> Plan {
     let step = DmStep::SetUuid { name: name.to_owned(), uuid: uuid.to_owned() };
     manner.plan(format!("give {name} the UUID {uuid}"), vec![step])
 }
 
 /// What `HDIO_GETGEO` answers.
 #[must_use]
-pub fn set_geometry(name: &str, numbers: [u64; 4], manner: Manner) -> Plan {
+pub fn set_geometry(name: &str, numbers: [u64; 4], manner: DeviceManner) -> Plan {
     let step = DmStep::SetGeometry { name: name.to_owned(), numbers };
     manner.plan(format!("set the geometry of {name}"), vec![step])
 }
@@ -254,7 +254,7 @@ pub enum Mangle {
     /// It needs this one.
     To(String),
     /// It has a part that cannot be both.
-    Not(BadName),
+    Not(BadDmName),
 }
 
 /// Decides.
@@ -327,9 +327,9 @@ fn fields(text: &str) -> Vec<Vec<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{model::dm::Seen, plan::run::tests::every_failure_leaves_no_trace};
+    use crate::{model::dm::DmSeen, plan::run::tests::every_failure_leaves_no_trace};
 
-    const MANNER: Manner = Manner {
+    const MANNER: DeviceManner = DeviceManner {
         udev: Udev {
             cookie: None,
             no_rules: false,
@@ -371,10 +371,10 @@ mod tests {
     #[test]
     fn what_stands_on_others_goes_first() {
         let dev = |minor| DevId { major: 253, minor };
-        let seen = |minor, open, deps: &[u32]| Seen {
+        let seen = |minor, open, deps: &[u32]| DmSeen {
             info: DeviceInfo { dev: dev(minor), name: minor.to_string(), open, ..DeviceInfo::default() },
             deps: deps.iter().map(|minor| dev(*minor)).collect(),
-            ..Seen::default()
+            ..DmSeen::default()
         };
         let all = Overview {
             devices: vec![seen(0, 1, &[]), seen(1, 0, &[0]), seen(2, 1, &[3]), seen(3, 1, &[])],

@@ -7,7 +7,7 @@ use crate::model::Geometry;
 
 /// A member of the line of history that counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Holder {
+pub struct LineMember {
     /// Its number in the metadata.
     pub number: u32,
     /// Its slot.
@@ -16,20 +16,20 @@ pub struct Holder {
 
 /// The line of history that counts: those who are in it, and how far it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Line {
+pub struct HistoryLine {
     /// The members that are up to date.
-    pub holders: Vec<Holder>,
+    pub holders: Vec<LineMember>,
     /// Its event count; `None` where no superblock could be read.
     pub events: Option<Events>,
 }
 
-impl Line {
+impl HistoryLine {
     /// As one of its members has it.
     #[must_use]
     pub fn of(metadata: &Native, slots: u32, events: Events) -> Self {
         let numbers = 0..metadata.numbers();
         let holder = |number| match metadata.role_of(number) {
-            Role::Slot { slot, .. } if slot < slots => Some(Holder { number, slot }),
+            Role::Slot { slot, .. } if slot < slots => Some(LineMember { number, slot }),
             Role::Slot { .. } | Role::Spare | Role::Faulty | Role::Journal => None,
         };
         Self { holders: numbers.filter_map(holder).collect(), events: Some(events) }
@@ -42,12 +42,12 @@ pub struct Parted {
     /// The slots of members that are up to date and that this one has as failed or missing, or as another device's.
     pub slots: Vec<u32>,
     /// How sure that is.
-    pub how: How,
+    pub how: Certainty,
 }
 
 /// How sure it is that both sides were written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum How {
+pub enum Certainty {
     /// It cannot be otherwise.
     Sure,
     /// Each side could have run without the other, and nothing on the devices shows that it did not.
@@ -72,7 +72,7 @@ struct Known<'a> {
 /// the two may have run at the same time. Nor can it be as far as the line, or farther, with another table of members.
 /// Members are compared by number, too: a slot may have been given to another device on either side.
 #[must_use]
-pub fn parted(metadata: &Native, facts: &Membership, line: &Line) -> Option<Parted> {
+pub fn parted(metadata: &Native, facts: &Membership, line: &HistoryLine) -> Option<Parted> {
     let known = Known::new(metadata, facts)?;
     let width = known.working.len();
     let nth = |slot: u32| usize::try_from(slot).ok().filter(|nth| *nth < width && *nth != known.own);
@@ -100,9 +100,9 @@ pub fn parted(metadata: &Native, facts: &Membership, line: &Line) -> Option<Part
     let may_be =
         !by_number.is_empty() && (!known.without_itself(&shared) || known.geometry.enough(&apart, true));
     let how = match (sure, by_slot.is_empty()) {
-        (true, _) => How::Sure,
-        (false, false) => How::MayBe,
-        (false, true) => How::Replaced,
+        (true, _) => Certainty::Sure,
+        (false, false) => Certainty::MayBe,
+        (false, true) => Certainty::Replaced,
     };
     (sure || may_be).then_some(Parted { slots: if by_slot.is_empty() { by_number } else { by_slot }, how })
 }
@@ -121,7 +121,7 @@ impl<'a> Known<'a> {
         Some(Self { metadata, geometry, own: usize::try_from(slot).ok()?, working })
     }
 
-    fn counts_on(&self, holder: Holder) -> bool {
+    fn counts_on(&self, holder: LineMember) -> bool {
         matches!(self.metadata.role_of(holder.number), Role::Slot { slot, .. } if slot == holder.slot)
     }
 
@@ -221,9 +221,9 @@ mod tests {
     const BOTH: [Make; 2] = [v1, v0];
 
     /// The judgement of a member, against the line in the eyes of another.
-    fn judge(member: &Native, line: &Native) -> Option<(Vec<u32>, How)> {
+    fn judge(member: &Native, line: &Native) -> Option<(Vec<u32>, Certainty)> {
         let ours = line.membership();
-        let line = Line::of(line, ours.raid_disks, ours.events);
+        let line = HistoryLine::of(line, ours.raid_disks, ours.events);
         parted(member, &member.membership(), &line).map(|parted| (parted.slots, parted.how))
     }
 
@@ -235,19 +235,31 @@ mod tests {
                     let first = (0..).zip(ours.chars()).find(|(_, state)| *state == 'U').unwrap().0;
                     judge(&make(level, own, events, theirs), &make(level, first, 20, ours))
                 };
-                assert_eq!(case(Level::Raid1, 1, "FU", "UF"), Some((vec![0], How::Sure)), "{events}");
-                assert_eq!(case(Level::Raid1, 0, "UF", "FU"), Some((vec![1], How::Sure)), "{events}");
+                assert_eq!(case(Level::Raid1, 1, "FU", "UF"), Some((vec![0], Certainty::Sure)), "{events}");
+                assert_eq!(case(Level::Raid1, 0, "UF", "FU"), Some((vec![1], Certainty::Sure)), "{events}");
                 assert_eq!(
                     case(Level::Raid1, 1, "FUU", "UFF"),
-                    Some((vec![0], if events == 5 { How::MayBe } else { How::Sure })),
+                    Some((vec![0], if events == 5 { Certainty::MayBe } else { Certainty::Sure })),
                     "{events}"
                 );
-                assert_eq!(case(Level::Raid1, 0, "UFF", "FUU"), Some((vec![1, 2], How::Sure)), "{events}");
-                assert_eq!(case(Level::Raid10, 3, "FUFU", "UFUF"), Some((vec![0, 2], How::Sure)), "{events}");
+                assert_eq!(
+                    case(Level::Raid1, 0, "UFF", "FUU"),
+                    Some((vec![1, 2], Certainty::Sure)),
+                    "{events}"
+                );
+                assert_eq!(
+                    case(Level::Raid10, 3, "FUFU", "UFUF"),
+                    Some((vec![0, 2], Certainty::Sure)),
+                    "{events}"
+                );
                 // One half took part in both, by force: the other half still has what the first wrote.
-                assert_eq!(case(Level::Raid5, 0, "UUF", "FUU"), Some((vec![2], How::Sure)), "{events}");
-                assert_eq!(case(Level::Raid4, 0, "UUF", "FUU"), Some((vec![2], How::Sure)), "{events}");
-                assert_eq!(case(Level::Raid6, 3, "FFUU", "UUFF"), Some((vec![0, 1], How::Sure)), "{events}");
+                assert_eq!(case(Level::Raid5, 0, "UUF", "FUU"), Some((vec![2], Certainty::Sure)), "{events}");
+                assert_eq!(case(Level::Raid4, 0, "UUF", "FUU"), Some((vec![2], Certainty::Sure)), "{events}");
+                assert_eq!(
+                    case(Level::Raid6, 3, "FFUU", "UUFF"),
+                    Some((vec![0, 1], Certainty::Sure)),
+                    "{events}"
+                );
             }
         }
     }
@@ -265,7 +277,7 @@ mod tests {
             assert_eq!(case(Level::Raid6, 3, "UUFU", "UUUF"), None);
             assert_eq!(case(Level::Raid10, 3, "UFUU", "UUUF"), None);
             // Two copies of three may have been the other side.
-            assert_eq!(case(Level::Raid1, 1, "UUF", "UFU"), Some((vec![2], How::MayBe)));
+            assert_eq!(case(Level::Raid1, 1, "UUF", "UFU"), Some((vec![2], Certainty::MayBe)));
         }
     }
 
@@ -273,8 +285,8 @@ mod tests {
     fn a_slot_that_was_given_away_is_another_devices() {
         // The other side filled the slot with a new device: by slots alone nothing is missing.
         let line = v1(Level::Raid1, 0, 20, "UF");
-        assert_eq!(judge(&v1(Level::Raid1, 1, 15, "3U"), &line), Some((vec![0], How::Replaced)));
-        assert_eq!(judge(&v1(Level::Raid1, 1, 20, "3U"), &line), Some((vec![0], How::Sure)));
+        assert_eq!(judge(&v1(Level::Raid1, 1, 15, "3U"), &line), Some((vec![0], Certainty::Replaced)));
+        assert_eq!(judge(&v1(Level::Raid1, 1, 20, "3U"), &line), Some((vec![0], Certainty::Sure)));
         // The array replaced a member while this one was away: enough others stayed.
         let line = v1(Level::Raid6, 0, 20, "UU5F");
         assert_eq!(judge(&v1(Level::Raid6, 3, 15, "UUUU"), &line), None);
@@ -284,7 +296,7 @@ mod tests {
         // Ahead of the array: it was written to after.
         let line = v1(Level::Raid5, 0, 20, "UFU");
         assert_eq!(judge(&v1(Level::Raid5, 1, 21, "UUU"), &line), None);
-        assert_eq!(judge(&v1(Level::Raid5, 1, 22, "UUU"), &line), Some((vec![], How::Sure)));
+        assert_eq!(judge(&v1(Level::Raid5, 1, 22, "UUU"), &line), Some((vec![], Certainty::Sure)));
         // Spares have no history.
         let mut spare = v1(Level::Raid1, 1, 20, "UU");
         let Native::V1(superblock) = &mut spare else { unreachable!() };

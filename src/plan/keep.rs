@@ -8,8 +8,8 @@ use superblock::{Bytes, Native, Sectors, Write, bitmap, lvm::Group, probe::Found
 
 use super::{Plan, Step, volume::metadata::LvmStep};
 use crate::{
-    archive::{About, GroupChange, Record, Sighted, Wanted, prints},
-    model::{Device, volume::Target},
+    archive::{About, GroupChange, Record, Sighted, WantedBytes, prints},
+    model::{Device, volume::AreaTarget},
 };
 
 /// A superblock takes no more.
@@ -68,10 +68,10 @@ pub fn keep(plan: &Plan, devices: &[Sighted], about: About) -> (Plan, Option<usi
         let ranges = apart(ranges, sighted.device.size.round_down(Bytes(512)));
         let mut device = sighted.identity.clone();
         device.prints = prints::outside(&device.prints, &ranges);
-        Wanted { device, ranges, written }
+        WantedBytes { device, ranges, written }
     };
     let about = About { group: group_change(plan), ..about };
-    let devices: Vec<Wanted> = devices.iter().map(wanted).filter(|w| !w.ranges.is_empty()).collect();
+    let devices: Vec<WantedBytes> = devices.iter().map(wanted).filter(|w| !w.ranges.is_empty()).collect();
     let mut kept = plan.clone();
     kept.steps.insert(at, Step::Archive { record: Box::new(Record { about, devices }) });
     (kept, Some(at))
@@ -90,7 +90,7 @@ fn of_group(plan: &Plan, path: &str) -> Vec<Write> {
     let of_device = |step: &Step| match step {
         Step::Lvm(LvmStep::PreCommit { targets, .. }) => {
             let targets = targets.iter().filter(|target| target.device == path);
-            let writes = |target: &Target| {
+            let writes = |target: &AreaTarget| {
                 let headers =
                     [target.area.pre_commit(target.placed.slot), target.area.commit(target.placed.slot)];
                 [&target.placed.writes[..], &headers].concat()

@@ -7,8 +7,8 @@ use crate::words::ArrayState;
 use crate::{
     config::{
         Config,
-        conf::{ArrayLine, ArrayName as LineName},
-        name::{ArrayWord, BadName, number},
+        conf::{ArrayLine, ArrayLineName as LineName},
+        name::{ArrayWord, BadArrayName, number},
     },
     model::{DevId, World},
 };
@@ -22,7 +22,7 @@ const LONGEST: usize = 200;
 
 /// Whose array it is, as far as its name goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trust {
+pub enum NameTrust {
     /// Ours: it gets its plain name.
     Local,
     /// Perhaps another host's: its name must not get in the way of ours.
@@ -41,7 +41,7 @@ pub struct Chosen {
 
 /// What an array is trusted by.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Claim<'a> {
+pub struct NameClaim<'a> {
     /// The name in the metadata, with its host; for 0.90 the preferred minor in decimal.
     pub stored: &'a str,
     /// Whether the metadata belongs to this host: `host:` is ours, or the 0.90 UUID is hashed from it.
@@ -54,11 +54,11 @@ pub struct Claim<'a> {
 
 /// Whether the plain name may be used.
 #[must_use]
-pub fn trust(claim: Claim<'_>, config: &Config) -> Trust {
+pub fn trust(claim: NameClaim<'_>, config: &Config) -> NameTrust {
     let (host, name) = split(claim.stored);
     let free = || !config.arrays.iter().any(|line| line_uses(line, name));
     let local = claim.listed || claim.of_this_host || host == Some("any") || (claim.any_host && free());
-    if local { Trust::Local } else { Trust::Foreign }
+    if local { NameTrust::Local } else { NameTrust::Foreign }
 }
 
 fn line_uses(line: &ArrayLine, name: &str) -> bool {
@@ -94,7 +94,9 @@ pub fn given(word: &str, stored: Option<&str>, world: &World, config: &Config) -
             (Some(number), format!("/dev/md{number}"), None)
         }
         ArrayWord::Number { number, partitionable: true } => return partitionable(word, number, world),
-        ArrayWord::Name(_) if word.starts_with("/dev/md_") => return Err(bad_word(word, BadName::Place)),
+        ArrayWord::Name(_) if word.starts_with("/dev/md_") => {
+            return Err(bad_word(word, BadArrayName::Place));
+        }
         ArrayWord::Name(name) => {
             let digits = name.strip_prefix('d').unwrap_or(&name);
             (number(digits), format!("/dev/md/{}", clean(&name)), Some(name))
@@ -129,11 +131,11 @@ fn partitionable(word: &str, number: u32, world: &World) -> Result<Chosen, Refus
 ///
 /// # Errors
 /// No number is free.
-pub fn found(stored: &str, trust: Trust, world: &World, config: &Config) -> Result<Chosen, Refusal> {
+pub fn found(stored: &str, trust: NameTrust, world: &World, config: &Config) -> Result<Chosen, Refusal> {
     let (host, bare) = split(stored);
     let name = match trust {
-        Trust::Local => bare,
-        Trust::Foreign | Trust::Metadata => stored,
+        NameTrust::Local => bare,
+        NameTrust::Foreign | NameTrust::Metadata => stored,
     };
     let name = clean(name);
     if name.is_empty() {
@@ -142,13 +144,13 @@ pub fn found(stored: &str, trust: Trust, world: &World, config: &Config) -> Resu
     }
     let plain = format!("/dev/md/{name}");
     let path = match trust {
-        Trust::Local => unused(&plain, "_", true, world),
-        Trust::Foreign => unused(&plain, "_", host.is_some(), world),
-        Trust::Metadata => unused(&plain, "", false, world),
+        NameTrust::Local => unused(&plain, "_", true, world),
+        NameTrust::Foreign => unused(&plain, "_", host.is_some(), world),
+        NameTrust::Metadata => unused(&plain, "", false, world),
     };
     match trust {
-        Trust::Local => kernel_device(Some(&name), Some(bare), path, world, config),
-        Trust::Foreign | Trust::Metadata => kernel_device(Some(&name), None, path, world, config),
+        NameTrust::Local => kernel_device(Some(&name), Some(bare), path, world, config),
+        NameTrust::Foreign | NameTrust::Metadata => kernel_device(Some(&name), None, path, world, config),
     }
 }
 
@@ -252,12 +254,12 @@ fn promised(line: &ArrayLine) -> impl Iterator<Item = u32> {
     by_name.into_iter().chain(line.super_minor)
 }
 
-fn bad_word(word: &str, why: BadName) -> Refusal {
+fn bad_word(word: &str, why: BadArrayName) -> Refusal {
     match why {
-        BadName::Length => {
+        BadArrayName::Length => {
             Refusal::new(format!("Value \"{word}\" cannot be set as devname. Reason: Too long or empty."))
         }
-        BadName::Place => {
+        BadArrayName::Place => {
             let name = word.strip_prefix("/dev/").filter(|name| !name.is_empty() && !name.contains('/'));
             let hint = name.map(|name| format!("  Try /dev/md/{name}")).unwrap_or_default();
             Refusal::new(format!("{word} is an invalid name for an md device.{hint}"))

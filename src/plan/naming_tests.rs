@@ -132,7 +132,7 @@ fn a_number_in_the_metadata_is_honoured() {
 
 #[test]
 fn found_names_depend_on_trust() {
-    use Trust::{Foreign, Local, Metadata};
+    use NameTrust::{Foreign, Local, Metadata};
     let empty = world(&[], &[]);
     for (stored, trust, expected) in [
         ("guest:home", Local, "md127 /dev/md/home"),
@@ -165,13 +165,13 @@ fn found_names_depend_on_trust() {
 fn who_is_trusted() {
     let none = Config::default();
     let line = config("ARRAY /dev/md/x super-minor=1");
-    let claim = |stored| Claim { stored, ..Claim::default() };
-    assert_eq!(trust(claim("h:x"), &none), Trust::Foreign);
-    assert_eq!(trust(claim("any:x"), &none), Trust::Local);
-    assert_eq!(trust(Claim { of_this_host: true, ..claim("h:x") }, &none), Trust::Local);
-    assert_eq!(trust(Claim { listed: true, ..claim("h:x") }, &none), Trust::Local);
-    assert_eq!(trust(Claim { any_host: true, ..claim("h:x") }, &none), Trust::Local);
-    assert_eq!(trust(Claim { any_host: true, ..claim("h:x") }, &line), Trust::Foreign);
+    let claim = |stored| NameClaim { stored, ..NameClaim::default() };
+    assert_eq!(trust(claim("h:x"), &none), NameTrust::Foreign);
+    assert_eq!(trust(claim("any:x"), &none), NameTrust::Local);
+    assert_eq!(trust(NameClaim { of_this_host: true, ..claim("h:x") }, &none), NameTrust::Local);
+    assert_eq!(trust(NameClaim { listed: true, ..claim("h:x") }, &none), NameTrust::Local);
+    assert_eq!(trust(NameClaim { any_host: true, ..claim("h:x") }, &none), NameTrust::Local);
+    assert_eq!(trust(NameClaim { any_host: true, ..claim("h:x") }, &line), NameTrust::Foreign);
 }
 
 #[test]
@@ -193,7 +193,7 @@ proptest::proptest! {
     /// Whatever metadata says, the path is one word below /dev/md.
     #[test]
     fn a_stored_name_never_leads_elsewhere(stored in "(.|\n|/|\\.\\.|:){0,300}", local: bool) {
-        let trust = if local { Trust::Local } else { Trust::Foreign };
+        let trust = if local { NameTrust::Local } else { NameTrust::Foreign };
         let chosen = found(&stored, trust, &world(&["md127"], &[("md127", "/dev/md/x")]), &Config::default()).unwrap();
         let path = chosen.array.path;
         let name = path.strip_prefix("/dev/md/").or_else(|| path.strip_prefix("/dev/")).unwrap();

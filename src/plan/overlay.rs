@@ -86,7 +86,7 @@ impl fmt::Display for OverlayStep {
 
 /// A member that is to get an overlay.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wanted {
+pub struct WantedOverlay {
     /// Its path.
     pub path: String,
     /// The kernel's name of it.
@@ -124,7 +124,7 @@ pub fn description(store: &str, set: &str) -> String {
 ///
 /// # Errors
 /// A name that cannot be, or two members that would have the same.
-pub fn create(new: &NewSet, members: &[Wanted]) -> Result<Plan, Refusal> {
+pub fn create(new: &NewSet, members: &[WantedOverlay]) -> Result<Plan, Refusal> {
     let set = &new.set;
     if !overlay::is_set(set) {
         let text = format!("\"{}\" is no name for a set of overlays", set.escape_debug());
@@ -162,7 +162,7 @@ pub fn create(new: &NewSet, members: &[Wanted]) -> Result<Plan, Refusal> {
     Ok(Plan { summary, steps, warnings: Vec::new() })
 }
 
-fn one(name: &str, file: &str, member: &Wanted, new: &NewSet) -> Vec<Step> {
+fn one(name: &str, file: &str, member: &WantedOverlay, new: &NewSet) -> Vec<Step> {
     let store = superblock::cow::max_size(member.size.sectors(), CHUNK).bytes();
     let size = if new.size.0 == 0 { store } else { new.size.min(store).round_down(Bytes(4096)) };
     let target = Target::Snapshot(Snapshot {
@@ -308,8 +308,8 @@ mod tests {
     use super::*;
     use crate::{model::dm::SnapshotStatus, plan::run::tests::every_failure_leaves_no_trace};
 
-    fn wanted(name: &str, nth: u32) -> Wanted {
-        Wanted {
+    fn wanted(name: &str, nth: u32) -> WantedOverlay {
+        WantedOverlay {
             path: format!("/dev/{name}"),
             kernel_name: name.into(),
             size: Bytes(64 << 20),

@@ -8,7 +8,7 @@ use super::{
     dm::DmStep,
 };
 use crate::model::{
-    dm::{Overview, Seen, UdevFlags},
+    dm::{DmSeen, Overview, UdevFlags},
     unfinished::Unfinished,
     world::{MapEntry, RunningArray},
 };
@@ -92,7 +92,7 @@ pub fn plan(notes: &Unfinished, arrays: &[RunningArray], map: &[MapEntry], creat
 /// tables that lead to them. `all` tells what waiting tables lead to.
 #[must_use]
 pub fn devices(notes: &Unfinished, all: &Overview) -> (Plan, Vec<String>) {
-    let halves: Vec<&Seen> = all
+    let halves: Vec<&DmSeen> = all
         .devices
         .iter()
         .filter(|seen| {
@@ -100,7 +100,7 @@ pub fn devices(notes: &Unfinished, all: &Overview) -> (Plan, Vec<String>) {
         })
         .collect();
     let leads =
-        |seen: &&Seen| seen.info.inactive && halves.iter().any(|half| seen.deps.contains(&half.info.dev));
+        |seen: &&DmSeen| seen.info.inactive && halves.iter().any(|half| seen.deps.contains(&half.info.dev));
     let waiting = all.devices.iter().filter(leads).map(|seen| DmStep::Clear { name: seen.info.name.clone() });
     let mut steps: Vec<Step> = waiting.map(Step::Dm).collect();
     for half in &halves {
@@ -116,7 +116,7 @@ pub fn devices(notes: &Unfinished, all: &Overview) -> (Plan, Vec<String>) {
 }
 
 /// How many waiting tables have it open.
-fn users(all: &Overview, of: &Seen) -> u32 {
+fn users(all: &Overview, of: &DmSeen) -> u32 {
     u32::try_from(all.users(of.info.dev).count()).unwrap_or(u32::MAX)
 }
 
@@ -162,7 +162,7 @@ mod tests {
     #[test]
     fn a_device_that_never_had_a_table_is_removed() {
         let dev = |minor| DevId { major: 253, minor };
-        let seen = |name: &str, minor, live, inactive, open, deps: &[u32]| Seen {
+        let seen = |name: &str, minor, live, inactive, open, deps: &[u32]| DmSeen {
             info: DeviceInfo {
                 name: name.into(),
                 dev: dev(minor),
@@ -172,7 +172,7 @@ mod tests {
                 ..DeviceInfo::default()
             },
             deps: deps.iter().map(|minor| dev(*minor)).collect(),
-            ..Seen::default()
+            ..DmSeen::default()
         };
         let all = Overview {
             devices: vec![

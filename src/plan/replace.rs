@@ -6,19 +6,19 @@ use superblock::{Level, probe::Found};
 
 use super::{
     MemberName, Plan, Refusal, Step,
-    manage::{self, Context, Copy, Todo},
+    manage::{self, Copy, ManageContext, Todo},
     request::ManageOp,
 };
 use crate::model::{
     DevId,
-    manage::{Link, Managed, Subject},
+    manage::{Link, ManageSubject, Managed},
 };
 
 use crate::words::{ArrayState, MemberAttr, MemberState, SyncAction};
 
 /// What is to be replaced.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Old {
+pub enum OldMember {
     /// A member that serves in this slot: it is copied, and serves until the copy is whole.
     Serving {
         /// The device.
@@ -43,7 +43,7 @@ pub struct Replacing {
     /// What starts it.
     pub plan: Plan,
     /// What it replaces.
-    pub old: Old,
+    pub old: OldMember,
     /// The slot, where it is known beforehand.
     pub slot: Option<u32>,
     /// What is copied.
@@ -56,12 +56,12 @@ pub struct Replacing {
 ///
 /// # Errors
 /// It names nothing that could be replaced.
-pub fn old(word: &str, array: &Managed, subject: &Subject, shown: &str) -> Result<Old, Refusal> {
+pub fn old(word: &str, array: &Managed, subject: &ManageSubject, shown: &str) -> Result<OldMember, Refusal> {
     let slots = array.detail.counts.raid_disks;
     if word == "missing" {
         return match (failed(array), array.present(None).contains(&false)) {
             (Some(link), true) => Ok(of_link(link)),
-            (None, true) => Ok(Old::Missing),
+            (None, true) => Ok(OldMember::Missing),
             (_, false) => Err(Refusal::new(format!("no member of {shown} is missing"))),
         };
     }
@@ -71,7 +71,7 @@ pub fn old(word: &str, array: &Managed, subject: &Subject, shown: &str) -> Resul
         }
         let seated =
             array.links.iter().find(|link| link.slot == Some(slot) && !link.is(&MemberState::Replacement));
-        return Ok(seated.map_or(Old::Missing, of_link));
+        return Ok(seated.map_or(OldMember::Missing, of_link));
     }
     let by_name = array.links.iter().find(|link| link.name == word);
     let link = by_name.or_else(|| subject.dev.and_then(|dev| array.link_of(dev)));
@@ -84,10 +84,10 @@ pub fn old(word: &str, array: &Managed, subject: &Subject, shown: &str) -> Resul
     }
 }
 
-fn of_link(link: &Link) -> Old {
+fn of_link(link: &Link) -> OldMember {
     match (link.is(&MemberState::Faulty), link.slot, link.dev) {
-        (false, Some(slot), Some(dev)) => Old::Serving { dev, slot },
-        _ => Old::Failed { dev: link.dev, link: link.name.clone() },
+        (false, Some(slot), Some(dev)) => OldMember::Serving { dev, slot },
+        _ => OldMember::Failed { dev: link.dev, link: link.name.clone() },
     }
 }
 
@@ -96,7 +96,7 @@ fn failed(array: &Managed) -> Option<&Link> {
 }
 
 /// A device that is no member any more: by its superblock it was one of this array.
-fn removed(word: &str, array: &Managed, subject: &Subject, shown: &str) -> Result<Old, Refusal> {
+fn removed(word: &str, array: &Managed, subject: &ManageSubject, shown: &str) -> Result<OldMember, Refusal> {
     let device = subject.seen.as_ref().and_then(|seen| seen.found.as_ref().ok());
     let was = device.is_some_and(|device| {
         let Some(ours) = &array.detail.superblock else { return false };
@@ -104,7 +104,7 @@ fn removed(word: &str, array: &Managed, subject: &Subject, shown: &str) -> Resul
         device.probe.found.iter().any(ours)
     });
     if was && array.present(None).contains(&false) {
-        return Ok(Old::Missing);
+        return Ok(OldMember::Missing);
     }
     let refusal = Refusal::new(format!("{word} is no member of {shown}"));
     Err(refusal.hint("for a member that is gone say 'missing', or the number of its slot"))
@@ -116,10 +116,10 @@ fn removed(word: &str, array: &Managed, subject: &Subject, shown: &str) -> Resul
 /// The array cannot replace, or the new device cannot join it.
 pub fn plan(
     words: (&str, &str),
-    old: Old,
+    old: OldMember,
     array: &Managed,
-    new: &Subject,
-    context: &Context,
+    new: &ManageSubject,
+    context: &ManageContext,
 ) -> Result<Replacing, Refusal> {
     let (old_word, new_word) = words;
     let shown = &context.array.path;
@@ -135,7 +135,7 @@ pub fn plan(
         }
         Some(link) => Some(link),
     };
-    let serving = matches!(old, Old::Serving { .. });
+    let serving = matches!(old, OldMember::Serving { .. });
     let op = if serving { ManageOp::AddSpare } else { ManageOp::Add };
     let todo = Todo::of(op, new_word);
     let mut ways = match spare {
@@ -163,7 +163,7 @@ pub fn plan(
     }
     let mut made = made.ok_or_else(|| Refusal::new(format!("{new_word} cannot join {shown}")))?;
     made.plan.summary = format!("replace {old_word} in {shown} by {new_word}");
-    if let Old::Serving { dev, slot } = old {
+    if let OldMember::Serving { dev, slot } = old {
         made.slot = Some(slot);
         made.copy = manage::full(array, &format!("{old_word} is copied to it and serves until that is done"));
         pair(&mut made.plan, (old_word, dev), (new_word, new.dev), slot, array, context);
@@ -201,7 +201,7 @@ fn pair(
     new: (&str, Option<DevId>),
     slot: u32,
     array: &Managed,
-    context: &Context,
+    context: &ManageContext,
 ) {
     let set = |word: &str, dev: Option<DevId>, attr: MemberAttr, value: String| Step::SetMember {
         array: context.array.clone(),
@@ -224,7 +224,7 @@ fn pair(
 
 /// Lets what was frozen go on, after the commit.
 #[must_use]
-pub fn thawed(mut plan: Plan, context: &Context) -> Plan {
+pub fn thawed(mut plan: Plan, context: &ManageContext) -> Plan {
     if plan.steps.iter().any(|step| matches!(step, Step::Freeze { .. })) {
         plan.steps.push(Step::Thaw { array: context.array.clone() });
     }
@@ -249,14 +249,16 @@ pub enum Standing {
 
 /// Reads it off the array.
 #[must_use]
-pub fn standing(array: &Managed, new: DevId, old: &Old) -> Standing {
+pub fn standing(array: &Managed, new: DevId, old: &OldMember) -> Standing {
     let Some(link) = array.link_of(new).filter(|link| !link.is(&MemberState::Faulty)) else {
         return Standing::Lost;
     };
     let replaced = match old {
         // Until the kernel has swapped them, the new one is only a replacement beside the old one.
-        Old::Serving { dev, .. } => array.link_of(*dev).is_none_or(|link| link.is(&MemberState::Faulty)),
-        Old::Failed { .. } | Old::Missing => true,
+        OldMember::Serving { dev, .. } => {
+            array.link_of(*dev).is_none_or(|link| link.is(&MemberState::Faulty))
+        }
+        OldMember::Failed { .. } | OldMember::Missing => true,
     };
     match (link.slot, link.is(&MemberState::InSync), replaced) {
         (Some(slot), true, true) => Standing::Done { slot },
@@ -269,11 +271,11 @@ pub fn standing(array: &Managed, new: DevId, old: &Old) -> Standing {
 
 /// Takes the old member out, where it is still there.
 #[must_use]
-pub fn take_out(word: &str, array: &Managed, old: &Old, context: &Context) -> Option<Plan> {
+pub fn take_out(word: &str, array: &Managed, old: &OldMember, context: &ManageContext) -> Option<Plan> {
     let link = match old {
-        Old::Serving { dev, .. } => array.link_of(*dev)?,
-        Old::Failed { link, .. } => array.links.iter().find(|found| found.name == *link)?,
-        Old::Missing => return None,
+        OldMember::Serving { dev, .. } => array.link_of(*dev)?,
+        OldMember::Failed { link, .. } => array.links.iter().find(|found| found.name == *link)?,
+        OldMember::Missing => return None,
     };
     let member = MemberName { shown: word.to_owned(), dev: link.dev, link: Some(link.name.clone()) };
     link.is(&MemberState::Faulty).then(|| Plan {

@@ -11,7 +11,7 @@ use super::{
     volume::{fs::FsStep, metadata::LvmStep},
 };
 use crate::{
-    archive::{Id, Record},
+    archive::{EntryId, Record},
     model::world::MapEntry,
     words::{ArrayAttr, DevId, MemberAttr},
 };
@@ -112,7 +112,7 @@ pub enum Step {
     /// Take an entry out of the archive again: what it was made for did not happen.
     Discard {
         /// The entry.
-        id: Id,
+        id: EntryId,
     },
     /// Write metadata and sync it. The host keeps the bytes that were there, so this can be undone.
     Write {

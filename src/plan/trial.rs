@@ -10,11 +10,11 @@ mod steps;
 use superblock::{Level, Sectors};
 
 use super::Refusal;
-use crate::model::trial::{Format, Grounds, Seen, Word};
+use crate::model::trial::{Format, Grounds, SuperblockWord, TrialSeen};
 
 pub use apply::{command_line, request, says_so_itself, supported, words_again, words_for_create};
 pub use guess::{Anchor, Guesses, guesses};
-pub use known::{Family, families};
+pub use known::{KnownArray, families};
 pub use places::Nearby;
 pub use steps::{leave_up, take_down, unseen};
 
@@ -64,7 +64,7 @@ impl Asked {
 ///
 /// # Errors
 /// It was being reshaped: it has two, and where one ends stands in the superblocks that a trial would replace.
-pub fn has_one_shape(seen: &[Seen]) -> Result<(), Refusal> {
+pub fn has_one_shape(seen: &[TrialSeen]) -> Result<(), Refusal> {
     for device in seen {
         let own = device.words.iter().filter(|word| word.grounds == Grounds::Superblocks);
         if own.clone().any(|word| word.membership.reshape_position.is_some()) {

@@ -18,11 +18,11 @@ use superblock::{
 };
 
 pub use crate::model::archive::Present;
-pub use find::{Found as FoundDevices, Trust, find};
+pub use find::{DeviceTrust, DevicesHere as FoundDevices, find};
 pub use put_back::PutBack;
 
 use super::{Plan, Refusal, Step, Warning};
-use crate::archive::{About, Carried, Entry, GroupChange, Id, Identity, Kept, Pieces, Sameness};
+use crate::archive::{About, Carried, Entry, EntryId, GroupChange, Identity, KeptDevice, Pieces, Sameness};
 
 /// The entry that is meant: the one that is named, else the newest. Asked twice it goes no further back: where the newest is
 /// an undo itself, it has to be named what is wanted.
@@ -55,7 +55,7 @@ pub fn choose<'a>(word: Option<&str>, abouts: &[&'a About]) -> Result<&'a About,
 pub fn later<'a>(about: &About, devices: &[Identity], all: &[(&'a About, &'a [Identity])]) -> Vec<&'a About> {
     let undone = crate::archive::undone(all.iter().map(|(about, _)| *about));
     let is_later = |other: &About| other.order() > about.order();
-    let known = |id: &Id| all.iter().find(|(other, _)| other.id == *id).map(|(other, _)| *other);
+    let known = |id: &EntryId| all.iter().find(|(other, _)| other.id == *id).map(|(other, _)| *other);
     let undoes_later = |other: &About| other.undoes.as_ref().and_then(known).is_some_and(is_later);
     let is_about = |other: &About, others: &[Identity]| {
         let group = about.group.as_ref().zip(other.group.as_ref());
@@ -94,12 +94,17 @@ fn touches(one: &Identity, other: &Identity) -> bool {
 ///
 /// # Errors
 /// Something came later, a device is in use, or was changed since by somebody else (unless it is forced); the change is one of a
-/// group, which another command takes back; or there is nothing to put back. Where nobody asked ([`Trust::Unbroken`]) the last is
+/// group, which another command takes back; or there is nothing to put back. Where nobody asked ([`DeviceTrust::Unbroken`]) the last is
 /// not an error: the plan has no steps then, and its summary says why.
-pub fn plan(entry: &Entry, present: &[Present], later: &[&About], trust: Trust) -> Result<Plan, Refusal> {
+pub fn plan(
+    entry: &Entry,
+    present: &[Present],
+    later: &[&About],
+    trust: DeviceTrust,
+) -> Result<Plan, Refusal> {
     let about = &entry.about;
-    let force = trust == Trust::Path;
-    if let Some(refusal) = not_by_bytes(entry, present, force).filter(|_| trust != Trust::Unbroken) {
+    let force = trust == DeviceTrust::Path;
+    if let Some(refusal) = not_by_bytes(entry, present, force).filter(|_| trust != DeviceTrust::Unbroken) {
         return Err(refusal);
     }
     if let Some(newest) = later.first().filter(|_| !force) {
@@ -126,7 +131,7 @@ pub fn plan(entry: &Entry, present: &[Present], later: &[&About], trust: Trust) 
         checks.push(Step::Unchanged { device: path.clone(), seen });
         writes.push((path.clone(), differing));
     }
-    if writes.is_empty() && trust == Trust::Unbroken {
+    if writes.is_empty() && trust == DeviceTrust::Unbroken {
         return Ok(Plan { summary: nothing_to_do(present), ..Plan::default() });
     }
     if writes.is_empty() {
@@ -196,7 +201,7 @@ pub fn never_was(about: &About, groups: &[(String, u32)]) -> Plan {
 }
 
 /// What cannot be reached any more: an array that the command made goes, and with it what was put on it.
-fn what_goes(kept: &Kept, present: &Present) -> Vec<String> {
+fn what_goes(kept: &KeptDevice, present: &Present) -> Vec<String> {
     let was = |array: &MdUuid| kept.device.md.iter().any(|sb| sb.array == array.to_string());
     let gone = present.inside.iter().filter(|(array, _)| !was(array));
     gone.map(|(array, what)| format!("array {array} will be gone, and with it what is on it: {what}"))
@@ -224,7 +229,7 @@ fn free(present: &Present, force: bool) -> Result<(), Refusal> {
     })
 }
 
-fn changed(present: &Present, why: &str, id: &Id) -> Refusal {
+fn changed(present: &Present, why: &str, id: &EntryId) -> Refusal {
     let path = &present.device.path;
     let refusal = Refusal::new(format!("{path} has been changed since {id}: {why}"));
     if let Some((group, _, _)) = &present.group {
@@ -240,13 +245,13 @@ fn changed(present: &Present, why: &str, id: &Id) -> Refusal {
 }
 
 /// The ranges that are not as they were, with the bytes from before.
-fn differing(kept: &Kept, now: &[Write]) -> Vec<Write> {
+fn differing(kept: &KeptDevice, now: &[Write]) -> Vec<Write> {
     let same = |before: &Write| now.iter().any(|now| now == before);
     kept.before.iter().filter(|before| !same(before)).cloned().collect()
 }
 
 /// Whether the device is as the command left it, and what cannot come back; else what is different.
-fn untouched(kept: &Kept, present: &Present, about: &About) -> Result<Vec<String>, String> {
+fn untouched(kept: &KeptDevice, present: &Present, about: &About) -> Result<Vec<String>, String> {
     let after = kept.after();
     let size = Bytes(kept.device.size);
     let media = Pieces { size, pieces: &after };
@@ -287,7 +292,7 @@ fn untouched(kept: &Kept, present: &Present, about: &About) -> Result<Vec<String
 }
 
 /// Whether each sector is as before or as it was written once; a command that was killed leaves some of both.
-fn as_left(kept: &Kept, now: &[Write]) -> bool {
+fn as_left(kept: &KeptDevice, now: &[Write]) -> bool {
     let after = kept.after();
     let one = |before: &Write, after: &Write, now: &Write| {
         let sectors = now.data.chunks(512).zip(before.data.chunks(512).zip(after.data.chunks(512)));

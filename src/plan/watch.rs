@@ -30,7 +30,7 @@ pub enum Phase {
 
 /// What is left to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
+pub enum WatchEnding {
     /// Nothing.
     Nothing,
     /// The waiting tables are dropped, the old ones go on.
@@ -64,19 +64,19 @@ impl Phase {
 
     /// What is left to do where this is the last that was heard.
     #[must_use]
-    pub fn ending(self) -> Ending {
+    pub fn ending(self) -> WatchEnding {
         match self {
-            Self::Ready | Self::Done => Ending::Nothing,
-            Self::Begun => Ending::Old,
-            Self::Committing => Ending::Commit,
-            Self::Committed => Ending::New,
+            Self::Ready | Self::Done => WatchEnding::Nothing,
+            Self::Begun => WatchEnding::Old,
+            Self::Committing => WatchEnding::Commit,
+            Self::Committed => WatchEnding::New,
         }
     }
 }
 
 /// What the other process is given.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Watched {
+pub struct WatchedCommand {
     /// Devices that go on as they were, in this order.
     pub back: Vec<Resume>,
     /// Of all devices those that never had a table: they cannot go on, and go.
@@ -87,7 +87,7 @@ pub struct Watched {
     pub go_on: Vec<Resume>,
 }
 
-impl Watched {
+impl WatchedCommand {
     /// Of a critical section. `is_new`: devices that have no table yet.
     #[must_use]
     pub fn of(critical: &Critical, is_new: impl Fn(&str) -> bool) -> Self {
@@ -145,7 +145,7 @@ fn bytes(hex: &str) -> Option<Vec<u8>> {
     hex.as_bytes().chunks(2).map(byte).collect()
 }
 
-impl fmt::Display for Watched {
+impl fmt::Display for WatchedCommand {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (word, all) in [("back", &self.back), ("new", &self.new), ("on", &self.go_on)] {
             for one in all {
@@ -188,8 +188,8 @@ mod tests {
         }
     }
 
-    fn watched() -> Watched {
-        Watched::of(&first_snapshot(), |name| name != "vg-data")
+    fn watched() -> WatchedCommand {
+        WatchedCommand::of(&first_snapshot(), |name| name != "vg-data")
     }
 
     #[test]
@@ -199,9 +199,9 @@ mod tests {
         assert_eq!(names(&watched.back), ["vg-data"]);
         assert_eq!(names(&watched.new), ["vg-snap", "vg-data-real"], "what stands on another goes first");
         let text = watched.to_string();
-        assert!(Watched::is_whole(text.as_bytes()));
-        assert_eq!(Watched::parse(&text), Some(watched));
-        assert_eq!(Watched::parse(END), Some(Watched::default()));
+        assert!(WatchedCommand::is_whole(text.as_bytes()));
+        assert_eq!(WatchedCommand::parse(&text), Some(watched));
+        assert_eq!(WatchedCommand::parse(END), Some(WatchedCommand::default()));
     }
 
     #[test]
@@ -209,11 +209,11 @@ mod tests {
         let text = watched().to_string();
         for end in 0..text.len() {
             let half = &text[..end];
-            assert!(!Watched::is_whole(half.as_bytes()), "{half}");
-            assert_eq!(Watched::parse(half), None, "{half}");
+            assert!(!WatchedCommand::is_whole(half.as_bytes()), "{half}");
+            assert_eq!(WatchedCommand::parse(half), None, "{half}");
         }
         for bad in ["back 1\nend\n", "write 0 00\nend\n", "to /dev/a\nwrite 0 0\nend\n", "more x\nend\n"] {
-            assert_eq!(Watched::parse(bad), None, "{bad}");
+            assert_eq!(WatchedCommand::parse(bad), None, "{bad}");
         }
     }
 

@@ -22,7 +22,7 @@ const V1_LENGTH: usize = 512;
 
 /// What was asked for.
 #[derive(Clone, Copy, Debug)]
-pub struct Wish {
+pub struct ZeroWish {
     /// `-e`.
     pub metadata: Option<Metadata>,
     /// Also what cannot be read as a superblock, and on devices in use.
@@ -31,7 +31,7 @@ pub struct Wish {
 
 /// A device to erase from.
 #[derive(Debug)]
-pub struct Target {
+pub struct ZeroTarget {
     /// The device.
     pub candidate: Candidate,
     /// With `-e`: why the places that have no superblock have none.
@@ -40,7 +40,7 @@ pub struct Target {
 
 /// What is done, and what is said.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Decision {
+pub struct ZeroDecision {
     /// The plan, where there is something to do.
     pub plan: Option<Plan>,
     /// Remarks, and whether `--quiet` silences them.
@@ -66,8 +66,8 @@ pub struct Around<'a> {
 
 /// Decides about all devices.
 #[must_use]
-pub fn plan(wish: Wish, targets: &[Target], around: Around<'_>) -> Decision {
-    let mut decision = Decision::default();
+pub fn plan(wish: ZeroWish, targets: &[ZeroTarget], around: Around<'_>) -> ZeroDecision {
+    let mut decision = ZeroDecision::default();
     let mut seen = BTreeSet::new();
     let mut writes = Vec::new();
     for target in targets {
@@ -135,12 +135,12 @@ fn used(path: &str, device: &Device) -> Verdict {
 }
 
 /// Without `-e` the original does not count this as a failure.
-fn unrecognised(path: &str, wish: Wish) -> Verdict {
+fn unrecognised(path: &str, wish: ZeroWish) -> Verdict {
     let status = if wish.metadata.is_some() { 4 } else { 0 };
     Verdict::Not(format!("Unrecognised md component device - {path}"), true, status)
 }
 
-fn one(device: &Device, target: &Target, wish: Wish, said: &mut Vec<(String, bool)>) -> Verdict {
+fn one(device: &Device, target: &ZeroTarget, wish: ZeroWish, said: &mut Vec<(String, bool)>) -> Verdict {
     let found: Vec<&Found> =
         device.probe.found.iter().filter(|found| is_asked(found, wish.metadata)).collect();
     let writes: Vec<Write> = match wish.metadata {
@@ -173,7 +173,7 @@ fn could_not(path: &str) -> Verdict {
 }
 
 /// What is erased although no superblock can be read there; else how it ends, if not as unrecognised.
-fn forced(device: &Device, wish: Wish) -> Result<Vec<Write>, Option<Verdict>> {
+fn forced(device: &Device, wish: ZeroWish) -> Result<Vec<Write>, Option<Verdict>> {
     let at = |at: Option<Sectors>, length| {
         at.map(|at| vec![Write { at: at.bytes(), data: vec![0; length] }]).ok_or(None)
     };
@@ -265,14 +265,14 @@ mod tests {
 
     #[test]
     fn a_device_that_cannot_be_opened_is_named_and_the_worst_status_counts() {
-        let gone = |path: &str| Target {
+        let gone = |path: &str| ZeroTarget {
             candidate: Candidate {
                 path: path.into(),
                 found: Err(Unusable::Open("No such file or directory".into())),
             },
             reasons: Vec::new(),
         };
-        let wish = Wish { metadata: None, force: false };
+        let wish = ZeroWish { metadata: None, force: false };
         let decision = plan(wish, &[gone("/dev/a"), gone("/dev/b")], Around::default());
         assert_eq!((decision.plan, decision.status), (None, 2));
         assert_eq!(decision.said.len(), 2);
@@ -285,7 +285,7 @@ mod tests {
             model::{DevId, status::MemberStatus},
             plan::manage::tests::{UUID, disk, superblock},
         };
-        let target = || Target {
+        let target = || ZeroTarget {
             candidate: disk(0, Some(superblock(0, 20, superblock::Level::Raid5, 3))).seen.unwrap(),
             reasons: Vec::new(),
         };
@@ -309,10 +309,12 @@ mod tests {
         {
             let arrays = [array(second)];
             let around = Around { arrays: &arrays, log: &[] };
-            let decision = plan(Wish { metadata: None, force }, &[target()], around);
+            let decision = plan(ZeroWish { metadata: None, force }, &[target()], around);
             assert_eq!(decision.plan.is_none(), kept, "{second} {force}: {decision:?}");
             assert_eq!(decision.status, u8::from(kept));
         }
-        assert!(plan(Wish { metadata: None, force: false }, &[target()], Around::default()).plan.is_some());
+        assert!(
+            plan(ZeroWish { metadata: None, force: false }, &[target()], Around::default()).plan.is_some()
+        );
     }
 }

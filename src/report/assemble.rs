@@ -4,28 +4,28 @@ use serde::Serialize;
 
 /// The whole answer.
 #[derive(Clone, Debug, Serialize)]
-pub struct Assembled {
+pub struct AssembleReport {
     schema: &'static str,
-    arrays: Vec<Array>,
+    arrays: Vec<AssembleArray>,
 }
 
-impl Assembled {
+impl AssembleReport {
     /// From what became of each array.
     #[must_use]
-    pub fn new(arrays: Vec<Array>) -> Self {
+    pub fn new(arrays: Vec<AssembleArray>) -> Self {
         Self { schema: "mdctl.assemble.1", arrays }
     }
 }
 
 /// One array.
 #[derive(Clone, Debug, Serialize)]
-pub struct Array {
+pub struct AssembleArray {
     /// Its path, or the word by which it was asked for.
     pub array: String,
     /// The kernel's name of it.
     pub kernel_name: Option<String>,
     /// What became of it.
-    pub result: Became,
+    pub result: AssembleEnd,
     /// The sentence for people.
     pub message: String,
     /// Who was there.
@@ -37,7 +37,7 @@ pub struct Array {
 /// What became of an array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Became {
+pub enum AssembleEnd {
     /// It runs.
     Started,
     /// It has its members and waits.

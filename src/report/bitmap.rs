@@ -13,7 +13,7 @@ use crate::model::bitmap::{Content, MemberBitmap, NodeBitmap};
 
 /// The bitmap of one member.
 #[derive(Clone, Debug, Serialize)]
-pub struct Bitmap {
+pub struct BitmapOfMember {
     /// As the user named the device.
     pub device: String,
     pub version: u32,
@@ -44,7 +44,7 @@ pub struct Node {
     pub events: u64,
     pub events_cleared: u64,
     /// `ok`, `out_of_date`, `unused` or `unknown`.
-    pub state: Condition,
+    pub state: BitmapCondition,
     pub state_bits: u32,
     pub chunks: Option<Chunks>,
 }
@@ -52,7 +52,7 @@ pub struct Node {
 /// The state of a bitmap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Condition {
+pub enum BitmapCondition {
     Ok,
     OutOfDate,
     /// Lockless: not filled yet.
@@ -70,20 +70,20 @@ pub enum Chunks {
 
 /// What JSON says of all devices that were asked about.
 #[derive(Debug, Serialize)]
-pub struct Report<T> {
+pub struct BitmapReport<T> {
     pub schema: &'static str,
-    pub devices: Vec<Answer<T>>,
+    pub devices: Vec<BitmapAnswer<T>>,
 }
 
 /// What JSON says of one device.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub enum Answer<T> {
+pub enum BitmapAnswer<T> {
     Found(T),
     Not { device: String, error: String },
 }
 
-impl Bitmap {
+impl BitmapOfMember {
     /// From what was found on a device.
     #[must_use]
     pub fn of(device: &str, found: &MemberBitmap) -> Self {
@@ -178,10 +178,10 @@ impl Node {
         writeln!(out, "          Events : {}", self.events)?;
         writeln!(out, "  Events Cleared : {}", self.events_cleared)?;
         let state = match self.state {
-            Condition::Ok => "OK",
-            Condition::OutOfDate => "Out of date",
-            Condition::Unused => "Not used yet",
-            Condition::Unknown => "Unknown",
+            BitmapCondition::Ok => "OK",
+            BitmapCondition::OutOfDate => "Out of date",
+            BitmapCondition::Unused => "Not used yet",
+            BitmapCondition::Unknown => "Unknown",
         };
         writeln!(out, "           State : {state}")
     }
@@ -193,7 +193,7 @@ impl Node {
                 let percent = percent(dirty, total);
                 writeln!(out, "          Bitmap : {total} bits (chunks), {dirty} dirty ({percent}%)")
             }
-            Some(Chunks::States { .. }) if self.state == Condition::Unused => Ok(()),
+            Some(Chunks::States { .. }) if self.state == BitmapCondition::Unused => Ok(()),
             Some(Chunks::States { total, unwritten, clean, dirty, to_sync, unknown }) => {
                 write!(out, "          Bitmap : {total} chunks, {unwritten} unwritten, {clean} clean, ")?;
                 write!(out, "{dirty} dirty, {to_sync} to be synchronised")?;
@@ -206,20 +206,20 @@ impl Node {
     }
 }
 
-fn condition(head: &bitmap::Superblock) -> Condition {
+fn condition(head: &bitmap::Superblock) -> BitmapCondition {
     let state = head.state();
     if head.version() == Some(Version::Lockless) {
         return match state {
-            _ if state.contains(State::FIRST_USE) => Condition::Unused,
-            _ if state.contains(State::STALE) => Condition::OutOfDate,
-            _ if state.contains(State::WRITE_ERROR) => Condition::Unknown,
-            _ => Condition::Ok,
+            _ if state.contains(State::FIRST_USE) => BitmapCondition::Unused,
+            _ if state.contains(State::STALE) => BitmapCondition::OutOfDate,
+            _ if state.contains(State::WRITE_ERROR) => BitmapCondition::Unknown,
+            _ => BitmapCondition::Ok,
         };
     }
     match state.bits() {
-        0 => Condition::Ok,
-        2 => Condition::OutOfDate,
-        _ => Condition::Unknown,
+        0 => BitmapCondition::Ok,
+        2 => BitmapCondition::OutOfDate,
+        _ => BitmapCondition::Unknown,
     }
 }
 

@@ -10,7 +10,7 @@ use crate::model::human;
 
 /// A snapshot's store as it was read.
 #[derive(Clone, Debug)]
-pub struct Diff {
+pub struct SnapshotDiff {
     /// The snapshot.
     pub name: String,
     /// Its volume.
@@ -50,7 +50,7 @@ struct Report<'a> {
     findings: Vec<String>,
 }
 
-impl Diff {
+impl SnapshotDiff {
     /// First byte and number of bytes of each range.
     fn ranges(&self) -> impl Iterator<Item = (Bytes, Bytes)> {
         let (chunk, end) = (self.chunk.bytes().0, self.size.bytes());
@@ -67,7 +67,7 @@ impl Diff {
 
 /// What should be known before it is used.
 #[must_use]
-pub fn remarks(diff: &Diff) -> Vec<String> {
+pub fn remarks(diff: &SnapshotDiff) -> Vec<String> {
     let mut lines = Vec::new();
     if !diff.valid {
         lines.push(format!(
@@ -87,7 +87,7 @@ pub fn remarks(diff: &Diff) -> Vec<String> {
 
 /// For people.
 #[must_use]
-pub fn text(diff: &Diff) -> String {
+pub fn text(diff: &SnapshotDiff) -> String {
     let mut text = format!(
         "{}: {} of {} differ from {}, in {} ranges (chunks of {}; {} of the store in use)\n",
         diff.name,
@@ -109,7 +109,7 @@ pub fn text(diff: &Diff) -> String {
 
 /// For programs.
 #[must_use]
-pub fn json(diff: &Diff) -> String {
+pub fn json(diff: &SnapshotDiff) -> String {
     let report = Report {
         schema: "mdctl.delta.1",
         snapshot: &diff.name,
@@ -174,8 +174,8 @@ pub fn applied(path: &str, size: (u64, Bytes), json: bool) -> String {
 mod tests {
     use super::*;
 
-    fn diff() -> Diff {
-        Diff {
+    fn diff() -> SnapshotDiff {
+        SnapshotDiff {
             name: "vg/snap".into(),
             origin: "vg/data".into(),
             valid: false,

@@ -6,35 +6,35 @@ use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, pr
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-use super::{DiskText, status::View, text::ctime};
+use super::{DiskText, status::TextView, text::ctime};
 
 /// The whole answer.
 #[derive(Clone, Debug, Serialize)]
-pub struct Report {
+pub struct ExplainReport {
     pub schema: &'static str,
-    pub subjects: Vec<Subject>,
+    pub subjects: Vec<ExplainSubject>,
     /// Words that mean nothing that is known, and devices that could not be looked at.
     pub problems: Vec<super::status::Problem>,
 }
 
 /// One array or device.
 #[derive(Clone, Debug, Serialize)]
-pub struct Subject {
+pub struct ExplainSubject {
     pub subject: String,
     pub uuid: Option<String>,
     pub summary: String,
     /// Nothing is wrong.
     pub fine: bool,
     /// The array's devices, as their own metadata tells it.
-    pub devices: Vec<Device>,
+    pub devices: Vec<ExplainDevice>,
     /// What matters most first.
-    pub findings: Vec<Finding>,
-    pub next_command: Option<Command>,
+    pub findings: Vec<ShownFinding>,
+    pub next_command: Option<ShownCommand>,
 }
 
 /// One device of the array.
 #[derive(Clone, Debug, Serialize)]
-pub struct Device {
+pub struct ExplainDevice {
     pub path: String,
     pub role: String,
     pub events: u64,
@@ -44,7 +44,7 @@ pub struct Device {
 
 /// One finding.
 #[derive(Clone, Debug, Serialize)]
-pub struct Finding {
+pub struct ShownFinding {
     /// A word that stays the same; docs/json.md lists them.
     pub kind: &'static str,
     /// `blocks`, `weakens`, `note`.
@@ -53,12 +53,12 @@ pub struct Finding {
     pub text: String,
     pub evidence: Vec<String>,
     pub needs: Option<String>,
-    pub command: Option<Command>,
+    pub command: Option<ShownCommand>,
 }
 
 /// What to run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Command {
+pub struct ShownCommand {
     /// For a shell.
     pub line: String,
     /// For everything else.
@@ -66,22 +66,22 @@ pub struct Command {
     pub effect: String,
 }
 
-impl Report {
+impl ExplainReport {
     /// The whole answer.
     #[must_use]
-    pub fn new(subjects: Vec<Subject>, problems: Vec<super::status::Problem>) -> Self {
+    pub fn new(subjects: Vec<ExplainSubject>, problems: Vec<super::status::Problem>) -> Self {
         Self { schema: "mdctl.explain.1", subjects, problems }
     }
 
     /// The text.
     #[must_use]
-    pub fn text(&self, view: View, zone: &TimeZone) -> String {
+    pub fn text(&self, view: TextView, zone: &TimeZone) -> String {
         self.subjects.iter().map(|subject| subject.text(view, zone)).collect::<Vec<_>>().join("\n")
     }
 }
 
-impl Subject {
-    fn text(&self, view: View, zone: &TimeZone) -> String {
+impl ExplainSubject {
+    fn text(&self, view: TextView, zone: &TimeZone) -> String {
         let mut out = wrapped(&format!("{}: {}", safe(&self.subject), safe(&self.summary)), "", "    ", view);
         if !self.devices.is_empty() {
             out.push('\n');
@@ -98,7 +98,7 @@ impl Subject {
         out
     }
 
-    fn table(&self, view: View, zone: &TimeZone) -> String {
+    fn table(&self, view: TextView, zone: &TimeZone) -> String {
         let mut table = Table::new();
         table.load_preset(presets::NOTHING);
         match view.width {
@@ -131,8 +131,8 @@ impl Subject {
     }
 }
 
-impl Finding {
-    fn text(&self, view: View) -> String {
+impl ShownFinding {
+    fn text(&self, view: TextView) -> String {
         let mark = match self.severity {
             "blocks" => "!!",
             "weakens" => " !",
@@ -162,7 +162,7 @@ fn safe(text: &str) -> String {
 }
 
 /// Words in lines that fit, the first behind `first`, the others behind `rest`. A word is never cut.
-fn wrapped(text: &str, first: &str, rest: &str, view: View) -> String {
+fn wrapped(text: &str, first: &str, rest: &str, view: TextView) -> String {
     let width = usize::from(view.width.unwrap_or(u16::MAX)).max(20);
     let mut out = first.to_owned();
     let mut used = first.chars().count();
@@ -191,25 +191,25 @@ fn wrapped(text: &str, first: &str, rest: &str, view: View) -> String {
 mod tests {
     use super::*;
 
-    fn subject() -> Subject {
-        let command = Command {
+    fn subject() -> ExplainSubject {
+        let command = ShownCommand {
             line: "mdctl /dev/md0 --re-add /dev/sdc1".to_owned(),
             words: ["mdctl", "/dev/md0", "--re-add", "/dev/sdc1"].map(str::to_owned).to_vec(),
             effect: "takes it back".to_owned(),
         };
-        Subject {
+        ExplainSubject {
             subject: "/dev/md0".to_owned(),
             uuid: None,
             summary: "raid1, running, degraded: 1 of 2 devices in sync".to_owned(),
             fine: false,
-            devices: vec![Device {
+            devices: vec![ExplainDevice {
                 path: "/dev/sdc1".to_owned(),
                 role: "slot 1".to_owned(),
                 events: 17,
                 updated_unix_seconds: 1_795_333_013,
                 standing: "3 events behind".to_owned(),
             }],
-            findings: vec![Finding {
+            findings: vec![ShownFinding {
                 kind: "stale",
                 severity: "weakens",
                 device: None,
@@ -224,8 +224,8 @@ mod tests {
 
     #[test]
     fn text_fits_and_cannot_act() {
-        let report = Report::new(vec![subject()], vec![]);
-        let text = report.text(View { width: Some(80), colour: true }, &TimeZone::UTC);
+        let report = ExplainReport::new(vec![subject()], vec![]);
+        let text = report.text(TextView { width: Some(80), colour: true }, &TimeZone::UTC);
         assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text:?}");
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
         let start = "\
@@ -247,7 +247,7 @@ next:
         assert!(text.ends_with(end), "{text}");
         assert_eq!(safe("not enough devices -\n       giving up."), "not enough devices - giving up.");
         for width in [0, 3, 30] {
-            assert!(!report.text(View { width: Some(width), colour: false }, &TimeZone::UTC).is_empty());
+            assert!(!report.text(TextView { width: Some(width), colour: false }, &TimeZone::UTC).is_empty());
         }
     }
 }

@@ -12,14 +12,14 @@ use crate::{
 #[derive(Clone, Debug, Serialize)]
 pub struct History {
     schema: &'static str,
-    entries: Vec<Entry>,
+    entries: Vec<HistoryEntry>,
     /// Files that are not believed.
-    damaged: Vec<Damaged>,
+    damaged: Vec<DamagedEntry>,
 }
 
 /// One entry.
 #[derive(Clone, Debug, Serialize)]
-pub struct Entry {
+pub struct HistoryEntry {
     id: String,
     /// Seconds since 1970.
     time: u64,
@@ -59,7 +59,7 @@ struct Group {
 
 /// A file that is not believed.
 #[derive(Clone, Debug, Serialize)]
-pub struct Damaged {
+pub struct DamagedEntry {
     /// The file.
     pub file: String,
     /// Why.
@@ -67,7 +67,7 @@ pub struct Damaged {
 }
 
 /// What an entry is made of.
-pub struct Parts<'a> {
+pub struct EntryParts<'a> {
     /// What was run.
     pub about: &'a About,
     /// The devices.
@@ -80,10 +80,10 @@ pub struct Parts<'a> {
     pub undone: bool,
 }
 
-impl Entry {
+impl HistoryEntry {
     /// From an entry and where it stands.
     #[must_use]
-    pub fn new(parts: &Parts<'_>) -> Self {
+    pub fn new(parts: &EntryParts<'_>) -> Self {
         let about = parts.about;
         let mut arrays: Vec<String> =
             parts.devices.iter().flat_map(|device| &device.md).map(|sb| sb.array.clone()).collect();
@@ -154,13 +154,13 @@ fn paths(devices: &[Identity], which: impl Fn(&Identity) -> bool) -> String {
 impl History {
     /// Of these entries, the newest first.
     #[must_use]
-    pub fn new(entries: Vec<Entry>, damaged: Vec<Damaged>) -> Self {
+    pub fn new(entries: Vec<HistoryEntry>, damaged: Vec<DamagedEntry>) -> Self {
         Self { schema: "mdctl.history.1", entries, damaged }
     }
 
     /// The files that are not believed.
     #[must_use]
-    pub fn damaged(&self) -> &[Damaged] {
+    pub fn damaged(&self) -> &[DamagedEntry] {
         &self.damaged
     }
 
@@ -206,8 +206,9 @@ mod tests {
         let mut about = about(1_795_343_695);
         about.command.push("\x1b[2J".into());
         let devices: Vec<_> = kept.devices.iter().map(|kept| kept.device.clone()).collect();
-        let parts = Parts { about: &about, devices: &devices, file: "/x".into(), size: 5000, undone: true };
-        let history = History::new(vec![Entry::new(&parts)], Vec::new());
+        let parts =
+            EntryParts { about: &about, devices: &devices, file: "/x".into(), size: 5000, undone: true };
+        let history = History::new(vec![HistoryEntry::new(&parts)], Vec::new());
         assert_eq!(
             history.text(&jiff::tz::TimeZone::UTC),
             "20261122-103455-00000007  Sun Nov 22 10:34:55 2026  5 KiB  undone\n    \

@@ -3,11 +3,11 @@
 use serde::Serialize;
 
 use super::DiskText;
-use crate::model::overlay::{Change, NEARLY_FULL, Overlay, Part};
+use crate::model::overlay::{ChangedPart, ChangedRange, NEARLY_FULL, Overlay};
 
 /// The list.
 #[derive(Clone, Debug, Serialize)]
-pub struct Overlays {
+pub struct OverlayList {
     schema: &'static str,
     overlays: Vec<One>,
 }
@@ -24,7 +24,7 @@ struct One {
     used_by: Vec<String>,
 }
 
-impl Overlays {
+impl OverlayList {
     /// From what there is.
     #[must_use]
     pub fn new(overlays: &[Overlay]) -> Self {
@@ -83,7 +83,7 @@ impl Overlays {
 
 /// What a set would change.
 #[derive(Clone, Debug, Serialize)]
-pub struct Diff {
+pub struct OverlayDiff {
     schema: &'static str,
     set: String,
     members: Vec<Member>,
@@ -103,16 +103,16 @@ struct Range {
     part: &'static str,
 }
 
-impl Diff {
+impl OverlayDiff {
     /// From the changes of each member.
     #[must_use]
-    pub fn new(set: &str, changes: &[(String, Vec<Change>)]) -> Self {
-        let range = |change: &Change| Range {
+    pub fn new(set: &str, changes: &[(String, Vec<ChangedRange>)]) -> Self {
+        let range = |change: &ChangedRange| Range {
             start_byte: change.at.0,
             length_bytes: change.length.0,
             part: change.part.name(),
         };
-        let member = |(member, changes): &(String, Vec<Change>)| Member {
+        let member = |(member, changes): &(String, Vec<ChangedRange>)| Member {
             member: member.clone(),
             total_bytes: changes.iter().map(|change| change.length.0).sum(),
             changes: changes.iter().map(range).collect(),
@@ -130,7 +130,7 @@ impl Diff {
         const SHOWN: usize = 16;
         let mut text = String::new();
         for member in &self.members {
-            let of = |part: Part| -> u64 {
+            let of = |part: ChangedPart| -> u64 {
                 let ranges = member.changes.iter().filter(|range| range.part == part.name());
                 ranges.map(|range| range.length_bytes).sum()
             };
@@ -138,9 +138,9 @@ impl Diff {
                 "{}: {} bytes would change: {} of metadata, {} of data, {} elsewhere\n",
                 DiskText::new(member.member.as_bytes()),
                 member.total_bytes,
-                of(Part::Metadata),
-                of(Part::Data),
-                of(Part::Other)
+                of(ChangedPart::Metadata),
+                of(ChangedPart::Data),
+                of(ChangedPart::Other)
             ));
             for range in member.changes.iter().take(SHOWN) {
                 let Range { start_byte, length_bytes, part } = range;

@@ -5,21 +5,21 @@ use std::fmt::Write;
 use serde::Serialize;
 
 use super::{text::brief_binary, words};
-use crate::model::detail::{Activity, Queried, QueriedArray};
+use crate::model::detail::{Presence, Queried, QueriedArray};
 
 /// The answer for one device.
 #[derive(Clone, Debug, Serialize)]
 pub struct Query {
     /// As the user named it.
     pub device: String,
-    pub array: Array,
-    pub member: Option<Member>,
+    pub array: QueryArray,
+    pub member: Option<QueryMember>,
 }
 
 /// What it is as an array.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
-pub enum Array {
+pub enum QueryArray {
     /// Nothing of md's.
     No,
     /// An md device without an array.
@@ -38,7 +38,7 @@ pub enum Array {
 
 /// What its superblock says.
 #[derive(Clone, Debug, Serialize)]
-pub struct Member {
+pub struct QueryMember {
     pub device_number: u32,
     pub raid_devices: u32,
     pub level: Option<&'static str>,
@@ -50,23 +50,23 @@ pub struct Member {
 
 /// What JSON says of all devices that were asked about.
 #[derive(Debug, Serialize)]
-pub struct Report {
+pub struct QueryReport {
     pub schema: &'static str,
-    pub devices: Vec<Answer>,
+    pub devices: Vec<QueryAnswer>,
 }
 
 /// What JSON says of one device.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub enum Answer {
+pub enum QueryAnswer {
     Found(Query),
     Not { device: String, error: String },
 }
 
-impl Report {
+impl QueryReport {
     /// The whole answer.
     #[must_use]
-    pub fn new(devices: Vec<Answer>) -> Self {
+    pub fn new(devices: Vec<QueryAnswer>) -> Self {
         Self { schema: "mdctl.query.1", devices }
     }
 }
@@ -76,25 +76,25 @@ impl Query {
     #[must_use]
     pub fn of(device: &str, queried: &Queried) -> Self {
         let array = match &queried.array {
-            QueriedArray::No => Array::No,
-            QueriedArray::Inactive => Array::Inactive,
-            QueriedArray::Unanswered(error) => Array::Unanswered { error: error.clone() },
-            QueriedArray::Yes { size, level, raid_disks, spares } => Array::Yes {
+            QueriedArray::No => QueryArray::No,
+            QueriedArray::Inactive => QueryArray::Inactive,
+            QueriedArray::Unanswered(error) => QueryArray::Unanswered { error: error.clone() },
+            QueriedArray::Yes { size, level, raid_disks, spares } => QueryArray::Yes {
                 size_bytes: size.0,
                 level: level.clone(),
                 raid_devices: *raid_disks,
                 spare_devices: *spares,
             },
         };
-        let member = queried.member.as_ref().map(|member| Member {
+        let member = queried.member.as_ref().map(|member| QueryMember {
             device_number: member.number,
             raid_devices: member.raid_disks,
             level: member.level.name(),
             activity: match member.activity {
-                Activity::Active => "active",
-                Activity::Mismatch => "mismatch",
-                Activity::Undetected => "undetected",
-                Activity::Inactive => "inactive",
+                Presence::Active => "active",
+                Presence::Mismatch => "mismatch",
+                Presence::Undetected => "undetected",
+                Presence::Inactive => "inactive",
             },
             array: member.path.clone(),
         });
@@ -106,12 +106,12 @@ impl Query {
     pub fn text(&self) -> String {
         let device = &self.device;
         let mut out = match &self.array {
-            Array::No => format!("{device}: is not an md array\n"),
-            Array::Inactive => format!("{device}: is an md device which is not active\n"),
-            Array::Unanswered { error } => {
+            QueryArray::No => format!("{device}: is not an md array\n"),
+            QueryArray::Inactive => format!("{device}: is an md device which is not active\n"),
+            QueryArray::Unanswered { error } => {
                 format!("{device}: is an md device, but gives \"{error}\" when queried\n")
             }
-            Array::Yes { size_bytes, level, raid_devices, spare_devices } => {
+            QueryArray::Yes { size_bytes, level, raid_devices, spare_devices } => {
                 let size = brief_binary(u128::from(*size_bytes));
                 let s = words::plural((*spare_devices).into());
                 format!(
@@ -121,7 +121,7 @@ impl Query {
             }
         };
         if let Some(member) = &self.member {
-            let Member { device_number, raid_devices, level, activity, array } = member;
+            let QueryMember { device_number, raid_devices, level, activity, array } = member;
             let (level, array) = (level.unwrap_or(words::UNKNOWN), array.as_deref().unwrap_or("array"));
             let written = writeln!(
                 out,

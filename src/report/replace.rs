@@ -7,7 +7,7 @@ const SCHEMA: &str = "mdctl.replace.1";
 
 /// The end of a replacement.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Told {
+pub struct ReplaceReport {
     schema: &'static str,
     /// `done`, `running`, `failed`.
     result: &'static str,
@@ -24,7 +24,7 @@ pub struct Told {
     reason: Option<String>,
 }
 
-impl Told {
+impl ReplaceReport {
     fn new(result: &'static str) -> Self {
         let (array, old, new, copy) = (String::new(), String::new(), String::new(), String::new());
         Self { schema: SCHEMA, result, array, old, new, copy, slot: None, missing: None, reason: None }

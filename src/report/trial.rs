@@ -11,7 +11,7 @@ use super::DiskText;
 use crate::model::{
     clock::ctime,
     layout::layout_word,
-    trial::{Behind, Differs, Grounds, Scored, Seen, Stopped, Verdict},
+    trial::{Behind, Differs, Grounds, GuessVerdict, Scored, Stopped, TrialSeen},
 };
 
 /// The whole answer.
@@ -41,7 +41,7 @@ pub struct Trial {
     unreadable: Vec<String>,
     guesses: Vec<Guess>,
     /// The set of overlays on which a guess is up.
-    kept: Option<Kept>,
+    kept: Option<KeptGuess>,
     #[serde(skip)]
     words: Vec<String>,
     #[serde(skip)]
@@ -61,7 +61,7 @@ struct Late {
 }
 
 impl Late {
-    fn new(behind: &Behind, seen: &[Seen]) -> Option<Self> {
+    fn new(behind: &Behind, seen: &[TrialSeen]) -> Option<Self> {
         Some(Self {
             device: seen.get(behind.device)?.path.clone(),
             slot: behind.slot,
@@ -91,7 +91,7 @@ impl Late {
 
 /// A guess that stays up.
 #[derive(Clone, Debug, Serialize)]
-pub struct Kept {
+pub struct KeptGuess {
     /// Its number.
     pub number: usize,
     /// The set of overlays.
@@ -143,7 +143,7 @@ fn left_out(stopped: Stopped) -> String {
 
 /// What assembling a guess on overlays came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Assembled {
+pub struct TrialAssembled {
     /// Why it was not started.
     pub error: Option<String>,
     /// The overlays had no room: that says nothing of the guess.
@@ -154,15 +154,15 @@ pub struct Assembled {
     pub status: Option<i32>,
 }
 
-impl Assembled {
+impl TrialAssembled {
     /// What the kernel and the file system's tool think of the guess.
     #[must_use]
-    pub fn verdict(&self) -> Option<Verdict> {
+    pub fn verdict(&self) -> Option<GuessVerdict> {
         if self.error.is_some() {
-            return (!self.no_room).then_some(Verdict::NoStart);
+            return (!self.no_room).then_some(GuessVerdict::NoStart);
         }
         let status = self.tool.as_ref().and(self.status)?;
-        Some(if status == 0 { Verdict::Clean } else { Verdict::Errors })
+        Some(if status == 0 { GuessVerdict::Clean } else { GuessVerdict::Errors })
     }
 }
 
@@ -184,7 +184,7 @@ struct Guess {
     members: Vec<Option<Member>>,
     redundancy: Option<Redundancy>,
     inside: Vec<Inside>,
-    assembled: Option<Assembled>,
+    assembled: Option<TrialAssembled>,
     command: String,
 }
 
@@ -245,8 +245,8 @@ impl Guess {
     fn new(
         number: usize,
         scored: &Scored,
-        assembled: Option<Assembled>,
-        seen: &[Seen],
+        assembled: Option<TrialAssembled>,
+        seen: &[TrialSeen],
         command: String,
     ) -> Self {
         let guess = &scored.hypothesis;
@@ -315,13 +315,13 @@ impl Guess {
         let inside = if inside.is_empty() { "nothing known".to_owned() } else { inside.join(", ") };
         let assembled = match &self.assembled {
             None => "-".to_owned(),
-            Some(Assembled { error: Some(_), no_room: true, .. }) => "no room".to_owned(),
-            Some(Assembled { error: Some(_), .. }) => "does not start".to_owned(),
-            Some(Assembled { tool: Some(tool), status: Some(0), .. }) => format!("{tool}: clean"),
-            Some(Assembled { tool: Some(tool), status: Some(status), .. }) => {
+            Some(TrialAssembled { error: Some(_), no_room: true, .. }) => "no room".to_owned(),
+            Some(TrialAssembled { error: Some(_), .. }) => "does not start".to_owned(),
+            Some(TrialAssembled { tool: Some(tool), status: Some(0), .. }) => format!("{tool}: clean"),
+            Some(TrialAssembled { tool: Some(tool), status: Some(status), .. }) => {
                 format!("{tool}: errors (status {status})")
             }
-            Some(Assembled { tool: Some(tool), status, .. }) => {
+            Some(TrialAssembled { tool: Some(tool), status, .. }) => {
                 let status =
                     status.map_or_else(|| "no answer".to_owned(), |status| format!("status {status}"));
                 format!("{tool}: {status}")
@@ -336,23 +336,24 @@ impl Trial {
     /// From a ranking.
     #[must_use]
     pub fn new(
-        ranked: &[(Scored, Option<Assembled>, String)],
-        seen: &[Seen],
+        ranked: &[(Scored, Option<TrialAssembled>, String)],
+        seen: &[TrialSeen],
         numbers: &Numbers,
-        kept: Option<Kept>,
+        kept: Option<KeptGuess>,
     ) -> Self {
         // What a tool finds wrong with one tells it from the others.
-        let stands = |assembled: &Option<Assembled>| {
-            matches!(assembled.as_ref().and_then(Assembled::verdict), None | Some(Verdict::Clean))
+        let stands = |assembled: &Option<TrialAssembled>| {
+            matches!(assembled.as_ref().and_then(TrialAssembled::verdict), None | Some(GuessVerdict::Clean))
         };
         let first = ranked.first().map(|(scored, ..)| scored.points());
-        let as_good = |(scored, assembled, _): &&(Scored, Option<Assembled>, String)| {
+        let as_good = |(scored, assembled, _): &&(Scored, Option<TrialAssembled>, String)| {
             Some(scored.points()) == first && stands(assembled)
         };
         let equal = ranked.iter().skip(1).filter(as_good).count();
-        let guess = |(nth, (scored, assembled, command)): (usize, &(Scored, Option<Assembled>, String))| {
-            Guess::new(nth + 1, scored, assembled.clone(), seen, command.clone())
-        };
+        let guess =
+            |(nth, (scored, assembled, command)): (usize, &(Scored, Option<TrialAssembled>, String))| {
+                Guess::new(nth + 1, scored, assembled.clone(), seen, command.clone())
+            };
         Self {
             schema: "mdctl.trial.1",
             devices: seen.iter().map(|seen| seen.path.clone()).collect(),
@@ -473,7 +474,7 @@ impl Trial {
     }
 
     /// How to look at the files of a guess that is up; nothing is to be written, not even a journal.
-    fn mounting(&self, kept: &Kept) -> Option<String> {
+    fn mounting(&self, kept: &KeptGuess) -> Option<String> {
         let guess = kept.number.checked_sub(1).and_then(|nth| self.guesses.get(nth))?;
         let options = match guess.inside.first()?.kind.as_str() {
             "ext3" | "ext4" => "ro,noload",

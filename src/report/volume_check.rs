@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::model::{
     human::counted,
-    volume::{Checked, Kept},
+    volume::{Checked, KeptState},
 };
 
 /// Its number grows when a key changes its meaning or goes.
@@ -65,7 +65,7 @@ pub fn json(all: &[Checked]) -> String {
 
 /// The states of a group that are kept, newest first.
 #[must_use]
-pub fn kept(all: &[Kept], dates: &dyn Fn(i64) -> String) -> String {
+pub fn kept(all: &[KeptState], dates: &dyn Fn(i64) -> String) -> String {
     let mut out = String::new();
     for one in all {
         let group = &one.group;
@@ -83,8 +83,8 @@ pub fn kept(all: &[Kept], dates: &dyn Fn(i64) -> String) -> String {
 
 /// The same as JSON.
 #[must_use]
-pub fn kept_json(all: &[Kept]) -> String {
-    let one = |one: &Kept| {
+pub fn kept_json(all: &[KeptState]) -> String {
+    let one = |one: &KeptState| {
         serde_json::json!({
             "seqno": one.group.seqno,
             "time": one.group.written.time,

@@ -10,8 +10,8 @@ use mdctl::{
     model::{
         DevId,
         detail::{
-            ArrayDetail, Attached, Counts, Flags, Known, Member, MemberFlags, MemberSuperblock,
-            MetadataVersion, Sync, SyncKind, SyncStage,
+            ArrayDetail, Attached, Counts, KernelFlags, MapKnown, MemberFlags, MemberSuperblock,
+            MetadataVersion, Sync, SyncKind, SyncStage, TableMember,
         },
     },
     report::{
@@ -96,10 +96,17 @@ fn examine_says_what_it_said() {
     }
 }
 
-fn slot(number: i32, state: MemberFlags) -> Member {
+fn slot(number: i32, state: MemberFlags) -> TableMember {
     let minor = u32::try_from(number).expect("a number of a device") * 16;
     let path = format!("/dev/sd{}", char::from(b'a' + u8::try_from(number).expect("few devices")));
-    Member { number, dev: DevId { major: 8, minor }, raid_disk: number, state, path: Some(path), alive: true }
+    TableMember {
+        number,
+        dev: DevId { major: 8, minor },
+        raid_disk: number,
+        state,
+        path: Some(path),
+        alive: true,
+    }
 }
 
 const IN_SYNC: MemberFlags = MemberFlags {
@@ -115,7 +122,7 @@ const IN_SYNC: MemberFlags = MemberFlags {
 
 /// A RAID5 of three that runs well.
 fn raid5() -> ArrayDetail {
-    let members: Vec<Member> = (0..3).map(|number| slot(number, IN_SYNC)).collect();
+    let members: Vec<TableMember> = (0..3).map(|number| slot(number, IN_SYNC)).collect();
     let attached = members.iter().map(|member| Attached {
         sys_name: format!("dev-{}", member.path.as_deref().unwrap_or_default().trim_start_matches("/dev/")),
         dev: member.dev,
@@ -137,14 +144,14 @@ fn raid5() -> ArrayDetail {
         updated: 1_700_086_400,
         not_persistent: false,
         minor: 127,
-        flags: Flags { clean: true, bitmap: true, clustered: false },
+        flags: KernelFlags { clean: true, bitmap: true, clustered: false },
         bitmap_file: None,
         consistency_policy: Some("bitmap".into()),
         sync: None,
         attached: attached.collect(),
         members,
         superblock: Some(member(&fixture("raid5-1.2"))),
-        map: Some(Known { uuid: MdUuid([0x11; 16]), path: "/dev/md/home".to_owned() }),
+        map: Some(MapKnown { uuid: MdUuid([0x11; 16]), path: "/dev/md/home".to_owned() }),
         container: None,
         member_arrays: vec![],
     }

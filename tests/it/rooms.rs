@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "a test reads the sources")]
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
@@ -158,4 +159,33 @@ fn every_room_is_on_the_map() {
 fn names_are_found_in_all_spellings() {
     let code = "use crate::model::World;\nuse crate::{\n    config::map,\n    kernel::{self, Access},\n    plan::Step,\n};\nlet x = crate::report::y();";
     assert_eq!(named(code), ["model", "config", "kernel", "plan", "report"].map(str::to_owned));
+}
+
+/// The public types that a source declares.
+fn types(code: &str) -> Vec<String> {
+    let kinds = ["pub struct ", "pub enum ", "pub trait ", "pub type "];
+    let name = |line: &str| {
+        let rest = kinds.iter().find_map(|kind| line.trim_start().strip_prefix(kind))?;
+        Some(rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>())
+    };
+    // A macro's are named where it is used.
+    code.lines().filter_map(name).filter(|name| !name.is_empty()).collect()
+}
+
+/// A name leads to one place.
+#[test]
+fn no_two_rooms_have_a_public_type_of_one_name() {
+    assert_eq!(
+        types("pub struct A {\n    pub enum B<T> {\n// pub struct C\npub(super) struct D;\n"),
+        ["A", "B"]
+    );
+    let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    for path in sources(&top) {
+        for name in types(&code(&path)) {
+            places.entry(name).or_default().push(path.display().to_string());
+        }
+    }
+    places.retain(|_, of| of.len() > 1);
+    assert!(places.is_empty(), "{places:#?}");
 }

@@ -4,7 +4,7 @@
 use mdctl::kernel::{
     Deadline, Machine,
     cookie::{self, Cookie, Waited},
-    dm::{Control, Flags, How, NewRow, Who},
+    dm::{Control, DmCallManner, DmFlags, NewRow, Who},
 };
 
 use crate::guest::{Case, Disks, Output, mdctl, run, settle, sh, traced};
@@ -463,35 +463,36 @@ fn requests_one_by_one() {
     assert_eq!(control.target_version("nosuch").expect("an answer"), None);
     assert!(control.versions().expect("a list").iter().any(|target| target.name == "linear"));
     let who = Who::Name("a");
-    assert_eq!(control.info(who, Flags::empty()).expect("an answer"), None, "absent is no error");
+    assert_eq!(control.info(who, DmFlags::empty()).expect("an answer"), None, "absent is no error");
     let info = control.create("a", Some("U"), None).expect("made");
-    assert_eq!((info.segments, info.flags.contains(Flags::ACTIVE_PRESENT)), (0, false));
+    assert_eq!((info.segments, info.flags.contains(DmFlags::ACTIVE_PRESENT)), (0, false));
     let row = |kind: &str| NewRow { start: 0, length: 8, kind: kind.into(), params: String::new() };
-    control.load(who, &[row("zero")], Flags::READONLY).expect("loaded");
-    let info = control.resume(who, How::default()).expect("resumed");
-    assert!(info.flags.contains(Flags::ACTIVE_PRESENT | Flags::UEVENT_GENERATED | Flags::READONLY));
-    assert!(control.info(Who::Uuid("U"), Flags::empty()).expect("an answer").is_some());
+    control.load(who, &[row("zero")], DmFlags::READONLY).expect("loaded");
+    let info = control.resume(who, DmCallManner::default()).expect("resumed");
+    assert!(info.flags.contains(DmFlags::ACTIVE_PRESENT | DmFlags::UEVENT_GENERATED | DmFlags::READONLY));
+    assert!(control.info(Who::Uuid("U"), DmFlags::empty()).expect("an answer").is_some());
     let number = info.dev.expect("a number");
-    assert!(control.info(Who::Dev(number), Flags::empty()).expect("an answer").is_some());
-    assert!(control.load(who, &[], Flags::empty()).is_err(), "no rows");
+    assert!(control.info(Who::Dev(number), DmFlags::empty()).expect("an answer").is_some());
+    assert!(control.load(who, &[], DmFlags::empty()).is_err(), "no rows");
 
     // Ready before, sent without another thought.
     let mut suspend =
-        control.prepare(who, mdctl::kernel::dm::Request::Suspend(Flags::empty())).expect("ready");
+        control.prepare(who, mdctl::kernel::dm::PreparedRequest::Suspend(DmFlags::empty())).expect("ready");
     let mut resume =
-        control.prepare(who, mdctl::kernel::dm::Request::Resume(Flags::empty(), 0)).expect("ready");
+        control.prepare(who, mdctl::kernel::dm::PreparedRequest::Resume(DmFlags::empty(), 0)).expect("ready");
     for _ in 0..2 {
-        assert!(suspend.fire().expect("suspended").contains(Flags::SUSPEND));
-        assert!(!resume.fire().expect("resumed").contains(Flags::SUSPEND));
+        assert!(suspend.fire().expect("suspended").contains(DmFlags::SUSPEND));
+        assert!(!resume.fire().expect("resumed").contains(DmFlags::SUSPEND));
     }
-    let gone = control.rename(Who::Name("nope"), "x", How::default()).expect_err("absent");
+    let gone = control.rename(Who::Name("nope"), "x", DmCallManner::default()).expect_err("absent");
     assert!(gone.is(nix::errno::Errno::ENXIO));
-    let event = control.rename(who, "b", How::default()).expect("renamed").event;
+    let event = control.rename(who, "b", DmCallManner::default()).expect("renamed").event;
     assert!(event > 0);
-    let (info, rows) = control.wait(Who::Name("b"), event - 1, Flags::empty()).expect("an event was before");
+    let (info, rows) =
+        control.wait(Who::Name("b"), event - 1, DmFlags::empty()).expect("an event was before");
     assert_eq!((info.event, rows.len()), (event, 1));
     control.arm_poll().expect("armed");
-    control.remove(Who::Name("b"), How::default()).expect("removed");
+    control.remove(Who::Name("b"), DmCallManner::default()).expect("removed");
     settle();
     // A semaphore that nobody lowers is not waited for for ever.
     let mut cookie = Cookie::create().expect("a semaphore");

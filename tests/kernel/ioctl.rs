@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mdctl::kernel::{
     Access, Deadline, DevId, KernelError, MdDevice, Places, Sysfs,
-    md::{ArrayInfo, DiskFlags, DiskInfo, Obsolete},
+    md::{ArrayInfo, DiskFlags, MduDiskInfo, Obsolete},
     node, wait,
 };
 use nix::errno::Errno;
@@ -33,7 +33,7 @@ const REQUESTS: &[Request] = &[
     ("RAID_AUTORUN", |md| done(md.raid_autorun())),
     ("GET_BITMAP_FILE", |md| md.bitmap_file().map(|path| format!("{path:?}"))),
     ("CLEAR_ARRAY", |md| done(md.obsolete(Obsolete::ClearArray))),
-    ("ADD_NEW_DISK", |md| done(md.add_new_disk(&DiskInfo::default()))),
+    ("ADD_NEW_DISK", |md| done(md.add_new_disk(&MduDiskInfo::default()))),
     ("HOT_REMOVE_DISK", |md| done(md.hot_remove_disk(NOBODY))),
     ("SET_ARRAY_INFO", |md| done(md.set_array_info(&ArrayInfo::default()))),
     ("SET_DISK_INFO", |md| done(md.obsolete(Obsolete::SetDiskInfo))),
@@ -171,7 +171,7 @@ fn a_mirror_by_requests_alone() {
     md.set_array_info(&ArrayInfo { md_minor: 77, state: 1, chunk_size: 65536, ..info }).unwrap();
     for (number, dev) in (0..).zip(&members) {
         let flags = DiskFlags::ACTIVE | DiskFlags::SYNC;
-        md.add_new_disk(&DiskInfo::of(*dev, number, number, flags)).unwrap();
+        md.add_new_disk(&MduDiskInfo::of(*dev, number, number, flags)).unwrap();
     }
     md.run_array().unwrap();
     let info = md.array_info().unwrap();

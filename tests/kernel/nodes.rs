@@ -10,8 +10,8 @@ use std::{
 
 use mdctl::{
     kernel::{
-        Access, Deadline, DevId, Device, Holder, KernelError, Lock, MdDevice, Places, Procfs, Sysfs,
-        appear::{self, Gone},
+        Access, BlockDevice, Deadline, DevId, Holder, KernelError, Lock, MdDevice, Places, Procfs, Sysfs,
+        appear::{self, Disappearance},
         holders, module, node,
     },
     words::MD_MAJOR,
@@ -49,7 +49,7 @@ fn stop(name: &str) {
     // udev opens what is new.
     guest::settle();
     let (sysfs, places) = (Sysfs::default(), Places::default());
-    let gone = Gone::listen(&sysfs, &places, name, places.has_udev()).unwrap();
+    let gone = Disappearance::listen(&sysfs, &places, name, places.has_udev()).unwrap();
     module::remove_at_once(&sysfs).unwrap();
     let md = open(name, Access::WriteExclusive);
     md.stop_array().unwrap();
@@ -115,7 +115,7 @@ fn a_stop_waits_until_all_is_gone() {
         assert!(!Sysfs::default().array(&name).exists());
         assert!(!Path::new("/dev/md/home").is_symlink(), "udev's link is gone too");
         for path in disks.all() {
-            Device::open(path.as_ref(), Access::WriteExclusive).expect("members are free");
+            BlockDevice::open(path.as_ref(), Access::WriteExclusive).expect("members are free");
         }
         reference(&[&["--assemble", "/dev/md/home"], &disks.all()[..]].concat()).ok();
         assert_eq!(guest::arrays(), std::slice::from_ref(&name));
@@ -160,7 +160,7 @@ fn who_holds_a_member() {
     assert_eq!(held(disks.path(0)), [Holder::Md("md77".into())]);
     assert_eq!(held("/dev/md77"), [Holder::Mount("/tmp/mnt".into())]);
     assert_eq!(held(disks.path(2)), [Holder::Swap]);
-    let error = Device::open(disks.path(0).as_ref(), Access::WriteExclusive).unwrap_err();
+    let error = BlockDevice::open(disks.path(0).as_ref(), Access::WriteExclusive).unwrap_err();
     assert_eq!(error.to_string(), "/dev/ram0: open: EBUSY: Device or resource busy");
     guest::sh("swapoff /dev/ram2; umount /tmp/mnt; rmdir /tmp/mnt").ok();
     let pid = background("sleep 30 </dev/ram2", "sleep");
@@ -179,7 +179,7 @@ fn background(command: &str, name: &str) -> u32 {
 
 fn a_device_around_the_page_cache() {
     let disks = Disks::new(1, 16384);
-    let device = Device::open(disks.path(0).as_ref(), Access::WriteExclusive).unwrap();
+    let device = BlockDevice::open(disks.path(0).as_ref(), Access::WriteExclusive).unwrap();
     assert_eq!(Media::len(&device), Bytes(16 << 20));
     let mut buf = [1; 100];
     device.read_at(Bytes((16 << 20) - 100), &mut buf).unwrap();
@@ -191,11 +191,11 @@ fn a_device_around_the_page_cache() {
     device.read_at(Bytes(4196), &mut buf).unwrap();
     assert_eq!(buf, [0; 100]);
     assert!(device.read_at(Bytes(16 << 20), &mut buf).is_err());
-    let hidden = Device::hide_from_udev(device.path()).unwrap();
-    let other = Device::open(disks.path(0).as_ref(), Access::Read).unwrap();
-    assert!(Device::hide_from_udev(other.path()).unwrap_err().is(nix::errno::Errno::EWOULDBLOCK));
+    let hidden = BlockDevice::hide_from_udev(device.path()).unwrap();
+    let other = BlockDevice::open(disks.path(0).as_ref(), Access::Read).unwrap();
+    assert!(BlockDevice::hide_from_udev(other.path()).unwrap_err().is(nix::errno::Errno::EWOULDBLOCK));
     drop(hidden);
-    drop(Device::hide_from_udev(other.path()).unwrap());
+    drop(BlockDevice::hide_from_udev(other.path()).unwrap());
 }
 
 fn partitions_are_forgotten() {
@@ -211,7 +211,7 @@ fn partitions_are_forgotten() {
         part => panic!("{part:?}"),
     };
     assert_eq!(parts(&sysfs), [format!("{name}p1"), format!("{name}p2")]);
-    let device = Device::open(disk.as_ref(), Access::WriteExclusive).unwrap();
+    let device = BlockDevice::open(disk.as_ref(), Access::WriteExclusive).unwrap();
     device.delete_partition(1).unwrap();
     device.delete_partition(2).unwrap();
     assert!(device.delete_partition(3).unwrap_err().is(nix::errno::Errno::ENXIO));
@@ -235,7 +235,7 @@ fn no_scsi_disk() {
 
 fn sectors_of_4096_bytes() {
     let disk = scsi_disk("sector_size=4096");
-    let device = Device::open(disk.as_ref(), Access::WriteExclusive).unwrap();
+    let device = BlockDevice::open(disk.as_ref(), Access::WriteExclusive).unwrap();
     assert_eq!(device.logical_block_size(), 4096);
     device.write_at(Bytes(8192), &[1; 4096]).unwrap();
     device.write_at(Bytes(8192 + 512), &[2; 512]).unwrap();
@@ -250,7 +250,7 @@ fn sectors_of_4096_bytes() {
 fn bad_sectors_and_write_protection() {
     // Medium errors in sectors 0x1234 to 0x1234 + 9, in the middle of the disk.
     let disk = scsi_disk("opts=2");
-    let device = Device::open(disk.as_ref(), Access::Read).unwrap();
+    let device = BlockDevice::open(disk.as_ref(), Access::Read).unwrap();
     let mut buf = [0; 4096];
     let bad = Bytes(0x1234 * 512);
     let error = device.read_at(bad, &mut buf).unwrap_err();
@@ -263,9 +263,9 @@ fn bad_sectors_and_write_protection() {
     drop(device);
 
     let disk = scsi_disk("wp=1");
-    let error = Device::open(disk.as_ref(), Access::WriteExclusive).unwrap_err();
+    let error = BlockDevice::open(disk.as_ref(), Access::WriteExclusive).unwrap_err();
     assert!(error.is(nix::errno::Errno::EACCES) || error.is(nix::errno::Errno::EROFS), "{error}");
-    assert!(Device::open(disk.as_ref(), Access::Read).unwrap().is_read_only());
+    assert!(BlockDevice::open(disk.as_ref(), Access::Read).unwrap().is_read_only());
     no_scsi_disk();
 }
 
@@ -273,15 +273,15 @@ fn a_device_that_vanishes() {
     let disk = scsi_disk("");
     let (sysfs, places) = (Sysfs::default(), Places::default());
     let name = disk.trim_start_matches("/dev/").to_owned();
-    let device = Device::open(disk.as_ref(), Access::Write).unwrap();
-    let gone = Gone::listen(&sysfs, &places, &name, true).unwrap();
+    let device = BlockDevice::open(disk.as_ref(), Access::Write).unwrap();
+    let gone = Disappearance::listen(&sysfs, &places, &name, true).unwrap();
     guest::sh(&format!("echo 1 > /sys/block/{name}/device/delete")).ok();
     gone.wait(soon()).unwrap();
     let mut buf = [0; 512];
     assert!(device.read_at(Bytes(0), &mut buf).is_err());
     assert!(device.write_at(Bytes(0), &buf).and_then(|()| device.sync()).is_err());
     assert_eq!(sysfs.block(&name).unwrap(), None);
-    assert!(Device::open(disk.as_ref(), Access::Read).unwrap_err().is(nix::errno::Errno::ENOENT));
+    assert!(BlockDevice::open(disk.as_ref(), Access::Read).unwrap_err().is(nix::errno::Errno::ENOENT));
     drop(device);
     no_scsi_disk();
 }

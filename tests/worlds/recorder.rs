@@ -10,7 +10,7 @@ use std::{
 };
 
 use mdctl::kernel::{
-    Access, DevId, Device, Places, dm::Control, dm::Flags, dm::Who, host, node, recorded::array_words,
+    Access, BlockDevice, DevId, Places, dm::Control, dm::DmFlags, dm::Who, host, node, recorded::array_words,
 };
 use superblock::{Bytes, Media, Write, sectors::SectorMap};
 
@@ -170,9 +170,9 @@ impl World {
 
     fn device(&mut self, name: &str, dev: DevId, facts: &mut String) {
         let path = format!("/dev/{name}");
-        let Ok(device) = Device::open(Path::new(&path), Access::Read) else { return };
+        let Ok(device) = BlockDevice::open(Path::new(&path), Access::Read) else { return };
         let mode = if device.is_read_only() { "ro" } else { "rw" };
-        let claimed = Device::is_claimed(Path::new(&path)).unwrap_or(false);
+        let claimed = BlockDevice::is_claimed(Path::new(&path)).unwrap_or(false);
         let claimed = if claimed { "claimed" } else { "free" };
         let (logical, physical) = (device.logical_block_size(), device.physical_block_size());
         writeln!(facts, "node {path} {dev} {logical} {physical} {mode} {claimed}")
@@ -285,19 +285,19 @@ fn driver(facts: &mut String) {
     }
     for one in control.list("", "").expect("a list") {
         let who = Who::Name(&one.name);
-        let Ok(Some(info)) = control.info(who, Flags::empty()) else { continue };
+        let Ok(Some(info)) = control.info(who, DmFlags::empty()) else { continue };
         let uuid = if info.uuid.is_empty() { "-" } else { &info.uuid };
         let (open, segments, event, flags) = (info.open, info.segments, info.event, info.flags.bits());
         writeln!(facts, "dm {} {uuid} {} {open} {segments} {event} {flags}", info.name, one.dev)
             .expect("a string takes text");
-        for (word, flags) in [("table", Flags::STATUS_TABLE), ("status", Flags::NOFLUSH)] {
+        for (word, flags) in [("table", DmFlags::STATUS_TABLE), ("status", DmFlags::NOFLUSH)] {
             let rows = control.status(who, flags).expect("rows").map(|(_, rows)| rows).unwrap_or_default();
             for row in rows {
                 let line = format!("{word} {} {} {} {}", row.start, row.length, row.kind, row.text);
                 writeln!(facts, "{}", line.trim_end()).expect("a string takes text");
             }
         }
-        if let Ok(Some((_, deps))) = control.deps(who, Flags::empty()) {
+        if let Ok(Some((_, deps))) = control.deps(who, DmFlags::empty()) {
             let deps: Vec<String> = deps.iter().map(ToString::to_string).collect();
             if !deps.is_empty() {
                 writeln!(facts, "deps {}", deps.join(" ")).expect("a string takes text");

@@ -6,7 +6,7 @@ use super::{Done, LowArgs, SuperMinor, no_effect, refuse, text};
 use crate::{
     cli::{
         UsageError,
-        options::{Id, Mode},
+        options::{Mode, OptionId},
         request::{ManageOp, Update},
         values::{self, Metadata},
     },
@@ -14,18 +14,18 @@ use crate::{
 };
 
 impl LowArgs {
-    pub(super) fn identity(&mut self, id: Id, word: &str, mode: Option<Mode>) -> Done {
+    pub(super) fn identity(&mut self, id: OptionId, word: &str, mode: Option<Mode>) -> Done {
         match id {
-            Id::Uuid => {
+            OptionId::Uuid => {
                 if self.uuid.is_some() {
                     return refuse(format!("uuid cannot be set twice.  Second value {word}."));
                 }
                 self.uuid = Some(word.parse().or_else(|_| refuse(format!("Bad uuid: {word}")))?);
             }
-            Id::Destroy => {
+            OptionId::Destroy => {
                 self.destroy = Some(word.parse().or_else(|_| refuse(format!("Bad uuid: {word}")))?);
             }
-            Id::Name => {
+            OptionId::Name => {
                 if mode == Some(Mode::Misc) && !self.has_subarray() {
                     return refuse("-N/--name only valid with --update-subarray in misc mode");
                 }
@@ -35,7 +35,7 @@ impl LowArgs {
                 }
                 self.name = Some(word.to_owned());
             }
-            Id::SuperMinor => {
+            OptionId::SuperMinor => {
                 if self.super_minor.is_some() {
                     return refuse(format!("super-minor cannot be set twice.  Second value: {word}."));
                 }
@@ -47,7 +47,7 @@ impl LowArgs {
                         .map_or_else(|| refuse(format!("Bad super-minor number: {word}.")), Ok)?,
                 });
             }
-            Id::Metadata => {
+            OptionId::Metadata => {
                 if self.metadata.is_some() {
                     return refuse("metadata information already given");
                 }
@@ -56,7 +56,7 @@ impl LowArgs {
                     return refuse(format!("unrecognised metadata identifier: {word}"));
                 }
             }
-            Id::HomeHost => match word {
+            OptionId::HomeHost => match word {
                 "<ignore>" => self.ignore_homehost = true,
                 _ => self.homehost = Some(HostName::from_word(word)),
             },
@@ -66,7 +66,7 @@ impl LowArgs {
     }
 
     /// Options of monitor, of which a second one is only remarked upon; and the delay, also the bitmap's.
-    pub(super) fn monitor(&mut self, id: Id, given: &OsStr) -> Done {
+    pub(super) fn monitor(&mut self, id: OptionId, given: &OsStr) -> Done {
         let word = text(given);
         let mut once = |taken: bool, what: &str| {
             if taken {
@@ -75,14 +75,14 @@ impl LowArgs {
             !taken
         };
         match id {
-            Id::Mail if once(self.mail.is_some(), "one mailaddress") => self.mail = Some(word),
-            Id::Program if once(self.program.is_some(), "one alter program") => {
+            OptionId::Mail if once(self.mail.is_some(), "one mailaddress") => self.mail = Some(word),
+            OptionId::Program if once(self.program.is_some(), "one alter program") => {
                 self.program = Some(given.to_owned());
             }
-            Id::PidFile if once(self.pid_file.is_some(), "one pid file") => {
+            OptionId::PidFile if once(self.pid_file.is_some(), "one pid file") => {
                 self.pid_file = Some(given.to_owned());
             }
-            Id::Increment => {
+            OptionId::Increment => {
                 self.increment = values::number(&word)
                     .and_then(|n| u32::try_from(n).ok())
                     .filter(|n| (1..=99).contains(n));
@@ -90,7 +90,7 @@ impl LowArgs {
                     return refuse("please specify positive integer between 1 and 99 as rebuild increments.");
                 }
             }
-            Id::Delay if once(self.delay.is_some(), "delay once") => {
+            OptionId::Delay if once(self.delay.is_some(), "delay once") => {
                 let number = values::number(&word).and_then(|n| u32::try_from(n).ok());
                 self.delay = number.filter(|n| *n > 0 && i32::try_from(*n).is_ok());
                 if self.delay.is_none() {

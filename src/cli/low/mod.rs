@@ -14,7 +14,7 @@ use superblock::{Bytes, Level, MdUuid, Sectors};
 
 use super::{
     UsageError,
-    options::{self, Id, Mode},
+    options::{self, Mode, OptionId},
     request::{ManageOp, MiscAction, SyncAction, Update},
     values::{self, BitmapKind, ConsistencyPolicy, DataOffset, Layout, Metadata, SizeOrMax},
 };
@@ -22,7 +22,7 @@ use crate::config::HostName;
 
 /// A bare word with the position-dependent options that were in force when it was read.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Word {
+pub struct BareWord {
     pub text: OsString,
     pub op: Option<ManageOp>,
     pub action: Option<MiscAction>,
@@ -42,7 +42,7 @@ pub enum SuperMinor {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LowArgs {
     pub mode: Option<Mode>,
-    pub words: Vec<Word>,
+    pub words: Vec<BareWord>,
     /// Things to tell that do not end the command.
     pub notices: Vec<String>,
 
@@ -132,7 +132,7 @@ fn text(value: &OsStr) -> String {
 impl LowArgs {
     /// A bare word, in its place.
     pub fn word(&mut self, text: OsString) {
-        self.words.push(Word {
+        self.words.push(BareWord {
             text,
             op: self.op,
             action: self.action.clone(),
@@ -142,7 +142,7 @@ impl LowArgs {
     }
 
     /// An option that the mode accepts. `value` is empty for one without.
-    pub fn option(&mut self, id: Id, shown: &str, value: Option<&OsStr>, mode: Option<Mode>) -> Done {
+    pub fn option(&mut self, id: OptionId, shown: &str, value: Option<&OsStr>, mode: Option<Mode>) -> Done {
         let given = value.unwrap_or_default();
         match mode {
             Some(Mode::Manage) if self.manage(id) => return Ok(()),
@@ -169,105 +169,114 @@ impl LowArgs {
         }
         let word = text(given);
         match id {
-            Id::Chunk
-            | Id::Level
-            | Id::Layout
-            | Id::RaidDevices
-            | Id::SpareDevices
-            | Id::Size
-            | Id::ArraySize
-            | Id::DataOffset => self.shape(id, &word, mode),
-            Id::Bitmap | Id::BitmapChunk | Id::WriteBehind | Id::Nodes | Id::HomeCluster => {
-                self.bitmap_option(id, &word, value, mode)
-            }
-            Id::Uuid | Id::Destroy | Id::Name | Id::SuperMinor | Id::Metadata | Id::HomeHost => {
-                self.identity(id, &word, mode)
-            }
-            Id::Mail | Id::Program | Id::Increment | Id::Delay | Id::PidFile => self.monitor(id, given),
+            OptionId::Chunk
+            | OptionId::Level
+            | OptionId::Layout
+            | OptionId::RaidDevices
+            | OptionId::SpareDevices
+            | OptionId::Size
+            | OptionId::ArraySize
+            | OptionId::DataOffset => self.shape(id, &word, mode),
+            OptionId::Bitmap
+            | OptionId::BitmapChunk
+            | OptionId::WriteBehind
+            | OptionId::Nodes
+            | OptionId::HomeCluster => self.bitmap_option(id, &word, value, mode),
+            OptionId::Uuid
+            | OptionId::Destroy
+            | OptionId::Name
+            | OptionId::SuperMinor
+            | OptionId::Metadata
+            | OptionId::HomeHost => self.identity(id, &word, mode),
+            OptionId::Mail
+            | OptionId::Program
+            | OptionId::Increment
+            | OptionId::Delay
+            | OptionId::PidFile => self.monitor(id, given),
             _ => self.rest(id, given, mode),
         }
     }
 
     /// Options without a value that mean the same in every mode that accepts them.
-    fn flag(&mut self, id: Id) -> bool {
+    fn flag(&mut self, id: OptionId) -> bool {
         match id {
-            Id::Verbose => self.verbose = self.verbose.saturating_add(1),
-            Id::Quiet => self.verbose = self.verbose.saturating_sub(1),
-            Id::Brief => self.brief = true,
-            Id::Export => self.export = true,
-            Id::NoDevices => self.no_devices = true,
-            Id::Json => self.json = true,
-            Id::DryRun => self.dry_run = true,
-            Id::NoArchive => self.no_archive = true,
-            Id::Test => self.test = true,
-            Id::Scan => self.scan = true,
-            Id::Force => self.force = true,
-            Id::Run if !self.stop => self.run = true,
-            Id::ReadOnly => self.readonly = true,
-            Id::AssumeClean => self.assume_clean = true,
-            Id::WriteZeroes => self.write_zeroes = true,
-            Id::WriteMostly => self.write_mostly = Some(true),
-            Id::FailFast => self.failfast = Some(true),
-            Id::Daemonise => self.daemonise = true,
-            Id::OneShot => self.oneshot = true,
-            Id::Syslog => self.syslog = true,
-            Id::NoSharing => self.no_sharing = true,
-            Id::NoDegraded => self.no_degraded = true,
-            Id::InvalidBackup => self.invalid_backup = true,
-            Id::Continue => self.cont = true,
-            Id::Add => self.op = Some(ManageOp::Add),
+            OptionId::Verbose => self.verbose = self.verbose.saturating_add(1),
+            OptionId::Quiet => self.verbose = self.verbose.saturating_sub(1),
+            OptionId::Brief => self.brief = true,
+            OptionId::Export => self.export = true,
+            OptionId::NoDevices => self.no_devices = true,
+            OptionId::Json => self.json = true,
+            OptionId::DryRun => self.dry_run = true,
+            OptionId::NoArchive => self.no_archive = true,
+            OptionId::Test => self.test = true,
+            OptionId::Scan => self.scan = true,
+            OptionId::Force => self.force = true,
+            OptionId::Run if !self.stop => self.run = true,
+            OptionId::ReadOnly => self.readonly = true,
+            OptionId::AssumeClean => self.assume_clean = true,
+            OptionId::WriteZeroes => self.write_zeroes = true,
+            OptionId::WriteMostly => self.write_mostly = Some(true),
+            OptionId::FailFast => self.failfast = Some(true),
+            OptionId::Daemonise => self.daemonise = true,
+            OptionId::OneShot => self.oneshot = true,
+            OptionId::Syslog => self.syslog = true,
+            OptionId::NoSharing => self.no_sharing = true,
+            OptionId::NoDegraded => self.no_degraded = true,
+            OptionId::InvalidBackup => self.invalid_backup = true,
+            OptionId::Continue => self.cont = true,
+            OptionId::Add => self.op = Some(ManageOp::Add),
             _ => return false,
         }
         true
     }
 
     /// What is particular to manage: operations on the devices that follow.
-    fn manage(&mut self, id: Id) -> bool {
+    fn manage(&mut self, id: OptionId) -> bool {
         match id {
-            Id::Add => self.op = Some(ManageOp::Add),
-            Id::AddSpare => self.op = Some(ManageOp::AddSpare),
-            Id::AddJournal => self.op = Some(ManageOp::AddJournal),
-            Id::ReAdd => self.op = Some(ManageOp::ReAdd),
-            Id::Remove => self.op = Some(ManageOp::Remove),
-            Id::Fail => self.op = Some(ManageOp::Fail),
-            Id::Replace => self.op = Some(ManageOp::Replace),
-            Id::ClusterConfirm => self.op = Some(ManageOp::ClusterConfirm),
-            Id::ReadWrite => self.write_mostly = Some(false),
-            Id::NoFailFast => self.failfast = Some(false),
+            OptionId::Add => self.op = Some(ManageOp::Add),
+            OptionId::AddSpare => self.op = Some(ManageOp::AddSpare),
+            OptionId::AddJournal => self.op = Some(ManageOp::AddJournal),
+            OptionId::ReAdd => self.op = Some(ManageOp::ReAdd),
+            OptionId::Remove => self.op = Some(ManageOp::Remove),
+            OptionId::Fail => self.op = Some(ManageOp::Fail),
+            OptionId::Replace => self.op = Some(ManageOp::Replace),
+            OptionId::ClusterConfirm => self.op = Some(ManageOp::ClusterConfirm),
+            OptionId::ReadWrite => self.write_mostly = Some(false),
+            OptionId::NoFailFast => self.failfast = Some(false),
             _ => return false,
         }
         true
     }
 
-    fn incremental(&mut self, id: Id, given: &OsStr) -> bool {
+    fn incremental(&mut self, id: OptionId, given: &OsStr) -> bool {
         match id {
-            Id::Fail | Id::Remove => self.op = Some(ManageOp::Fail),
-            Id::RebuildMap => self.rebuild_map = true,
-            Id::Path => self.path = Some(given.to_owned()),
+            OptionId::Fail | OptionId::Remove => self.op = Some(ManageOp::Fail),
+            OptionId::RebuildMap => self.rebuild_map = true,
+            OptionId::Path => self.path = Some(given.to_owned()),
             _ => return false,
         }
         true
     }
 
-    fn misc_action(&mut self, id: Id, value: Option<&OsStr>) -> Result<Option<MiscAction>, UsageError> {
+    fn misc_action(&mut self, id: OptionId, value: Option<&OsStr>) -> Result<Option<MiscAction>, UsageError> {
         let given = || value.unwrap_or_default().to_owned();
         let subarray = |taken: bool| {
             if taken { refuse("subarray can only be specified once") } else { Ok(text(&given())) }
         };
         let has_subarray = self.has_subarray();
         Ok(Some(match id {
-            Id::Query => MiscAction::Query,
-            Id::Detail => MiscAction::Detail,
-            Id::Examine => MiscAction::Examine,
-            Id::ExamineBitmap => MiscAction::ExamineBitmap,
-            Id::ExamineBadblocks => MiscAction::ExamineBadblocks,
-            Id::DetailPlatform => MiscAction::DetailPlatform,
-            Id::ZeroSuperblock => MiscAction::ZeroSuperblock,
-            Id::KillSubarray => MiscAction::KillSubarray(subarray(has_subarray)?),
-            Id::UpdateSubarray => MiscAction::UpdateSubarray(subarray(has_subarray)?),
-            Id::Dump => MiscAction::Dump(self.directory(&given())?),
-            Id::Restore => MiscAction::Restore(self.directory(&given())?),
-            Id::UdevRules => match &self.action {
+            OptionId::Query => MiscAction::Query,
+            OptionId::Detail => MiscAction::Detail,
+            OptionId::Examine => MiscAction::Examine,
+            OptionId::ExamineBitmap => MiscAction::ExamineBitmap,
+            OptionId::ExamineBadblocks => MiscAction::ExamineBadblocks,
+            OptionId::DetailPlatform => MiscAction::DetailPlatform,
+            OptionId::ZeroSuperblock => MiscAction::ZeroSuperblock,
+            OptionId::KillSubarray => MiscAction::KillSubarray(subarray(has_subarray)?),
+            OptionId::UpdateSubarray => MiscAction::UpdateSubarray(subarray(has_subarray)?),
+            OptionId::Dump => MiscAction::Dump(self.directory(&given())?),
+            OptionId::Restore => MiscAction::Restore(self.directory(&given())?),
+            OptionId::UdevRules => match &self.action {
                 Some(MiscAction::UdevRules(Some(first))) if value.is_some() => {
                     let first = first.clone();
                     let text = text(&given());
@@ -276,13 +285,13 @@ impl LowArgs {
                 }
                 _ => MiscAction::UdevRules(value.map(OsStr::to_owned)),
             },
-            Id::Run => MiscAction::Run,
-            Id::Stop => MiscAction::Stop,
-            Id::ReadOnly => MiscAction::ReadOnly,
-            Id::ReadWrite => MiscAction::ReadWrite,
-            Id::Wait => MiscAction::Wait,
-            Id::WaitClean => MiscAction::WaitClean,
-            Id::Action => self.sync_action(&text(&given()))?,
+            OptionId::Run => MiscAction::Run,
+            OptionId::Stop => MiscAction::Stop,
+            OptionId::ReadOnly => MiscAction::ReadOnly,
+            OptionId::ReadWrite => MiscAction::ReadWrite,
+            OptionId::Wait => MiscAction::Wait,
+            OptionId::WaitClean => MiscAction::WaitClean,
+            OptionId::Action => self.sync_action(&text(&given()))?,
             _ => return Ok(None),
         }))
     }
@@ -320,7 +329,7 @@ impl LowArgs {
 
     /// Each device keeps the action in force when it was read; only examine insists on being alone, but
     /// takes over from query, which is what happens anyway.
-    fn set_action(&mut self, action: MiscAction, id: Id, shown: &str) -> Done {
+    fn set_action(&mut self, action: MiscAction, id: OptionId, shown: &str) -> Done {
         match (&self.action, &action) {
             // The original remarks upon it, and forgets the examination.
             (Some(_), MiscAction::UdevRules(_)) if !matches!(self.action, Some(MiscAction::UdevRules(_))) => {
@@ -344,45 +353,45 @@ impl LowArgs {
         Ok(())
     }
 
-    fn rest(&mut self, id: Id, given: &OsStr, mode: Option<Mode>) -> Done {
+    fn rest(&mut self, id: OptionId, given: &OsStr, mode: Option<Mode>) -> Done {
         let word = text(given);
         match id {
-            Id::Config => {
+            OptionId::Config => {
                 if self.config.is_some() {
                     return refuse(format!("configfile cannot be set twice.  Second value is {word}."));
                 }
                 self.config = Some(given.to_owned());
             }
-            Id::WriteJournal if self.journal.is_some() => {
+            OptionId::WriteJournal if self.journal.is_some() => {
                 self.notices.push("Please specify only one journal device for the array.".to_owned());
                 self.notices.push(format!("Ignoring --write-journal {word}..."));
             }
-            Id::WriteJournal => self.journal = Some((given.to_owned(), self.words.len())),
-            Id::ConsistencyPolicy => {
+            OptionId::WriteJournal => self.journal = Some((given.to_owned(), self.words.len())),
+            OptionId::ConsistencyPolicy => {
                 self.consistency_policy = values::consistency_policy(&word);
                 if self.consistency_policy.is_none() {
                     return refuse(format!("Invalid consistency policy: {word}"));
                 }
             }
-            Id::LogicalBlockSize => self.set_logical_block_size(&word)?,
-            Id::BackupFile => {
+            OptionId::LogicalBlockSize => self.set_logical_block_size(&word)?,
+            OptionId::BackupFile => {
                 if self.backup_file.is_some() {
                     return refuse(format!("backup file already specified, rejecting {word}"));
                 }
                 self.backup_file = Some(given.to_owned());
             }
-            Id::Prefer => self.prefer = Some(word),
-            Id::Update => self.set_update(&word, mode)?,
-            Id::With => {
+            OptionId::Prefer => self.prefer = Some(word),
+            OptionId::Update => self.set_update(&word, mode)?,
+            OptionId::With => {
                 if self.op != Some(ManageOp::Replace) {
                     return refuse("--with must follow --replace");
                 }
                 self.op = Some(ManageOp::With);
             }
-            Id::Stop if self.run => return refuse("Cannot both Run and Stop an array"),
-            Id::Stop => self.stop = true,
-            Id::Run => return refuse("Cannot both Stop and Run an array"),
-            Id::Sparc22 => {
+            OptionId::Stop if self.run => return refuse("Cannot both Run and Stop an array"),
+            OptionId::Stop => self.stop = true,
+            OptionId::Run => return refuse("Cannot both Stop and Run an array"),
+            OptionId::Sparc22 => {
                 if self.action != Some(MiscAction::Examine) {
                     return refuse("--sparc2.2 only allowed with --examine");
                 }
@@ -396,23 +405,27 @@ impl LowArgs {
 }
 
 /// Options that only choose a mode, were answered before, or mean nothing any more.
-fn is_passed_over(id: Id) -> bool {
+fn is_passed_over(id: OptionId) -> bool {
     let chooses_a_mode = matches!(
         id,
-        Id::Manage
-            | Id::Misc
-            | Id::Assemble
-            | Id::Build
-            | Id::Create
-            | Id::Follow
-            | Id::Grow
-            | Id::Incremental
-            | Id::AutoDetect
+        OptionId::Manage
+            | OptionId::Misc
+            | OptionId::Assemble
+            | OptionId::Build
+            | OptionId::Create
+            | OptionId::Follow
+            | OptionId::Grow
+            | OptionId::Incremental
+            | OptionId::AutoDetect
     );
-    chooses_a_mode || matches!(id, Id::Auto | Id::OffRoot | Id::Help | Id::HelpOptions | Id::Version)
+    chooses_a_mode
+        || matches!(
+            id,
+            OptionId::Auto | OptionId::OffRoot | OptionId::Help | OptionId::HelpOptions | OptionId::Version
+        )
 }
 
 /// An option with a row in the table and without an effect must not be dropped in silence.
-fn no_effect<T>(id: Id) -> Result<T, UsageError> {
+fn no_effect<T>(id: OptionId) -> Result<T, UsageError> {
     refuse(format!("--{} has no effect here: this is a bug", options::by_id(id).names.first().unwrap_or(&"")))
 }

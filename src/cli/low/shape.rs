@@ -6,14 +6,14 @@ use superblock::{Level, Sectors};
 
 use super::{Done, LowArgs, refuse};
 use crate::cli::{
-    options::{Id, Mode},
+    options::{Mode, OptionId},
     values::{self, BadLayout, DataOffset, Layout, SizeOrMax},
 };
 
 impl LowArgs {
-    pub(super) fn shape(&mut self, id: Id, word: &str, mode: Option<Mode>) -> Done {
+    pub(super) fn shape(&mut self, id: OptionId, word: &str, mode: Option<Mode>) -> Done {
         match id {
-            Id::Chunk => {
+            OptionId::Chunk => {
                 if self.chunk.is_some() {
                     return refuse(format!(
                         "chunk/rounding may only be specified once. Second value is {word}."
@@ -23,17 +23,17 @@ impl LowArgs {
                     values::size(word).filter(|s| s.0 >= 8 && s.0 % 2 == 0 && i32::try_from(s.0).is_ok());
                 self.chunk.map_or_else(|| refuse(format!("invalid chunk/rounding value: {word}")), |_| Ok(()))
             }
-            Id::Level => self.set_level(word, mode),
-            Id::Layout => self.set_layout(word, mode),
-            Id::RaidDevices | Id::SpareDevices => self.count(id, word),
-            Id::Size => {
+            OptionId::Level => self.set_level(word, mode),
+            OptionId::Layout => self.set_layout(word, mode),
+            OptionId::RaidDevices | OptionId::SpareDevices => self.count(id, word),
+            OptionId::Size => {
                 if self.size.is_some() {
                     return refuse(format!("size may only be specified once. Second value is {word}."));
                 }
                 self.size = size_or_max(word).filter(|s| *s >= SizeOrMax::Size(Sectors(8)));
                 self.size.map_or_else(|| refuse(format!("invalid size: {word}")), |_| Ok(()))
             }
-            Id::ArraySize => {
+            OptionId::ArraySize => {
                 if self.array_size.is_some() {
                     return refuse(format!("array-size may only be specified once. Second value is {word}."));
                 }
@@ -98,8 +98,8 @@ impl LowArgs {
         Ok(())
     }
 
-    fn count(&mut self, id: Id, word: &str) -> Done {
-        let (field, least, what, twice) = if id == Id::RaidDevices {
+    fn count(&mut self, id: OptionId, word: &str) -> Done {
+        let (field, least, what, twice) = if id == OptionId::RaidDevices {
             (&mut self.raid_devices, 1, "raid devices", "raid-devices")
         } else {
             (&mut self.spares, 0, "spare-devices", "spare-devices")
@@ -108,7 +108,7 @@ impl LowArgs {
             return refuse(format!("{twice} set twice: {first} and {word}"));
         }
         let no_spares = self.level.filter(|level| matches!(level, Level::Raid0 | Level::Linear));
-        if let (Id::SpareDevices, Some(level)) = (id, no_spares) {
+        if let (OptionId::SpareDevices, Some(level)) = (id, no_spares) {
             return refuse(format!(
                 "spare-devices setting is incompatible with raid level {}",
                 level.number()
@@ -124,13 +124,13 @@ impl LowArgs {
 
     pub(super) fn bitmap_option(
         &mut self,
-        id: Id,
+        id: OptionId,
         word: &str,
         value: Option<&OsStr>,
         mode: Option<Mode>,
     ) -> Done {
         match id {
-            Id::Bitmap if mode == Some(Mode::Assemble) => {
+            OptionId::Bitmap if mode == Some(Mode::Assemble) => {
                 // In the original only `clustered` passes here, by accident; `internal` is as harmless.
                 if !matches!(word, "internal" | "clustered") {
                     return refuse(format!("bitmap file is not supported {word}"));
@@ -140,7 +140,7 @@ impl LowArgs {
                         .to_owned(),
                 );
             }
-            Id::Bitmap => {
+            OptionId::Bitmap => {
                 if self.bitmap.is_some() {
                     return refuse(format!("--bitmap cannot be set twice. Second value: \"{word}\"."));
                 }
@@ -153,13 +153,13 @@ impl LowArgs {
                 };
                 self.bitmap = Some(kind);
             }
-            Id::BitmapChunk => {
+            OptionId::BitmapChunk => {
                 self.bitmap_chunk = values::bitmap_chunk(word);
                 if self.bitmap_chunk.is_none() {
                     return refuse(format!("invalid bitmap chunksize: {word}"));
                 }
             }
-            Id::WriteBehind => {
+            OptionId::WriteBehind => {
                 let number = value.map_or(Some(256), |_| values::number(word));
                 self.write_behind = number.and_then(|n| u32::try_from(n).ok()).filter(|n| *n <= 16383);
                 if self.write_behind.is_none() {
@@ -168,7 +168,7 @@ impl LowArgs {
                     ));
                 }
             }
-            Id::Nodes => {
+            OptionId::Nodes => {
                 let number = values::number(word).and_then(|n| u32::try_from(n).ok());
                 self.nodes = number.filter(|n| *n >= 2 && i32::try_from(*n).is_ok());
                 if self.nodes.is_none() {

@@ -10,7 +10,7 @@ use superblock::Level;
 use super::*;
 use crate::cli::{
     UsageError,
-    low::{LowArgs, Word, no_logical_block_size},
+    low::{BareWord, LowArgs, no_logical_block_size},
     options::Mode,
     values::{BitmapKind, ConsistencyPolicy, DataOffset, Layout, size},
 };
@@ -57,7 +57,7 @@ impl Invocation {
 }
 
 /// The array that the first word names, and the words after it.
-fn array(words: Vec<Word>) -> Result<(OsString, Vec<Word>), UsageError> {
+fn array(words: Vec<BareWord>) -> Result<(OsString, Vec<BareWord>), UsageError> {
     let mut words = words.into_iter();
     let first = words.next().ok_or_else(|| UsageError::new(NO_DEVICE))?;
     check_name(&first.text)?;
@@ -76,11 +76,11 @@ fn check_name(word: &OsStr) -> Result<(), UsageError> {
     Err(UsageError::for_root(format!("Value \"{bare}\" cannot be set as devname. Reason: {why}."), 1))
 }
 
-fn members(words: Vec<Word>, offset: Option<DataOffset>) -> Result<Vec<MemberWord>, UsageError> {
+fn members(words: Vec<BareWord>, offset: Option<DataOffset>) -> Result<Vec<MemberWord>, UsageError> {
     words.into_iter().map(|word| member(word, offset == Some(DataOffset::Variable))).collect()
 }
 
-fn member(word: Word, variable: bool) -> Result<MemberWord, UsageError> {
+fn member(word: BareWord, variable: bool) -> Result<MemberWord, UsageError> {
     let mut path = word.text;
     let mut data_offset = None;
     let split = path.to_str().filter(|_| variable).and_then(|text| text.rsplit_once(':'));

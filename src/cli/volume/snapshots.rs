@@ -9,7 +9,7 @@ use super::{Changing, Showing, words};
 use crate::{
     cli::request::Common,
     plan::volume::request::{
-        Amount, DiffRequest, MoveRequest, Moving, Named, NewSnapshot, Of, PvWord, RollbackRequest,
+        Amount, DiffRequest, MoveRequest, Moving, Named, NewSnapshot, PercentOf, PvWord, RollbackRequest,
         VolumeName, VolumeRequest, When,
     },
 };
@@ -86,7 +86,7 @@ struct ApplyArgs {
 fn size(text: &str) -> Result<Amount, String> {
     match text.strip_suffix('%') {
         Some(number) => match number.parse() {
-            Ok(percent) if percent > 0 => Ok(Amount::Percent(percent, Of::Origin)),
+            Ok(percent) if percent > 0 => Ok(Amount::Percent(percent, PercentOf::Origin)),
             _ => Err(format!("`{number}` is no percentage")),
         },
         None => words::amount(text),

@@ -2,18 +2,18 @@
 
 use superblock::Bytes;
 
-use crate::plan::volume::request::{Amount, Named, Of, PvWord, Sign, SizeChange, VolumeName, Wipe};
+use crate::plan::volume::request::{Amount, Named, PercentOf, PvWord, Sign, SizeChange, VolumeName, Wipe};
 
 /// A size: `10G`, `1.5t`, `25extents`, `50%FREE`. All units are powers of 1024, in either case.
 pub(super) fn amount(text: &str) -> Result<Amount, String> {
     if let Some((number, of)) = text.split_once('%') {
         let percent = whole(number).ok_or_else(|| format!("`{number}` is no percentage"))?;
         let of = match of.to_ascii_uppercase().as_str() {
-            "FREE" => Of::Free,
-            "VG" | "GROUP" => Of::Group,
-            "PVS" => Of::Pvs,
-            "ORIGIN" => Of::Origin,
-            "LV" | "VOLUME" => Of::Volume,
+            "FREE" => PercentOf::Free,
+            "VG" | "GROUP" => PercentOf::Group,
+            "PVS" => PercentOf::Pvs,
+            "ORIGIN" => PercentOf::Origin,
+            "LV" | "VOLUME" => PercentOf::Volume,
             _ => return Err(format!("`%{of}` is none of %FREE, %VG, %PVS, %LV and %ORIGIN")),
         };
         return Ok(Amount::Percent(percent, of));
@@ -192,8 +192,8 @@ mod tests {
             assert_eq!(amount(text), Ok(Amount::Bytes(Bytes(size))), "{text}");
         }
         assert_eq!(amount("25extents"), Ok(Amount::Extents(25)));
-        assert_eq!(amount("100%free"), Ok(Amount::Percent(100, Of::Free)));
-        assert_eq!(amount("30%PVS"), Ok(Amount::Percent(30, Of::Pvs)));
+        assert_eq!(amount("100%free"), Ok(Amount::Percent(100, PercentOf::Free)));
+        assert_eq!(amount("30%PVS"), Ok(Amount::Percent(30, PercentOf::Pvs)));
         for wrong in [
             "",
             "10",
@@ -215,7 +215,7 @@ mod tests {
         assert_eq!(change("+1G").unwrap().sign, Some(Sign::Plus));
         assert_eq!(
             change("-10%LV").unwrap(),
-            SizeChange { sign: Some(Sign::Minus), amount: Amount::Percent(10, Of::Volume) }
+            SizeChange { sign: Some(Sign::Minus), amount: Amount::Percent(10, PercentOf::Volume) }
         );
         assert_eq!(change("7M").unwrap().sign, None);
     }

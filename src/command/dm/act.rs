@@ -12,13 +12,13 @@ use crate::{
     execute,
     inventory::{
         self,
-        dm::{Driver, Wanted},
+        dm::{Driver, WantedOfDm},
     },
     kernel::files,
     model::dm::{DeviceInfo, Table},
     plan::{
         Plan,
-        devices::{self, Mangle, Manner, NewDevice},
+        devices::{self, DeviceManner, Mangle, NewDevice},
         dm::{Before, Quiesce, Udev},
     },
 };
@@ -57,9 +57,9 @@ impl Session<'_> {
         carry_out(plan, self.machine, self.common, self.ui, Ended::default())
     }
 
-    fn manner(&self) -> Manner {
+    fn manner(&self) -> DeviceManner {
         let options = self.options();
-        Manner {
+        DeviceManner {
             udev: Udev {
                 cookie: options.udev_cookie,
                 no_rules: options.no_udev_rules,
@@ -144,7 +144,8 @@ impl Session<'_> {
                 "remove_all never lets I/O of devices fail that are in use; name them: mdctl dm remove --force DEVICE…"
             );
         }
-        let all = driver.overview(self.machine, Wanted { deps: true, states: true, ..Wanted::default() })?;
+        let all = driver
+            .overview(self.machine, WantedOfDm { deps: true, states: true, ..WantedOfDm::default() })?;
         let unused = devices::unused(&all);
         if unused.is_empty() {
             return Ok(DONE);

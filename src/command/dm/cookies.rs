@@ -103,14 +103,14 @@ impl Session<'_> {
 
     fn list_cookies(&self) -> Result<u8> {
         let found = semaphores::all(&self.machine.procfs)?;
-        let one = |one: semaphores::Standing| json::Cookie {
+        let one = |one: semaphores::CookieStanding| json::CookieRow {
             value: one.cookie,
             semid: one.semid,
             count: one.value,
             operated: one.operated,
             changed: one.changed,
         };
-        let found: Vec<json::Cookie> = found.into_iter().map(one).collect();
+        let found: Vec<json::CookieRow> = found.into_iter().map(one).collect();
         if self.common.json {
             return Ok(print(&json::cookies(&found)));
         }

@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 use super::{DONE, FAILED, print};
 use crate::{
     cli::request::{Common, DmOptions, DmRequest, DmVerb},
-    inventory::dm::{Driver, Named},
+    inventory::dm::{Driver, NamedDevice},
     kernel::Machine,
     ui::Ui,
 };
@@ -77,7 +77,7 @@ impl Session<'_> {
             return Ok(self.options().mangling.mangle(name)?);
         }
         if word.starts_with('/') {
-            return match driver.name_of(&Named::Path(word))? {
+            return match driver.name_of(&NamedDevice::Path(word))? {
                 Some(name) => Ok(name),
                 None => bail!("{word}: this is no device of device-mapper"),
             };
@@ -88,8 +88,8 @@ impl Session<'_> {
     /// The devices that were named: by words, by a UUID, by a number. `None` where none was.
     fn names(&self, driver: &Driver) -> Result<Option<Vec<String>>> {
         let one = match (&self.options().uuid, self.options().number) {
-            (Some(uuid), _) => Some((Named::Uuid(uuid), uuid.clone())),
-            (None, Some(number)) => Some((Named::Number(number), number.to_string())),
+            (Some(uuid), _) => Some((NamedDevice::Uuid(uuid), uuid.clone())),
+            (None, Some(number)) => Some((NamedDevice::Number(number), number.to_string())),
             (None, None) => None,
         };
         if let Some((named, shown)) = one {

@@ -7,14 +7,14 @@ use crate::{
     cli::request::{DmVerb, Headings},
     inventory::{
         self,
-        dm::{Driver, Rows, Wanted},
+        dm::{Driver, Rows, WantedOfDm},
     },
     kernel::dm::Who,
-    model::dm::{Overview, Seen, name},
+    model::dm::{DmSeen, Overview, name},
     report::dm::{
-        columns::{self, Layout},
+        columns::{self, ColumnLayout},
         json, text,
-        tree::{self, Look},
+        tree::{self, TreeLook},
     },
 };
 
@@ -22,7 +22,7 @@ use crate::{
 struct Shown {
     all: Overview,
     /// The devices that were named, or all.
-    chosen: Vec<Seen>,
+    chosen: Vec<DmSeen>,
     missing: Option<String>,
     /// Several may come: each line begins with its device.
     several: bool,
@@ -52,9 +52,9 @@ impl Session<'_> {
         }
     }
 
-    fn layout(&self) -> Layout {
+    fn layout(&self) -> ColumnLayout {
         let options = self.options();
-        Layout {
+        ColumnLayout {
             fields: options.fields.clone(),
             sort: options.sort.clone(),
             no_headings: options.no_headings,
@@ -72,8 +72,8 @@ impl Session<'_> {
     }
 
     /// Looks: at all devices, or at those that are named.
-    fn look(&self, driver: &Driver, wanted: Wanted, everything: bool) -> Result<Shown> {
-        let wanted = Wanted { inactive: self.options().inactive, ..wanted };
+    fn look(&self, driver: &Driver, wanted: WantedOfDm, everything: bool) -> Result<Shown> {
+        let wanted = WantedOfDm { inactive: self.options().inactive, ..wanted };
         let Some(names) = self.names(driver)? else {
             let all = driver.overview(self.machine, wanted)?;
             return Ok(Shown { chosen: all.devices.clone(), all, missing: None, several: true });
@@ -98,7 +98,7 @@ impl Session<'_> {
 
     /// The answer, and whether a device was missing.
     fn told(&self, shown: &Shown, text: &str, with_deps: bool) -> u8 {
-        let chosen: Vec<&Seen> = shown.chosen.iter().collect();
+        let chosen: Vec<&DmSeen> = shown.chosen.iter().collect();
         match self.common.json {
             true => print(&json::devices(&shown.all, &chosen, with_deps, self.options().mangling)),
             false => print(text),
@@ -113,14 +113,14 @@ impl Session<'_> {
         let rows = by_target.map(|_| Rows::Table);
         // As dmsetup has it: those of a target come as a list.
         let tree = options.tree && by_target.is_none();
-        let wanted = Wanted { deps: tree, rows, states: self.common.json || tree, inactive: false };
+        let wanted = WantedOfDm { deps: tree, rows, states: self.common.json || tree, inactive: false };
         let mut all = driver.overview(self.machine, wanted)?;
         if let Some(target) = by_target {
-            let has = |seen: &Seen| seen.rows.iter().flatten().any(|row| row.kind == target);
+            let has = |seen: &DmSeen| seen.rows.iter().flatten().any(|row| row.kind == target);
             all.devices.retain(has);
         }
         let text = if tree {
-            let look = Look::parse(options.fields.as_deref(), inventory::shows_utf8(), mangling);
+            let look = TreeLook::parse(options.fields.as_deref(), inventory::shows_utf8(), mangling);
             let look = look.map_err(anyhow::Error::msg)?;
             if all.devices.is_empty() { text::NONE.to_owned() } else { tree::tree(&all, &look) }
         } else {
@@ -135,20 +135,20 @@ impl Session<'_> {
         let options = self.options();
         let fields = options.fields.as_deref();
         let deps = self.common.json || (options.columns && columns::needs_deps(fields));
-        let wanted = Wanted { deps, states: true, ..Wanted::default() };
+        let wanted = WantedOfDm { deps, states: true, ..WantedOfDm::default() };
         let shown = self.look(driver, wanted, deps)?;
         if shown.several && shown.all.devices.is_empty() && !self.common.json && shown.missing.is_none() {
             return Ok(print(text::NONE));
         }
         let mangling = options.mangling;
         let text = if options.columns {
-            let chosen: Vec<&Seen> = shown.chosen.iter().collect();
+            let chosen: Vec<&DmSeen> = shown.chosen.iter().collect();
             match chosen.is_empty() {
                 true => String::new(),
                 false => columns::info(&shown.all, &chosen, &self.layout()).map_err(anyhow::Error::msg)?,
             }
         } else {
-            let one = |seen: &Seen| text::info(seen, mangling);
+            let one = |seen: &DmSeen| text::info(seen, mangling);
             shown.chosen.iter().map(one).collect()
         };
         Ok(self.told(&shown, &text, true))
@@ -156,13 +156,14 @@ impl Session<'_> {
 
     fn deps(&self, driver: &Driver) -> Result<u8> {
         let naming = text::Naming::parse(self.options().fields.as_deref()).map_err(anyhow::Error::msg)?;
-        let shown = self.look(driver, Wanted { deps: true, states: true, ..Wanted::default() }, false)?;
+        let shown =
+            self.look(driver, WantedOfDm { deps: true, states: true, ..WantedOfDm::default() }, false)?;
         let text = self.each(&shown, |seen, name| text::deps(&shown.all, seen, naming, name));
         Ok(self.told(&shown, &text, true))
     }
 
     fn rows(&self, driver: &Driver, rows: Rows) -> Result<u8> {
-        let mut shown = self.look(driver, Wanted { rows: Some(rows), ..Wanted::default() }, false)?;
+        let mut shown = self.look(driver, WantedOfDm { rows: Some(rows), ..WantedOfDm::default() }, false)?;
         if rows == Rows::Table && !self.options().show_keys {
             for row in shown.chosen.iter_mut().flat_map(|seen| seen.rows.iter_mut().flatten()) {
                 row.text = text::without_key(&row.kind, &row.text);
@@ -171,8 +172,8 @@ impl Session<'_> {
         let target = self.options().target.as_deref();
         if self.options().concise && rows == Rows::Table {
             let of_target =
-                |seen: &&Seen| target.is_none_or(|t| seen.rows.iter().flatten().any(|row| row.kind == t));
-            let chosen: Vec<&Seen> = shown.chosen.iter().filter(of_target).collect();
+                |seen: &&DmSeen| target.is_none_or(|t| seen.rows.iter().flatten().any(|row| row.kind == t));
+            let chosen: Vec<&DmSeen> = shown.chosen.iter().filter(of_target).collect();
             let text = match (shown.several && shown.all.devices.is_empty(), shown.chosen.is_empty()) {
                 (_, true) if shown.missing.is_some() => String::new(),
                 (true, _) => text::NONE.to_owned(),
@@ -185,12 +186,12 @@ impl Session<'_> {
     }
 
     /// A text for each device, with its name before it where there may be several.
-    fn each(&self, shown: &Shown, text: impl Fn(&Seen, Option<&str>) -> String) -> String {
+    fn each(&self, shown: &Shown, text: impl Fn(&DmSeen, Option<&str>) -> String) -> String {
         if shown.several && shown.chosen.is_empty() && shown.missing.is_none() {
             return text::NONE.to_owned();
         }
         let options = self.options();
-        let one = |seen: &Seen| {
+        let one = |seen: &DmSeen| {
             let name = options.mangling.unmangle(&seen.info.name);
             let long = match options.verbose {
                 true => text::info(seen, options.mangling),
@@ -216,7 +217,7 @@ impl Session<'_> {
         };
         let (info, rows) = driver.wait(&name, event, !self.options().no_flush)?;
         if self.common.json || self.options().verbose {
-            let seen = Seen { info, rows: Some(rows), ..Seen::default() };
+            let seen = DmSeen { info, rows: Some(rows), ..DmSeen::default() };
             let all = driver.with_blocks(self.machine, vec![seen.clone()]);
             let text = text::info(&seen, self.options().mangling);
             let shown = Shown { all, chosen: vec![seen], missing: None, several: false };
@@ -258,7 +259,7 @@ impl Session<'_> {
         for name in names {
             let Some(info) = driver.info(&name)? else { return Ok(self.absent(&name)) };
             let rows = driver.measured(&name)?;
-            chosen.push(Seen { info, rows, ..Seen::default() });
+            chosen.push(DmSeen { info, rows, ..DmSeen::default() });
         }
         let all = driver.with_blocks(self.machine, chosen.clone());
         let several = chosen.len() != 1;

@@ -15,7 +15,7 @@ use crate::{
         watch::{self, Woken},
     },
     model::status::ArrayStatus,
-    report::status::{NotRunning, Report},
+    report::status::{NotRunning, StatusReport},
 };
 
 /// Progress is no event: look again this often while there is some.
@@ -107,7 +107,7 @@ fn names(arrays: &[ArrayStatus]) -> Vec<String> {
 }
 
 /// On the screen, or after what was there if it is anything new.
-fn show(work: &Work<'_>, report: &Report, screen: Option<&Screen>, last: &mut String) -> Result<()> {
+fn show(work: &Work<'_>, report: &StatusReport, screen: Option<&Screen>, last: &mut String) -> Result<()> {
     let view = view();
     if let (Some(screen), Some(terminal)) = (screen, terminal::standard_output()) {
         let text = report.text(view);
@@ -124,7 +124,7 @@ fn show(work: &Work<'_>, report: &Report, screen: Option<&Screen>, last: &mut St
         return Ok(());
     }
     // The time alone is no change.
-    let content = serde_json::to_string(&Report { time_unix_seconds: 0, ..report.clone() })?;
+    let content = serde_json::to_string(&StatusReport { time_unix_seconds: 0, ..report.clone() })?;
     if *last == content {
         return Ok(());
     }

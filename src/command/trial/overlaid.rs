@@ -15,7 +15,7 @@ use crate::{
         unfinished::Note,
     },
     plan::{ArrayName, overlay::NewSet, trial},
-    report::trial::{Assembled, Kept as Up},
+    report::trial::{KeptGuess as Up, TrialAssembled},
 };
 
 /// How long a tool may look at a file system.
@@ -23,18 +23,18 @@ const TOOL_LIMIT: Duration = Duration::from_secs(300);
 
 impl Work<'_> {
     /// Tries the best, and ranks them again by what came of it.
-    pub(super) fn assemble(&self, ranked: &mut [(Scored, Option<Assembled>)]) -> Result<()> {
+    pub(super) fn assemble(&self, ranked: &mut [(Scored, Option<TrialAssembled>)]) -> Result<()> {
         let count = self.request.assemble.min(ranked.len());
         for (nth, (scored, assembled)) in ranked.iter_mut().take(count).enumerate() {
             let set = format!("trial{}_{}", std::process::id(), nth + 1);
             *assembled = Some(self.one(&set, scored)?);
         }
-        rank_tried(ranked, |assembled| assembled.as_ref().and_then(Assembled::verdict));
+        rank_tried(ranked, |assembled| assembled.as_ref().and_then(TrialAssembled::verdict));
         Ok(())
     }
 
     /// Starts it, looks, and takes everything away again.
-    fn one(&self, set: &str, scored: &Scored) -> Result<Assembled> {
+    fn one(&self, set: &str, scored: &Scored) -> Result<TrialAssembled> {
         // Held until all is taken away: whoever finds it without its writer does that.
         let _notes = self.note(set)?;
         let array = match self.start(set, &scored.hypothesis) {
@@ -42,14 +42,21 @@ impl Work<'_> {
             Err(error) => {
                 let no_room = self.had_no_room(set);
                 self.take_away(set)?;
-                return Ok(Assembled { error: Some(format!("{error:#}")), no_room, ..Assembled::default() });
+                return Ok(TrialAssembled {
+                    error: Some(format!("{error:#}")),
+                    no_room,
+                    ..TrialAssembled::default()
+                });
             }
         };
         let looked = look(scored, &format!("/dev/{}", array.kernel));
         let down = keep::run(&self.unkept(&trial::take_down(&array)), self.machine, self.ui);
         self.take_away(set)?;
         down?;
-        Ok(looked.unwrap_or_else(|error| Assembled { tool: Some(error.to_string()), ..Assembled::default() }))
+        Ok(looked.unwrap_or_else(|error| TrialAssembled {
+            tool: Some(error.to_string()),
+            ..TrialAssembled::default()
+        }))
     }
 
     /// Whether the overlays could not be made or are full: that says nothing of the guess.
@@ -115,18 +122,18 @@ impl Work<'_> {
 }
 
 /// Has the file system's own tool look at it, without a write.
-fn look(scored: &Scored, device: &str) -> Result<Assembled> {
+fn look(scored: &Scored, device: &str) -> Result<TrialAssembled> {
     let kind = scored.evidence.contents.first().map(|content| content.kind.as_str());
     let (tool, args): (&str, &[&str]) = match kind {
         Some("ext2" | "ext3" | "ext4") => ("e2fsck", &["-f", "-n"]),
         Some("xfs") => ("xfs_repair", &["-n"]),
         Some("btrfs") => ("btrfs", &["check", "--readonly"]),
-        _ => return Ok(Assembled::default()),
+        _ => return Ok(TrialAssembled::default()),
     };
     let args: Vec<&str> = args.iter().copied().chain([device]).collect();
     if !program::is_there(tool) {
-        return Ok(Assembled::default());
+        return Ok(TrialAssembled::default());
     }
     let status = program::run_for(tool, &args, TOOL_LIMIT)?.status;
-    Ok(Assembled { tool: Some(tool.to_owned()), status, ..Assembled::default() })
+    Ok(TrialAssembled { tool: Some(tool.to_owned()), status, ..TrialAssembled::default() })
 }

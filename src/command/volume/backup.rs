@@ -10,7 +10,7 @@ use crate::{
     command::{DONE, Ended, FAILED, carry_out, preview, refuse},
     inventory,
     kernel::{Machine, files},
-    model::volume::Found,
+    model::volume::FoundGroup,
     plan::{
         Plan, Refusal, Step,
         volume::{metadata::LvmStep, request::BackupRequest},
@@ -59,7 +59,7 @@ fn unfit(file: &Path, groups: usize) -> Option<Refusal> {
 }
 
 /// A group that is not understood is kept, too: its tree, word for word.
-fn plan(found: &Found, file: Option<&Path>, lvm: &Path, stamp: &Stamp) -> Result<Plan, Refusal> {
+fn plan(found: &FoundGroup, file: Option<&Path>, lvm: &Path, stamp: &Stamp) -> Result<Plan, Refusal> {
     let group = &found.group;
     let text = if group.strange.is_empty() {
         group.backup(stamp)

@@ -10,7 +10,7 @@ use crate::{
     command::refuse,
     inventory,
     kernel::{files, host, node},
-    model::{Below, DevId, volume::Found},
+    model::{Below, DevId, volume::FoundGroup},
     plan::{
         Refusal, Warning,
         volume::{
@@ -77,7 +77,7 @@ fn from_file(file: &Path) -> Result<Vec<crate::plan::volume::request::NewVolume>
 }
 
 /// What a group stands on.
-pub(super) fn below(work: &Work<'_>, found: &Found) -> Vec<Below> {
+pub(super) fn below(work: &Work<'_>, found: &FoundGroup) -> Vec<Below> {
     found.present().map(|(_, pv)| inventory::below_of(work.machine, pv.dev, &pv.path)).collect()
 }
 
@@ -95,7 +95,7 @@ pub(super) fn numbers<'a>(words: impl Iterator<Item = &'a PvWord>) -> Vec<(Strin
 
 /// Which of the group's physical volumes a path is.
 pub(super) fn pv_of<'a>(
-    found: &'a Found,
+    found: &'a FoundGroup,
     named: &'a [(String, DevId)],
 ) -> impl Fn(&str) -> Option<usize> + 'a {
     |path| {

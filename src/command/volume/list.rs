@@ -16,7 +16,7 @@ use crate::{
             request::{ListRequest, Named},
         },
     },
-    report::volume::{Known, Report, table},
+    report::volume::{BesideMetadata, VolumeReport, table},
 };
 
 /// What of a request is not there.
@@ -53,10 +53,10 @@ pub(super) fn list(work: &Work<'_>, request: &ListRequest) -> Result<u8> {
     }
     let snapshots = inventory::snapshots(work.machine, &groups)?;
     let below = if work.common.json { below(work, &groups) } else { Vec::new() };
-    let known = Known { below, snapshots, all: request.all };
+    let known = BesideMetadata { below, snapshots, all: request.all };
     let wanted = wanted(&request.names);
     if work.common.json {
-        return Ok(print(&Report::new(&groups, &known, &wanted).json()));
+        return Ok(print(&VolumeReport::new(&groups, &known, &wanted).json()));
     }
     match table(&groups, &known, &wanted, &request.columns) {
         Ok(none) if none.is_empty() => {
@@ -101,13 +101,13 @@ pub(super) fn show(work: &Work<'_>, names: &[Named]) -> Result<u8> {
     if let Some(refusal) = absent(&groups, names) {
         return Ok(refuse(&refusal, work.common, work.ui));
     }
-    let known = Known {
+    let known = BesideMetadata {
         below: below(work, &groups),
         snapshots: inventory::snapshots(work.machine, &groups)?,
         all: false,
     };
     groups.faults.iter().for_each(|fault| work.ui.warn(fault));
-    let report = Report::new(&groups, &known, &wanted(names));
+    let report = VolumeReport::new(&groups, &known, &wanted(names));
     let status = print(&if work.common.json { report.json() } else { report.text() });
     if groups.groups.is_empty() && groups.refused.is_empty() && !work.common.json {
         work.ui.note("there are no groups of volumes");

@@ -24,13 +24,13 @@ use crate::{
     kernel::Machine,
     model::{
         active::Active,
-        volume::{Found, Groups},
+        volume::{FoundGroup, Groups},
     },
     plan::{
         Plan, Refusal, Step,
         course::Course,
         volume::{
-            change::{Change, Decided, Manner},
+            change::{ChangeCourse, ChangeManner, Decided},
             courses::Called,
             groups,
             metadata::LvmStep,
@@ -78,7 +78,7 @@ pub(super) fn run(request: &VolumeRequest, common: &Common, machine: &Machine, u
 }
 
 /// The group of this name.
-fn one<'a>(groups: &'a Groups, name: &str) -> Result<&'a Found> {
+fn one<'a>(groups: &'a Groups, name: &str) -> Result<&'a FoundGroup> {
     Ok(groups::named(groups, name)?)
 }
 
@@ -135,7 +135,7 @@ impl Work<'_> {
     }
 
     /// The devices of a group.
-    fn active(&self, groups: &Groups, found: &Found) -> Result<Active> {
+    fn active(&self, groups: &Groups, found: &FoundGroup) -> Result<Active> {
         Ok(inventory::active(self.machine, &groups.active, found.group.id.plain())?)
     }
 
@@ -151,8 +151,8 @@ impl Work<'_> {
             }
             decided
         };
-        let manner = if self.common.dry_run { Manner::Show } else { Manner::Carry };
-        let mut course = Change::new(decide, manner);
+        let manner = if self.common.dry_run { ChangeManner::Show } else { ChangeManner::Carry };
+        let mut course = ChangeCourse::new(decide, manner);
         let status = self.drive(&mut course)?;
         if let (Some(plan), true) = (course.nothing(), self.common.json) {
             tell(outcome(plan, self.common.dry_run));

@@ -12,7 +12,7 @@ use crate::{
         courses::Move,
         mover::{self, Stand, Underway},
         request::{MoveRequest, Moving, Named},
-        shift::Scene,
+        shift::GroupScene,
     },
 };
 
@@ -31,7 +31,7 @@ fn status(work: &Work<'_>, name: &Named) -> Result<u8> {
         Err(error) => return work.refused(error),
     };
     let (active, stamp) = (work.active(&groups, found)?, work.stamp());
-    let scene = Scene { found, active: &active, stamp: &stamp };
+    let scene = GroupScene { found, active: &active, stamp: &stamp };
     let mut moves = mover::underway(&found.group);
     moves.extend(mover::left(&scene));
     moves.retain(|one| name.volume.as_ref().is_none_or(|volume| *volume == one.volume));

@@ -11,7 +11,7 @@ use crate::{
     model::{
         active::Active,
         dm::{SnapshotStatus, name},
-        volume::Found,
+        volume::FoundGroup,
     },
     plan::volume::{
         create as plan_create,
@@ -57,7 +57,7 @@ pub(super) fn run(work: &Work<'_>, request: &ResizeRequest) -> Result<u8> {
 }
 
 /// How much of a snapshot's store is in use, as the driver says, and whether it is of any use still.
-fn store(found: &Found, active: &Active, volume: &str) -> (Option<Sectors>, bool) {
+fn store(found: &FoundGroup, active: &Active, volume: &str) -> (Option<Sectors>, bool) {
     match rollback::store(&found.group, active, volume) {
         Some(SnapshotStatus::Usage { allocated, .. }) => (Some(allocated), true),
         Some(SnapshotStatus::Invalid) => (None, false),
@@ -69,7 +69,7 @@ fn store(found: &Found, active: &Active, volume: &str) -> (Option<Sectors>, bool
 }
 
 /// What is in the volume, and who uses it.
-fn inside(found: &Found, active: &Active, request: &ResizeRequest) -> Result<Inside> {
+fn inside(found: &FoundGroup, active: &Active, request: &ResizeRequest) -> Result<Inside> {
     let group = &found.group;
     // What a snapshot's store has is not a file system.
     if group.snapshot_in(&request.name.volume).is_some() {

@@ -17,21 +17,21 @@ use super::{
 };
 use crate::{
     command::{DONE, FAILED, print, refuse},
-    execute::delta::{self, Sources},
+    execute::delta::{self, StreamSources},
     inventory::{self, Extents},
-    kernel::{Access, Device, Machine, files, host},
-    model::{dm::uuid, human, volume::Found},
+    kernel::{Access, BlockDevice, Machine, files, host},
+    model::{dm::uuid, human, volume::FoundGroup},
     plan::{
         Refusal,
         volume::{
             create,
             edit::Means,
             request::{DiffRequest, NewSnapshot, VolumeName},
-            shift::Scene,
+            shift::GroupScene,
             siblings, snapshot,
         },
     },
-    report::delta::{self as words, Diff},
+    report::delta::{self as words, SnapshotDiff},
 };
 
 /// Makes a snapshot.
@@ -51,7 +51,7 @@ pub(super) fn run(work: &Work<'_>, new: &NewSnapshot) -> Result<u8> {
             now: i64::try_from(host::now().0).unwrap_or(0),
         };
         let stamp = work.stamp();
-        let scene = Scene { found, active: &active, stamp: &stamp };
+        let scene = GroupScene { found, active: &active, stamp: &stamp };
         Ok(snapshot::create(&scene, new, &mut means).map(|mut plan| {
             plan.warnings.splice(0..0, said);
             Some(plan)
@@ -61,7 +61,7 @@ pub(super) fn run(work: &Work<'_>, new: &NewSnapshot) -> Result<u8> {
 
 /// A snapshot, its store and its origin, as they are on the devices.
 struct Opened<'a> {
-    found: &'a Found,
+    found: &'a FoundGroup,
     origin: &'a LogicalVolume,
     snapshot: &'a LogicalVolume,
     media: Extents<'a>,
@@ -70,7 +70,7 @@ struct Opened<'a> {
     size: Sectors,
 }
 
-fn opened<'a>(found: &'a Found, name: &VolumeName) -> Result<Opened<'a>> {
+fn opened<'a>(found: &'a FoundGroup, name: &VolumeName) -> Result<Opened<'a>> {
     let group = &found.group;
     let snapshot = group.snapshot_in(&name.volume).ok_or_else(|| match group.volume(&name.volume) {
         Some(_) => Refusal::new(format!("{name} is no snapshot")),
@@ -98,7 +98,7 @@ pub(super) fn diff(work: &Work<'_>, request: &DiffRequest) -> Result<u8> {
     let told = || -> Result<u8> {
         let found = one(&groups, &request.name.group)?;
         let opened = opened(found, &request.name)?;
-        let diff = Diff {
+        let diff = SnapshotDiff {
             name: request.name.to_string(),
             origin: format!("{}/{}", request.name.group, opened.origin.name),
             valid: opened.store.is_valid(),
@@ -117,7 +117,7 @@ pub(super) fn diff(work: &Work<'_>, request: &DiffRequest) -> Result<u8> {
         };
         let active = work.active(&groups, found)?;
         let stamp = work.stamp();
-        let scene = Scene { found, active: &active, stamp: &stamp };
+        let scene = GroupScene { found, active: &active, stamp: &stamp };
         if let (None, Some(by)) = (&request.to, scene.open_by(&opened.origin.name)) {
             work.ui.warn(&format!(
                 "{} is in use ({by}): the stream has what is there while it is written, not one moment; a second \
@@ -153,8 +153,12 @@ fn stream(work: &Work<'_>, request: &DiffRequest, opened: &Opened<'_>, path: &Pa
         records: opened.scan.chunks(),
         bytes: Bytes(bytes),
     };
-    let from =
-        Sources { store: &opened.media, layout: opened.store, runs: &opened.scan.runs, now: now.as_ref() };
+    let from = StreamSources {
+        store: &opened.media,
+        layout: opened.store,
+        runs: &opened.scan.runs,
+        now: now.as_ref(),
+    };
     let mut file = files::create_new(path)?;
     let bars = work.ui.bars();
     let shown = path.display().to_string();
@@ -175,7 +179,7 @@ fn stream(work: &Work<'_>, request: &DiffRequest, opened: &Opened<'_>, path: &Pa
 }
 
 /// Another snapshot of the same volume, through the kernel: only that knows what it has at one moment.
-fn later_snapshot(machine: &Machine, opened: &Opened<'_>, name: &VolumeName) -> Result<Device> {
+fn later_snapshot(machine: &Machine, opened: &Opened<'_>, name: &VolumeName) -> Result<BlockDevice> {
     let group = &opened.found.group;
     let snapshot = group.snapshot_in(&name.volume).filter(|one| one.origin == opened.origin.name);
     if snapshot.is_none() || name.group != group.name || name.volume == opened.snapshot.name {
@@ -184,7 +188,7 @@ fn later_snapshot(machine: &Machine, opened: &Opened<'_>, name: &VolumeName) -> 
     }
     let path =
         machine.places.dev.join("mapper").join(crate::model::dm::name::join(&group.name, &name.volume, None));
-    Device::open(&path, Access::Read).with_context(|| format!("{name} has to be active"))
+    BlockDevice::open(&path, Access::Read).with_context(|| format!("{name} has to be active"))
 }
 
 /// Puts a stream on a copy.
@@ -202,7 +206,7 @@ fn applied(work: &Work<'_>, stream: &Path, target: &Path) -> Result<u8> {
     let (from, to) = (stream.display().to_string(), target.display().to_string());
     let input = || files::open(stream);
     let header = delta::header(&mut input()?).with_context(|| from.clone())?;
-    let device = Device::open(target, Access::WriteExclusive)
+    let device = BlockDevice::open(target, Access::WriteExclusive)
         .with_context(|| format!("{to}: a target must not be in use"))?;
     if let Some(why) = unfit(work.machine, &header, &device) {
         return Err(Refusal::new(format!("{to}: {why}; nothing was written")).into());
@@ -242,7 +246,7 @@ fn applied(work: &Work<'_>, stream: &Path, target: &Path) -> Result<u8> {
 }
 
 /// Where the target is a volume that has snapshots, each of them keeps what is overwritten.
-fn have_room(work: &Work<'_>, device: &Device, (records, bytes): (u64, Bytes)) -> Result<()> {
+fn have_room(work: &Work<'_>, device: &BlockDevice, (records, bytes): (u64, Bytes)) -> Result<()> {
     let name = device.dev().and_then(|dev| work.machine.sysfs.name_of(dev));
     let known = name.and_then(|name| work.machine.sysfs.block_attr(&name, "dm/uuid").ok().flatten());
     let Some(known) = known.as_deref().and_then(|text| uuid::parse(text.trim())) else { return Ok(()) };
@@ -258,7 +262,7 @@ fn have_room(work: &Work<'_>, device: &Device, (records, bytes): (u64, Bytes)) -
 }
 
 /// Why a device is not what a stream is for, as far as can be told without reading it.
-fn unfit(machine: &Machine, header: &Header, device: &Device) -> Option<String> {
+fn unfit(machine: &Machine, header: &Header, device: &BlockDevice) -> Option<String> {
     if device.len() < header.size.bytes() {
         let (has, wants) = (human::size(device.len().0), human::size(header.size.bytes().0));
         return Some(format!("it has {has}, and the volume of the stream {wants}"));

@@ -2,7 +2,7 @@
 
 use zerocopy::IntoBytes as _;
 
-use super::Flags;
+use super::DmFlags;
 use crate::kernel::DevId;
 
 /// `sizeof(struct dm_ioctl)`.
@@ -109,7 +109,7 @@ impl DmBuffer {
         self.place(DEV, &u64::from(dev.encoded().unwrap_or(0)).to_ne_bytes());
     }
 
-    pub(super) fn set_flags(&mut self, flags: Flags) {
+    pub(super) fn set_flags(&mut self, flags: DmFlags) {
         self.set(FLAGS, flags.bits());
     }
 
@@ -127,8 +127,8 @@ impl DmBuffer {
     }
 
     /// The flags as they are now, without allocating.
-    pub(super) fn flags(&self) -> Flags {
-        Flags::from_bits_retain(number(self.bytes(), FLAGS))
+    pub(super) fn flags(&self) -> DmFlags {
+        DmFlags::from_bits_retain(number(self.bytes(), FLAGS))
     }
 
     /// What follows the header of an answer; nothing where it says that nothing does.
@@ -138,7 +138,7 @@ impl DmBuffer {
 
     /// Whether a larger buffer would have held more.
     pub(super) fn is_full(&self) -> bool {
-        self.flags().contains(Flags::BUFFER_FULL)
+        self.flags().contains(DmFlags::BUFFER_FULL)
     }
 
     /// The version that the kernel answered.
@@ -152,7 +152,7 @@ impl DmBuffer {
 pub(super) struct Header {
     pub(super) target_count: u32,
     pub(super) open_count: i32,
-    pub(super) flags: Flags,
+    pub(super) flags: DmFlags,
     pub(super) event: u32,
     pub(super) dev: u64,
     pub(super) name: String,
@@ -165,7 +165,7 @@ impl Header {
         Self {
             target_count: number(bytes, TARGET_COUNT),
             open_count: i32::from_ne_bytes(number(bytes, OPEN_COUNT).to_ne_bytes()),
-            flags: Flags::from_bits_retain(number(bytes, FLAGS)),
+            flags: DmFlags::from_bits_retain(number(bytes, FLAGS)),
             event: number(bytes, EVENT),
             dev: long(bytes, DEV),
             name: field(bytes, NAME),

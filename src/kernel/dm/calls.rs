@@ -3,7 +3,8 @@
 use nix::errno::Errno;
 
 use super::{
-    Cause, Command, Control, DevId, DmBuffer, Flags, KernelError, Listed, Reported, TargetType, Version, Who,
+    Command, Control, DevId, DmBuffer, DmDriverVersion, DmFlags, DmListed, ErrorCause, KernelError, Reported,
+    TargetType, Who,
     buffer::{Header, TooLong},
     reply,
 };
@@ -24,7 +25,7 @@ pub struct Info {
     /// Counts its events.
     pub event: u32,
     /// Its state.
-    pub flags: Flags,
+    pub flags: DmFlags,
 }
 
 impl From<Header> for Info {
@@ -56,17 +57,17 @@ pub struct NewRow {
 
 /// How a table is asked about, a device suspended, resumed or removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct How {
+pub struct DmCallManner {
     /// Flags that go with the request.
-    pub flags: Flags,
+    pub flags: DmFlags,
     /// udev's flags and the cookie that is waited for (`flags << 16 | base`); 0 for none.
     pub cookie: u32,
 }
 
-impl How {
+impl DmCallManner {
     /// With these flags.
     #[must_use]
-    pub fn flags(flags: Flags) -> Self {
+    pub fn flags(flags: DmFlags) -> Self {
         Self { flags, cookie: 0 }
     }
 
@@ -92,7 +93,7 @@ pub(super) fn request(who: Who<'_>, command: Command, payload: &[u8]) -> Result<
         Who::Uuid(uuid) => buffer.set_uuid(uuid),
         Who::Dev(dev) => {
             buffer.set_dev(dev);
-            buffer.set_flags(Flags::PERSISTENT_DEV);
+            buffer.set_flags(DmFlags::PERSISTENT_DEV);
             Ok(())
         }
     };
@@ -102,13 +103,13 @@ pub(super) fn request(who: Who<'_>, command: Command, payload: &[u8]) -> Result<
 
 pub(super) fn too_long(text: &str, command: Command) -> KernelError {
     let why = "a name has at most 127 bytes, a UUID 128".to_owned();
-    KernelError::other(text, command.name(), Cause::Explained(Errno::ENAMETOOLONG, why))
+    KernelError::other(text, command.name(), ErrorCause::Explained(Errno::ENAMETOOLONG, why))
 }
 
-fn flags_of(who: Who<'_>) -> Flags {
+fn flags_of(who: Who<'_>) -> DmFlags {
     match who {
-        Who::Dev(_) => Flags::PERSISTENT_DEV,
-        Who::Name(_) | Who::Uuid(_) => Flags::empty(),
+        Who::Dev(_) => DmFlags::PERSISTENT_DEV,
+        Who::Name(_) | Who::Uuid(_) => DmFlags::empty(),
     }
 }
 
@@ -148,7 +149,12 @@ pub(super) fn string(text: &str) -> Vec<u8> {
     bytes
 }
 
-fn filled(who: Who<'_>, command: Command, payload: &[u8], how: How) -> Result<DmBuffer, KernelError> {
+fn filled(
+    who: Who<'_>,
+    command: Command,
+    payload: &[u8],
+    how: DmCallManner,
+) -> Result<DmBuffer, KernelError> {
     let mut buffer = request(who, command, payload)?;
     buffer.set_flags(flags_of(who) | how.flags);
     buffer.set_event(how.cookie);
@@ -162,7 +168,7 @@ impl Control {
         who: Who<'_>,
         command: Command,
         payload: &[u8],
-        how: How,
+        how: DmCallManner,
     ) -> Result<DmBuffer, KernelError> {
         let mut buffer = filled(who, command, payload, how)?;
         self.call(command, &who.shown(), &mut buffer)?;
@@ -170,13 +176,13 @@ impl Control {
     }
 
     /// The driver's version.
-    pub fn version(&self) -> Result<Version, KernelError> {
+    pub fn version(&self) -> Result<DmDriverVersion, KernelError> {
         if let Some(driver) = self.recorded {
-            return Ok(Version(driver.version));
+            return Ok(DmDriverVersion(driver.version));
         }
         let mut buffer = DmBuffer::new(&[], 0);
         self.call(Command::Version, "device-mapper", &mut buffer)?;
-        Ok(Version(buffer.version()))
+        Ok(DmDriverVersion(buffer.version()))
     }
 
     /// A device without a table. `minor`: the number to take; the answer to one that is taken is ENXIO.
@@ -187,14 +193,14 @@ impl Control {
         }
         if let Some(minor) = minor {
             buffer.set_dev(DevId { major: 0, minor });
-            buffer.set_flags(Flags::PERSISTENT_DEV);
+            buffer.set_flags(DmFlags::PERSISTENT_DEV);
         }
         self.call(Command::Create, name, &mut buffer)?;
         Ok(buffer.header().into())
     }
 
     /// Puts a table where it waits to become live.
-    pub fn load(&self, who: Who<'_>, rows: &[NewRow], flags: Flags) -> Result<Info, KernelError> {
+    pub fn load(&self, who: Who<'_>, rows: &[NewRow], flags: DmFlags) -> Result<Info, KernelError> {
         let mut buffer = request(who, Command::Load, &table(rows))?;
         buffer.set_flags(flags_of(who) | flags);
         buffer.set_target_count(u32::try_from(rows.len()).unwrap_or(u32::MAX));
@@ -203,50 +209,50 @@ impl Control {
     }
 
     /// Makes the waiting table live and lets I/O go on.
-    pub fn resume(&self, who: Who<'_>, how: How) -> Result<Info, KernelError> {
+    pub fn resume(&self, who: Who<'_>, how: DmCallManner) -> Result<Info, KernelError> {
         Ok(self.about(who, Command::Suspend, &[], how)?.header().into())
     }
 
     /// Holds I/O back.
-    pub fn suspend(&self, who: Who<'_>, flags: Flags) -> Result<Info, KernelError> {
-        let how = How::flags(flags | Flags::SUSPEND);
+    pub fn suspend(&self, who: Who<'_>, flags: DmFlags) -> Result<Info, KernelError> {
+        let how = DmCallManner::flags(flags | DmFlags::SUSPEND);
         Ok(self.about(who, Command::Suspend, &[], how)?.header().into())
     }
 
     /// Removes the device.
-    pub fn remove(&self, who: Who<'_>, how: How) -> Result<Info, KernelError> {
+    pub fn remove(&self, who: Who<'_>, how: DmCallManner) -> Result<Info, KernelError> {
         Ok(self.about(who, Command::Remove, &[], how)?.header().into())
     }
 
     /// Removes every device of the machine that is not open.
-    pub fn remove_all(&self, flags: Flags) -> Result<(), KernelError> {
+    pub fn remove_all(&self, flags: DmFlags) -> Result<(), KernelError> {
         let mut buffer = DmBuffer::new(&[], 0);
         buffer.set_flags(flags);
         self.call(Command::RemoveAll, "device-mapper", &mut buffer)
     }
 
     /// Another name.
-    pub fn rename(&self, who: Who<'_>, to: &str, how: How) -> Result<Info, KernelError> {
+    pub fn rename(&self, who: Who<'_>, to: &str, how: DmCallManner) -> Result<Info, KernelError> {
         Ok(self.about(who, Command::Rename, &string(to), how)?.header().into())
     }
 
     /// A UUID, once.
     pub fn set_uuid(&self, who: Who<'_>, uuid: &str, cookie: u32) -> Result<Info, KernelError> {
-        let how = How { flags: Flags::UUID, cookie };
+        let how = DmCallManner { flags: DmFlags::UUID, cookie };
         Ok(self.about(who, Command::Rename, &string(uuid), how)?.header().into())
     }
 
     /// Drops the waiting table.
     pub fn clear(&self, who: Who<'_>) -> Result<Info, KernelError> {
-        Ok(self.about(who, Command::Clear, &[], How::default())?.header().into())
+        Ok(self.about(who, Command::Clear, &[], DmCallManner::default())?.header().into())
     }
 
     /// The state of a device; `None` where there is none.
-    pub fn info(&self, who: Who<'_>, flags: Flags) -> Result<Option<Info>, KernelError> {
+    pub fn info(&self, who: Who<'_>, flags: DmFlags) -> Result<Option<Info>, KernelError> {
         if let Some(driver) = self.recorded {
             return Ok(driver.info(who));
         }
-        let answer = present(self.about(who, Command::Info, &[], How::flags(flags)))?;
+        let answer = present(self.about(who, Command::Info, &[], DmCallManner::flags(flags)))?;
         Ok(answer.map(|buffer| buffer.header().into()))
     }
 
@@ -256,47 +262,52 @@ impl Control {
         who: Who<'_>,
         command: Command,
         payload: &[u8],
-        how: How,
+        how: DmCallManner,
     ) -> Result<DmBuffer, KernelError> {
         self.ask(command, &who.shown(), &filled(who, command, payload, how)?)
     }
 
     /// The devices that a table leads to; `None` where there is no such device.
-    pub fn deps(&self, who: Who<'_>, flags: Flags) -> Result<Option<(Info, Vec<DevId>)>, KernelError> {
+    pub fn deps(&self, who: Who<'_>, flags: DmFlags) -> Result<Option<(Info, Vec<DevId>)>, KernelError> {
         if let Some(driver) = self.recorded {
             return Ok(driver.deps(who));
         }
-        let answer = present(self.long(who, Command::Deps, &[], How::flags(flags)))?;
+        let answer = present(self.long(who, Command::Deps, &[], DmCallManner::flags(flags)))?;
         Ok(answer.map(|buffer| (buffer.header().into(), reply::deps(buffer.payload()))))
     }
 
-    /// The rows of a table: status, or with [`Flags::STATUS_TABLE`] constructor text. `None` where there is no such
+    /// The rows of a table: status, or with [`DmFlags::STATUS_TABLE`] constructor text. `None` where there is no such
     /// device.
-    pub fn status(&self, who: Who<'_>, flags: Flags) -> Result<Option<(Info, Vec<Reported>)>, KernelError> {
+    pub fn status(&self, who: Who<'_>, flags: DmFlags) -> Result<Option<(Info, Vec<Reported>)>, KernelError> {
         if let Some(driver) = self.recorded {
             return Ok(driver.status(who, flags));
         }
-        let answer = present(self.long(who, Command::Status, &[], How::flags(flags)))?;
+        let answer = present(self.long(who, Command::Status, &[], DmCallManner::flags(flags)))?;
         Ok(answer.map(|buffer| with_rows(&buffer)))
     }
 
     /// Blocks until the device's event counter differs from this, then answers like status.
-    pub fn wait(&self, who: Who<'_>, event: u32, flags: Flags) -> Result<(Info, Vec<Reported>), KernelError> {
-        let buffer = self.long(who, Command::Wait, &[], How { flags, cookie: event })?;
+    pub fn wait(
+        &self,
+        who: Who<'_>,
+        event: u32,
+        flags: DmFlags,
+    ) -> Result<(Info, Vec<Reported>), KernelError> {
+        let buffer = self.long(who, Command::Wait, &[], DmCallManner { flags, cookie: event })?;
         Ok(with_rows(&buffer))
     }
 
     /// All devices whose names, or with `by_uuid` whose UUIDs, begin so; with their UUIDs where the driver sends them.
-    pub fn list(&self, by_name: &str, by_uuid: &str) -> Result<Vec<Listed>, KernelError> {
+    pub fn list(&self, by_name: &str, by_uuid: &str) -> Result<Vec<DmListed>, KernelError> {
         if let Some(driver) = self.recorded {
             return Ok(driver.list(by_name, by_uuid));
         }
         let mut buffer = DmBuffer::new(&[], 0);
         let fits = buffer.set_name(by_name).and_then(|()| buffer.set_uuid(by_uuid));
         fits.map_err(|TooLong| too_long(by_name, Command::List))?;
-        buffer.set_flags(Flags::UUID);
+        buffer.set_flags(DmFlags::UUID);
         let answer = self.ask(Command::List, "device-mapper", &buffer)?;
-        let with_events = Version(answer.version()) >= Version([4, 37, 0]);
+        let with_events = DmDriverVersion(answer.version()) >= DmDriverVersion([4, 37, 0]);
         let mut found = reply::names(answer.payload(), with_events);
         // Older drivers do not filter.
         found.retain(|one| {
@@ -323,7 +334,9 @@ impl Control {
         let request = request(Who::Name(target), Command::TargetVersion, &[])?;
         match self.ask(Command::TargetVersion, target, &request) {
             Ok(answer) => Ok(reply::versions(answer.payload()).into_iter().next()),
-            Err(error) if error.is(Errno::EINVAL) && !matches!(error.cause, Cause::Explained(..)) => Ok(None),
+            Err(error) if error.is(Errno::EINVAL) && !matches!(error.cause, ErrorCause::Explained(..)) => {
+                Ok(None)
+            }
             Err(error) => Err(error),
         }
     }
@@ -332,8 +345,8 @@ impl Control {
     pub fn message(&self, who: Who<'_>, sector: u64, text: &str) -> Result<Option<String>, KernelError> {
         let mut payload = sector.to_ne_bytes().to_vec();
         payload.extend(string(text));
-        let buffer = self.long(who, Command::Message, &payload, How::default())?;
-        let answers = buffer.flags().contains(Flags::DATA_OUT);
+        let buffer = self.long(who, Command::Message, &payload, DmCallManner::default())?;
+        let answers = buffer.flags().contains(DmFlags::DATA_OUT);
         Ok(answers.then(|| super::buffer::text(buffer.payload())))
     }
 
@@ -341,7 +354,7 @@ impl Control {
     pub fn set_geometry(&self, who: Who<'_>, geometry: Geometry) -> Result<(), KernelError> {
         let [cylinders, heads, sectors, start] = geometry.numbers;
         let text = string(&format!("{cylinders} {heads} {sectors} {start}"));
-        self.about(who, Command::SetGeometry, &text, How::default()).map(drop)
+        self.about(who, Command::SetGeometry, &text, DmCallManner::default()).map(drop)
     }
 
     /// From now on the next event of any device makes the control node readable.

@@ -5,7 +5,7 @@ use bitflags::bitflags;
 bitflags! {
     /// `DM_*_FLAG`.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-    pub struct Flags: u32 {
+    pub struct DmFlags: u32 {
         /// The table, or the device, takes no writes.
         const READONLY = 1;
         /// To be suspended, or is.

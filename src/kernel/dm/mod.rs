@@ -27,13 +27,13 @@ use std::{
 use nix::errno::Errno;
 
 pub use buffer::DmBuffer;
-pub use calls::{Geometry, How, Info, NewRow};
-pub use flags::Flags;
-pub use prepared::{Prepared, Request};
-pub use reply::{Listed, Reported, TargetType};
+pub use calls::{DmCallManner, Geometry, Info, NewRow};
+pub use flags::DmFlags;
+pub use prepared::{Prepared, PreparedRequest};
+pub use reply::{DmListed, Reported, TargetType};
 
 use super::{
-    Cause, DevId, KernelError, Places, files,
+    DevId, ErrorCause, KernelError, Places, files,
     ioctl::{self},
     module, node, recorded, wait,
 };
@@ -68,9 +68,9 @@ impl Who<'_> {
 
 /// The driver's version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Version(pub [u32; 3]);
+pub struct DmDriverVersion(pub [u32; 3]);
 
-impl std::fmt::Display for Version {
+impl std::fmt::Display for DmDriverVersion {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let [major, minor, patch] = self.0;
         write!(f, "{major}.{minor}.{patch}")
@@ -120,8 +120,8 @@ pub enum Command {
 
 impl Command {
     /// The first driver that has it.
-    fn since(self) -> Version {
-        Version(match self {
+    fn since(self) -> DmDriverVersion {
+        DmDriverVersion(match self {
             Self::Versions => [4, 1, 0],
             Self::Message => [4, 2, 0],
             Self::SetGeometry => [4, 6, 0],
@@ -175,7 +175,7 @@ impl Control {
     /// Calls once. The answer is in the buffer, its version even where the call failed.
     fn call(&self, command: Command, who: &str, buffer: &mut DmBuffer) -> Result<(), KernelError> {
         ioctl::dm(self.file.as_fd(), command, buffer)
-            .map_err(|errno| explain(who, command, errno, Version(buffer.version())))
+            .map_err(|errno| explain(who, command, errno, DmDriverVersion(buffer.version())))
     }
 
     /// Calls until the answer fits.
@@ -189,7 +189,7 @@ impl Control {
                 return Ok(buffer);
             }
             if room >= buffer::LARGEST {
-                let cause = Cause::Unexpected("an answer of more than a GiB".to_owned());
+                let cause = ErrorCause::Unexpected("an answer of more than a GiB".to_owned());
                 return Err(KernelError::other(who, command.name(), cause));
             }
             room = room.saturating_mul(2).min(buffer::LARGEST);
@@ -205,7 +205,8 @@ fn open_node(path: &Path) -> Result<File, KernelError> {
     if is_control {
         return Ok(file);
     }
-    let cause = Cause::Unexpected("not device-mapper's control node (character device 10:236)".to_owned());
+    let cause =
+        ErrorCause::Unexpected("not device-mapper's control node (character device 10:236)".to_owned());
     Err(KernelError::other(path.display().to_string(), "open", cause))
 }
 
@@ -221,17 +222,17 @@ fn make_node(path: &Path) -> Result<(), KernelError> {
 
 fn not_root(who: &str, operation: &'static str, errno: Errno) -> KernelError {
     let why = "device-mapper serves root (CAP_SYS_ADMIN) only".to_owned();
-    KernelError::other(who, operation, Cause::Explained(errno, why))
+    KernelError::other(who, operation, ErrorCause::Explained(errno, why))
 }
 
 /// Three answers of the driver have nothing to do with the device: the caller, the request, the version.
-fn explain(who: &str, command: Command, errno: Errno, kernel: Version) -> KernelError {
+fn explain(who: &str, command: Command, errno: Errno, kernel: DmDriverVersion) -> KernelError {
     let name = command.name();
-    let because = |why: String| KernelError::other(who, name, Cause::Explained(errno, why));
+    let because = |why: String| KernelError::other(who, name, ErrorCause::Explained(errno, why));
     let older = kernel < command.since() || kernel.0[0] != 4;
     match errno {
         Errno::EACCES | Errno::EPERM => not_root(who, name, errno),
-        Errno::ENOTTY | Errno::EINVAL if older && kernel != Version([0; 3]) => {
+        Errno::ENOTTY | Errno::EINVAL if older && kernel != DmDriverVersion([0; 3]) => {
             because(format!("the kernel's device-mapper is version {kernel}, this needs {}", command.since()))
         }
         Errno::ENOTTY => because("this kernel's device-mapper has no such request".to_owned()),

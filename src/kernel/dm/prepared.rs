@@ -6,18 +6,18 @@ use std::{fs::File, os::fd::AsFd, sync::Arc};
 use nix::errno::Errno;
 
 use super::{
-    Command, Control, DmBuffer, Flags, KernelError, Who,
+    Command, Control, DmBuffer, DmFlags, KernelError, Who,
     calls::{request, string},
 };
 use crate::kernel::ioctl;
 
 /// What can be prepared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Request<'a> {
+pub enum PreparedRequest<'a> {
     /// Hold I/O back.
-    Suspend(Flags),
+    Suspend(DmFlags),
     /// Make the waiting table live and let I/O go on; with udev's flags and the cookie.
-    Resume(Flags, u32),
+    Resume(DmFlags, u32),
     /// Another name; with udev's flags and the cookie.
     Rename(&'a str, u32),
     /// Drop the waiting table.
@@ -36,12 +36,12 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// Sends it. Nothing is allocated. The answer's flags: where [`Flags::UEVENT_GENERATED`] is not among them, no
+    /// Sends it. Nothing is allocated. The answer's flags: where [`DmFlags::UEVENT_GENERATED`] is not among them, no
     /// event will lower the cookie that went with it.
     ///
     /// # Errors
     /// The kernel's answer; [`KernelError::new`] with [`Command::name`] says it in full, later.
-    pub fn fire(&mut self) -> Result<Flags, Errno> {
+    pub fn fire(&mut self) -> Result<DmFlags, Errno> {
         self.buffer.restore(&self.request);
         ioctl::dm(self.file.as_fd(), self.command, &mut self.buffer)?;
         Ok(self.buffer.flags())
@@ -59,17 +59,19 @@ impl Control {
     ///
     /// # Errors
     /// A name that does not fit.
-    pub fn prepare(&self, who: Who<'_>, what: Request<'_>) -> Result<Prepared, KernelError> {
+    pub fn prepare(&self, who: Who<'_>, what: PreparedRequest<'_>) -> Result<Prepared, KernelError> {
         let (command, payload, flags, cookie) = match what {
-            Request::Suspend(flags) => (Command::Suspend, Vec::new(), flags | Flags::SUSPEND, 0),
-            Request::Resume(flags, cookie) => (Command::Suspend, Vec::new(), flags, cookie),
-            Request::Rename(name, cookie) => (Command::Rename, string(name), Flags::empty(), cookie),
-            Request::Clear => (Command::Clear, Vec::new(), Flags::empty(), 0),
-            Request::Remove(cookie) => (Command::Remove, Vec::new(), Flags::empty(), cookie),
+            PreparedRequest::Suspend(flags) => (Command::Suspend, Vec::new(), flags | DmFlags::SUSPEND, 0),
+            PreparedRequest::Resume(flags, cookie) => (Command::Suspend, Vec::new(), flags, cookie),
+            PreparedRequest::Rename(name, cookie) => {
+                (Command::Rename, string(name), DmFlags::empty(), cookie)
+            }
+            PreparedRequest::Clear => (Command::Clear, Vec::new(), DmFlags::empty(), 0),
+            PreparedRequest::Remove(cookie) => (Command::Remove, Vec::new(), DmFlags::empty(), cookie),
         };
         let mut buffer = request(who, command, &payload)?;
         let by_number = matches!(who, Who::Dev(_));
-        buffer.set_flags(if by_number { flags | Flags::PERSISTENT_DEV } else { flags });
+        buffer.set_flags(if by_number { flags | DmFlags::PERSISTENT_DEV } else { flags });
         buffer.set_event(cookie);
         buffer.seal();
         Ok(Prepared { file: Arc::clone(&self.file), command, request: buffer.as_words().to_vec(), buffer })

@@ -5,7 +5,7 @@ use crate::kernel::DevId;
 
 /// One device of the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
+pub struct DmListed {
     /// Its number.
     pub dev: DevId,
     /// Its name.
@@ -44,7 +44,7 @@ pub(super) const SPEC: usize = 40;
 const MOST: usize = 1 << 20;
 
 /// `struct dm_name_list`. `with_events`: the driver is new enough to send them.
-pub(super) fn names(bytes: &[u8], with_events: bool) -> Vec<Listed> {
+pub(super) fn names(bytes: &[u8], with_events: bool) -> Vec<DmListed> {
     let mut found = Vec::new();
     let mut at = 0;
     while let Some(entry) = bytes.get(at..).filter(|entry| entry.len() > 12) {
@@ -58,7 +58,7 @@ pub(super) fn names(bytes: &[u8], with_events: bool) -> Vec<Listed> {
         let (event, flags) = (number(entry, after), number(entry, after + 4));
         let uuid = (with_events && flags & 1 != 0).then(|| text(entry.get(after + 8..).unwrap_or_default()));
         let event = with_events.then_some(event);
-        found.push(Listed { dev: DevId::from_raw(dev), name, uuid, event });
+        found.push(DmListed { dev: DevId::from_raw(dev), name, uuid, event });
         match step(number(entry, 8)) {
             Some(next) => at += next,
             None => break,

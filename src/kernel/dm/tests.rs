@@ -32,7 +32,7 @@ fn a_request_to_the_byte() {
 
 #[test]
 fn three_refusals_that_are_not_about_the_device() {
-    let said = |command, errno, version| explain("x", command, errno, Version(version)).to_string();
+    let said = |command, errno, version| explain("x", command, errno, DmDriverVersion(version)).to_string();
     let root = said(Command::Create, Errno::EACCES, [4, 48, 0]);
     assert!(root.contains("serves root"), "{root}");
     let missing = said(Command::TargetVersion, Errno::ENOTTY, [4, 48, 0]);

@@ -1,7 +1,7 @@
 //! What device-mapper's driver answered when it was asked about everything.
 
 use super::DevId;
-use crate::kernel::dm::{Flags, Info, Listed, Reported, TargetType, Who};
+use crate::kernel::dm::{DmFlags, DmListed, Info, Reported, TargetType, Who};
 
 /// The driver as it was.
 #[derive(Clone, Debug, Default)]
@@ -34,7 +34,7 @@ impl Driver {
                     open: open.parse().ok()?,
                     segments: segments.parse().ok()?,
                     event: event.parse().ok()?,
-                    flags: Flags::from_bits_retain(flags.parse().ok()?),
+                    flags: DmFlags::from_bits_retain(flags.parse().ok()?),
                 };
                 self.devices.push(Device { info, table: vec![], status: vec![], deps: vec![] });
             }
@@ -54,8 +54,8 @@ impl Driver {
         Some(())
     }
 
-    pub(crate) fn list(&self, by_name: &str, by_uuid: &str) -> Vec<Listed> {
-        let listed = |device: &Device| Listed {
+    pub(crate) fn list(&self, by_name: &str, by_uuid: &str) -> Vec<DmListed> {
+        let listed = |device: &Device| DmListed {
             dev: device.info.dev.unwrap_or_default(),
             name: device.info.name.clone(),
             uuid: Some(device.info.uuid.clone()).filter(|uuid| !uuid.is_empty()),
@@ -78,9 +78,9 @@ impl Driver {
         Some(self.find(who)?.info.clone())
     }
 
-    pub(crate) fn status(&self, who: Who<'_>, flags: Flags) -> Option<(Info, Vec<Reported>)> {
+    pub(crate) fn status(&self, who: Who<'_>, flags: DmFlags) -> Option<(Info, Vec<Reported>)> {
         let device = self.find(who)?;
-        let rows = if flags.contains(Flags::STATUS_TABLE) { &device.table } else { &device.status };
+        let rows = if flags.contains(DmFlags::STATUS_TABLE) { &device.table } else { &device.status };
         Some((device.info.clone(), rows.clone()))
     }
 
@@ -128,8 +128,8 @@ mod tests {
         assert_eq!(driver.list("", "LVM-").len(), 1);
         assert_eq!(driver.list("", "")[1].uuid, None);
         let who = Who::Uuid("LVM-abc");
-        assert_eq!(driver.status(who, Flags::STATUS_TABLE).unwrap().1[0].text, "9:127 2048");
-        assert_eq!(driver.status(who, Flags::empty()).unwrap().1[0].text, "");
+        assert_eq!(driver.status(who, DmFlags::STATUS_TABLE).unwrap().1[0].text, "9:127 2048");
+        assert_eq!(driver.status(who, DmFlags::empty()).unwrap().1[0].text, "");
         assert_eq!(driver.deps(who).unwrap().1, [DevId { major: 9, minor: 127 }]);
         assert_eq!(driver.info(Who::Name("none")), None);
         assert_eq!((driver.version, driver.targets.len()), ([4, 48, 0], 1));

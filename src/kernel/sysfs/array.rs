@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use superblock::{Kib, Sectors};
 
 use super::{
-    ArrayAttr, ArrayState, Changing, KernelError, MemberAttr, MemberState, Progress, SlotText, SyncAction,
-    Sysfs, values,
+    ArrayAttr, ArrayState, Changing, KernelError, MemberAttr, MemberState, SlotText, SyncAction,
+    SyncProgress, Sysfs, values,
 };
-use crate::kernel::{DevId, error::Cause};
+use crate::kernel::{DevId, error::ErrorCause};
 
 type Answer<T> = Result<Option<T>, KernelError>;
 
@@ -96,7 +96,7 @@ impl<'a> Array<'a> {
         let Some(text) = self.read(attr)? else { return Ok(None) };
         match parse(text.trim()) {
             Some(value) => Ok(Some(value)),
-            None => Err(KernelError::other(self.name, attr.path(), Cause::Unexpected(text))),
+            None => Err(KernelError::other(self.name, attr.path(), ErrorCause::Unexpected(text))),
         }
     }
 
@@ -170,8 +170,8 @@ impl<'a> Array<'a> {
     }
 
     /// `sync_completed`.
-    pub fn sync_completed(&self) -> Answer<Progress> {
-        self.value(ArrayAttr::SyncCompleted, Progress::parse)
+    pub fn sync_completed(&self) -> Answer<SyncProgress> {
+        self.value(ArrayAttr::SyncCompleted, SyncProgress::parse)
     }
 
     /// `sync_speed`, KiB a second; `Some(None)` while nothing runs.
@@ -270,7 +270,7 @@ impl Member<'_> {
             Some(value) => Ok(Some(value)),
             None => {
                 let operation = format!("dev-{}/{}", self.name, attr.path());
-                Err(KernelError::other(self.array.name, operation, Cause::Unexpected(text)))
+                Err(KernelError::other(self.array.name, operation, ErrorCause::Unexpected(text)))
             }
         }
     }

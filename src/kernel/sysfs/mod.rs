@@ -14,14 +14,14 @@ use std::{
 use nix::errno::Errno;
 
 use super::{
-    error::{Cause, KernelError},
+    error::{ErrorCause, KernelError},
     recorded,
 };
 
 pub use array::{Array, Member};
 pub use block::{BlockEntry, Shape};
 pub use suspended::Suspended;
-pub use values::{Changing, Progress, SlotText};
+pub use values::{Changing, SlotText, SyncProgress};
 
 pub use crate::words::{ArrayAttr, ArrayState, MemberAttr, MemberState, SyncAction};
 
@@ -79,7 +79,7 @@ impl Sysfs {
             Some(value) => Ok(Some(value)),
             None => {
                 let path = self.path(below).display().to_string();
-                Err(KernelError::other(path, "read", Cause::Unexpected(text)))
+                Err(KernelError::other(path, "read", ErrorCause::Unexpected(text)))
             }
         }
     }

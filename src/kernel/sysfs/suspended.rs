@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Cause, KernelError, Sysfs};
+use super::{ErrorCause, KernelError, Sysfs};
 use crate::kernel::{Deadline, DevId, node, wait};
 
 /// Those who change tables suspend for milliseconds.
@@ -45,7 +45,11 @@ impl Suspended {
         while attr("suspended").is_some_and(|text| text == "1") {
             if deadline.left().is_none() {
                 let by = attr("name").unwrap_or_else(|| dev.to_string());
-                return Err(KernelError::other(path.display().to_string(), "open", Cause::Suspended(by)));
+                return Err(KernelError::other(
+                    path.display().to_string(),
+                    "open",
+                    ErrorCause::Suspended(by),
+                ));
             }
             wait::pause(PAUSE);
         }
@@ -81,7 +85,7 @@ impl Suspended {
             None => Ok(()),
             Some(by) => {
                 let path = path.display().to_string();
-                Err(KernelError::other(path, "read", Cause::Suspended(by.clone())))
+                Err(KernelError::other(path, "read", ErrorCause::Suspended(by.clone())))
             }
         }
     }

@@ -59,7 +59,7 @@ fn array_attributes() {
     assert_eq!(array.array_size().unwrap(), Some(None));
     assert_eq!(array.resync_start().unwrap(), Some(None));
     assert_eq!(array.reshape_position().unwrap().flatten().map(|s| s.0), Some(2048));
-    assert!(matches!(array.sync_completed().unwrap(), Some(Progress::At { done, .. }) if done.0 == 128));
+    assert!(matches!(array.sync_completed().unwrap(), Some(SyncProgress::At { done, .. }) if done.0 == 128));
     let (words, chosen) = array.choice(ArrayAttr::BitmapType).unwrap().unwrap();
     assert_eq!((words.len(), chosen.as_deref()), (3, Some("bitmap")));
     assert_eq!(array.read(ArrayAttr::LogicalBlockSize).unwrap(), None);

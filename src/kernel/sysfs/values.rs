@@ -25,7 +25,7 @@ impl Changing {
 
 /// `sync_completed`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
+pub enum SyncProgress {
     /// Nothing runs.
     None,
     /// It waits for another array on the same devices.
@@ -39,7 +39,7 @@ pub enum Progress {
     },
 }
 
-impl Progress {
+impl SyncProgress {
     pub(super) fn parse(text: &str) -> Option<Self> {
         match text {
             "none" => Some(Self::None),

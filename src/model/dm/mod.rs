@@ -11,8 +11,8 @@ pub mod uuid;
 mod words;
 
 pub use device::{DeviceInfo, Listed};
-pub use name::{BadName, Mangling};
-pub use overview::{Overview, Seen, ToldRow};
+pub use name::{BadDmName, Mangling};
+pub use overview::{DmSeen, Overview, ToldRow};
 pub use status::{SnapshotStatus, Status};
 pub use table::{BadTable, Row, Table};
 pub use target::{Dev, Leg, MirrorLog, Snapshot, Store, Target};

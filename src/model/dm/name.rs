@@ -19,7 +19,7 @@ pub enum Mangling {
 
 /// Why a name is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BadName {
+pub enum BadDmName {
     /// It has no characters.
     #[error("a device name is needed")]
     Empty,
@@ -56,7 +56,7 @@ impl Mangling {
     ///
     /// # Errors
     /// What the driver would refuse, and what would not come back as it was.
-    pub fn mangle(self, name: &str) -> Result<String, BadName> {
+    pub fn mangle(self, name: &str) -> Result<String, BadDmName> {
         let mangled = match self {
             Self::None => name.to_owned(),
             Self::Hex => hex(name),
@@ -64,8 +64,8 @@ impl Mangling {
                 let has_hex = sequences(name) > 0;
                 let has_raw = has_raw(name);
                 match (has_hex, has_raw) {
-                    (true, _) if is_twice(name) => return Err(BadName::Twice(name.to_owned())),
-                    (true, true) => return Err(BadName::Mixed(name.to_owned())),
+                    (true, _) if is_twice(name) => return Err(BadDmName::Twice(name.to_owned())),
+                    (true, true) => return Err(BadDmName::Mixed(name.to_owned())),
                     (true, false) => name.to_owned(),
                     (false, _) => hex(name),
                 }
@@ -89,12 +89,12 @@ impl Mangling {
 ///
 /// # Errors
 /// The reason.
-pub fn check(name: &str) -> Result<(), BadName> {
+pub fn check(name: &str) -> Result<(), BadDmName> {
     match name {
-        "" => Err(BadName::Empty),
-        "." | ".." | "control" => Err(BadName::Taken(name.to_owned())),
-        name if name.contains(['/', '\0']) => Err(BadName::Character(name.to_owned())),
-        name if name.len() > LONGEST => Err(BadName::TooLong(name.to_owned())),
+        "" => Err(BadDmName::Empty),
+        "." | ".." | "control" => Err(BadDmName::Taken(name.to_owned())),
+        name if name.contains(['/', '\0']) => Err(BadDmName::Character(name.to_owned())),
+        name if name.len() > LONGEST => Err(BadDmName::TooLong(name.to_owned())),
         _ => Ok(()),
     }
 }
@@ -203,8 +203,8 @@ mod tests {
         assert_eq!(Mangling::Hex.mangle("a\\x20b").unwrap(), "a\\x5cx20b");
         assert_eq!(Mangling::None.mangle("a b").unwrap(), "a b");
         assert_eq!(Mangling::Auto.unmangle("a\\x20b"), "a b");
-        assert!(matches!(Mangling::Auto.mangle("a\\x20b c"), Err(BadName::Mixed(_))));
-        assert!(matches!(Mangling::Auto.mangle("a\\x5cx20b"), Err(BadName::Twice(_))));
+        assert!(matches!(Mangling::Auto.mangle("a\\x20b c"), Err(BadDmName::Mixed(_))));
+        assert!(matches!(Mangling::Auto.mangle("a\\x5cx20b"), Err(BadDmName::Twice(_))));
         for bad in ["", ".", "..", "control", "a/b", &"x".repeat(128), &" ".repeat(32)] {
             assert!(Mangling::Auto.mangle(bad).is_err(), "{bad}");
         }

@@ -22,7 +22,7 @@ pub struct ToldRow {
 
 /// One device.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Seen {
+pub struct DmSeen {
     /// Its state.
     pub info: DeviceInfo,
     /// What its table leads to.
@@ -37,7 +37,7 @@ pub struct Seen {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overview {
     /// In the driver's order.
-    pub devices: Vec<Seen>,
+    pub devices: Vec<DmSeen>,
     /// The kernel's names of all block devices that matter (`dm-0`, `sda1`).
     pub blocks: BTreeMap<DevId, String>,
 }
@@ -45,12 +45,12 @@ pub struct Overview {
 impl Overview {
     /// The device of a number.
     #[must_use]
-    pub fn by_number(&self, dev: DevId) -> Option<&Seen> {
+    pub fn by_number(&self, dev: DevId) -> Option<&DmSeen> {
         self.devices.iter().find(|seen| seen.info.dev == dev)
     }
 
     /// Those whose tables lead to this one.
-    pub fn users(&self, dev: DevId) -> impl Iterator<Item = &Seen> {
+    pub fn users(&self, dev: DevId) -> impl Iterator<Item = &DmSeen> {
         self.devices.iter().filter(move |seen| seen.deps.contains(&dev))
     }
 }

@@ -20,7 +20,7 @@ const HEAP: usize = 512;
 
 /// Guesses that differ in equally many respects from what is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Class {
+pub struct GuessClass {
     /// In so many.
     pub distance: usize,
     /// The array begins where something that is known begins on a member.
@@ -31,11 +31,11 @@ pub struct Class {
 #[derive(Clone, Debug)]
 pub enum Offer {
     /// A guess.
-    Guess(Class, Hypothesis),
+    Guess(GuessClass, Hypothesis),
     /// One was thrown away before it came to this: it took time.
-    Nothing(Class),
+    Nothing(GuessClass),
     /// Of this class there are no more.
-    Last(Class),
+    Last(GuessClass),
 }
 
 /// Takes an offer, and answers whether there may be more.
@@ -45,9 +45,9 @@ pub type Take<'a> = &'a mut dyn FnMut(Offer) -> bool;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stopped {
     /// Time was over while this class was looked at.
-    Time(Class),
+    Time(GuessClass),
     /// So many were allowed.
-    Count(Class),
+    Count(GuessClass),
 }
 
 /// What came of it.

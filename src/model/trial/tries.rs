@@ -4,7 +4,7 @@ use super::Scored;
 
 /// What the kernel, and the file system's own tool, think of a guess.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum GuessVerdict {
     /// The file system's tool finds it clean.
     Clean,
     /// The file system's tool finds errors.
@@ -13,7 +13,7 @@ pub enum Verdict {
     NoStart,
 }
 
-impl Verdict {
+impl GuessVerdict {
     /// Points for it. A tool decides between guesses that are as good as equal: one that is right may have errors that it
     /// had before. What does not start is behind all that have any evidence.
     #[must_use]
@@ -27,8 +27,8 @@ impl Verdict {
 }
 
 /// The best first, by evidence and by what came of trying them.
-pub fn rank_tried<T>(ranked: &mut [(Scored, T)], verdict: impl Fn(&T) -> Option<Verdict>) {
+pub fn rank_tried<T>(ranked: &mut [(Scored, T)], verdict: impl Fn(&T) -> Option<GuessVerdict>) {
     ranked.sort_by_key(|(scored, tried)| {
-        std::cmp::Reverse(i64::from(scored.points()) + verdict(tried).map_or(0, Verdict::points))
+        std::cmp::Reverse(i64::from(scored.points()) + verdict(tried).map_or(0, GuessVerdict::points))
     });
 }

@@ -5,7 +5,7 @@ use superblock::{
     lvm::{Group, Kind},
 };
 
-use super::Found;
+use super::FoundGroup;
 
 /// What a check of a group or a device came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub struct Checked {
 
 /// A state of a group in LVM2's archive or backup directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Kept {
+pub struct KeptState {
     /// The file.
     pub path: String,
     /// The group as it was.
@@ -33,7 +33,7 @@ pub struct Kept {
 
 impl Checked {
     /// What is not sound because a device is not there, or does not count; with the commands that lead on.
-    pub fn absences(&mut self, found: &Found) {
+    pub fn absences(&mut self, found: &FoundGroup) {
         let group = &found.group.name;
         let absent: Vec<usize> = found
             .devices
@@ -71,7 +71,7 @@ impl Checked {
     }
 }
 
-impl Found {
+impl FoundGroup {
     /// Volumes that do not begin on a full stripe of the array below them.
     #[must_use]
     pub fn misaligned(&self) -> Vec<String> {

@@ -8,7 +8,7 @@ use std::{
 
 use superblock::lvm::{Group, LvmUuid};
 
-use super::{Cause, Found, Groups, PvDevice, Refused};
+use super::{FoundGroup, Groups, LeftOutCause, PvDevice, RefusedDevice};
 use crate::model::DevId;
 
 /// A text that was read, and what it says.
@@ -22,19 +22,19 @@ pub struct Text {
 
 /// A device with a label.
 #[derive(Clone, Debug)]
-pub struct Sighted {
+pub struct SightedPv {
     /// What is on it.
     pub pv: PvDevice,
     /// The texts of its areas.
     pub texts: Vec<Arc<Text>>,
     /// Why it does not count, if that is known already.
-    pub refused: Option<Cause>,
+    pub refused: Option<LeftOutCause>,
     /// What stands on it. Only needed of devices with the same label.
     pub holders: Vec<DevId>,
 }
 
 /// Puts everything in its place.
-pub fn gather(groups: &mut Groups, sighted: Vec<Sighted>) {
+pub fn gather(groups: &mut Groups, sighted: Vec<SightedPv>) {
     let mut counting = Vec::new();
     for mut one in sighted {
         match one.refused.take() {
@@ -48,7 +48,7 @@ pub fn gather(groups: &mut Groups, sighted: Vec<Sighted>) {
 
 /// Labels that more than one device has.
 #[must_use]
-pub fn duplicates(sighted: &[Sighted]) -> Vec<LvmUuid> {
+pub fn duplicates(sighted: &[SightedPv]) -> Vec<LvmUuid> {
     let mut count: BTreeMap<LvmUuid, usize> = BTreeMap::new();
     for one in sighted.iter().filter(|one| one.refused.is_none()) {
         *count.entry(one.pv.label.id).or_default() += 1;
@@ -56,9 +56,9 @@ pub fn duplicates(sighted: &[Sighted]) -> Vec<LvmUuid> {
     count.into_iter().filter(|(_, count)| *count > 1).map(|(id, _)| id).collect()
 }
 
-fn left_out(pv: PvDevice, texts: &[Arc<Text>], cause: Cause) -> Refused {
+fn left_out(pv: PvDevice, texts: &[Arc<Text>], cause: LeftOutCause) -> RefusedDevice {
     let group = texts.iter().find_map(|text| name(text));
-    Refused { dev: Some(pv.dev), pv: Some(pv.label.id), group, path: pv.path, cause }
+    RefusedDevice { dev: Some(pv.dev), pv: Some(pv.label.id), group, path: pv.path, cause }
 }
 
 /// The name of the group, as far as the text can be understood.
@@ -76,10 +76,10 @@ fn name(text: &Text) -> Option<String> {
 
 /// Of several devices with the same label the one that stands on the others, else the one that active volumes use. Where there
 /// is none, none counts; but what they say of their group is known all the same.
-fn keep_one_of_each(groups: &mut Groups, sighted: Vec<Sighted>) -> (Vec<Sighted>, Vec<Sighted>) {
+fn keep_one_of_each(groups: &mut Groups, sighted: Vec<SightedPv>) -> (Vec<SightedPv>, Vec<SightedPv>) {
     let twice = duplicates(&sighted);
     let (mut chosen, mut left) = (Vec::new(), Vec::new());
-    let mut same: BTreeMap<LvmUuid, Vec<Sighted>> = BTreeMap::new();
+    let mut same: BTreeMap<LvmUuid, Vec<SightedPv>> = BTreeMap::new();
     for one in sighted {
         match twice.contains(&one.pv.label.id) {
             true => same.entry(one.pv.label.id).or_default().push(one),
@@ -97,8 +97,10 @@ fn keep_one_of_each(groups: &mut Groups, sighted: Vec<Sighted>) -> (Vec<Sighted>
                 chosen.push(one);
                 continue;
             }
-            let cause =
-                Cause::Twice { all: all.clone(), chosen: best.and_then(|best| all.get(best).cloned()) };
+            let cause = LeftOutCause::Twice {
+                all: all.clone(),
+                chosen: best.and_then(|best| all.get(best).cloned()),
+            };
             groups.refused.push(left_out(one.pv.clone(), &one.texts, cause));
             if best.is_none() {
                 left.push(one);
@@ -109,21 +111,21 @@ fn keep_one_of_each(groups: &mut Groups, sighted: Vec<Sighted>) -> (Vec<Sighted>
 }
 
 /// The only one on which no other of them stands.
-fn upper(devices: &[Sighted]) -> Option<usize> {
+fn upper(devices: &[SightedPv]) -> Option<usize> {
     only(devices, |one| !devices.iter().any(|other| one.holders.contains(&other.pv.dev)))
 }
 
 /// The only one on which an active volume stands.
-fn in_use(devices: &[Sighted], groups: &Groups) -> Option<usize> {
+fn in_use(devices: &[SightedPv], groups: &Groups) -> Option<usize> {
     only(devices, |one| groups.active.iter().any(|volume| one.holders.contains(&volume.dev)))
 }
 
-fn only(devices: &[Sighted], is: impl Fn(&Sighted) -> bool) -> Option<usize> {
+fn only(devices: &[SightedPv], is: impl Fn(&SightedPv) -> bool) -> Option<usize> {
     let mut all = devices.iter().enumerate().filter(|(_, one)| is(one)).map(|(index, _)| index);
     all.next().filter(|_| all.next().is_none())
 }
 
-fn assemble(groups: &mut Groups, sighted: Vec<Sighted>, twice: Vec<Sighted>) {
+fn assemble(groups: &mut Groups, sighted: Vec<SightedPv>, twice: Vec<SightedPv>) {
     let mut newest: BTreeMap<LvmUuid, Arc<Text>> = BTreeMap::new();
     for text in sighted.iter().chain(&twice).flat_map(|one| &one.texts) {
         let Ok(group) = &text.group else { continue };
@@ -141,7 +143,7 @@ fn assemble(groups: &mut Groups, sighted: Vec<Sighted>, twice: Vec<Sighted>) {
         }
         devices.push(vec![None; group.pvs.len()]);
     }
-    for Sighted { pv, texts, .. } in sighted {
+    for SightedPv { pv, texts, .. } in sighted {
         let slot =
             place.get(&pv.label.id).and_then(|(group, index)| devices.get_mut(*group)?.get_mut(*index));
         match slot {
@@ -151,10 +153,10 @@ fn assemble(groups: &mut Groups, sighted: Vec<Sighted>, twice: Vec<Sighted>) {
     }
     drop(twice);
     // By now nobody else has the texts, which may be large: they are taken and not copied.
-    let mut found: Vec<Found> = Vec::new();
+    let mut found: Vec<FoundGroup> = Vec::new();
     for (text, devices) in newest.into_values().map(Arc::unwrap_or_clone).zip(devices) {
         let Ok(group) = text.group else { continue };
-        found.push(Found { group, text: text.bytes, devices, ..Found::default() });
+        found.push(FoundGroup { group, text: text.bytes, devices, ..FoundGroup::default() });
     }
     for one in &mut found {
         one.absent = absent(one, groups);
@@ -173,10 +175,10 @@ fn assemble(groups: &mut Groups, sighted: Vec<Sighted>, twice: Vec<Sighted>) {
 /// A device that no text knows.
 fn leave_out(groups: &mut Groups, pv: PvDevice, texts: &[Arc<Text>]) {
     let cause = texts.first().map(|text| match &text.group {
-        Ok(group) => Cause::Old { group: group.name.clone() },
-        Err(why) => Cause::NotUnderstood { why: why.clone() },
+        Ok(group) => LeftOutCause::Old { group: group.name.clone() },
+        Err(why) => LeftOutCause::NotUnderstood { why: why.clone() },
     });
-    let damaged = || pv.damaged.first().map(|why| Cause::NotUnderstood { why: why.clone() });
+    let damaged = || pv.damaged.first().map(|why| LeftOutCause::NotUnderstood { why: why.clone() });
     match cause.or_else(damaged) {
         Some(cause) => groups.refused.push(left_out(pv, texts, cause)),
         None => groups.lone.push(pv),
@@ -184,7 +186,7 @@ fn leave_out(groups: &mut Groups, pv: PvDevice, texts: &[Arc<Text>]) {
 }
 
 /// Of the physical volumes that have no device: what is known of one that might be it.
-fn absent(found: &Found, groups: &Groups) -> BTreeMap<usize, Refused> {
+fn absent(found: &FoundGroup, groups: &Groups) -> BTreeMap<usize, RefusedDevice> {
     let mut absent = BTreeMap::new();
     for (index, (pv, device)) in found.group.pvs.iter().zip(&found.devices).enumerate() {
         let by_label = || groups.refused.iter().find(|refused| refused.pv == Some(pv.id));
@@ -201,7 +203,7 @@ fn absent(found: &Found, groups: &Groups) -> BTreeMap<usize, Refused> {
 }
 
 /// What the group, its devices and this machine say for and against writing it.
-pub fn judge(found: &mut Found, groups: &Groups) {
+pub fn judge(found: &mut FoundGroup, groups: &Groups) {
     found.anothers = found.group.anothers(&groups.local);
     let mut objections: Vec<String> = groups.faults.clone();
     objections.extend(found.group.objections(&groups.local));
@@ -219,7 +221,7 @@ pub fn judge(found: &mut Found, groups: &Groups) {
 }
 
 fn judge_device(
-    found: &Found,
+    found: &FoundGroup,
     index: usize,
     device: &PvDevice,
     groups: &Groups,

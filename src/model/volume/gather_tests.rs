@@ -44,7 +44,7 @@ fn strange_text(bytes: &str) -> Arc<Text> {
     Arc::new(Text { bytes: bytes.as_bytes().to_vec(), group })
 }
 
-fn on(minor: u32, seed: u8, texts: &[Arc<Text>]) -> Sighted {
+fn on(minor: u32, seed: u8, texts: &[Arc<Text>]) -> SightedPv {
     let place = Extent { start: Bytes(4096), size: Bytes(1_044_480) };
     let holds = texts.first().and_then(|text| text.group.as_ref().ok()).map(|group| (group.id, group.seqno));
     let area = AreaSeen { area: superblock::lvm::Area::new(place), holds };
@@ -61,10 +61,10 @@ fn on(minor: u32, seed: u8, texts: &[Arc<Text>]) -> Sighted {
         stripe: Sectors(0),
         device_id: None,
     };
-    Sighted { pv, texts: texts.to_vec(), refused: None, holders: Vec::new() }
+    SightedPv { pv, texts: texts.to_vec(), refused: None, holders: Vec::new() }
 }
 
-fn gathered(sighted: Vec<Sighted>) -> Groups {
+fn gathered(sighted: Vec<SightedPv>) -> Groups {
     let mut groups = Groups::default();
     gather(&mut groups, sighted);
     groups
@@ -131,7 +131,7 @@ fn what_is_there_twice_is_on_two_devices() {
 #[test]
 fn what_does_not_count_has_its_cause() {
     let mut unlisted = on(1, 1, &[text(&group(5))]);
-    unlisted.refused = Some(Cause::NotListed);
+    unlisted.refused = Some(LeftOutCause::NotListed);
     let groups = gathered(vec![unlisted, on(2, 2, &[text(&group(5))])]);
     let found = groups.group("vg").unwrap();
     assert_eq!(
@@ -140,7 +140,13 @@ fn what_does_not_count_has_its_cause() {
     );
     assert!(groups.refused[0].is_somebodys() && groups.refused[0].group.as_deref() == Some("vg"));
     // A filter leaves a path and no more; the hint of where the device was says the rest.
-    let turned = Refused { path: "/dev/d1".into(), dev: None, pv: None, group: None, cause: Cause::Filtered };
+    let turned = RefusedDevice {
+        path: "/dev/d1".into(),
+        dev: None,
+        pv: None,
+        group: None,
+        cause: LeftOutCause::Filtered,
+    };
     let mut groups = Groups { unopened: vec![turned], ..Groups::default() };
     gather(&mut groups, vec![on(2, 2, &[text(&group(5))])]);
     let why = groups.group("vg").unwrap().why_absent(0);

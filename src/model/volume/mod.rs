@@ -6,7 +6,7 @@ mod seen;
 
 use std::{collections::BTreeMap, fmt};
 
-pub use checked::{Checked, Kept};
+pub use checked::{Checked, KeptState};
 pub use seen::{GroupLook, GroupSeen, StoreSeen};
 use superblock::{
     Bytes, Sectors,
@@ -19,13 +19,13 @@ use super::{DevId, dm::Listed};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Groups {
     /// Groups, by name. Two of one name stand one after the other; each has an objection.
-    pub groups: Vec<Found>,
+    pub groups: Vec<FoundGroup>,
     /// Physical volumes that belong to no group.
     pub lone: Vec<PvDevice>,
     /// Devices that are physical volumes or look like it, and are left out.
-    pub refused: Vec<Refused>,
+    pub refused: Vec<RefusedDevice>,
     /// Devices that were not read: nobody can say what is on them.
-    pub unopened: Vec<Refused>,
+    pub unopened: Vec<RefusedDevice>,
     /// The paths of all devices that were looked at.
     pub looked_at: Vec<String>,
     /// Active device-mapper devices of LVM2's.
@@ -42,7 +42,7 @@ pub struct Groups {
 
 /// A group, its devices, and what speaks against changing it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
+pub struct FoundGroup {
     /// The newest committed text.
     pub group: Group,
     /// That text as it stands there, NUL at its end included.
@@ -50,7 +50,7 @@ pub struct Found {
     /// The device of each physical volume, in the group's order; `None` where it was not found.
     pub devices: Vec<Option<PvDevice>>,
     /// Of physical volumes without a device, by their index: the device that would be it, and why it does not count.
-    pub absent: BTreeMap<usize, Refused>,
+    pub absent: BTreeMap<usize, RefusedDevice>,
     /// Why its volumes are left alone altogether: others may use them, or the metadata says what is not understood.
     pub anothers: Vec<String>,
     /// Why it may only be read: first what the group itself says, then what its devices do.
@@ -97,7 +97,7 @@ pub struct AreaSeen {
 
 /// A device that is left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
+pub struct RefusedDevice {
     /// Its path.
     pub path: String,
     /// Its number, where it is known.
@@ -107,12 +107,12 @@ pub struct Refused {
     /// The group that its metadata is of, where that much could be read.
     pub group: Option<String>,
     /// Why.
-    pub cause: Cause,
+    pub cause: LeftOutCause,
 }
 
 /// Why a device is left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Cause {
+pub enum LeftOutCause {
     /// A filter turns it away.
     Filtered,
     /// The devices file does not have it.
@@ -143,7 +143,7 @@ pub enum Cause {
 }
 
 /// A sentence without its subject, which is the device.
-impl fmt::Display for Cause {
+impl fmt::Display for LeftOutCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Filtered => f.write_str("is turned away by a filter of lvm.conf"),
@@ -170,20 +170,20 @@ impl fmt::Display for Cause {
     }
 }
 
-impl Refused {
+impl RefusedDevice {
     /// Whether the device belongs to somebody, or may: then it is not free to be taken.
     #[must_use]
     pub fn is_somebodys(&self) -> bool {
         match self.cause {
-            Cause::Old { .. } => false,
-            Cause::NotListed => self.group.is_some(),
+            LeftOutCause::Old { .. } => false,
+            LeftOutCause::NotListed => self.group.is_some(),
             _ => true,
         }
     }
 }
 
 /// A sentence.
-impl fmt::Display for Refused {
+impl fmt::Display for RefusedDevice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.path, self.cause)
     }
@@ -201,20 +201,20 @@ pub struct DevicesFile {
 impl Groups {
     /// The group of this name, if there is just one.
     #[must_use]
-    pub fn group(&self, name: &str) -> Option<&Found> {
+    pub fn group(&self, name: &str) -> Option<&FoundGroup> {
         let mut named = self.groups.iter().filter(|found| found.group.name == name);
         named.next().filter(|_| named.next().is_none())
     }
 
     /// The left out or unread device of this number.
     #[must_use]
-    pub fn left_out(&self, dev: DevId) -> Option<&Refused> {
+    pub fn left_out(&self, dev: DevId) -> Option<&RefusedDevice> {
         self.refused.iter().chain(&self.unopened).find(|refused| refused.dev == Some(dev))
     }
 
     /// The physical volume on this device, with the group that it belongs to.
     #[must_use]
-    pub fn on(&self, dev: DevId) -> Option<(Option<&Found>, &PvDevice)> {
+    pub fn on(&self, dev: DevId) -> Option<(Option<&FoundGroup>, &PvDevice)> {
         let lone = self.lone.iter().map(|pv| (None, pv));
         let used = self
             .groups
@@ -224,7 +224,7 @@ impl Groups {
     }
 }
 
-impl Default for Found {
+impl Default for FoundGroup {
     fn default() -> Self {
         Self {
             group: Group::empty(String::new()),
@@ -238,7 +238,7 @@ impl Default for Found {
     }
 }
 
-impl Found {
+impl FoundGroup {
     /// What is known of a physical volume that has no device: a sentence.
     #[must_use]
     pub fn why_absent(&self, index: usize) -> String {
@@ -249,11 +249,11 @@ impl Found {
         let what = format!("pv{index} ({id})");
         match self.absent.get(&index) {
             None => format!("{what}, last seen as {hint}, is missing"),
-            Some(Refused { cause: Cause::Twice { all, .. }, .. }) => {
+            Some(RefusedDevice { cause: LeftOutCause::Twice { all, .. }, .. }) => {
                 let count = if all.len() == 2 { "two".to_owned() } else { all.len().to_string() };
                 format!("{what} is on {count} devices, {}: {}", all.join(" and "), gather::TAKE_AWAY)
             }
-            Some(Refused { path, cause, .. }) => format!("{what} is left out: {path} {cause}"),
+            Some(RefusedDevice { path, cause, .. }) => format!("{what} is left out: {path} {cause}"),
         }
     }
 
@@ -285,7 +285,7 @@ impl Found {
 
 /// Where a new text goes in one area.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
+pub struct AreaTarget {
     /// The device's path.
     pub device: String,
     /// The area as it is now.

@@ -6,7 +6,7 @@ use superblock::{Sectors, lvm::Stamp};
 
 use super::{
     super::{DevId, active::Active},
-    Found, Groups,
+    FoundGroup, Groups,
 };
 
 /// What is looked at.
@@ -48,7 +48,7 @@ pub struct GroupSeen {
 impl GroupSeen {
     /// The group, if there is exactly one of the name.
     #[must_use]
-    pub fn found(&self) -> Option<&Found> {
+    pub fn found(&self) -> Option<&FoundGroup> {
         self.groups.group(&self.name)
     }
 }

@@ -12,7 +12,7 @@ const MARGIN: u64 = 1;
 
 /// What a device is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
+pub enum DeviceClass {
     /// Up to date, in a slot.
     Active {
         /// The slot.
@@ -53,19 +53,19 @@ pub fn newest<'a>(claims: impl Iterator<Item = &'a Claim> + Clone) -> Option<Eve
 
 /// What this device is, in an array of `slots` whose freshest member counts `newest` events.
 #[must_use]
-pub fn classify(claim: &Claim, slots: u32, newest: Events) -> Class {
+pub fn classify(claim: &Claim, slots: u32, newest: Events) -> DeviceClass {
     let events = claim.facts.events;
     let current = events.0.saturating_add(MARGIN) >= newest.0 && events <= newest;
     match claim.facts.role {
-        Role::Slot { slot, .. } if slot >= slots => Class::NoSuchSlot(slot),
+        Role::Slot { slot, .. } if slot >= slots => DeviceClass::NoSuchSlot(slot),
         Role::Slot { slot, replacement } if current => {
-            Class::Active { slot, replacement, whole: claim.is_whole() }
+            DeviceClass::Active { slot, replacement, whole: claim.is_whole() }
         }
         Role::Slot { slot, replacement } => {
-            Class::Stale { slot, replacement, behind: newest.0.saturating_sub(events.0) }
+            DeviceClass::Stale { slot, replacement, behind: newest.0.saturating_sub(events.0) }
         }
-        Role::Spare => Class::Spare,
-        Role::Journal => Class::Journal { current },
-        Role::Faulty => Class::Faulty,
+        Role::Spare => DeviceClass::Spare,
+        Role::Journal => DeviceClass::Journal { current },
+        Role::Faulty => DeviceClass::Faulty,
     }
 }

@@ -10,13 +10,13 @@ use crate::{
 };
 
 use super::{
-    Adopted, Outcome, Remark,
+    Adopted, ArrayOutcome, Remark,
     claim::Claim,
-    classify::Class,
+    classify::DeviceClass,
     force,
-    lineup::{Lineup, Place, Twins, Why},
+    lineup::{Lineup, PlacedDevice, Twins, Why},
     startable::{Count, Shortage, Verdict},
-    steps::{self, Parts, Rewrite, Start},
+    steps::{self, Rewrite, Start, StepParts},
 };
 
 /// The members, their places, and what has been found out so far.
@@ -153,7 +153,7 @@ impl Draft {
         adopted: Option<&Adopted>,
         shortage: Option<Shortage>,
         options: &super::Options,
-    ) -> Outcome {
+    ) -> ArrayOutcome {
         let journal = self.claims.get(self.model).is_some_and(|claim| claim.metadata.wants_journal());
         let expected = self.claims.get(self.model).map(|claim| claim.metadata.working_devices(claim.slots()));
         let count = Count::new(&self.lineup, &self.geometry, expected.unwrap_or(0));
@@ -188,7 +188,7 @@ impl Draft {
             _ => Plan {
                 summary: summary(&name, &self.geometry, &count, start),
                 warnings: Vec::new(),
-                steps: steps::steps(&Parts {
+                steps: steps::steps(&StepParts {
                     name: name.clone(),
                     claims: &self.claims,
                     lineup: &self.lineup,
@@ -203,19 +203,20 @@ impl Draft {
         };
         let out = self.lineup.out.into_iter();
         let out = out.filter_map(|(index, why)| Some((self.claims.get(index)?.path.clone(), why))).collect();
-        Outcome { name, before: self.before, after, done, verdict, plan, count, shortage, out }
+        ArrayOutcome { name, before: self.before, after, done, verdict, plan, count, shortage, out }
     }
 
     /// What `--verbose` says of each place, in the order in which the kernel gets the members.
     fn added(&self, adopted: &Option<Vec<usize>>) -> Vec<Remark> {
         let mut lines = Vec::new();
-        let line = |place: &Place| {
+        let line = |place: &PlacedDevice| {
             let Some(claim) = self.claims.get(place.claim) else { return String::new() };
             let (slot, path) = (slot_text(claim, ""), &self.path);
             if adopted.as_ref().is_some_and(|inside| inside.contains(&place.claim)) {
                 return format!("{} is already in {path} as {slot}", claim.path);
             }
-            let stale = matches!(place.class, Class::Stale { .. } | Class::Journal { current: false });
+            let stale =
+                matches!(place.class, DeviceClass::Stale { .. } | DeviceClass::Journal { current: false });
             let doubt = if stale { " (possibly out of date)" } else { "" };
             format!("added {} to {path} as {slot}{doubt}", claim.path)
         };
@@ -230,7 +231,11 @@ impl Draft {
                 if place.claim == self.model { last = line(place) } else { lines.push(line(place)) }
             }
         }
-        let spare = |claim: &usize| Place { claim: *claim, class: Class::Spare, events: Events::default() };
+        let spare = |claim: &usize| PlacedDevice {
+            claim: *claim,
+            class: DeviceClass::Spare,
+            events: Events::default(),
+        };
         for place in self.lineup.spares.iter().map(spare).chain(self.lineup.journal) {
             if place.claim == self.model { last = line(&place) } else { lines.push(line(&place)) }
         }

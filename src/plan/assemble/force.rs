@@ -6,8 +6,8 @@ use crate::model::Geometry;
 
 use super::{
     claim::Claim,
-    classify::Class,
-    lineup::{Lineup, Place},
+    classify::DeviceClass,
+    lineup::{Lineup, PlacedDevice},
 };
 
 /// A stale member that is to count as up to date.
@@ -33,27 +33,28 @@ pub fn promote(lineup: &mut Lineup, claims: &[Claim], geometry: &Geometry) -> Ve
     let position = freshest.facts.reshape_position;
     let newest = lineup.newest;
     while !geometry.enough(&lineup.present(), true) {
-        let events =
-            |place: &Place| candidate(place, claims).filter(|_| position_of(place, claims) == position);
+        let events = |place: &PlacedDevice| {
+            candidate(place, claims).filter(|_| position_of(place, claims) == position)
+        };
         let Some(best) = lineup.seats().filter_map(events).max() else { break };
         for seat in lineup.holders.iter_mut().chain(&mut lineup.replacements).flatten() {
-            let Class::Stale { slot, replacement, .. } = seat.class else { continue };
+            let DeviceClass::Stale { slot, replacement, .. } = seat.class else { continue };
             if events(seat) == Some(best) {
                 promotions.push(Promotion { claim: seat.claim, slot, from: best, to: newest });
-                seat.class = Class::Active { slot, replacement, whole: true };
+                seat.class = DeviceClass::Active { slot, replacement, whole: true };
             }
         }
     }
     promotions
 }
 
-fn candidate(place: &Place, claims: &[Claim]) -> Option<Events> {
+fn candidate(place: &PlacedDevice, claims: &[Claim]) -> Option<Events> {
     let claim = claims.get(place.claim)?;
-    let stale = matches!(place.class, Class::Stale { .. });
+    let stale = matches!(place.class, DeviceClass::Stale { .. });
     (stale && claim.is_whole()).then_some(claim.facts.events)
 }
 
-fn position_of(place: &Place, claims: &[Claim]) -> Option<superblock::Sectors> {
+fn position_of(place: &PlacedDevice, claims: &[Claim]) -> Option<superblock::Sectors> {
     claims.get(place.claim).and_then(|claim| claim.facts.reshape_position)
 }
 
@@ -62,7 +63,7 @@ fn position_of(place: &Place, claims: &[Claim]) -> Option<superblock::Sectors> {
 pub fn denied(lineup: &Lineup, claims: &[Claim], freshest: &Claim) -> Vec<(usize, u32, u32)> {
     let mut denied = Vec::new();
     for place in lineup.seats() {
-        let Class::Active { slot, replacement: false, .. } = place.class else { continue };
+        let DeviceClass::Active { slot, replacement: false, .. } = place.class else { continue };
         let Some(claim) = claims.get(place.claim) else { continue };
         let number = claim.facts.dev_number;
         let agrees =

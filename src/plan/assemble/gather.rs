@@ -7,7 +7,7 @@ use superblock::MdUuid;
 use super::{
     Remark,
     claim::Claim,
-    select::{Home, Identity},
+    select::{Home, WantedIdentity},
 };
 use crate::{
     config::{
@@ -20,18 +20,18 @@ use crate::{
 
 /// A path that may give a member.
 #[derive(Debug)]
-pub struct Candidate {
+pub struct CandidatePath {
     /// As the user or the scan named it.
     pub path: String,
     /// What it says of its array; else why it says nothing.
-    pub claim: Result<Claim, Nothing>,
+    pub claim: Result<Claim, NoMember>,
     /// It is in an array by now, or was refused: not to be looked at again.
     pub used: bool,
 }
 
 /// Why a device says nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Nothing {
+pub enum NoMember {
     /// It cannot be used: the sentence.
     Unusable(String),
     /// There is no superblock on it.
@@ -43,16 +43,16 @@ pub enum Nothing {
     },
 }
 
-impl Candidate {
+impl CandidatePath {
     /// From what was read. `asked` is the only format that counts.
     #[must_use]
     pub fn new(sight: &Sight, asked: Option<crate::config::Metadata>) -> Self {
         let path = sight.path.clone();
         let claim = match &sight.found {
-            Err(Unusable::Open(why)) => Err(Nothing::Unusable(format!("cannot open device {path}: {why}"))),
-            Err(Unusable::NotBlock) => Err(Nothing::Unusable(format!("{path} is not a block device."))),
-            Err(Unusable::Broken(error) | Unusable::Silent(error)) => Err(Nothing::Unusable(error.clone())),
-            Ok(device) => Claim::of(device, asked).ok_or_else(|| Nothing::Empty {
+            Err(Unusable::Open(why)) => Err(NoMember::Unusable(format!("cannot open device {path}: {why}"))),
+            Err(Unusable::NotBlock) => Err(NoMember::Unusable(format!("{path} is not a block device."))),
+            Err(Unusable::Broken(error) | Unusable::Silent(error)) => Err(NoMember::Unusable(error.clone())),
+            Ok(device) => Claim::of(device, asked).ok_or_else(|| NoMember::Empty {
                 magic: sight.magic,
                 trouble: device.probe.damaged.iter().map(ToString::to_string).collect(),
             }),
@@ -64,20 +64,20 @@ impl Candidate {
     #[must_use]
     pub fn nothing(&self) -> Option<String> {
         match self.claim.as_ref().err()? {
-            Nothing::Unusable(text) => Some(text.clone()),
-            Nothing::Empty { trouble, .. } if trouble.is_empty() => {
+            NoMember::Unusable(text) => Some(text.clone()),
+            NoMember::Empty { trouble, .. } if trouble.is_empty() => {
                 Some(format!("no recogniseable superblock on {}", self.path))
             }
-            Nothing::Empty { trouble, .. } => Some(format!("{}: {}", self.path, trouble.join("; "))),
+            NoMember::Empty { trouble, .. } => Some(format!("{}: {}", self.path, trouble.join("; "))),
         }
     }
 }
 
 /// What is looked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wish {
+pub struct GatherWish {
     /// What is known of the array.
-    pub identity: Identity,
+    pub identity: WantedIdentity,
     /// `devices=`: paths must fit one of these.
     pub patterns: Vec<String>,
     /// The devices were listed one by one, so each that does not fit is worth a word, and may end it all.
@@ -95,8 +95,8 @@ pub enum Stop {
 
 /// The members among the candidates, by index; and what to say on the way.
 pub fn gather(
-    candidates: &[Candidate],
-    wish: &Wish,
+    candidates: &[CandidatePath],
+    wish: &GatherWish,
     home: &Home,
     remarks: &mut Vec<Remark>,
 ) -> Result<Vec<usize>, Stop> {
@@ -108,8 +108,8 @@ pub fn gather(
 }
 
 struct Search<'a> {
-    candidates: &'a [Candidate],
-    wish: &'a Wish,
+    candidates: &'a [CandidatePath],
+    wish: &'a GatherWish,
     home: &'a Home,
     remarks: &'a mut Vec<Remark>,
     chosen: Vec<usize>,
@@ -120,7 +120,7 @@ impl Search<'_> {
         self.remarks.push(Remark { detail: !self.wish.listed, text });
     }
 
-    fn consider(&mut self, index: usize, candidate: &Candidate) -> Result<(), Stop> {
+    fn consider(&mut self, index: usize, candidate: &CandidatePath) -> Result<(), Stop> {
         let path = &candidate.path;
         let fits = |pattern: &String| glob::matches(pattern, path, Slash::Separates);
         if !self.wish.patterns.is_empty() && !self.wish.patterns.iter().any(fits) {
@@ -142,10 +142,10 @@ impl Search<'_> {
         self.join(index, claim)
     }
 
-    fn empty(&mut self, path: &str, nothing: &Nothing) -> Result<(), Stop> {
+    fn empty(&mut self, path: &str, nothing: &NoMember) -> Result<(), Stop> {
         match nothing {
-            Nothing::Unusable(text) => self.say(text.clone()),
-            Nothing::Empty { magic, trouble } => {
+            NoMember::Unusable(text) => self.say(text.clone()),
+            NoMember::Empty { magic, trouble } => {
                 for text in trouble {
                     self.say(format!("{path}: {text}"));
                 }
@@ -215,7 +215,7 @@ fn is_same(a: &Claim, b: &Claim) -> bool {
 
 /// All arrays among the candidates that are free and fit, in the order of their first device.
 #[must_use]
-pub fn by_array(candidates: &[Candidate], fits: impl Fn(&Claim) -> bool) -> Vec<MdUuid> {
+pub fn by_array(candidates: &[CandidatePath], fits: impl Fn(&Claim) -> bool) -> Vec<MdUuid> {
     let mut seen = BTreeSet::new();
     let claims = candidates.iter().filter(|candidate| !candidate.used).filter_map(|c| c.claim.as_ref().ok());
     let free = claims.filter(|claim| !claim.busy && fits(claim)).map(|claim| claim.facts.array);

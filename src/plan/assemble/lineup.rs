@@ -6,9 +6,9 @@ use superblock::Events;
 
 use super::{
     claim::Claim,
-    classify::{Class, classify, newest},
+    classify::{DeviceClass, classify, newest},
 };
-use crate::plan::histories::{How, Line, parted};
+use crate::plan::histories::{Certainty, HistoryLine, parted};
 
 /// Why a device is left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,26 +63,26 @@ impl fmt::Display for Why {
 
 /// A device in its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct PlacedDevice {
     /// Index into the claims.
     pub claim: usize,
     /// What it is.
-    pub class: Class,
+    pub class: DeviceClass,
     /// Its event count.
     pub events: Events,
 }
 
-impl Place {
+impl PlacedDevice {
     /// Up to date with all its data.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        matches!(self.class, Class::Active { whole: true, .. })
+        matches!(self.class, DeviceClass::Active { whole: true, .. })
     }
 
     /// Up to date with part of its data.
     #[must_use]
     pub fn is_rebuilding(&self) -> bool {
-        matches!(self.class, Class::Active { whole: false, .. })
+        matches!(self.class, DeviceClass::Active { whole: false, .. })
     }
 }
 
@@ -90,13 +90,13 @@ impl Place {
 #[derive(Clone, Debug, Default)]
 pub struct Lineup {
     /// By slot: its holder.
-    pub holders: Vec<Option<Place>>,
+    pub holders: Vec<Option<PlacedDevice>>,
     /// By slot: the device that is being made to take it over.
-    pub replacements: Vec<Option<Place>>,
+    pub replacements: Vec<Option<PlacedDevice>>,
     /// Spares.
     pub spares: Vec<usize>,
     /// The journal.
-    pub journal: Option<Place>,
+    pub journal: Option<PlacedDevice>,
     /// The rest.
     pub out: Vec<(usize, Why)>,
     /// The event count of the freshest member.
@@ -136,13 +136,13 @@ impl Lineup {
         Ok(lineup)
     }
 
-    fn place(&mut self, claims: &[Claim], index: usize, class: Class) -> Result<(), Twins> {
+    fn place(&mut self, claims: &[Claim], index: usize, class: DeviceClass) -> Result<(), Twins> {
         match class {
-            Class::Active { slot, replacement, .. } | Class::Stale { slot, replacement, .. } => {
+            DeviceClass::Active { slot, replacement, .. } | DeviceClass::Stale { slot, replacement, .. } => {
                 let table = if replacement { &mut self.replacements } else { &mut self.holders };
                 let nth = usize::try_from(slot).unwrap_or(usize::MAX);
                 let Some(seat) = table.get_mut(nth) else { return Ok(()) };
-                let place = Place { claim: index, class, events: events(claims.get(index)) };
+                let place = PlacedDevice { claim: index, class, events: events(claims.get(index)) };
                 let loser = match *seat {
                     None => {
                         *seat = Some(place);
@@ -162,19 +162,20 @@ impl Lineup {
                 let why = if is_copy { Why::Copy { of } } else { Why::Duplicate { of } };
                 self.out.push((loser.claim, why));
             }
-            Class::Spare => self.spares.push(index),
-            Class::Journal { current } => {
-                let place = Place { claim: index, class, events: events(claims.get(index)) };
+            DeviceClass::Spare => self.spares.push(index),
+            DeviceClass::Journal { current } => {
+                let place = PlacedDevice { claim: index, class, events: events(claims.get(index)) };
                 let old = self.journal.replace(place);
-                let keep_old =
-                    |old: &Place| matches!(old.class, Class::Journal { current: true }) || !current;
+                let keep_old = |old: &PlacedDevice| {
+                    matches!(old.class, DeviceClass::Journal { current: true }) || !current
+                };
                 if let Some(old) = old {
                     let loser = if keep_old(&old) { self.journal.replace(old).unwrap_or(old) } else { old };
                     self.out.push((loser.claim, Why::StaleJournal));
                 }
             }
-            Class::Faulty => self.out.push((index, Why::Faulty)),
-            Class::NoSuchSlot(slot) => self.out.push((index, Why::NoSuchSlot(slot))),
+            DeviceClass::Faulty => self.out.push((index, Why::Faulty)),
+            DeviceClass::NoSuchSlot(slot) => self.out.push((index, Why::NoSuchSlot(slot))),
         }
         Ok(())
     }
@@ -188,11 +189,13 @@ impl Lineup {
         };
         let path = &freshest.path;
         let slots = u32::try_from(self.holders.len()).unwrap_or(u32::MAX);
-        let line = Line::of(&freshest.metadata, slots, freshest.facts.events);
+        let line = HistoryLine::of(&freshest.metadata, slots, freshest.facts.events);
         for seat in self.holders.iter_mut().chain(&mut self.replacements) {
             let Some(held) = seat.filter(|held| held.claim != place) else { continue };
             let Some(claim) = claims.get(held.claim) else { continue };
-            if parted(&claim.metadata, &claim.facts, &line).is_some_and(|parted| parted.how == How::Sure) {
+            if parted(&claim.metadata, &claim.facts, &line)
+                .is_some_and(|parted| parted.how == Certainty::Sure)
+            {
                 *seat = None;
                 self.out.push((held.claim, Why::Split { freshest: path.clone() }));
             }
@@ -201,10 +204,10 @@ impl Lineup {
 
     /// The member whose copy of the metadata counts: of the up-to-date ones with the most events the first by slot.
     #[must_use]
-    pub fn freshest(&self) -> Option<Place> {
-        let mut best: Option<&Place> = None;
-        for place in self.seats().filter(|place| matches!(place.class, Class::Active { .. })) {
-            let rank = |place: &Place| (place.events, place.is_whole());
+    pub fn freshest(&self) -> Option<PlacedDevice> {
+        let mut best: Option<&PlacedDevice> = None;
+        for place in self.seats().filter(|place| matches!(place.class, DeviceClass::Active { .. })) {
+            let rank = |place: &PlacedDevice| (place.events, place.is_whole());
             if best.is_none_or(|best| rank(place) > rank(best)) {
                 best = Some(place);
             }
@@ -213,7 +216,7 @@ impl Lineup {
     }
 
     /// Holders and replacements, slot by slot.
-    pub fn seats(&self) -> impl Iterator<Item = &Place> {
+    pub fn seats(&self) -> impl Iterator<Item = &PlacedDevice> {
         self.holders
             .iter()
             .zip(&self.replacements)
@@ -223,7 +226,7 @@ impl Lineup {
     /// Which slots have an up-to-date device with all its data.
     #[must_use]
     pub fn present(&self) -> Vec<bool> {
-        let whole = |place: &Option<Place>| place.is_some_and(|place| place.is_whole());
+        let whole = |place: &Option<PlacedDevice>| place.is_some_and(|place| place.is_whole());
         self.holders.iter().zip(&self.replacements).map(|(a, b)| whole(a) || whole(b)).collect()
     }
 }

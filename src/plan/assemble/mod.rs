@@ -27,11 +27,11 @@ use crate::{
 };
 
 pub use claim::Claim;
-pub use classify::Class;
-pub use gather::{Candidate, Stop, Wish};
+pub use classify::DeviceClass;
+pub use gather::{CandidatePath, GatherWish, Stop};
 pub use lineup::{Lineup, Why};
-pub use select::{Home, Identity};
-pub use session::{Attempt, Session, Target};
+pub use select::{Home, WantedIdentity};
+pub use session::{AssembleTarget, SearchedArray, Session};
 pub use update::Updating;
 
 pub use startable::{Count, Shortage, Verdict};
@@ -81,7 +81,7 @@ pub struct Adopted {
 
 /// What is to be done about one array.
 #[derive(Debug)]
-pub struct Outcome {
+pub struct ArrayOutcome {
     /// The array.
     pub name: ArrayName,
     /// Said before anything is done.
@@ -102,7 +102,7 @@ pub struct Outcome {
     pub out: Vec<(String, Why)>,
 }
 
-impl Outcome {
+impl ArrayOutcome {
     /// Whether it starts with all members that it had: nothing is to be gained by waiting.
     #[must_use]
     pub fn is_complete(&self) -> bool {
@@ -120,7 +120,7 @@ pub fn plan(
     name: ArrayName,
     adopted: Option<&Adopted>,
     options: &Options,
-) -> Result<Outcome, Refusal> {
+) -> Result<ArrayOutcome, Refusal> {
     plan_with(claims, name, adopted, options, None)
 }
 
@@ -134,7 +134,7 @@ pub fn plan_with(
     adopted: Option<&Adopted>,
     options: &Options,
     updating: Option<&Updating>,
-) -> Result<Outcome, Refusal> {
+) -> Result<ArrayOutcome, Refusal> {
     let updated = match updating {
         Some(_) if adopted.is_some() => {
             let text = format!("{} has some of the members already and would not see the update", name.path);

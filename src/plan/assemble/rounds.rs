@@ -7,7 +7,8 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use super::{
-    Attempt, Candidate, Count, Identity, Outcome, Remark, Session, Stop, Target, Verdict, Why,
+    ArrayOutcome, AssembleTarget, CandidatePath, Count, Remark, SearchedArray, Session, Stop, Verdict,
+    WantedIdentity, Why,
     session::{is_line_for, same_names},
 };
 use crate::{
@@ -28,13 +29,13 @@ const MOST_OUTDATED: usize = 50;
 
 /// What is to be assembled.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Job {
+pub enum AssembleJob {
     /// One array, out of these devices; out of all where none is listed.
-    One(Target, Vec<String>),
+    One(AssembleTarget, Vec<String>),
     /// Arrays by their names, each from its ARRAY line.
     Lines(Vec<String>),
     /// All that the configuration lists; all that is found where it lists nothing, or not what is asked for.
-    Scan(Identity),
+    Scan(WantedIdentity),
 }
 
 /// How far an attempt goes.
@@ -60,8 +61,8 @@ enum Ended {
 
 /// A decision that waits to be carried out.
 struct Ready {
-    target: Target,
-    outcome: Outcome,
+    target: AssembleTarget,
+    outcome: ArrayOutcome,
     members: Vec<usize>,
 }
 
@@ -100,18 +101,18 @@ pub enum Became {
 /// One command's assembly.
 pub struct Rounds<'a> {
     session: Session<'a>,
-    job: Job,
+    job: AssembleJob,
     /// Fresh identities that the request needs.
     fresh: usize,
     came: Vec<Came>,
     say: Vec<Said>,
     /// Names of [`Job::Lines`] and the one target of [`Job::One`] that are still to be assembled.
-    queue: VecDeque<Target>,
+    queue: VecDeque<AssembleTarget>,
     /// Targets of a scan that need no more thought.
-    ended: Vec<Target>,
+    ended: Vec<AssembleTarget>,
     doing: Vec<Ready>,
     /// What became of the targets that this round did nothing for.
-    decided: Vec<(Target, Ended)>,
+    decided: Vec<(AssembleTarget, Ended)>,
     pass: Pass,
     status: u8,
     started: bool,
@@ -131,7 +132,7 @@ impl Course for Rounds<'_> {
 impl<'a> Rounds<'a> {
     /// Begins; the session has looked at nothing yet.
     #[must_use]
-    pub fn new(session: Session<'a>, job: Job, fresh: usize) -> Self {
+    pub fn new(session: Session<'a>, job: AssembleJob, fresh: usize) -> Self {
         Self {
             session,
             job,
@@ -188,8 +189,8 @@ impl<'a> Rounds<'a> {
             Event::Seen(view) => {
                 let sights = view.members()?;
                 self.say.extend(sights.iter().filter_map(silent));
-                let new = sights.iter().map(|sight| Candidate::new(sight, self.session.asked));
-                let new: Vec<Candidate> = new.collect();
+                let new = sights.iter().map(|sight| CandidatePath::new(sight, self.session.asked));
+                let new: Vec<CandidatePath> = new.collect();
                 self.session.candidates.splice(0..0, new);
                 self.decide_all()
             }
@@ -202,12 +203,12 @@ impl<'a> Rounds<'a> {
     /// What needs no look comes first.
     fn begin(&mut self) -> Turn {
         match &self.job {
-            Job::One(target, _) => self.queue.push_back(target.clone()),
-            Job::Lines(words) => {
+            AssembleJob::One(target, _) => self.queue.push_back(target.clone()),
+            AssembleJob::Lines(words) => {
                 for word in words.clone() {
                     let nth = self.session.config.arrays.iter().position(|line| is_line_for(line, &word));
                     match nth {
-                        Some(nth) => self.queue.push_back(Target::Line(nth)),
+                        Some(nth) => self.queue.push_back(AssembleTarget::Line(nth)),
                         None => {
                             self.say.push(Said::error(format!("{word} not identified in config file.")));
                             self.status |= FAILED;
@@ -218,7 +219,7 @@ impl<'a> Rounds<'a> {
                     return Turn::end(self.status);
                 }
             }
-            Job::Scan(_) => {
+            AssembleJob::Scan(_) => {
                 if let Some(text) = same_names(self.session.config) {
                     self.say.push(Said::error(text));
                     self.say.push(Said::error("Duplicate MD device names in conf file were found."));
@@ -232,22 +233,24 @@ impl<'a> Rounds<'a> {
     /// Listed devices are looked at once; all others again and again, for new ones.
     fn look_at_devices(&mut self) -> Turn {
         match &self.job {
-            Job::One(_, listed) if !listed.is_empty() => {
+            AssembleJob::One(_, listed) if !listed.is_empty() => {
                 if self.begun {
                     return self.decide_all();
                 }
                 self.begun = true;
                 Turn::look(Look::Members { paths: listed.clone(), explain: true })
             }
-            Job::One(..) | Job::Lines(_) | Job::Scan(_) => Turn::look(Look::Candidates),
+            AssembleJob::One(..) | AssembleJob::Lines(_) | AssembleJob::Scan(_) => {
+                Turn::look(Look::Candidates)
+            }
         }
     }
 
     fn decide_all(&mut self) -> Turn {
         let first = !std::mem::replace(&mut self.begun, true);
         match &self.job {
-            Job::One(..) | Job::Lines(_) => self.decide_next(),
-            Job::Scan(identity) => {
+            AssembleJob::One(..) | AssembleJob::Lines(_) => self.decide_next(),
+            AssembleJob::Scan(identity) => {
                 let identity = identity.clone();
                 let lines = self.session.lines(&identity);
                 if !lines.is_empty() {
@@ -259,7 +262,7 @@ impl<'a> Rounds<'a> {
                 }
                 if first {
                     self.say.push(Said::detail("looking for devices for further assembly"));
-                    let nothing = self.session.candidates.iter().filter_map(Candidate::nothing);
+                    let nothing = self.session.candidates.iter().filter_map(CandidatePath::nothing);
                     self.say.extend(nothing.map(Said::detail));
                 }
                 let found = self.session.found(&identity);
@@ -282,7 +285,7 @@ impl<'a> Rounds<'a> {
     }
 
     /// All that can be decided now, at once.
-    fn decide_several(&mut self, targets: Vec<Target>) -> Turn {
+    fn decide_several(&mut self, targets: Vec<AssembleTarget>) -> Turn {
         let mut ready = Vec::new();
         for target in targets {
             if self.ended.contains(&target) {
@@ -303,8 +306,8 @@ impl<'a> Rounds<'a> {
     }
 
     /// Decides about one array, and says what there is to say before it is carried out.
-    fn decide(&mut self, target: &Target, pass: Pass) -> Result<Ready, Ended> {
-        let Attempt { remarks, result } = self.session.try_target(target);
+    fn decide(&mut self, target: &AssembleTarget, pass: Pass) -> Result<Ready, Ended> {
+        let SearchedArray { remarks, result } = self.session.try_target(target);
         let (outcome, members) = match result {
             Ok(decided) => decided,
             Err(_) if pass != Pass::Last => return Err(Ended::Later),
@@ -357,8 +360,8 @@ impl<'a> Rounds<'a> {
             self.decided.push((target, ended));
         }
         match &self.job {
-            Job::One(..) | Job::Lines(_) => self.next_of_queue(outdated),
-            Job::Scan(_) => self.round(),
+            AssembleJob::One(..) | AssembleJob::Lines(_) => self.next_of_queue(outdated),
+            AssembleJob::Scan(_) => self.round(),
         }
     }
 
@@ -404,7 +407,7 @@ impl<'a> Rounds<'a> {
     }
 
     fn end(&mut self) -> Turn {
-        let Job::Scan(identity) = &self.job else { return Turn::end(self.status) };
+        let AssembleJob::Scan(identity) = &self.job else { return Turn::end(self.status) };
         if !self.session.lines(identity).is_empty() {
             return Turn::end(self.status);
         }
@@ -417,7 +420,7 @@ impl<'a> Rounds<'a> {
 }
 
 impl Rounds<'_> {
-    fn came_up(&mut self, outcome: &Outcome) -> Ended {
+    fn came_up(&mut self, outcome: &ArrayOutcome) -> Ended {
         self.remark(&outcome.after);
         if outcome.verdict == Verdict::LeaveInactive {
             self.say.push(Said::note(&outcome.done));
@@ -428,7 +431,7 @@ impl Rounds<'_> {
         Ended::Done
     }
 
-    fn failed(&mut self, outcome: &Outcome, failure: &Failure) -> Ended {
+    fn failed(&mut self, outcome: &ArrayOutcome, failure: &Failure) -> Ended {
         let left = failure.not_undone.iter().map(|left| Said::error(format!("could not undo: {left}")));
         self.say.extend(left);
         if failure.stale && self.outdated < MOST_OUTDATED {
@@ -469,7 +472,7 @@ impl Rounds<'_> {
         if self.session.give_up(device) { Ended::Again } else { Ended::Failed(FAILED) }
     }
 
-    fn stopped(&mut self, target: &Target, stop: &Stop) -> Ended {
+    fn stopped(&mut self, target: &AssembleTarget, stop: &Stop) -> Ended {
         let (status, became, message) = match stop {
             Stop::Nothing => {
                 let array = self.session.name_of_target(target);
@@ -498,7 +501,7 @@ impl Rounds<'_> {
         self.say.extend(remarks.iter().map(said));
     }
 
-    fn note(&mut self, outcome: &Outcome, became: Became, message: String) {
+    fn note(&mut self, outcome: &ArrayOutcome, became: Became, message: String) {
         self.came.push(Came {
             array: outcome.name.path.clone(),
             kernel_name: Some(outcome.name.kernel.clone()),
@@ -518,6 +521,6 @@ fn silent(sight: &Sight) -> Option<Said> {
     }
 }
 
-fn became(outcome: &Outcome) -> Became {
+fn became(outcome: &ArrayOutcome) -> Became {
     if outcome.verdict == Verdict::LeaveInactive { Became::Inactive } else { Became::Started }
 }

@@ -7,7 +7,7 @@ use crate::config::Metadata;
 
 /// What is known of the array that is wanted. Nothing known matches everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Identity {
+pub struct WantedIdentity {
     /// Its UUID.
     pub uuid: Option<MdUuid>,
     /// Its name, with or without a host.
@@ -40,7 +40,7 @@ impl Home {
     }
 }
 
-impl Identity {
+impl WantedIdentity {
     /// Whether anything is known.
     #[must_use]
     pub fn is_empty(&self) -> bool {

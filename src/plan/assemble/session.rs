@@ -6,17 +6,17 @@ use std::collections::BTreeMap;
 use superblock::MdUuid;
 
 use super::{
-    Adopted, Identity, Options, Outcome, Remark, Updating,
+    Adopted, ArrayOutcome, Options, Remark, Updating, WantedIdentity,
     claim::Claim,
-    gather::{self, Candidate, Stop, Wish},
+    gather::{self, CandidatePath, GatherWish, Stop},
     select::Home,
 };
 use crate::{
     config::{
         Config, Metadata,
-        conf::{ArrayLine, ArrayName as LineName, SysfsLine},
+        conf::{ArrayLine, ArrayLineName as LineName, SysfsLine},
         name::{ArrayWord, number},
-        policy::{self, Family, Subject, Verdict as Auto},
+        policy::{self, FormatFamily, PolicySubject, PolicyVerdict as Auto},
     },
     model::{DevId, RunningArray, World, world::MapEntry},
     plan::{ArrayName, Refusal, Step, Warning, naming},
@@ -26,7 +26,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Session<'a> {
     /// Everything that was looked at.
-    pub candidates: Vec<Candidate>,
+    pub candidates: Vec<CandidatePath>,
     /// The only format that counts.
     pub asked: Option<Metadata>,
     /// The machine; arrays that are assembled are added.
@@ -45,20 +45,20 @@ pub struct Session<'a> {
 
 /// What came of looking for one array.
 #[derive(Debug)]
-pub struct Attempt {
+pub struct SearchedArray {
     /// What to say first.
     pub remarks: Vec<Remark>,
     /// The decision, and its members among the candidates.
-    pub result: Result<(Outcome, Vec<usize>), Stop>,
+    pub result: Result<(ArrayOutcome, Vec<usize>), Stop>,
 }
 
 /// One array that is to be assembled.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
+pub enum AssembleTarget {
     /// An ARRAY line's, by its place.
     Line(usize),
     /// What is known of it, and its name.
-    Wish(Box<Wish>, Option<String>),
+    Wish(Box<GatherWish>, Option<String>),
     /// One that was found.
     Found(MdUuid),
 }
@@ -66,9 +66,9 @@ pub enum Target {
 impl Session<'_> {
     /// Looks for the devices of a target and decides.
     #[must_use]
-    pub fn try_target(&self, target: &Target) -> Attempt {
+    pub fn try_target(&self, target: &AssembleTarget) -> SearchedArray {
         match target {
-            Target::Line(nth) => {
+            AssembleTarget::Line(nth) => {
                 let line = self.config.arrays.get(*nth).cloned().unwrap_or_default();
                 let word = match &line.name {
                     LineName::Word(word) => Some(word.as_str()),
@@ -76,15 +76,15 @@ impl Session<'_> {
                 };
                 self.attempt(&wish_of(&line), word)
             }
-            Target::Wish(wish, word) => self.attempt(wish, word.as_deref()),
-            Target::Found(uuid) => self.try_found(*uuid, &self.options),
+            AssembleTarget::Wish(wish, word) => self.attempt(wish, word.as_deref()),
+            AssembleTarget::Found(uuid) => self.try_found(*uuid, &self.options),
         }
     }
 
     /// The ARRAY lines to go by. Where the command line identifies an array, only those that do not contradict it;
     /// none where no line names it.
     #[must_use]
-    pub fn lines(&self, wanted: &Identity) -> Vec<Target> {
+    pub fn lines(&self, wanted: &WantedIdentity) -> Vec<AssembleTarget> {
         let fits = |line: &ArrayLine| {
             line.name != LineName::Ignore
                 && wanted.uuid.is_none_or(|uuid| line.uuid == Some(uuid))
@@ -92,26 +92,26 @@ impl Session<'_> {
                 && wanted.name.is_none()
         };
         let lines = self.config.arrays.iter().enumerate().filter(|(_, line)| fits(line));
-        lines.map(|(nth, _)| Target::Line(nth)).collect()
+        lines.map(|(nth, _)| AssembleTarget::Line(nth)).collect()
     }
 
     /// The arrays that are there, as far as the command line asks for them.
     #[must_use]
-    pub fn found(&self, wanted: &Identity) -> Vec<Target> {
+    pub fn found(&self, wanted: &WantedIdentity) -> Vec<AssembleTarget> {
         let fits = |claim: &Claim| wanted.mismatch(claim, &self.home).is_none();
         let arrays = gather::by_array(&self.candidates, fits);
-        arrays.into_iter().map(Target::Found).collect()
+        arrays.into_iter().map(AssembleTarget::Found).collect()
     }
 
     /// What a target is called before it has a name.
     #[must_use]
-    pub fn name_of_target(&self, target: &Target) -> String {
+    pub fn name_of_target(&self, target: &AssembleTarget) -> String {
         let line = |nth: &usize| self.config.arrays.get(*nth);
         match target {
-            Target::Wish(_, Some(word)) => word.clone(),
-            Target::Wish(_, None) => String::new(),
-            Target::Found(uuid) => uuid.to_string(),
-            Target::Line(nth) => match line(nth).map(|line| (&line.name, line.uuid)) {
+            AssembleTarget::Wish(_, Some(word)) => word.clone(),
+            AssembleTarget::Wish(_, None) => String::new(),
+            AssembleTarget::Found(uuid) => uuid.to_string(),
+            AssembleTarget::Line(nth) => match line(nth).map(|line| (&line.name, line.uuid)) {
                 Some((LineName::Word(word), _)) => word.clone(),
                 Some((_, Some(uuid))) => uuid.to_string(),
                 _ => String::new(),
@@ -121,11 +121,11 @@ impl Session<'_> {
 
     /// The kernel's name of the running array that a target is, as far as the map knows it.
     #[must_use]
-    pub fn runs_as(&self, target: &Target) -> Option<&str> {
+    pub fn runs_as(&self, target: &AssembleTarget) -> Option<&str> {
         let uuid = match target {
-            Target::Line(nth) => self.config.arrays.get(*nth).and_then(|line| line.uuid),
-            Target::Wish(wish, _) => wish.identity.uuid,
-            Target::Found(uuid) => Some(*uuid),
+            AssembleTarget::Line(nth) => self.config.arrays.get(*nth).and_then(|line| line.uuid),
+            AssembleTarget::Wish(wish, _) => wish.identity.uuid,
+            AssembleTarget::Found(uuid) => Some(*uuid),
         };
         let name = self.name_of_target(target);
         let is_it = |entry: &&MapEntry| {
@@ -139,7 +139,7 @@ impl Session<'_> {
     }
 
     /// Looks for one array. `word` is its name, where the user or the configuration gives one.
-    fn attempt(&self, wish: &Wish, word: Option<&str>) -> Attempt {
+    fn attempt(&self, wish: &GatherWish, word: Option<&str>) -> SearchedArray {
         let mut remarks = Vec::new();
         if let Some(word) = word {
             let text = format!("looking for devices for {}", shown(word));
@@ -147,13 +147,13 @@ impl Session<'_> {
         }
         let result = gather::gather(&self.candidates, wish, &self.home, &mut remarks)
             .and_then(|members| self.decide(members, word, &self.options).map_err(Stop::Refused));
-        Attempt { remarks, result }
+        SearchedArray { remarks, result }
     }
 
     /// Decides about the array of this UUID, which nobody named, if so much were allowed.
     #[must_use]
-    pub fn try_found(&self, uuid: MdUuid, options: &Options) -> Attempt {
-        let member = |candidate: &Candidate| {
+    pub fn try_found(&self, uuid: MdUuid, options: &Options) -> SearchedArray {
+        let member = |candidate: &CandidatePath| {
             let fits = |claim: &Claim| claim.facts.array == uuid && !claim.busy && self.may_assemble(claim);
             !candidate.used && candidate.claim.as_ref().is_ok_and(fits)
         };
@@ -165,14 +165,14 @@ impl Session<'_> {
         } else {
             self.decide(members, None, options).map_err(Stop::Refused)
         };
-        Attempt { remarks: Vec::new(), result }
+        SearchedArray { remarks: Vec::new(), result }
     }
 
     /// Whether an array may come up that nothing asks for: its format by AUTO, and no ARRAY line ignores it.
     fn may_assemble(&self, claim: &Claim) -> bool {
-        let family = if claim.metadata.version().0 == 0 { Family::V0 } else { Family::V1 };
+        let family = if claim.metadata.version().0 == 0 { FormatFamily::V0 } else { FormatFamily::V1 };
         let paths = self.by_path.get(&claim.id).map(Vec::as_slice).unwrap_or_default();
-        let subject = Subject { paths, is_partition: claim.is_partition, family: Some(family) };
+        let subject = PolicySubject { paths, is_partition: claim.is_partition, family: Some(family) };
         let auto = policy::policy(&self.config.policies, &subject).auto;
         let auto = auto.unwrap_or_else(|| policy::auto(self.config.auto.iter().flatten(), family));
         let allowed = match auto {
@@ -188,7 +188,7 @@ impl Session<'_> {
         mut members: Vec<usize>,
         word: Option<&str>,
         options: &Options,
-    ) -> Result<(Outcome, Vec<usize>), Refusal> {
+    ) -> Result<(ArrayOutcome, Vec<usize>), Refusal> {
         let first = members.iter().filter_map(|index| self.claim(*index));
         let model = first.clone().find(|claim| claim.damage.is_none()).or_else(|| first.clone().next());
         let Some(model) = model else { return Err(Refusal::new("no device of the array can be used")) };
@@ -253,7 +253,7 @@ impl Session<'_> {
             let bare = stored.split_once(':').map_or(stored.as_str(), |(_, name)| name);
             naming::given(word, Some(bare), &self.world, self.config)?
         } else {
-            let claim = naming::Claim {
+            let claim = naming::NameClaim {
                 stored: &stored,
                 of_this_host: self.home.owns(model),
                 listed: self.config.arrays.iter().any(|line| identifies(line, model)),
@@ -266,7 +266,7 @@ impl Session<'_> {
     }
 
     /// Remembers that these devices are in an array now.
-    pub fn record(&mut self, outcome: &Outcome, members: &[usize]) {
+    pub fn record(&mut self, outcome: &ArrayOutcome, members: &[usize]) {
         let ids: Vec<DevId> =
             members.iter().filter_map(|index| self.claim(*index)).map(|claim| claim.id).collect();
         let uuid = members.first().and_then(|index| self.claim(*index)).map(|claim| claim.facts.array);
@@ -296,7 +296,7 @@ impl Session<'_> {
     }
 
     /// Takes [`Self::record`] back: the array did not come up.
-    pub fn forget(&mut self, outcome: &Outcome, members: &[usize]) {
+    pub fn forget(&mut self, outcome: &ArrayOutcome, members: &[usize]) {
         for index in members {
             if let Some(candidate) = self.candidates.get_mut(*index) {
                 candidate.used = false;
@@ -314,7 +314,7 @@ impl Session<'_> {
 }
 
 /// Attributes that SYSFS lines set in an array that starts: by its UUID, as it is now, or by its path.
-fn configure(outcome: &mut Outcome, config: &Config) {
+fn configure(outcome: &mut ArrayOutcome, config: &Config) {
     let starts = matches!(outcome.verdict, super::Verdict::Start | super::Verdict::StartReadonly);
     let steps = &mut outcome.plan.steps;
     let uuid = steps.iter().find_map(|step| match step {
@@ -343,8 +343,8 @@ fn is_below(attr: &str) -> bool {
 
 /// What an ARRAY line says of its array.
 #[must_use]
-pub fn wish_of(line: &ArrayLine) -> Wish {
-    let identity = super::Identity {
+pub fn wish_of(line: &ArrayLine) -> GatherWish {
+    let identity = super::WantedIdentity {
         uuid: line.uuid,
         name: None,
         super_minor: line.super_minor,
@@ -352,7 +352,7 @@ pub fn wish_of(line: &ArrayLine) -> Wish {
         raid_disks: line.raid_devices,
         metadata: line.metadata,
     };
-    Wish { identity, patterns: line.devices.clone(), listed: false }
+    GatherWish { identity, patterns: line.devices.clone(), listed: false }
 }
 
 fn identifies(line: &ArrayLine, claim: &Claim) -> bool {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::model::Geometry;
 
-use super::{Options, classify::Class, lineup::Lineup};
+use super::{Options, classify::DeviceClass, lineup::Lineup};
 
 /// Who is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,8 +28,9 @@ impl Count {
     #[must_use]
     pub fn new(lineup: &Lineup, geometry: &Geometry, expected: usize) -> Self {
         let slots = usize::try_from(geometry.raid_disks).unwrap_or(0);
-        let current_journal =
-            |place: &super::lineup::Place| matches!(place.class, Class::Journal { current: true });
+        let current_journal = |place: &super::lineup::PlacedDevice| {
+            matches!(place.class, DeviceClass::Journal { current: true })
+        };
         Self {
             whole: lineup.seats().filter(|place| place.is_whole()).count(),
             rebuilding: lineup.seats().filter(|place| place.is_rebuilding()).count(),

@@ -37,7 +37,7 @@ pub enum Start {
 
 /// What the steps are made of.
 #[derive(Debug)]
-pub struct Parts<'a> {
+pub struct StepParts<'a> {
     /// The array.
     pub name: ArrayName,
     /// Members, with the superblocks as they are to be.
@@ -70,7 +70,7 @@ pub fn order(lineup: &Lineup, freshest: usize) -> Vec<usize> {
 
 /// The steps.
 #[must_use]
-pub fn steps(parts: &Parts<'_>) -> Vec<Step> {
+pub fn steps(parts: &StepParts<'_>) -> Vec<Step> {
     let array = &parts.name;
     let members = order(parts.lineup, parts.freshest);
     let inside = parts.adopted.clone().unwrap_or_default();

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use super::{Plan, Refusal, Say, Warning, run::Failure};
-use crate::{archive::Id, words::ArrayAttr};
+use crate::{archive::EntryId, words::ArrayAttr};
 
 #[cfg(test)]
 pub(crate) mod twin;
@@ -97,7 +97,7 @@ pub enum Then {
     /// The same in place of what has just failed, which is told nowhere then: it was one way of several.
     Instead(Vec<Plan>),
     /// Carry a plan out that puts this entry of the archive back. Answered by [`Event::Done`].
-    Undo(Plan, Id),
+    Undo(Plan, EntryId),
     /// Wait. Answered by [`Event::Woke`].
     Wait(Wait),
     /// Ask a person; the question ends without its mark. Answered by [`Event::Answered`].

@@ -5,7 +5,7 @@ use superblock::Write;
 
 use super::{Answer, Course, Deed, Ending, Event, Look, Said, Then, Turn, Unseen, View, Wait, Woke};
 use crate::{
-    archive::Id,
+    archive::EntryId,
     plan::{
         Plan, Refusal, Step,
         run::{self, Host, Trouble},
@@ -25,7 +25,7 @@ pub(crate) trait Scene: Clone {
     fn act(&mut self, step: &Step) -> anyhow::Result<Vec<Write>>;
 
     /// The plan as it is carried out, with what is kept of that which it overwrites; it may put an entry back.
-    fn keep(&self, plan: &Plan, undoes: Option<&Id>) -> Plan {
+    fn keep(&self, plan: &Plan, undoes: Option<&EntryId>) -> Plan {
         let _ = undoes;
         plan.clone()
     }
@@ -131,7 +131,7 @@ impl<S: Scene> Host for Faulty<'_, S> {
 
 fn carry_out<S: Scene>(
     plan: &Plan,
-    undoes: Option<&Id>,
+    undoes: Option<&EntryId>,
     scene: &mut S,
     calls: &mut usize,
     fault: Option<Fault>,

@@ -3,11 +3,11 @@
 use superblock::{Bytes, Endian, Level, MdUuid, Sectors, Write, v0::uuid_at_home};
 
 use super::{
-    Context, Format, Listing, bitmap_kind,
+    CreateContext, Format, Listing, bitmap_kind,
     content::Overwritten,
     is_redundant,
     size::Sizing,
-    slots::{Part, Placed, Slots},
+    slots::{Placed, SlotPart, Slots},
     v0, v1,
 };
 use crate::{
@@ -25,7 +25,7 @@ pub(super) const BITMAP_DELAY: u32 = 5;
 /// Everything that was decided before bytes are made.
 pub(super) struct Decided<'a> {
     pub(super) request: &'a CreateRequest,
-    pub(super) context: &'a Context,
+    pub(super) context: &'a CreateContext,
     pub(super) world: &'a World,
     pub(super) level: Level,
     pub(super) raid_disks: u32,
@@ -47,7 +47,7 @@ pub(super) struct Made<'a> {
 
 impl<'a> Decided<'a> {
     pub(super) fn has_journal(&self) -> bool {
-        self.slots.placed.iter().any(|p| p.part == Part::Journal)
+        self.slots.placed.iter().any(|p| p.part == SlotPart::Journal)
     }
 
     pub(super) fn has_ppl(&self) -> bool {
@@ -89,9 +89,9 @@ impl<'a> Decided<'a> {
     pub(super) fn info(&self, placed: &Placed) -> DiskInfo {
         let number = |n: u32| i32::try_from(n).unwrap_or(i32::MAX);
         let (raid_disk, mut state) = match placed.part {
-            Part::Active(slot) => (number(slot), disk_state::ACTIVE | disk_state::SYNC),
-            Part::Spare(place) => (number(place), 0),
-            Part::Journal => (0xfffd, disk_state::JOURNAL),
+            SlotPart::Active(slot) => (number(slot), disk_state::ACTIVE | disk_state::SYNC),
+            SlotPart::Spare(place) => (number(place), 0),
+            SlotPart::Journal => (0xfffd, disk_state::JOURNAL),
         };
         if self.word(placed).is_some_and(|w| w.write_mostly) {
             state |= disk_state::WRITE_MOSTLY;
@@ -123,7 +123,7 @@ impl<'a> Decided<'a> {
             self.slots
                 .placed
                 .last()
-                .is_some_and(|last| last.listed < slots && matches!(last.part, Part::Spare(_))),
+                .is_some_and(|last| last.listed < slots && matches!(last.part, SlotPart::Spare(_))),
         );
         u32::try_from(devices.saturating_sub(first.saturating_sub(moved))).unwrap_or(u32::MAX)
     }

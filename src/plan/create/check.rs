@@ -2,7 +2,7 @@
 
 use superblock::{Level, Sectors};
 
-use super::slots::Listed;
+use super::slots::ListedWords;
 use crate::{
     model::geometry::Copies,
     plan::{
@@ -15,11 +15,11 @@ use crate::{
 const MIN_CHUNK: Sectors = Sectors(8);
 
 /// What was listed, in order.
-pub(super) fn listed(request: &CreateRequest) -> Vec<Listed> {
+pub(super) fn listed(request: &CreateRequest) -> Vec<ListedWords> {
     let kind = |source: &MemberSource| match source {
-        MemberSource::Path(_) => Listed::Device,
-        MemberSource::Journal(_) => Listed::Journal,
-        MemberSource::Missing => Listed::Missing,
+        MemberSource::Path(_) => ListedWords::Device,
+        MemberSource::Journal(_) => ListedWords::Journal,
+        MemberSource::Missing => ListedWords::Missing,
     };
     request.members.iter().map(|word| kind(&word.source)).collect()
 }

@@ -8,7 +8,7 @@ use superblock::{
     v1::Minor,
 };
 
-use super::{Context, Format, Listing};
+use super::{CreateContext, Format, Listing};
 use crate::{
     model::{Device, clock::ctime},
     plan::{Refusal, Warning, request::CreateRequest},
@@ -41,7 +41,7 @@ pub(super) enum Overwritten {
 }
 
 impl Overwritten {
-    pub(super) fn of(request: &CreateRequest, context: &Context) -> Self {
+    pub(super) fn of(request: &CreateRequest, context: &CreateContext) -> Self {
         match request.destroy {
             Some(uuid) => Self::Of(uuid),
             None if context.overwrite => Self::Anybodys,

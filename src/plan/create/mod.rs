@@ -11,7 +11,7 @@ mod v1;
 use superblock::{Level, v1::Minor};
 
 pub(super) use self::build::wipes;
-use self::slots::{Listed, Wish};
+use self::slots::{ListedWords, SlotWish};
 use super::{
     ArrayName, Plan, Refusal, Step, Warning,
     request::{BitmapKind, ConsistencyPolicy, CreateRequest, MemberSource, MemberWord, Metadata},
@@ -32,7 +32,7 @@ fn max_devices(format: Format) -> u32 {
 
 /// What was decided before: names, and what the configuration says.
 #[derive(Clone, Debug)]
-pub struct Context {
+pub struct CreateContext {
     /// The array's names.
     pub array: ArrayName,
     /// Its number, where its kernel name gives one.
@@ -99,14 +99,14 @@ pub fn without_boot_note(mut refusal: Refusal) -> Refusal {
 ///
 /// # Errors
 /// A [`Refusal`] in the original's words, with the remarks that came before it.
-pub fn plan(request: &CreateRequest, context: &Context, world: &World) -> Result<Plan, Refusal> {
+pub fn plan(request: &CreateRequest, context: &CreateContext, world: &World) -> Result<Plan, Refusal> {
     let mut said = Vec::new();
     decide(request, context, world, &mut said).map_err(|refusal| refusal.after(std::mem::take(&mut said)))
 }
 
 fn decide(
     request: &CreateRequest,
-    context: &Context,
+    context: &CreateContext,
     world: &World,
     said: &mut Vec<Warning>,
 ) -> Result<Plan, Refusal> {
@@ -127,12 +127,12 @@ fn decide(
             format.name()
         )));
     }
-    if level.number() <= 0 && listed.contains(&Listed::Missing) {
+    if level.number() <= 0 && listed.contains(&ListedWords::Missing) {
         return Err(Refusal::new("This level does not support missing devices"));
     }
     let slots = slots::place(
         &listed,
-        Wish {
+        SlotWish {
             level,
             raid_disks,
             assume_clean: request.assume_clean || request.write_zeroes,
@@ -146,7 +146,7 @@ fn decide(
 }
 
 /// The format that was asked for; 1.2 where nothing was.
-fn format(request: &CreateRequest, context: &Context) -> Result<Format, Refusal> {
+fn format(request: &CreateRequest, context: &CreateContext) -> Result<Format, Refusal> {
     let native = match request.metadata.or(context.default_metadata) {
         Some(Metadata::V0) => Format::V0,
         Some(Metadata::V1(Some(0))) => Format::V1(Minor::V1_0),

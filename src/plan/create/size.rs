@@ -3,7 +3,7 @@
 use superblock::{Level, Sectors, placement, v0, v1::Minor};
 
 use super::{
-    Context, Format, Listing,
+    CreateContext, Format, Listing,
     content::{self, Overwritten, Purpose},
 };
 use crate::{
@@ -56,7 +56,7 @@ fn chunk_of(request: &CreateRequest, level: Level) -> Sectors {
 /// What was asked for, before any device is looked at.
 pub(super) struct Wanted<'a> {
     pub(super) request: &'a CreateRequest,
-    pub(super) context: &'a Context,
+    pub(super) context: &'a CreateContext,
     pub(super) level: Level,
     pub(super) raid_disks: u32,
     pub(super) format: Format,
@@ -69,7 +69,7 @@ pub(super) struct Wanted<'a> {
 impl<'a> Wanted<'a> {
     pub(super) fn new(
         request: &'a CreateRequest,
-        context: &'a Context,
+        context: &'a CreateContext,
         (level, raid_disks): (Level, u32),
         format: Format,
     ) -> Result<Self, Refusal> {

@@ -4,7 +4,7 @@ use superblock::Level;
 
 /// What was listed at one place of the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Listed {
+pub enum ListedWords {
     /// A device.
     Device,
     /// The word `missing`.
@@ -15,7 +15,7 @@ pub enum Listed {
 
 /// What a device becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum SlotPart {
     /// In sync in this slot.
     Active(u32),
     /// A spare. The number that follows the slots is what the kernel is told as its place.
@@ -32,7 +32,7 @@ pub struct Placed {
     /// Index in the metadata (`dev_number`).
     pub number: u32,
     /// Role.
-    pub part: Part,
+    pub part: SlotPart,
 }
 
 /// All devices, and what the array starts as.
@@ -48,7 +48,7 @@ pub struct Slots {
 
 /// What decides about the roles besides the list.
 #[derive(Clone, Copy, Debug)]
-pub struct Wish {
+pub struct SlotWish {
     /// The level.
     pub level: Level,
     /// Slots.
@@ -66,10 +66,10 @@ pub struct Wish {
 /// two absent members need no resync at all. Observed with mdadm 4.6: the moved device gets the first number after the
 /// list, and the number of its place stays unused.
 #[must_use]
-pub fn place(listed: &[Listed], wish: Wish) -> Slots {
+pub fn place(listed: &[ListedWords], wish: SlotWish) -> Slots {
     let slots = usize::try_from(wish.raid_disks).unwrap_or(usize::MAX);
     let mut gaps =
-        listed.iter().take(slots).enumerate().filter(|(_, l)| **l == Listed::Missing).map(|(i, _)| i);
+        listed.iter().take(slots).enumerate().filter(|(_, l)| **l == ListedWords::Missing).map(|(i, _)| i);
     let first_missing = gaps.next();
     let second_missing = gaps.next();
     let literal = wish.assume_clean || wish.force;
@@ -89,12 +89,12 @@ pub fn place(listed: &[Listed], wish: Wish) -> Slots {
             _ => false,
         };
     let placed = number_all(listed, moved, wish.raid_disks);
-    let active = placed.iter().filter(|p| matches!(p.part, Part::Active(_))).count();
+    let active = placed.iter().filter(|p| matches!(p.part, SlotPart::Active(_))).count();
     let active = u32::try_from(active).unwrap_or(u32::MAX);
     Slots { placed, missing: wish.raid_disks.saturating_sub(active), clean }
 }
 
-fn number_all(listed: &[Listed], moved: Option<usize>, raid_disks: u32) -> Vec<Placed> {
+fn number_all(listed: &[ListedWords], moved: Option<usize>, raid_disks: u32) -> Vec<Placed> {
     let mut placed = Vec::with_capacity(listed.len());
     let mut slot = 0;
     let order = (0..listed.len()).chain(moved);
@@ -102,12 +102,14 @@ fn number_all(listed: &[Listed], moved: Option<usize>, raid_disks: u32) -> Vec<P
         let number = u32::try_from(number).unwrap_or(u32::MAX);
         let is_its_old_place = moved == Some(index) && u32::try_from(index) == Ok(number);
         match listed.get(index) {
-            Some(Listed::Device) if !is_its_old_place => {
-                let part = if slot < raid_disks { Part::Active(slot) } else { Part::Spare(slot) };
+            Some(ListedWords::Device) if !is_its_old_place => {
+                let part = if slot < raid_disks { SlotPart::Active(slot) } else { SlotPart::Spare(slot) };
                 placed.push(Placed { listed: index, number, part });
                 slot += 1;
             }
-            Some(Listed::Journal) => placed.push(Placed { listed: index, number, part: Part::Journal }),
+            Some(ListedWords::Journal) => {
+                placed.push(Placed { listed: index, number, part: SlotPart::Journal })
+            }
             _ => slot += 1,
         }
     }
@@ -117,18 +119,18 @@ fn number_all(listed: &[Listed], moved: Option<usize>, raid_disks: u32) -> Vec<P
 #[cfg(test)]
 mod tests {
     use super::{
-        Listed::{Device as D, Journal as J, Missing as M},
-        Part::{Active as A, Journal as Jn, Spare as S},
+        ListedWords::{Device as D, Journal as J, Missing as M},
+        SlotPart::{Active as A, Journal as Jn, Spare as S},
         *,
     };
 
     fn parts(
         level: Level,
         raid_disks: u32,
-        listed: &[Listed],
+        listed: &[ListedWords],
         literal: bool,
-    ) -> (Vec<(usize, u32, Part)>, bool) {
-        let slots = place(listed, Wish { level, raid_disks, assume_clean: false, force: literal });
+    ) -> (Vec<(usize, u32, SlotPart)>, bool) {
+        let slots = place(listed, SlotWish { level, raid_disks, assume_clean: false, force: literal });
         (slots.placed.iter().map(|p| (p.listed, p.number, p.part)).collect(), slots.clean)
     }
 

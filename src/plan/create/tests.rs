@@ -47,8 +47,8 @@ pub(crate) fn world(devices: Vec<Candidate>) -> World {
     }
 }
 
-pub(crate) fn context() -> Context {
-    Context {
+pub(crate) fn context() -> CreateContext {
+    CreateContext {
         array: ArrayName { kernel: "md0".into(), path: "/dev/md0".into() },
         id: Some(DevId { major: 9, minor: 0 }),
         name: "0".into(),

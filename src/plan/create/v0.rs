@@ -9,7 +9,7 @@ use super::{
     bitmap_kind,
     build::{BITMAP_DELAY, Decided, Made},
     is_redundant,
-    slots::{Part, Placed},
+    slots::{Placed, SlotPart},
 };
 use crate::plan::{
     Refusal,
@@ -71,9 +71,9 @@ fn array(decided: &Decided<'_>, uuid: MdUuid, has_bitmap: bool) -> NewArray {
 fn disk(decided: &Decided<'_>, placed: &Placed) -> Disk {
     let id = decided.device(placed).map(|device| device.id).unwrap_or_default();
     let (raid_disk, state) = match placed.part {
-        Part::Active(slot) => (slot, DiskState::ACTIVE | DiskState::SYNC),
-        Part::Spare(place) => (place, DiskState::empty()),
-        Part::Journal => (placed.number, DiskState::JOURNAL),
+        SlotPart::Active(slot) => (slot, DiskState::ACTIVE | DiskState::SYNC),
+        SlotPart::Spare(place) => (place, DiskState::empty()),
+        SlotPart::Journal => (placed.number, DiskState::JOURNAL),
     };
     Disk { number: placed.number, major: id.major, minor: id.minor, raid_disk, state }
 }
@@ -134,8 +134,8 @@ fn member<'a>(
     // The superblock goes last: only with it is the rest believed.
     writes.push(superblock.encode());
     let role = match placed.part {
-        Part::Active(slot) => format!("slot {slot}"),
-        Part::Spare(_) | Part::Journal => "spare".to_owned(),
+        SlotPart::Active(slot) => format!("slot {slot}"),
+        SlotPart::Spare(_) | SlotPart::Journal => "spare".to_owned(),
     };
     let what = format!("superblock 0.90 at {at} ({role})");
     let size = if decided.sizing.size.0 > 0 { decided.sizing.size } else { at };

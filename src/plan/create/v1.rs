@@ -9,7 +9,7 @@ use super::{
     bitmap_kind,
     build::{BITMAP_DELAY, Decided, Made},
     is_redundant,
-    slots::{Part, Placed, Slots},
+    slots::{Placed, SlotPart, Slots},
 };
 use crate::{
     model::Device,
@@ -62,9 +62,9 @@ fn roles(slots: &Slots) -> Vec<Role> {
     let last = slots.placed.iter().map(|p| p.number).max().unwrap_or(0);
     (0..=last)
         .map(|number| match slots.placed.iter().find(|p| p.number == number).map(|p| p.part) {
-            Some(Part::Active(slot)) => Role::Slot { slot, replacement: false },
-            Some(Part::Journal) => Role::Journal,
-            Some(Part::Spare(_)) | None => Role::Spare,
+            Some(SlotPart::Active(slot)) => Role::Slot { slot, replacement: false },
+            Some(SlotPart::Journal) => Role::Journal,
+            Some(SlotPart::Spare(_)) | None => Role::Spare,
         })
         .collect()
 }
@@ -131,9 +131,9 @@ fn member<'a>(
     // The superblock goes last: only with it is the rest believed.
     writes.push(superblock.encode());
     let role = match placed.part {
-        Part::Active(slot) => format!("slot {slot}"),
-        Part::Spare(_) => "spare".to_owned(),
-        Part::Journal => "journal".to_owned(),
+        SlotPart::Active(slot) => format!("slot {slot}"),
+        SlotPart::Spare(_) => "spare".to_owned(),
+        SlotPart::Journal => "journal".to_owned(),
     };
     let what = format!("superblock {} at {} ({role})", array.minor, superblock.at());
     let size = if decided.sizing.size.0 > 0 { decided.sizing.size } else { superblock.data_size() };
@@ -144,7 +144,7 @@ fn member<'a>(
 /// (observed with mdadm 4.6).
 fn first_events(decided: &Decided<'_>, placed: &Placed) -> Events {
     let is_first = decided.slots.placed.first() == Some(placed);
-    Events(u64::from(is_first && placed.part == Part::Journal))
+    Events(u64::from(is_first && placed.part == SlotPart::Journal))
 }
 
 /// What stands beside the superblock: the bitmap or the partial parity log, on a journal its first block.
@@ -155,7 +155,7 @@ fn logs(
     superblock: &Superblock,
     device: &Device,
 ) -> Result<Vec<Write>, Refusal> {
-    if placed.part == Part::Journal {
+    if placed.part == SlotPart::Journal {
         let block = journal::MetaBlock::new(array.uuid, decided.random()?);
         return Ok(vec![block.encode(superblock.data_offset(), array.uuid)]);
     }

@@ -2,14 +2,14 @@
 
 use superblock::foreign::Foreign;
 
-use super::{Command, Explanation, Finding, Kind, Scene, Severity, kernel, member};
+use super::{ExplainScene, Explanation, Finding, Kind, NextCommand, Severity, kernel, member};
 use crate::{
     model::{Candidate as Looked, Device, Unusable, human},
     plan::assemble::Claim,
 };
 
 /// Explains it.
-pub(super) fn explain(scene: &Scene<'_>, path: &str) -> Explanation {
+pub(super) fn explain(scene: &ExplainScene<'_>, path: &str) -> Explanation {
     let mut explanation = Explanation { subject: path.to_owned(), ..Explanation::default() };
     let device = match scene.device {
         Some(Looked { found: Ok(device), .. }) => device,
@@ -42,11 +42,12 @@ fn unusable(path: &str, why: &Unusable) -> Finding {
 }
 
 /// What is on it instead.
-fn no_member(scene: &Scene<'_>, path: &str, device: &Device) -> Vec<Finding> {
+fn no_member(scene: &ExplainScene<'_>, path: &str, device: &Device) -> Vec<Finding> {
     let mut found = vec![];
     for damage in &device.probe.damaged {
         let text = format!("{path}: there is md metadata, and it cannot be used");
-        let examine = Command::new(["mdctl", "examine", path], "shows what can be read of it; reads only");
+        let examine =
+            NextCommand::new(["mdctl", "examine", path], "shows what can be read of it; reads only");
         found.push(
             Finding::new(Kind::Unreadable, Severity::Blocks, text)
                 .of(path)
@@ -82,7 +83,7 @@ fn described(foreign: &Foreign) -> String {
     format!("it holds {}{label}{size}", foreign.kind)
 }
 
-fn member_of_array(scene: &Scene<'_>, device: &Device, claim: &Claim, explanation: &mut Explanation) {
+fn member_of_array(scene: &ExplainScene<'_>, device: &Device, claim: &Claim, explanation: &mut Explanation) {
     let uuid = claim.facts.array;
     explanation.uuid = Some(uuid);
     let array = scene.arrays.iter().find(|array| scene.uuid_of(array) == Some(uuid));

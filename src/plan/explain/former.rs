@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use superblock::MdUuid;
 
-use super::{Command, Explanation, Finding, Kind, Scene, Severity};
+use super::{ExplainScene, Explanation, Finding, Kind, NextCommand, Severity};
 use crate::archive::Former;
 
 /// An array that is on no device any more is mentioned without being asked for that long, in seconds: 30 days. Later it is one
 /// that nobody misses.
 const MISSED: u64 = 30 * 24 * 60 * 60;
 
-impl Scene<'_> {
+impl ExplainScene<'_> {
     /// Adds what the archive knows of an array's members, or of the device, where something is wrong.
     #[must_use]
     pub fn with_former(&self, mut explanation: Explanation, former: &[Former]) -> Explanation {
@@ -70,7 +70,7 @@ impl Scene<'_> {
         let Former { path, array, .. } = one;
         let name = one.name.as_ref().map(|name| format!("{name:?}, ")).unwrap_or_default();
         let text = format!("{path}: was a member of array {name}{array} until {}", self.when(one.until));
-        let undo = Command::new(["mdctl", "undo", one.id.as_str()], "puts back what that command took");
+        let undo = NextCommand::new(["mdctl", "undo", one.id.as_str()], "puts back what that command took");
         let by = format!("`{}` took its superblock, which is kept as {}", one.by.escape_debug(), one.id);
         Finding::new(Kind::Former, Severity::Blocks, text).of(path).because(by).try_next(undo)
     }

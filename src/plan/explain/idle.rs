@@ -2,7 +2,7 @@
 
 use superblock::{Level, MdUuid};
 
-use super::Scene;
+use super::ExplainScene;
 use crate::plan::assemble::{Claim, Lineup, Verdict};
 
 /// One such array.
@@ -24,7 +24,7 @@ pub struct Idle {
     pub devices: Vec<String>,
 }
 
-impl Scene<'_> {
+impl ExplainScene<'_> {
     /// All of them, in the order of their first device.
     #[must_use]
     pub fn idle(&self) -> Vec<Idle> {

@@ -1,6 +1,6 @@
 //! The kernel's own words about an array or its devices.
 
-use super::Scene;
+use super::ExplainScene;
 use crate::model::{human::duration, world::LogLine};
 
 /// Words that make a line of the log a refusal or a loss.
@@ -55,7 +55,7 @@ const MOST: usize = 4;
 /// What the driver said when it refused to start this array after its last update: where that is the last word,
 /// nothing that superblocks say is proof that it can be started.
 #[must_use]
-pub(super) fn refusals(scene: &Scene<'_>, updated: u64, names: &[&str]) -> Vec<String> {
+pub(super) fn refusals(scene: &ExplainScene<'_>, updated: u64, names: &[&str]) -> Vec<String> {
     let mut found = lines(scene, updated, names);
     found.retain(|line| REFUSALS.iter().any(|word| line.contains(word)));
     found
@@ -64,7 +64,7 @@ pub(super) fn refusals(scene: &Scene<'_>, updated: u64, names: &[&str]) -> Vec<S
 /// The last telling lines that name one of these devices, oldest first. Only those since the array was made: before
 /// that, its devices and its number were another array's.
 #[must_use]
-pub(super) fn lines(scene: &Scene<'_>, created: u64, names: &[&str]) -> Vec<String> {
+pub(super) fn lines(scene: &ExplainScene<'_>, created: u64, names: &[&str]) -> Vec<String> {
     let names_it = |line: &str| {
         let mut words = line.split(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '_'));
         words.any(|word| names.contains(&word))

@@ -2,14 +2,14 @@
 
 use superblock::{Bytes, Events, Native, Role, Sectors, bitmap, v1};
 
-use super::{Command, Finding, Kind, Scene, Seen, Severity, kernel};
+use super::{ExplainScene, ExplainSeen, Finding, Kind, NextCommand, Severity, kernel};
 use crate::{
     model::{Device, human},
     plan::assemble::Claim,
 };
 
 /// What is wrong with the device itself and with its metadata. `inside`: the array that is asked about has it.
-pub(super) fn troubles(scene: &Scene<'_>, claim: &Claim, inside: bool) -> Vec<Finding> {
+pub(super) fn troubles(scene: &ExplainScene<'_>, claim: &Claim, inside: bool) -> Vec<Finding> {
     let device = scene.sight(claim).and_then(|sight| sight.found.as_ref().ok());
     let mut found = vec![];
     found.extend(checksum(claim));
@@ -43,8 +43,8 @@ fn checksum(claim: &Claim) -> Option<Finding> {
     )
 }
 
-fn examine(path: &str) -> Command {
-    Command::new(["mdctl", "examine", path], "shows its metadata; reads only")
+fn examine(path: &str) -> NextCommand {
+    NextCommand::new(["mdctl", "examine", path], "shows its metadata; reads only")
 }
 
 /// What the kernel will refuse though the checksum is right.
@@ -98,23 +98,23 @@ pub(super) fn held(path: &str, device: &Device) -> Finding {
 }
 
 /// The command that makes a holder let go; its words are those of the inventory.
-fn release(path: &str, holder: &str) -> Option<Command> {
+fn release(path: &str, holder: &str) -> Option<NextCommand> {
     if let Some(name) = holder.strip_prefix("array ") {
         let array = name.split([' ', ',']).next().unwrap_or(name);
         let effect =
             format!("explains {array}, which has {path}; if it is not wanted: mdctl stop /dev/{array}");
-        return Some(Command::new(["mdctl", "explain", array], effect));
+        return Some(NextCommand::new(["mdctl", "explain", array], effect));
     }
     if let Some(at) = holder.strip_prefix("the file system mounted at ") {
         let at = at.split(", through its partition ").next().unwrap_or(at);
-        return Some(Command::new(["umount", at], "ends the use of the file system; its data stays"));
+        return Some(NextCommand::new(["umount", at], "ends the use of the file system; its data stays"));
     }
     if holder.starts_with("swap") && !holder.contains("partition") {
-        return Some(Command::new(["swapoff", path], "moves what is swapped out back to memory"));
+        return Some(NextCommand::new(["swapoff", path], "moves what is swapped out back to memory"));
     }
     let name = holder.strip_prefix("device-mapper device ")?.split(" (").next()?;
     let effect = format!("shows what {name} is; nothing is changed");
-    Some(Command::new(["dmsetup", "table", name], effect))
+    Some(NextCommand::new(["dmsetup", "table", name], effect))
 }
 
 /// The bitmap that the metadata names, and its trouble where it cannot be used.
@@ -142,7 +142,7 @@ fn bitmap_trouble(claim: &Claim, device: &Device) -> Option<Finding> {
 }
 
 /// A member that the array went on without.
-pub(super) fn stale(scene: &Scene<'_>, claim: &Claim, slot: u32, newest: &Claim) -> Finding {
+pub(super) fn stale(scene: &ExplainScene<'_>, claim: &Claim, slot: u32, newest: &Claim) -> Finding {
     let behind = newest.facts.events.0.saturating_sub(claim.facts.events.0);
     let long = newest.facts.updated.saturating_sub(claim.facts.updated);
     let s = if behind == 1 { "" } else { "s" };
@@ -169,7 +169,7 @@ pub(super) fn stale(scene: &Scene<'_>, claim: &Claim, slot: u32, newest: &Claim)
 }
 
 /// The name in the kernel's log.
-pub(super) fn kernel_name(scene: &Scene<'_>, claim: &Claim) -> String {
+pub(super) fn kernel_name(scene: &ExplainScene<'_>, claim: &Claim) -> String {
     let device = scene.sight(claim).and_then(|sight| sight.found.as_ref().ok());
     device
         .map(|device| device.kernel_name.clone())
@@ -179,14 +179,14 @@ pub(super) fn kernel_name(scene: &Scene<'_>, claim: &Claim) -> String {
 
 /// Whether only what changed since needs to be copied: the bitmap of an up-to-date member reaches back to this
 /// device's last event (the kernel's own rule when it takes a member back).
-pub(super) fn bitmap_reaches(scene: &Scene<'_>, fresh: &Claim, events: Events) -> bool {
+pub(super) fn bitmap_reaches(scene: &ExplainScene<'_>, fresh: &Claim, events: Events) -> bool {
     let device = scene.sight(fresh).and_then(|sight| sight.found.as_ref().ok());
     let bitmap = device.and_then(|device| bitmap_of(fresh, device)).and_then(Result::ok);
     bitmap.is_some_and(|bitmap| bitmap.events_cleared() <= events)
 }
 
 /// The table of devices: by slot, then those without; of one slot the freshest first.
-pub(super) fn table(claims: &[Claim], standing: impl Fn(&Claim) -> String) -> Vec<Seen> {
+pub(super) fn table(claims: &[Claim], standing: impl Fn(&Claim) -> String) -> Vec<ExplainSeen> {
     let mut sorted: Vec<&Claim> = claims.iter().collect();
     let rank = |claim: &&Claim| {
         let slot = claim.slot();
@@ -196,7 +196,7 @@ pub(super) fn table(claims: &[Claim], standing: impl Fn(&Claim) -> String) -> Ve
     sorted.into_iter().map(|claim| seen(claim, standing(claim))).collect()
 }
 
-fn seen(claim: &Claim, standing: String) -> Seen {
+fn seen(claim: &Claim, standing: String) -> ExplainSeen {
     let role = match claim.facts.role {
         Role::Slot { slot, replacement: false } => format!("slot {slot}"),
         Role::Slot { slot, replacement: true } => format!("slot {slot}, replacement"),
@@ -204,7 +204,7 @@ fn seen(claim: &Claim, standing: String) -> Seen {
         Role::Faulty => "faulty".to_owned(),
         Role::Journal => "journal".to_owned(),
     };
-    Seen {
+    ExplainSeen {
         path: claim.path.clone(),
         role,
         events: claim.facts.events.0,

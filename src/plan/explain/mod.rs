@@ -31,11 +31,11 @@ use crate::{
 };
 
 pub use idle::Idle;
-pub use subject::{Found, Subject};
+pub use subject::{FoundWord, Subject};
 
 /// Everything that was looked at.
 #[derive(Debug)]
-pub struct Scene<'a> {
+pub struct ExplainScene<'a> {
     /// Arrays in the kernel.
     pub arrays: &'a [ArrayStatus],
     /// Devices, read as assembly reads them.
@@ -60,14 +60,14 @@ pub struct Explanation {
     /// The state in one sentence.
     pub summary: String,
     /// The array's devices, as their own metadata tells it.
-    pub devices: Vec<Seen>,
+    pub devices: Vec<ExplainSeen>,
     /// What was found, what matters most first.
     pub findings: Vec<Finding>,
 }
 
 /// One device of the array.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
+pub struct ExplainSeen {
     /// Its path.
     pub path: String,
     /// What it is by its own metadata: `slot 1`, `spare`.
@@ -93,14 +93,14 @@ pub enum Severity {
 
 /// What to run next.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Command {
+pub struct NextCommand {
     /// The words, not quoted.
     pub words: Vec<String>,
     /// What it does, and to what.
     pub effect: String,
 }
 
-impl Command {
+impl NextCommand {
     fn new<const N: usize>(words: [&str; N], effect: impl Into<String>) -> Self {
         Self { words: words.map(str::to_owned).to_vec(), effect: effect.into() }
     }
@@ -230,7 +230,7 @@ pub struct Finding {
     /// What is still needed.
     pub needs: Option<String>,
     /// The safest next command.
-    pub command: Option<Command>,
+    pub command: Option<NextCommand>,
 }
 
 impl Finding {
@@ -256,7 +256,7 @@ impl Finding {
         Self { needs: Some(what.into()), ..self }
     }
 
-    fn try_next(self, command: Command) -> Self {
+    fn try_next(self, command: NextCommand) -> Self {
         Self { command: Some(command), ..self }
     }
 }
@@ -271,7 +271,7 @@ impl Explanation {
     /// The safest next command of all: that of the worst finding that has one. A mere note's does not stand in for
     /// what is wrong.
     #[must_use]
-    pub fn next(&self) -> Option<&Command> {
+    pub fn next(&self) -> Option<&NextCommand> {
         let counts = |finding: &&Finding| finding.severity != Severity::Note || self.is_fine();
         self.findings.iter().filter(counts).find_map(|finding| finding.command.as_ref())
     }
@@ -285,7 +285,7 @@ impl Explanation {
 
 /// Explains a subject.
 #[must_use]
-pub fn explain(scene: &Scene<'_>, subject: &Subject) -> Explanation {
+pub fn explain(scene: &ExplainScene<'_>, subject: &Subject) -> Explanation {
     match subject {
         Subject::Array { running, uuid } => {
             let array = running.and_then(|index| scene.arrays.get(index));
@@ -295,7 +295,7 @@ pub fn explain(scene: &Scene<'_>, subject: &Subject) -> Explanation {
     }
 }
 
-impl Scene<'_> {
+impl ExplainScene<'_> {
     fn array(&self, array: Option<&ArrayStatus>, uuid: Option<MdUuid>) -> Explanation {
         match array {
             Some(array) if array.is_running() => running::explain(self, array),

@@ -1,15 +1,15 @@
 //! Why an array has the name that it has, by the rules that gave it.
 
-use super::{Finding, Kind, Scene, Severity};
+use super::{ExplainScene, Finding, Kind, Severity};
 use crate::{
     config::{
-        conf::{ArrayLine, ArrayName},
+        conf::{ArrayLine, ArrayLineName},
         name,
     },
     model::status::ArrayStatus,
     plan::{
         assemble::Claim,
-        naming::{self, Trust},
+        naming::{self, NameTrust},
     },
 };
 
@@ -17,13 +17,13 @@ use crate::{
 const GIVEN: u32 = 100;
 
 /// Whose it is, and why it is called so. `array` is the one in the kernel.
-pub(super) fn findings(scene: &Scene<'_>, array: Option<&ArrayStatus>, claim: &Claim) -> Vec<Finding> {
+pub(super) fn findings(scene: &ExplainScene<'_>, array: Option<&ArrayStatus>, claim: &Claim) -> Vec<Finding> {
     let session = scene.session;
     let by_minor = |line: &ArrayLine| line.super_minor.is_some() && line.super_minor == claim.facts.minor;
     let line =
         session.config.arrays.iter().find(|line| line.uuid == Some(claim.facts.array) || by_minor(line));
     let stored = claim.name();
-    let asked = naming::Claim {
+    let asked = naming::NameClaim {
         stored: &stored,
         of_this_host: session.home.owns(claim),
         listed: line.is_some(),
@@ -31,12 +31,12 @@ pub(super) fn findings(scene: &Scene<'_>, array: Option<&ArrayStatus>, claim: &C
     };
     let trust = naming::trust(asked, session.config);
     let bare = stored.split_once(':').map_or(stored.as_str(), |(_, bare)| bare);
-    let foreign = trust == Trust::Foreign && array.is_none_or(|array| !is_as_asked(array, bare));
+    let foreign = trust == NameTrust::Foreign && array.is_none_or(|array| !is_as_asked(array, bare));
     let foreign = foreign.then(|| foreign_host(scene, claim, &stored, bare));
     foreign.into_iter().chain(array.and_then(|array| number(array, trust, &stored, bare, line))).collect()
 }
 
-fn foreign_host(scene: &Scene<'_>, claim: &Claim, stored: &str, bare: &str) -> Finding {
+fn foreign_host(scene: &ExplainScene<'_>, claim: &Claim, stored: &str, bare: &str) -> Finding {
     let host = scene.session.home.host.as_deref().unwrap_or("(none)");
     let whose = match stored.split_once(':') {
         Some((other, _)) => {
@@ -58,7 +58,7 @@ fn foreign_host(scene: &Scene<'_>, claim: &Claim, stored: &str, bare: &str) -> F
 /// Why it has a number that nobody asked for.
 fn number(
     array: &ArrayStatus,
-    trust: Trust,
+    trust: NameTrust,
     stored: &str,
     bare: &str,
     line: Option<&ArrayLine>,
@@ -68,17 +68,17 @@ fn number(
         return None;
     }
     let why = match (trust, name::number(bare)) {
-        (Trust::Foreign, Some(_)) => {
+        (NameTrust::Foreign, Some(_)) => {
             format!("the number in {stored:?} is not honoured, for the array counts as another host's")
         }
-        (Trust::Local | Trust::Metadata, Some(wanted)) => {
+        (NameTrust::Local | NameTrust::Metadata, Some(wanted)) => {
             format!("md{wanted} was taken when it was assembled")
         }
         (_, None) => format!("its stored name {stored:?} is no number"),
     };
     let listed = line.and_then(|line| match &line.name {
-        ArrayName::Word(word) => Some(format!("mdadm.conf calls it {word}")),
-        ArrayName::Unnamed | ArrayName::Ignore => None,
+        ArrayLineName::Word(word) => Some(format!("mdadm.conf calls it {word}")),
+        ArrayLineName::Unnamed | ArrayLineName::Ignore => None,
     });
     let name = array.path.as_deref().filter(|path| path.starts_with("/dev/md/"));
     let stable = name.map_or_else(String::new, |path| format!("; {path} is the name to use"));

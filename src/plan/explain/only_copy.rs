@@ -2,7 +2,7 @@
 
 use superblock::Role;
 
-use super::{Command, Finding, Kind, Severity, member, running::Work};
+use super::{Finding, Kind, NextCommand, Severity, member, running::Work};
 use crate::{
     model::{
         DevId, Geometry, human,
@@ -60,7 +60,7 @@ impl Work<'_> {
             .of(path)
             .also(self.log(&[path.rsplit('/').next().unwrap_or_default()]))
             .needs(format!("{path} as it is: do not erase it, and do not add it again"))
-            .try_next(Command::new(
+            .try_next(NextCommand::new(
                 ["mdctl", "stop", &array],
                 format!("stops it and changes nothing on its devices; {way}"),
             ))

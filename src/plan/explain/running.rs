@@ -3,7 +3,7 @@
 use crate::words::{ArrayState, MemberState, SyncAction};
 use superblock::Role;
 
-use super::{Command, Explanation, Finding, Kind, Scene, Severity, kernel, member, names};
+use super::{ExplainScene, Explanation, Finding, Kind, NextCommand, Severity, kernel, member, names};
 use crate::{
     model::{
         human,
@@ -11,12 +11,12 @@ use crate::{
     },
     plan::{
         assemble::Claim,
-        histories::{How, Line, parted},
+        histories::{Certainty, HistoryLine, parted},
     },
 };
 
 /// Explains it.
-pub(super) fn explain(scene: &Scene<'_>, array: &ArrayStatus) -> Explanation {
+pub(super) fn explain(scene: &ExplainScene<'_>, array: &ArrayStatus) -> Explanation {
     let uuid = scene.uuid_of(array);
     let claims = uuid.map(|uuid| scene.claims_of(uuid)).unwrap_or_default();
     let inside = |claim: &Claim| array.members.iter().find(|member| member.id == Some(claim.id));
@@ -60,7 +60,7 @@ pub(super) fn summary(array: &ArrayStatus) -> String {
 }
 
 pub(super) struct Work<'a> {
-    pub(super) scene: &'a Scene<'a>,
+    pub(super) scene: &'a ExplainScene<'a>,
     pub(super) array: &'a ArrayStatus,
     pub(super) claims: &'a [Claim],
     /// The up-to-date member with the most events.
@@ -129,7 +129,8 @@ impl Work<'_> {
                         .also(self.log(&[&member.kernel_name]));
                     // What has failed as a whole may come back only with this device.
                     let whole = self.array.health() != Health::Failed;
-                    let take_out = || Command::new(["mdctl", &array, "--remove", &device], effect.clone());
+                    let take_out =
+                        || NextCommand::new(["mdctl", &array, "--remove", &device], effect.clone());
                     found.push(if whole { finding.try_next(take_out()) } else { finding });
                 }
                 _ if worn || member.is(&MemberState::WriteError) => {
@@ -190,11 +191,11 @@ impl Work<'_> {
         if let Some(original) = self.claims.iter().find(same) {
             return copy_of(claim, &original.path);
         }
-        let line = Line::of(&fresh.metadata, fresh.slots(), fresh.facts.events);
+        let line = HistoryLine::of(&fresh.metadata, fresh.slots(), fresh.facts.events);
         let parted = parted(&claim.metadata, &claim.facts, &line);
-        if let Some(parted) = parted.as_ref().filter(|parted| parted.how != How::Replaced) {
+        if let Some(parted) = parted.as_ref().filter(|parted| parted.how != Certainty::Replaced) {
             let way = format!("mdctl {array} --add --force {} makes it a copy of {array}", claim.path);
-            let found = split(self.scene, claim, fresh, parted.how == How::Sure);
+            let found = split(self.scene, claim, fresh, parted.how == Certainty::Sure);
             let needs = found.needs.clone().unwrap_or_default();
             return found.needs(format!("{needs}: {way}"));
         }
@@ -211,13 +212,13 @@ impl Work<'_> {
                 "takes {} back into slot {slot}; only what changed since is copied onto it, by the bitmap",
                 claim.path
             );
-            return stale.try_next(Command::new(["mdctl", &array, "--re-add", &claim.path], effect));
+            return stale.try_next(NextCommand::new(["mdctl", &array, "--re-add", &claim.path], effect));
         }
         let effect = format!(
             "{} is overwritten with the data of the other members, all of it: no bitmap reaches back",
             claim.path
         );
-        stale.try_next(Command::new(["mdctl", &array, "--add", &claim.path], effect))
+        stale.try_next(NextCommand::new(["mdctl", &array, "--add", &claim.path], effect))
     }
 
     fn spare_outside(&self, claim: &Claim) -> Finding {
@@ -235,7 +236,7 @@ impl Work<'_> {
         if claim.busy || claim.damage.is_some() || claim.facts.role != Role::Spare {
             return found;
         }
-        found.try_next(Command::new(["mdctl", &array, "--add", &claim.path], "makes it a spare again"))
+        found.try_next(NextCommand::new(["mdctl", &array, "--add", &claim.path], "makes it a spare again"))
     }
 
     /// Slots without anybody.
@@ -312,7 +313,7 @@ impl Work<'_> {
             Finding::new(Kind::NotEnough, Severity::Blocks, text)
                 .also(self.log(&[&self.array.kernel_name]))
                 .needs("the devices that failed last: where they work again (cable, power), stop the array and assemble it")
-                .try_next(Command::new(
+                .try_next(NextCommand::new(
                     ["mdctl", "stop", &shown],
                     "stops it and changes nothing on its devices; mdctl explain says then how it is assembled",
                 ))
@@ -362,7 +363,7 @@ impl Work<'_> {
 
     fn state(&self) -> Option<Finding> {
         let array = self.array.shown();
-        let write = || Command::new(["mdctl", "readwrite", &array], "lets the array be written to");
+        let write = || NextCommand::new(["mdctl", "readwrite", &array], "lets the array be written to");
         let broken = || self.log(&[&self.array.kernel_name]);
         Some(match &self.array.state {
             ArrayState::ReadOnly => {
@@ -410,7 +411,7 @@ pub(super) fn copy_of(claim: &Claim, original: &str) -> Finding {
 }
 
 /// Two histories: one says that the other failed. `sure`: both were written to.
-pub(super) fn split(scene: &Scene<'_>, claim: &Claim, fresh: &Claim, sure: bool) -> Finding {
+pub(super) fn split(scene: &ExplainScene<'_>, claim: &Claim, fresh: &Claim, sure: bool) -> Finding {
     let line = |claim: &Claim, other: &Claim| {
         format!(
             "{}: {} events, last update {}, has {} as failed",
@@ -429,6 +430,6 @@ pub(super) fn split(scene: &Scene<'_>, claim: &Claim, fresh: &Claim, sure: bool)
         .of(&claim.path)
         .because(line(claim, fresh))
         .because(format!("{}: {} events, last update {}", fresh.path, fresh.facts.events, scene.when(fresh.facts.updated)))
-        .try_next(Command::new(["mdctl", "examine", &claim.path, &fresh.path], "shows both histories; reads only"))
+        .try_next(NextCommand::new(["mdctl", "examine", &claim.path, &fresh.path], "shows both histories; reads only"))
         .needs("your choice of the history to keep; what was written only to the other one is lost once it is added back")
 }

@@ -4,16 +4,23 @@ use std::collections::BTreeSet;
 
 use superblock::{Level, MdUuid};
 
-use super::{Command, Explanation, Finding, Kind, Scene, Severity, kernel, member, names, running};
+use super::{
+    ExplainScene, Explanation, Finding, Kind, NextCommand, Severity, kernel, member, names, running,
+};
 use crate::{
     model::{human, status::ArrayStatus},
     plan::assemble::{
-        Claim, Class, Count, Lineup, Options, Outcome, Shortage, Stop, Verdict, Why, classify::classify,
+        ArrayOutcome, Claim, Count, DeviceClass, Lineup, Options, Shortage, Stop, Verdict, Why,
+        classify::classify,
     },
 };
 
 /// Explains it. `array` is the one in the kernel that was not started.
-pub(super) fn explain(scene: &Scene<'_>, array: Option<&ArrayStatus>, uuid: Option<MdUuid>) -> Explanation {
+pub(super) fn explain(
+    scene: &ExplainScene<'_>,
+    array: Option<&ArrayStatus>,
+    uuid: Option<MdUuid>,
+) -> Explanation {
     let subject = match (array, uuid) {
         (Some(array), _) => array.shown(),
         (None, Some(uuid)) => uuid.to_string(),
@@ -46,10 +53,10 @@ pub(super) fn explain(scene: &Scene<'_>, array: Option<&ArrayStatus>, uuid: Opti
     explanation
 }
 
-type Attempt = Result<(Outcome, Vec<usize>), Stop>;
+type Attempt = Result<(ArrayOutcome, Vec<usize>), Stop>;
 
 struct Work<'a> {
-    scene: &'a Scene<'a>,
+    scene: &'a ExplainScene<'a>,
     array: Option<&'a ArrayStatus>,
     claims: &'a [Claim],
     lineup: Option<Lineup>,
@@ -59,7 +66,7 @@ struct Work<'a> {
 }
 
 impl<'a> Work<'a> {
-    fn new(scene: &'a Scene<'a>, array: Option<&'a ArrayStatus>, claims: &'a [Claim]) -> Self {
+    fn new(scene: &'a ExplainScene<'a>, array: Option<&'a ArrayStatus>, claims: &'a [Claim]) -> Self {
         let sound = || claims.iter().filter(|claim| claim.damage.is_none());
         let slots =
             sound().map(Claim::slots).max().or_else(|| claims.iter().map(Claim::slots).max()).unwrap_or(0);
@@ -82,7 +89,7 @@ impl<'a> Work<'a> {
         self.array.is_some_and(|array| array.members.iter().any(|member| member.id == Some(claim.id)))
     }
 
-    fn class(&self, claim: &Claim) -> Option<Class> {
+    fn class(&self, claim: &Claim) -> Option<DeviceClass> {
         let lineup = self.lineup.as_ref()?;
         Some(classify(claim, self.slots, lineup.newest))
     }
@@ -99,14 +106,14 @@ impl<'a> Work<'a> {
         }
         let busy = if claim.busy && !self.is_inside(claim) { ", in use" } else { "" };
         let standing = match self.class(claim) {
-            Some(Class::Active { whole: true, .. }) => "up to date".to_owned(),
-            Some(Class::Active { whole: false, .. }) => "up to date as far as it was filled".to_owned(),
-            Some(Class::Stale { behind, .. }) => format!("{behind} events behind"),
-            Some(Class::Spare) => "spare".to_owned(),
-            Some(Class::Journal { current: true }) => "journal".to_owned(),
-            Some(Class::Journal { current: false }) => "journal, out of date".to_owned(),
-            Some(Class::Faulty) => "failed".to_owned(),
-            Some(Class::NoSuchSlot(_)) | None => "does not fit".to_owned(),
+            Some(DeviceClass::Active { whole: true, .. }) => "up to date".to_owned(),
+            Some(DeviceClass::Active { whole: false, .. }) => "up to date as far as it was filled".to_owned(),
+            Some(DeviceClass::Stale { behind, .. }) => format!("{behind} events behind"),
+            Some(DeviceClass::Spare) => "spare".to_owned(),
+            Some(DeviceClass::Journal { current: true }) => "journal".to_owned(),
+            Some(DeviceClass::Journal { current: false }) => "journal, out of date".to_owned(),
+            Some(DeviceClass::Faulty) => "failed".to_owned(),
+            Some(DeviceClass::NoSuchSlot(_)) | None => "does not fit".to_owned(),
         };
         format!("{standing}{busy}")
     }
@@ -120,20 +127,24 @@ impl<'a> Work<'a> {
             match self.why(index) {
                 Some(why) => found.extend(self.left_out(claim, why)),
                 None => match self.class(claim) {
-                    Some(Class::Stale { slot, .. }) => {
+                    Some(DeviceClass::Stale { slot, .. }) => {
                         let stale =
                             self.counted_on(member::stale(self.scene, claim, slot, model), slot, model);
                         found.push(stale.needs(
                             "nothing to start without it; once the array runs, explain says how it is taken back",
                         ));
                     }
-                    Some(Class::Journal { current: false }) => {
+                    Some(DeviceClass::Journal { current: false }) => {
                         let text = format!("{}: the journal lacks what the array wrote last", claim.path);
                         found
                             .push(Finding::new(Kind::JournalMissing, Severity::Blocks, text).of(&claim.path));
                     }
-                    Some(Class::Active { .. } | Class::Spare | Class::Journal { current: true })
-                    | Some(Class::Faulty | Class::NoSuchSlot(_))
+                    Some(
+                        DeviceClass::Active { .. }
+                        | DeviceClass::Spare
+                        | DeviceClass::Journal { current: true },
+                    )
+                    | Some(DeviceClass::Faulty | DeviceClass::NoSuchSlot(_))
                     | None => {}
                 },
             }
@@ -332,7 +343,7 @@ impl<'a> Work<'a> {
                 let effect =
                     if self.is_whole() { "starts it" } else { "starts it without the missing devices" };
                 let found = Finding::new(Kind::NotStarted, Severity::Blocks, text);
-                vec![found.try_next(Command::new(["mdctl", "run", &shown], effect))]
+                vec![found.try_next(NextCommand::new(["mdctl", "run", &shown], effect))]
             }
             Some(shortage) => vec![self.short(shortage, model)],
         }
@@ -342,7 +353,7 @@ impl<'a> Work<'a> {
         self.lineup.as_ref().is_some_and(|lineup| lineup.present().iter().all(|here| *here))
     }
 
-    fn decided(&self, uuid: MdUuid, outcome: &Outcome) -> Vec<Finding> {
+    fn decided(&self, uuid: MdUuid, outcome: &ArrayOutcome) -> Vec<Finding> {
         match &outcome.verdict {
             Verdict::Start => vec![self.startable(uuid, outcome)],
             Verdict::StartReadonly => {
@@ -354,7 +365,7 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn startable(&self, uuid: MdUuid, outcome: &Outcome) -> Finding {
+    fn startable(&self, uuid: MdUuid, outcome: &ArrayOutcome) -> Finding {
         let kernels = self.array.map_or(outcome.name.kernel.as_str(), |array| array.kernel_name.as_str());
         let updated = self.model.map_or(0, |model| model.facts.updated);
         let refusals = kernel::refusals(self.scene, updated, &[kernels]);
@@ -394,7 +405,7 @@ impl<'a> Work<'a> {
         sizes.len() > 1 && !model.metadata.has_raid0_layout()
     }
 
-    fn layout_unknown(&self, uuid: MdUuid, outcome: &Outcome) -> Finding {
+    fn layout_unknown(&self, uuid: MdUuid, outcome: &ArrayOutcome) -> Finding {
         let text = "its members differ in size, and it is not recorded which of two layouts it has";
         let shown = self.array.map_or_else(|| outcome.name.path.clone(), ArrayStatus::shown);
         let uuid = format!("--uuid={uuid}");
@@ -411,10 +422,10 @@ impl<'a> Work<'a> {
         ));
         let effect =
             "once default_layout is 1 or 2: starts it read-only, so that looking at it changes nothing";
-        found.try_next(Command::new(["mdctl", "assemble", &shown, &uuid, "--readonly"], effect))
+        found.try_next(NextCommand::new(["mdctl", "assemble", &shown, &uuid, "--readonly"], effect))
     }
 
-    fn refused(&self, uuid: MdUuid, outcome: &Outcome) -> Vec<Finding> {
+    fn refused(&self, uuid: MdUuid, outcome: &ArrayOutcome) -> Vec<Finding> {
         let mut found = vec![];
         let wanted = self.model.is_some_and(|model| model.metadata.wants_journal());
         if wanted && outcome.count.journals == 0 {
@@ -463,7 +474,7 @@ impl<'a> Work<'a> {
     }
 
     /// What force would do, where that is enough; shown, not done.
-    fn forced(&self, uuid: MdUuid, path: &str) -> Option<Command> {
+    fn forced(&self, uuid: MdUuid, path: &str) -> Option<NextCommand> {
         let session = self.scene.session;
         let options = Options { force: true, ..session.options };
         let (outcome, _) = session.try_found(uuid, &options).result.ok()?;
@@ -472,22 +483,22 @@ impl<'a> Work<'a> {
         let uuid = format!("--uuid={uuid}");
         let effect =
             "shows what --force would overwrite, and overwrites nothing; the same without --dry-run does it";
-        starts.then(|| Command::new(["mdctl", "assemble", path, &uuid, "--force", "--dry-run"], effect))
+        starts.then(|| NextCommand::new(["mdctl", "assemble", path, &uuid, "--force", "--dry-run"], effect))
     }
 
     /// Starts the array by its identity; read-only where it is not as it was, so that looking at the data changes
     /// nothing.
-    fn assemble(&self, path: &str, uuid: MdUuid, count: &Count, readonly: bool) -> Command {
+    fn assemble(&self, path: &str, uuid: MdUuid, count: &Count, readonly: bool) -> NextCommand {
         let uuid = format!("--uuid={uuid}");
         if readonly {
             let effect = "starts it read-only: nothing is rebuilt or written until `mdctl readwrite`";
-            return Command::new(["mdctl", "assemble", path, &uuid, "--readonly"], effect);
+            return NextCommand::new(["mdctl", "assemble", path, &uuid, "--readonly"], effect);
         }
         let effect = if count.whole >= count.slots {
             "starts it with all its devices".to_owned()
         } else {
             format!("starts it as it ran last: with {} of {} devices", count.whole, count.slots)
         };
-        Command::new(["mdctl", "assemble", path, &uuid], effect)
+        NextCommand::new(["mdctl", "assemble", path, &uuid], effect)
     }
 }

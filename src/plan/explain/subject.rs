@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use superblock::MdUuid;
 
-use super::Scene;
+use super::ExplainScene;
 use crate::{model::DevId, plan::assemble::session::is_line_for};
 
 /// What is to be explained.
@@ -23,31 +23,31 @@ pub enum Subject {
 
 /// What a word was found to mean.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Found {
+pub enum FoundWord {
     /// These; more than one where several arrays have the name.
     Subjects(Vec<Subject>),
     /// Nothing that is known.
     Nothing,
 }
 
-impl Scene<'_> {
+impl ExplainScene<'_> {
     /// Understands a word; `id` is the device number, where it is a path to a block device.
     #[must_use]
-    pub fn understand(&self, word: &str, id: Option<DevId>) -> Found {
+    pub fn understand(&self, word: &str, id: Option<DevId>) -> FoundWord {
         if let Some(index) = self.arrays.iter().position(|array| array.is_called(word, id)) {
             let uuid = self.arrays.get(index).and_then(|array| self.uuid_of(array));
-            return Found::Subjects(vec![Subject::Array { running: Some(index), uuid }]);
+            return FoundWord::Subjects(vec![Subject::Array { running: Some(index), uuid }]);
         }
         let path = word.starts_with("/dev/") || word.contains('/');
         if id.is_some() && path {
-            return Found::Subjects(vec![Subject::Device(word.to_owned())]);
+            return FoundWord::Subjects(vec![Subject::Device(word.to_owned())]);
         }
         let uuids = self.named(word);
         if uuids.is_empty() {
-            return Found::Nothing;
+            return FoundWord::Nothing;
         }
         let subject = |uuid| Subject::Array { running: self.running(uuid), uuid: Some(uuid) };
-        Found::Subjects(uuids.into_iter().map(subject).collect())
+        FoundWord::Subjects(uuids.into_iter().map(subject).collect())
     }
 
     /// Everything that is not as it should be: arrays in the kernel that are not complete, arrays on devices that do

@@ -3,7 +3,7 @@
 use crate::words::{MemberState, SyncAction};
 use superblock::Sectors;
 
-use super::{Command, Finding, Kind, Severity, running::Work};
+use super::{Finding, Kind, NextCommand, Severity, running::Work};
 use crate::{
     model::{
         human,
@@ -25,7 +25,7 @@ impl Work<'_> {
     fn frozen(&self) -> Option<Finding> {
         let text = "resync and recovery are switched off (sync_action is frozen)";
         let effect = "lets the kernel start what is due: a resync, or a recovery onto a spare";
-        let command = Command::new(["mdctl", "--misc", "--action=idle", &self.array.shown()], effect);
+        let command = NextCommand::new(["mdctl", "--misc", "--action=idle", &self.array.shown()], effect);
         let frozen = self.array.action == Some(SyncAction::Frozen);
         frozen.then(|| Finding::new(Kind::SyncFrozen, Severity::Weakens, text).try_next(command))
     }
@@ -38,7 +38,7 @@ impl Work<'_> {
                 let effect = format!("lets the array be written to; the {kind} begins");
                 Finding::new(Kind::SyncPending, Severity::Weakens, text)
                     .because(format!("array_state is {}", self.array.state))
-                    .try_next(Command::new(["mdctl", "readwrite", &array], effect))
+                    .try_next(NextCommand::new(["mdctl", "readwrite", &array], effect))
             }
             Stage::Delayed => {
                 let others = self.in_the_way();
@@ -55,7 +55,7 @@ impl Work<'_> {
                 Finding::new(Kind::SyncRunning, Severity::Note, text)
                     .also(self.source_of(kind))
                     .needs("nothing but time")
-                    .try_next(Command::new(["mdctl", "status", "--watch", &array], "shows the progress"))
+                    .try_next(NextCommand::new(["mdctl", "status", "--watch", &array], "shows the progress"))
             }
         }
     }
@@ -116,7 +116,10 @@ impl Work<'_> {
             Finding::new(Kind::Mismatches, Severity::Weakens, text)
                 .because(format!("mismatch_cnt is {}", count.0))
                 .needs(needs)
-                .try_next(Command::new(["mdctl", "--misc", "--action=check", &self.array.shown()], effect)),
+                .try_next(NextCommand::new(
+                    ["mdctl", "--misc", "--action=check", &self.array.shown()],
+                    effect,
+                )),
         )
     }
 

@@ -7,7 +7,7 @@ use superblock::{
 };
 
 use super::{
-    Attempt, Context, Copy, Decision, Otherwise, Refused, Todo,
+    Attempt, Copy, KernelRefusal, ManageContext, ManageDecision, Otherwise, Todo,
     apart::{self, Apart},
     copy, freeze, is_member_array, readd,
 };
@@ -15,7 +15,7 @@ use crate::{
     model::{
         Device, Unusable,
         detail::MemberSuperblock,
-        manage::{Managed, Subject},
+        manage::{ManageSubject, Managed},
     },
     plan::{DiskInfo, Refusal, Step, Warning, create, disk_state, request::ManageOp},
 };
@@ -27,9 +27,9 @@ const MOST_OF_V0: Bytes = Bytes(4 << 40);
 pub(super) fn add(
     todo: &Todo,
     array: &Managed,
-    subject: &Subject,
-    context: &Context,
-) -> Result<Decision, Refusal> {
+    subject: &ManageSubject,
+    context: &ManageContext,
+) -> Result<ManageDecision, Refusal> {
     if is_member_array(array) {
         return Err(Refusal::new(
             "Cannot add disks to a 'member' array, perform this operation on the parent container",
@@ -45,22 +45,27 @@ pub(super) fn add(
     let mut ways: Vec<Attempt> = readd::attached(todo, array, subject, context).into_iter().collect();
     if let Some(way) = &mut ways.first_mut().filter(|_| todo.found) {
         // A failed member that the kernel does not take back where it stands is taken out and comes anew.
-        way.refused = Refused::Quietly(String::new());
+        way.refused = KernelRefusal::Quietly(String::new());
         let again = |op| Todo { op, found: false, ..todo.clone() };
         let instead = vec![again(ManageOp::Remove), again(ManageOp::ReAdd)];
-        return Ok(Decision { ways, otherwise: Otherwise::Instead(instead), counts: true, marked: None });
+        return Ok(ManageDecision {
+            ways,
+            otherwise: Otherwise::Instead(instead),
+            counts: true,
+            marked: None,
+        });
     }
     let rest = detached(todo, array, subject, context);
     match rest {
         // Nothing led on, and nobody asked for more.
-        Err(_) if todo.quiet => Ok(Decision { ways, ..Decision::default() }),
+        Err(_) if todo.quiet => Ok(ManageDecision { ways, ..ManageDecision::default() }),
         Err(refusal) if ways.is_empty() => Err(refusal),
         Err(refusal) => {
-            Ok(Decision { ways, otherwise: Otherwise::Refuse(refusal), counts: true, marked: None })
+            Ok(ManageDecision { ways, otherwise: Otherwise::Refuse(refusal), counts: true, marked: None })
         }
         Ok((more, otherwise)) => {
             ways.extend(more);
-            Ok(Decision { ways, otherwise, counts: true, marked: None })
+            Ok(ManageDecision { ways, otherwise, counts: true, marked: None })
         }
     }
 }
@@ -69,8 +74,8 @@ pub(super) fn add(
 fn detached(
     todo: &Todo,
     array: &Managed,
-    subject: &Subject,
-    context: &Context,
+    subject: &ManageSubject,
+    context: &ManageContext,
 ) -> Result<(Vec<Attempt>, Otherwise), Refusal> {
     let device = device(todo, subject)?;
     unused(todo, device, context)?;
@@ -127,7 +132,7 @@ fn detached(
 }
 
 /// The device, if it is free.
-pub(super) fn device<'a>(todo: &Todo, subject: &'a Subject) -> Result<&'a Device, Refusal> {
+pub(super) fn device<'a>(todo: &Todo, subject: &'a ManageSubject) -> Result<&'a Device, Refusal> {
     let cannot = |why: &str| Refusal::new(format!("Cannot open {}: {why}", todo.word));
     let found = subject.seen.as_ref().map(|seen| &seen.found);
     match found {
@@ -146,7 +151,7 @@ pub(super) fn device<'a>(todo: &Todo, subject: &'a Subject) -> Result<&'a Device
 }
 
 /// The kernel gives away what is only used and not claimed; what its users have there would be overwritten.
-fn unused(todo: &Todo, device: &Device, context: &Context) -> Result<(), Refusal> {
+fn unused(todo: &Todo, device: &Device, context: &ManageContext) -> Result<(), Refusal> {
     match device.users().filter(|_| !context.force) {
         None => Ok(()),
         Some(by) => Err(Refusal::new(format!("{} is in use by {by}", todo.word))
@@ -158,7 +163,7 @@ fn fits_v0(
     todo: &Todo,
     array: &Managed,
     device: &Device,
-    context: &Context,
+    context: &ManageContext,
     remarks: &mut Vec<Warning>,
 ) -> Result<(), Refusal> {
     let is_v0 = is_v0(array);
@@ -177,7 +182,12 @@ fn fits_v0(
 
 /// A member with larger blocks makes the array's blocks larger, now or when it is assembled next: file systems made for
 /// the smaller ones cannot be mounted then.
-fn same_blocks(todo: &Todo, array: &Managed, device: &Device, context: &Context) -> Result<(), Refusal> {
+fn same_blocks(
+    todo: &Todo,
+    array: &Managed,
+    device: &Device,
+    context: &ManageContext,
+) -> Result<(), Refusal> {
     if context.force || device.logical_block <= array.logical_block {
         return Ok(());
     }
@@ -213,7 +223,12 @@ fn room(sample: &MemberSuperblock, device: &Device) -> Sectors {
 }
 
 /// The way that writes new metadata.
-fn newcomer(todo: &Todo, array: &Managed, device: &Device, context: &Context) -> Result<Attempt, Refusal> {
+fn newcomer(
+    todo: &Todo,
+    array: &Managed,
+    device: &Device,
+    context: &ManageContext,
+) -> Result<Attempt, Refusal> {
     let (word, shown) = (&todo.word, &context.array.path);
     if todo.op == ManageOp::ReAdd {
         return Err(Refusal::new(format!("--re-add for {word} to {shown} is not possible")));
@@ -246,7 +261,7 @@ fn fresh(
     todo: &Todo,
     array: &Managed,
     device: &Device,
-    context: &Context,
+    context: &ManageContext,
     writes: Vec<Write>,
 ) -> Result<Attempt, Refusal> {
     let (word, shown) = (&todo.word, &context.array.path);
@@ -271,9 +286,9 @@ fn fresh(
     let info = DiskInfo { number: i32::try_from(number).unwrap_or(i32::MAX), raid_disk, state };
     let steps = steps(array, device, context, writes, info, is_journal);
     let refused = if is_journal {
-        Refused::Plainly(format!("Failed to hot add {word} as journal, please try restart {shown}."))
+        KernelRefusal::Plainly(format!("Failed to hot add {word} as journal, please try restart {shown}."))
     } else {
-        Refused::Because(format!("add new device failed for {word} as {number}: "))
+        KernelRefusal::Because(format!("add new device failed for {word} as {number}: "))
     };
     let mut way = Attempt::new(format!("add {word} to {shown}"), steps, refused);
     way.said = Some(if is_journal {
@@ -295,7 +310,7 @@ fn why_all(array: &Managed, device: &Device) -> String {
 pub(super) fn steps(
     array: &Managed,
     device: &Device,
-    context: &Context,
+    context: &ManageContext,
     writes: Vec<Write>,
     info: DiskInfo,
     makes_writable: bool,
@@ -327,7 +342,7 @@ fn metadata(
     todo: &Todo,
     array: &Managed,
     device: &Device,
-    context: &Context,
+    context: &ManageContext,
     number: u32,
 ) -> Result<Vec<Write>, Refusal> {
     let shown = &context.array.path;
@@ -370,7 +385,7 @@ fn v1(
     array: &Managed,
     sample: &superblock::v1::Superblock,
     device: &Device,
-    context: &Context,
+    context: &ManageContext,
     number: u32,
 ) -> Result<Vec<Write>, Refusal> {
     let refuse = |why: String| Refusal::new(format!("{}: {why}", todo.word));

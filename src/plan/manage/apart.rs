@@ -3,16 +3,16 @@
 
 use superblock::{Membership, Native};
 
-use super::{Context, Todo, add, readd};
+use super::{ManageContext, Todo, add, readd};
 use crate::{
     model::{
         Device,
         clock::ctime,
-        manage::{Managed, Subject},
+        manage::{ManageSubject, Managed},
     },
     plan::{
         Refusal, Warning,
-        histories::{self, Holder, How, Line, Parted},
+        histories::{self, Certainty, HistoryLine, LineMember, Parted},
         only_copy,
     },
 };
@@ -31,9 +31,9 @@ impl Apart {
         let facts = metadata.membership();
         let serving = array.detail.members.iter().filter(|member| member.state.sync && !member.state.faulty);
         let holder = |number: i32, slot: i32| {
-            Some(Holder { number: u32::try_from(number).ok()?, slot: u32::try_from(slot).ok()? })
+            Some(LineMember { number: u32::try_from(number).ok()?, slot: u32::try_from(slot).ok()? })
         };
-        let line = Line {
+        let line = HistoryLine {
             holders: serving.filter_map(|member| holder(member.number, member.raid_disk)).collect(),
             events: array.detail.superblock.is_some().then(|| readd::current(array)),
         };
@@ -43,11 +43,11 @@ impl Apart {
 
     /// Whether it has, or may have, what the array has not.
     pub(super) fn has_its_own(&self) -> bool {
-        self.parted.how != How::Replaced
+        self.parted.how != Certainty::Replaced
     }
 
     /// What both sides say, and the way on.
-    pub(super) fn refusal(&self, todo: &Todo, array: &Managed, context: &Context) -> Refusal {
+    pub(super) fn refusal(&self, todo: &Todo, array: &Managed, context: &ManageContext) -> Refusal {
         let (word, shown) = (&todo.word, &context.array.path);
         let when = |seconds: u64| ctime(seconds, &context.zone);
         let since = format!("its last update was {}, event {}", when(self.facts.updated), self.facts.events);
@@ -61,8 +61,8 @@ impl Apart {
             readd::current(array)
         );
         let were = match self.parted.how {
-            How::Sure => "were",
-            How::MayBe | How::Replaced => "may have been",
+            Certainty::Sure => "were",
+            Certainty::MayBe | Certainty::Replaced => "may have been",
         };
         let text = format!(
             "{word} and {shown} {were} written to apart from each other: {word} cannot come back as what it was"
@@ -73,7 +73,7 @@ impl Apart {
     }
 
     /// What a full copy costs.
-    pub(super) fn lost(&self, word: &str, context: &Context) -> Warning {
+    pub(super) fn lost(&self, word: &str, context: &ManageContext) -> Warning {
         let (shown, since) = (&context.array.path, ctime(self.facts.updated, &context.zone));
         let events = self.facts.events;
         Warning::note(format!(
@@ -105,8 +105,8 @@ pub(super) fn keep_only_copy(
     todo: &Todo,
     array: &Managed,
     device: &Device,
-    subject: &Subject,
-    context: &Context,
+    subject: &ManageSubject,
+    context: &ManageContext,
 ) -> Result<(), Refusal> {
     let kernel = &context.array.kernel;
     let in_resync = only_copy::failed_in_resync(&subject.log, kernel, &device.kernel_name);

@@ -9,8 +9,8 @@ use super::tests::{dev, disk, superblock};
 use crate::{
     model::{
         Candidate, DevId, World,
-        detail::{Member, MemberFlags},
-        manage::{Absent, Depth, Link, Managed, Subject, Unknown},
+        detail::{MemberFlags, TableMember},
+        manage::{Absent, Depth, Link, ManageSubject, Managed, Unknown},
         world::RunningArray,
     },
     plan::{
@@ -99,7 +99,7 @@ impl Bench {
         let serves = slot.is_some() && !written;
         let free = slot.is_none_or(|slot| !array.links.iter().any(|link| link.slot == Some(slot)));
         ensure!(free, "the slot is taken");
-        array.detail.members.push(Member {
+        array.detail.members.push(TableMember {
             number: info.number,
             dev,
             raid_disk: if serves { info.raid_disk } else { -1 },
@@ -281,7 +281,7 @@ impl Scene for Bench {
             Look::Subject { path, depth } => View::Subject(Box::new(match self.disks.get(path) {
                 None => {
                     let unknown = Some(Unknown::NoFile("No such file or directory".to_owned()));
-                    Subject { unknown, ..Subject::default() }
+                    ManageSubject { unknown, ..ManageSubject::default() }
                 }
                 Some(found) => {
                     let mut subject = disk(found.minor, found.superblock.clone());
@@ -290,7 +290,7 @@ impl Scene for Bench {
                         device.busy = busy;
                     }
                     let seen = subject.seen.filter(|_| *depth == Depth::Contents);
-                    Subject { seen, ..subject }
+                    ManageSubject { seen, ..subject }
                 }
             })),
             Look::World { fresh } => {

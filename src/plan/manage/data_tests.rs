@@ -6,10 +6,10 @@ use super::{
     tests::{UUID, array, context, dev, disk, path, superblock},
     *,
 };
-use crate::plan::replace::{self, Old};
+use crate::plan::replace::{self, OldMember};
 
 /// The same disk with a change in its superblock.
-fn edited(minor: u32, sb: v1::Superblock, edits: &[v1::Edit]) -> Subject {
+fn edited(minor: u32, sb: v1::Superblock, edits: &[v1::Edit]) -> ManageSubject {
     let mut sb = sb;
     for edit in edits {
         sb.edit(*edit).unwrap();
@@ -61,13 +61,13 @@ fn what_was_written_to_apart_is_never_taken_back_as_it_was() {
                     (ManageOp::ReAdd, false),
                     (ManageOp::ReAdd, true),
                 ] {
-                    let context = Context { force, ..context() };
+                    let context = ManageContext { force, ..context() };
                     let refused = decide(&path(op, own), &world, &subject(), &context).unwrap_err();
                     assert!(refused.text.contains("apart from each other"), "{case} {op:?}: {refused:?}");
                     assert!(refused.said[0].text.contains("slot"), "{case}: what it says of the others");
                     assert!(refused.hint.unwrap().contains("--add --force"), "{case}: the way on");
                 }
-                let insisting = Context { force: true, ..context() };
+                let insisting = ManageContext { force: true, ..context() };
                 let forced = decide(&path(ManageOp::Add, own), &world, &subject(), &insisting).unwrap();
                 let [way] = forced.ways.as_slice() else { panic!("{case}: one way: {forced:?}") };
                 assert!(matches!(way.copy, Some(Copy::Full { .. })), "{case}: {:?}", way.copy);
@@ -83,7 +83,7 @@ fn what_was_written_to_apart_is_never_taken_back_as_it_was() {
     let world = array(Level::Raid1, "U_");
     let new = edited(1, superblock(1, 20, Level::Raid1, 2), &[failed(0)]);
     let refused =
-        replace::plan(("missing", "/dev/ram1"), Old::Missing, &world, &new, &context()).unwrap_err();
+        replace::plan(("missing", "/dev/ram1"), OldMember::Missing, &world, &new, &context()).unwrap_err();
     assert!(refused.text.contains("apart from each other"), "{refused:?}");
 }
 
@@ -103,9 +103,9 @@ fn a_member_that_a_resync_takes_data_from_is_kept() {
         let mut world = array(level, slots);
         world.resync_at = Some(Sectors(2048));
         change(&mut world);
-        let subject = Subject { dev: Some(dev(victim)), ..Subject::default() };
+        let subject = ManageSubject { dev: Some(dev(victim)), ..ManageSubject::default() };
         let todo = path(ManageOp::Fail, victim);
-        let insisting = Context { force: true, ..context() };
+        let insisting = ManageContext { force: true, ..context() };
         assert!(decide(&todo, &world, &subject, &insisting).is_ok(), "{level:?} {slots} {victim}");
         let replaced = decide(&path(ManageOp::Replace, victim), &world, &subject, &context());
         let failed = decide(&todo, &world, &subject, &context());
@@ -139,7 +139,7 @@ fn a_reshape_needs_members_of_both_shapes() {
     world.detail.counts.raid_disks = 4;
     world.slots_before = Some(5);
     let refused = |victim: u32| {
-        let subject = Subject { dev: Some(dev(victim)), ..Subject::default() };
+        let subject = ManageSubject { dev: Some(dev(victim)), ..ManageSubject::default() };
         decide(&path(ManageOp::Fail, victim), &world, &subject, &context()).map_err(|refusal| refusal.text)
     };
     assert!(refused(4).unwrap_err().contains("a reshape is not finished"));
@@ -150,9 +150,9 @@ fn a_reshape_needs_members_of_both_shapes() {
 fn what_may_bring_a_failed_array_back_stays() {
     let world = array(Level::Raid5, "UFF");
     let todo = path(ManageOp::Remove, 1);
-    let subject = Subject { dev: Some(dev(1)), ..Subject::default() };
+    let subject = ManageSubject { dev: Some(dev(1)), ..ManageSubject::default() };
     assert!(decide(&todo, &world, &subject, &context()).unwrap_err().text.contains("bring it back"));
-    assert!(decide(&todo, &world, &subject, &Context { force: true, ..context() }).is_ok());
+    assert!(decide(&todo, &world, &subject, &ManageContext { force: true, ..context() }).is_ok());
     assert!(decide(&todo, &array(Level::Raid5, "UFU"), &subject, &context()).is_ok());
 }
 
@@ -177,7 +177,7 @@ fn the_only_copy_is_not_added_again() {
         assert!(refused.text.contains("before a resync was finished"), "{op:?}: {refused:?}");
         assert!(refused.hint.unwrap().contains("mdctl assemble --run /dev/md0 /dev/ram0"));
     }
-    let insisting = Context { force: true, ..context() };
+    let insisting = ManageContext { force: true, ..context() };
     assert!(decide(&path(ManageOp::Add, 0), &world, &resyncing(4096), &insisting).is_ok());
     // 0 is also what an array has that is being written to: the log decides.
     let mut subject = resyncing(0);
@@ -197,7 +197,10 @@ fn a_copy_of_a_member_is_not_taken_for_a_spare() {
     subject.twin = Some("/dev/ram1".into());
     let refused = decide(&path(ManageOp::Add, 5), &world, &subject, &context()).unwrap_err();
     assert!(refused.text.contains("is a copy of /dev/ram1"), "{refused:?}");
-    assert!(decide(&path(ManageOp::Add, 5), &world, &subject, &Context { force: true, ..context() }).is_ok());
+    assert!(
+        decide(&path(ManageOp::Add, 5), &world, &subject, &ManageContext { force: true, ..context() })
+            .is_ok()
+    );
 }
 
 #[test]

@@ -2,9 +2,9 @@
 
 use superblock::Level;
 
-use super::{Attempt, Context, Decision, Refused, Todo, is_member_array, member};
+use super::{Attempt, KernelRefusal, ManageContext, ManageDecision, Todo, is_member_array, member};
 use crate::{
-    model::manage::{Managed, Subject},
+    model::manage::{ManageSubject, Managed},
     plan::{
         Refusal, Step,
         only_copy::{Need, need},
@@ -15,20 +15,20 @@ use crate::{
 pub(super) fn fail(
     todo: &Todo,
     array: &Managed,
-    subject: &Subject,
-    context: &Context,
-) -> Result<Decision, Refusal> {
+    subject: &ManageSubject,
+    context: &ManageContext,
+) -> Result<ManageDecision, Refusal> {
     let (word, shown) = (&todo.word, &context.array.path);
     let needed = subject.dev.filter(|_| !context.force).and_then(|dev| need(array, dev));
     if let Some(need) = needed {
         return Err(kept(need, word, array, shown));
     }
     let step = Step::Fail { array: context.array.clone(), member: member(todo, subject) };
-    let refused = Refused::Because(format!("set device faulty failed for {word}: "));
+    let refused = KernelRefusal::Because(format!("set device faulty failed for {word}: "));
     let mut way =
         Attempt::new(format!("mark {word} in {shown} as failed"), vec![step, Step::Commit], refused);
     way.detail = Some(format!("set {word} faulty in {shown}"));
-    Ok(Decision::only(way))
+    Ok(ManageDecision::only(way))
 }
 
 /// Why a member stays. The first sentence is the original's where the original refuses, too.
@@ -56,9 +56,9 @@ pub(super) fn kept(need: Need, word: &str, array: &Managed, shown: &str) -> Refu
 pub(super) fn remove(
     todo: &Todo,
     array: &Managed,
-    subject: &Subject,
-    context: &Context,
-) -> Result<Decision, Refusal> {
+    subject: &ManageSubject,
+    context: &ManageContext,
+) -> Result<ManageDecision, Refusal> {
     if is_member_array(array) {
         return Err(Refusal::new(
             "Cannot remove disks from a 'member' array, perform this operation on the parent container",
@@ -75,14 +75,14 @@ pub(super) fn remove(
     }
     let step =
         Step::Remove { array: context.array.clone(), member: member(todo, subject), patient: context.force };
-    let refused = Refused::Because(format!("hot remove failed for {word}: "));
+    let refused = KernelRefusal::Because(format!("hot remove failed for {word}: "));
     let mut way = Attempt::new(format!("take {word} out of {shown}"), vec![step, Step::Commit], refused);
     way.said = Some(format!("hot removed {word} from {shown}"));
-    Ok(Decision::only(way))
+    Ok(ManageDecision::only(way))
 }
 
 /// Whether it is one of those whose failure was too much.
-fn may_bring_back(array: &Managed, subject: &Subject) -> bool {
+fn may_bring_back(array: &Managed, subject: &ManageSubject) -> bool {
     let Some(dev) = subject.dev else { return false };
     let here = array.detail.members.iter().find(|member| member.dev == dev && member.alive);
     let failed = array.is_redundant() && !array.geometry().enough(&array.present(None), true);

@@ -23,11 +23,11 @@ use super::{
 use crate::model::{
     DevId,
     detail::MetadataVersion,
-    manage::{Managed, Subject, Unknown},
+    manage::{ManageSubject, Managed, Unknown},
 };
 
 pub use copy::{Copy, full};
-pub use words::{Meaning, Named, meaning};
+pub use words::{Meaning, NamedMember, meaning};
 
 /// One device and what is to be done with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub struct Todo {
 
 /// What holds for the whole command.
 #[derive(Clone, Debug)]
-pub struct Context {
+pub struct ManageContext {
     /// The array's names; the path is as it was typed.
     pub array: ArrayName,
     /// `--force`.
@@ -75,14 +75,14 @@ pub struct Attempt {
     /// What is said only with `--verbose`.
     pub detail: Option<String>,
     /// When the kernel refuses.
-    pub refused: Refused,
+    pub refused: KernelRefusal,
     /// What it copies.
     pub copy: Option<Copy>,
 }
 
 /// What a kernel's refusal means.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refused {
+pub enum KernelRefusal {
     /// The end: this, which ends in a colon and blanks, and then the kernel's words.
     Because(String),
     /// The end: this says all.
@@ -96,7 +96,7 @@ pub enum Refused {
 
 /// The ways, in the order in which they are tried, and what to do when none of them led anywhere.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Decision {
+pub struct ManageDecision {
     /// Tried until one succeeds.
     pub ways: Vec<Attempt>,
     /// Without a way left.
@@ -123,7 +123,7 @@ pub enum Otherwise {
     Instead(Vec<Todo>),
 }
 
-impl Decision {
+impl ManageDecision {
     /// One way and no other.
     fn only(way: Attempt) -> Self {
         Self { ways: vec![way], counts: true, ..Self::default() }
@@ -131,7 +131,7 @@ impl Decision {
 }
 
 impl Attempt {
-    fn new(summary: String, steps: Vec<Step>, refused: Refused) -> Self {
+    fn new(summary: String, steps: Vec<Step>, refused: KernelRefusal) -> Self {
         Self {
             plan: Plan { summary, steps, warnings: Vec::new() },
             said: None,
@@ -176,12 +176,12 @@ impl Letter for ManageOp {
 pub fn decide(
     todo: &Todo,
     array: &Managed,
-    subject: &Subject,
-    context: &Context,
-) -> Result<Decision, Refusal> {
+    subject: &ManageSubject,
+    context: &ManageContext,
+) -> Result<ManageDecision, Refusal> {
     if let Some(unknown) = &subject.unknown {
         if todo.quiet {
-            return Ok(Decision::default());
+            return Ok(ManageDecision::default());
         }
         return Err(Refusal::new(match unknown {
             Unknown::NoFile(why) => format!("stat failed for {}: {why}", todo.word),
@@ -205,7 +205,12 @@ pub fn decide(
 }
 
 /// Answers what another node of a cluster asks: whether we see the device that it wants to add.
-fn confirm(todo: &Todo, array: &Managed, subject: &Subject, context: &Context) -> Result<Decision, Refusal> {
+fn confirm(
+    todo: &Todo,
+    array: &Managed,
+    subject: &ManageSubject,
+    context: &ManageContext,
+) -> Result<ManageDecision, Refusal> {
     if !array.detail.flags.clustered {
         let shown = &context.array.path;
         return Err(Refusal::new(format!("{shown} is not a clustered array: there is nothing to confirm")));
@@ -214,8 +219,12 @@ fn confirm(todo: &Todo, array: &Managed, subject: &Subject, context: &Context) -
         return add::add(todo, array, subject, context);
     }
     let steps = vec![Step::DenyDevice { array: context.array.clone() }, Step::Commit];
-    let refused = Refused::Because("CLUSTERED_DISK_NACK failed: ".to_owned());
-    Ok(Decision::only(Attempt::new("deny the device that the cluster asks about".to_owned(), steps, refused)))
+    let refused = KernelRefusal::Because("CLUSTERED_DISK_NACK failed: ".to_owned());
+    Ok(ManageDecision::only(Attempt::new(
+        "deny the device that the cluster asks about".to_owned(),
+        steps,
+        refused,
+    )))
 }
 
 /// Lets recovery start again.
@@ -227,7 +236,7 @@ pub fn thaw(array: &ArrayName) -> Plan {
 
 /// The step that keeps recovery from starting, where that is possible and was not done already. What runs and is no
 /// recovery is left alone.
-pub(super) fn freeze(array: &Managed, context: &Context) -> Option<Step> {
+pub(super) fn freeze(array: &Managed, context: &ManageContext) -> Option<Step> {
     let may = matches!(array.sync_action, Some(SyncAction::Idle | SyncAction::Recover));
     (may && !array.frozen).then(|| Step::Freeze { array: context.array.clone() })
 }
@@ -242,7 +251,7 @@ fn is_external(array: &Managed) -> bool {
 }
 
 /// The member as steps name it.
-fn member(todo: &Todo, subject: &Subject) -> MemberName {
+fn member(todo: &Todo, subject: &ManageSubject) -> MemberName {
     MemberName { shown: todo.word.clone(), dev: subject.dev, link: subject.link.clone() }
 }
 

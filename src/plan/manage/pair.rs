@@ -1,8 +1,11 @@
 //! `--replace` and `--with`: a member is copied to a spare while it still serves.
 
-use super::{Attempt, Context, Decision, Refused, Todo, fail, freeze, is_external, is_member_array, member};
+use super::{
+    Attempt, KernelRefusal, ManageContext, ManageDecision, Todo, fail, freeze, is_external, is_member_array,
+    member,
+};
 use crate::{
-    model::manage::{Link, Managed, Subject},
+    model::manage::{Link, ManageSubject, Managed},
     plan::{
         MemberName, Refusal, Step,
         only_copy::{Need, need},
@@ -14,9 +17,9 @@ use crate::{
 pub(super) fn replace(
     todo: &Todo,
     array: &Managed,
-    subject: &Subject,
-    context: &Context,
-) -> Result<Decision, Refusal> {
+    subject: &ManageSubject,
+    context: &ManageContext,
+) -> Result<ManageDecision, Refusal> {
     let (word, shown) = (&todo.word, &context.array.path);
     if is_member_array(array) {
         return Err(Refusal::new(
@@ -44,19 +47,19 @@ pub(super) fn replace(
         value: "want_replacement".to_owned(),
     };
     let steps = freeze.into_iter().chain([mark, Step::Commit]).collect();
-    let refused = Refused::Plainly(format!("Failed to request replacement for {word}"));
+    let refused = KernelRefusal::Plainly(format!("Failed to request replacement for {word}"));
     let mut way = Attempt::new(format!("ask for a replacement of {word} in {shown}"), steps, refused);
     way.said = Some(format!("Marked {word} (device {slot} in {shown}) for replacement"));
-    Ok(Decision { marked: Some(slot), ..Decision::only(way) })
+    Ok(ManageDecision { marked: Some(slot), ..ManageDecision::only(way) })
 }
 
 /// Chooses the spare.
 pub(super) fn with(
     todo: &Todo,
     array: &Managed,
-    subject: &Subject,
-    context: &Context,
-) -> Result<Decision, Refusal> {
+    subject: &ManageSubject,
+    context: &ManageContext,
+) -> Result<ManageDecision, Refusal> {
     let (word, shown) = (&todo.word, &context.array.path);
     let Some(slot) = todo.slot else {
         return Err(Refusal::new(format!("No matching --replace device for --with {word}")));
@@ -79,12 +82,12 @@ pub(super) fn with(
     let mut way = Attempt::new(
         format!("let {word} replace the member in slot {slot} of {shown}"),
         vec![choose, Step::Commit],
-        Refused::Plainly(format!("Failed to {word} as preferred replacement.")),
+        KernelRefusal::Plainly(format!("Failed to {word} as preferred replacement.")),
     );
     way.said = Some(format!("Marked {word} in {shown} as replacement for device {slot}"));
-    Ok(Decision { counts: false, ..Decision::only(way) })
+    Ok(ManageDecision { counts: false, ..ManageDecision::only(way) })
 }
 
-fn link<'a>(array: &'a Managed, subject: &Subject) -> Option<&'a Link> {
+fn link<'a>(array: &'a Managed, subject: &ManageSubject) -> Option<&'a Link> {
     subject.dev.and_then(|dev| array.link_of(dev))
 }

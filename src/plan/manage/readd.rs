@@ -2,11 +2,11 @@
 
 use superblock::{Events, Native, Write};
 
-use super::{Attempt, Context, Refused, Todo, add, apart::Apart, copy, member};
+use super::{Attempt, KernelRefusal, ManageContext, Todo, add, apart::Apart, copy, member};
 use crate::{
     model::{
         Device,
-        manage::{Managed, Subject},
+        manage::{ManageSubject, Managed},
     },
     plan::{DiskInfo, Refusal, Step, disk_state, request::ManageOp},
     words::MemberAttr,
@@ -16,8 +16,8 @@ use crate::{
 pub(super) fn attached(
     todo: &Todo,
     array: &Managed,
-    subject: &Subject,
-    context: &Context,
+    subject: &ManageSubject,
+    context: &ManageContext,
 ) -> Option<Attempt> {
     if todo.op != ManageOp::ReAdd || todo.quiet {
         return None;
@@ -31,7 +31,7 @@ pub(super) fn attached(
         value: "re-add".to_owned(),
     };
     let path = format!("/sys/block/{kernel}/md/dev-{}/state", link.name);
-    let refused = Refused::Aloud(format!("failed to write 're-add' to '{path}'"));
+    let refused = KernelRefusal::Aloud(format!("failed to write 're-add' to '{path}'"));
     let summary = format!("take {} back into {}", todo.word, context.array.path);
     let mut way = Attempt::new(summary, vec![step, Step::Commit], refused);
     way.said = Some(format!("re-add {} to {kernel} succeed", todo.word));
@@ -78,7 +78,7 @@ pub(super) fn former(
     todo: &Todo,
     array: &Managed,
     device: &Device,
-    context: &Context,
+    context: &ManageContext,
 ) -> Result<Option<Attempt>, Refusal> {
     let Some((mut info, events)) = seat(array, device) else { return Ok(None) };
     if u32::try_from(info.number).is_ok_and(|number| !array.is_free(number)) {
@@ -95,7 +95,7 @@ pub(super) fn former(
     }
     let writes = updated(todo, array, device, context)?;
     let steps = add::steps(array, device, context, writes, info, false);
-    let refused = Refused::Quietly(format!("add new device failed for {word}: "));
+    let refused = KernelRefusal::Quietly(format!("add new device failed for {word}: "));
     let mut way = Attempt::new(format!("take {word} back into {}", context.array.path), steps, refused);
     way.said = Some(format!("re-added {word}"));
     way.copy = Some(copy::of_former_member(array, events, current(array)));
@@ -103,7 +103,12 @@ pub(super) fn former(
 }
 
 /// The superblock with what was asked for, where something was.
-fn updated(todo: &Todo, array: &Managed, device: &Device, context: &Context) -> Result<Vec<Write>, Refusal> {
+fn updated(
+    todo: &Todo,
+    array: &Managed,
+    device: &Device,
+    context: &ManageContext,
+) -> Result<Vec<Write>, Refusal> {
     if context.update.is_none() && todo.write_mostly.is_none() && todo.failfast.is_none() {
         return Ok(Vec::new());
     }

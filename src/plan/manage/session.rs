@@ -7,12 +7,13 @@
 use std::collections::VecDeque;
 
 use super::{
-    Attempt, Context, Decision, Meaning, Named, Otherwise, Refused, Todo, after, decide, meaning, thaw, twin,
+    Attempt, KernelRefusal, ManageContext, ManageDecision, Meaning, NamedMember, Otherwise, Todo, after,
+    decide, meaning, thaw, twin,
 };
 use crate::{
     model::{
         World,
-        manage::{Absent, Depth, Managed, Subject},
+        manage::{Absent, Depth, ManageSubject, Managed},
     },
     plan::{
         ArrayName, Refusal, Step,
@@ -35,7 +36,7 @@ const IDENTITIES: usize = 2;
 
 /// What is asked for.
 #[derive(Clone, Debug)]
-pub struct Job {
+pub struct ManageJob {
     /// The words, in their order.
     pub members: Vec<ManageWord>,
     /// First the array becomes read-only.
@@ -51,12 +52,12 @@ pub struct Job {
     /// What is copied is said beforehand, and what to do about a refusal; else only to those who want to hear everything.
     pub outspoken: bool,
     /// What holds for all words. Its array has the path alone.
-    pub context: Context,
+    pub context: ManageContext,
 }
 
 /// One command.
 pub struct Manage {
-    job: Job,
+    job: ManageJob,
     stage: Stage,
     queue: VecDeque<Todo>,
     switches: VecDeque<Switch>,
@@ -96,9 +97,9 @@ enum Stage {
     /// The device that a word names.
     Subject(Todo),
     /// The member that the device may be a copy of.
-    Twin(Todo, Box<Subject>, String),
+    Twin(Todo, Box<ManageSubject>, String),
     /// Random identities.
-    Identities(Todo, Box<Subject>),
+    Identities(Todo, Box<ManageSubject>),
     /// One way of a word.
     Way(Box<Doing>),
     /// The machine, for this.
@@ -131,7 +132,7 @@ impl Course for Manage {
 impl Manage {
     /// Begins.
     #[must_use]
-    pub fn new(job: Job) -> Self {
+    pub fn new(job: ManageJob) -> Self {
         let queue = job.members.iter().map(Todo::new).collect();
         let switches = job.readonly.then_some(Switch::ReadOnly).into_iter().collect();
         Self {
@@ -248,8 +249,8 @@ impl Manage {
     }
 
     /// The device that a word names, looked at as closely as the operation needs.
-    fn named(&mut self, mut todo: Todo, named: &Named) -> Turn {
-        if let Named::Slot(slot, path) = named {
+    fn named(&mut self, mut todo: Todo, named: &NamedMember) -> Turn {
+        if let NamedMember::Slot(slot, path) = named {
             todo.slot = Some(*slot);
             todo.word.clone_from(path);
         }
@@ -258,24 +259,25 @@ impl Manage {
         }
         let depth = if adds(todo.op) { Depth::Contents } else { Depth::Number };
         let path = match named {
-            Named::Kernel(name) => {
+            NamedMember::Kernel(name) => {
                 let link =
                     self.known.as_ref().and_then(|array| array.links.iter().find(|link| link.name == *name));
                 let dev = link.and_then(|link| link.dev);
-                let subject = Subject { dev, link: Some(name.clone()), ..Subject::default() };
+                let subject = ManageSubject { dev, link: Some(name.clone()), ..ManageSubject::default() };
                 return self.subject(todo, Box::new(subject));
             }
-            Named::Number(dev) if depth == Depth::Number => {
-                return self.subject(todo, Box::new(Subject { dev: Some(*dev), ..Subject::default() }));
+            NamedMember::Number(dev) if depth == Depth::Number => {
+                return self
+                    .subject(todo, Box::new(ManageSubject { dev: Some(*dev), ..ManageSubject::default() }));
             }
-            Named::Number(dev) => {
+            NamedMember::Number(dev) => {
                 let members = self.begun.iter().flat_map(|array| &array.detail.members);
                 let path = members.filter(|member| member.dev == *dev).find_map(|member| member.path.clone());
                 path.unwrap_or_else(|| format!("/dev/block/{dev}"))
             }
-            Named::Slot(_, path) if path == "missing" => return self.subject(todo, Box::default()),
-            Named::Path(path) | Named::Slot(_, path) => path.clone(),
-            Named::Failed | Named::Detached | Named::Missing | Named::Set(_) => {
+            NamedMember::Slot(_, path) if path == "missing" => return self.subject(todo, Box::default()),
+            NamedMember::Path(path) | NamedMember::Slot(_, path) => path.clone(),
+            NamedMember::Failed | NamedMember::Detached | NamedMember::Missing | NamedMember::Set(_) => {
                 return self.subject(todo, Box::default());
             }
         };
@@ -283,7 +285,7 @@ impl Manage {
         Turn::look(Look::Subject { path, depth })
     }
 
-    fn subject(&mut self, todo: Todo, subject: Box<Subject>) -> Turn {
+    fn subject(&mut self, todo: Todo, subject: Box<ManageSubject>) -> Turn {
         let suspect =
             self.known.as_ref().filter(|_| adds(todo.op)).and_then(|array| twin::suspect(array, &subject));
         match suspect {
@@ -295,7 +297,7 @@ impl Manage {
         }
     }
 
-    fn identities(&mut self, todo: Todo, subject: Box<Subject>) -> Turn {
+    fn identities(&mut self, todo: Todo, subject: Box<ManageSubject>) -> Turn {
         if !adds(todo.op) {
             return self.decide(todo, &subject);
         }
@@ -303,11 +305,11 @@ impl Manage {
         Turn::look(Look::World { fresh: IDENTITIES })
     }
 
-    fn decide(&mut self, todo: Todo, subject: &Subject) -> Turn {
+    fn decide(&mut self, todo: Todo, subject: &ManageSubject) -> Turn {
         let Some(array) = &self.known else { return self.no_info() };
         match decide(&todo, array, subject, &self.job.context) {
             Err(refusal) => self.refused(refusal),
-            Ok(Decision { ways, otherwise, marked, counts }) => {
+            Ok(ManageDecision { ways, otherwise, marked, counts }) => {
                 self.next_way(todo, ways.into(), otherwise, marked, counts)
             }
         }
@@ -398,20 +400,20 @@ impl Manage {
         }
         let is_final = matches!(failure.errno, Some(Errno::ENOMEM | Errno::EROFS));
         let goes_on = match &doing.way.refused {
-            Refused::Because(what) => {
+            KernelRefusal::Because(what) => {
                 self.say.push(Said::error(format!("{what}{answer}")));
                 false
             }
-            Refused::Plainly(what) => {
+            KernelRefusal::Plainly(what) => {
                 self.say.push(Said::error(what));
                 false
             }
-            Refused::Quietly(what) if is_final => {
+            KernelRefusal::Quietly(what) if is_final => {
                 self.say.push(Said::error(format!("{what}{answer}")));
                 false
             }
-            Refused::Quietly(_) => true,
-            Refused::Aloud(what) => {
+            KernelRefusal::Quietly(_) => true,
+            KernelRefusal::Aloud(what) => {
                 self.say.push(Said::error(format!("{what} ({answer})")));
                 true
             }
@@ -433,7 +435,7 @@ impl Manage {
     /// The number that was free when we looked may be another's by now.
     fn collided(&mut self, way: &Attempt, failure: &Failure) -> bool {
         let adding = matches!(way.plan.steps.get(failure.at), Some(Step::HotAdd { .. }));
-        let new = matches!(way.refused, Refused::Because(_));
+        let new = matches!(way.refused, KernelRefusal::Because(_));
         let busy = failure.errno == Some(Errno::EBUSY) && failure.not_undone.is_empty();
         let collided = adding && new && busy && self.collisions < MOST_COLLISIONS;
         self.collisions += u32::from(collided);

@@ -4,7 +4,7 @@ use superblock::Level;
 
 use super::{
     bench::{Bench, Disk},
-    session::{Job, Manage},
+    session::{Manage, ManageJob},
     tests::{array, context, superblock},
     *,
 };
@@ -43,14 +43,14 @@ const CHANGES: &[Change<Bench>] = &[
     }),
 ];
 
-fn job(words: &[(ManageOp, &str)]) -> Job {
+fn job(words: &[(ManageOp, &str)]) -> ManageJob {
     let word = |(op, device): &(ManageOp, &str)| ManageWord {
         op: *op,
         device: (*device).into(),
         write_mostly: None,
         failfast: None,
     };
-    Job {
+    ManageJob {
         members: words.iter().map(word).collect(),
         readonly: false,
         run: false,
@@ -62,7 +62,7 @@ fn job(words: &[(ManageOp, &str)]) -> Job {
     }
 }
 
-fn went(job: &Job, bench: &Bench) -> Outcome<Bench> {
+fn went(job: &ManageJob, bench: &Bench) -> Outcome<Bench> {
     twin::drive(&mut Manage::new(job.clone()), bench.clone(), Answer::Yes, None, None)
 }
 
@@ -72,7 +72,7 @@ fn slots(outcome: &Outcome<Bench>) -> String {
 }
 
 /// Everything goes wrong once, and somebody else is at work: the array never fails, and nothing is left held.
-fn everything(job: &Job, bench: &Bench) -> Tally {
+fn everything(job: &ManageJob, bench: &Bench) -> Tally {
     twin::everything(|| Manage::new(job.clone()), bench, ERRORS, CHANGES, Bench::check)
 }
 
@@ -107,7 +107,7 @@ fn words_are_done_one_after_the_other_whatever_happens() {
 #[test]
 fn the_array_as_a_whole_comes_before_and_after() {
     let bench = Bench::new(array(Level::Raid1, "UU"), &[5, 9]);
-    let wanted = Job { readonly: true, stop: true, ..job(&[(ManageOp::Fail, "/dev/ram1")]) };
+    let wanted = ManageJob { readonly: true, stop: true, ..job(&[(ManageOp::Fail, "/dev/ram1")]) };
     let outcome = went(&wanted, &bench);
     assert_eq!(outcome.status(), 0, "{}", outcome.text());
     assert!(
@@ -117,7 +117,7 @@ fn the_array_as_a_whole_comes_before_and_after() {
     );
     assert!(everything(&wanted, &bench).reaches(6, 15, 30));
     // A word that fails ends the command before the rest.
-    let wanted = Job { stop: true, ..job(&[(ManageOp::Fail, "/dev/ram7")]) };
+    let wanted = ManageJob { stop: true, ..job(&[(ManageOp::Fail, "/dev/ram7")]) };
     let outcome = went(&wanted, &bench);
     assert!(outcome.status() != 0 && outcome.scene.array.is_some(), "{}", outcome.text());
 }
@@ -144,13 +144,13 @@ fn statuses_are_the_originals() {
     let bench = Bench::new(array(Level::Raid1, "UU"), &[5, 9]);
     let fail = job(&[(ManageOp::Fail, "/dev/ram1")]);
     let busy = Some(Fault::Step(0, Errno::EBUSY));
-    let run = |job: &Job, fault| {
+    let run = |job: &ManageJob, fault| {
         twin::drive(&mut Manage::new(job.clone()), bench.clone(), Answer::Yes, fault, None)
     };
     assert_eq!(run(&fail, busy).status(), 2, "the kernel keeps it");
     assert_eq!(run(&fail, Some(Fault::Step(0, Errno::EINVAL))).status(), 1);
-    assert_eq!(run(&Job { test: true, ..fail.clone() }, busy).status(), 1);
-    let nothing = Job { test: true, ..job(&[(ManageOp::Remove, "failed")]) };
+    assert_eq!(run(&ManageJob { test: true, ..fail.clone() }, busy).status(), 1);
+    let nothing = ManageJob { test: true, ..job(&[(ManageOp::Remove, "failed")]) };
     assert_eq!(run(&nothing, None).status(), 2, "nothing was done");
     assert_eq!(run(&job(&[(ManageOp::Remove, "failed")]), None).status(), 0);
     let mut gone = bench.clone();
@@ -178,7 +178,7 @@ fn a_replacement_is_started_watched_and_verified_whatever_happens() {
         ("UFU", "ram1", "ram1 is out; no member is missing"),
     ] {
         let bench = Bench::new(array(Level::Raid5, state), &[5, 9]);
-        let job = replacing::Job {
+        let job = replacing::ReplaceJob {
             old: old.to_owned(),
             new: "/dev/ram5".to_owned(),
             no_wait: false,

@@ -10,12 +10,14 @@ use super::*;
 use crate::{
     model::{
         Candidate, Device,
-        detail::{ArrayDetail, Counts, Flags, Member, MemberFlags, MemberSuperblock, MetadataVersion},
+        detail::{
+            ArrayDetail, Counts, KernelFlags, MemberFlags, MemberSuperblock, MetadataVersion, TableMember,
+        },
         manage::Link,
     },
     plan::run::tests::every_failure_leaves_no_trace_on,
     plan::{
-        replace::{self, Old, Standing},
+        replace::{self, OldMember, Standing},
         request::ManageWord,
     },
 };
@@ -28,8 +30,8 @@ pub(super) fn dev(minor: u32) -> DevId {
     DevId { major: 1, minor }
 }
 
-pub(super) fn context() -> Context {
-    Context {
+pub(super) fn context() -> ManageContext {
+    ManageContext {
         array: ArrayName { kernel: "md0".into(), path: "/dev/md0".into() },
         force: false,
         update: None,
@@ -75,7 +77,7 @@ pub(in crate::plan) fn superblock(number: u32, events: u64, level: Level, slots:
 pub(super) fn array(level: Level, slots: &str) -> Managed {
     let count = u32::try_from(slots.len()).unwrap();
     let there = || (0..).zip(slots.chars()).filter(|(_, state)| *state != '_');
-    let member = |(slot, state): (u32, char)| Member {
+    let member = |(slot, state): (u32, char)| TableMember {
         number: i32::try_from(slot).unwrap(),
         dev: dev(slot),
         raid_disk: i32::try_from(slot).unwrap(),
@@ -110,7 +112,7 @@ pub(super) fn array(level: Level, slots: &str) -> Managed {
             updated: 0,
             not_persistent: false,
             minor: 0,
-            flags: Flags { clean: true, bitmap: false, clustered: false },
+            flags: KernelFlags { clean: true, bitmap: false, clustered: false },
             bitmap_file: None,
             consistency_policy: None,
             sync: None,
@@ -136,7 +138,7 @@ pub(super) fn array(level: Level, slots: &str) -> Managed {
 }
 
 /// A disk of 16 MiB with this superblock.
-pub(in crate::plan) fn disk(minor: u32, found: Option<v1::Superblock>) -> Subject {
+pub(in crate::plan) fn disk(minor: u32, found: Option<v1::Superblock>) -> ManageSubject {
     let path = format!("/dev/ram{minor}");
     let found = found.map(|sb| {
         // Through bytes, as it would be read.
@@ -161,17 +163,17 @@ pub(in crate::plan) fn disk(minor: u32, found: Option<v1::Superblock>) -> Subjec
         foreign: Vec::new(),
     };
     let seen = Some(Candidate { path, found: Ok(device) });
-    Subject { dev: Some(dev(minor)), seen, ..Subject::default() }
+    ManageSubject { dev: Some(dev(minor)), seen, ..ManageSubject::default() }
 }
 
 pub(super) fn path(op: ManageOp, minor: u32) -> Todo {
     Todo::of(op, &format!("/dev/ram{minor}"))
 }
 
-fn refusal(decision: Result<Decision, Refusal>) -> String {
+fn refusal(decision: Result<ManageDecision, Refusal>) -> String {
     match decision {
         Err(refusal) => refusal.text,
-        Ok(Decision { otherwise: Otherwise::Refuse(refusal), .. }) => refusal.text,
+        Ok(ManageDecision { otherwise: Otherwise::Refuse(refusal), .. }) => refusal.text,
         Ok(other) => panic!("not refused: {other:?}"),
     }
 }
@@ -192,24 +194,24 @@ fn a_member_that_is_needed_is_kept_unless_somebody_insists() {
         (Level::Raid5, "UUU", 9, false),
     ] {
         let array = array(level, slots);
-        let subject = Subject { dev: Some(dev(victim)), ..Subject::default() };
+        let subject = ManageSubject { dev: Some(dev(victim)), ..ManageSubject::default() };
         let todo = path(ManageOp::Fail, victim);
         let decided = decide(&todo, &array, &subject, &context());
         assert_eq!(decided.is_err(), kept, "{level:?} {slots} without {victim}");
-        let insisting = Context { force: true, ..context() };
+        let insisting = ManageContext { force: true, ..context() };
         assert!(decide(&todo, &array, &subject, &insisting).is_ok());
     }
     // What was written to just now has no parity that could be trusted.
     let mut dirty = array(Level::Raid5, "UUU");
     dirty.detail.flags.clean = false;
-    let subject = Subject { dev: Some(dev(0)), ..Subject::default() };
+    let subject = ManageSubject { dev: Some(dev(0)), ..ManageSubject::default() };
     assert!(decide(&path(ManageOp::Fail, 0), &dirty, &subject, &context()).is_err());
 }
 
 #[test]
 fn a_dry_run_counts_what_it_would_have_failed() {
     let before = array(Level::Raid1, "UU");
-    let subject = |minor| Subject { dev: Some(dev(minor)), ..Subject::default() };
+    let subject = |minor| ManageSubject { dev: Some(dev(minor)), ..ManageSubject::default() };
     let first = decide(&path(ManageOp::Fail, 0), &before, &subject(0), &context()).unwrap();
     let between = first.ways[0].plan.steps.iter().fold(before, after);
     assert!(decide(&path(ManageOp::Fail, 1), &between, &subject(1), &context()).is_err());
@@ -274,7 +276,7 @@ fn adding_is_taken_back_at_every_step() {
 #[test]
 fn a_former_member_comes_back_as_what_it_was_if_it_can() {
     let world = array(Level::Raid1, "U_");
-    let ways = |op, subject: &Subject| -> Vec<(String, String)> {
+    let ways = |op, subject: &ManageSubject| -> Vec<(String, String)> {
         let decision = decide(&path(op, 1), &world, subject, &context()).unwrap();
         let told = |way: &Attempt| (way.said.clone().unwrap(), way.copy.clone().unwrap().to_string());
         decision.ways.iter().map(told).collect()
@@ -337,12 +339,13 @@ fn the_bitmap_tells_how_much() {
 #[test]
 fn what_cannot_join_is_refused() {
     let world = array(Level::Raid1, "U_");
-    let small = |mut subject: Subject, change: fn(&mut Device)| {
+    let small = |mut subject: ManageSubject, change: fn(&mut Device)| {
         change(subject.seen.as_mut().unwrap().found.as_mut().unwrap());
         subject
     };
-    let refused =
-        |world: &Managed, op, subject: &Subject| refusal(decide(&path(op, 5), world, subject, &context()));
+    let refused = |world: &Managed, op, subject: &ManageSubject| {
+        refusal(decide(&path(op, 5), world, subject, &context()))
+    };
     let add = ManageOp::Add;
     let tiny = small(disk(5, None), |device| device.size = Bytes(1 << 20));
     assert_eq!(refused(&world, add, &tiny), "/dev/ram5 not large enough to join array");
@@ -350,10 +353,10 @@ fn what_cannot_join_is_refused() {
     assert_eq!(refused(&world, add, &busy), "Cannot open /dev/ram5: Device or resource busy");
     let used = small(disk(5, None), |device| device.holders = vec!["loop device loop3".into()]);
     assert_eq!(refused(&world, add, &used), "/dev/ram5 is in use by loop device loop3");
-    assert!(decide(&path(add, 5), &world, &used, &Context { force: true, ..context() }).is_ok());
+    assert!(decide(&path(add, 5), &world, &used, &ManageContext { force: true, ..context() }).is_ok());
     let blocks = small(disk(5, None), |device| device.logical_block = 4096);
     assert!(refused(&world, add, &blocks).contains("logical blocks of 4096 bytes"));
-    assert!(decide(&path(add, 5), &world, &blocks, &Context { force: true, ..context() }).is_ok());
+    assert!(decide(&path(add, 5), &world, &blocks, &ManageContext { force: true, ..context() }).is_ok());
     let broken = array(Level::Raid5, "U__");
     assert!(refused(&broken, add, &disk(5, None)).starts_with("data on /dev/ram5."));
     assert_eq!(
@@ -366,7 +369,7 @@ fn what_cannot_join_is_refused() {
     let mut unread = array(Level::Raid1, "U_");
     unread.detail.superblock = None;
     assert_eq!(refused(&unread, add, &disk(5, None)), "cannot load array metadata from /dev/md0");
-    let nothing = Subject { unknown: Some(Unknown::NotBlock), ..Subject::default() };
+    let nothing = ManageSubject { unknown: Some(Unknown::NotBlock), ..ManageSubject::default() };
     assert_eq!(refused(&world, add, &nothing), "/dev/ram5 is not a block device.");
 }
 
@@ -394,17 +397,17 @@ fn new_metadata_inherits_nothing_of_another_members_own() {
 fn old_members_are_found_by_any_name() {
     let world = array(Level::Raid5, "UFU");
     let named = |word: &str, minor: Option<u32>| {
-        let subject = Subject { dev: minor.map(dev), ..Subject::default() };
+        let subject = ManageSubject { dev: minor.map(dev), ..ManageSubject::default() };
         replace::old(word, &world, &subject, "/dev/md0").map_err(|refusal| refusal.text)
     };
-    let serving = Ok(Old::Serving { dev: dev(2), slot: 2 });
-    let failed = Ok(Old::Failed { dev: Some(dev(1)), link: "ram1".into() });
+    let serving = Ok(OldMember::Serving { dev: dev(2), slot: 2 });
+    let failed = Ok(OldMember::Failed { dev: Some(dev(1)), link: "ram1".into() });
     assert_eq!(named("/dev/ram2", Some(2)), serving);
     assert_eq!(named("ram2", None), serving);
     assert_eq!(named("2", None), serving);
     assert_eq!(named("/dev/ram1", Some(1)), failed);
     assert_eq!(named("missing", None), failed);
-    assert_eq!(named("1", None), Ok(Old::Missing));
+    assert_eq!(named("1", None), Ok(OldMember::Missing));
     assert_eq!(named("7", None), Err("/dev/md0 has slots 0 to 2".into()));
     assert_eq!(named("/dev/ram9", Some(9)), Err("/dev/ram9 is no member of /dev/md0".into()));
 }
@@ -412,9 +415,9 @@ fn old_members_are_found_by_any_name() {
 #[test]
 fn replacing_is_taken_back_at_every_step() {
     for (slots, old) in [
-        ("UUU", Old::Serving { dev: dev(1), slot: 1 }),
-        ("U_U", Old::Missing),
-        ("UFU", Old::Failed { dev: Some(dev(1)), link: "ram1".into() }),
+        ("UUU", OldMember::Serving { dev: dev(1), slot: 1 }),
+        ("U_U", OldMember::Missing),
+        ("UFU", OldMember::Failed { dev: Some(dev(1)), link: "ram1".into() }),
     ] {
         let world = array(Level::Raid5, slots);
         let words = ("/dev/ram1", "/dev/ram5");
@@ -427,7 +430,7 @@ fn replacing_is_taken_back_at_every_step() {
 
 #[test]
 fn the_end_of_a_replacement_is_read_off_the_array() {
-    let serving = Old::Serving { dev: dev(1), slot: 1 };
+    let serving = OldMember::Serving { dev: dev(1), slot: 1 };
     let mut world = array(Level::Raid5, "UUU");
     let seat = |states: &[&str], slot| Link {
         name: "ram5".into(),
@@ -446,6 +449,6 @@ fn the_end_of_a_replacement_is_read_off_the_array() {
     assert_eq!(replace::standing(&world, dev(5), &serving), Standing::Done { slot: 1 });
     assert!(replace::take_out("ram1", &world, &serving, &context()).is_some());
     world.links[3] = seat(&["faulty"], None);
-    assert_eq!(replace::standing(&world, dev(5), &Old::Missing), Standing::Lost);
-    assert_eq!(replace::take_out("missing", &world, &Old::Missing, &context()), None);
+    assert_eq!(replace::standing(&world, dev(5), &OldMember::Missing), Standing::Lost);
+    assert_eq!(replace::take_out("missing", &world, &OldMember::Missing, &context()), None);
 }

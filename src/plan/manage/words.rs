@@ -15,7 +15,7 @@ use crate::{
 
 /// What a word names.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Named {
+pub enum NamedMember {
     /// `failed` or `faulty`: every failed member.
     Failed,
     /// Every member whose device is gone.
@@ -42,7 +42,7 @@ pub enum Meaning {
     /// Every known device: who they are is found out first.
     EveryDevice,
     /// Just this.
-    One(Named),
+    One(NamedMember),
 }
 
 /// Understands a word. The order of the questions is the original's. `first` is the array as it was before the command:
@@ -74,7 +74,7 @@ pub fn meaning(todo: &Todo, array: &Managed, first: &Managed, shown: &str) -> Re
     }
 }
 
-fn device(todo: &Todo, array: &Managed, shown: &str) -> Result<Named, Refusal> {
+fn device(todo: &Todo, array: &Managed, shown: &str) -> Result<NamedMember, Refusal> {
     let word = todo.word.as_str();
     let picks = matches!(todo.op, ManageOp::Remove | ManageOp::Fail);
     if !word.contains(['/', ':']) && word.len() < 50 {
@@ -87,11 +87,11 @@ fn device(todo: &Todo, array: &Managed, shown: &str) -> Result<Named, Refusal> {
         if !array.links.iter().any(|link| link.name == word) {
             return Err(Refusal::new(format!("{word} does not appear to be a component of {shown}")));
         }
-        return Ok(Named::Kernel(word.to_owned()));
+        return Ok(NamedMember::Kernel(word.to_owned()));
     }
     match number(word).filter(|_| picks || todo.found) {
-        Some(dev) => Ok(Named::Number(dev)),
-        None => Ok(Named::Path(word.to_owned())),
+        Some(dev) => Ok(NamedMember::Number(dev)),
+        None => Ok(NamedMember::Path(word.to_owned())),
     }
 }
 
@@ -102,10 +102,10 @@ fn number(word: &str) -> Option<DevId> {
 }
 
 /// `SLOT:PATH` or `SLOT:missing`.
-fn slot(word: &str) -> Result<Named, Refusal> {
+fn slot(word: &str) -> Result<NamedMember, Refusal> {
     let parsed = word.split_once(':').and_then(|(slot, path)| Some((slot.parse::<u32>().ok()?, path)));
     match parsed {
-        Some((slot, path)) => Ok(Named::Slot(slot, path.to_owned())),
+        Some((slot, path)) => Ok(NamedMember::Slot(slot, path.to_owned())),
         None => Err(Refusal::new("Could not get the devname of cluster")),
     }
 }

@@ -5,7 +5,7 @@ use superblock::Write;
 
 use super::*;
 use crate::{
-    archive::Id,
+    archive::EntryId,
     model::{DevId, RunningArray, unfinished::Note},
     plan::{
         Plan, Step,
@@ -85,7 +85,7 @@ impl Scene for Killed {
         Ok(Vec::new())
     }
 
-    fn keep(&self, plan: &Plan, undoes: Option<&Id>) -> Plan {
+    fn keep(&self, plan: &Plan, undoes: Option<&EntryId>) -> Plan {
         self.table.keep(plan, undoes)
     }
 

@@ -3,18 +3,18 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use super::{Old, Replacing, Standing, old, plan, standing, take_out, thawed};
+use super::{OldMember, Replacing, Standing, old, plan, standing, take_out, thawed};
 use crate::{
     model::{
         DevId,
         detail::{SyncKind, SyncStage},
-        manage::{Depth, Managed, Subject},
+        manage::{Depth, ManageSubject, Managed},
     },
     plan::{
         Plan, Refusal,
         course::{Bar, Cause, Course, Deed, Ending, Event, Look, Said, Then, Turn, Unseen, Wait, Woke},
         manage::{
-            Context,
+            ManageContext,
             session::{no_array, one},
             twin,
         },
@@ -35,7 +35,7 @@ const IDENTITIES: usize = 2;
 
 /// What is asked for.
 #[derive(Clone, Debug)]
-pub struct Job {
+pub struct ReplaceJob {
     /// The word for the old member.
     pub old: String,
     /// The new device's path.
@@ -45,12 +45,12 @@ pub struct Job {
     /// What is said is answered as a document.
     pub json: bool,
     /// The array, by its path, and what holds for it.
-    pub context: Context,
+    pub context: ManageContext,
 }
 
 /// What became of it, for the command's document.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Came {
+pub enum ReplaceEnd {
     /// The new member serves.
     Done {
         /// In this slot.
@@ -66,18 +66,18 @@ pub enum Came {
 
 /// One replacement.
 pub struct Replace {
-    job: Job,
+    job: ReplaceJob,
     stage: Stage,
     array: Option<Box<Managed>>,
-    new: Box<Subject>,
-    named: Box<Subject>,
+    new: Box<ManageSubject>,
+    named: Box<ManageSubject>,
     /// The ways that are left.
     ways: VecDeque<Replacing>,
     /// What is copied, as it was said.
     copy: String,
-    old: Old,
+    old: OldMember,
     idle: u32,
-    came: Option<Came>,
+    came: Option<ReplaceEnd>,
     say: Vec<Said>,
 }
 
@@ -115,7 +115,7 @@ impl Course for Replace {
 impl Replace {
     /// Begins.
     #[must_use]
-    pub fn new(job: Job) -> Self {
+    pub fn new(job: ReplaceJob) -> Self {
         Self {
             job,
             stage: Stage::Begin,
@@ -124,7 +124,7 @@ impl Replace {
             named: Box::default(),
             ways: VecDeque::new(),
             copy: String::new(),
-            old: Old::Missing,
+            old: OldMember::Missing,
             idle: 0,
             came: None,
             say: Vec::new(),
@@ -133,7 +133,7 @@ impl Replace {
 
     /// What became of it; `None` where nothing was tried.
     #[must_use]
-    pub fn came(&self) -> Option<(&Came, &str)> {
+    pub fn came(&self) -> Option<(&ReplaceEnd, &str)> {
         self.came.as_ref().map(|came| (came, self.copy.as_str()))
     }
 
@@ -213,7 +213,7 @@ impl Replace {
     fn blind(&mut self, unseen: Unseen) -> Turn {
         match self.stage {
             Stage::Watch | Stage::Wait | Stage::TakeOut(_) | Stage::Verify(_) => {
-                self.came = Some(Came::Running);
+                self.came = Some(ReplaceEnd::Running);
                 let note = format!("the kernel goes on; mdctl wait {} waits for the end", self.shown());
                 self.say.extend([Said::error(unseen.text), Said::note(note)]);
                 Turn::end(FAILED)
@@ -229,7 +229,7 @@ impl Replace {
             self.stage = Stage::Named;
             return Turn::look(Look::Subject { path: self.job.old.clone(), depth: Depth::Contents });
         }
-        *self.named = Subject { dev: number(&self.job.old), ..Subject::default() };
+        *self.named = ManageSubject { dev: number(&self.job.old), ..ManageSubject::default() };
         self.look_for_identities()
     }
 
@@ -239,7 +239,7 @@ impl Replace {
     }
 
     fn decide(&mut self) -> Result<Turn, Refusal> {
-        let Job { old: old_word, new: new_word, context, .. } = &self.job;
+        let ReplaceJob { old: old_word, new: new_word, context, .. } = &self.job;
         let gone = || Refusal::new(format!("Cannot get array info for {}", context.array.path));
         let array = self.array.as_ref().ok_or_else(gone)?;
         let old = old(old_word, array, &self.named, &context.array.path)?;
@@ -287,7 +287,7 @@ impl Replace {
         }
         let summary = way.map(|way| way.plan.summary).unwrap_or_default();
         self.say.push(Said::error(format!("{summary}: {cause}")));
-        self.came = Some(Came::Failed(cause));
+        self.came = Some(ReplaceEnd::Failed(cause));
         Turn::end(FAILED)
     }
 
@@ -303,7 +303,7 @@ impl Replace {
             let text = format!("the kernel copies; mdctl wait {} waits for the end", self.shown());
             self.say.push(Said::note(text));
         }
-        self.came = Some(Came::Running);
+        self.came = Some(ReplaceEnd::Running);
         Turn::end(status)
     }
 
@@ -344,7 +344,7 @@ impl Replace {
         let error = Said::error(format!("{new} does not serve in {shown}: {why}"));
         let note = Said::note(format!("mdctl explain {shown} says more"));
         self.say.extend([error, note]);
-        self.came = Some(Came::Failed(why.to_owned()));
+        self.came = Some(ReplaceEnd::Failed(why.to_owned()));
         Then::End(Ending::Status(FAILED)).into()
     }
 
@@ -353,8 +353,8 @@ impl Replace {
         let missing = array.present(None).into_iter().filter(|present| !present).count();
         let (old, new, shown) = (&self.job.old, &self.job.new, self.shown());
         let text = match self.old {
-            Old::Missing => format!("{new} serves in slot {slot} of {shown}"),
-            Old::Serving { .. } | Old::Failed { .. } => {
+            OldMember::Missing => format!("{new} serves in slot {slot} of {shown}"),
+            OldMember::Serving { .. } | OldMember::Failed { .. } => {
                 format!("{new} serves in slot {slot} of {shown}, {old} is out")
             }
         };
@@ -364,7 +364,7 @@ impl Replace {
             more => format!("{more} more members are missing"),
         };
         self.say.push(Said::out(format!("{text}; {rest}")));
-        self.came = Some(Came::Done { slot, missing: u64::try_from(missing).unwrap_or(u64::MAX) });
+        self.came = Some(ReplaceEnd::Done { slot, missing: u64::try_from(missing).unwrap_or(u64::MAX) });
         Turn::end(0)
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use superblock::{Level, Sectors};
 
-use super::Seen;
+use super::TrialSeen;
 use crate::{
     config::Metadata,
     model::{
@@ -82,7 +82,7 @@ fn bare_name(name: &[u8]) -> String {
 
 /// The words that say the same to create.
 #[must_use]
-pub fn command_line(guess: &Hypothesis, seen: &[Seen], device: &str) -> String {
+pub fn command_line(guess: &Hypothesis, seen: &[TrialSeen], device: &str) -> String {
     let paths: Vec<&str> = seen.iter().map(|seen| seen.path.as_str()).collect();
     words_for_create(guess, &paths, device).join(" ")
 }
@@ -159,7 +159,7 @@ pub fn supported(scored: &Scored, number: usize, command: &str) -> Result<(), Re
 
 /// Whether the superblocks on the devices say just this: then it is assembled, and nothing is written.
 #[must_use]
-pub fn says_so_itself(guess: &Hypothesis, seen: &[Seen]) -> bool {
+pub fn says_so_itself(guess: &Hypothesis, seen: &[TrialSeen]) -> bool {
     let speaks = |device: usize| {
         let words = seen.get(device).into_iter().flat_map(|seen| &seen.words);
         words

@@ -3,14 +3,14 @@
 use superblock::{Level, Sectors, content::BTRFS_SUPERBLOCK};
 
 use super::{
-    Asked, Family, Seen, known,
+    Asked, KnownArray, TrialSeen, known,
     places::{format_at, places},
 };
 use crate::model::{
     Geometry,
     layout::default_layout,
     stripes::Stripes,
-    trial::{Class, Differs, Hypothesis, Offer, Seat},
+    trial::{Differs, GuessClass, Hypothesis, Offer, Seat},
 };
 
 /// In so many respects a guess may differ.
@@ -28,7 +28,7 @@ const TELLING: [Sectors; 2] = [Sectors(0), Sectors(BTRFS_SUPERBLOCK.0 / 512)];
 /// Guesses in classes, made as they are asked for: those of one class differ in equally many respects from what is known.
 pub struct Guesses<'a> {
     axes: Vec<Axes<'a>>,
-    seen: &'a [Seen],
+    seen: &'a [TrialSeen],
     asked: &'a Asked,
     anchors: &'a mut dyn FnMut(Anchor) -> bool,
     /// Not all orders are among them.
@@ -38,8 +38,8 @@ pub struct Guesses<'a> {
 /// Every guess about the families. Those in which the array's first sector is at an anchor come before the others:
 /// `anchors` answers for a device and an offset.
 pub fn guesses<'a>(
-    families: &'a [Family],
-    seen: &'a [Seen],
+    families: &'a [KnownArray],
+    seen: &'a [TrialSeen],
     asked: &'a Asked,
     anchors: &'a mut dyn FnMut(Anchor) -> bool,
 ) -> Guesses<'a> {
@@ -54,7 +54,7 @@ impl Guesses<'_> {
     pub fn each(&mut self, take: &mut dyn FnMut(Offer) -> bool) {
         // What is known is always looked at, whatever begins there.
         let classes = [true, false].into_iter().flat_map(|anchored| {
-            (usize::from(!anchored)..=FURTHEST).map(move |distance| Class { distance, anchored })
+            (usize::from(!anchored)..=FURTHEST).map(move |distance| GuessClass { distance, anchored })
         });
         for class in classes {
             let mut some = false;
@@ -103,7 +103,7 @@ fn how_far(differs: &[Differs]) -> usize {
 type Choice<T> = (Vec<Differs>, T);
 
 struct Axes<'a> {
-    family: &'a Family,
+    family: &'a KnownArray,
     orders: Vec<Choice<Vec<Option<Seat>>>>,
     shapes: Vec<Choice<(Level, u32, Sectors)>>,
     /// With how far each is from what is known.
@@ -113,8 +113,8 @@ struct Axes<'a> {
 
 impl<'a> Axes<'a> {
     fn new(
-        family: &'a Family,
-        seen: &[Seen],
+        family: &'a KnownArray,
+        seen: &[TrialSeen],
         asked: &Asked,
         anchors: &mut dyn FnMut(Anchor) -> bool,
     ) -> Self {
@@ -144,7 +144,7 @@ impl<'a> Axes<'a> {
     fn at(
         &self,
         distance: usize,
-        seen: &[Seen],
+        seen: &[TrialSeen],
         asked: &Asked,
         take: &mut dyn FnMut(Option<Hypothesis>) -> bool,
     ) -> bool {
@@ -172,7 +172,7 @@ impl<'a> Axes<'a> {
         seats: &[Option<Seat>],
         (level, layout, chunk): (Level, u32, Sectors),
         offset: Option<Sectors>,
-        seen: &[Seen],
+        seen: &[TrialSeen],
         asked: &Asked,
     ) -> Option<Hypothesis> {
         let family = self.family;
@@ -216,7 +216,7 @@ impl<'a> Axes<'a> {
 }
 
 /// Who sits where.
-fn orders(family: &Family, seen: &[Seen], asked: &Asked) -> (Vec<Choice<Vec<Option<Seat>>>>, bool) {
+fn orders(family: &KnownArray, seen: &[TrialSeen], asked: &Asked) -> (Vec<Choice<Vec<Option<Seat>>>>, bool) {
     let mut orders: Vec<Choice<Vec<Option<Seat>>>> = vec![(Vec::new(), family.seats.clone())];
     // Stale members come in one by one, the freshest first.
     let mut seats = family.seats.clone();
@@ -266,7 +266,7 @@ fn orders(family: &Family, seen: &[Seen], asked: &Asked) -> (Vec<Choice<Vec<Opti
 }
 
 /// The loose devices in the empty slots, in every way.
-fn filled(family: &Family, seen: &[Seen]) -> Vec<Vec<Option<Seat>>> {
+fn filled(family: &KnownArray, seen: &[TrialSeen]) -> Vec<Vec<Option<Seat>>> {
     let model = family.seats.iter().flatten().next().or(family.stale.first().map(|(_, seat, _)| seat));
     let Some(offset) = model.map(|seat| seat.data_offset) else { return Vec::new() };
     let mut ways = vec![family.seats.clone()];
@@ -293,12 +293,12 @@ fn filled(family: &Family, seen: &[Seen]) -> Vec<Vec<Option<Seat>>> {
 }
 
 /// sdb before sdaa, ram9 before ram10.
-fn name_of<'a>(seat: &Seat, seen: &'a [Seen]) -> (usize, &'a str) {
+fn name_of<'a>(seat: &Seat, seen: &'a [TrialSeen]) -> (usize, &'a str) {
     seen.get(seat.device).map_or((0, ""), |seen| (seen.path.len(), &seen.path))
 }
 
 /// The members in the order of their names, in the slots that are taken.
-fn by_name(seats: &[Option<Seat>], seen: &[Seen]) -> Vec<Option<Seat>> {
+fn by_name(seats: &[Option<Seat>], seen: &[TrialSeen]) -> Vec<Option<Seat>> {
     let mut here: Vec<Seat> = seats.iter().flatten().copied().collect();
     here.sort_by_key(|seat| name_of(seat, seen));
     let mut here = here.into_iter();
@@ -306,7 +306,7 @@ fn by_name(seats: &[Option<Seat>], seen: &[Seen]) -> Vec<Option<Seat>> {
 }
 
 /// How many pairs of members are not in the order of their names.
-fn disorder(seats: &[Option<Seat>], seen: &[Seen]) -> usize {
+fn disorder(seats: &[Option<Seat>], seen: &[TrialSeen]) -> usize {
     let names: Vec<_> = seats.iter().flatten().map(|seat| name_of(seat, seen)).collect();
     let before = |(nth, name)| names.iter().take(nth).filter(|other| *other > name).count();
     names.iter().enumerate().map(before).sum()
@@ -357,7 +357,7 @@ fn layouts(level: Level) -> Vec<u32> {
 }
 
 /// Levels, layouts and chunks. Another level has its own layouts and the usual one is none of its differences.
-fn shapes(family: &Family, asked: &Asked) -> Vec<Choice<(Level, u32, Sectors)>> {
+fn shapes(family: &KnownArray, asked: &Asked) -> Vec<Choice<(Level, u32, Sectors)>> {
     let own = family.geometry;
     let first = |own: Level| {
         let others = [
@@ -406,7 +406,7 @@ fn shapes(family: &Family, asked: &Asked) -> Vec<Choice<(Level, u32, Sectors)>> 
 }
 
 /// Where data begins: as the superblocks say, or where some version would have put it.
-fn offsets(family: &Family, seen: &[Seen], asked: &Asked) -> Vec<Choice<Option<Sectors>>> {
+fn offsets(family: &KnownArray, seen: &[TrialSeen], asked: &Asked) -> Vec<Choice<Option<Sectors>>> {
     if !asked.data_offsets.is_empty() {
         let asked = asked.data_offsets.iter().map(|offset| (Vec::new(), Some(*offset)));
         return asked.collect();
@@ -424,8 +424,9 @@ mod tests {
     use super::*;
 
     fn first_orders(names: &[&str]) -> Vec<Vec<String>> {
-        let one = |path: &&str| Seen { path: (*path).to_owned(), size: Sectors(1 << 20), words: Vec::new() };
-        let seen: Vec<Seen> = names.iter().map(one).collect();
+        let one =
+            |path: &&str| TrialSeen { path: (*path).to_owned(), size: Sectors(1 << 20), words: Vec::new() };
+        let seen: Vec<TrialSeen> = names.iter().map(one).collect();
         let asked = Asked::default();
         let families = known::families(&seen, &asked);
         let (orders, _) = orders(families.first().unwrap(), &seen, &asked);

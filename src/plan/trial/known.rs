@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use superblock::{Level, MdUuid, Role, Sectors, placement, v0, v1::Minor};
 
-use super::{Asked, Seen, Word};
+use super::{Asked, SuperblockWord, TrialSeen};
 use crate::model::{
     Geometry,
     layout::default_layout,
@@ -16,7 +16,7 @@ const USUAL_CHUNK: Sectors = Sectors(1024);
 
 /// What is known of one array.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Family {
+pub struct KnownArray {
     /// From where.
     pub grounds: Grounds,
     /// The superblocks.
@@ -46,8 +46,8 @@ type Key = (bool, String, MdUuid, Format);
 
 /// One for each array that any superblock speaks of, the best known first; last what is usual.
 #[must_use]
-pub fn families(seen: &[Seen], asked: &Asked) -> Vec<Family> {
-    let mut groups: BTreeMap<Key, Vec<(usize, &Word)>> = BTreeMap::new();
+pub fn families(seen: &[TrialSeen], asked: &Asked) -> Vec<KnownArray> {
+    let mut groups: BTreeMap<Key, Vec<(usize, &SuperblockWord)>> = BTreeMap::new();
     for (device, seen) in seen.iter().enumerate() {
         for word in &seen.words {
             let (kept, id) = match &word.grounds {
@@ -58,7 +58,8 @@ pub fn families(seen: &[Seen], asked: &Asked) -> Vec<Family> {
             groups.entry(key).or_default().push((device, word));
         }
     }
-    let mut families: Vec<Family> = groups.into_values().filter_map(|words| family(&words, seen)).collect();
+    let mut families: Vec<KnownArray> =
+        groups.into_values().filter_map(|words| family(&words, seen)).collect();
     families.retain(|family| fits(family, asked));
     // Superblocks on the devices before those in the archive; there the newest first; more members before fewer.
     families.sort_by_key(|family| {
@@ -70,7 +71,7 @@ pub fn families(seen: &[Seen], asked: &Asked) -> Vec<Family> {
     families
 }
 
-fn fits(family: &Family, asked: &Asked) -> bool {
+fn fits(family: &KnownArray, asked: &Asked) -> bool {
     let shape = &family.geometry;
     asked.level.is_none_or(|level| level == shape.level)
         && asked.raid_devices.is_none_or(|slots| slots == shape.raid_disks)
@@ -78,7 +79,7 @@ fn fits(family: &Family, asked: &Asked) -> bool {
         && !asked.in_order
 }
 
-fn family(words: &[(usize, &Word)], seen: &[Seen]) -> Option<Family> {
+fn family(words: &[(usize, &SuperblockWord)], seen: &[TrialSeen]) -> Option<KnownArray> {
     let freshest = words.iter().map(|(_, word)| word.membership.events).max()?;
     let (_, model) = words.iter().find(|(_, word)| word.membership.events == freshest)?;
     let said = &model.membership;
@@ -111,7 +112,7 @@ fn family(words: &[(usize, &Word)], seen: &[Seen]) -> Option<Family> {
     stale.retain(|(slot, ..)| seats.get(*slot).is_some_and(Option::is_none));
     stale.sort_by_key(|(_, _, events)| std::cmp::Reverse(*events));
     let speaks = |device: &usize| words.iter().any(|(of, _)| of == device);
-    Some(Family {
+    Some(KnownArray {
         grounds: model.grounds.clone(),
         format: model.format,
         geometry: Geometry {
@@ -150,7 +151,7 @@ pub(super) fn component(geometry: &Geometry, room: Sectors) -> Sectors {
 }
 
 /// The devices as they were given, and what mdadm makes of such a list when nothing else is said.
-fn usual(seen: &[Seen], asked: &Asked) -> Option<Family> {
+fn usual(seen: &[TrialSeen], asked: &Asked) -> Option<KnownArray> {
     let format = asked.format.unwrap_or(Format::V1(Minor::V1_2));
     let listed: Vec<Option<usize>> = match asked.listed.as_slice() {
         [] => (0..seen.len()).map(Some).collect(),
@@ -183,7 +184,7 @@ fn usual(seen: &[Seen], asked: &Asked) -> Option<Family> {
     };
     let least = seats.iter().flatten().map(|seat| seat.room).min()?;
     geometry.component_size = asked.size.unwrap_or(component(&geometry, least));
-    Some(Family {
+    Some(KnownArray {
         grounds: Grounds::Usual,
         format,
         geometry,

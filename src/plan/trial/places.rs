@@ -3,7 +3,7 @@
 
 use superblock::{Sectors, placement, v1::Minor};
 
-use super::{Asked, Family, Seen, known::room};
+use super::{Asked, KnownArray, TrialSeen, known::room};
 use crate::model::trial::{Differs, Format, Hypothesis, Scored, Seat};
 
 /// Where versions of mdadm put data, in sectors: 3.1 and older, 3.2 on large devices, and what comes of today's rule
@@ -12,7 +12,7 @@ const OFFSETS: [u64; 13] =
     [2048, 4096, 8192, 262_144, 264_192, 16, 24, 272, 10_240, 18_432, 34_816, 67_584, 133_120];
 
 /// Every place for these devices, the most plausible first.
-pub(super) fn places(devices: &[usize], seen: &[Seen], asked: &Asked) -> Vec<Sectors> {
+pub(super) fn places(devices: &[usize], seen: &[TrialSeen], asked: &Asked) -> Vec<Sectors> {
     if !asked.data_offsets.is_empty() {
         return asked.data_offsets.clone();
     }
@@ -56,7 +56,7 @@ pub(super) fn format_at(known: Format, offset: Sectors) -> Format {
 
 /// Makes guesses that differ from one in a single member.
 pub struct Nearby<'a> {
-    seen: &'a [Seen],
+    seen: &'a [TrialSeen],
     asked: &'a Asked,
     /// What is on them is known to be old.
     stale: Vec<usize>,
@@ -65,7 +65,7 @@ pub struct Nearby<'a> {
 impl<'a> Nearby<'a> {
     /// About these devices.
     #[must_use]
-    pub fn new(families: &[Family], seen: &'a [Seen], asked: &'a Asked) -> Self {
+    pub fn new(families: &[KnownArray], seen: &'a [TrialSeen], asked: &'a Asked) -> Self {
         let stale = families.iter().flat_map(|family| &family.stale).map(|(_, seat, _)| seat.device);
         Self { seen, asked, stale: stale.collect() }
     }

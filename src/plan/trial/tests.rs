@@ -8,7 +8,7 @@ use crate::model::{
     layout::default_layout,
     stripes::Stripes,
     trial::{
-        Cached, Class, Differs, Evidence, Grounds, Hypothesis, Scored, Searched, Stopped, anchored,
+        Cached, Differs, Evidence, Grounds, GuessClass, Hypothesis, Scored, Searched, Stopped, anchored,
         assembled, search,
     },
 };
@@ -57,7 +57,7 @@ impl Broken {
     }
 
     /// What the superblock of a slot says, if it says this of the array.
-    fn word(&self, slot: u32, geometry: Geometry, events: u64) -> Word {
+    fn word(&self, slot: u32, geometry: Geometry, events: u64) -> SuperblockWord {
         let membership = Membership {
             array: MdUuid([7; 16]),
             member: None,
@@ -79,11 +79,16 @@ impl Broken {
             recovery_offset: None,
             reshape_position: None,
         };
-        Word { grounds: Grounds::Superblocks, format: Format::V1(Minor::V1_2), membership, bitmap: false }
+        SuperblockWord {
+            grounds: Grounds::Superblocks,
+            format: Format::V1(Minor::V1_2),
+            membership,
+            bitmap: false,
+        }
     }
 
-    fn seen(&self, word: impl Fn(usize) -> Vec<Word>) -> Vec<Seen> {
-        let one = |(nth, member): (usize, &Vec<u8>)| Seen {
+    fn seen(&self, word: impl Fn(usize) -> Vec<SuperblockWord>) -> Vec<TrialSeen> {
+        let one = |(nth, member): (usize, &Vec<u8>)| TrialSeen {
             path: format!("/dev/{nth}"),
             size: Media::len(member).sectors(),
             words: word(nth),
@@ -91,7 +96,7 @@ impl Broken {
         self.members.iter().enumerate().map(one).collect()
     }
 
-    fn search(&self, seen: &[Seen], asked: &Asked) -> Searched {
+    fn search(&self, seen: &[TrialSeen], asked: &Asked) -> Searched {
         let cached: Vec<Cached<'_>> = self.members.iter().map(|member| Cached::new(member, 1)).collect();
         let devices: Vec<&dyn Media> = cached.iter().map(|member| -> &dyn Media { member }).collect();
         let families = families(seen, asked);
@@ -296,7 +301,7 @@ fn the_second_syndrome_speaks_without_a_member() {
 }
 
 /// A search of devices of which nothing is known, with a limit and for as long as this answers yes.
-fn bounded(seen: &[Seen], asked: &Asked, limit: usize, told: &mut dyn FnMut(usize) -> bool) -> Searched {
+fn bounded(seen: &[TrialSeen], asked: &Asked, limit: usize, told: &mut dyn FnMut(usize) -> bool) -> Searched {
     let families = families(seen, asked);
     let zeros = vec![0; 1 << 20];
     let devices: Vec<&dyn Media> = seen.iter().map(|_| -> &dyn Media { &zeros }).collect();
@@ -306,8 +311,8 @@ fn bounded(seen: &[Seen], asked: &Asked, limit: usize, told: &mut dyn FnMut(usiz
     search(&mut |take| guesses.each(take), &|scored| nearby.of(scored), &devices, limit, told)
 }
 
-fn blank(devices: u32, size: Sectors) -> Vec<Seen> {
-    (0..devices).map(|nth| Seen { path: format!("/dev/sd{nth}"), size, words: Vec::new() }).collect()
+fn blank(devices: u32, size: Sectors) -> Vec<TrialSeen> {
+    (0..devices).map(|nth| TrialSeen { path: format!("/dev/sd{nth}"), size, words: Vec::new() }).collect()
 }
 
 #[test]
@@ -317,7 +322,7 @@ fn guesses_are_bounded_and_that_is_said() {
     // What is near to the best is looked at beside.
     assert!((100..200).contains(&searched.tried), "{}", searched.tried);
     assert!(
-        matches!(searched.stopped, Some(Stopped::Count(Class { distance: 1.., .. }))),
+        matches!(searched.stopped, Some(Stopped::Count(GuessClass { distance: 1.., .. }))),
         "{:?}",
         searched.stopped
     );

@@ -10,7 +10,9 @@ use super::{
     tests::{Disks, PATHS, overwritten},
 };
 use crate::{
-    archive::{About, Attributes, Entry, Id, Identity, Kept, Shelf, Shelved, Sighted, tests::about},
+    archive::{
+        About, Attributes, Entry, EntryId, Identity, KeptDevice, Shelf, Shelved, Sighted, tests::about,
+    },
     model::{
         Device, Unusable,
         archive::{Found, Spot},
@@ -72,7 +74,7 @@ impl Table {
         (table, Before { old, new })
     }
 
-    pub(in crate::plan) fn id(&self) -> Id {
+    pub(in crate::plan) fn id(&self) -> EntryId {
         self.entries[0].about.id.clone()
     }
 
@@ -153,7 +155,7 @@ impl Scene for Table {
                 let kept = record.devices.iter().map(|wanted| {
                     let n = Self::place(&wanted.device.path)?;
                     let before = self.read(n, &wanted.ranges);
-                    Ok(Kept { device: wanted.device.clone(), before, written: wanted.written.clone() })
+                    Ok(KeptDevice { device: wanted.device.clone(), before, written: wanted.written.clone() })
                 });
                 let devices = kept.collect::<Result<_>>()?;
                 let seq = self.entries.iter().map(|entry| entry.about.seq).max().unwrap_or(0) + 1;
@@ -175,7 +177,7 @@ impl Scene for Table {
         Ok(Vec::new())
     }
 
-    fn keep(&self, plan: &Plan, undoes: Option<&Id>) -> Plan {
+    fn keep(&self, plan: &Plan, undoes: Option<&EntryId>) -> Plan {
         let paths = keep::endangered(plan);
         let places = paths.iter().filter_map(|path| Self::place(path).ok());
         let sighted: Vec<Sighted> = places.map(|n| self.sighted(n)).collect();

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use superblock::{Bytes, Write, foreign::Kind};
 
-use super::{Present, Trust, find, later, plan};
+use super::{DeviceTrust, Present, find, later, plan};
 use crate::{
-    archive::{About, Entry, Id, Identity, Shelf},
+    archive::{About, Entry, EntryId, Identity, Shelf},
     model::{
         Unusable,
         archive::{Found, Spot},
@@ -25,7 +25,7 @@ pub(super) struct Decision {
     about: About,
     file: PathBuf,
     known: Vec<Identity>,
-    trust: Trust,
+    trust: DeviceTrust,
     stage: Stage,
     entry: Option<Entry>,
     present: Vec<Present>,
@@ -56,7 +56,7 @@ impl Decision {
     ///
     /// # Errors
     /// There is none such.
-    pub(super) fn begin(shelf: Shelf, id: &Id, trust: Trust) -> Result<Self, Refusal> {
+    pub(super) fn begin(shelf: Shelf, id: &EntryId, trust: DeviceTrust) -> Result<Self, Refusal> {
         let shelved = shelf.entries.iter().find(|shelved| shelved.about.id == *id);
         let shelved = shelved.ok_or_else(|| Refusal::new("the entry is gone"))?.clone();
         Ok(Self {
@@ -141,7 +141,7 @@ impl Decision {
         let all: Vec<(&About, &[Identity])> =
             entries.map(|other| (&other.about, other.devices.as_slice())).collect();
         let mut later = later(&self.about, &self.known, &all);
-        if self.trust == Trust::Unbroken {
+        if self.trust == DeviceTrust::Unbroken {
             // What put it back before may have been killed at that: what the devices hold says how far it came.
             later.retain(|other| other.undoes.as_ref() != Some(&self.about.id));
         }

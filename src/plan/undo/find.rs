@@ -1,13 +1,13 @@
 //! The devices of an entry, wherever they are now.
 
 use crate::{
-    archive::{By, Entry, Identity, Kept, Sameness},
+    archive::{By, Entry, Identity, KeptDevice, Sameness},
     plan::Refusal,
 };
 
 /// What is enough to take a device for the one of then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trust {
+pub enum DeviceTrust {
     /// Somebody asked for this entry: whatever proves the device.
     Proof,
     /// As before, and the path where nothing proves anything. Never another device.
@@ -18,12 +18,12 @@ pub enum Trust {
 
 /// For each device of the entry its place among those that are here.
 ///
-/// With [`Trust::Proof`] all of them are found; otherwise those that are not are left out, and said.
+/// With [`DeviceTrust::Proof`] all of them are found; otherwise those that are not are left out, and said.
 ///
 /// # Errors
 /// One of them is not here, or nothing tells that it is, or there are two that could be it.
-pub fn find(entry: &Entry, here: &[Identity], trust: Trust) -> Result<Found, Refusal> {
-    let mut found = Found::default();
+pub fn find(entry: &Entry, here: &[Identity], trust: DeviceTrust) -> Result<DevicesHere, Refusal> {
+    let mut found = DevicesHere::default();
     for kept in &entry.devices {
         let one =
             one(kept, here, trust).and_then(|at| match found.places.iter().find(|(_, taken)| *taken == at) {
@@ -35,8 +35,8 @@ pub fn find(entry: &Entry, here: &[Identity], trust: Trust) -> Result<Found, Ref
             });
         match (one, trust) {
             (Ok(at), _) => found.places.push((kept.clone(), at)),
-            (Err(refusal), Trust::Proof) => return Err(refusal),
-            (Err(refusal), Trust::Path | Trust::Unbroken) => found.left_out.push(refusal.text),
+            (Err(refusal), DeviceTrust::Proof) => return Err(refusal),
+            (Err(refusal), DeviceTrust::Path | DeviceTrust::Unbroken) => found.left_out.push(refusal.text),
         }
     }
     Ok(found)
@@ -44,9 +44,9 @@ pub fn find(entry: &Entry, here: &[Identity], trust: Trust) -> Result<Found, Ref
 
 /// The devices of an entry that are here.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Found {
+pub struct DevicesHere {
     /// Each with its place among those that are here.
-    pub places: Vec<(Kept, usize)>,
+    pub places: Vec<(KeptDevice, usize)>,
     /// Why others are left out.
     pub left_out: Vec<String>,
 }
@@ -54,7 +54,7 @@ pub struct Found {
 /// A device that is the one of then, its place, and by what it is known.
 type Known<'a> = (usize, By, &'a Identity);
 
-fn one(kept: &Kept, here: &[Identity], trust: Trust) -> Result<usize, Refusal> {
+fn one(kept: &KeptDevice, here: &[Identity], trust: DeviceTrust) -> Result<usize, Refusal> {
     let judged: Vec<(usize, Sameness, &Identity)> =
         here.iter().enumerate().map(|(at, it)| (at, kept.same(it), it)).collect();
     let known: Vec<Known<'_>> = judged
@@ -65,14 +65,14 @@ fn one(kept: &Kept, here: &[Identity], trust: Trust) -> Result<usize, Refusal> {
         })
         .collect();
     let by_path = judged.iter().find(|(_, _, it)| it.path == kept.device.path);
-    if trust == Trust::Unbroken {
+    if trust == DeviceTrust::Unbroken {
         return unbroken(kept, &known, by_path.map(|(_, same, _)| same));
     }
     let best = known.iter().map(|(_, by, _)| *by).min();
     let known: Vec<Known<'_>> = known.into_iter().filter(|(_, by, _)| Some(*by) == best).collect();
     match (known.as_slice(), by_path) {
         ([(at, _, _)], _) => Ok(*at),
-        ([], Some((at, Sameness::CannotTell(_), _))) if trust == Trust::Path => Ok(*at),
+        ([], Some((at, Sameness::CannotTell(_), _))) if trust == DeviceTrust::Path => Ok(*at),
         ([], Some((_, Sameness::CannotTell(why), _))) => Err(cannot_tell(kept, why)),
         ([], Some((_, Sameness::Another(why), _))) => Err(another(kept, why)),
         ([], _) => Err(missing(kept)),
@@ -81,7 +81,7 @@ fn one(kept: &Kept, here: &[Identity], trust: Trust) -> Result<usize, Refusal> {
 }
 
 /// The device that is there since then. A kernel that does not count devices leaves their own numbers and names.
-fn unbroken(kept: &Kept, known: &[Known<'_>], by_path: Option<&Sameness>) -> Result<usize, Refusal> {
+fn unbroken(kept: &KeptDevice, known: &[Known<'_>], by_path: Option<&Sameness>) -> Result<usize, Refusal> {
     let counts = kept.device.diskseq.is_some();
     let enough = |by: &By| *by == By::Kernel || *by == By::Own && !counts;
     if let [(at, _, _)] = known.iter().filter(|(_, by, _)| enough(by)).collect::<Vec<_>>().as_slice() {
@@ -97,25 +97,25 @@ fn unbroken(kept: &Kept, known: &[Known<'_>], by_path: Option<&Sameness>) -> Res
     })
 }
 
-fn another(kept: &Kept, why: &str) -> Refusal {
+fn another(kept: &KeptDevice, why: &str) -> Refusal {
     Refusal::new(format!("{}: another disk is there now: {why}", kept.device.path))
         .hint("attach the disk of then; --force goes on without it")
 }
 
-fn cannot_tell(kept: &Kept, why: &str) -> Refusal {
+fn cannot_tell(kept: &KeptDevice, why: &str) -> Refusal {
     let path = &kept.device.path;
     Refusal::new(format!("{path}: nothing tells that this is the disk of then: {why}")).hint(format!(
         "if you are sure: --force writes to {path} because it has the path and the size of then"
     ))
 }
 
-fn twice(kept: &Kept, several: &[Known<'_>]) -> Refusal {
+fn twice(kept: &KeptDevice, several: &[Known<'_>]) -> Refusal {
     let paths: Vec<&str> = several.iter().map(|(_, _, it)| it.path.as_str()).collect();
     Refusal::new(format!("{} may be any of {}", kept.device.path, paths.join(", ")))
         .hint("detach the copies, then try again")
 }
 
-fn missing(kept: &Kept) -> Refusal {
+fn missing(kept: &KeptDevice) -> Refusal {
     let device = &kept.device;
     let mut known = vec![format!("{} bytes", device.size)];
     known.extend(device.serial.iter().map(|serial| format!("serial {serial}")));

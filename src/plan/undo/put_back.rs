@@ -2,7 +2,7 @@
 //! this, so a device that the kernel let go of since is left as it is.
 
 use super::{
-    Trust,
+    DeviceTrust,
     decision::{Decision, Way},
     never_was,
     session::written,
@@ -106,7 +106,7 @@ impl PutBack {
             self.stage = Stage::Groups;
             return Turn::look(Look::Groups);
         }
-        match Decision::begin(shelf, &about.id, Trust::Unbroken) {
+        match Decision::begin(shelf, &about.id, DeviceTrust::Unbroken) {
             Ok(decision) => {
                 let look = decision.look();
                 (self.decision, self.stage) = (Some(decision), Stage::Deciding);

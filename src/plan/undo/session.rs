@@ -4,11 +4,11 @@
 use jiff::tz::TimeZone;
 
 use super::{
-    Trust, choose,
+    DeviceTrust, choose,
     decision::{Decision, Way},
 };
 use crate::{
-    archive::{About, Id, Shelf},
+    archive::{About, EntryId, Shelf},
     model::clock::ctime,
     plan::{
         Plan, Refusal, Step,
@@ -44,7 +44,7 @@ pub struct Undo {
     /// The entry that is meant.
     about: Option<About>,
     /// The newest entry before it is undone.
-    newest: Option<(u64, Id)>,
+    newest: Option<(u64, EntryId)>,
     decision: Option<Decision>,
     plan: Plan,
     /// What somebody agreed to.
@@ -143,7 +143,7 @@ impl Undo {
             self.tell(Said::note(meant(&about, &self.job.zone)));
         }
         self.newest = shelf.entries.iter().map(|shelved| order(&shelved.about)).max();
-        let trust = if self.job.force { Trust::Path } else { Trust::Proof };
+        let trust = if self.job.force { DeviceTrust::Path } else { DeviceTrust::Proof };
         let decision = Decision::begin(shelf, &about.id, trust)?;
         let look = decision.look();
         (self.about, self.decision, self.stage) = (Some(about), Some(decision), Stage::Deciding);
@@ -246,7 +246,7 @@ fn device(step: &Step) -> Option<&str> {
     }
 }
 
-fn order(about: &About) -> (u64, Id) {
+fn order(about: &About) -> (u64, EntryId) {
     (about.seq, about.id.clone())
 }
 

@@ -12,7 +12,7 @@ use crate::{
     words::Errno,
 };
 
-fn job(id: Option<&Id>, agreed: bool) -> Job {
+fn job(id: Option<&EntryId>, agreed: bool) -> Job {
     let id = id.map(ToString::to_string);
     Job { id, force: false, agreed, dry_run: false, zone: TimeZone::UTC }
 }

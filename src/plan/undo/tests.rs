@@ -62,7 +62,7 @@ impl Disks {
         let devices = record.devices.into_iter().map(|wanted| {
             let n = PATHS.iter().position(|path| *path == wanted.device.path).expect("a disk");
             let read = |(at, length): &(Bytes, Bytes)| self.read(n, *at, usize::try_from(length.0).unwrap());
-            Kept {
+            KeptDevice {
                 before: wanted.ranges.iter().map(read).collect(),
                 device: wanted.device,
                 written: wanted.written,
@@ -82,7 +82,7 @@ impl Disks {
     }
 
     fn present(&self, entry: &Entry) -> Vec<Present> {
-        let one = |(n, kept): (usize, &Kept)| Present {
+        let one = |(n, kept): (usize, &KeptDevice)| Present {
             device: self.device(n),
             group: None,
             ends: Vec::new(),
@@ -93,7 +93,7 @@ impl Disks {
     }
 
     fn undo(&self, entry: &Entry) -> Result<Plan, Refusal> {
-        plan(entry, &self.present(entry), &[], Trust::Proof)
+        plan(entry, &self.present(entry), &[], DeviceTrust::Proof)
     }
 }
 
@@ -125,7 +125,8 @@ fn what_was_overwritten_comes_back_to_the_byte_and_can_go_again() {
 #[test]
 fn after_a_killed_command_what_is_as_it_was_is_called_so() {
     let (mut disks, _, entry) = overwritten();
-    let take_back = |present: &[Present]| plan(&entry, present, &[], Trust::Unbroken).expect("not an error");
+    let take_back =
+        |present: &[Present]| plan(&entry, present, &[], DeviceTrust::Unbroken).expect("not an error");
     let written = take_back(&disks.present(&entry));
     assert!(written.steps.iter().any(|step| matches!(step, Step::Write { .. })), "{written}");
     disks.apply(&written);
@@ -171,7 +172,7 @@ fn all_metadata_of_a_member_is_kept_wherever_it_lies() {
             disks.0[n].write(&Write { at: piece.at, data: vec![0; piece.data.len()] });
         }
     }
-    let back = plan(&entry, &disks.present(&entry), &[], Trust::Path).expect("forced");
+    let back = plan(&entry, &disks.present(&entry), &[], DeviceTrust::Path).expect("forced");
     disks.apply(&back);
     assert_eq!(disks.0, old);
 }
@@ -195,13 +196,14 @@ fn what_others_did_since_is_refused_unless_forced() {
     let (mut disks, _, entry) = overwritten();
     disks.create(Level::Raid1, 2);
     let later = about(1_900_000_000);
-    let refusal = plan(&entry, &disks.present(&entry), &[], Trust::Proof).expect_err("another array");
+    let refusal = plan(&entry, &disks.present(&entry), &[], DeviceTrust::Proof).expect_err("another array");
     assert!(refusal.text.contains("it carries a superblock of array"), "{refusal}");
     assert!(refusal.hint.unwrap().starts_with("`mdctl explain /dev/"), "no word of force");
-    let refusal = plan(&entry, &disks.present(&entry), &[&later], Trust::Proof).expect_err("another array");
+    let refusal =
+        plan(&entry, &disks.present(&entry), &[&later], DeviceTrust::Proof).expect_err("another array");
     assert!(refusal.text.contains("came later and is about the same"), "{refusal}");
     assert_eq!(refusal.hint, Some(format!("take that back first: mdctl undo {}", later.id)));
-    let forced = plan(&entry, &disks.present(&entry), &[], Trust::Path).expect("forced");
+    let forced = plan(&entry, &disks.present(&entry), &[], DeviceTrust::Path).expect("forced");
     assert_eq!(forced.warnings.len(), 2, "{forced}");
 
     let (mut disks, _, entry) = overwritten();
@@ -213,7 +215,7 @@ fn what_others_did_since_is_refused_unless_forced() {
     let mut present = disks.present(&entry);
     present[0].device.busy = true;
     present[0].device.holders = vec!["array md5".into()];
-    let refusal = plan(&entry, &present, &[], Trust::Path).expect_err("in use");
+    let refusal = plan(&entry, &present, &[], DeviceTrust::Path).expect_err("in use");
     assert_eq!(refusal.hint.as_deref(), Some("stop it first: mdctl stop /dev/md5"));
 }
 
@@ -292,10 +294,10 @@ fn what_came_later_and_still_counts() {
     assert_eq!(numbers(&first, &a, &[(&first, &a), (&second, &a), (&of_first, &a)]), [3, 2]);
     let (made, changed) = (group(1), group(2));
     assert_eq!(numbers(&made, &a, &[(&made, &a), (&changed, &[])]), [2], "a change of the same group");
-    let refusal = plan(&Entry { about: first, devices: Vec::new() }, &[], &[&changed], Trust::Proof);
+    let refusal = plan(&Entry { about: first, devices: Vec::new() }, &[], &[&changed], DeviceTrust::Proof);
     let hint = refusal.expect_err("later").hint;
     assert_eq!(hint.as_deref(), Some("take that back first: mdctl volume restore vg --at 1"));
-    let refusal = plan(&Entry { about: changed, devices: Vec::new() }, &[], &[], Trust::Path);
+    let refusal = plan(&Entry { about: changed, devices: Vec::new() }, &[], &[], DeviceTrust::Path);
     let hint = refusal.expect_err("not by bytes, whatever the force").hint;
     assert_eq!(hint.as_deref(), Some("this takes it back: mdctl volume restore vg --at 1"));
 }
@@ -319,10 +321,13 @@ fn what_the_command_itself_left_is_its_own() {
     ours.devices[0].before.rotate_right(1);
     ours.devices[0].written.push(Write { at: Bytes(0), data: read(&label(), Bytes(0), 1024) });
     let decide = |entry: &Entry, present: &[Present], trust| plan(entry, present, &[], trust);
-    assert_eq!(decide(&ours, &present("id", 1), Trust::Proof).map(|plan| plan.steps.len()).ok(), Some(6));
-    let since = decide(&ours, &present("id", 3), Trust::Proof).expect_err("changed since");
+    assert_eq!(
+        decide(&ours, &present("id", 1), DeviceTrust::Proof).map(|plan| plan.steps.len()).ok(),
+        Some(6)
+    );
+    let since = decide(&ours, &present("id", 3), DeviceTrust::Proof).expect_err("changed since");
     assert!(since.text.contains("2 times") && since.hint.unwrap().contains("mdctl volume group remove vg"));
-    let others = decide(&entry, &present("other", 1), Trust::Proof).expect_err("somebody else's");
+    let others = decide(&entry, &present("other", 1), DeviceTrust::Proof).expect_err("somebody else's");
     assert!(others.text.contains("it now holds LVM2 physical volume"), "{others}");
     assert!(others.hint.unwrap().contains("mdctl volume group remove vg"), "no word of force");
 }
@@ -348,10 +353,10 @@ fn what_is_on_an_array_that_goes_is_asked_about() {
     let mut disks = Disks::new();
     let entry = disks.create(Level::Raid1, 0);
     let mut present = disks.present(&entry);
-    assert!(!plan(&entry, &present, &[], Trust::Proof).expect("a plan").needs_consent());
+    assert!(!plan(&entry, &present, &[], DeviceTrust::Proof).expect("a plan").needs_consent());
     let array = membership(&present[0].device.probe.found[0]).array;
     present[0].inside = vec![(array, "ext4 \"home\"".into())];
-    let asked = plan(&entry, &present, &[], Trust::Proof).expect("a plan");
+    let asked = plan(&entry, &present, &[], DeviceTrust::Proof).expect("a plan");
     let text = &asked.warnings.last().expect("a question").text;
     assert!(asked.needs_consent() && text.contains("with it what is on it: ext4 \"home\""), "{text}");
 }
@@ -360,10 +365,10 @@ fn what_is_on_an_array_that_goes_is_asked_about() {
 fn devices_are_found_under_other_names_and_never_guessed() {
     let (disks, _, mut entry) = overwritten();
     entry.devices.truncate(1);
-    let at = |entry: &Entry, here: &[Identity], trust: Trust| {
+    let at = |entry: &Entry, here: &[Identity], trust: DeviceTrust| {
         find(entry, here, trust).map(|found| found.places.into_iter().map(|(_, at)| at).collect::<Vec<_>>())
     };
-    let proof = |entry: &Entry, here: &[Identity]| at(entry, here, Trust::Proof);
+    let proof = |entry: &Entry, here: &[Identity]| at(entry, here, DeviceTrust::Proof);
     let here = |path: &str, n: usize| Identity {
         path: path.into(),
         ..Sighted::new(disks.device(n), Attributes::default()).identity
@@ -375,12 +380,16 @@ fn devices_are_found_under_other_names_and_never_guessed() {
     let unsure = proof(&entry, &[blank("/dev/b"), blank("/dev/a")]).unwrap_err();
     assert!(unsure.text.contains("/dev/a: nothing tells that this is the disk of then"), "{unsure}");
     assert!(unsure.hint.unwrap().contains("--force writes to /dev/a"));
-    assert_eq!(at(&entry, &[blank("/dev/b"), blank("/dev/a")], Trust::Path), Ok(vec![1]), "by its path");
+    assert_eq!(
+        at(&entry, &[blank("/dev/b"), blank("/dev/a")], DeviceTrust::Path),
+        Ok(vec![1]),
+        "by its path"
+    );
     assert!(proof(&entry, &[blank("/dev/b")]).unwrap_err().text.contains("is not here"));
-    let forced = find(&entry, &[blank("/dev/b")], Trust::Path).expect("forced");
+    let forced = find(&entry, &[blank("/dev/b")], DeviceTrust::Path).expect("forced");
     assert_eq!((forced.places.len(), forced.left_out.len()), (0, 1));
     let other_size = Identity { size: 4096, ..blank("/dev/a") };
-    let forced = find(&entry, &[other_size], Trust::Path).expect("forced");
+    let forced = find(&entry, &[other_size], DeviceTrust::Path).expect("forced");
     assert!(forced.places.is_empty(), "never another device, whatever the force");
     entry.devices[0].device.serial = Some("S1".into());
     let serial = |path: &str, serial: &str| Identity { serial: Some(serial.into()), ..blank(path) };
@@ -416,29 +425,29 @@ fn a_disk_in_anothers_place_is_not_written_to() {
         find(&entry, here, trust).map(|found| found.places[..].iter().map(|p| p.1).collect())
     };
     let swapped = [disk("/dev/a", "two", 3, theirs.clone()), disk("/dev/b", "two", 4, ours.clone())];
-    assert_eq!(found(&swapped, Trust::Proof), Ok(vec![1]));
-    let away = found(&swapped[..1], Trust::Proof).unwrap_err();
+    assert_eq!(found(&swapped, DeviceTrust::Proof), Ok(vec![1]));
+    let away = found(&swapped[..1], DeviceTrust::Proof).unwrap_err();
     assert!(away.text.contains("what was on it is not there"), "{away}");
 
     // In one boot: the loop was detached, another file attached. Nobody asked for what comes now.
     let swapped = [disk("/dev/a", "one", 9, theirs)];
-    let left = find(&entry, &swapped, Trust::Unbroken).expect("left out");
+    let left = find(&entry, &swapped, DeviceTrust::Unbroken).expect("left out");
     assert!(left.places.is_empty() && left.left_out[0].contains("another disk is there now"), "{left:?}");
     let again = [disk("/dev/a", "one", 9, ours.clone())];
-    assert_eq!(found(&again, Trust::Proof), Ok(vec![0]), "asked for, its content is enough");
-    assert_eq!(found(&again, Trust::Unbroken), Ok(vec![]), "unasked, it is not");
+    assert_eq!(found(&again, DeviceTrust::Proof), Ok(vec![0]), "asked for, its content is enough");
+    assert_eq!(found(&again, DeviceTrust::Unbroken), Ok(vec![]), "unasked, it is not");
     let same = [disk("/dev/c", "one", 3, Vec::new())];
-    assert_eq!(found(&same, Trust::Unbroken), Ok(vec![0]), "the kernel's number, whatever its name");
+    assert_eq!(found(&same, DeviceTrust::Unbroken), Ok(vec![0]), "the kernel's number, whatever its name");
 }
 
 #[test]
 fn two_devices_of_then_are_never_one_now() {
     let mut entry = crate::archive::tests::entry();
     entry.devices[0].device.serial = Some("same".into());
-    entry.devices.push(Kept {
+    entry.devices.push(KeptDevice {
         device: Identity { path: "/dev/b".into(), ..entry.devices[0].device.clone() },
         ..entry.devices[0].clone()
     });
     let here = [entry.devices[0].device.clone()];
-    assert!(find(&entry, &here, Trust::Proof).unwrap_err().text.contains("seem to be one device now"));
+    assert!(find(&entry, &here, DeviceTrust::Proof).unwrap_err().text.contains("seem to be one device now"));
 }

@@ -17,9 +17,9 @@ pub const ROUNDS: usize = 50;
 pub type Decided = Result<Option<Plan>, Refusal>;
 
 /// The course.
-pub struct Change<D> {
+pub struct ChangeCourse<D> {
     decide: D,
-    manner: Manner,
+    manner: ChangeManner,
     /// What is asked about, or done.
     plan: Plan,
     rounds: usize,
@@ -30,16 +30,16 @@ pub struct Change<D> {
 
 /// Whether anything is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Manner {
+pub enum ChangeManner {
     /// Yes.
     Carry,
     /// It is only shown: nobody is asked.
     Show,
 }
 
-impl<D: FnMut(&Groups) -> Decided> Change<D> {
+impl<D: FnMut(&Groups) -> Decided> ChangeCourse<D> {
     /// A change that `decide` plans; it is asked again after each look.
-    pub fn new(decide: D, manner: Manner) -> Self {
+    pub fn new(decide: D, manner: ChangeManner) -> Self {
         let plan = Plan::default();
         Self { decide, manner, plan, rounds: 0, agreed: false, nothing: false }
     }
@@ -61,7 +61,7 @@ impl<D: FnMut(&Groups) -> Decided> Change<D> {
             self.nothing = true;
             return Turn::end(0).after(vec![Said::note("nothing to do")]).after(said);
         }
-        if self.manner == Manner::Show {
+        if self.manner == ChangeManner::Show {
             return Turn::carry_out(self.plan.clone());
         }
         match self.agreed {
@@ -105,7 +105,7 @@ pub(super) fn failed(failure: &Failure, plan: &Plan) -> (Vec<Said>, u8) {
     (said, status)
 }
 
-impl<D: FnMut(&Groups) -> Decided> Course for Change<D> {
+impl<D: FnMut(&Groups) -> Decided> Course for ChangeCourse<D> {
     fn next(&mut self, event: Event) -> Turn {
         match event {
             Event::Begin => Turn::look(Look::Groups),

@@ -20,8 +20,8 @@ use super::{
 use crate::{
     model::{
         Below,
-        extents::{self, Old},
-        volume::Found,
+        extents::{self, OldContent},
+        volume::FoundGroup,
     },
     plan::{Plan, Refusal, Step, Warning, dm::DmStep},
 };
@@ -36,7 +36,7 @@ const PIECE: Bytes = Bytes(4096);
 /// # Errors
 /// One of them cannot be made; then none is.
 pub fn edited(
-    found: &Found,
+    found: &FoundGroup,
     volumes: &[NewVolume],
     means: &mut Means<'_>,
 ) -> Result<(Group, Vec<Warning>), Refusal> {
@@ -50,10 +50,10 @@ pub fn edited(
 /// # Errors
 /// The group may only be read, or old signatures are to be asked about.
 pub fn plan(
-    found: &Found,
+    found: &FoundGroup,
     (after, said): (&Group, Vec<Warning>),
     request: &CreateVolumes,
-    old: &BTreeMap<String, Old>,
+    old: &BTreeMap<String, OldContent>,
     stamp: &Stamp,
 ) -> Result<Plan, Refusal> {
     let change = metadata::change(found, after, stamp, false)?;
@@ -99,7 +99,7 @@ fn summary(group: &str, names: &[&str]) -> String {
     }
 }
 
-fn devices(found: &Found, after: &Group, names: &[&str]) -> Result<Vec<Wanted>, Refusal> {
+fn devices(found: &FoundGroup, after: &Group, names: &[&str]) -> Result<Vec<Wanted>, Refusal> {
     let find = finder(found);
     let mut wanted = Vec::new();
     for volume in named(after, names) {
@@ -119,10 +119,10 @@ fn named<'a>(group: &'a Group, names: &[&str]) -> Vec<&'a LogicalVolume> {
 
 /// Zeroes by device, each range once.
 fn wipes(
-    found: &Found,
+    found: &FoundGroup,
     after: &Group,
     names: &[&str],
-    old: &BTreeMap<String, Old>,
+    old: &BTreeMap<String, OldContent>,
 ) -> BTreeMap<String, Vec<Write>> {
     let mut wipes: BTreeMap<String, Vec<Write>> = BTreeMap::new();
     for volume in named(after, names) {
@@ -146,7 +146,7 @@ fn wipes(
 ///
 /// # Errors
 /// A device of the group takes no writes.
-pub fn below(found: &Found, below: &[Below]) -> Result<Vec<Warning>, Refusal> {
+pub fn below(found: &FoundGroup, below: &[Below]) -> Result<Vec<Warning>, Refusal> {
     for (_, device) in found.present() {
         let stuck = below.iter().find(|below| below.dev == device.dev && below.read_only);
         if device.read_only || stuck.is_some() {

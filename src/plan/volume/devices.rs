@@ -14,7 +14,7 @@ use crate::{
     model::{
         active::{Active, ActiveDevice},
         dm::{Dev, Table, Target, UdevFlags, uuid},
-        volume::Found,
+        volume::FoundGroup,
     },
     plan::{
         Plan, Refusal, Step, Warning,
@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Where each physical volume of a group is.
-pub fn finder(found: &Found) -> impl Fn(usize) -> Option<Dev> {
+pub fn finder(found: &FoundGroup) -> impl Fn(usize) -> Option<Dev> {
     |index| found.devices.get(index)?.as_ref().map(|device| Dev::Number(device.dev))
 }
 
@@ -76,7 +76,7 @@ pub struct GoesOn {
 
 /// What was begun with the volumes that an activation is about. A rollback that waits until its volume is closed is not among it.
 #[must_use]
-pub fn goes_on(found: &Found, active: &Active, names: &[String]) -> GoesOn {
+pub fn goes_on(found: &FoundGroup, active: &Active, names: &[String]) -> GoesOn {
     let group = &found.group;
     let chosen = chosen(group, names).unwrap_or_default();
     let is_meant = |volume: &str| chosen.contains(&head_of(group, volume));
@@ -99,7 +99,7 @@ pub fn goes_on(found: &Found, active: &Active, names: &[String]) -> GoesOn {
 ///
 /// # Errors
 /// Whose it is, or what is not understood.
-pub fn refuse_anothers(found: &Found) -> Result<(), Refusal> {
+pub fn refuse_anothers(found: &FoundGroup) -> Result<(), Refusal> {
     let Some(why) = found.anothers.first() else { return Ok(()) };
     let group = &found.group;
     let refusal = Refusal::new(format!("group {} is not activated: {why}", group.name));
@@ -113,7 +113,7 @@ pub fn refuse_anothers(found: &Found) -> Result<(), Refusal> {
 
 /// Why a volume has no devices, for people.
 #[must_use]
-pub fn no_devices(found: &Found, why: &NoTree) -> Refusal {
+pub fn no_devices(found: &FoundGroup, why: &NoTree) -> Refusal {
     let refusal = Refusal::new(left_out(found, why));
     match why {
         NoTree::OnMove(volume) => refusal
@@ -127,7 +127,7 @@ pub fn no_devices(found: &Found, why: &NoTree) -> Refusal {
 /// # Errors
 /// One that is named is not there; the group is somebody else's.
 pub fn activate(
-    found: &Found,
+    found: &FoundGroup,
     active: &Active,
     names: &[String],
     partial: bool,
@@ -190,7 +190,7 @@ fn is_strange(group: &Group, head: &str) -> bool {
     is(head) || group.snapshots_of(head).any(|snapshot| is(snapshot.cow) || is(&snapshot.row.name))
 }
 
-fn left_out(found: &Found, why: &NoTree) -> String {
+fn left_out(found: &FoundGroup, why: &NoTree) -> String {
     let group = &found.group;
     match why {
         NoTree::Missing { volume, pv } => match group.pv(*pv) {
@@ -222,7 +222,7 @@ fn found_again(group: &Group, head: &str, wanted: &[Wanted], active: &Active) ->
 }
 
 /// Device steps under the group's lock, with one wait for udev.
-fn locked(found: &Found, devices: Vec<Step>) -> Vec<Step> {
+fn locked(found: &FoundGroup, devices: Vec<Step>) -> Vec<Step> {
     let group = found.group.name.clone();
     let areas = found.areas().map(|(path, area)| (path.to_owned(), area.clone())).collect();
     let mut steps = vec![
@@ -288,7 +288,7 @@ pub(super) fn renamed(from: &str, one: &Wanted) -> Step {
 /// Everything that these volumes have in the driver, in the order in which it can go: nothing before what stands on it.
 #[must_use]
 pub fn devices_of<'a>(
-    found: &Found,
+    found: &FoundGroup,
     active: &'a Active,
     heads: &[&str],
 ) -> Vec<(&'a ActiveDevice, UdevFlags)> {
@@ -361,7 +361,7 @@ pub fn unused(group: &str, devices: &[(&ActiveDevice, UdevFlags)]) -> Result<(),
 ///
 /// # Errors
 /// One is not there, or somebody uses it.
-pub fn deactivate(found: &Found, active: &Active, names: &[String]) -> Result<Plan, Refusal> {
+pub fn deactivate(found: &FoundGroup, active: &Active, names: &[String]) -> Result<Plan, Refusal> {
     let group = &found.group;
     let heads = chosen(group, names)?;
     let devices = devices_of(found, active, &heads);

@@ -7,7 +7,7 @@ use superblock::{
     lvm::{BadEdit, Group, Kind, LogicalVolume, LvmUuid, NoRoom, Room, Wish, group::VolumeStatus, names},
 };
 
-use super::request::{Amount, NewVolume, Of, PvWord, ResizeRequest, Sign, VolumeName};
+use super::request::{Amount, NewVolume, PercentOf, PvWord, ResizeRequest, Sign, VolumeName};
 use crate::{
     model::human,
     plan::{Refusal, Warning},
@@ -110,12 +110,14 @@ fn extents(
         Amount::Extents(count) => return up(count).ok_or_else(too_much),
         Amount::Percent(percent, of) => {
             let base = match of {
-                Of::Free => room.extents(),
-                Of::Group => group.pvs.iter().fold(0, |sum, pv| pv.pe_count.saturating_add(sum)),
-                Of::Pvs if places.is_empty() => room.extents(),
-                Of::Pvs => free_on(room, places),
-                Of::Volume => own.ok_or_else(|| Refusal::new("%LV is for a volume that is there already"))?,
-                Of::Origin => return Err(Refusal::new("%ORIGIN is for snapshots")),
+                PercentOf::Free => room.extents(),
+                PercentOf::Group => group.pvs.iter().fold(0, |sum, pv| pv.pe_count.saturating_add(sum)),
+                PercentOf::Pvs if places.is_empty() => room.extents(),
+                PercentOf::Pvs => free_on(room, places),
+                PercentOf::Volume => {
+                    own.ok_or_else(|| Refusal::new("%LV is for a volume that is there already"))?
+                }
+                PercentOf::Origin => return Err(Refusal::new("%ORIGIN is for snapshots")),
             };
             u128::from(base) * u128::from(percent) / 100
         }
@@ -376,9 +378,10 @@ mod tests {
         let mut group = group();
         let said = create(&mut group, &[new("a", Amount::Bytes(Bytes(5 << 20)))], &mut means()).unwrap();
         assert_eq!(said[0].text, "vg/a: 5 MiB is rounded up to 8 MiB (2 extents)");
-        let said = create(&mut group, &[new("b", Amount::Percent(50, Of::Free))], &mut means()).unwrap();
+        let said =
+            create(&mut group, &[new("b", Amount::Percent(50, PercentOf::Free))], &mut means()).unwrap();
         assert_eq!((said.len(), group.volume("b").unwrap().extents()), (0, 9));
-        let mut striped = new("c", Amount::Percent(100, Of::Free));
+        let mut striped = new("c", Amount::Percent(100, PercentOf::Free));
         striped.stripes = 2;
         let refusal = create(&mut group, &[striped], &mut means()).unwrap_err();
         assert!(refusal.text.contains("vg/c"), "{}", refusal.text);
@@ -396,7 +399,7 @@ mod tests {
         let on = |path: &str, ranges: &[(u64, Option<u64>)]| {
             vec![PvWord { path: path.into(), ranges: ranges.to_vec() }]
         };
-        let mut volume = new("a", Amount::Percent(100, Of::Pvs));
+        let mut volume = new("a", Amount::Percent(100, PercentOf::Pvs));
         volume.on = on("/dev/md1", &[(2, Some(4))]);
         create(&mut group, std::slice::from_ref(&volume), &mut means()).unwrap();
         let Kind::Striped { legs, .. } = &group.volume("a").unwrap().segments[0].kind else { panic!() };
@@ -426,8 +429,11 @@ mod tests {
             "no more is taken than was asked for"
         );
         assert_eq!(resized(&mut group, None, mib(8)), Ok((5, 2)));
-        assert_eq!(resized(&mut group, Some(Sign::Plus), Amount::Percent(100, Of::Volume)), Ok((2, 4)));
-        assert_eq!(resized(&mut group, Some(Sign::Plus), Amount::Percent(100, Of::Free)), Ok((4, 20)));
+        assert_eq!(
+            resized(&mut group, Some(Sign::Plus), Amount::Percent(100, PercentOf::Volume)),
+            Ok((2, 4))
+        );
+        assert_eq!(resized(&mut group, Some(Sign::Plus), Amount::Percent(100, PercentOf::Free)), Ok((4, 20)));
         assert!(resized(&mut group, Some(Sign::Plus), mib(1)).unwrap_err().contains("0 are free"));
         assert!(
             resized(&mut group, Some(Sign::Minus), mib(80)).unwrap_err().contains("nothing would be left")

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     model::{
         Below, Candidate, Device, Unusable, human,
-        volume::{AreaSeen, Cause, Found, Groups, PvDevice},
+        volume::{AreaSeen, FoundGroup, Groups, LeftOutCause, PvDevice},
     },
     plan::{Plan, Refusal, Step, Warning},
 };
@@ -100,7 +100,7 @@ fn paths(taken: &[Taken]) -> String {
 /// # Errors
 /// The group may only be read; a device is in use or is somebody else's.
 pub fn extend(
-    found: &Found,
+    found: &FoundGroup,
     devices: &[New<'_>],
     (groups, room): (&Groups, Option<Bytes>),
     stamp: &Stamp,
@@ -167,7 +167,7 @@ fn free(name: Option<&str>, groups: &Groups, taken: &[Taken]) -> Step {
 /// Labels go between the lock and the look at the areas that they name.
 fn finished(
     summary: String,
-    (change, free): (metadata::Change, Step),
+    (change, free): (metadata::ChangeOfGroup, Step),
     taken: Vec<Taken>,
     mut warnings: Vec<Warning>,
 ) -> Plan {
@@ -226,7 +226,7 @@ fn take(
 }
 
 /// It is in a group: taken out of it by whoever may change that.
-fn belongs(path: &str, found: &Found) -> Refusal {
+fn belongs(path: &str, found: &FoundGroup) -> Refusal {
     let group = &found.group.name;
     let refusal = Refusal::new(format!("{path} belongs to group {group} already"));
     match found.objections.first() {
@@ -245,13 +245,13 @@ fn unclaimed(device: &Device, groups: &Groups) -> Result<(), Refusal> {
         let refusal = Refusal::new(format!("{path}{group} {}", refused.cause));
         return match &refused.cause {
             // What it is a part of is said in better words by others.
-            Cause::Component(_) | Cause::Old { .. } => Ok(()),
-            Cause::Filtered => {
+            LeftOutCause::Component(_) | LeftOutCause::Old { .. } => Ok(()),
+            LeftOutCause::Filtered => {
                 Err(refusal.hint("devices/filter and devices/global_filter say what LVM2 may use"))
             }
-            Cause::NotListed => Err(refusal.hint(format!("`lvmdevices --adddev {path}` adds it"))),
-            Cause::Suspended | Cause::Unreadable(_) => Err(refusal),
-            Cause::Twice { .. } | Cause::NotUnderstood { .. } => Err(refusal.hint(free)),
+            LeftOutCause::NotListed => Err(refusal.hint(format!("`lvmdevices --adddev {path}` adds it"))),
+            LeftOutCause::Suspended | LeftOutCause::Unreadable(_) => Err(refusal),
+            LeftOutCause::Twice { .. } | LeftOutCause::NotUnderstood { .. } => Err(refusal.hint(free)),
         };
     }
     let lone = groups.lone.iter().find(|pv| pv.dev == device.id);
@@ -418,7 +418,7 @@ fn lcm(a: u64, b: u64) -> Option<u64> {
 /// # Errors
 /// A volume is on one of them, it is none of the group's, or nothing would be left.
 pub fn reduce(
-    found: &Found,
+    found: &FoundGroup,
     devices: &[crate::model::DevId],
     shown: &[String],
     stamp: &Stamp,
@@ -474,7 +474,7 @@ fn bare(pv: &PvDevice) -> Step {
 ///
 /// # Errors
 /// It has some, or it may only be read.
-pub fn remove(found: &Found) -> Result<Plan, Refusal> {
+pub fn remove(found: &FoundGroup) -> Result<Plan, Refusal> {
     let group = &found.group;
     if let Some(why) = found.objections.first() {
         return Err(Refusal::new(format!("group {} can only be read: {why}", group.name)));

@@ -1,7 +1,7 @@
 //! Which group is meant, whether anything may be changed at all, and what is said of devices that do not count.
 
 use crate::{
-    model::volume::{Cause, Found, Groups, Refused},
+    model::volume::{FoundGroup, Groups, LeftOutCause, RefusedDevice},
     plan::Refusal,
 };
 
@@ -12,7 +12,7 @@ const NAMED: usize = 3;
 ///
 /// # Errors
 /// There is none, or more than one; with the devices that might have it.
-pub fn named<'a>(groups: &'a Groups, name: &str) -> Result<&'a Found, Refusal> {
+pub fn named<'a>(groups: &'a Groups, name: &str) -> Result<&'a FoundGroup, Refusal> {
     if let Some(found) = groups.group(name) {
         return Ok(found);
     }
@@ -21,7 +21,7 @@ pub fn named<'a>(groups: &'a Groups, name: &str) -> Result<&'a Found, Refusal> {
         return Err(Refusal::new(format!("there are {same} groups of the name {name}"))
             .hint("vgrename UUID NAME gives one of them another name"));
     }
-    let its = |refused: &&Refused| refused.group.as_deref() == Some(name);
+    let its = |refused: &&RefusedDevice| refused.group.as_deref() == Some(name);
     if let Some(refused) = groups.refused.iter().find(its) {
         return Err(Refusal::new(format!("group {name} cannot be used: {refused}")));
     }
@@ -49,9 +49,12 @@ pub fn refuse_unreadable(groups: &Groups) -> Result<(), Refusal> {
 pub fn remarks(groups: &Groups) -> Vec<String> {
     let mut said = groups.faults.clone();
     // A copy of what is chosen is said with its group.
-    let said_there = |refused: &Refused| {
+    let said_there = |refused: &RefusedDevice| {
         groups.groups.iter().any(|found| found.absent.values().any(|absent| absent.cause == refused.cause))
-            || matches!(&refused.cause, Cause::Twice { chosen: Some(_), .. } | Cause::Component(_))
+            || matches!(
+                &refused.cause,
+                LeftOutCause::Twice { chosen: Some(_), .. } | LeftOutCause::Component(_)
+            )
     };
     said.extend(groups.refused.iter().filter(|refused| !said_there(refused)).map(|refused| {
         let group = refused.group.as_ref().map_or_else(String::new, |group| format!(" (of group {group})"));
@@ -64,8 +67,8 @@ pub fn remarks(groups: &Groups) -> Vec<String> {
 #[must_use]
 pub fn unread(groups: &Groups) -> Vec<String> {
     let all = groups.refused.iter().filter(|refused| refused.pv.is_none()).chain(&groups.unopened);
-    let (filtered, others): (Vec<&Refused>, Vec<&Refused>) =
-        all.partition(|refused| refused.cause == Cause::Filtered);
+    let (filtered, others): (Vec<&RefusedDevice>, Vec<&RefusedDevice>) =
+        all.partition(|refused| refused.cause == LeftOutCause::Filtered);
     let mut said = Vec::new();
     if !filtered.is_empty() {
         let paths: Vec<&str> = filtered.iter().take(NAMED).map(|refused| refused.path.as_str()).collect();
@@ -84,8 +87,8 @@ pub fn unread(groups: &Groups) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn refused(path: &str, group: Option<&str>, cause: Cause) -> Refused {
-        Refused { path: path.into(), dev: None, pv: None, group: group.map(str::to_owned), cause }
+    fn refused(path: &str, group: Option<&str>, cause: LeftOutCause) -> RefusedDevice {
+        RefusedDevice { path: path.into(), dev: None, pv: None, group: group.map(str::to_owned), cause }
     }
 
     #[test]
@@ -97,14 +100,14 @@ mod tests {
         let none = "there is no group vg (groups: there is none)".to_owned();
         assert_eq!(said(&Groups::default()), (none.clone(), String::new()));
         let filtered =
-            ["/dev/a", "/dev/b", "/dev/c", "/dev/d"].map(|path| refused(path, None, Cause::Filtered));
+            ["/dev/a", "/dev/b", "/dev/c", "/dev/d"].map(|path| refused(path, None, LeftOutCause::Filtered));
         let groups = Groups { unopened: filtered.to_vec(), ..Groups::default() };
         let hint = "a filter of lvm.conf turns 4 devices away: /dev/a, /dev/b, /dev/c, …".to_owned();
         assert_eq!(said(&groups), (none.clone(), hint));
-        let held = refused("/dev/mapper/x", None, Cause::Suspended);
+        let held = refused("/dev/mapper/x", None, LeftOutCause::Suspended);
         let groups = Groups { unopened: vec![held], ..Groups::default() };
         assert_eq!(said(&groups), (none, "/dev/mapper/x is suspended: whoever reads it waits".to_owned()));
-        let unlisted = refused("/dev/a", Some("vg"), Cause::NotListed);
+        let unlisted = refused("/dev/a", Some("vg"), LeftOutCause::NotListed);
         let groups = Groups { refused: vec![unlisted], ..Groups::default() };
         assert_eq!(said(&groups).0, "group vg cannot be used: /dev/a is not in the devices file");
         assert_eq!(remarks(&groups), ["/dev/a (of group vg) is not in the devices file"]);

@@ -13,7 +13,7 @@ use crate::{
         DevId,
         active::{Active, ActiveDevice},
         dm::{DeviceInfo, Listed, SnapshotStatus, Status},
-        volume::{AreaSeen, Found, Groups, PvDevice, gather},
+        volume::{AreaSeen, FoundGroup, Groups, PvDevice, gather},
     },
     plan::{
         Step,
@@ -155,7 +155,7 @@ impl Lab {
 
     pub(super) fn groups(&self) -> Groups {
         let devices = vec![Some(self.pv(1)), (!self.is_half).then(|| self.pv(2))];
-        let mut found = Found { group: self.group.clone(), devices, ..Found::default() };
+        let mut found = FoundGroup { group: self.group.clone(), devices, ..FoundGroup::default() };
         let active = self.state.dm.devices.iter().map(|(name, device)| Listed {
             name: name.clone(),
             uuid: device.uuid.clone(),

@@ -11,7 +11,7 @@ use superblock::{
 };
 
 use crate::{
-    model::volume::{Found, Groups, Target},
+    model::volume::{AreaTarget, FoundGroup, Groups},
     plan::{Refusal, Step},
 };
 
@@ -62,7 +62,7 @@ pub enum LvmStep {
         /// The new text's number.
         seqno: u32,
         /// Where.
-        targets: Vec<Target>,
+        targets: Vec<AreaTarget>,
         /// The text.
         text: Vec<u8>,
     },
@@ -73,14 +73,14 @@ pub enum LvmStep {
         /// The new text's number.
         seqno: u32,
         /// Where.
-        targets: Vec<Target>,
+        targets: Vec<AreaTarget>,
     },
     /// The headers as they were: of a pre-commit, and of a commit that came through in some areas only.
     Revert {
         /// The group.
         group: String,
         /// Where.
-        targets: Vec<Target>,
+        targets: Vec<AreaTarget>,
     },
     /// Read the committed text of every area and see that it is this one.
     Verify {
@@ -198,7 +198,7 @@ impl fmt::Display for LvmStep {
 
 /// A change of one group, in the pieces that a plan puts together.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
+pub struct ChangeOfGroup {
     /// Lock, look again, archive, write as pre-committed. Goes first; then whatever is to be made ready.
     pub before: Vec<Step>,
     /// Makes it count. [`Step::Commit`] follows at once.
@@ -218,7 +218,12 @@ pub struct Change {
 ///
 /// # Errors
 /// Why the group may only be read, that the text does not fit, that the new group would not be sound.
-pub fn change(found: &Found, new: &Group, stamp: &Stamp, global: bool) -> Result<Change, Refusal> {
+pub fn change(
+    found: &FoundGroup,
+    new: &Group,
+    stamp: &Stamp,
+    global: bool,
+) -> Result<ChangeOfGroup, Refusal> {
     refuse_read_only(found)?;
     let areas: Vec<(String, Area)> =
         found.areas().map(|(path, area)| (path.to_owned(), area.clone())).collect();
@@ -241,7 +246,7 @@ pub fn change(found: &Found, new: &Group, stamp: &Stamp, global: bool) -> Result
 ///
 /// # Errors
 /// That the text does not fit, that the group would not be sound.
-pub fn create(new: &Group, stamp: &Stamp, areas: &[(String, Area)]) -> Result<Change, Refusal> {
+pub fn create(new: &Group, stamp: &Stamp, areas: &[(String, Area)]) -> Result<ChangeOfGroup, Refusal> {
     let mut change = written(new, stamp, areas, 0)?;
     let lock = Step::Lvm(LvmStep::Lock { global: true, groups: vec![new.name.clone()] });
     let check = Step::Lvm(LvmStep::Check { group: new.name.clone(), areas: areas.to_vec() });
@@ -278,7 +283,7 @@ fn backed_up(stamp: &Stamp) -> Stamp {
     Stamp { description: format!("Created *after* executing '{}'", stamp.description), ..stamp.clone() }
 }
 
-fn refuse_read_only(found: &Found) -> Result<(), Refusal> {
+fn refuse_read_only(found: &FoundGroup) -> Result<(), Refusal> {
     let Some(first) = found.objections.first() else { return Ok(()) };
     let name = &found.group.name;
     let more = match found.objections.len() {
@@ -289,7 +294,12 @@ fn refuse_read_only(found: &Found) -> Result<(), Refusal> {
         .hint(format!("`mdctl volume check {name}` tells all reasons")))
 }
 
-fn written(new: &Group, stamp: &Stamp, areas: &[(String, Area)], before: u32) -> Result<Change, Refusal> {
+fn written(
+    new: &Group,
+    stamp: &Stamp,
+    areas: &[(String, Area)],
+    before: u32,
+) -> Result<ChangeOfGroup, Refusal> {
     let mut group = new.clone();
     let Some(seqno) = before.checked_add(1) else {
         return Err(Refusal::new(format!("group {}: its changes cannot be counted any further", group.name)));
@@ -300,7 +310,7 @@ fn written(new: &Group, stamp: &Stamp, areas: &[(String, Area)], before: u32) ->
         return Err(Refusal::new(format!("group {} has no metadata area that could be written", group.name)));
     }
     let place = |(device, area): &(String, Area)| match area.place(&text) {
-        Ok(placed) => Ok(Target { device: device.clone(), area: area.clone(), placed }),
+        Ok(placed) => Ok(AreaTarget { device: device.clone(), area: area.clone(), placed }),
         Err(full) => Err(no_room(&group.name, device, full)),
     };
     let targets = areas.iter().map(place).collect::<Result<Vec<_>, _>>()?;
@@ -311,7 +321,7 @@ fn written(new: &Group, stamp: &Stamp, areas: &[(String, Area)], before: u32) ->
     let name = group.name.clone();
     let backup = group.backup(&backed_up(stamp));
     let id = group.id;
-    Ok(Change {
+    Ok(ChangeOfGroup {
         warnings: nearly_full(&name, &targets).into_iter().collect(),
         commit_writes: commit_writes(&targets),
         before: vec![Step::Lvm(LvmStep::PreCommit {
@@ -330,7 +340,7 @@ fn written(new: &Group, stamp: &Stamp, areas: &[(String, Area)], before: u32) ->
     })
 }
 
-fn commit_writes(targets: &[Target]) -> Vec<(String, Vec<Write>)> {
+fn commit_writes(targets: &[AreaTarget]) -> Vec<(String, Vec<Write>)> {
     targets
         .iter()
         .map(|target| (target.device.clone(), vec![target.area.commit(target.placed.slot)]))
@@ -341,8 +351,8 @@ fn no_room(group: &str, device: &str, full: Full) -> Refusal {
     Refusal::new(format!("group {group}, metadata on {device}: {full}"))
 }
 
-fn nearly_full(group: &str, targets: &[Target]) -> Option<String> {
-    let part = |target: &Target| {
+fn nearly_full(group: &str, targets: &[AreaTarget]) -> Option<String> {
+    let part = |target: &AreaTarget| {
         let used = target.placed.slot.size.saturating_mul(100);
         used.checked_div(target.area.limit()).unwrap_or(100)
     };

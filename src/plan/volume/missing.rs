@@ -15,7 +15,7 @@ use crate::{
     model::{
         Candidate, Device,
         active::Active,
-        volume::{AreaSeen, Found, Groups, PvDevice, gather},
+        volume::{AreaSeen, FoundGroup, Groups, PvDevice, gather},
     },
     plan::{Plan, Refusal, Step, Warning},
 };
@@ -31,7 +31,7 @@ const AREA: Bytes = Bytes(4096);
 /// Volumes are there; a device is there and only does not count; something else speaks against writing the group.
 pub fn reduce(
     groups: &Groups,
-    found: &Found,
+    found: &FoundGroup,
     active: &Active,
     force: bool,
     stamp: &Stamp,
@@ -119,11 +119,11 @@ fn without(group: &Group, absent: &[usize], lost: &[String]) -> Result<(Group, V
 }
 
 /// What speaks against writing the group once these are out of it.
-fn cleared(groups: &Groups, found: &Found, after: &Group) -> Found {
+fn cleared(groups: &Groups, found: &FoundGroup, after: &Group) -> FoundGroup {
     let devices = found.devices.iter().flatten().cloned().map(Some).collect();
-    let mut judged = Found { group: after.clone(), devices, ..Found::default() };
+    let mut judged = FoundGroup { group: after.clone(), devices, ..FoundGroup::default() };
     gather::judge(&mut judged, groups);
-    Found { objections: judged.objections, devices: found.devices.clone(), ..found.clone() }
+    FoundGroup { objections: judged.objections, devices: found.devices.clone(), ..found.clone() }
 }
 
 /// A device that lost its label.
@@ -238,7 +238,7 @@ pub fn with_labels(
             None => after.lone.push(pv),
         }
     }
-    let judged: Vec<Found> = after
+    let judged: Vec<FoundGroup> = after
         .groups
         .iter()
         .map(|found| {

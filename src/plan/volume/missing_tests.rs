@@ -8,7 +8,7 @@ use superblock::{
 
 use super::*;
 use crate::{
-    model::{DevId, volume::Kept},
+    model::{DevId, volume::KeptState},
     plan::{
         run::tests::every_failure_leaves_no_trace,
         volume::restore::{self, Which},
@@ -53,7 +53,7 @@ fn pv(seed: u8) -> PvDevice {
 }
 
 fn half(group: Group) -> Groups {
-    let mut found = Found { group, devices: vec![Some(pv(1)), None], ..Found::default() };
+    let mut found = FoundGroup { group, devices: vec![Some(pv(1)), None], ..FoundGroup::default() };
     gather::judge(&mut found, &Groups::default());
     Groups { groups: vec![found], ..Groups::default() }
 }
@@ -95,10 +95,10 @@ fn what_is_missing_is_taken_out() {
 
 #[test]
 fn what_only_does_not_count_is_not_taken_out() {
-    use crate::model::volume::{Cause, Refused};
+    use crate::model::volume::{LeftOutCause, RefusedDevice};
     let mut groups = half(group());
-    let cause = Cause::Twice { all: vec!["/dev/x".into(), "/dev/y".into()], chosen: None };
-    let refused = Refused { path: "/dev/x".into(), dev: None, pv: Some(id(2)), group: None, cause };
+    let cause = LeftOutCause::Twice { all: vec!["/dev/x".into(), "/dev/y".into()], chosen: None };
+    let refused = RefusedDevice { path: "/dev/x".into(), dev: None, pv: Some(id(2)), group: None, cause };
     groups.groups[0].absent.insert(1, refused);
     let refused = reduce(&groups, &groups.groups[0], &Active::default(), true, &Stamp::default());
     assert!(refusal(refused).contains("is on two devices, /dev/x and /dev/y"));
@@ -134,7 +134,7 @@ fn a_label_is_written_again_and_the_group_restored() {
     let bare = Bare { pv: id(2), candidate: &candidate, remembers: None };
     let (after, labels) = with_labels(&groups, &group(), &[bare]).unwrap();
     assert!(after.groups[0].objections.is_empty(), "{:?}", after.groups[0].objections);
-    let kept = [Kept { path: "x".into(), group: group() }];
+    let kept = [KeptState { path: "x".into(), group: group() }];
     let chosen = restore::choose("vg", &kept, &Which::Last).unwrap();
     let plan = with_steps(restore::plan(&after, chosen, false, &Stamp::default()).unwrap(), &labels);
     assert!(

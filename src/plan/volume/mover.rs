@@ -16,7 +16,7 @@ use super::{
     metadata,
     pieces::{self, Copying, Pieces},
     request::{PvWord, VolumeName},
-    shift::Scene,
+    shift::GroupScene,
     tree::Wanted,
 };
 use crate::{
@@ -87,7 +87,7 @@ pub enum Stand<'a> {
 
 /// How a move stands.
 #[must_use]
-pub fn stand<'a>(scene: &Scene<'a>, move_: &Underway) -> Stand<'a> {
+pub fn stand<'a>(scene: &GroupScene<'a>, move_: &Underway) -> Stand<'a> {
     let (group, active) = (&scene.found.group, scene.active);
     let layer = active.with(&pieces::layer_uuid(group, move_.id));
     if !is_underway(group, move_) {
@@ -108,7 +108,7 @@ pub fn stand<'a>(scene: &Scene<'a>, move_: &Underway) -> Stand<'a> {
 
 /// Moves of which devices are left and the metadata knows nothing.
 #[must_use]
-pub fn left(scene: &Scene<'_>) -> Vec<Underway> {
+pub fn left(scene: &GroupScene<'_>) -> Vec<Underway> {
     let group = &scene.found.group;
     let known = underway(group);
     let left = scene.active.devices.iter().filter_map(|device| {
@@ -122,7 +122,7 @@ pub fn left(scene: &Scene<'_>) -> Vec<Underway> {
 }
 
 /// The device of a move's room.
-fn room_device<'a>(scene: &Scene<'a>, group: &Group, move_: &Underway) -> Option<&'a ActiveDevice> {
+fn room_device<'a>(scene: &GroupScene<'a>, group: &Group, move_: &Underway) -> Option<&'a ActiveDevice> {
     scene.active.with(&uuid::lvm(group.id.plain(), group.volume(&move_.room)?.id.plain(), None))
 }
 
@@ -158,7 +158,7 @@ pub fn on(group: &Group, from: usize) -> Vec<String> {
 /// # Errors
 /// Nothing of it is on that device, there is no room.
 pub fn begin(
-    scene: &Scene<'_>,
+    scene: &GroupScene<'_>,
     name: &VolumeName,
     (from, asleep): (usize, bool),
     to: &[PvWord],
@@ -241,7 +241,7 @@ fn found_room(
 ///
 /// # Errors
 /// The volume has changed since.
-pub fn resume(scene: &Scene<'_>, move_: &Underway) -> Result<Plan, Refusal> {
+pub fn resume(scene: &GroupScene<'_>, move_: &Underway) -> Result<Plan, Refusal> {
     let tables = copying(scene, &scene.found.group, move_)?;
     let summary = format!("begin again to move {}/{}", scene.found.group.name, move_.volume);
     Ok(scene.locked(shifted(scene, move_, None, Some(tables), summary)?))
@@ -251,7 +251,7 @@ pub fn resume(scene: &Scene<'_>, move_: &Underway) -> Result<Plan, Refusal> {
 ///
 /// # Errors
 /// The volume has changed since, or it is not copied.
-pub fn finish(scene: &Scene<'_>, move_: &Underway) -> Result<Plan, Refusal> {
+pub fn finish(scene: &GroupScene<'_>, move_: &Underway) -> Result<Plan, Refusal> {
     let mut group = scene.found.group.clone();
     // Only what the kernel mirrors now, between these very extents, can have been copied.
     let copies = match stand(scene, move_) {
@@ -285,7 +285,7 @@ pub fn finish(scene: &Scene<'_>, move_: &Underway) -> Result<Plan, Refusal> {
 ///
 /// # Errors
 /// A physical volume is missing.
-pub fn abandon(scene: &Scene<'_>, move_: &Underway) -> Result<Plan, Refusal> {
+pub fn abandon(scene: &GroupScene<'_>, move_: &Underway) -> Result<Plan, Refusal> {
     let group = &scene.found.group;
     let summary = format!("end the copying of {}/{}", group.name, move_.volume);
     if group.volume(&move_.volume).is_some_and(|volume| volume.id == move_.id) {
@@ -317,7 +317,7 @@ pub fn abandon(scene: &Scene<'_>, move_: &Underway) -> Result<Plan, Refusal> {
 ///
 /// # Errors
 /// The group may only be read.
-pub fn abort(scene: &Scene<'_>, move_: &Underway) -> Result<Plan, Refusal> {
+pub fn abort(scene: &GroupScene<'_>, move_: &Underway) -> Result<Plan, Refusal> {
     let mut group = scene.found.group.clone();
     let name = format!("{}/{}", group.name, move_.volume);
     if !is_underway(&group, move_) {
@@ -327,7 +327,7 @@ pub fn abort(scene: &Scene<'_>, move_: &Underway) -> Result<Plan, Refusal> {
     shifted(scene, move_, Some(&group), None, format!("leave {name} where it was"))
 }
 
-fn group_name<'a>(scene: &Scene<'a>) -> &'a str {
+fn group_name<'a>(scene: &GroupScene<'a>) -> &'a str {
     &scene.found.group.name
 }
 
@@ -341,7 +341,7 @@ fn pieces_of<'a>(group: &'a Group, move_: &Underway) -> Result<Pieces<'a>, Refus
 }
 
 /// The tables while the kernel copies.
-fn copying(scene: &Scene<'_>, group: &Group, move_: &Underway) -> Result<Copying, Refusal> {
+fn copying(scene: &GroupScene<'_>, group: &Group, move_: &Underway) -> Result<Copying, Refusal> {
     let missing = || Refusal::new(format!("{}/{}: a device is missing", group.name, move_.volume));
     let room = room_device(scene, group, move_);
     let room = room.map_or_else(|| name::join(&group.name, &move_.room, None), |room| room.info.name.clone());
@@ -355,7 +355,7 @@ fn top<'a>(group: &'a Group, volume: &'a str) -> &'a str {
 
 /// The steps that make metadata (`None`: it stays) and devices what they shall be.
 fn shifted(
-    scene: &Scene<'_>,
+    scene: &GroupScene<'_>,
     move_: &Underway,
     group: Option<&Group>,
     tables: Option<Copying>,

@@ -7,7 +7,7 @@ use super::{
     edit::Means,
     mover::{self, Stand, Underway},
     pieces, recover,
-    shift::Scene,
+    shift::GroupScene,
     verbs_tests::{active, committed, devices_made_by, id, means, shown, stamp, volume, with_volumes},
 };
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
         DevId,
         active::{Active, ActiveDevice},
         dm::{Dev, DeviceInfo, Table},
-        volume::Found,
+        volume::FoundGroup,
     },
     plan::{
         Plan, Step,
@@ -66,7 +66,7 @@ pub(super) fn seen(dm: &FakeDm) -> Active {
 
 /// A move that goes on.
 struct World {
-    found: Found,
+    found: FoundGroup,
     up: Plan,
     begun: Plan,
     move_: Underway,
@@ -77,7 +77,7 @@ fn begun(name: &str) -> World {
     let (up, there) = active(&found);
     let stamp = stamp();
     let mut means = Means { fresh: (20..30).map(id).collect::<Vec<_>>().into_iter(), ..means() };
-    let scene = Scene { found: &found, active: &there, stamp: &stamp };
+    let scene = GroupScene { found: &found, active: &there, stamp: &stamp };
     let begun = mover::begin(&scene, &volume(name), (0, false), &[], &mut means).unwrap();
     committed(&mut found, &begun);
     let [move_] = mover::underway(&found.group).try_into().unwrap();
@@ -109,7 +109,7 @@ fn the_room_of_a_move_is_in_use() {
     assert!(table(&dm, "vg-a_moves_here").starts_with("0 32768 linear 9:1 "));
     let there = seen(&dm);
     let stamp = stamp();
-    let scene = Scene { found: &world.found, active: &there, stamp: &stamp };
+    let scene = GroupScene { found: &world.found, active: &there, stamp: &stamp };
     assert!(matches!(mover::stand(&scene, &world.move_), Stand::Copies(_)));
     // Whatever ends it leaves only the volume's own device.
     let finish = mover::finish(&scene, &world.move_).unwrap();
@@ -136,7 +136,7 @@ fn the_room_of_a_move_is_in_use() {
 }
 
 /// Somebody changes the group.
-type Change = (&'static str, fn(&mut Found), &'static str);
+type Change = (&'static str, fn(&mut FoundGroup), &'static str);
 
 const TAKEN: [Change; 5] = [
     ("the room is removed", |found| drop(found.group.remove("a_moves_here")), "took away the room"),
@@ -182,7 +182,7 @@ fn a_move_whose_room_is_taken_ends() {
             change(&mut world.found);
             let dm = driver(&[&world.up, &world.begun]);
             let there = seen(&dm);
-            let scene = Scene { found: &world.found, active: &there, stamp: &stamp };
+            let scene = GroupScene { found: &world.found, active: &there, stamp: &stamp };
             let Stand::Lost(said) = mover::stand(&scene, &world.move_) else { panic!("{what}") };
             assert!(said.contains(why), "{what}: {said}");
             assert!(
@@ -213,7 +213,7 @@ fn what_lvm2_leaves_of_a_move_is_taken_away() {
     let mut dm = driver(&[&world.up, &world.begun]);
     dm.devices.remove("vg-a");
     let there = seen(&dm);
-    let scene = Scene { found: &world.found, active: &there, stamp: &stamp };
+    let scene = GroupScene { found: &world.found, active: &there, stamp: &stamp };
     let [left] = mover::left(&scene).try_into().unwrap();
     assert_eq!((left.volume.as_str(), left.id), ("a", world.move_.id));
     let abandon = mover::abandon(&scene, &left).unwrap();
@@ -237,7 +237,7 @@ fn what_lvm2_leaves_of_a_move_is_taken_away() {
     assert_eq!(dm.devices.keys().collect::<Vec<_>>(), ["vg-w"]);
 }
 
-fn room(found: &mut Found) -> &mut superblock::lvm::LogicalVolume {
+fn room(found: &mut FoundGroup) -> &mut superblock::lvm::LogicalVolume {
     found.group.volume_mut("a_moves_here").unwrap()
 }
 
@@ -250,7 +250,7 @@ fn a_striped_volume_moves_on_a_layer() {
     }
     let stamp = stamp();
     let mut means = Means { fresh: (20..30).map(id).collect::<Vec<_>>().into_iter(), ..means() };
-    let scene = Scene { found: &found, active: &there, stamp: &stamp };
+    let scene = GroupScene { found: &found, active: &there, stamp: &stamp };
     let begun = mover::begin(&scene, &volume("w"), (0, true), &[], &mut means).unwrap();
     let text = shown(&begun).join("\n");
     assert!(
@@ -277,7 +277,7 @@ fn a_striped_volume_moves_on_a_layer() {
     let own = there.devices.iter_mut().find(|device| device.info.name == "vg-w").unwrap();
     let before = own.table.clone();
     first_leads_to(&mut own.table, layer);
-    let scene = Scene { found: &found, active: &there, stamp: &stamp };
+    let scene = GroupScene { found: &found, active: &there, stamp: &stamp };
     assert!(
         matches!(mover::stand(&scene, &move_), Stand::Copies(device) if device.info.name == "vg-w-moving")
     );
@@ -291,7 +291,7 @@ fn a_striped_volume_moves_on_a_layer() {
     }
     // Somebody gave the volume its plain table: the layer is stale, and is loaded anew.
     there.devices.iter_mut().find(|device| device.info.name == "vg-w").unwrap().table = before;
-    let scene = Scene { found: &found, active: &there, stamp: &stamp };
+    let scene = GroupScene { found: &found, active: &there, stamp: &stamp };
     assert_eq!(mover::stand(&scene, &move_), Stand::Interrupted);
     assert!(mover::finish(&scene, &move_).is_err(), "what is old would become the volume");
     let text = shown(&mover::resume(&scene, &move_).unwrap()).join("\n");
@@ -325,7 +325,7 @@ fn a_family_is_active_for_its_moves_until_the_last_has_ended() {
     let stamp = stamp();
     for (name, first, ids) in [("a", true, 20..30), ("w", false, 30..40)] {
         let mut means = Means { fresh: ids.map(id).collect::<Vec<_>>().into_iter(), ..means() };
-        let scene = Scene { found: &found, active: &there, stamp: &stamp };
+        let scene = GroupScene { found: &found, active: &there, stamp: &stamp };
         let begun = mover::begin(&scene, &volume(name), (0, first), &[], &mut means).unwrap();
         committed(&mut found, &begun);
     }

@@ -6,7 +6,7 @@ use superblock::lvm::Stamp;
 use super::{
     devices::{heads, top_down},
     pieces,
-    shift::Scene,
+    shift::GroupScene,
     tree::Wanted,
 };
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
         active::{Active, ActiveDevice},
         dm::{Dev, Table, Target, UdevFlags, uuid},
         unfinished::Unfinished,
-        volume::Found,
+        volume::FoundGroup,
     },
     plan::{
         Plan, Step,
@@ -24,7 +24,7 @@ use crate::{
 
 /// First: what is suspended goes on, with its new table where the metadata was committed, else with its old one.
 #[must_use]
-pub fn resume(notes: &Unfinished, found: &[&Found], devices: &[ActiveDevice]) -> Plan {
+pub fn resume(notes: &Unfinished, found: &[&FoundGroup], devices: &[ActiveDevice]) -> Plan {
     let mut steps = Vec::new();
     for name in &notes.suspended {
         let Some(device) = devices.iter().find(|device| device.info.name == *name) else { continue };
@@ -52,7 +52,7 @@ fn plan(summary: &str, steps: Vec<DmStep>) -> Plan {
     Plan { summary: summary.to_owned(), steps, warnings: Vec::new() }
 }
 
-fn is_committed(notes: &Unfinished, found: &[&Found], device: &ActiveDevice) -> bool {
+fn is_committed(notes: &Unfinished, found: &[&FoundGroup], device: &ActiveDevice) -> bool {
     let group = device.info.uuid.as_deref().and_then(uuid::parse).map(|parsed| parsed.group);
     let found = found.iter().find(|found| Some(found.group.id.plain()) == group);
     let Some(found) = found else { return false };
@@ -76,8 +76,8 @@ fn flags(device: &ActiveDevice) -> UdevFlags {
 /// Then: tables that wait for nobody are dropped, volumes get the devices that the metadata says, and what belongs to none
 /// goes. A rollback that waits for its activation and a move that goes on are left as they are.
 #[must_use]
-pub fn tidy(found: &Found, active: &Active, stamp: &Stamp) -> Vec<Plan> {
-    let scene = Scene { found, active, stamp };
+pub fn tidy(found: &FoundGroup, active: &Active, stamp: &Stamp) -> Vec<Plan> {
+    let scene = GroupScene { found, active, stamp };
     let group = &found.group;
     let mut plans = Vec::new();
     let mut known: Vec<Wanted> = Vec::new();
@@ -128,7 +128,7 @@ fn is_nobodys(device: &ActiveDevice, known: &[Wanted]) -> bool {
 }
 
 /// Whether a volume is active and has other tables than it should.
-fn is_other(scene: &Scene<'_>, wanted: &[Wanted]) -> bool {
+fn is_other(scene: &GroupScene<'_>, wanted: &[Wanted]) -> bool {
     let live = |one: &Wanted| scene.active.with(&one.uuid).map(|device| scene.active.named(&device.table));
     let tables: Vec<Option<Table>> = wanted.iter().map(live).collect();
     if tables.iter().flatten().any(pieces::is_moving) || tables.iter().all(Option::is_none) {

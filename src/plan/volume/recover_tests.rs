@@ -14,7 +14,7 @@ use crate::plan::{
 };
 
 /// The driver after what puts it right.
-fn tidied(found: &Found, mut dm: FakeDm, what: &str) -> FakeDm {
+fn tidied(found: &FoundGroup, mut dm: FakeDm, what: &str) -> FakeDm {
     let there = seen(&dm);
     for plan in tidy(found, &there, &stamp()) {
         for step in &plan.steps {
@@ -31,7 +31,7 @@ fn whatever_was_the_last_step() {
     let found = with_volumes();
     let (up, there) = active(&found);
     let stamp = stamp();
-    let scene = Scene { found: &found, active: &there, stamp: &stamp };
+    let scene = GroupScene { found: &found, active: &there, stamp: &stamp };
     let mut means = Means { fresh: (20..40).map(id).collect::<Vec<_>>().into_iter(), ..means() };
     let new = NewSnapshot {
         origin: volume("a"),

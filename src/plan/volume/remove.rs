@@ -12,7 +12,7 @@ use super::{
     tree::{self, Family, Moment, Wanted},
 };
 use crate::{
-    model::{active::Active, dm::UdevFlags, human, volume::Found},
+    model::{active::Active, dm::UdevFlags, human, volume::FoundGroup},
     plan::{Plan, Refusal, Step, Warning, critical::Commit, dm::DmStep},
 };
 
@@ -20,7 +20,12 @@ use crate::{
 ///
 /// # Errors
 /// One is not there, is in use, or the group may only be read.
-pub fn plan(found: &Found, active: &Active, names: &[VolumeName], stamp: &Stamp) -> Result<Plan, Refusal> {
+pub fn plan(
+    found: &FoundGroup,
+    active: &Active,
+    names: &[VolumeName],
+    stamp: &Stamp,
+) -> Result<Plan, Refusal> {
     let before = &found.group;
     let mut after = before.clone();
     for name in names {
@@ -72,7 +77,7 @@ pub fn plan(found: &Found, active: &Active, names: &[VolumeName], stamp: &Stamp)
     Ok(Plan { summary: format!("remove {}", shown(before, &gone)), steps, warnings })
 }
 
-fn lost(found: &Found, active: &Active, name: &str) -> String {
+fn lost(found: &FoundGroup, active: &Active, name: &str) -> String {
     let group = &found.group;
     let size = group.volume(name).map_or(0, |volume| group.sectors(volume.extents()).bytes().0);
     let is_active = !devices_of(found, active, &[head_of(group, name)]).is_empty();
@@ -94,7 +99,7 @@ fn lost(found: &Found, active: &Active, name: &str) -> String {
 
 /// The devices of families that lose a snapshot, before and after.
 fn families(
-    found: &Found,
+    found: &FoundGroup,
     after: &Group,
     heads: &[&str],
     active: &Active,

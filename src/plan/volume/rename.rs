@@ -12,7 +12,7 @@ use crate::{
     model::{
         active::Active,
         dm::Dev,
-        volume::{Found, Groups},
+        volume::{FoundGroup, Groups},
     },
     plan::{Plan, Refusal, Step, Warning, dm::DmStep},
 };
@@ -22,7 +22,7 @@ use crate::{
 /// # Errors
 /// It is not there, or the name is not to be had; the group may only be read.
 pub fn volume(
-    found: &Found,
+    found: &FoundGroup,
     active: &Active,
     from: &VolumeName,
     to: &str,
@@ -41,7 +41,7 @@ pub fn volume(
 /// # Errors
 /// The name is not to be had, or the group may only be read.
 pub fn group(
-    found: &Found,
+    found: &FoundGroup,
     active: &Active,
     (to, groups): (&str, &Groups),
     stamp: &Stamp,
@@ -58,7 +58,7 @@ pub fn group(
     Ok(finished(format!("rename group {from} to {to}"), change, &steps(&after, active)))
 }
 
-fn finished(summary: String, change: metadata::Change, renames: &[Step]) -> Plan {
+fn finished(summary: String, change: metadata::ChangeOfGroup, renames: &[Step]) -> Plan {
     let mut steps = change.before;
     steps.extend_from_slice(renames);
     steps.extend([change.commit, Step::Commit]);

@@ -39,7 +39,7 @@ impl fmt::Display for Named {
 
 /// What a percentage is taken of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Of {
+pub enum PercentOf {
     /// What is free in the group, on the devices that were named.
     Free,
     /// The whole group.
@@ -60,7 +60,7 @@ pub enum Amount {
     /// So many extents.
     Extents(u64),
     /// So many hundredths.
-    Percent(u64, Of),
+    Percent(u64, PercentOf),
 }
 
 /// A new size, or the difference to the old one.

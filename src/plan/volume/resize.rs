@@ -18,7 +18,7 @@ use super::{
     tree::{self, Family, Moment, Wanted},
 };
 use crate::{
-    model::{active::Active, dm::name, human, volume::Found},
+    model::{active::Active, dm::name, human, volume::FoundGroup},
     plan::{
         Plan, Refusal, Step, Warning,
         critical::{Commit, Critical},
@@ -44,7 +44,7 @@ pub struct Inside {
 /// # Errors
 /// The group may only be read, or what is in the volume stands against it.
 pub fn plan(
-    (found, active): (&Found, &Active),
+    (found, active): (&FoundGroup, &Active),
     (after, resized): (&Group, &Resized),
     request: &ResizeRequest,
     inside: &Inside,
@@ -129,7 +129,7 @@ fn store(before: &[Wanted], later: &[Wanted], commit: Commit) -> Vec<Step> {
 }
 
 /// The devices that a volume has and should have; none where it is not active.
-fn wanted(found: &Found, group: &Group, head: &str, active: &Active) -> Result<Vec<Wanted>, Refusal> {
+fn wanted(found: &FoundGroup, group: &Group, head: &str, active: &Active) -> Result<Vec<Wanted>, Refusal> {
     let find = finder(found);
     let family = match Family::of(group, head, &find) {
         Ok(family) => family,

@@ -7,7 +7,7 @@ use crate::{
     model::{
         dm::{Listed, uuid},
         human,
-        volume::{Found, Groups, Kept},
+        volume::{FoundGroup, Groups, KeptState},
     },
     plan::{Plan, Refusal, Step, Warning},
 };
@@ -25,7 +25,7 @@ pub enum Which {
 ///
 /// # Errors
 /// There is none, or two that differ.
-pub fn choose<'a>(name: &str, kept: &'a [Kept], which: &Which) -> Result<&'a Kept, Refusal> {
+pub fn choose<'a>(name: &str, kept: &'a [KeptState], which: &Which) -> Result<&'a KeptState, Refusal> {
     let none = |what: String| {
         Refusal::new(what).hint(format!("`mdctl volume restore --list {name}` shows what is kept"))
     };
@@ -55,7 +55,7 @@ pub fn choose<'a>(name: &str, kept: &'a [Kept], which: &Which) -> Result<&'a Kep
 ///
 /// # Errors
 /// It cannot be written, its devices are not there, a volume that is active would change.
-pub fn plan(groups: &Groups, kept: &Kept, force: bool, stamp: &Stamp) -> Result<Plan, Refusal> {
+pub fn plan(groups: &Groups, kept: &KeptState, force: bool, stamp: &Stamp) -> Result<Plan, Refusal> {
     let old = &kept.group;
     let name = &old.name;
     if let Some(strange) = old.strange.first() {
@@ -106,7 +106,7 @@ pub fn plan(groups: &Groups, kept: &Kept, force: bool, stamp: &Stamp) -> Result<
 }
 
 /// The old state with what is of today: where devices are, how often the group was changed.
-fn onto(found: &Found, old: &Group) -> Result<Group, Refusal> {
+fn onto(found: &FoundGroup, old: &Group) -> Result<Group, Refusal> {
     let name = &old.name;
     if found.group.id != old.id {
         return Err(Refusal::new(format!(
@@ -245,7 +245,7 @@ fn other(now: &Group, new: &Group) -> Vec<String> {
 }
 
 /// An active volume must not change under its user.
-fn active(groups: &Groups, found: &Found, new: &Group) -> Result<(), Refusal> {
+fn active(groups: &Groups, found: &FoundGroup, new: &Group) -> Result<(), Refusal> {
     let prefix = uuid::group_prefix(found.group.id.plain());
     let ours = |listed: &&Listed| listed.uuid.as_deref().is_some_and(|uuid| uuid.starts_with(&prefix));
     for listed in groups.active.iter().filter(ours) {
@@ -327,12 +327,12 @@ mod tests {
 
     fn world(group: Group) -> Groups {
         let devices = vec![Some(device(1, true)), Some(device(2, true))];
-        let found = Found { group, devices, ..Found::default() };
+        let found = FoundGroup { group, devices, ..FoundGroup::default() };
         Groups { groups: vec![found], ..Groups::default() }
     }
 
-    fn kept(seqno: u32, volumes: &[&str], path: &str) -> Kept {
-        Kept { path: path.into(), group: group(seqno, volumes) }
+    fn kept(seqno: u32, volumes: &[&str], path: &str) -> KeptState {
+        KeptState { path: path.into(), group: group(seqno, volumes) }
     }
 
     #[test]
@@ -358,8 +358,9 @@ mod tests {
     #[test]
     fn what_must_not_come_back() {
         let groups = world(group(7, &["a", "b"]));
-        let refused =
-            |groups: &Groups, kept: &Kept| plan(groups, kept, false, &Stamp::default()).unwrap_err().text;
+        let refused = |groups: &Groups, kept: &KeptState| {
+            plan(groups, kept, false, &Stamp::default()).unwrap_err().text
+        };
         let mut other = kept(3, &["a"], "x");
         other.group.id = id(8);
         assert!(refused(&groups, &other).contains("the one that was kept"));
@@ -383,10 +384,10 @@ mod tests {
         let groups = world(group(7, &["a", "b"]));
         let ask = |now: &Group, old: Group, force: bool| {
             let groups = Groups {
-                groups: vec![Found { group: now.clone(), ..groups.groups[0].clone() }],
+                groups: vec![FoundGroup { group: now.clone(), ..groups.groups[0].clone() }],
                 ..Groups::default()
             };
-            plan(&groups, &Kept { path: "x".into(), group: old }, force, &Stamp::default())
+            plan(&groups, &KeptState { path: "x".into(), group: old }, force, &Stamp::default())
         };
         // It was moved since.
         let mut moved = group(7, &["a", "b"]);

@@ -10,7 +10,7 @@ use superblock::{Sectors, lvm::Group};
 use super::{
     metadata, mover,
     request::{VolumeName, When},
-    shift::{Scene, Shift},
+    shift::{GroupScene, Shift},
     siblings::{self, Stores},
 };
 use crate::{
@@ -112,7 +112,12 @@ pub fn refuse_merging(group: &Group, active: &Active, snapshot: &str) -> Result<
 ///
 /// # Errors
 /// It is no snapshot, or one that has nothing to give back.
-pub fn begin(scene: &Scene<'_>, name: &VolumeName, when: When, stores: &Stores) -> Result<Plan, Refusal> {
+pub fn begin(
+    scene: &GroupScene<'_>,
+    name: &VolumeName,
+    when: When,
+    stores: &Stores,
+) -> Result<Plan, Refusal> {
     let mut group = scene.found.group.clone();
     let found = group.snapshot_in(&name.volume);
     let found = found.ok_or_else(|| Refusal::new(format!("{name} is no snapshot")))?;
@@ -161,7 +166,7 @@ fn siblings(group: &Group, snapshot: &str, stores: &Stores) -> Result<(), Refusa
 
 /// Only the metadata changes: the devices go on as they are.
 fn at_next_activation(
-    scene: &Scene<'_>,
+    scene: &GroupScene<'_>,
     group: &Group,
     summary: &str,
     open: Option<(&String, String)>,
@@ -186,7 +191,7 @@ fn at_next_activation(
 ///
 /// # Errors
 /// The group may only be read.
-pub fn finish(scene: &Scene<'_>, name: &VolumeName) -> Result<Plan, Refusal> {
+pub fn finish(scene: &GroupScene<'_>, name: &VolumeName) -> Result<Plan, Refusal> {
     let mut group = scene.found.group.clone();
     let found = group.snapshot_in(&name.volume).filter(|snapshot| snapshot.merging);
     let found = found.ok_or_else(|| Refusal::new(format!("{name} is not being rolled back")))?;
@@ -200,7 +205,7 @@ pub fn finish(scene: &Scene<'_>, name: &VolumeName) -> Result<Plan, Refusal> {
 ///
 /// # Errors
 /// It is not requested, or a physical volume is missing.
-pub fn start_requested(scene: &Scene<'_>, name: &VolumeName, stores: &Stores) -> Result<Plan, Refusal> {
+pub fn start_requested(scene: &GroupScene<'_>, name: &VolumeName, stores: &Stores) -> Result<Plan, Refusal> {
     let group = &scene.found.group;
     siblings(group, &name.volume, stores)?;
     let found = group.snapshot_in(&name.volume).filter(|snapshot| snapshot.merging);

@@ -10,7 +10,7 @@ use superblock::{
 };
 
 use super::{
-    metadata::{self, Change, LvmStep},
+    metadata::{self, ChangeOfGroup, LvmStep},
     mover, pieces,
     tree::{Family, Find, Moment, Wanted, transition},
 };
@@ -18,16 +18,16 @@ use crate::{
     model::{
         active::{Active, ActiveDevice},
         dm::{Dev, Table, UdevFlags, uuid},
-        volume::Found,
+        volume::FoundGroup,
     },
     plan::{Plan, Refusal, Step, Warning, critical::Commit, dm::DmStep},
 };
 
 /// What is there.
 #[derive(Clone, Copy)]
-pub struct Scene<'a> {
+pub struct GroupScene<'a> {
     /// The group.
-    pub found: &'a Found,
+    pub found: &'a FoundGroup,
     /// Its devices as the driver has them.
     pub active: &'a Active,
     /// Who writes.
@@ -50,7 +50,7 @@ pub struct Shift<'a> {
     pub summary: String,
 }
 
-impl Scene<'_> {
+impl GroupScene<'_> {
     /// Where a physical volume is.
     #[must_use]
     pub fn find(&self, pv: usize) -> Option<Dev> {
@@ -174,7 +174,7 @@ impl Scene<'_> {
     pub fn turn(
         &self,
         origin: &str,
-        change: Option<Change>,
+        change: Option<ChangeOfGroup>,
         after: Vec<Wanted>,
         summary: String,
     ) -> Result<Plan, Refusal> {
@@ -213,7 +213,7 @@ impl Scene<'_> {
 
 /// Everything that the steps are made of.
 struct Turn {
-    change: Option<Change>,
+    change: Option<ChangeOfGroup>,
     active: bool,
     before: Vec<Wanted>,
     after: Vec<Wanted>,

@@ -8,8 +8,8 @@ use superblock::{
 use super::{
     edit::{Means, existing},
     mover,
-    request::{Amount, NewSnapshot, Of, VolumeName},
-    shift::{Scene, Shift},
+    request::{Amount, NewSnapshot, PercentOf, VolumeName},
+    shift::{GroupScene, Shift},
 };
 use crate::{
     model::human,
@@ -25,7 +25,7 @@ const PERCENT: u64 = 20;
 ///
 /// # Errors
 /// The volume is none that can have one, or there is no room.
-pub fn create(scene: &Scene<'_>, new: &NewSnapshot, means: &mut Means<'_>) -> Result<Plan, Refusal> {
+pub fn create(scene: &GroupScene<'_>, new: &NewSnapshot, means: &mut Means<'_>) -> Result<Plan, Refusal> {
     let mut group = scene.found.group.clone();
     let (name, mut warnings) = edit(&mut group, new, means)?;
     let zero = start_of(scene, &group, &name)?;
@@ -65,9 +65,9 @@ fn edit(
         Some(Amount::Extents(count)) => count,
         Some(Amount::Percent(percent, of)) => {
             let base = match of {
-                Of::Origin | Of::Volume => extents,
-                Of::Free | Of::Pvs => group.free_extents(),
-                Of::Group => group.pvs.iter().fold(0, |sum, pv| pv.pe_count.saturating_add(sum)),
+                PercentOf::Origin | PercentOf::Volume => extents,
+                PercentOf::Free | PercentOf::Pvs => group.free_extents(),
+                PercentOf::Group => group.pvs.iter().fold(0, |sum, pv| pv.pe_count.saturating_add(sum)),
             };
             base.saturating_mul(percent).div_ceil(100)
         }
@@ -120,7 +120,7 @@ fn chunk(wanted: Option<Bytes>, on_array: bool) -> Result<Sectors, Refusal> {
 
 /// The start of a store: zeros there make the kernel take it for a new one.
 fn start_of(
-    scene: &Scene<'_>,
+    scene: &GroupScene<'_>,
     group: &Group,
     store: &str,
 ) -> Result<Vec<(String, Sectors, Sectors)>, Refusal> {

@@ -31,7 +31,7 @@ const MISSING_LAYER: &str = "missing";
 
 /// One volume's own extents.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Part {
+pub struct VolumePart {
     /// Its name in the group.
     pub name: String,
     /// Its identity.
@@ -46,7 +46,7 @@ pub struct Part {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SnapshotPart {
     /// The store's extents.
-    pub part: Part,
+    pub part: VolumePart,
     /// Its chunk.
     pub chunk: Sectors,
     /// What it covers of the origin.
@@ -63,7 +63,7 @@ pub struct Family {
     /// The group's identity.
     pub group_id: LvmUuid,
     /// The volume.
-    pub origin: Part,
+    pub origin: VolumePart,
     /// Its snapshots.
     pub snapshots: Vec<SnapshotPart>,
 }
@@ -173,7 +173,7 @@ impl Family {
         let part = |volume: &LogicalVolume| {
             let table = extents(group, volume, find)?;
             let (name, id) = (volume.name.clone(), volume.id);
-            Ok::<_, NoTree>(Part { name, id, table, read_only: !volume.is_writable() })
+            Ok::<_, NoTree>(VolumePart { name, id, table, read_only: !volume.is_writable() })
         };
         let size = group.sectors(origin.extents());
         let snapshots = group.snapshots_of(volume).map(|snapshot| {
@@ -197,7 +197,7 @@ impl Family {
     pub fn alone(group: &Group, volume: &LogicalVolume, find: Find<'_>) -> Result<Self, NoTree> {
         let table = extents(group, volume, find)?;
         let (name, id) = (volume.name.clone(), volume.id);
-        let origin = Part { name, id, table, read_only: !volume.is_writable() };
+        let origin = VolumePart { name, id, table, read_only: !volume.is_writable() };
         Ok(Self { group: group.name.clone(), group_id: group.id, origin, snapshots: Vec::new() })
     }
 
@@ -207,7 +207,7 @@ impl Family {
         name::join(&self.group, volume, layer)
     }
 
-    fn part(&self, part: &Part, layer: Option<&str>, flags: UdevFlags) -> Wanted {
+    fn part(&self, part: &VolumePart, layer: Option<&str>, flags: UdevFlags) -> Wanted {
         Wanted {
             name: self.device(&part.name, layer),
             uuid: uuid::lvm(self.group_id.plain(), part.id.plain(), layer),
@@ -219,7 +219,7 @@ impl Family {
     }
 
     /// Devices in the place of missing ones.
-    fn missing(&self, part: &Part) -> Vec<Wanted> {
+    fn missing(&self, part: &VolumePart) -> Vec<Wanted> {
         let mut all = Vec::new();
         for row in &part.table.rows {
             let legs: &[Leg] = match &row.target {

@@ -20,7 +20,7 @@ use super::{
         VolumeName, Wipe,
     },
     resize::{self, Inside},
-    shift::Scene,
+    shift::GroupScene,
     snapshot,
 };
 use crate::{
@@ -28,8 +28,8 @@ use crate::{
         Below, Candidate, DevId, Device,
         active::{Active, ActiveDevice},
         dm::{DeviceInfo, Table},
-        extents::Old,
-        volume::{AreaSeen, Found, Groups, PvDevice},
+        extents::OldContent,
+        volume::{AreaSeen, FoundGroup, Groups, PvDevice},
     },
     plan::run::tests::{every_failure_leaves_no_trace, every_failure_leaves_no_trace_after},
     plan::{Plan, Step, dm::DmStep},
@@ -63,7 +63,7 @@ fn device(n: u8) -> PvDevice {
 }
 
 /// A group on two devices.
-pub(super) fn found() -> Found {
+pub(super) fn found() -> FoundGroup {
     let mut group = Group::empty("vg".into());
     group.id = id(99);
     group.seqno = 1;
@@ -78,7 +78,7 @@ pub(super) fn found() -> Found {
         );
         group.add_pv(made.unwrap()).unwrap();
     }
-    Found { group, devices: devices.map(Some).to_vec(), ..Found::default() }
+    FoundGroup { group, devices: devices.map(Some).to_vec(), ..FoundGroup::default() }
 }
 
 pub(super) fn volume(name: &str) -> VolumeName {
@@ -96,14 +96,14 @@ pub(super) fn means() -> Means<'static> {
 }
 
 /// The same group with two volumes.
-pub(super) fn with_volumes() -> Found {
+pub(super) fn with_volumes() -> FoundGroup {
     let mut found = found();
     let (group, _) = create::edited(&found, &[new("a", 4, 1), new("w", 4, 2)], &mut means()).unwrap();
     found.group = group;
     found
 }
 
-pub(super) fn active(found: &Found) -> (Plan, Active) {
+pub(super) fn active(found: &FoundGroup) -> (Plan, Active) {
     let plan = devices::activate(found, &Active::default(), &[], false).unwrap().plan;
     devices_made_by(&plan)
 }
@@ -141,7 +141,7 @@ fn creating_volumes() {
     let found = found();
     let volumes = vec![new("a", 4, 1), new("w", 4, 2)];
     let edited = create::edited(&found, &volumes, &mut means()).unwrap();
-    let old = Old { signatures: vec![("btrfs".into(), Bytes(65600))], dirty: true };
+    let old = OldContent { signatures: vec![("btrfs".into(), Bytes(65600))], dirty: true };
     let old = BTreeMap::from([("a".to_owned(), old.clone()), ("w".to_owned(), old)]);
     let request = CreateVolumes { volumes, from: None, wipe: Wipe::Ask, inactive: false };
     let plan = create::plan(&found, (&edited.0, edited.1), &request, &old, &stamp()).unwrap();
@@ -224,7 +224,7 @@ fn what_is_missing_is_named_and_the_rest_goes() {
 }
 
 fn resized(
-    found: &Found,
+    found: &FoundGroup,
     there: &Active,
     sign: Sign,
     inside: &Inside,
@@ -309,13 +309,13 @@ fn what_is_being_moved_is_left_alone() {
     let stamp = stamp();
     let mut means = Means { fresh: (20..30).map(id).collect::<Vec<_>>().into_iter(), ..means() };
     let begun = {
-        let scene = Scene { found: &found, active: &there, stamp: &stamp };
+        let scene = GroupScene { found: &found, active: &there, stamp: &stamp };
         mover::begin(&scene, &volume("a"), (0, false), &[], &mut means).unwrap()
     };
     committed(&mut found, &begun);
     let goes_on = devices::goes_on(&found, &there, &[]);
     assert_eq!(goes_on.moves.iter().map(|move_| move_.room.as_str()).collect::<Vec<_>>(), ["a_moves_here"]);
-    let scene = Scene { found: &found, active: &there, stamp: &stamp };
+    let scene = GroupScene { found: &found, active: &there, stamp: &stamp };
     let new = NewSnapshot {
         origin: volume("a"),
         name: None,
@@ -341,7 +341,7 @@ fn what_is_being_moved_is_left_alone() {
 }
 
 /// What the plan commits becomes the group.
-pub(super) fn committed(found: &mut Found, plan: &Plan) {
+pub(super) fn committed(found: &mut FoundGroup, plan: &Plan) {
     let text = plan.steps.iter().find_map(|step| match step {
         Step::Lvm(LvmStep::PreCommit { text, .. }) => Some(text.clone()),
         _ => None,

@@ -15,7 +15,7 @@ use crate::model::{
 
 use crate::words::ArrayState;
 
-pub use table::Device;
+pub use table::DetailDevice;
 
 /// An array for a reader.
 #[derive(Clone, Debug, Serialize)]
@@ -25,7 +25,7 @@ pub struct Detail {
     pub kernel_name: String,
     /// `1.2`, `0.90`, or what manages the superblocks; empty where there are none.
     pub metadata: String,
-    pub container: Option<Container>,
+    pub container: Option<DetailContainer>,
     /// `null` where superblocks are not the kernel's.
     pub persistent: Option<bool>,
     pub is_container: bool,
@@ -45,7 +45,7 @@ pub struct Detail {
     pub array_state: Option<String>,
     /// The words of the text's State line.
     pub state: Vec<String>,
-    pub health: Health,
+    pub health: DetailHealth,
     pub active_devices: i32,
     pub working_devices: i32,
     pub failed_devices: i32,
@@ -54,16 +54,16 @@ pub struct Detail {
     pub layout_number: u32,
     pub chunk_kib: u64,
     pub consistency_policy: Option<String>,
-    pub sync: Option<Sync>,
-    pub reshape: Option<Reshape>,
+    pub sync: Option<DetailSync>,
+    pub reshape: Option<DetailReshape>,
     /// From the superblock of a member.
     #[serde(flatten)]
-    pub identity: Option<Identity>,
+    pub identity: Option<DetailIdentity>,
     /// The name below /dev/md that was chosen when it was assembled, and the array's UUID then.
     pub map: Option<Map>,
     /// For a container: its arrays.
     pub member_arrays: Option<Vec<String>>,
-    pub devices: Vec<Device>,
+    pub devices: Vec<DetailDevice>,
     /// Members as sysfs lists them, for the keys of `--export`.
     #[serde(skip)]
     attached: Vec<Attached>,
@@ -74,7 +74,7 @@ pub struct Detail {
 /// Whether the data is there, and whether all of its protection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Health {
+pub enum DetailHealth {
     /// Every slot has a member that is up to date.
     Complete,
     Degraded,
@@ -86,14 +86,14 @@ pub enum Health {
 
 /// A container, and the array's place in it.
 #[derive(Clone, Debug, Serialize)]
-pub struct Container {
+pub struct DetailContainer {
     pub device: String,
     pub member: String,
 }
 
 /// What synchronises.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub struct Sync {
+pub struct DetailSync {
     /// `recovery`, `resync`, `reshape`, `check`.
     pub action: &'static str,
     /// `running`, `delayed`, `pending`, `remote`.
@@ -105,7 +105,7 @@ pub struct Sync {
 
 /// A reshape that is under way.
 #[derive(Clone, Debug, Serialize)]
-pub struct Reshape {
+pub struct DetailReshape {
     pub delta_devices: i32,
     pub new_level: Option<&'static str>,
     pub new_level_number: i32,
@@ -116,7 +116,7 @@ pub struct Reshape {
 
 /// What a member's superblock says of the array.
 #[derive(Clone, Debug, Serialize)]
-pub struct Identity {
+pub struct DetailIdentity {
     pub uuid: String,
     pub name: Option<DiskText>,
     pub local_to_host: Option<String>,
@@ -140,23 +140,23 @@ struct Attached {
 
 /// What JSON says of all arrays that were asked about.
 #[derive(Debug, Serialize)]
-pub struct Report {
+pub struct DetailReport {
     pub schema: &'static str,
-    pub arrays: Vec<Answer>,
+    pub arrays: Vec<DetailAnswer>,
 }
 
 /// What JSON says of one array.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub enum Answer {
+pub enum DetailAnswer {
     Found(Box<Detail>),
     Not { device: String, error: String },
 }
 
-impl Report {
+impl DetailReport {
     /// The whole answer.
     #[must_use]
-    pub fn new(arrays: Vec<Answer>) -> Self {
+    pub fn new(arrays: Vec<DetailAnswer>) -> Self {
         Self { schema: "mdctl.detail.1", arrays }
     }
 }
@@ -187,7 +187,7 @@ impl Detail {
             container: array
                 .container
                 .as_ref()
-                .map(|c| Container { device: c.path.clone(), member: c.member.clone() }),
+                .map(|c| DetailContainer { device: c.path.clone(), member: c.member.clone() }),
             persistent: native.then_some(!array.not_persistent),
             is_container,
             started,
@@ -279,9 +279,9 @@ fn slots_in_sync(array: &ArrayDetail) -> Vec<bool> {
     slots
 }
 
-fn health(array: &ArrayDetail) -> Health {
+fn health(array: &ArrayDetail) -> DetailHealth {
     if array.counts.raid_disks == 0 {
-        return Health::Unknown;
+        return DetailHealth::Unknown;
     }
     let slots = slots_in_sync(array);
     let geometry = Geometry {
@@ -292,23 +292,23 @@ fn health(array: &ArrayDetail) -> Health {
         component_size: array.component_size.unwrap_or_default().sectors(),
     };
     if slots.iter().all(|slot| *slot) {
-        Health::Complete
+        DetailHealth::Complete
     } else if geometry.enough(&slots, true) {
-        Health::Degraded
+        DetailHealth::Degraded
     } else {
-        Health::Failed
+        DetailHealth::Failed
     }
 }
 
-fn test_status(health: Health) -> u8 {
+fn test_status(health: DetailHealth) -> u8 {
     match health {
-        Health::Complete => 0,
-        Health::Degraded => 1,
-        Health::Failed | Health::Unknown => 2,
+        DetailHealth::Complete => 0,
+        DetailHealth::Degraded => 1,
+        DetailHealth::Failed | DetailHealth::Unknown => 2,
     }
 }
 
-fn state_words(array: &ArrayDetail, health: Health, started: bool, is_container: bool) -> Vec<String> {
+fn state_words(array: &ArrayDetail, health: DetailHealth, started: bool, is_container: bool) -> Vec<String> {
     let mut words: Vec<String> = vec![];
     if array.counts.raid_disks == 0 {
         if !started && !is_container {
@@ -323,9 +323,9 @@ fn state_words(array: &ArrayDetail, health: Health, started: bool, is_container:
         _ => "clean".to_owned(),
     });
     match health {
-        Health::Degraded => words.push("degraded".to_owned()),
-        Health::Failed => words.push("FAILED".to_owned()),
-        Health::Complete | Health::Unknown => {}
+        DetailHealth::Degraded => words.push("degraded".to_owned()),
+        DetailHealth::Failed => words.push("FAILED".to_owned()),
+        DetailHealth::Complete | DetailHealth::Unknown => {}
     }
     if let Some(sync) = array.sync {
         let word = match sync.kind {
@@ -342,7 +342,7 @@ fn state_words(array: &ArrayDetail, health: Health, started: bool, is_container:
     words
 }
 
-fn sync(sync: crate::model::detail::Sync) -> Sync {
+fn sync(sync: crate::model::detail::Sync) -> DetailSync {
     let (stage, done_percent) = match sync.stage {
         SyncStage::Percent(percent) => ("running", Some(percent)),
         SyncStage::Delayed => ("delayed", None),
@@ -355,10 +355,10 @@ fn sync(sync: crate::model::detail::Sync) -> Sync {
         SyncKind::Reshape => "reshape",
         SyncKind::Check => "check",
     };
-    Sync { action, stage, done_percent, kind: sync.kind }
+    DetailSync { action, stage, done_percent, kind: sync.kind }
 }
 
-fn reshape(superblock: &Native) -> Option<Reshape> {
+fn reshape(superblock: &Native) -> Option<DetailReshape> {
     let (delta_devices, new_level, new_layout_number, new_chunk_bytes) = match superblock {
         Native::V0(sb) => {
             sb.reshape_position()?;
@@ -371,7 +371,7 @@ fn reshape(superblock: &Native) -> Option<Reshape> {
             (sb.delta_disks(), sb.new_level(), sb.new_layout(), sb.new_chunk().bytes().0)
         }
     };
-    Some(Reshape {
+    Some(DetailReshape {
         delta_devices,
         new_level: new_level.name(),
         new_level_number: new_level.number(),
@@ -381,9 +381,9 @@ fn reshape(superblock: &Native) -> Option<Reshape> {
     })
 }
 
-fn identity(superblock: &MemberSuperblock, host: Option<&str>) -> Identity {
+fn identity(superblock: &MemberSuperblock, host: Option<&str>) -> DetailIdentity {
     match &superblock.native {
-        Native::V0(sb) => Identity {
+        Native::V0(sb) => DetailIdentity {
             uuid: sb.set_uuid().to_string(),
             name: None,
             local_to_host: host.filter(|host| sb.is_local_to(host.as_bytes())).map(str::to_owned),
@@ -393,7 +393,7 @@ fn identity(superblock: &MemberSuperblock, host: Option<&str>) -> Identity {
         Native::V1(sb) => {
             let local = |host: &&str| host.len() < 32 && sb.is_local_to(host.as_bytes());
             let cluster = superblock.bitmap.as_ref().filter(|b| b.nodes() > 0 && b.uuid() == sb.set_uuid().0);
-            Identity {
+            DetailIdentity {
                 uuid: sb.set_uuid().to_string(),
                 name: Some(DiskText::new(sb.set_name())),
                 local_to_host: host.filter(local).map(str::to_owned),

@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-use crate::model::detail::{ArrayDetail, Member, MemberFlags};
+use crate::model::detail::{ArrayDetail, MemberFlags, TableMember};
 
 /// A device, or a slot that has none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Device {
+pub struct DetailDevice {
     /// `null` where it has none.
     pub number: Option<i32>,
     pub major: u32,
@@ -28,10 +28,10 @@ pub struct Device {
 }
 
 /// The rows, in their order: for each slot its holder, and its replacement if it has one; then the rest.
-pub(super) fn devices(array: &ArrayDetail) -> Vec<Device> {
+pub(super) fn devices(array: &ArrayDetail) -> Vec<DetailDevice> {
     let slots = usize::try_from(array.counts.raid_disks).unwrap_or(0);
-    let mut holders: Vec<Option<&Member>> = vec![None; slots];
-    let mut replacements: Vec<Option<&Member>> = vec![None; slots];
+    let mut holders: Vec<Option<&TableMember>> = vec![None; slots];
+    let mut replacements: Vec<Option<&TableMember>> = vec![None; slots];
     let mut rest = vec![];
     for member in &array.members {
         let slot = usize::try_from(member.raid_disk).ok().filter(|_| !member.state.journal);
@@ -53,8 +53,8 @@ pub(super) fn devices(array: &ArrayDetail) -> Vec<Device> {
     rows
 }
 
-fn empty(slot: usize) -> Device {
-    Device {
+fn empty(slot: usize) -> DetailDevice {
+    DetailDevice {
         number: None,
         major: 0,
         minor: 0,
@@ -68,8 +68,8 @@ fn empty(slot: usize) -> Device {
     }
 }
 
-fn row(array: &ArrayDetail, member: &Member, extra: bool) -> Device {
-    Device {
+fn row(array: &ArrayDetail, member: &TableMember, extra: bool) -> DetailDevice {
+    DetailDevice {
         number: (member.number >= 0).then_some(member.number),
         major: member.dev.major,
         minor: member.dev.minor,
@@ -83,7 +83,7 @@ fn row(array: &ArrayDetail, member: &Member, extra: bool) -> Device {
     }
 }
 
-fn state(array: &ArrayDetail, member: &Member) -> Vec<String> {
+fn state(array: &ArrayDetail, member: &TableMember) -> Vec<String> {
     let flags = member.state;
     let in_slot = u32::try_from(member.raid_disk).is_ok_and(|slot| slot < array.counts.raid_disks);
     let set = super::set_letter(array, member.raid_disk).filter(|_| flags.sync);

@@ -11,7 +11,7 @@ use super::{
         text::{ctime, human_size},
         words,
     },
-    Detail, Device, Form, Identity,
+    Detail, DetailDevice, DetailIdentity, Form,
 };
 use crate::model::detail::SyncKind;
 
@@ -218,7 +218,7 @@ impl Detail {
         if let Some(path) = self.intent_bitmap.as_ref().filter(|text| text.starts_with('/')) {
             write!(out, " bitmap={path}")?;
         }
-        let devices: &[Device] = if form.no_devices { &[] } else { &self.devices };
+        let devices: &[DetailDevice] = if form.no_devices { &[] } else { &self.devices };
         let spares = devices.iter().filter(|device| device.plain_spare).count();
         if spares != 0 && self.raid_devices != 0 {
             write!(out, " spares={spares}")?;
@@ -286,7 +286,7 @@ impl Detail {
     }
 }
 
-impl Identity {
+impl DetailIdentity {
     fn text(&self, out: &mut String) -> fmt::Result {
         let Some(name) = &self.name else {
             write!(out, "              UUID : {}", self.uuid)?;
@@ -309,7 +309,7 @@ impl Identity {
     }
 }
 
-impl Device {
+impl DetailDevice {
     fn text(&self, out: &mut String) -> fmt::Result {
         match self.number {
             Some(number) => write!(out, "   {number:5}")?,

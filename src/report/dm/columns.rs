@@ -2,7 +2,7 @@
 
 use std::{cmp::Ordering, fmt::Write as _};
 
-use crate::model::dm::{Mangling, Overview, Seen, name};
+use crate::model::dm::{DmSeen, Mangling, Overview, name};
 
 /// One cell.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ impl Cell {
 /// What cells are made of.
 struct Source<'a> {
     all: &'a Overview,
-    seen: &'a Seen,
+    seen: &'a DmSeen,
     mangling: Mangling,
 }
 
@@ -183,7 +183,7 @@ const USUAL: &str = "name,major,minor,attr,open,segments,events,uuid";
 
 /// How columns are laid out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Layout {
+pub struct ColumnLayout {
     /// Which columns; `+` before them means after the usual ones.
     pub fields: Option<String>,
     /// Sorted by which.
@@ -204,7 +204,7 @@ pub struct Layout {
     pub mangling: Mangling,
 }
 
-impl Layout {
+impl ColumnLayout {
     fn aligned(&self) -> bool {
         !self.no_headings && !self.prefixes && self.separator.is_none()
     }
@@ -265,10 +265,10 @@ fn columns(list: &str, usual: &str) -> Result<Vec<&'static Column>, String> {
 ///
 /// # Errors
 /// A column that there is not.
-pub fn info(all: &Overview, devices: &[&Seen], layout: &Layout) -> Result<String, String> {
+pub fn info(all: &Overview, devices: &[&DmSeen], layout: &ColumnLayout) -> Result<String, String> {
     let shown = columns(layout.fields.as_deref().unwrap_or(USUAL), USUAL)?;
     let source = |seen| Source { all, seen, mangling: layout.mangling };
-    let mut sorted: Vec<&Seen> = devices.to_vec();
+    let mut sorted: Vec<&DmSeen> = devices.to_vec();
     let keys = layout.sort.as_deref().unwrap_or_default();
     for key in keys.split(',').rev().filter(|key| !key.is_empty()) {
         let (down, name) = match key.strip_prefix('-') {
@@ -290,13 +290,13 @@ pub fn info(all: &Overview, devices: &[&Seen], layout: &Layout) -> Result<String
 
 /// The parts of a name.
 #[must_use]
-pub fn split_name(parts: (String, String, String), layout: &Layout) -> String {
+pub fn split_name(parts: (String, String, String), layout: &ColumnLayout) -> String {
     let shown: Vec<&Column> =
         ["vg_name", "lv_name", "lv_layer"].into_iter().filter_map(column_named).collect();
     table(&shown, &[vec![parts.0, parts.1, parts.2]], layout)
 }
 
-fn table(columns: &[&Column], rows: &[Vec<String>], layout: &Layout) -> String {
+fn table(columns: &[&Column], rows: &[Vec<String>], layout: &ColumnLayout) -> String {
     let heading = |column: &Column| match layout.headings {
         Some(true) => column.name.to_owned(),
         _ => column.heading.to_owned(),
@@ -344,7 +344,7 @@ fn table(columns: &[&Column], rows: &[Vec<String>], layout: &Layout) -> String {
 }
 
 /// A line for each column.
-fn turned(headings: &[String], rows: &[Vec<String>], has_headings: bool, layout: &Layout) -> String {
+fn turned(headings: &[String], rows: &[Vec<String>], has_headings: bool, layout: &ColumnLayout) -> String {
     let mut text = String::new();
     for (at, heading) in headings.iter().enumerate() {
         let heading = has_headings.then(|| heading.clone());

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::model::{
     DevId,
-    dm::{Mangling, Overview, Seen, UdevFlags},
+    dm::{DmSeen, Mangling, Overview, UdevFlags},
 };
 
 /// What reports say of devices.
@@ -52,7 +52,7 @@ struct Row {
 
 /// The document of these devices. `with_deps`: what they stand on was looked for.
 #[must_use]
-pub fn devices(all: &Overview, devices: &[&Seen], with_deps: bool, mangling: Mangling) -> String {
+pub fn devices(all: &Overview, devices: &[&DmSeen], with_deps: bool, mangling: Mangling) -> String {
     let used = |dev: &DevId| Used {
         major: dev.major,
         minor: dev.minor,
@@ -65,7 +65,7 @@ pub fn devices(all: &Overview, devices: &[&Seen], with_deps: bool, mangling: Man
         target: row.kind.clone(),
         text: row.text.clone(),
     };
-    let device = |seen: &&Seen| {
+    let device = |seen: &&DmSeen| {
         let info = &seen.info;
         Device {
             name: mangling.unmangle(&info.name),
@@ -136,7 +136,7 @@ pub fn split_name(name: &str, (group, volume, layer): (String, String, String)) 
 
 /// A cookie that somebody waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cookie {
+pub struct CookieRow {
     pub value: u32,
     pub semid: u32,
     pub count: i32,
@@ -146,7 +146,7 @@ pub struct Cookie {
 
 /// All of them.
 #[must_use]
-pub fn cookies(cookies: &[Cookie]) -> String {
+pub fn cookies(cookies: &[CookieRow]) -> String {
     #[derive(Serialize)]
     struct One {
         cookie: String,
@@ -160,7 +160,7 @@ pub fn cookies(cookies: &[Cookie]) -> String {
         schema: &'static str,
         cookies: Vec<One>,
     }
-    let one = |cookie: &Cookie| One {
+    let one = |cookie: &CookieRow| One {
         cookie: format!("0x{:x}", cookie.value),
         semaphore: cookie.semid,
         value: cookie.count,

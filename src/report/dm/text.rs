@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::model::{
     DevId,
-    dm::{Mangling, Overview, Seen},
+    dm::{DmSeen, Mangling, Overview},
 };
 
 /// When there is nothing.
@@ -69,7 +69,7 @@ pub fn list(all: &Overview, naming: Naming, of_target: bool, mangling: Mangling)
 
 /// `info` of one device.
 #[must_use]
-pub fn info(seen: &Seen, mangling: Mangling) -> String {
+pub fn info(seen: &DmSeen, mangling: Mangling) -> String {
     let info = &seen.info;
     let mut text = String::new();
     let mut line = |what: &str, value: String| {
@@ -103,7 +103,7 @@ pub fn info(seen: &Seen, mangling: Mangling) -> String {
 
 /// `deps` of one device. `name`: it is one of several.
 #[must_use]
-pub fn deps(all: &Overview, seen: &Seen, naming: Naming, name: Option<&str>) -> String {
+pub fn deps(all: &Overview, seen: &DmSeen, naming: Naming, name: Option<&str>) -> String {
     let mut text = name.map(|name| format!("{name}: ")).unwrap_or_default();
     let _ = write!(text, "{} dependencies\t:", seen.deps.len());
     for dev in &seen.deps {
@@ -116,7 +116,7 @@ pub fn deps(all: &Overview, seen: &Seen, naming: Naming, name: Option<&str>) -> 
 
 /// `status` or `table` of one device. `name`: it is one of several. `target`: only its rows.
 #[must_use]
-pub fn rows(seen: &Seen, target: Option<&str>, name: Option<&str>) -> String {
+pub fn rows(seen: &DmSeen, target: Option<&str>, name: Option<&str>) -> String {
     let before = name.map(|name| format!("{name}: ")).unwrap_or_default();
     let rows = seen.rows.as_deref().unwrap_or_default();
     let wanted: Vec<_> = rows.iter().filter(|row| target.is_none_or(|target| row.kind == target)).collect();
@@ -132,8 +132,8 @@ pub fn rows(seen: &Seen, target: Option<&str>, name: Option<&str>) -> String {
 
 /// `table --concise`: all of them in a line, as the kernel's command line has them.
 #[must_use]
-pub fn concise(devices: &[&Seen], target: Option<&str>, mangling: Mangling) -> String {
-    let one = |seen: &&Seen| {
+pub fn concise(devices: &[&DmSeen], target: Option<&str>, mangling: Mangling) -> String {
+    let one = |seen: &&DmSeen| {
         let info = &seen.info;
         let mode = if info.read_only { "ro" } else { "rw" };
         let name = escaped(&mangling.unmangle(&info.name));

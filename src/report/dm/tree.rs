@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{
     DevId,
-    dm::{Mangling, Overview, Seen},
+    dm::{DmSeen, Mangling, Overview},
 };
 
 /// Where nobody says how wide the terminal is.
@@ -12,7 +12,7 @@ const WIDTH: usize = 80;
 
 /// What a tree shows of each device, and with which signs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Look {
+pub struct TreeLook {
     pub numbers: bool,
     pub block_names: bool,
     pub active: bool,
@@ -27,7 +27,7 @@ pub struct Look {
     pub mangling: Mangling,
 }
 
-impl Look {
+impl TreeLook {
     /// From dmsetup's words. `utf8`: what the terminal can show.
     ///
     /// # Errors
@@ -70,7 +70,7 @@ impl Look {
 
 /// Everything below every device, with who stands where.
 struct Graph<'a> {
-    devices: BTreeMap<DevId, &'a Seen>,
+    devices: BTreeMap<DevId, &'a DmSeen>,
     /// In the order in which they are met.
     order: Vec<DevId>,
     deps: BTreeMap<DevId, &'a [DevId]>,
@@ -120,7 +120,7 @@ impl<'a> Graph<'a> {
 
 /// The tree.
 #[must_use]
-pub fn tree(all: &Overview, look: &Look) -> String {
+pub fn tree(all: &Overview, look: &TreeLook) -> String {
     let graph = Graph::new(all);
     let is_root = |dev: DevId| {
         if look.inverted { graph.deps(dev).is_empty() } else { graph.users(dev).is_empty() }
@@ -137,7 +137,7 @@ pub fn tree(all: &Overview, look: &Look) -> String {
 fn branch(
     all: &Overview,
     graph: &Graph<'_>,
-    look: &Look,
+    look: &TreeLook,
     dev: DevId,
     more: &mut Vec<bool>,
     above: &mut BTreeSet<DevId>,
@@ -185,7 +185,7 @@ fn cut(line: &str, width: Option<usize>) -> String {
     }
 }
 
-fn line(all: &Overview, graph: &Graph<'_>, look: &Look, dev: DevId) -> String {
+fn line(all: &Overview, graph: &Graph<'_>, look: &TreeLook, dev: DevId) -> String {
     let seen = graph.devices.get(&dev);
     let mut line = seen.map(|seen| look.mangling.unmangle(&seen.info.name)).unwrap_or_default();
     if let Some(block) = all.blocks.get(&dev).filter(|_| look.block_names) {

@@ -41,12 +41,12 @@ pub enum Superblock {
 #[derive(Clone, Debug, Serialize)]
 pub struct Mbr {
     /// The four entries; `null` where one is empty.
-    pub partitions: [Option<Partition>; 4],
+    pub partitions: [Option<PartitionEntry>; 4],
 }
 
 /// An entry of a partition table.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub struct Partition {
+pub struct PartitionEntry {
     pub start_sectors: u32,
     pub size_sectors: u32,
     pub kind: u8,
@@ -54,23 +54,23 @@ pub struct Partition {
 
 /// What JSON says of all devices that were asked about.
 #[derive(Debug, Serialize)]
-pub struct Report {
+pub struct ExamineReport {
     pub schema: &'static str,
-    pub devices: Vec<Answer>,
+    pub devices: Vec<ExamineAnswer>,
 }
 
 /// What JSON says of one device.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub enum Answer {
+pub enum ExamineAnswer {
     Found(Box<Examined>),
     Not { device: String, error: String },
 }
 
-impl Report {
+impl ExamineReport {
     /// The whole answer.
     #[must_use]
-    pub fn new(devices: Vec<Answer>) -> Self {
+    pub fn new(devices: Vec<ExamineAnswer>) -> Self {
         Self { schema: "mdctl.examine.1", devices }
     }
 }
@@ -207,7 +207,7 @@ impl Mbr {
     fn text(&self, out: &mut String) -> fmt::Result {
         writeln!(out, "   MBR Magic : aa55")?;
         for (number, partition) in self.partitions.iter().enumerate() {
-            if let Some(Partition { start_sectors, size_sectors, kind }) = partition {
+            if let Some(PartitionEntry { start_sectors, size_sectors, kind }) = partition {
                 writeln!(
                     out,
                     "Partition[{number}] : {size_sectors:12} sectors at {start_sectors:12} (type {kind:02x})"

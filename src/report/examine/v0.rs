@@ -43,7 +43,7 @@ pub struct V0 {
     pub raid_devices: u32,
     pub total_devices: u32,
     pub preferred_minor: u32,
-    pub reshape: Option<Reshape>,
+    pub reshape: Option<ReshapeV0>,
     pub updated_unix_seconds: u32,
     pub clean: bool,
     pub bitmap: bool,
@@ -57,14 +57,14 @@ pub struct V0 {
     pub layout_number: u32,
     pub chunk_bytes: u64,
     /// This device's entry.
-    pub this_device: Entry,
+    pub this_device: TableEntry,
     /// The table, as far as it is in use.
-    pub devices: Vec<Entry>,
+    pub devices: Vec<TableEntry>,
 }
 
 /// A reshape that is under way.
 #[derive(Clone, Debug, Serialize)]
-pub struct Reshape {
+pub struct ReshapeV0 {
     pub position_sectors: u64,
     pub delta_devices: i32,
     pub new_level: Option<&'static str>,
@@ -76,7 +76,7 @@ pub struct Reshape {
 
 /// One entry of the table.
 #[derive(Clone, Debug, Serialize)]
-pub struct Entry {
+pub struct TableEntry {
     pub number: u32,
     pub major: u32,
     pub minor: u32,
@@ -251,9 +251,9 @@ impl V0 {
     }
 }
 
-fn reshape(sb: &Superblock) -> Option<Reshape> {
+fn reshape(sb: &Superblock) -> Option<ReshapeV0> {
     let position = sb.reshape_position()?;
-    Some(Reshape {
+    Some(ReshapeV0 {
         position_sectors: position.0,
         delta_devices: sb.delta_disks(),
         new_level: sb.new_level().name(),
@@ -264,7 +264,7 @@ fn reshape(sb: &Superblock) -> Option<Reshape> {
     })
 }
 
-fn entry(disk: &Disk, paths: &BTreeMap<DevId, String>) -> Entry {
+fn entry(disk: &Disk, paths: &BTreeMap<DevId, String>) -> TableEntry {
     let set = disk.state;
     let words = [
         (DiskState::FAULTY, "faulty"),
@@ -281,10 +281,17 @@ fn entry(disk: &Disk, paths: &BTreeMap<DevId, String>) -> Entry {
     }
     let id = DevId { major: disk.major, minor: disk.minor };
     let path = paths.get(&id).filter(|_| id != DevId::default()).cloned();
-    Entry { number: disk.number, major: disk.major, minor: disk.minor, slot: disk.raid_disk, state, path }
+    TableEntry {
+        number: disk.number,
+        major: disk.major,
+        minor: disk.minor,
+        slot: disk.raid_disk,
+        state,
+        path,
+    }
 }
 
-fn row(out: &mut String, head: &str, entry: &Entry) -> fmt::Result {
+fn row(out: &mut String, head: &str, entry: &TableEntry) -> fmt::Result {
     let [number, major, minor, slot] =
         [entry.number, entry.major, entry.minor, entry.slot].map(words::signed);
     write!(out, "{head:>4} {number:5}   {major:5}    {minor:5}    {slot:5}     ")?;

@@ -37,9 +37,9 @@ pub struct V1 {
     pub space: Space,
     pub clean: bool,
     pub device_uuid: String,
-    pub bitmap: Option<Bitmap>,
+    pub bitmap: Option<BitmapLine>,
     pub ppl: Option<Ppl>,
-    pub reshape: Option<Reshape>,
+    pub reshape: Option<ReshapeV1>,
     pub write_mostly: bool,
     pub failfast: bool,
     pub device_flags: u8,
@@ -74,7 +74,7 @@ pub struct Space {
 
 /// The write-intent bitmap's place.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub struct Bitmap {
+pub struct BitmapLine {
     /// From the superblock.
     pub offset_sectors: i32,
 }
@@ -89,7 +89,7 @@ pub struct Ppl {
 
 /// A reshape that is under way.
 #[derive(Clone, Debug, Serialize)]
-pub struct Reshape {
+pub struct ReshapeV1 {
     pub position_sectors: u64,
     pub delta_devices: i32,
     pub new_level: Option<&'static str>,
@@ -206,7 +206,7 @@ impl V1 {
             space,
             clean: sb.is_clean(),
             device_uuid: sb.device_uuid().to_string(),
-            bitmap: sb.bitmap_offset().map(|offset_sectors| Bitmap { offset_sectors }),
+            bitmap: sb.bitmap_offset().map(|offset_sectors| BitmapLine { offset_sectors }),
             ppl: sb.ppl().map(|ppl| Ppl { offset_sectors: ppl.offset, size_sectors: ppl.size }),
             reshape: features.contains(FeatureMap::RESHAPE_ACTIVE).then(|| reshape(sb)),
             write_mostly: sb.devflags().contains(DevFlags::WRITE_MOSTLY),
@@ -266,8 +266,8 @@ fn layout(sb: &Superblock) -> Option<String> {
     if meaningful { words::layout(sb.level(), sb.layout()) } else { None }
 }
 
-fn reshape(sb: &Superblock) -> Reshape {
-    Reshape {
+fn reshape(sb: &Superblock) -> ReshapeV1 {
+    ReshapeV1 {
         position_sectors: sb.reshape_position().0,
         delta_devices: sb.delta_disks(),
         new_level: sb.new_level().name(),

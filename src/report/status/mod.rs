@@ -8,14 +8,14 @@ use serde::Serialize;
 use super::{DiskText, words};
 use crate::model::status::{Activity, ArrayStatus, Health, MemberRole, MemberStatus, Stage};
 
-pub use text::View;
+pub use text::TextView;
 
 /// The whole answer.
 #[derive(Clone, Debug, Serialize)]
-pub struct Report {
+pub struct StatusReport {
     pub schema: &'static str,
     pub time_unix_seconds: u64,
-    pub arrays: Vec<Array>,
+    pub arrays: Vec<StatusArray>,
     /// Arrays that are on devices and not in the kernel; `null` where no device was looked at.
     pub not_running: Option<Vec<NotRunning>>,
     /// What was asked for and could not be shown.
@@ -24,7 +24,7 @@ pub struct Report {
 
 /// An array in the kernel.
 #[derive(Clone, Debug, Serialize)]
-pub struct Array {
+pub struct StatusArray {
     pub kernel_name: String,
     pub path: Option<String>,
     pub uuid: Option<String>,
@@ -45,7 +45,7 @@ pub struct Array {
     /// During a reshape that changes their number.
     pub raid_devices_before: Option<u32>,
     pub consistency_policy: Option<String>,
-    pub bitmap: Option<Bitmap>,
+    pub bitmap: Option<StatusBitmap>,
     pub journal_mode: Option<String>,
     pub degraded_devices: Option<u64>,
     pub missing_slots: Vec<u32>,
@@ -53,11 +53,11 @@ pub struct Array {
     pub mismatch_sectors: Option<u64>,
     pub last_sync_action: Option<String>,
     pub sync_action: Option<String>,
-    pub sync: Option<Sync>,
+    pub sync: Option<StatusSync>,
     pub reshape_position_sectors: Option<u64>,
     /// Kernel names of the devices that stand on it.
     pub holders: Vec<String>,
-    pub members: Vec<Member>,
+    pub members: Vec<StatusMember>,
     /// The words that the text shows after the level.
     #[serde(skip)]
     words: Vec<&'static str>,
@@ -65,7 +65,7 @@ pub struct Array {
 
 /// A write-intent bitmap.
 #[derive(Clone, Debug, Serialize)]
-pub struct Bitmap {
+pub struct StatusBitmap {
     /// The kernel's word: `+8` sectors after the superblock, `file`.
     pub location: String,
     pub chunk_bytes: u64,
@@ -73,7 +73,7 @@ pub struct Bitmap {
 
 /// What synchronises.
 #[derive(Clone, Debug, Serialize)]
-pub struct Sync {
+pub struct StatusSync {
     /// `recovery`, `resync`, `reshape`, `check`, `repair`.
     pub action: String,
     /// `running`, `starting`, `delayed`, `pending`, `remote`.
@@ -87,7 +87,7 @@ pub struct Sync {
 
 /// A member.
 #[derive(Clone, Debug, Serialize)]
-pub struct Member {
+pub struct StatusMember {
     pub kernel_name: String,
     /// `null` where there is no node, or no such device any more.
     pub path: Option<String>,
@@ -130,21 +130,21 @@ pub struct Problem {
     pub error: String,
 }
 
-impl Report {
+impl StatusReport {
     /// From what was found out.
     #[must_use]
     pub fn new(now: u64, arrays: &[ArrayStatus], not_running: Option<Vec<NotRunning>>) -> Self {
         Self {
             schema: "mdctl.status.1",
             time_unix_seconds: now,
-            arrays: arrays.iter().map(Array::of).collect(),
+            arrays: arrays.iter().map(StatusArray::of).collect(),
             not_running,
             problems: vec![],
         }
     }
 }
 
-impl Array {
+impl StatusArray {
     /// From what the kernel says.
     #[must_use]
     pub fn of(array: &ArrayStatus) -> Self {
@@ -167,26 +167,26 @@ impl Array {
             raid_devices: array.raid_disks,
             raid_devices_before: array.raid_disks_before,
             consistency_policy: array.consistency_policy.as_ref().map(ToString::to_string),
-            bitmap: array
-                .bitmap
-                .as_ref()
-                .map(|bitmap| Bitmap { location: bitmap.location.clone(), chunk_bytes: bitmap.chunk.0 }),
+            bitmap: array.bitmap.as_ref().map(|bitmap| StatusBitmap {
+                location: bitmap.location.clone(),
+                chunk_bytes: bitmap.chunk.0,
+            }),
             journal_mode: array.journal_mode.clone(),
             degraded_devices: array.degraded,
             missing_slots: array.missing(),
             mismatch_sectors: array.mismatches.map(|count| count.0),
             last_sync_action: array.last_action.as_ref().map(ToString::to_string),
             sync_action: array.action.as_ref().map(ToString::to_string),
-            sync: array.activity.as_ref().map(Sync::of),
+            sync: array.activity.as_ref().map(StatusSync::of),
             reshape_position_sectors: array.reshape_position.map(|at| at.0),
             holders: array.holders.clone(),
-            members: array.members.iter().map(|member| Member::of(array, member)).collect(),
+            members: array.members.iter().map(|member| StatusMember::of(array, member)).collect(),
             words: state_words(array, health),
         }
     }
 }
 
-impl Sync {
+impl StatusSync {
     fn of(activity: &Activity) -> Self {
         let (stage, numbers) = match activity.stage {
             Stage::Running { done, total } => ("running", Some((done.0, total.0))),
@@ -207,7 +207,7 @@ impl Sync {
     }
 }
 
-impl Member {
+impl StatusMember {
     fn of(array: &ArrayStatus, member: &MemberStatus) -> Self {
         let role = array.role_of(member);
         let text = |text: &Option<String>| text.as_ref().map(|text| DiskText::new(text.as_bytes()));

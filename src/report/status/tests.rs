@@ -50,11 +50,11 @@ fn rebuilding() -> ArrayStatus {
     }
 }
 
-const NARROW: View = View { width: Some(80), colour: false };
+const NARROW: TextView = TextView { width: Some(80), colour: false };
 
 #[test]
 fn fits_eighty_columns() {
-    let text = Report::new(0, &[rebuilding()], None).text(NARROW);
+    let text = StatusReport::new(0, &[rebuilding()], None).text(NARROW);
     let expected = "\
 /dev/md/home (md127): raid6, active, degraded, recovering
     7.3 TiB, 4 devices of 3.6 TiB, chunk 512 KiB, left-symmetric, metadata 1.2
@@ -72,15 +72,15 @@ fn fits_eighty_columns() {
         assert!(line.chars().count() <= 80, "{line}\n{text}");
     }
     assert!(!text.contains('\x1b'));
-    let wide = Report::new(0, &[rebuilding()], None).text(View { width: Some(120), colour: true });
+    let wide = StatusReport::new(0, &[rebuilding()], None).text(TextView { width: Some(120), colour: true });
     assert!(wide.contains("WDC WD40EFRX-68N32N0") && wide.contains("\x1b[33m"), "{wide}");
 }
 
 #[test]
 fn any_width_is_survived() {
     for width in [0, 1, 5, 20, 40, 300] {
-        let view = View { width: Some(width), colour: width % 2 == 0 };
-        assert!(Report::new(0, &[rebuilding()], None).text(view).contains("raid6"));
+        let view = TextView { width: Some(width), colour: width % 2 == 0 };
+        assert!(StatusReport::new(0, &[rebuilding()], None).text(view).contains("raid6"));
     }
 }
 
@@ -90,14 +90,14 @@ fn text_from_disks_is_escaped() {
     array.name = Some("nas:\x1b[2J\nhome".to_owned());
     array.members[0].model = Some("evil\x07\u{202e}disk".to_owned());
     array.members[1].serial = Some("\r\n".to_owned());
-    let text = Report::new(0, &[array], None).text(View { width: None, colour: false });
+    let text = StatusReport::new(0, &[array], None).text(TextView { width: None, colour: false });
     assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text:?}");
     assert!(text.contains("nas:\\u{1b}[2J\\nhome") && text.contains("evil\\u{7}\\u{202e}disk"), "{text}");
 }
 
 #[test]
 fn json_has_its_schema_and_units() {
-    let json = serde_json::to_value(Report::new(7, &[rebuilding()], None)).unwrap();
+    let json = serde_json::to_value(StatusReport::new(7, &[rebuilding()], None)).unwrap();
     assert_eq!(json["schema"], "mdctl.status.1");
     let array = &json["arrays"][0];
     assert_eq!(array["health"], "degraded");
@@ -134,7 +134,8 @@ fn every_key_is_documented() {
         devices: vec![],
     };
     let problem = Problem { device: String::new(), error: String::new() };
-    let report = Report { problems: vec![problem], ..Report::new(7, &[rebuilding()], Some(vec![other])) };
+    let report =
+        StatusReport { problems: vec![problem], ..StatusReport::new(7, &[rebuilding()], Some(vec![other])) };
     let mut found = vec![];
     keys(&serde_json::to_value(report).unwrap(), &mut found);
     let page = include_str!("../../../docs/json.md");

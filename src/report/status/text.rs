@@ -4,12 +4,12 @@ use std::fmt::Write as _;
 
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Row, Table, Width, presets};
 
-use super::{Array, Member, NotRunning, Report, Sync};
+use super::{NotRunning, StatusArray, StatusMember, StatusReport, StatusSync};
 use crate::report::text::{DiskText, duration, size};
 
 /// How the text is to look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct View {
+pub struct TextView {
     /// Columns; `None` where lines may be of any length.
     pub width: Option<u16>,
     /// Whether colours are understood and wanted.
@@ -61,7 +61,7 @@ enum Colour {
     Plain,
 }
 
-impl View {
+impl TextView {
     fn paint(self, colour: Colour, text: &str) -> String {
         if !self.colour || text.is_empty() {
             return text.to_owned();
@@ -82,10 +82,10 @@ impl View {
     }
 }
 
-impl Report {
+impl StatusReport {
     /// The text.
     #[must_use]
-    pub fn text(&self, view: View) -> String {
+    pub fn text(&self, view: TextView) -> String {
         let mut parts: Vec<String> = self.arrays.iter().map(|array| array.text(view)).collect();
         let others = self.not_running.as_deref().unwrap_or_default();
         if !others.is_empty() {
@@ -110,8 +110,8 @@ impl NotRunning {
     }
 }
 
-impl Array {
-    fn text(&self, view: View) -> String {
+impl StatusArray {
+    fn text(&self, view: TextView) -> String {
         let path = self.path.clone().unwrap_or_else(|| format!("/dev/{}", self.kernel_name));
         let mut head = view.paint(Colour::Bold, &escaped(&path));
         if !path.ends_with(&format!("/{}", self.kernel_name)) {
@@ -210,7 +210,7 @@ impl Array {
         lines
     }
 
-    fn table(&self, view: View) -> String {
+    fn table(&self, view: TextView) -> String {
         let rows = self.rows();
         let mut table = Table::new();
         table.load_preset(presets::NOTHING).set_truncation_indicator("~");
@@ -272,7 +272,7 @@ impl Array {
     }
 }
 
-impl Member {
+impl StatusMember {
     fn colour(&self) -> Colour {
         match self.role {
             "faulty" => Colour::Red,
@@ -325,8 +325,8 @@ impl Member {
     }
 }
 
-impl Sync {
-    fn line(&self, view: View) -> String {
+impl StatusSync {
+    fn line(&self, view: TextView) -> String {
         let action = escaped(&self.action);
         let Some(percent) = self.done_percent else {
             return match self.stage {
@@ -354,7 +354,7 @@ fn one_line<'a>(cells: impl Iterator<Item = &'a str>) -> Row {
 }
 
 /// Words with commas between, in lines that fit.
-fn flow(facts: &[String], view: View) -> String {
+fn flow(facts: &[String], view: TextView) -> String {
     let room = usize::from(view.width.unwrap_or(80)).saturating_sub(INDENT.len() + 1);
     let mut lines: Vec<String> = vec![];
     for fact in facts {

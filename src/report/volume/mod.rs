@@ -18,7 +18,7 @@ use crate::model::{
     Below,
     dm::{SnapshotStatus, name, uuid},
     extents,
-    volume::{Cause, Found, Groups, Refused},
+    volume::{FoundGroup, Groups, LeftOutCause, RefusedDevice},
 };
 
 pub use table::table;
@@ -29,7 +29,7 @@ const SCHEMA: &str = "mdctl.volumes.1";
 
 /// Everything that is shown.
 #[derive(Clone, Debug, Serialize)]
-pub struct Report<'a> {
+pub struct VolumeReport<'a> {
     schema: &'static str,
     groups: Vec<GroupShown>,
     volumes: Vec<VolumeShown<'a>>,
@@ -163,7 +163,7 @@ pub struct RefusedShown {
 
 /// What is known beside the metadata.
 #[derive(Clone, Debug, Default)]
-pub struct Known {
+pub struct BesideMetadata {
     /// What lies below.
     pub below: Vec<Below>,
     /// Snapshots' state, by the device's name.
@@ -175,7 +175,7 @@ pub struct Known {
 /// A volume with what is known of it.
 #[derive(Clone, Copy)]
 struct View<'a> {
-    found: &'a Found,
+    found: &'a FoundGroup,
     volume: &'a LogicalVolume,
     part: Part,
     is_active: bool,
@@ -185,7 +185,7 @@ struct View<'a> {
 /// Does `each` with every volume that is wanted and visible.
 fn each_volume<'a>(
     groups: &'a Groups,
-    known: &Known,
+    known: &BesideMetadata,
     wanted: &dyn Fn(&str, Option<&str>) -> bool,
     each: &mut dyn FnMut(View<'a>),
 ) {
@@ -213,10 +213,14 @@ fn each_volume<'a>(
     }
 }
 
-impl<'a> Report<'a> {
+impl<'a> VolumeReport<'a> {
     /// Of everything that was found, as far as `wanted` says so of a group and a volume.
     #[must_use]
-    pub fn new(groups: &'a Groups, known: &Known, wanted: &dyn Fn(&str, Option<&str>) -> bool) -> Self {
+    pub fn new(
+        groups: &'a Groups,
+        known: &BesideMetadata,
+        wanted: &dyn Fn(&str, Option<&str>) -> bool,
+    ) -> Self {
         let chosen = groups.groups.iter().filter(|found| {
             let name = &found.group.name;
             wanted(name, None) || found.group.volumes.iter().any(|volume| wanted(name, Some(&volume.name)))
@@ -242,7 +246,7 @@ impl<'a> Report<'a> {
     }
 }
 
-fn group_shown(found: &Found, known: &Known) -> GroupShown {
+fn group_shown(found: &FoundGroup, known: &BesideMetadata) -> GroupShown {
     let group = &found.group;
     let free = group.free();
     let sum =
@@ -433,16 +437,16 @@ fn segment_kind(kind: &Kind) -> &str {
     }
 }
 
-fn pv_name(found: &Found, index: usize) -> &str {
+fn pv_name(found: &FoundGroup, index: usize) -> &str {
     match (found.devices.get(index), found.absent.get(&index)) {
         (Some(Some(device)), _) => &device.path,
-        (_, Some(Refused { cause: Cause::Twice { .. }, .. })) => "duplicate",
+        (_, Some(RefusedDevice { cause: LeftOutCause::Twice { .. }, .. })) => "duplicate",
         (_, Some(_)) => "left out",
         (_, None) => "missing",
     }
 }
 
-fn on<'a>(found: &'a Found, volume: &LogicalVolume) -> Vec<&'a str> {
+fn on<'a>(found: &'a FoundGroup, volume: &LogicalVolume) -> Vec<&'a str> {
     let mut on: Vec<usize> = Vec::new();
     for segment in &volume.segments {
         on.extend(segment.legs().iter().map(|leg| leg.pv));
@@ -456,7 +460,7 @@ fn on<'a>(found: &'a Found, volume: &LogicalVolume) -> Vec<&'a str> {
     on.into_iter().map(|index| pv_name(found, index)).collect()
 }
 
-fn segment_shown<'a>(found: &'a Found, segment: &'a superblock::lvm::Segment) -> SegmentShown<'a> {
+fn segment_shown<'a>(found: &'a FoundGroup, segment: &'a superblock::lvm::Segment) -> SegmentShown<'a> {
     let leg =
         |(pv, first_extent, last_extent)| LegShown { device: pv_name(found, pv), first_extent, last_extent };
     let stripe_bytes = match &segment.kind {

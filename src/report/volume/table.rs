@@ -5,7 +5,7 @@
 
 use std::{borrow::Cow, fmt::Write as _, ops::Range, ptr};
 
-use super::{Known, View, each_volume, kind_words, on, pv_name, state_words, used};
+use super::{BesideMetadata, View, each_volume, kind_words, on, pv_name, state_words, used};
 use crate::{
     model::volume::Groups,
     report::text::{DiskText, size},
@@ -195,7 +195,7 @@ impl Line {
 /// A column that there is not.
 pub fn table(
     groups: &Groups,
-    known: &Known,
+    known: &BesideMetadata,
     wanted: &dyn Fn(&str, Option<&str>) -> bool,
     columns: &[String],
 ) -> Result<String, String> {
@@ -258,7 +258,7 @@ mod tests {
     use super::*;
     use crate::model::{
         dm::SnapshotStatus,
-        volume::{Found, fixture},
+        volume::{FoundGroup, fixture},
     };
 
     fn groups() -> Groups {
@@ -286,14 +286,18 @@ mod tests {
         for (name, tags) in [("a", ["é\u{7}é"].as_slice()), ("longer", &["long", "longer"])] {
             group.volume_mut(name).unwrap().tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
         }
-        let found = Found { group, devices: vec![None, None, None], ..Found::default() };
+        let found = FoundGroup { group, devices: vec![None, None, None], ..FoundGroup::default() };
         Groups { groups: vec![found], ..Groups::default() }
     }
 
-    fn known(all: bool) -> Known {
+    fn known(all: bool) -> BesideMetadata {
         let usage =
             SnapshotStatus::Usage { allocated: Sectors(16), total: Sectors(32), metadata: Sectors(8) };
-        Known { all, snapshots: [("vg-longer".to_owned(), usage)].into(), ..Known::default() }
+        BesideMetadata {
+            all,
+            snapshots: [("vg-longer".to_owned(), usage)].into(),
+            ..BesideMetadata::default()
+        }
     }
 
     fn of(all: bool, columns: &[&str]) -> Result<String, String> {

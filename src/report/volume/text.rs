@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use superblock::lvm::Group;
 
-use super::{DeviceShown, GroupShown, Report, VolumeShown, kind_words, lines, state_words};
+use super::{DeviceShown, GroupShown, VolumeReport, VolumeShown, kind_words, lines, state_words};
 use crate::report::text::{DiskText, size};
 
 /// Names and tags may come from a disk.
@@ -12,7 +12,7 @@ fn shown(text: &str) -> DiskText {
     DiskText::new(text.as_bytes())
 }
 
-impl Report<'_> {
+impl VolumeReport<'_> {
     /// Groups and volumes with all that they stand on.
     #[must_use]
     pub fn text(&self) -> String {

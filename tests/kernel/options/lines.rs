@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mdctl::cli::options::{Arg, Id, Mode, Opt, TABLE};
+use mdctl::cli::options::{Arg, Mode, Opt, OptionId, TABLE};
 
 /// The words after the program's name.
 pub(super) type Line = Vec<String>;
@@ -39,21 +39,21 @@ fn mode(mode: Mode) -> (&'static str, Line) {
 }
 
 /// A value that the option takes.
-fn value(id: Id) -> &'static str {
+fn value(id: OptionId) -> &'static str {
     match id {
-        Id::Chunk | Id::BitmapChunk => "64",
-        Id::Level | Id::SpareDevices | Id::KillSubarray | Id::UpdateSubarray => "1",
-        Id::Layout => "n2",
-        Id::RaidDevices | Id::Nodes => "2",
-        Id::Size | Id::DataOffset | Id::ArraySize => "8M",
-        Id::Metadata => "1.1",
-        Id::Bitmap | Id::Config => "none",
-        Id::ConsistencyPolicy => "resync",
-        Id::LogicalBlockSize => "4096",
-        Id::Uuid => "01234567:89abcdef:01234567:89abcdef",
-        Id::SuperMinor | Id::Increment | Id::Delay => "5",
-        Id::Update => "uuid",
-        Id::Action => "idle",
+        OptionId::Chunk | OptionId::BitmapChunk => "64",
+        OptionId::Level | OptionId::SpareDevices | OptionId::KillSubarray | OptionId::UpdateSubarray => "1",
+        OptionId::Layout => "n2",
+        OptionId::RaidDevices | OptionId::Nodes => "2",
+        OptionId::Size | OptionId::DataOffset | OptionId::ArraySize => "8M",
+        OptionId::Metadata => "1.1",
+        OptionId::Bitmap | OptionId::Config => "none",
+        OptionId::ConsistencyPolicy => "resync",
+        OptionId::LogicalBlockSize => "4096",
+        OptionId::Uuid => "01234567:89abcdef:01234567:89abcdef",
+        OptionId::SuperMinor | OptionId::Increment | OptionId::Delay => "5",
+        OptionId::Update => "uuid",
+        OptionId::Action => "idle",
         _ => "nx",
     }
 }
@@ -154,7 +154,7 @@ fn twice() -> Vec<Line> {
     for of in Mode::ALL {
         let (option, rest) = mode(of);
         for opt in table().filter(|opt| opt.modes.has(Some(of))) {
-            if matches!(opt.id, Id::Help | Id::HelpOptions | Id::Version) {
+            if matches!(opt.id, OptionId::Help | OptionId::HelpOptions | OptionId::Version) {
                 continue;
             }
             let word = long(opt, opt.names[0]);
@@ -163,7 +163,8 @@ fn twice() -> Vec<Line> {
             whole.extend(
                 rest.iter()
                     .filter(|w| {
-                        !(opt.id == Id::Level && *w == "-l1" || opt.id == Id::RaidDevices && *w == "-n2")
+                        !(opt.id == OptionId::Level && *w == "-l1"
+                            || opt.id == OptionId::RaidDevices && *w == "-n2")
                     })
                     .cloned(),
             );

@@ -72,7 +72,7 @@ fn name() -> ArrayName {
     ArrayName { kernel: "md0".into(), path: "/dev/md0".into() }
 }
 
-fn decide(claims: Vec<Claim>, options: Options) -> Outcome {
+fn decide(claims: Vec<Claim>, options: Options) -> ArrayOutcome {
     plan(claims, name(), None, &options).unwrap()
 }
 
@@ -80,11 +80,11 @@ fn faulty(number: u32) -> v1::Edit {
     v1::Edit::Role { number, role: Role::Faulty }
 }
 
-fn notes(outcome: &Outcome) -> Vec<&str> {
+fn notes(outcome: &ArrayOutcome) -> Vec<&str> {
     outcome.before.iter().filter(|remark| !remark.detail).map(|remark| remark.text.as_str()).collect()
 }
 
-fn added(outcome: &Outcome) -> Vec<&str> {
+fn added(outcome: &ArrayOutcome) -> Vec<&str> {
     let mut added = Vec::new();
     for step in &outcome.plan.steps {
         if let Step::AddDisk { device, .. } = step {
@@ -355,20 +355,32 @@ fn identities() {
     let here = Home { host: Some("guest".into()), required: true };
     let there = Home { host: Some("alpha".into()), required: true };
     let anywhere = Home { host: Some("alpha".into()), required: false };
-    let named = |name: &str| Identity { name: Some(name.into()), ..Identity::default() };
+    let named = |name: &str| WantedIdentity { name: Some(name.into()), ..WantedIdentity::default() };
     for (identity, home, mismatch) in [
-        (Identity::default(), &here, None),
-        (Identity { uuid: Some(UUID), ..Identity::default() }, &here, None),
-        (Identity { uuid: Some(MdUuid([2; 16])), ..Identity::default() }, &here, Some("has wrong uuid")),
+        (WantedIdentity::default(), &here, None),
+        (WantedIdentity { uuid: Some(UUID), ..WantedIdentity::default() }, &here, None),
+        (
+            WantedIdentity { uuid: Some(MdUuid([2; 16])), ..WantedIdentity::default() },
+            &here,
+            Some("has wrong uuid"),
+        ),
         (named("0"), &here, None),
         (named("guest:0"), &there, None),
         (named("0"), &there, Some("has wrong name")),
         (named("0"), &anywhere, None),
         (named("1"), &anywhere, Some("has wrong name")),
-        (Identity { super_minor: Some(0), ..Identity::default() }, &here, Some("has wrong super-minor")),
-        (Identity { level: Some(Level::Raid5), ..Identity::default() }, &here, Some("has wrong raid level")),
         (
-            Identity { raid_disks: Some(3), ..Identity::default() },
+            WantedIdentity { super_minor: Some(0), ..WantedIdentity::default() },
+            &here,
+            Some("has wrong super-minor"),
+        ),
+        (
+            WantedIdentity { level: Some(Level::Raid5), ..WantedIdentity::default() },
+            &here,
+            Some("has wrong raid level"),
+        ),
+        (
+            WantedIdentity { raid_disks: Some(3), ..WantedIdentity::default() },
             &here,
             Some("requires wrong number of drives"),
         ),

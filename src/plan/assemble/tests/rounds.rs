@@ -12,8 +12,8 @@ use crate::{
     plan::{
         Step,
         assemble::{
-            Home, Identity, Options, Session, Target, Wish,
-            rounds::{Job, Rounds},
+            AssembleTarget, GatherWish, Home, Options, Session, WantedIdentity,
+            rounds::{AssembleJob, Rounds},
         },
         course::{
             Answer, Look, Unseen, View,
@@ -177,7 +177,7 @@ fn two_arrays() -> Lab {
     lab
 }
 
-fn rounds<'a>(config: &'a Config, job: Job, options: Options) -> Rounds<'a> {
+fn rounds<'a>(config: &'a Config, job: AssembleJob, options: Options) -> Rounds<'a> {
     let session = Session {
         candidates: Vec::new(),
         asked: None,
@@ -224,8 +224,13 @@ fn honest(outcome: &twin::Outcome<Lab>, what: &str) {
 #[test]
 fn a_scan_ends_whatever_fails_and_whoever_is_quicker() {
     let config = Config::default();
-    let scan =
-        || rounds(&config, Job::Scan(Identity::default()), Options { partial: true, ..Options::default() });
+    let scan = || {
+        rounds(
+            &config,
+            AssembleJob::Scan(WantedIdentity::default()),
+            Options { partial: true, ..Options::default() },
+        )
+    };
     let clean = twin::drive(&mut scan(), two_arrays(), Answer::Yes, None, None);
     assert_eq!((clean.status(), clean.scene.running()), (0, 2), "{}", clean.text());
     let tally = twin::everything(scan, &two_arrays(), ERRORS, OTHERS, honest);
@@ -239,9 +244,9 @@ fn a_scan_ends_whatever_fails_and_whoever_is_quicker() {
 fn one_array_of_listed_devices_ends_whatever_fails_and_whoever_is_quicker() {
     let config = Config::default();
     let listed: Vec<String> = ["/dev/a", "/dev/b"].map(str::to_owned).to_vec();
-    let wish = Wish { listed: true, ..Wish::default() };
-    let target = Target::Wish(Box::new(wish), Some("/dev/md0".into()));
-    let one = || rounds(&config, Job::One(target.clone(), listed.clone()), Options::default());
+    let wish = GatherWish { listed: true, ..GatherWish::default() };
+    let target = AssembleTarget::Wish(Box::new(wish), Some("/dev/md0".into()));
+    let one = || rounds(&config, AssembleJob::One(target.clone(), listed.clone()), Options::default());
     let tally = twin::everything(one, &two_arrays(), ERRORS, OTHERS, honest);
     assert!(tally.reaches(4, 35, 32), "{tally:?}");
 }
@@ -255,8 +260,8 @@ fn arrays_of_the_configuration_end_whatever_fails_and_whoever_is_quicker() {
     )])
     .0;
     let partial = Options { partial: true, ..Options::default() };
-    let words = || rounds(&config, Job::Lines(vec!["/dev/md0".into(), "/dev/md1".into()]), partial);
-    let scan = || rounds(&config, Job::Scan(Identity::default()), partial);
+    let words = || rounds(&config, AssembleJob::Lines(vec!["/dev/md0".into(), "/dev/md1".into()]), partial);
+    let scan = || rounds(&config, AssembleJob::Scan(WantedIdentity::default()), partial);
     let tally = twin::everything(words, &two_arrays(), ERRORS, OTHERS, honest);
     assert!(tally.reaches(6, 80, 48), "{tally:?}");
     let tally = twin::everything(scan, &two_arrays(), ERRORS, OTHERS, honest);
@@ -269,8 +274,11 @@ fn what_another_program_began_meanwhile_is_adopted() {
     let began: twin::Change<Lab> = ("udev began it", |lab| lab.array("md0", &["/dev/a"], false));
     let mut mirror = Lab::default();
     mirror.put(&named(UUID, "0", Level::Raid1, 0, 2), b'a', &[7, 7]);
-    let mut scan =
-        rounds(&config, Job::Scan(Identity::default()), Options { partial: true, ..Options::default() });
+    let mut scan = rounds(
+        &config,
+        AssembleJob::Scan(WantedIdentity::default()),
+        Options { partial: true, ..Options::default() },
+    );
     // Before the turn that acts: it was decided on a machine without the array.
     let outcome = twin::drive(&mut scan, mirror, Answer::Yes, None, Some((3, began)));
     assert_eq!(outcome.status(), 0, "{}", outcome.text());

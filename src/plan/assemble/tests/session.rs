@@ -7,8 +7,8 @@ use crate::{
     config::{Config, conf},
     model::{RunningArray, World, world::MapEntry},
     plan::assemble::{
-        Candidate, Claim, Home, Identity, Options, Session, Stop, Target, Wish,
-        gather::{Nothing, gather},
+        AssembleTarget, CandidatePath, Claim, GatherWish, Home, Options, Session, Stop, WantedIdentity,
+        gather::{NoMember, gather},
         session::{is_line_for, same_names},
     },
 };
@@ -22,7 +22,7 @@ fn raid1(uuid: superblock::MdUuid, name: &str) -> v1::NewArray {
 }
 
 /// Both members of a mirror, on devices `a`, `b` or further ones.
-fn members(uuid: superblock::MdUuid, name: &str, first: u32) -> Vec<Candidate> {
+fn members(uuid: superblock::MdUuid, name: &str, first: u32) -> Vec<CandidatePath> {
     let mirror = raid1(uuid, name);
     (0..2).map(|n| moved(claim(&mirror, n, 5, &[]), first + n)).map(candidate).collect()
 }
@@ -33,16 +33,16 @@ fn moved(mut claim: Claim, device: u32) -> Claim {
     claim
 }
 
-fn candidate(claim: Claim) -> Candidate {
-    Candidate { path: claim.path.clone(), claim: Ok(claim), used: false }
+fn candidate(claim: Claim) -> CandidatePath {
+    CandidatePath { path: claim.path.clone(), claim: Ok(claim), used: false }
 }
 
-fn empty(path: &str) -> Candidate {
-    let claim = Err(Nothing::Empty { magic: [None, None, Some(0)], trouble: Vec::new() });
-    Candidate { path: path.into(), claim, used: false }
+fn empty(path: &str) -> CandidatePath {
+    let claim = Err(NoMember::Empty { magic: [None, None, Some(0)], trouble: Vec::new() });
+    CandidatePath { path: path.into(), claim, used: false }
 }
 
-fn session(candidates: Vec<Candidate>, config: &Config) -> Session<'_> {
+fn session(candidates: Vec<CandidatePath>, config: &Config) -> Session<'_> {
     Session {
         candidates,
         asked: None,
@@ -59,7 +59,7 @@ fn config(text: &str) -> Config {
     conf::parse([("test", text)]).0
 }
 
-fn paths(session: &Session<'_>, target: &Target) -> Result<(String, String), Stop> {
+fn paths(session: &Session<'_>, target: &AssembleTarget) -> Result<(String, String), Stop> {
     session.try_target(target).result.map(|(outcome, _)| (outcome.name.kernel, outcome.name.path))
 }
 
@@ -73,15 +73,15 @@ fn found_arrays_are_named_by_whose_they_are() {
     let mut candidates = members(UUID, "guest:0", 0);
     candidates.extend(members(OTHER, "alpha:data", 2));
     let mut session = session(candidates, &config);
-    let targets = session.found(&Identity::default());
-    assert_eq!(targets, [Target::Found(UUID), Target::Found(OTHER)]);
+    let targets = session.found(&WantedIdentity::default());
+    assert_eq!(targets, [AssembleTarget::Found(UUID), AssembleTarget::Found(OTHER)]);
     assert_eq!(paths(&session, &targets[0]), named("md0", "/dev/md/0"));
     assert_eq!(paths(&session, &targets[1]), named("md127", "/dev/md/alpha:data"));
     let (outcome, taken) = session.try_target(&targets[0]).result.unwrap();
     session.record(&outcome, &taken);
     assert_eq!(
-        session.found(&Identity::default()),
-        [Target::Found(OTHER)],
+        session.found(&WantedIdentity::default()),
+        [AssembleTarget::Found(OTHER)],
         "taken ones are not offered again"
     );
     session.home.required = false;
@@ -100,12 +100,12 @@ fn auto_words_and_ignored_lines_keep_arrays_down() {
     ] {
         let config = config(text);
         let session = session(members(UUID, "guest:0", 0), &config);
-        let result = paths(&session, &Target::Found(UUID));
+        let result = paths(&session, &AssembleTarget::Found(UUID));
         assert_eq!(result.is_ok(), up, "{text}: {result:?}");
     }
     let config = config("AUTO homehost -all");
     let session = session(members(UUID, "alpha:0", 0), &config);
-    assert_eq!(paths(&session, &Target::Found(UUID)), Err(Stop::Nothing));
+    assert_eq!(paths(&session, &AssembleTarget::Found(UUID)), Err(Stop::Nothing));
 }
 
 #[test]
@@ -119,13 +119,13 @@ fn lines_give_name_and_identity() {
     candidates.extend(members(OTHER, "guest:x", 2));
     candidates.push(empty("/dev/e"));
     let session = session(candidates, &config);
-    let lines = session.lines(&Identity::default());
+    let lines = session.lines(&WantedIdentity::default());
     assert_eq!(paths(&session, &lines[0]), named("md5", "/dev/md5"));
     assert_eq!(paths(&session, &lines[1]), named("md127", "/dev/md/home"));
     assert_eq!(paths(&session, &lines[2]), Err(Stop::Nothing));
-    let wanted = Identity { uuid: Some(OTHER), ..Identity::default() };
+    let wanted = WantedIdentity { uuid: Some(OTHER), ..WantedIdentity::default() };
     assert!(session.lines(&wanted).is_empty());
-    assert_eq!(session.found(&wanted), [Target::Found(OTHER)]);
+    assert_eq!(session.found(&wanted), [AssembleTarget::Found(OTHER)]);
     assert!(is_line_for(&config.arrays[0], "5") && is_line_for(&config.arrays[1], "/dev/md/home"));
     assert_eq!(same_names(&config), None);
 }
@@ -145,9 +145,12 @@ fn duplicate_names_are_told() {
 #[test]
 fn listed_devices_must_fit() {
     let home = Home { host: Some("guest".into()), required: true };
-    let listed = Wish { listed: true, ..Wish::default() };
-    let by_uuid = Wish { identity: Identity { uuid: Some(UUID), ..Identity::default() }, ..listed.clone() };
-    let refusal = |candidates: &[Candidate], wish: &Wish| {
+    let listed = GatherWish { listed: true, ..GatherWish::default() };
+    let by_uuid = GatherWish {
+        identity: WantedIdentity { uuid: Some(UUID), ..WantedIdentity::default() },
+        ..listed.clone()
+    };
+    let refusal = |candidates: &[CandidatePath], wish: &GatherWish| {
         let mut remarks = Vec::new();
         match gather(candidates, wish, &home, &mut remarks) {
             Err(Stop::Refused(refusal)) => refusal.text,
@@ -189,7 +192,9 @@ fn busy_members_show_which_array_is_there() {
         ..RunningArray::default()
     };
     session.world.arrays = vec![array("clean")];
-    let Err(Stop::Refused(refusal)) = session.try_target(&Target::Found(UUID)).result else { panic!() };
+    let Err(Stop::Refused(refusal)) = session.try_target(&AssembleTarget::Found(UUID)).result else {
+        panic!()
+    };
     assert_eq!(refusal.said[0].text, "Found some drive for an array that is already active: /dev/md9");
     session.world.arrays = vec![array("inactive")];
     session.world.map = vec![MapEntry {
@@ -198,7 +203,7 @@ fn busy_members_show_which_array_is_there() {
         uuid: UUID,
         path: "/dev/md/nine".into(),
     }];
-    let (outcome, taken) = session.try_target(&Target::Found(UUID)).result.unwrap();
+    let (outcome, taken) = session.try_target(&AssembleTarget::Found(UUID)).result.unwrap();
     assert_eq!((outcome.name.kernel.as_str(), outcome.name.path.as_str()), ("md9", "/dev/md/nine"));
     assert_eq!(taken, [0, 1]);
     assert_eq!(outcome.before[0].text, "Merging with already-assembled /dev/md/nine");
@@ -210,6 +215,6 @@ fn devices_that_were_given_up_stay_away() {
     let mut session = session(members(UUID, "guest:0", 0), &config);
     assert!(session.give_up("/dev/a"));
     assert!(!session.give_up("/dev/a"), "so that trying again ends");
-    let (outcome, _) = session.try_target(&Target::Found(UUID)).result.unwrap();
+    let (outcome, _) = session.try_target(&AssembleTarget::Found(UUID)).result.unwrap();
     assert_eq!(outcome.done, "/dev/md/0 has been started with 1 drive (out of 2).");
 }

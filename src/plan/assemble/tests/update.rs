@@ -19,7 +19,7 @@ fn updating(what: Update) -> Updating {
     }
 }
 
-fn decide(claims: Vec<Claim>, updating: &Updating) -> Result<Outcome, Refusal> {
+fn decide(claims: Vec<Claim>, updating: &Updating) -> Result<ArrayOutcome, Refusal> {
     plan_with(claims, name(), None, &Options { run: true, ..Options::default() }, Some(updating))
 }
 

@@ -41,7 +41,7 @@ fn a_member_with_the_only_copy_is_not_offered_for_removal() {
             let stand = log.iter().fold(stand, |stand, line| stand.says(line));
             let explanation = stand.ask("md127");
             let offered = explanation.findings.iter().filter_map(|finding| finding.command.as_ref());
-            let lines: Vec<String> = offered.map(Command::line).collect();
+            let lines: Vec<String> = offered.map(NextCommand::line).collect();
             let removes = lines.iter().any(|line| line.contains("--remove") || line.contains("add"));
             let Some(way) = way else {
                 assert!(!kinds(&explanation).contains(&Kind::OnlyCopy), "{explanation:#?}");
@@ -68,7 +68,7 @@ fn a_failed_array_is_asked_about_before_its_slots_and_spares() {
     assert!(!kinds(&explanation).contains(&Kind::SpareIdle), "{explanation:#?}");
     assert_eq!(explanation.next().unwrap().line(), "mdctl stop /dev/md/home");
     let commands = explanation.findings.iter().filter_map(|finding| finding.command.as_ref());
-    assert!(!commands.map(Command::line).any(|line| line.contains("--remove")), "{explanation:#?}");
+    assert!(!commands.map(NextCommand::line).any(|line| line.contains("--remove")), "{explanation:#?}");
 }
 
 #[test]

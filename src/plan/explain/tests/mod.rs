@@ -13,7 +13,7 @@ use crate::{
         status::{Activity, MemberStatus, Stage},
         world::Timestamp,
     },
-    plan::assemble::{Candidate, Home, Options},
+    plan::assemble::{CandidatePath, Home, Options},
 };
 
 mod data;
@@ -215,7 +215,7 @@ impl Stand {
             .map(|device| Sight { path: device.path.clone(), found: Ok(device), magic: [None; 3] })
             .collect();
         let session = Session {
-            candidates: sights.iter().map(|sight| Candidate::new(sight, None)).collect(),
+            candidates: sights.iter().map(|sight| CandidatePath::new(sight, None)).collect(),
             asked: None,
             world: World { udev: true, now: Timestamp { seconds: NOW, micros: 0 }, ..World::default() },
             config: &self.config,
@@ -225,7 +225,7 @@ impl Stand {
             by_path: Default::default(),
         };
         let zone = TimeZone::UTC;
-        let scene = Scene {
+        let scene = ExplainScene {
             arrays: &self.arrays,
             sights: &sights,
             session: &session,
@@ -233,7 +233,9 @@ impl Stand {
             log: &self.log,
             zone: &zone,
         };
-        let Found::Subjects(subjects) = scene.understand(word, asked) else { panic!("{word} means nothing") };
+        let FoundWord::Subjects(subjects) = scene.understand(word, asked) else {
+            panic!("{word} means nothing")
+        };
         assert_eq!(subjects.len(), 1, "{word}");
         explain(&scene, &subjects[0])
     }
@@ -246,7 +248,7 @@ fn kinds(explanation: &Explanation) -> Vec<Kind> {
 #[track_caller]
 fn check(explanation: &Explanation, expected: &[Kind], next: Option<&str>) {
     assert_eq!(kinds(explanation), expected, "{explanation:#?}");
-    assert_eq!(explanation.next().map(Command::line).as_deref(), next, "{explanation:#?}");
+    assert_eq!(explanation.next().map(NextCommand::line).as_deref(), next, "{explanation:#?}");
 }
 
 fn finding(explanation: &Explanation, kind: Kind) -> &Finding {
@@ -301,7 +303,7 @@ fn running_arrays() {
         change(stand.array());
         let explanation = stand.ask("md127");
         assert!(kinds(&explanation).contains(&kind), "{kind:?}: {explanation:#?}");
-        assert_eq!(explanation.next().map(Command::line).as_deref(), next, "{kind:?}: {explanation:#?}");
+        assert_eq!(explanation.next().map(NextCommand::line).as_deref(), next, "{kind:?}: {explanation:#?}");
     }
     for (stage, kind) in [
         (Stage::Pending, Kind::SyncPending),

@@ -165,7 +165,7 @@ fn held_by_somebody() {
         stand.devices[1].holders = vec![holder.to_owned()];
         let explanation = stand.ask("home");
         assert_eq!(kinds(&explanation)[0], Kind::Held, "{explanation:#?}");
-        let command = explanation.next().map(Command::line);
+        let command = explanation.next().map(NextCommand::line);
         assert!(command.as_deref().is_some_and(|line| line.starts_with(next.unwrap())), "{command:?}");
     }
 }

@@ -19,7 +19,7 @@ use crate::{
     plan::{
         Plan, Refusal, Step,
         course::{Bar, Cause, Said, Then, Turn, Wait},
-        volume::shift::Scene,
+        volume::shift::GroupScene,
     },
 };
 
@@ -39,10 +39,10 @@ pub struct Called {
 }
 
 /// Something decided on what is there.
-fn with<T>(seen: &GroupSeen, decide: impl FnOnce(&Scene<'_>) -> T) -> Result<T, Refusal> {
+fn with<T>(seen: &GroupSeen, decide: impl FnOnce(&GroupScene<'_>) -> T) -> Result<T, Refusal> {
     groups::refuse_unreadable(&seen.groups)?;
     let found = groups::named(&seen.groups, &seen.name)?;
-    Ok(decide(&Scene { found, active: &seen.active, stamp: &seen.stamp }))
+    Ok(decide(&GroupScene { found, active: &seen.active, stamp: &seen.stamp }))
 }
 
 fn look(name: &str, called: &Called) -> GroupLook {

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     model::{
         dm::name,
-        volume::{Found, GroupSeen},
+        volume::{FoundGroup, GroupSeen},
     },
     plan::{
         Refusal,
@@ -23,7 +23,7 @@ use crate::{
             groups,
             mover::{self, Stand, Underway},
             request::{MoveRequest, Moving, VolumeName},
-            shift::Scene,
+            shift::GroupScene,
         },
     },
 };
@@ -160,7 +160,7 @@ impl<'a> Move<'a> {
     }
 
     /// A move that was begun, by us or by who was quicker.
-    fn begun_by(&mut self, seen: &GroupSeen, found: &Found, volume: &str) -> Turn {
+    fn begun_by(&mut self, seen: &GroupSeen, found: &FoundGroup, volume: &str) -> Turn {
         let is_it = |move_: &Underway| move_.volume == volume;
         let underway = mover::underway(&found.group).into_iter().find(is_it);
         // It may have been given up, or its room taken while its devices still copy.
@@ -176,7 +176,7 @@ impl<'a> Move<'a> {
     }
 
     /// What there is to do.
-    fn first(&mut self, seen: &GroupSeen, found: &Found) -> Result<(), Refusal> {
+    fn first(&mut self, seen: &GroupSeen, found: &FoundGroup) -> Result<(), Refusal> {
         let name = &self.request.name;
         let is_meant = |volume: &str| name.volume.as_ref().is_none_or(|wanted| wanted == volume);
         let mut begun = mover::underway(&found.group);
@@ -210,7 +210,7 @@ impl<'a> Move<'a> {
         Ok(())
     }
 
-    fn next_task(&mut self, seen: &GroupSeen, found: &Found) -> Turn {
+    fn next_task(&mut self, seen: &GroupSeen, found: &FoundGroup) -> Turn {
         (self.change, self.begun) = (OneChange::default(), None);
         let Some(task) = self.queue.pop_front() else { return Turn::end(self.status) };
         self.now = match task {
@@ -240,7 +240,7 @@ impl<'a> Move<'a> {
         self.seen(seen)
     }
 
-    fn begin(&mut self, seen: &GroupSeen, found: &Found, volume: String, asleep: bool) -> Turn {
+    fn begin(&mut self, seen: &GroupSeen, found: &FoundGroup, volume: String, asleep: bool) -> Turn {
         let Moving::Move { from: Some(from), to, .. } = &self.request.what else {
             return Turn::end(self.status);
         };
@@ -264,7 +264,7 @@ impl<'a> Move<'a> {
     }
 
     /// A change of a move that may be over already.
-    fn still(&mut self, seen: &GroupSeen, decide: impl FnOnce(&Scene<'_>) -> Decided) -> Turn {
+    fn still(&mut self, seen: &GroupSeen, decide: impl FnOnce(&GroupScene<'_>) -> Decided) -> Turn {
         let decided = with(seen, decide).and_then(|decided| decided);
         self.decide(decided)
     }
@@ -408,7 +408,7 @@ impl<'a> Move<'a> {
         self.go(For::Next)
     }
 
-    fn sleep(&mut self, seen: &GroupSeen, found: &Found, volume: &str) -> Turn {
+    fn sleep(&mut self, seen: &GroupSeen, found: &FoundGroup, volume: &str) -> Turn {
         let what = self.shown(volume);
         // Its snapshots, or its origin, may be on their way still.
         let plan = mover::refuse_moving(&found.group, volume)
@@ -423,7 +423,7 @@ impl<'a> Move<'a> {
     }
 }
 
-fn pv_of(found: &Found, seen: &GroupSeen, path: &str) -> Option<usize> {
+fn pv_of(found: &FoundGroup, seen: &GroupSeen, path: &str) -> Option<usize> {
     let dev = seen.numbers.iter().find(|(known, _)| known == path).map(|(_, dev)| *dev)?;
     found.present().find(|(_, pv)| pv.dev == dev).map(|(index, _)| index)
 }

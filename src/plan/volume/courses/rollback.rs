@@ -15,7 +15,7 @@ use crate::{
             groups,
             request::{RollbackRequest, VolumeName, When},
             rollback::{self, State},
-            shift::Scene,
+            shift::GroupScene,
             siblings::Stores,
         },
     },
@@ -110,7 +110,7 @@ impl<'a> Rollback<'a> {
     }
 
     /// It was asked for before: it begins now, if nobody is in its way.
-    fn start(&mut self, scene: &Scene<'_>, stores: &Stores) -> Decided {
+    fn start(&mut self, scene: &GroupScene<'_>, stores: &Stores) -> Decided {
         let (name, group) = (self.name(), &scene.found.group);
         let Some(origin) = group.snapshot_in(&name.volume).map(|one| one.origin) else { return Ok(None) };
         let whole = format!("{}/{origin}", name.group);

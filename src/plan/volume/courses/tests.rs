@@ -12,7 +12,7 @@ use super::{Called, Move, Rollback};
 use crate::{
     model::{
         dm::{Dev, SnapshotStatus, Status, Table, Target},
-        volume::{Found, GroupSeen, Groups, StoreSeen},
+        volume::{FoundGroup, GroupSeen, Groups, StoreSeen},
     },
     plan::{
         Step,
@@ -41,7 +41,7 @@ type Place = (usize, u64);
 #[derive(Clone)]
 struct Lab {
     state: State,
-    found: Option<Found>,
+    found: Option<FoundGroup>,
     pending: Option<Group>,
     /// What each extent has.
     contents: BTreeMap<Place, String>,
@@ -78,7 +78,7 @@ fn place(dev: &Dev, start: Sectors) -> Place {
 }
 
 impl Lab {
-    fn new(found: Found) -> Self {
+    fn new(found: FoundGroup) -> Self {
         let (up, _) = active(&found);
         let mut lab = Self {
             state: State::default(),
@@ -564,7 +564,7 @@ fn a_move_in_the_background_and_one_given_up() {
 }
 
 /// `a` with snapshots `w`, which is put back, and `t`.
-fn with_snapshots() -> Found {
+fn with_snapshots() -> FoundGroup {
     let mut found = with_volumes();
     let room = found.group.allocate(&Wish { extents: 1, ..Wish::default() }).unwrap();
     let mut t = superblock::lvm::LogicalVolume::empty("t".into());
