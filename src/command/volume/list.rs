@@ -60,7 +60,12 @@ pub(super) fn list(work: &Work<'_>, request: &ListRequest) -> Result<u8> {
     }
     match table(&groups, &known, &wanted, &request.columns) {
         Ok(none) if none.is_empty() => {
-            work.ui.note("there are no volumes");
+            let is_known = groups.faults.is_empty();
+            work.ui.note(if is_known {
+                "there are no volumes"
+            } else {
+                "which volumes there are cannot be told"
+            });
             groups::unread(&groups).iter().for_each(|why| work.ui.note(why));
         }
         Ok(table) => drop(print(&table)),

@@ -35,7 +35,7 @@ pub(super) fn run(work: &Work<'_>, request: &RestoreRequest) -> Result<u8> {
     let which = request.at.map_or(Which::Last, Which::At);
     let stamp = work.stamp();
     work.change(|groups| {
-        let chosen = restore::choose(name, &kept, &which)?;
+        let chosen = restore::choose(name, groups, &kept, &which)?;
         // A device that lost its label gets it again.
         let lost = inventory::volumes::bare(work.machine, groups, &chosen.group);
         let bare: Vec<Bare<'_>> = lost

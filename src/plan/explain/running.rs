@@ -194,7 +194,7 @@ impl Work<'_> {
         let line = HistoryLine::of(&fresh.metadata, fresh.slots(), fresh.facts.events);
         let parted = parted(&claim.metadata, &claim.facts, &line);
         if let Some(parted) = parted.as_ref().filter(|parted| parted.how != Certainty::Replaced) {
-            let way = format!("mdctl {array} --add --force {} makes it a copy of {array}", claim.path);
+            let way = format!("mdctl {array} --add --force {} gives it what {array} has", claim.path);
             let found = split(self.scene, claim, fresh, parted.how == Certainty::Sure);
             let needs = found.needs.clone().unwrap_or_default();
             return found.needs(format!("{needs}: {way}"));

@@ -1,7 +1,7 @@
 //! Devices of the array with data that it has not: written to apart from it, or lost before they were copied. Nothing takes
 //! them back as if they had missed no write.
 
-use superblock::{Membership, Native};
+use superblock::{Level, Membership, Native};
 
 use super::{ManageContext, Todo, add, readd};
 use crate::{
@@ -67,9 +67,25 @@ impl Apart {
         let text = format!(
             "{word} and {shown} {were} written to apart from each other: {word} cannot come back as what it was"
         );
-        Refusal::new(text).after(vec![Warning::note(theirs), Warning::note(ours)]).hint(format!(
-            "mdctl {shown} --add --force {word} makes it a copy of {shown}; what was written only to {word} is lost then. To look at it first: mdctl stop {shown}; mdctl assemble --readonly --run {shown} {word}"
-        ))
+        let way = format!(
+            "mdctl {shown} --add --force {word} {}; what was written only to {word} is lost then",
+            self.is_rebuilt(shown)
+        );
+        // Of the other levels one member shows nothing.
+        let hint = match self.facts.level {
+            Level::Raid1 => format!(
+                "{way}. To look at it first: mdctl stop {shown}; mdctl assemble --readonly --run {shown} {word}"
+            ),
+            _ => format!("{way}. `mdctl explain {word}` shows its side"),
+        };
+        Refusal::new(text).after(vec![Warning::note(theirs), Warning::note(ours)]).hint(hint)
+    }
+
+    fn is_rebuilt(&self, shown: &str) -> String {
+        match self.facts.level {
+            Level::Raid1 => format!("makes it a copy of {shown}"),
+            _ => format!("has {shown} rebuild it"),
+        }
     }
 
     /// What a full copy costs.
@@ -77,7 +93,7 @@ impl Apart {
         let (shown, since) = (&context.array.path, ctime(self.facts.updated, &context.zone));
         let events = self.facts.events;
         Warning::note(format!(
-            "{word} becomes a copy of {shown}: what was written only to {word} (last update {since}, event {events}) is lost"
+            "{word} is written over with what {shown} has: what was written only to {word} (last update {since}, event {events}) is lost"
         ))
     }
 

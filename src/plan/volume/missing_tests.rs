@@ -135,7 +135,7 @@ fn a_label_is_written_again_and_the_group_restored() {
     let (after, labels) = with_labels(&groups, &group(), &[bare]).unwrap();
     assert!(after.groups[0].objections.is_empty(), "{:?}", after.groups[0].objections);
     let kept = [KeptState { path: "x".into(), group: group() }];
-    let chosen = restore::choose("vg", &kept, &Which::Last).unwrap();
+    let chosen = restore::choose("vg", &groups, &kept, &Which::Last).unwrap();
     let plan = with_steps(restore::plan(&after, chosen, false, &Stamp::default()).unwrap(), &labels);
     assert!(
         plan.warnings[0].text.starts_with("/dev/d2 has no label: label and metadata area of physical volume")

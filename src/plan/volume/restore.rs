@@ -21,21 +21,28 @@ pub enum Which {
     At(u32),
 }
 
-/// The state that is asked for. Several files may have the same change: they must agree.
+/// The state that is asked for. Several files may have the same change: they must agree. Only states of the group that is there
+/// count: one of the same name may have been there before.
 ///
 /// # Errors
 /// There is none, or two that differ.
-pub fn choose<'a>(name: &str, kept: &'a [KeptState], which: &Which) -> Result<&'a KeptState, Refusal> {
+pub fn choose<'a>(
+    name: &str,
+    groups: &Groups,
+    kept: &'a [KeptState],
+    which: &Which,
+) -> Result<&'a KeptState, Refusal> {
     let none = |what: String| {
         Refusal::new(what).hint(format!("`mdctl volume restore --list {name}` shows what is kept"))
     };
+    let kept = of_this(name, groups, kept)?;
     match which {
         Which::Last => {
-            let newest = kept.iter().max_by_key(|kept| (kept.group.seqno, kept.group.written.time));
+            let newest = kept.into_iter().max_by_key(|kept| (kept.group.seqno, kept.group.written.time));
             newest.ok_or_else(|| none(format!("no state of group {name} is kept")))
         }
         Which::At(seqno) => {
-            let mut same = kept.iter().filter(|kept| kept.group.seqno == *seqno);
+            let mut same = kept.into_iter().filter(|kept| kept.group.seqno == *seqno);
             let first = same
                 .next()
                 .ok_or_else(|| none(format!("no state of group {name} after change {seqno} is kept")))?;
@@ -48,6 +55,28 @@ pub fn choose<'a>(name: &str, kept: &'a [KeptState], which: &Which) -> Result<&'
                 None => Ok(first),
             }
         }
+    }
+}
+
+/// The states of the group that is there, by its UUID; where its metadata is gone, those of which a physical volume is there.
+fn of_this<'a>(name: &str, groups: &Groups, kept: &'a [KeptState]) -> Result<Vec<&'a KeptState>, Refusal> {
+    let is_there = |id: LvmUuid| groups.lone.iter().any(|lone| lone.label.id == id);
+    let known = groups.group(name).map(|found| found.group.id);
+    let fits = |kept: &&KeptState| match known {
+        Some(id) => kept.group.id == id,
+        None => kept.group.pvs.iter().any(|pv| is_there(pv.id)),
+    };
+    let fitting: Vec<&KeptState> = kept.iter().filter(fits).collect();
+    let all = if fitting.is_empty() { kept.iter().collect() } else { fitting };
+    let other =
+        all.iter().skip(1).find(|kept| all.first().is_some_and(|first| first.group.id != kept.group.id));
+    match (all.first(), other) {
+        (Some(first), Some(other)) => Err(Refusal::new(format!(
+            "there have been several groups called {name}: {} has the one with UUID {}, {} that with {}",
+            first.path, first.group.id, other.path, other.group.id
+        ))
+        .hint(format!("mdctl volume restore {name} --file FILE names one"))),
+        _ => Ok(all),
     }
 }
 
@@ -449,20 +478,43 @@ mod tests {
             kept(2, &[], "x"),
             kept(2, &["c"], "y"),
         ];
-        assert_eq!(choose("vg", &all, &Which::Last).unwrap().path, "new");
-        assert_eq!(choose("vg", &all, &Which::At(3)).unwrap().path, "one");
+        let none = Groups::default();
+        assert_eq!(choose("vg", &none, &all, &Which::Last).unwrap().path, "new");
+        assert_eq!(choose("vg", &none, &all, &Which::At(3)).unwrap().path, "one");
         assert!(
-            choose("vg", &all, &Which::At(2))
+            choose("vg", &none, &all, &Which::At(2))
                 .unwrap_err()
                 .text
                 .contains("kept twice and differently, in x and y")
         );
         assert!(
-            choose("vg", &all, &Which::At(9))
+            choose("vg", &none, &all, &Which::At(9))
                 .unwrap_err()
                 .text
                 .contains("no state of group vg after change 9")
         );
-        assert!(choose("vg", &[], &Which::Last).is_err());
+        assert!(choose("vg", &none, &[], &Which::Last).is_err());
+    }
+    #[test]
+    fn of_groups_of_one_name_the_one_that_is_there() {
+        let mut other = kept(9, &["b"], "other");
+        other.group.id = id(200);
+        let all = [other, kept(3, &["a"], "one")];
+        let there = world(group(2, &["a"]));
+        assert_eq!(choose("vg", &there, &all, &Which::Last).unwrap().path, "one");
+        assert!(
+            choose("vg", &there, &all, &Which::At(9))
+                .unwrap_err()
+                .text
+                .contains("no state of group vg after")
+        );
+        // Nothing tells which.
+        let refusal = choose("vg", &Groups::default(), &all, &Which::Last).unwrap_err();
+        assert!(
+            refusal.text.contains("there have been several groups called vg: other has"),
+            "{}",
+            refusal.text
+        );
+        assert!(refusal.hint.unwrap().contains("--file"));
     }
 }
