@@ -55,7 +55,15 @@ fn the_room_of_a_move_is_in_use() {
         "cmp -n 12582912 /dev/vg/other /dev/zero; cmp /dev/vg/data /tmp/data.img; ! dmsetup table | grep mirror",
     );
     let status = volume("move vg --status").ok().stdout;
-    assert!(status.contains("vg/data: interrupted"), "{status}");
+    assert!(status.contains("vg/data: it, or the room that it moves to, has changed"), "{status}");
+    let up = volume("activate vg").ok();
+    assert!(
+        up.stderr.contains("mdctl volume move vg/data --abort") && !up.stderr.contains("goes on"),
+        "{up}"
+    );
+    let refused = volume("move vg").fails(1);
+    assert!(refused.stderr.contains("nothing is copied"), "{refused}");
+    assert!(volume("check vg").ok().stdout.contains("has changed since its move began"));
     volume("move vg --abort").ok();
     script(
         "vgck vg; [ $(dmsetup ls | grep -c vg-) = 2 ]; lvs vg/data_moves_here 2>/dev/null && exit 1; true",

@@ -7,7 +7,8 @@ use crate::{
     command::{DONE, FAILED, print},
     inventory,
     kernel::{Machine, node},
-    model::volume::{Checked, Groups},
+    model::volume::{Checked, FoundGroup, Groups},
+    plan::volume::mover,
     report::volume_check,
     ui::Ui,
 };
@@ -18,7 +19,7 @@ pub(super) fn run(names: &[String], common: &Common, machine: &Machine, ui: &Ui)
     let mut all = Vec::new();
     let mut unknown = false;
     if names.is_empty() {
-        all.extend(groups.groups.iter().map(inventory::inspect::group));
+        all.extend(groups.groups.iter().map(group));
         all.extend(groups.lone.iter().map(inventory::inspect::lone));
         all.extend(groups.refused.iter().map(inventory::inspect::refused));
     }
@@ -36,16 +37,21 @@ pub(super) fn run(names: &[String], common: &Common, machine: &Machine, ui: &Ui)
     Ok(if sound && !unknown { DONE } else { FAILED })
 }
 
+fn group(found: &FoundGroup) -> Checked {
+    let mut checked = inventory::inspect::group(found);
+    checked.remarks.extend(mover::stuck(&found.group));
+    checked
+}
+
 fn one(name: &str, groups: &Groups) -> Result<Option<Vec<Checked>>> {
     if !name.contains('/') {
         let named = groups.groups.iter().filter(|found| found.group.name == name);
-        let checked: Vec<_> = named.map(inventory::inspect::group).collect();
+        let checked: Vec<_> = named.map(group).collect();
         return Ok(Some(checked).filter(|checked| !checked.is_empty()));
     }
     let Some(dev) = node::number_of(std::path::Path::new(name))? else { return Ok(None) };
     let found = groups.on(dev);
-    let checked = found
-        .map(|(group, pv)| group.map_or_else(|| inventory::inspect::lone(pv), inventory::inspect::group));
+    let checked = found.map(|(found, pv)| found.map_or_else(|| inventory::inspect::lone(pv), group));
     let left_out =
         || groups.refused.iter().find(|refused| refused.path == name).map(inventory::inspect::refused);
     Ok(checked.or_else(left_out).map(|checked| vec![checked]))

@@ -43,6 +43,9 @@ fn status(work: &Work<'_>, name: &Named) -> Result<u8> {
         let line = match mover::stand(&scene, &move_) {
             Stand::Over => continue,
             Stand::Interrupted => format!("interrupted; mdctl volume move {what} copies again"),
+            Stand::Unfit => {
+                format!("{}; mdctl volume move {what} --abort leaves it where it is", mover::UNFIT)
+            }
             Stand::Lost(why) => {
                 format!("{why}; mdctl volume move {what} --abort takes away what still copies")
             }

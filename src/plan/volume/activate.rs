@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::{
     change::{ROUNDS, done, failed},
     devices::{self, GoesOn},
-    groups,
+    groups, mover,
     request::{ActivateRequest, Named},
     rollback::{self, State},
 };
@@ -175,9 +175,9 @@ impl Activate {
         let decided = groups::named(&self.groups, &target.group).and_then(|found| {
             let goes_on = devices::goes_on(found, active, &target.volumes);
             let done = devices::activate(found, active, &target.volumes, self.request.partial)?;
-            Ok((goes_on, done))
+            Ok((goes_on, done, mover::stuck(&found.group)))
         });
-        let (goes_on, activation) = match decided {
+        let (goes_on, activation, stuck) = match decided {
             Ok(decided) => decided,
             Err(refusal) => {
                 let said = self.refused(&refusal);
@@ -186,6 +186,7 @@ impl Activate {
         };
         (self.goes_on, self.plan) = (goes_on, activation.plan);
         let mut said: Vec<Said> = self.plan.warnings.iter().map(Said::from).collect();
+        said.extend(stuck.into_iter().map(Said::warn));
         if self.plan.steps.is_empty() {
             said.push(Said::note("nothing to do"));
             said.extend(self.left_out(&activation.left_out));

@@ -89,9 +89,10 @@ pub fn goes_on(found: &FoundGroup, active: &Active, names: &[String]) -> GoesOn 
     };
     let begins = |origin: &str| live(origin).is_none_or(merges);
     let merging = group.snapshots().filter(|one| one.merging && is_meant(one.origin) && begins(one.origin));
+    let moves = mover::underway(group).into_iter();
     GoesOn {
         rollbacks: merging.map(|one| one.cow.to_owned()).collect(),
-        moves: mover::underway(group).into_iter().filter(|move_| is_meant(&move_.volume)).collect(),
+        moves: moves.filter(|move_| is_meant(&move_.volume) && mover::fits(group, move_)).collect(),
     }
 }
 

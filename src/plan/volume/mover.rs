@@ -83,7 +83,13 @@ pub enum Stand<'a> {
     Copies(&'a ActiveDevice),
     /// Its devices are there and do not fit the metadata any more: why.
     Lost(&'static str),
+    /// Nothing copies, and it cannot begin again: the volume or its room has changed.
+    Unfit,
 }
+
+/// Where it is not what it was.
+pub const UNFIT: &str =
+    "it, or the room that it moves to, has changed since its move began, and nothing is copied";
 
 /// How a move stands.
 #[must_use]
@@ -94,7 +100,7 @@ pub fn stand<'a>(scene: &GroupScene<'a>, move_: &Underway) -> Stand<'a> {
         return layer.map_or(Stand::Over, |_| Stand::Lost("somebody took away the room that it moves to"));
     }
     let Some(layer) = layer.filter(|layer| active.lead_to(&layer.info.name)) else {
-        return Stand::Interrupted;
+        return pieces_of(group, move_).map_or(Stand::Unfit, |_| Stand::Interrupted);
     };
     let Ok(tables) = copying(scene, group, move_) else {
         return Stand::Lost("somebody changed the volume, or the room that it moves to");
@@ -104,6 +110,35 @@ pub fn stand<'a>(scene: &GroupScene<'a>, move_: &Underway) -> Stand<'a> {
     };
     let fits = is(Some(layer), &tables.layer) && is(room_device(scene, group, move_), &tables.room);
     if fits { Stand::Copies(layer) } else { Stand::Lost("its devices are not where the metadata says") }
+}
+
+/// Whether the metadata still has what a move is made of.
+#[must_use]
+pub fn fits(group: &Group, move_: &Underway) -> bool {
+    pieces_of(group, move_).is_ok()
+}
+
+/// Moves that cannot go on, and rooms whose volume is gone: a sentence each, with what to do.
+#[must_use]
+pub fn stuck(group: &Group) -> Vec<String> {
+    let moves = underway(group);
+    let in_room = |room: &LogicalVolume| {
+        room.tags.iter().find(|tag| tag.starts_with(TAG))?;
+        match moves.iter().find(|move_| move_.room == room.name) {
+            Some(move_) if fits(group, move_) => None,
+            Some(move_) => {
+                let what = format!("{}/{}", group.name, move_.volume);
+                Some(format!("{what}: {UNFIT}; mdctl volume move {what} --abort leaves it where it is"))
+            }
+            None => {
+                let what = format!("{}/{}", group.name, room.name);
+                Some(format!(
+                    "{what} is where a volume was being moved that is gone; mdctl volume remove {what}"
+                ))
+            }
+        }
+    };
+    group.volumes.iter().filter_map(in_room).collect()
 }
 
 /// Moves of which devices are left and the metadata knows nothing.
@@ -259,7 +294,7 @@ pub fn finish(scene: &GroupScene<'_>, move_: &Underway) -> Result<Plan, Refusal>
         Stand::Lost(why) => {
             return Err(Refusal::new(format!("{}/{}: {why}", group.name, move_.volume)));
         }
-        Stand::Over | Stand::Interrupted => {
+        Stand::Over | Stand::Interrupted | Stand::Unfit => {
             return Err(Refusal::new(format!("{}/{} is not being copied", group.name, move_.volume)));
         }
     };

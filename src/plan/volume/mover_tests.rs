@@ -350,3 +350,26 @@ fn numbered(there: &mut Active) {
         row.target = target;
     }
 }
+
+#[test]
+fn a_move_that_cannot_go_on_is_called_that() {
+    let stamp = stamp();
+    let mut world = begun("a");
+    assert!(mover::stuck(&world.found.group).is_empty());
+    // Somebody made the room smaller, and the copying has ended.
+    room(&mut world.found).segments[0].len -= 1;
+    let there = seen(&driver(&[&world.up]));
+    let scene = GroupScene { found: &world.found, active: &there, stamp: &stamp };
+    assert_eq!(mover::stand(&scene, &world.move_), Stand::Unfit);
+    assert!(devices::goes_on(&world.found, &there, &[]).moves.is_empty(), "nobody ends it");
+    let [said] = mover::stuck(&world.found.group).try_into().unwrap();
+    assert!(
+        said.starts_with("vg/a: it, or the room") && said.contains("mdctl volume move vg/a --abort"),
+        "{said}"
+    );
+    assert!(mover::abort(&scene, &world.move_).is_ok());
+    // The volume is gone, and its room is left.
+    world.found.group.remove("a").unwrap();
+    let [said] = mover::stuck(&world.found.group).try_into().unwrap();
+    assert!(said.contains("mdctl volume remove vg/a_moves_here"), "{said}");
+}

@@ -68,6 +68,18 @@ enum Task {
     Abort(Underway),
 }
 
+/// How far a move is.
+enum Far {
+    Over,
+    Interrupted,
+    Unfit,
+    Lost(&'static str),
+    /// One of its devices does not take writes.
+    Fails,
+    /// So many regions of so many.
+    Copied(u64, u64),
+}
+
 /// Moves of one group.
 #[derive(Debug)]
 pub struct Move<'a> {
@@ -141,19 +153,19 @@ impl<'a> Move<'a> {
             For::Watch(move_) | For::Follow(move_, _) => self.watch(seen, move_),
             For::Resume(move_) => self.still(seen, |scene| match mover::stand(scene, &move_) {
                 Stand::Interrupted => mover::resume(scene, &move_).map(Some),
-                Stand::Over | Stand::Copies(_) | Stand::Lost(_) => Ok(None),
+                Stand::Over | Stand::Copies(_) | Stand::Lost(_) | Stand::Unfit => Ok(None),
             }),
             For::Finish(move_) => self.finish(seen, move_),
             For::Abort(move_) => self.still(seen, |scene| match mover::stand(scene, &move_) {
                 Stand::Over => Ok(None),
                 _ if mover::is_underway(&scene.found.group, &move_) => mover::abort(scene, &move_).map(Some),
-                Stand::Interrupted | Stand::Copies(_) | Stand::Lost(_) => {
+                Stand::Interrupted | Stand::Copies(_) | Stand::Lost(_) | Stand::Unfit => {
                     mover::abandon(scene, &move_).map(Some)
                 }
             }),
             For::Abandon(move_, _) => self.still(seen, |scene| match mover::stand(scene, &move_) {
                 Stand::Lost(_) => mover::abandon(scene, &move_).map(Some),
-                Stand::Over | Stand::Interrupted | Stand::Copies(_) => Ok(None),
+                Stand::Over | Stand::Interrupted | Stand::Copies(_) | Stand::Unfit => Ok(None),
             }),
             For::Sleep(volume) => self.sleep(seen, found, &volume),
         }
@@ -343,7 +355,7 @@ impl<'a> Move<'a> {
     /// ended as it is where that is seen while it is watched.
     fn finish(&mut self, seen: &GroupSeen, move_: Underway) -> Turn {
         let is_lost = with(seen, |scene| match mover::stand(scene, &move_) {
-            Stand::Lost(_) | Stand::Interrupted => true,
+            Stand::Lost(_) | Stand::Interrupted | Stand::Unfit => true,
             Stand::Over | Stand::Copies(_) => false,
         });
         match is_lost {
@@ -353,43 +365,52 @@ impl<'a> Move<'a> {
         }
         self.still(seen, |scene| match mover::stand(scene, &move_) {
             Stand::Over => Ok(None),
-            Stand::Interrupted | Stand::Copies(_) | Stand::Lost(_) => mover::finish(scene, &move_).map(Some),
+            Stand::Interrupted | Stand::Copies(_) | Stand::Lost(_) | Stand::Unfit => {
+                mover::finish(scene, &move_).map(Some)
+            }
         })
     }
 
     /// Waits where that is wanted, and ends what is copied.
     fn watch(&mut self, seen: &GroupSeen, move_: Underway) -> Turn {
         let what = self.shown(&move_.volume);
-        let stand = with(seen, |scene| match mover::stand(scene, &move_) {
-            Stand::Copies(device) => Ok(mover::progress(device.status.iter())),
-            Stand::Over => Err(None),
-            Stand::Interrupted => Err(Some(None)),
-            Stand::Lost(why) => Err(Some(Some(why))),
+        let far = with(seen, |scene| match mover::stand(scene, &move_) {
+            Stand::Copies(device) => {
+                mover::progress(device.status.iter()).map_or(Far::Fails, |(done, all)| Far::Copied(done, all))
+            }
+            Stand::Over => Far::Over,
+            Stand::Interrupted => Far::Interrupted,
+            Stand::Unfit => Far::Unfit,
+            Stand::Lost(why) => Far::Lost(why),
         });
-        match stand {
+        match far {
             Err(refusal) => Turn::refuse(refusal),
             // Somebody else ended it, or gave it up.
-            Ok(Err(None)) => self.go(For::Next),
-            Ok(Err(Some(None))) => self.fail(format!(
+            Ok(Far::Over) => self.go(For::Next),
+            Ok(Far::Interrupted) => self.fail(format!(
                 "{what} is not being copied; where it is active, mdctl volume move {what} begins again"
             )),
-            Ok(Err(Some(Some(why)))) => {
+            Ok(Far::Unfit) => self.fail(format!(
+                "{what}: {}; mdctl volume move {what} --abort leaves it where it is",
+                mover::UNFIT
+            )),
+            Ok(Far::Lost(why)) => {
                 (self.now, self.change) = (For::Abandon(move_, why), OneChange::default());
                 self.seen(seen)
             }
-            Ok(Ok(None)) => self.fail(format!(
+            Ok(Far::Fails) => self.fail(format!(
                 "{what}: a device fails; mdctl volume move {what} --abort leaves it where it is"
             )),
-            Ok(Ok(Some((done, all)))) if done == all && all > 0 => {
+            Ok(Far::Copied(done, all)) if done == all && all > 0 => {
                 (self.now, self.change) = (For::Finish(move_), OneChange::default());
                 self.seen(seen)
             }
-            Ok(Ok(Some((done, all)))) if matches!(self.request.what, Moving::Move { wait: true, .. }) => {
+            Ok(Far::Copied(done, all)) if matches!(self.request.what, Moving::Move { wait: true, .. }) => {
                 let bytes = |regions: u64| regions.saturating_mul(512 << 10);
                 let left = bytes(all.saturating_sub(done));
                 waiting(&mut self.begun, seen.clock, (left, bytes(all)), &what, &self.called)
             }
-            Ok(Ok(Some((done, all)))) => {
+            Ok(Far::Copied(done, all)) => {
                 let percent = done.saturating_mul(100).checked_div(all).unwrap_or(100);
                 let lock = format!("move-{}", name::join(self.group(), &move_.volume, None));
                 self.now = For::Follow(move_, percent);
