@@ -1,6 +1,8 @@
 //! What volumes need many looks for: rollbacks and moves, which the kernel goes on with and somebody has to end.
 
 mod change;
+#[cfg(test)]
+mod lab;
 mod moving;
 mod rollback;
 #[cfg(test)]
