@@ -2,23 +2,18 @@
 
 use anyhow::Result;
 
-use superblock::Sectors;
-
 use super::{Work, create, one};
 use crate::{
     inventory,
     kernel::{host, program},
-    model::{
-        active::Active,
-        dm::{SnapshotStatus, name},
-        volume::FoundGroup,
-    },
+    model::{active::Active, dm::name, volume::FoundGroup},
     plan::volume::{
         create as plan_create,
         edit::{self, Means},
         request::ResizeRequest,
         resize::{self, Inside},
-        rollback, snapshot,
+        rollback,
+        snapshot::{self, StoreState},
     },
 };
 
@@ -39,8 +34,8 @@ pub(super) fn run(work: &Work<'_>, request: &ResizeRequest) -> Result<u8> {
         };
         let mut after = found.group.clone();
         let resized = edit::resize(&mut after, request, &means)?;
-        let (used, is_valid) = store(found, &active, &request.name.volume);
-        if let Err(refusal) = snapshot::check_resized(&found.group, &after, &request.name, used, is_valid) {
+        let store = store(found, &active, &request.name.volume);
+        if let Err(refusal) = snapshot::check_resized(&found.group, &after, &request.name, &store) {
             return Ok(Err(refusal));
         }
         let look = request.fs || resized.after < resized.before;
@@ -56,16 +51,11 @@ pub(super) fn run(work: &Work<'_>, request: &ResizeRequest) -> Result<u8> {
     })
 }
 
-/// How much of a snapshot's store is in use, as the driver says, and whether it is of any use still.
-fn store(found: &FoundGroup, active: &Active, volume: &str) -> (Option<Sectors>, bool) {
-    match rollback::store(&found.group, active, volume) {
-        Some(SnapshotStatus::Usage { allocated, .. }) => (Some(allocated), true),
-        Some(SnapshotStatus::Invalid) => (None, false),
-        Some(SnapshotStatus::Overflow | SnapshotStatus::MergeFailed | SnapshotStatus::Unknown) => {
-            (None, true)
-        }
-        None => (None, inventory::store(found, volume).is_none_or(|read| read.is_ok_and(|it| it.is_valid))),
-    }
+/// What is known of a snapshot's store; its devices are read where the driver does not know it.
+fn store(found: &FoundGroup, active: &Active, volume: &str) -> StoreState {
+    let driver = rollback::store(&found.group, active, volume);
+    let read = if driver.is_none() { inventory::store(found, volume) } else { None };
+    StoreState::of(driver, read)
 }
 
 /// What is in the volume, and who uses it.

@@ -12,7 +12,7 @@ use super::{
     shift::{GroupScene, Shift},
 };
 use crate::{
-    model::human,
+    model::{dm::SnapshotStatus, human, volume::StoreSeen},
     plan::{Plan, Refusal, Warning},
 };
 
@@ -136,26 +136,64 @@ fn start_of(
     Ok(vec![(device.path.clone(), at, length)])
 }
 
+/// What is known of a snapshot's store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreState {
+    /// So much of it is in use, as the driver says.
+    Used(Sectors),
+    /// How much is in use is not known.
+    NotTold,
+    /// It does not hold what it should any more.
+    Lost,
+    /// Nobody can tell: why it cannot be read.
+    Unread(String),
+}
+
+impl StoreState {
+    /// By what the driver says; of what is not active by what is on its devices, `None` for what is not a snapshot.
+    #[must_use]
+    pub fn of(driver: Option<SnapshotStatus>, read: Option<Result<StoreSeen, String>>) -> Self {
+        match (driver, read) {
+            (Some(SnapshotStatus::Usage { allocated, .. }), _) => Self::Used(allocated),
+            (Some(SnapshotStatus::Invalid), _) => Self::Lost,
+            (Some(SnapshotStatus::Overflow | SnapshotStatus::MergeFailed | SnapshotStatus::Unknown), _) => {
+                Self::NotTold
+            }
+            (None, Some(Ok(store))) if !store.is_valid => Self::Lost,
+            (None, Some(Err(why))) => Self::Unread(why),
+            (None, Some(Ok(_)) | None) => Self::NotTold,
+        }
+    }
+}
+
 /// Whether the store of a snapshot may have another size; `group` has it already ([`super::edit::resize`]).
 ///
 /// # Errors
-/// It is lost already, or would be larger than it can ever need to be, or smaller than what is in use (`used`, as the driver
-/// tells).
+/// It is lost already or cannot be read, or would be larger than it can ever need to be, or smaller than what is in use.
 pub fn check_resized(
     before: &Group,
     group: &Group,
     name: &VolumeName,
-    used: Option<Sectors>,
-    is_valid: bool,
+    store: &StoreState,
 ) -> Result<(), Refusal> {
     let Some(snapshot) = group.snapshot_in(&name.volume) else { return Ok(()) };
     if snapshot.merging {
         return Err(Refusal::new(format!("{name} is being rolled back")));
     }
-    if !is_valid {
-        return Err(Refusal::new(format!("{name} overflowed: more room does not bring back what it lost"))
+    let used = match store {
+        StoreState::Used(used) => Some(*used),
+        StoreState::NotTold => None,
+        StoreState::Lost => {
+            return Err(Refusal::new(format!(
+                "{name} overflowed: more room does not bring back what it lost"
+            ))
             .hint(format!("mdctl volume remove {name}")));
-    }
+        }
+        StoreState::Unread(why) => {
+            return Err(Refusal::new(format!("{name}: its store cannot be read: {why}"))
+                .hint(format!("mdctl volume remove {name} gives it up")));
+        }
+    };
     let now = existing(group, name)?.extents();
     let old = existing(before, name)?.extents();
     let covered = group.sectors(snapshot.row.extents());
@@ -178,4 +216,29 @@ pub fn check_resized(
         )));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_known_of_a_store() {
+        let store =
+            |is_valid| StoreSeen { is_valid, chunk: Sectors(8), free: Sectors(8), changed: Vec::new() };
+        let usage =
+            SnapshotStatus::Usage { allocated: Sectors(16), total: Sectors(64), metadata: Sectors(8) };
+        for (driver, read, state) in [
+            (Some(usage), None, StoreState::Used(Sectors(16))),
+            (Some(SnapshotStatus::Invalid), None, StoreState::Lost),
+            (Some(SnapshotStatus::Unknown), None, StoreState::NotTold),
+            (None, Some(Ok(store(true))), StoreState::NotTold),
+            (None, Some(Ok(store(false))), StoreState::Lost),
+            // What cannot be read has not overflowed.
+            (None, Some(Err("EIO".to_owned())), StoreState::Unread("EIO".to_owned())),
+            (None, None, StoreState::NotTold),
+        ] {
+            assert_eq!(StoreState::of(driver, read.clone()), state, "{driver:?} {read:?}");
+        }
+    }
 }
