@@ -67,8 +67,13 @@ pub fn json(all: &[Checked]) -> String {
 #[must_use]
 pub fn kept(all: &[KeptState], dates: &dyn Fn(i64) -> String) -> String {
     let mut out = String::new();
+    // There may have been several groups of the name.
+    let several = all.iter().any(|one| all.first().is_some_and(|first| first.group.id != one.group.id));
     for one in all {
         let group = &one.group;
+        if several {
+            out.push_str(&format!("group {}\n", group.id));
+        }
         out.push_str(&format!(
             "change {:<5} {}  {:<10}  {}\n  {}\n",
             group.seqno,
@@ -86,6 +91,7 @@ pub fn kept(all: &[KeptState], dates: &dyn Fn(i64) -> String) -> String {
 pub fn kept_json(all: &[KeptState]) -> String {
     let one = |one: &KeptState| {
         serde_json::json!({
+            "group_uuid": one.group.id.to_string(),
             "seqno": one.group.seqno,
             "time": one.group.written.time,
             "description": one.group.written.description,
