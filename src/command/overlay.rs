@@ -257,10 +257,12 @@ pub(super) fn take_away(
     machine: &Machine,
     ui: &Ui,
 ) -> Result<()> {
-    let (overlays, dir) = set_of(machine, set, store).unwrap_or_else(|_| {
-        let dir = store.map_or_else(|| inventory::overlay_store(machine), Path::to_path_buf);
-        (Vec::new(), dir.display().to_string())
-    });
+    let all = inventory::overlays(machine, store)?;
+    let usual = store.map_or_else(|| inventory::overlay_store(machine), Path::to_path_buf);
+    let seen = Overlays { all, store: usual.display().to_string() };
+    // It may not have come to its first overlay.
+    let (overlays, dir) =
+        overlay::set_of(&seen, set, None).unwrap_or_else(|_| (Vec::new(), seen.store.clone()));
     let mut plan = overlay::discard(set, &overlays, &dir).map_err(|refusal| anyhow!(refusal.text))?;
     // Files of overlays that were not finished.
     let own = crate::model::overlay::name_of(set, "");

@@ -35,6 +35,8 @@ fn is_minor(step: &Step) -> bool {
             | Step::Discard { .. }
             | Step::HideFromUdev { .. }
             | Step::ShowToUdev { .. }
+            // After the commit only an entry of the map is left to be written or removed under it.
+            | Step::LockMap
             | Step::UnlockMap
             | Step::MapAdd { .. }
             | Step::MapRemove { .. }
@@ -95,6 +97,10 @@ mod tests {
         };
         assert_eq!(remove("vg-v"), "dmsetup remove vg-v");
         assert_eq!(remove("MDOV-try-sda"), "mdctl overlay discard try");
-        assert!(Rest::of(&Step::UnlockMap).minor && Rest::of(&Step::Dm(DmStep::WaitForUdev)).minor);
+        assert!(
+            Rest::of(&Step::LockMap).minor
+                && Rest::of(&Step::UnlockMap).minor
+                && Rest::of(&Step::Dm(DmStep::WaitForUdev)).minor
+        );
     }
 }

@@ -2,7 +2,7 @@
 
 use superblock::Write;
 
-use super::{Plan, Step, afterwards::Rest, overlay::OverlayStep};
+use super::{Plan, Step, afterwards::Rest};
 use crate::words::Errno;
 
 /// What carries steps out: the live machine, or a test's model of it.
@@ -92,9 +92,8 @@ pub fn run(plan: &Plan, host: &mut dyn Host) -> Result<(), Failure> {
     let mut committed = false;
     let mut first: Option<Failure> = None;
     for (at, step) in plan.steps.iter().enumerate() {
-        // What could not be taken away needs its files still.
         let half_done = first.as_ref().is_some_and(|failure| !failure.rest.minor);
-        if half_done && matches!(step, Step::Overlay(OverlayStep::Forget { .. })) {
+        if half_done && step.needs_all_before() {
             continue;
         }
         tracing::debug!(%step, "step");

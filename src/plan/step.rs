@@ -387,6 +387,12 @@ impl Step {
         }
     }
 
+    /// Whether it is left out after a commit where a step before it failed: what could not be taken away needs its files still.
+    #[must_use]
+    pub fn needs_all_before(&self) -> bool {
+        matches!(self, Step::RemoveFile { .. } | Step::Overlay(OverlayStep::Forget { .. }))
+    }
+
     /// The step that takes this one back. `saved` is what the host kept when it carried out a [`Step::Write`].
     ///
     /// `None`: `Release`, `Discard`, `RemoveFile`, `UnlockMap`, `ShowToUdev`, `RemoveNode` and `Stop` come last in

@@ -96,8 +96,9 @@ impl StopAll {
                 Deed::Done => said.push(Said::detail(plan.summary.replacen("stop ", "stopped ", 1))),
                 Deed::Shown => shown = true,
                 Deed::Failed(failure) => {
-                    failed |= !failure.committed;
-                    said.extend(Said::failure(&failure));
+                    let (why, status) = Said::ended(&failure, &plan.summary);
+                    failed |= status != 0;
+                    said.extend(why);
                 }
             }
         }

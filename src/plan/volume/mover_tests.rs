@@ -289,7 +289,7 @@ fn a_striped_volume_moves_on_a_layer() {
         let text = shown(&over).join("\n");
         assert!(text.contains("remove device vg-w-moving"), "{text}");
     }
-    // Somebody gave the volume its plain table: the layer is stale, and is loaded anew.
+    // Somebody gave the volume its plain table: the layer is stale, and is loaded again.
     there.devices.iter_mut().find(|device| device.info.name == "vg-w").unwrap().table = before;
     let scene = GroupScene { found: &found, active: &there, stamp: &stamp };
     assert_eq!(mover::stand(&scene, &move_), Stand::Interrupted);

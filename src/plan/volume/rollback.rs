@@ -120,7 +120,7 @@ pub fn begin(
 ) -> Result<Plan, Refusal> {
     let mut group = scene.found.group.clone();
     let found = group.snapshot_in(&name.volume);
-    let found = found.ok_or_else(|| Refusal::new(format!("{name} is no snapshot")))?;
+    let found = found.ok_or_else(|| Refusal::new(format!("{name} is not a snapshot")))?;
     mover::refuse_moving(&group, found.origin)?;
     let origin = found.origin.to_owned();
     let whole = VolumeName { group: name.group.clone(), volume: origin.clone() };

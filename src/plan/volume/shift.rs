@@ -79,7 +79,7 @@ impl GroupScene<'_> {
     }
 
     /// The devices that are there to copy what moves of a volume and its snapshots, each with the UUID of the device of whose
-    /// move it is; rooms before the layers that stand on them. A layer to which nothing leads any more has to be loaded anew: what
+    /// move it is; rooms before the layers that stand on them. A layer to which nothing leads any more has to be loaded again: what
     /// it holds for copied may be old.
     pub(super) fn moving(&self, origin: &str) -> Vec<(String, Wanted)> {
         let group = &self.found.group;
