@@ -16,14 +16,11 @@ use crate::{
     cli::{overlay::OverlayRequest, request::Common},
     config::Config,
     inventory,
-    kernel::{Machine, files, loopback},
-    model::{
-        Device, Unusable,
-        overlay::{ChangedPart, ChangedRange, Overlay, Overlays, PREFIX},
-    },
+    kernel::{Machine, files},
+    model::overlay::{ChangedPart, ChangedRange, Overlay, Overlays},
     plan::{
         ArrayName, Plan, Refusal, Step,
-        overlay::{self, Discard, NewSet, Pending, WantedOverlay},
+        overlay::{self, Discard, NewSet, Pending},
         trial,
     },
     report::{self, overlay::OverlayDiff},
@@ -90,64 +87,8 @@ type NoPlan = Result<Refusal, anyhow::Error>;
 
 /// Looks at the members and decides.
 pub(super) fn make(machine: &Machine, new: &NewSet, devices: &[String]) -> Result<Plan, NoPlan> {
-    let failed = |error: anyhow::Error| Err(error);
-    let found = members(machine, devices).map_err(Ok)?;
-    let numbers = loopback::unused(&machine.places, &machine.sysfs, found.len());
-    let numbers = numbers.map_err(|error| failed(error.into()))?;
-    let wanted: Vec<WantedOverlay> = found
-        .iter()
-        .zip(numbers)
-        .map(|(device, number)| WantedOverlay {
-            path: device.path.clone(),
-            kernel_name: device.kernel_name.clone(),
-            size: device.size,
-            loop_device: format!("/dev/loop{number}"),
-        })
-        .collect();
-    overlay::create(new, &wanted).map_err(Ok)
-}
-
-/// The devices, none of which anybody else uses; overlays may be put over one several times.
-pub(super) fn members(machine: &Machine, paths: &[String]) -> Result<Vec<Device>, Refusal> {
-    let looked = inventory::look(machine, paths, true);
-    let mut found = Vec::new();
-    for candidate in looked {
-        let device =
-            candidate.found.map_err(|why| Refusal::new(format!("{}: {}", candidate.path, unusable(&why))))?;
-        in_use(machine, &device)?;
-        found.push(device);
-    }
-    Ok(found)
-}
-
-fn unusable(why: &Unusable) -> String {
-    match why {
-        Unusable::Open(error) | Unusable::Broken(error) | Unusable::Silent(error) => error.clone(),
-        Unusable::NotBlock => "it is not a block device".to_owned(),
-    }
-}
-
-fn in_use(machine: &Machine, device: &Device) -> Result<(), Refusal> {
-    let holders = machine.sysfs.holders(&device.kernel_name).unwrap_or_default();
-    let mut ours = false;
-    for holder in &holders {
-        let name = machine.sysfs.dm_name(holder).ok().flatten();
-        match name {
-            Some(name) if name.starts_with(PREFIX) => ours = true,
-            Some(name) => {
-                return Err(Refusal::new(format!("{} is in use by device-mapper's {name}", device.path)));
-            }
-            None => {
-                let text = format!("{} is a member of {holder}, which is running", device.path);
-                return Err(Refusal::new(text).hint(format!("stop it first: mdctl stop /dev/{holder}")));
-            }
-        }
-    }
-    if device.busy && !ours {
-        let by = if device.holders.is_empty() { "somebody".to_owned() } else { device.holders.join(", ") };
-        return Err(Refusal::new(format!("{} is in use by {by}", device.path)));
-    }
-    Ok(())
+    let seen = inventory::underlays(machine, devices).map_err(|error| Err(error.into()))?;
+    overlay::wanted(seen).and_then(|wanted| overlay::create(new, &wanted)).map_err(Ok)
 }
 
 /// The paths of the overlays, in the order of the devices.

@@ -46,7 +46,7 @@ const ENTRIES: usize = 16;
 /// Looks, guesses, tries, and carries out what is asked for.
 pub(super) fn run(request: &TrialRequest, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
     let prepared = subjects(request, common, machine)
-        .and_then(|(paths, listed)| Ok((overlay::members(machine, &paths)?, listed)));
+        .and_then(|(paths, listed)| Ok((members(machine, &paths)?, listed)));
     let asked = prepared.and_then(|(devices, listed)| {
         let asked = asked(request, listed)?;
         asked.check(devices.len())?;
@@ -369,4 +369,10 @@ fn assembling(word: &str, devices: Vec<PathBuf>) -> AssembleRequest {
         nodes: None,
         home_cluster: None,
     }
+}
+
+/// The devices, none of which anybody else uses.
+fn members(machine: &Machine, paths: &[String]) -> Result<Vec<Device>, Refusal> {
+    let seen = inventory::underlays(machine, paths).map_err(|error| Refusal::new(error.to_string()))?;
+    crate::plan::overlay::free(seen.devices)
 }

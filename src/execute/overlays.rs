@@ -14,6 +14,8 @@ impl Live {
     pub(super) fn overlay(&mut self, step: &OverlayStep) -> Result<()> {
         match step {
             OverlayStep::Attach { file, device } => {
+                let number = device.strip_prefix("/dev/loop").and_then(|number| number.parse().ok());
+                number.map_or(Ok(()), |number| loopback::make(&self.machine.places, number))?;
                 let held = loopback::attach(Path::new(device), Path::new(file))?;
                 self.loops.insert(device.clone(), held);
             }

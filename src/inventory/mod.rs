@@ -51,7 +51,7 @@ pub use manage::{managed, subject};
 pub use members::members;
 pub use names::arrays_in_order;
 pub use nodes::Nodes;
-pub use overlays::{overlay_store, overlays, written};
+pub use overlays::{overlay_store, overlays, underlays, written};
 pub use query::query;
 pub use status::StatusLook;
 pub use stores::{group, store, stores};

@@ -8,8 +8,9 @@ use super::dm::Driver;
 use crate::{
     kernel::{self, Access, ErrorCause, KernelError, Machine, files, loopback},
     model::{
+        Candidate,
         dm::{Dev, Listed, SnapshotStatus, Status, Target},
-        overlay::{self, Overlay, PREFIX},
+        overlay::{self, Overlay, PREFIX, Underlay, Underlays},
     },
 };
 
@@ -93,6 +94,26 @@ fn running(machine: &Machine, driver: &Driver, device: &Listed) -> Result<Option
         open: info.open,
         holders,
     }))
+}
+
+/// Devices that overlays are to be put over.
+///
+/// # Errors
+/// Who stands on one could not be asked, or all loop devices are in use.
+pub fn underlays(machine: &Machine, paths: &[String]) -> Result<Underlays, KernelError> {
+    let one = |device: Candidate| {
+        let name = device.found.as_ref().ok().map(|device| device.kernel_name.as_str());
+        let holders = name.map_or(Ok(Vec::new()), |name| machine.sysfs.holders(name))?;
+        let of_dm = |holder: String| {
+            let name = machine.sysfs.dm_name(&holder)?;
+            Ok((holder, name))
+        };
+        let holders = holders.into_iter().map(of_dm).collect::<Result<_, KernelError>>()?;
+        Ok(Underlay { device, holders })
+    };
+    let looked = super::look(machine, paths, true);
+    let devices = looked.into_iter().map(one).collect::<Result<_, KernelError>>()?;
+    Ok(Underlays { devices, loops: loopback::unused(&machine.sysfs, paths.len())? })
 }
 
 /// What an overlay holds: chunks that were written, joined where they follow each other. With `bytes`, their contents; else

@@ -37,6 +37,8 @@ pub fn see(machine: &Machine, config: &Config, look: &Look) -> Result<View, Unse
             let all = super::overlays(machine, store.as_deref().map(Path::new)).map_err(unseen)?;
             View::Overlays(Overlays { all, store: super::overlay_store(machine).display().to_string() })
         }
+        Look::Underlays { paths } => View::Underlays(super::underlays(machine, paths).map_err(unseen)?),
+        Look::ToWrite { paths } => View::ToWrite(super::look_to_write(machine, paths)),
         Look::Free { arrays } => {
             View::Free(arrays.iter().filter(|name| is_free(machine, name)).cloned().collect())
         }

@@ -57,23 +57,24 @@ fn control(places: &Places) -> Result<(PathBuf, File), KernelError> {
 /// The most numbers that are looked at.
 const MOST: u32 = 4096;
 
-/// Numbers that no device has in use at this moment, the lowest; the devices are made.
-pub fn unused(places: &Places, sysfs: &Sysfs, count: usize) -> Result<Vec<u32>, KernelError> {
-    let (path, file) = control(places)?;
-    let fail = |errno| KernelError::new(path.display().to_string(), ioctl::LoopCtlAdd::NAME, errno);
+/// Numbers that no device has in use at this moment, the lowest. There need be no devices of them yet.
+pub fn unused(sysfs: &Sysfs, count: usize) -> Result<Vec<u32>, KernelError> {
     let free = |number: &u32| backing_file(sysfs, &format!("loop{number}")).is_none();
     let numbers: Vec<u32> = (0..MOST).filter(free).take(count).collect();
-    if numbers.len() < count {
-        return Err(fail(Errno::ENOSPC));
+    match numbers.len() == count {
+        true => Ok(numbers),
+        false => Err(KernelError::new("loop devices".to_owned(), "find unused ones", Errno::ENOSPC)),
     }
-    for number in &numbers {
-        let mut word = ioctl::Word(usize::try_from(*number).unwrap_or(usize::MAX));
-        match ioctl::call::<ioctl::LoopCtlAdd>(file.as_fd(), &mut word) {
-            Ok(_) | Err(Errno::EEXIST) => {}
-            Err(errno) => return Err(fail(errno)),
-        }
+}
+
+/// Makes the loop device of this number, where there is none.
+pub fn make(places: &Places, number: u32) -> Result<(), KernelError> {
+    let (path, file) = control(places)?;
+    let mut word = ioctl::Word(usize::try_from(number).unwrap_or(usize::MAX));
+    match ioctl::call::<ioctl::LoopCtlAdd>(file.as_fd(), &mut word) {
+        Ok(_) | Err(Errno::EEXIST) => Ok(()),
+        Err(errno) => Err(KernelError::new(path.display().to_string(), ioctl::LoopCtlAdd::NAME, errno)),
     }
-    Ok(numbers)
 }
 
 /// Makes a file appear as this device, which stays as long as the answer or another user has it open. `EBUSY` where

@@ -3,7 +3,7 @@
 
 use superblock::{Bytes, Sectors};
 
-use super::{DevId, dm::SnapshotStatus};
+use super::{Candidate, DevId, dm::SnapshotStatus};
 
 /// How names and UUIDs of overlays begin. No rule of udev knows it.
 pub const PREFIX: &str = "MDOV-";
@@ -102,6 +102,24 @@ impl Overlays {
         sets.dedup();
         sets
     }
+}
+
+/// A device that an overlay is to be put over.
+#[derive(Debug)]
+pub struct Underlay {
+    /// What is there.
+    pub device: Candidate,
+    /// Who stands on it: the kernel's name, and device-mapper's where it is one of its devices.
+    pub holders: Vec<(String, Option<String>)>,
+}
+
+/// Devices that overlays are to be put over, and what they need.
+#[derive(Debug, Default)]
+pub struct Underlays {
+    /// They, in the order in which they were named.
+    pub devices: Vec<Underlay>,
+    /// Numbers of loop devices that nobody had in use, one for each.
+    pub loops: Vec<u32>,
 }
 
 /// The text of a set's own file: which members it is of, so that it is known without the kernel.

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use super::{
-    Sight, World,
+    Candidate, Sight, World,
     active::Active,
     archive::{Entry, Found, Identity, Shelf, Spot},
     dm::Listed,
     manage::{Absent, Depth, ManageSubject, Managed},
-    overlay::Overlays,
+    overlay::{Overlays, Underlays},
     volume::{GroupLook, GroupSeen, Groups},
 };
 use crate::words::{Errno, SyncAction};
@@ -77,6 +77,16 @@ pub enum Look {
     Overlays {
         /// A directory to look into beside the usual one.
         store: Option<String>,
+    },
+    /// Devices that overlays are to be put over.
+    Underlays {
+        /// Their paths.
+        paths: Vec<String>,
+    },
+    /// Devices that are going to be written, and who uses them.
+    ToWrite {
+        /// Their paths.
+        paths: Vec<String>,
     },
     /// The arrays that are marked as being created.
     Creating,
@@ -170,6 +180,10 @@ views! {
     Group(Box<GroupSeen>) = group,
     /// [`Look::Overlays`].
     Overlays(Overlays) = overlays,
+    /// [`Look::Underlays`].
+    Underlays(Underlays) = underlays,
+    /// [`Look::ToWrite`], in the order of the paths.
+    ToWrite(Vec<Candidate>) = to_write,
     /// [`Look::Creating`], by their kernel names.
     Creating(Vec<String>) = creating,
     /// [`Look::Shelf`].

@@ -1,5 +1,6 @@
 //! Overlays as plans: made, taken away, written down to the members.
 
+mod beneath;
 mod discard;
 
 use std::fmt;
@@ -15,6 +16,7 @@ use crate::model::{
     overlay::{self, CHUNK, Overlay},
 };
 
+pub use beneath::{free, wanted};
 pub use discard::Discard;
 
 /// One act on an overlay's file.
