@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::{Work, by_group, mover, one, rollback};
+use super::{Work, by_group, one};
 use crate::{
     command::DONE,
     inventory,
@@ -10,7 +10,7 @@ use crate::{
     plan::volume::{
         activate::Activate,
         devices,
-        request::{ActivateRequest, Named, VolumeName},
+        request::{ActivateRequest, Named},
     },
 };
 
@@ -32,28 +32,7 @@ fn meant(work: &Work<'_>, names: &[Named]) -> Result<Vec<(String, Vec<String>)>>
 
 /// Makes devices.
 pub(super) fn activate(work: &Work<'_>, request: &ActivateRequest) -> Result<u8> {
-    let mut course = Activate::new(request.clone());
-    let status = work.drive(&mut course)?;
-    for (group, goes_on) in course.begun().iter().filter(|_| !work.common.dry_run) {
-        in_background(work, group, goes_on);
-    }
-    Ok(status)
-}
-
-/// What was begun before is ended where nobody waits for it.
-fn in_background(work: &Work<'_>, group: &str, goes_on: &devices::GoesOn) {
-    for volume in &goes_on.rollbacks {
-        let name = VolumeName { group: group.to_owned(), volume: volume.clone() };
-        if let Some(by) = rollback::in_background(work, &name) {
-            work.ui.note(&format!("{name}: its rollback goes on, and {by} ends it"));
-        }
-    }
-    for move_ in &goes_on.moves {
-        let name = Named { group: group.to_owned(), volume: Some(move_.volume.clone()) };
-        if let Some(by) = mover::in_background(work, &name, move_) {
-            work.ui.note(&format!("{name}: its move goes on, and {by} ends it"));
-        }
-    }
+    work.drive(&mut Activate::new(request.clone(), work.called()))
 }
 
 /// Takes devices away.

@@ -5,12 +5,10 @@ use anyhow::Result;
 use super::{Work, one};
 use crate::{
     command::{DONE, print},
-    execute::follow,
     inventory,
-    model::dm::name,
     plan::volume::{
         courses::Move,
-        mover::{self, Stand, Underway},
+        mover::{self, Stand},
         request::{MoveRequest, Moving, Named},
         shift::GroupScene,
     },
@@ -63,12 +61,4 @@ fn status(work: &Work<'_>, name: &Named) -> Result<u8> {
         print(&format!("{what}: {line}\n"));
     }
     Ok(DONE)
-}
-
-/// Has it ended in the background: by whom; `None` where nobody can.
-pub(super) fn in_background(work: &Work<'_>, name: &Named, move_: &Underway) -> Option<String> {
-    let what = format!("{}/{}", name.group, move_.volume);
-    let lock = format!("move-{}", name::join(&name.group, &move_.volume, None));
-    let words = ["volume", "move", &what, "--wait"].map(str::to_owned);
-    follow::start(work.machine, &lock, &words).ok()
 }

@@ -4,16 +4,17 @@ use std::collections::VecDeque;
 
 use super::{
     change::{ROUNDS, done, failed},
+    courses::{self, Called},
     devices::{self, GoesOn},
     groups, mover,
     request::{ActivateRequest, Named},
     rollback::{self, State},
 };
 use crate::{
-    model::{active::Active, volume::Groups},
+    model::{active::Active, dm::name, volume::Groups},
     plan::{
         Plan, Refusal,
-        course::{Course, Deed, Event, Look, Said, Turn, View},
+        course::{Course, Deed, Ending, Event, Look, Said, Then, Turn, View},
     },
 };
 
@@ -30,8 +31,40 @@ pub struct Activate {
     unsure: Option<(String, GoesOn)>,
     rounds: usize,
     status: u8,
-    /// What goes on in each group, and somebody has to end.
-    begun: Vec<(String, GoesOn)>,
+    called: Called,
+    /// What goes on in groups that were activated, and somebody has to end.
+    begun: VecDeque<Follower>,
+    /// The one that is being found somebody for.
+    following: Option<Follower>,
+    /// How it ends once that is done.
+    ending: Option<Ending>,
+}
+
+/// A rollback or a move that was begun before, and goes on with its volumes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Follower {
+    verb: &'static str,
+    group: String,
+    volume: String,
+}
+
+impl Follower {
+    fn name(&self) -> String {
+        format!("{}/{}", self.group, self.volume)
+    }
+
+    fn begin(&self) -> Turn {
+        let lock = format!("{}-{}", self.verb, name::join(&self.group, &self.volume, None));
+        courses::follow(lock, ["volume", self.verb, &self.name(), "--wait"])
+    }
+
+    fn said(&self, deed: Option<&Deed>) -> Said {
+        let (name, verb) = (self.name(), self.verb);
+        Said::note(match deed {
+            Some(Deed::Done) => format!("{name}: its {verb} goes on, and a process in the background ends it"),
+            _ => format!("{name}: its {verb} goes on, and mdctl volume {verb} {name} --wait ends it"),
+        })
+    }
 }
 
 /// A group and the volumes that were named of it; none for all.
@@ -44,9 +77,10 @@ struct Target {
 impl Activate {
     /// What was asked for.
     #[must_use]
-    pub fn new(request: ActivateRequest) -> Self {
+    pub fn new(request: ActivateRequest, called: Called) -> Self {
         Self {
             request,
+            called,
             queue: None,
             groups: Groups::default(),
             plan: Plan::default(),
@@ -54,14 +88,35 @@ impl Activate {
             unsure: None,
             rounds: 0,
             status: 0,
-            begun: Vec::new(),
+            begun: VecDeque::new(),
+            following: None,
+            ending: None,
         }
     }
 
-    /// What was begun before in the groups that were activated, and goes on with them.
-    #[must_use]
-    pub fn begun(&self) -> &[(String, GoesOn)] {
-        &self.begun
+    /// What goes on in a group is ended in the background: nobody waits for it.
+    fn goes_on(&mut self, group: &str, goes_on: GoesOn) {
+        if self.called.dry_run {
+            return;
+        }
+        let one = |verb, volume| Follower { verb, group: group.to_owned(), volume };
+        self.begun.extend(goes_on.rollbacks.into_iter().map(|volume| one("rollback", volume)));
+        self.begun.extend(goes_on.moves.into_iter().map(|move_| one("move", move_.volume)));
+    }
+
+    /// The end, once somebody is found for all that goes on: that is never lost, whatever else went wrong.
+    fn end(&mut self, said: Vec<Said>) -> Turn {
+        if let Some((group, goes_on)) = self.unsure.take() {
+            self.goes_on(&group, goes_on);
+        }
+        self.following = self.begun.pop_front();
+        match &self.following {
+            Some(follower) => follower.begin().after(said),
+            None => Turn {
+                say: said,
+                then: Then::End(self.ending.take().unwrap_or(Ending::Status(self.status))),
+            },
+        }
     }
 
     /// The groups that are meant. Where none are named, what is somebody else's is passed over.
@@ -158,9 +213,7 @@ impl Activate {
             self.status = self.status.max(1);
         }
         let goes_on = GoesOn { rollbacks, ..goes_on };
-        if goes_on != GoesOn::default() {
-            self.begun.push((group, goes_on));
-        }
+        self.goes_on(&group, goes_on);
         self.go_on(said)
     }
 
@@ -207,12 +260,11 @@ impl Activate {
     /// The first group is active now, and what was begun in it goes on.
     fn begin(&mut self) {
         let goes_on = std::mem::take(&mut self.goes_on);
-        if let Some(target) = self.queue.as_ref().and_then(VecDeque::front) {
-            match (goes_on.rollbacks.is_empty(), goes_on == GoesOn::default()) {
-                (false, _) => self.unsure = Some((target.group.clone(), goes_on)),
-                (true, false) => self.begun.push((target.group.clone(), goes_on)),
-                (true, true) => {}
-            }
+        let group = self.queue.as_ref().and_then(VecDeque::front).map(|target| target.group.clone());
+        match group {
+            Some(group) if goes_on.rollbacks.is_empty() => self.goes_on(&group, goes_on),
+            Some(group) => self.unsure = Some((group, goes_on)),
+            None => {}
         }
         self.next_group();
     }
@@ -247,6 +299,25 @@ impl Activate {
 
 impl Course for Activate {
     fn next(&mut self, event: Event) -> Turn {
+        if let Some(follower) = self.following.take() {
+            let deed = match &event {
+                Event::Done(deeds) => deeds.first(),
+                _ => None,
+            };
+            return self.end(vec![follower.said(deed)]);
+        }
+        match self.turn(event) {
+            Turn { say, then: Then::End(ending) } => {
+                self.ending = Some(ending);
+                self.end(say)
+            }
+            turn => turn,
+        }
+    }
+}
+
+impl Activate {
+    fn turn(&mut self, event: Event) -> Turn {
         match event {
             Event::Begin => Turn::look(Look::Groups),
             Event::Seen(View::Groups(groups)) => self.groups_seen(*groups),

@@ -69,7 +69,7 @@ fn waiting(begun: &mut Begun, clock: Duration, (left, all): (u64, u64), what: &s
 }
 
 /// Has a command carried out in the background.
-fn follow(lock: String, words: [&str; 4]) -> Turn {
+pub(super) fn follow(lock: String, words: [&str; 4]) -> Turn {
     let words = words.map(str::to_owned).to_vec();
     Turn::carry_out(Plan {
         summary: format!("have `{}` done in the background", words.join(" ")),
