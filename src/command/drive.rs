@@ -12,12 +12,14 @@ use super::{
 use crate::{
     cli::request::Common,
     config::Config,
+    execute,
     inventory::{self, dm::Events},
     kernel::{Deadline, Machine, Watched, interrupt::Interrupt, terminal},
     model::volume::Groups,
     plan::{
         Plan, Step,
         course::{Answer, Cause, Course, Deed, Ending, Event, How, Said, Then, View, Wait, Woke},
+        run::Failure,
     },
     report::{self, text::harmless},
     ui::{Bars, Ui},
@@ -41,6 +43,7 @@ impl Driver<'_> {
         let mut untold = Vec::new();
         // For a dry run, which shows what becomes of a group.
         let mut groups = Groups::default();
+        let mut held = Vec::new();
         let mut event = Event::Begin;
         loop {
             let turn = course.next(event);
@@ -52,7 +55,7 @@ impl Driver<'_> {
             match &turn.then {
                 Then::Instead(_) => untold.clear(),
                 Then::Do(_) | Then::Undo(..) | Then::End(_) => untold.drain(..).for_each(tell),
-                Then::Look(_) | Then::Wait(_) | Then::Ask(_) => {}
+                Then::Look(_) | Then::Hold(_) | Then::Wait(_) | Then::Ask(_) => {}
             }
             turn.say.iter().for_each(|said| self.say(said));
             event = match turn.then {
@@ -72,6 +75,13 @@ impl Driver<'_> {
                     let kept = Kept::undoing(&plan, self.machine, self.common, Some(entry));
                     Event::Done(self.carry_out(vec![kept], &groups, &mut untold))
                 }
+                Then::Hold(hold) => Event::Done(vec![match execute::hold(self.machine, &hold) {
+                    Ok(more) => {
+                        held.extend(more);
+                        Deed::Done
+                    }
+                    Err(trouble) => Deed::Failed(Failure::alone(hold.to_string(), trouble)),
+                }]),
                 Then::Wait(wait) => Event::Woke(self.wait(&wait, &mut waiting)?),
                 Then::Ask(question) => Event::Answered(self.ask(&question)),
                 Then::End(Ending::Status(status)) => return Ok(status),

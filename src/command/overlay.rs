@@ -16,12 +16,11 @@ use crate::{
     cli::{overlay::OverlayRequest, request::Common},
     config::Config,
     inventory,
-    kernel::{Machine, files},
-    model::overlay::{ChangedPart, ChangedRange, Overlay, Overlays},
+    kernel::Machine,
+    model::overlay::{ChangedPart, ChangedRange, Overlay},
     plan::{
-        ArrayName, Plan, Refusal, Step,
+        Plan, Refusal,
         overlay::{self, Discard, NewSet, Pending},
-        trial,
     },
     report::{self, overlay::OverlayDiff},
     ui::Ui,
@@ -103,8 +102,7 @@ pub(super) fn paths(new: &NewSet, machine: &Machine, devices: &[String]) -> Vec<
 
 /// The overlays of a set, and the directory of its files.
 fn set_of(machine: &Machine, set: &str, store: Option<&Path>) -> Result<(Vec<Overlay>, String), Refusal> {
-    let all = inventory::overlays(machine, store).map_err(|error| Refusal::new(error.to_string()))?;
-    let seen = Overlays { all, store: inventory::overlay_store(machine).display().to_string() };
+    let seen = inventory::all_overlays(machine, store).map_err(|error| Refusal::new(error.to_string()))?;
     overlay::set_of(&seen, set, store.map(|store| store.display().to_string()).as_deref())
 }
 
@@ -198,38 +196,9 @@ pub(super) fn take_away(
     machine: &Machine,
     ui: &Ui,
 ) -> Result<()> {
-    let all = inventory::overlays(machine, store)?;
-    let usual = store.map_or_else(|| inventory::overlay_store(machine), Path::to_path_buf);
-    let seen = Overlays { all, store: usual.display().to_string() };
-    // It may not have come to its first overlay.
-    let (overlays, dir) =
-        overlay::set_of(&seen, set, None).unwrap_or_else(|_| (Vec::new(), seen.store.clone()));
-    let mut plan = overlay::discard(set, &overlays, &dir).map_err(|refusal| anyhow!(refusal.text))?;
-    // Files of overlays that were not finished.
-    let own = crate::model::overlay::name_of(set, "");
-    for name in files::names(Path::new(&dir))? {
-        let name = name.to_string_lossy();
-        if name.starts_with(&own) && name.ends_with(".cow") {
-            plan.steps.push(Step::RemoveFile { file: format!("{dir}/{name}") });
-        }
-    }
+    let seen = inventory::all_overlays(machine, store)?;
+    let store = store.map(|store| store.display().to_string());
+    let plan = overlay::clean_up(set, &seen, store.as_deref()).map_err(|refusal| anyhow!(refusal.text))?;
     keep::run(&Kept::new(&plan, machine, common), machine, ui)?;
     Ok(())
-}
-
-/// Takes away what a command that was killed had made or was taking away: the arrays on a set of overlays, and these.
-///
-/// # Errors
-/// The machine refused.
-pub(super) fn clean_up(set: &str, store: &Path, common: &Common, machine: &Machine, ui: &Ui) -> Result<()> {
-    let overlays = inventory::overlays(machine, Some(store))?;
-    let mut arrays: Vec<&String> =
-        overlays.iter().filter(|overlay| overlay.set == set).flat_map(|overlay| &overlay.holders).collect();
-    arrays.sort();
-    arrays.dedup();
-    for kernel in arrays {
-        let array = ArrayName { kernel: kernel.clone(), path: format!("/dev/{kernel}") };
-        keep::run(&Kept::new(&trial::take_down(&array), machine, common), machine, ui)?;
-    }
-    take_away(set, Some(store), common, machine, ui)
 }

@@ -153,6 +153,7 @@ impl Dm {
                 control.set_geometry(Who::Name(name), Geometry { numbers: *numbers })?;
             }
             DmStep::Udev(udev) => self.treat_events(*udev)?,
+            DmStep::ForgetCookie(cookie) => drop(kernel::cookie::remove(*cookie)?),
             DmStep::Expect { name, state: Condition::InSync } => in_sync(&control, name)?,
             DmStep::WaitForUdev => self.wait()?,
         }

@@ -26,7 +26,7 @@ use crate::{
     config::map,
     kernel::{
         self, Access, BlockDevice, Deadline, KernelError, Lock, Machine, MdDevice, appear::Disappearance,
-        files, kmsg::KernelLog, lock, md, module, node, wait,
+        files, kmsg::KernelLog, lock, md, module, node, notes, wait,
     },
     model::world::MapEntry,
     plan::{
@@ -100,7 +100,7 @@ impl Host for Live {
 }
 
 /// Separates what decides how to go on from what is only read by people.
-fn trouble(cause: anyhow::Error) -> Trouble {
+pub(super) fn trouble(cause: anyhow::Error) -> Trouble {
     let refused = cause.downcast_ref::<KernelError>();
     let refused = refused.or_else(|| cause.downcast_ref::<Logged>().map(Logged::error));
     let errno = refused.and_then(KernelError::number);
@@ -173,6 +173,7 @@ impl Live {
             Step::AutoDetect => self.auto_detect()?,
             Step::Follow { lock, words } => drop(super::follow::start(&self.machine, lock, words)?),
             Step::WriteFile { path, text, mode } => files::replace(Path::new(path), text.as_bytes(), *mode)?,
+            Step::Note { notes, note } => notes::append(Path::new(notes), &note.to_string())?,
             Step::Dm(step) => self.device_mapper(step)?,
             Step::Overlay(step) => self.overlay(step)?,
             Step::Critical(critical) => {

@@ -31,7 +31,7 @@ const ARCHIVED_FOR: i64 = 30 * 86_400;
 /// The group is not as the plan found it. Planning again helps.
 #[derive(Debug, thiserror::Error)]
 #[error("somebody else changed {group} meanwhile ({device}); run the command again")]
-pub struct Stale {
+pub(super) struct Stale {
     group: String,
     device: String,
 }
@@ -45,18 +45,14 @@ pub(super) struct Volumes {
     pub(super) remarks: Vec<String>,
 }
 
-/// The lock of a group, for several plans that take none themselves.
-#[derive(Debug)]
-pub struct Held(#[expect(dead_code, reason = "what counts is how long it lives")] Lock);
-
 /// Takes the lock of a group as LVM2 does.
 ///
 /// # Errors
 /// Somebody has it for longer than `limit`.
-pub fn hold(machine: &Machine, group: &str, limit: Duration) -> Result<Held> {
+pub(super) fn hold(machine: &Machine, group: &str, limit: Duration) -> Result<Lock> {
     // What a killed command left is put right whatever the configuration says.
     let dir = lock_dir(machine, understood(machine)?)?;
-    take(machine, &dir.join(format!("V_{group}")), limit).map(Held)
+    take(machine, &dir.join(format!("V_{group}")), limit)
 }
 
 /// What LVM2's files say of where it locks and what it remembers. Nothing is locked, and so nothing changed, where they cannot

@@ -1,13 +1,13 @@
 //! A group's devices as the driver has them, and who uses them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     kernel::{Holder, KernelError, Machine, holders},
     model::{
         active::{Active, ActiveDevice},
         dm::{DeviceInfo, Listed, Row, SnapshotStatus, Status, Target, name, uuid},
-        volume::Groups,
+        volume::{Groups, VolumesSeen},
     },
 };
 
@@ -44,6 +44,19 @@ pub fn active(machine: &Machine, listed: &[Listed], group: &str) -> Result<Activ
         devices.push(ActiveDevice { info, table, status, holders });
     }
     Ok(Active { devices })
+}
+
+/// All groups and their devices, also the devices of groups that are not to be found. `command`: who would write.
+///
+/// # Errors
+/// What could not be asked.
+pub fn all_volumes(machine: &Machine, command: &str) -> Result<VolumesSeen, KernelError> {
+    let groups = super::volumes::groups(machine)?;
+    let listed = groups.active.iter().filter_map(|one| uuid::parse(one.uuid.as_deref()?));
+    let ids: BTreeSet<String> = listed.map(|parsed| parsed.group.to_owned()).collect();
+    let of = |id: String| active(machine, &groups.active, &id).map(|active| (id, active));
+    let active = ids.into_iter().map(of).collect::<Result<_, _>>()?;
+    Ok(VolumesSeen { groups, active, stamp: super::volumes::stamp(command) })
 }
 
 /// Who has a device open, in words. Those who only look at it for a moment (udev) are waited for later.

@@ -32,7 +32,7 @@ mod view;
 pub mod volumes;
 
 pub use crate::model::manage::{Absent, Depth};
-pub use active::{active, snapshots};
+pub use active::{active, all_volumes, snapshots};
 pub use archive::{Image, archive, bytes_at, entry, former, here, image, present, ranges_of};
 pub use below::{below, below_of};
 pub use bitmaps::{NoBitmap, NoLog, SeenBitmap, SeenLog, bad_blocks, bitmaps};
@@ -51,7 +51,7 @@ pub use manage::{managed, subject};
 pub use members::members;
 pub use names::arrays_in_order;
 pub use nodes::Nodes;
-pub use overlays::{overlay_store, overlays, underlays, written};
+pub use overlays::{all_overlays, overlay_store, overlays, underlays, written};
 pub use query::query;
 pub use status::StatusLook;
 pub use stores::{group, store, stores};

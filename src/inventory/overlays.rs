@@ -10,7 +10,7 @@ use crate::{
     model::{
         Candidate,
         dm::{Dev, Listed, SnapshotStatus, Status, Target},
-        overlay::{self, Overlay, PREFIX, Underlay, Underlays},
+        overlay::{self, Overlay, Overlays, PREFIX, Underlay, Underlays},
     },
 };
 
@@ -18,6 +18,20 @@ use crate::{
 #[must_use]
 pub fn overlay_store(machine: &Machine) -> PathBuf {
     machine.places.run.join("mdctl/overlays")
+}
+
+/// Everything that is there, and the files of their directories. `store`: a directory to look into beside the usual one.
+///
+/// # Errors
+/// What could not be asked.
+pub fn all_overlays(machine: &Machine, store: Option<&Path>) -> Result<Overlays, KernelError> {
+    let usual = overlay_store(machine);
+    let mut files = Vec::new();
+    for dir in std::iter::once(usual.as_path()).chain(store.filter(|store| *store != usual)) {
+        let names = files::names(dir)?;
+        files.extend(names.into_iter().map(|name| dir.join(name).display().to_string()));
+    }
+    Ok(Overlays { all: overlays(machine, store)?, store: usual.display().to_string(), files })
 }
 
 /// Everything that is there. `store`: a directory to look into beside the usual one.

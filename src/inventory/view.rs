@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
+use super::dm::{Driver, WantedOfDm};
 use crate::{
     config::Config,
     kernel::{Access, KernelError, Machine, node, sysfs::SyncProgress},
     model::{
-        overlay::Overlays,
+        dm::Overview,
         view::{Acting, Look, Unseen, View},
     },
 };
@@ -33,9 +34,12 @@ pub fn see(machine: &Machine, config: &Config, look: &Look) -> Result<View, Unse
         Look::Here { known } => View::Here(super::here(machine, known).map_err(unseen)?),
         Look::Present { spots } => View::Present(super::present(machine, spots)),
         Look::Acting { path } => View::Acting(acting(machine, Path::new(path)).map_err(unseen)?),
+        Look::Volumes { command } => {
+            View::Volumes(Box::new(super::all_volumes(machine, command).map_err(unseen)?))
+        }
+        Look::Dm => View::Dm(Box::new(waiting_tables(machine).map_err(unseen)?)),
         Look::Overlays { store } => {
-            let all = super::overlays(machine, store.as_deref().map(Path::new)).map_err(unseen)?;
-            View::Overlays(Overlays { all, store: super::overlay_store(machine).display().to_string() })
+            View::Overlays(super::all_overlays(machine, store.as_deref().map(Path::new)).map_err(unseen)?)
         }
         Look::Underlays { paths } => View::Underlays(super::underlays(machine, paths).map_err(unseen)?),
         Look::ToWrite { paths } => View::ToWrite(super::look_to_write(machine, paths)),
@@ -43,6 +47,11 @@ pub fn see(machine: &Machine, config: &Config, look: &Look) -> Result<View, Unse
             View::Free(arrays.iter().filter(|name| is_free(machine, name)).cloned().collect())
         }
     })
+}
+
+fn waiting_tables(machine: &Machine) -> Result<Overview, KernelError> {
+    let wanted = WantedOfDm { deps: true, states: true, inactive: true, ..WantedOfDm::default() };
+    Driver::open(machine)?.overview(machine, wanted)
 }
 
 fn acting(machine: &Machine, path: &Path) -> Result<Acting, KernelError> {

@@ -45,6 +45,12 @@ impl Notes {
         }
     }
 
+    /// Their file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Adds a line.
     pub fn add(&mut self, line: &str) -> Result<(), KernelError> {
         self.file.write_all(line.as_bytes()).map_err(|error| KernelError::io(&self.path, "write", &error))
@@ -82,6 +88,13 @@ impl Notes {
     }
 }
 
+/// Adds a line to notes that are there.
+pub fn append(path: &Path, line: &str) -> Result<(), KernelError> {
+    let file = File::options().append(true).custom_flags(nix::libc::O_NOFOLLOW).open(path);
+    let written = file.and_then(|mut file| file.write_all(line.as_bytes()));
+    written.map_err(|error| KernelError::io(path, "write", &error))
+}
+
 impl Drop for Notes {
     fn drop(&mut self) {
         if !self.stay {
@@ -109,7 +122,10 @@ mod tests {
         let found = Notes::abandoned(&dir).unwrap();
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].1, "made md0\n");
+        append(found[0].0.path(), "over\n").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "made md0\nover\n");
         drop(found);
         assert!(!path.exists());
+        assert!(append(&path, "over\n").is_err(), "it makes none");
     }
 }

@@ -86,6 +86,8 @@ pub struct Overlays {
     pub all: Vec<Overlay>,
     /// The directory for their files where none is named.
     pub store: String,
+    /// The files in the directories that were looked into, also those that no set has.
+    pub files: Vec<String>,
 }
 
 impl Overlays {

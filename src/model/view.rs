@@ -6,10 +6,10 @@ use super::{
     Candidate, Sight, World,
     active::Active,
     archive::{Entry, Found, Identity, Shelf, Spot},
-    dm::Listed,
+    dm::{Listed, Overview},
     manage::{Absent, Depth, ManageSubject, Managed},
     overlay::{Overlays, Underlays},
-    volume::{GroupLook, GroupSeen, Groups},
+    volume::{GroupLook, GroupSeen, Groups, VolumesSeen},
 };
 use crate::words::{Errno, SyncAction};
 
@@ -56,6 +56,13 @@ pub enum Look {
     Groups,
     /// One group with its devices.
     Group(GroupLook),
+    /// All groups with the devices of each.
+    Volumes {
+        /// The command, for the metadata.
+        command: String,
+    },
+    /// Devices of device-mapper, and what their waiting tables lead to.
+    Dm,
     /// What an array is syncing.
     Acting {
         /// A path to its node.
@@ -178,6 +185,10 @@ views! {
     Active(Active) = active,
     /// [`Look::Group`].
     Group(Box<GroupSeen>) = group,
+    /// [`Look::Volumes`].
+    Volumes(Box<VolumesSeen>) = volumes,
+    /// [`Look::Dm`].
+    Dm(Box<Overview>) = dm,
     /// [`Look::Overlays`].
     Overlays(Overlays) = overlays,
     /// [`Look::Underlays`].

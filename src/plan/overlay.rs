@@ -1,6 +1,7 @@
 //! Overlays as plans: made, taken away, written down to the members.
 
 mod beneath;
+mod clean_up;
 mod discard;
 
 use std::fmt;
@@ -17,6 +18,7 @@ use crate::model::{
 };
 
 pub use beneath::{free, wanted};
+pub use clean_up::{clean_up, standing};
 pub use discard::Discard;
 
 /// One act on an overlay's file.

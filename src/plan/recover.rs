@@ -1,6 +1,9 @@
 //! After a command that was killed: what it had begun in the kernel is taken back, as if one of its steps had failed.
 
 pub mod session;
+mod whole;
+
+pub use whole::Recover;
 
 use super::{
     ArrayName, Plan, Step,
@@ -17,6 +20,13 @@ use crate::model::{
 #[must_use]
 pub fn failed(why: &str) -> Turn {
     Turn::end(1).after(vec![Said::error(format!("what it left could not be taken back: {why}"))])
+}
+
+/// What was done before something failed is said before that.
+#[must_use]
+pub fn told_before(told: Vec<String>) -> Vec<Said> {
+    let said = (!told.is_empty()).then(|| Said::warn(format!("    {}", told.join("; "))));
+    said.into_iter().collect()
 }
 
 /// What there is to do, and how far the command had come.

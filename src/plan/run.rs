@@ -66,6 +66,13 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// Of something that was tried alone, outside of a plan.
+    #[must_use]
+    pub fn alone(what: String, Trouble { cause, errno, stale, .. }: Trouble) -> Self {
+        let (not_undone, rest) = (Vec::new(), Box::default());
+        Self { step: what, at: 0, cause, errno, stale, committed: false, not_undone, rest }
+    }
+
     /// Step and reason, the step's words once.
     #[must_use]
     pub fn why(&self) -> String {

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     archive::{EntryId, Record},
-    model::world::MapEntry,
+    model::{unfinished::Note, world::MapEntry},
     words::{ArrayAttr, DevId, MemberAttr},
 };
 
@@ -362,6 +362,13 @@ pub enum Step {
         /// The command's words.
         words: Vec<String>,
     },
+    /// Add a line to the notes of a command that was killed.
+    Note {
+        /// Their file.
+        notes: String,
+        /// What is noted.
+        note: Note,
+    },
     /// Something about a device-mapper device.
     Dm(DmStep),
     /// An act on an overlay's file.
@@ -400,8 +407,8 @@ impl Step {
     /// plan, `Thaw` is an undo itself; `Verify`, `Unchanged` and `Expect` change nothing; `Zero` destroys on request; `SetVersion`, `SetShape`,
     /// `SetAttr`, `AddDisk`, `Run` and the read-only switches change an array that `NewArray`'s undo stops as a whole;
     /// `Critical` takes itself back where it fails, and is the point of no return where it does not;
-    /// events cannot be unsent, and detected arrays not told from others; `WriteFile` is whole or not there; `Configure`
-    /// and `Follow` come after the commit.
+    /// events cannot be unsent, and detected arrays not told from others; `WriteFile` is whole or not there; `Configure`,
+    /// `Note` and `Follow` come after the commit.
     #[must_use]
     #[expect(clippy::too_many_lines, reason = "one arm a step; the list is the point")]
     pub fn undo(&self, saved: Vec<Write>) -> Option<Step> {
@@ -450,6 +457,7 @@ impl Step {
             | Step::Fail { .. }
             | Step::Remove { .. }
             | Step::Thaw { .. }
+            | Step::Note { .. }
             | Step::Release { .. }
             | Step::Zero { .. }
             | Step::UnlockMap
@@ -538,6 +546,7 @@ impl fmt::Display for Step {
                 write!(f, "set {attr} of {} in {array} to {value}", member.shown)
             }
             Step::Freeze { array } => write!(f, "keep recovery of {array} from starting"),
+            Step::Note { notes, .. } => write!(f, "note in {notes} what is over"),
             Step::Thaw { array } => write!(f, "let recovery of {array} start"),
             Step::Run { array } => write!(f, "run {array}"),
             Step::MakeWritable { array } => write!(f, "make {array} writable"),

@@ -7,7 +7,6 @@ mod create;
 mod group;
 mod list;
 mod mover;
-pub(super) mod recover;
 mod resize;
 mod restore;
 mod rollback;

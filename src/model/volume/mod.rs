@@ -7,7 +7,7 @@ mod seen;
 use std::{collections::BTreeMap, fmt};
 
 pub use checked::{Checked, KeptState};
-pub use seen::{GroupLook, GroupSeen, StoreSeen};
+pub use seen::{GroupLook, GroupSeen, StoreSeen, VolumesSeen};
 use superblock::{
     Bytes, Sectors,
     lvm::{Area, Group, Label, LvmUuid, area::Placed},

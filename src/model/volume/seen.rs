@@ -53,6 +53,17 @@ impl GroupSeen {
     }
 }
 
+/// All groups, and the devices of all.
+#[derive(Clone, Debug, Default)]
+pub struct VolumesSeen {
+    /// All groups.
+    pub groups: Groups,
+    /// By the identity of the group, as device names have it.
+    pub active: BTreeMap<String, Active>,
+    /// Who would write now.
+    pub stamp: Stamp,
+}
+
 /// What the store of a snapshot has on its devices.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreSeen {

@@ -5,7 +5,7 @@
 //! (`command::drive`) looks, acts, waits, speaks and asks for all of them; its twin for tests drives them over a
 //! machine made of values, lets each look and each step fail, and somebody else change the machine between any two turns.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use super::{Plan, Refusal, Say, Warning, run::Failure};
 use crate::{archive::EntryId, words::ArrayAttr};
@@ -98,12 +98,41 @@ pub enum Then {
     Instead(Vec<Plan>),
     /// Carry a plan out that puts this entry of the archive back. Answered by [`Event::Done`].
     Undo(Plan, EntryId),
+    /// Keep others away until the course ends; plans of the course take the same locks no more. Answered by
+    /// [`Event::Done`] with one deed.
+    Hold(Hold),
     /// Wait. Answered by [`Event::Woke`].
     Wait(Wait),
     /// Ask a person; the question ends without its mark. Answered by [`Event::Answered`].
     Ask(String),
     /// The end.
     End(Ending),
+}
+
+/// What is held over several turns: what is seen from then on stays so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// LVM2's locks of groups, each alone.
+    Groups {
+        /// Their names.
+        names: Vec<String>,
+        /// At most so long is waited for each.
+        most: Duration,
+    },
+    /// A device: nobody else writes to it.
+    Device {
+        /// Its path.
+        path: String,
+    },
+}
+
+impl fmt::Display for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Groups { names, .. } => write!(f, "lock {}", names.join(", ")),
+            Self::Device { path } => write!(f, "keep {path}"),
+        }
+    }
 }
 
 /// A sentence for people, and where it belongs.

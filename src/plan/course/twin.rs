@@ -3,12 +3,12 @@
 
 use superblock::Write;
 
-use super::{Answer, Course, Deed, Ending, Event, Look, Said, Then, Turn, Unseen, View, Wait, Woke};
+use super::{Answer, Course, Deed, Ending, Event, Hold, Look, Said, Then, Turn, Unseen, View, Wait, Woke};
 use crate::{
     archive::EntryId,
     plan::{
         Plan, Refusal, Step,
-        run::{self, Host, Trouble},
+        run::{self, Failure, Host, Trouble},
     },
     words::Errno,
 };
@@ -32,6 +32,14 @@ pub(crate) trait Scene: Clone {
 
     /// A plan has ended, and with it what only its process held: claims and locks.
     fn let_go(&mut self);
+
+    /// Keeps others away until the end.
+    fn hold(&mut self, hold: &Hold) -> anyhow::Result<()> {
+        anyhow::bail!("{hold}: nothing here is held")
+    }
+
+    /// The course has ended, and with it what was held over its turns.
+    fn ended(&mut self) {}
 
     /// What there is to see.
     fn see(&self, look: &Look) -> Result<View, Unseen>;
@@ -175,6 +183,19 @@ pub(crate) fn drive<S: Scene>(
             Then::Undo(plan, id) => {
                 Event::Done(vec![carry_out(&plan, Some(&id), &mut scene, &mut calls, fault)])
             }
+            Then::Hold(hold) => {
+                let call = calls;
+                calls += 1;
+                let held = match fault {
+                    Some(Fault::Step(at, errno)) if at == call => {
+                        let cause = anyhow::anyhow!("{hold}: {errno}");
+                        Err(Trouble { errno: Some(errno), ..Trouble::from(cause) })
+                    }
+                    _ => scene.hold(&hold).map_err(Trouble::from),
+                };
+                let failed = |trouble| Deed::Failed(Failure::alone(hold.to_string(), trouble));
+                Event::Done(vec![held.map_or_else(failed, |()| Deed::Done)])
+            }
             Then::Wait(wait) => {
                 let interrupted = fault == Some(Fault::Wait(waits));
                 waits += 1;
@@ -182,6 +203,7 @@ pub(crate) fn drive<S: Scene>(
             }
             Then::Ask(_) => Event::Answered(answer),
             Then::End(ending) => {
+                scene.ended();
                 return Outcome { scene, ending, said, turns: turns + 1, steps: calls, looks, waits };
             }
         };

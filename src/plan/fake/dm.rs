@@ -30,7 +30,7 @@ pub(crate) struct FakeDm {
 }
 
 impl FakeDm {
-    fn device(&mut self, name: &str) -> Result<&mut FakeDevice> {
+    pub(crate) fn device(&mut self, name: &str) -> Result<&mut FakeDevice> {
         self.devices.get_mut(name).with_context(|| format!("{name}: ENXIO"))
     }
 
@@ -129,7 +129,7 @@ impl FakeDm {
                 device.uuid = Some(uuid.clone());
             }
             DmStep::Clear { name } => self.device(name)?.waiting = None,
-            DmStep::Udev(_) => {}
+            DmStep::Udev(_) | DmStep::ForgetCookie(_) => {}
             DmStep::Message { name, .. }
             | DmStep::ReadAhead { name, .. }
             | DmStep::SetGeometry { name, .. } => drop(self.device(name)?),
@@ -142,7 +142,9 @@ impl FakeDm {
                 );
             }
             DmStep::WaitForUdev => {
-                let suspended = self.devices.iter().find(|(_, device)| device.suspended);
+                // What never had a table keeps nobody waiting.
+                let holds = |device: &FakeDevice| device.suspended && device.live.is_some();
+                let suspended = self.devices.values().find(|device| holds(device));
                 ensure!(suspended.is_none(), "waits for udev while a device is suspended");
             }
         }

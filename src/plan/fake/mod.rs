@@ -53,6 +53,8 @@ pub(crate) struct State {
     pub(crate) dm: FakeDm,
     /// LVM2's metadata.
     pub(crate) lvm: FakeLvm,
+    /// What was added to the notes of a killed command.
+    pub(crate) notes: String,
     /// What is ended in the background, by the names of locks.
     pub(crate) followed: BTreeSet<String>,
     /// Devices whose file systems were made smaller.
@@ -260,6 +262,7 @@ impl Fake {
             Step::DenyDevice { array } | Step::Uevent { array } => {
                 ensure!(state.arrays.contains_key(&array.kernel), "no such array");
             }
+            Step::Note { note, .. } => state.notes.push_str(&note.to_string()),
             Step::Follow { lock, .. } => drop(state.followed.insert(lock.clone())),
             Step::WriteFile { path, text, .. } => drop(state.texts.insert(path.clone(), text.clone())),
             Step::AutoDetect | Step::Commit | Step::Verify { .. } | Step::Unchanged { .. } => {}

@@ -99,7 +99,7 @@ impl Sets {
     }
 
     fn names(&self) -> Vec<String> {
-        Overlays { all: self.overlays(), store: STORE.to_owned() }.sets()
+        Overlays { all: self.overlays(), ..Overlays::default() }.sets()
     }
 }
 
@@ -126,7 +126,7 @@ impl Scene for Sets {
     fn let_go(&mut self) {}
 
     fn see(&self, _: &Look) -> Result<View, Unseen> {
-        Ok(View::Overlays(Overlays { all: self.overlays(), store: STORE.to_owned() }))
+        Ok(View::Overlays(Overlays { all: self.overlays(), store: STORE.to_owned(), files: Vec::new() }))
     }
 
     fn sound(&self) -> Result<(), String> {

@@ -1,6 +1,6 @@
 //! What a killed command left of arrays is taken back, as a course: arrays first, then the bytes below them.
 
-use super::{Recovery, failed, plan};
+use super::{Recovery, failed, plan, told_before};
 use crate::{
     model::{World, unfinished::Unfinished},
     plan::{
@@ -63,8 +63,8 @@ impl TakeBack {
 
     /// What was taken back, in words. Where it did not come to its end this was said.
     #[must_use]
-    pub fn told(self) -> Vec<String> {
-        self.told
+    pub fn told(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.told)
     }
 
     fn turn(&mut self, event: Event) -> Result<Turn, Unseen> {
@@ -151,11 +151,8 @@ impl TakeBack {
         }
     }
 
-    /// What was done before is said before what was not.
     fn fail(&mut self, turn: Turn) -> Turn {
-        let told = std::mem::take(&mut self.told);
-        let said = (!told.is_empty()).then(|| Said::warn(format!("    {}", told.join("; "))));
-        turn.after(said.into_iter().collect())
+        turn.after(told_before(self.told()))
     }
 }
 

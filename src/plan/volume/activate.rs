@@ -61,7 +61,9 @@ impl Follower {
     fn said(&self, deed: Option<&Deed>) -> Said {
         let (name, verb) = (self.name(), self.verb);
         Said::note(match deed {
-            Some(Deed::Done) => format!("{name}: its {verb} goes on, and a process in the background ends it"),
+            Some(Deed::Done) => {
+                format!("{name}: its {verb} goes on, and a process in the background ends it")
+            }
             _ => format!("{name}: its {verb} goes on, and mdctl volume {verb} {name} --wait ends it"),
         })
     }
@@ -112,10 +114,9 @@ impl Activate {
         self.following = self.begun.pop_front();
         match &self.following {
             Some(follower) => follower.begin().after(said),
-            None => Turn {
-                say: said,
-                then: Then::End(self.ending.take().unwrap_or(Ending::Status(self.status))),
-            },
+            None => {
+                Turn { say: said, then: Then::End(self.ending.take().unwrap_or(Ending::Status(self.status))) }
+            }
         }
     }
 

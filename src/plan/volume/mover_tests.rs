@@ -57,6 +57,7 @@ pub(super) fn seen(dm: &FakeDm) -> Active {
             dev: number(minor),
             live: device.live.is_some(),
             inactive: device.waiting.is_some(),
+            suspended: device.suspended,
             ..DeviceInfo::default()
         };
         ActiveDevice { info, table, ..ActiveDevice::default() }

@@ -1,6 +1,8 @@
 //! After a command that was killed while it changed volumes: nothing stays suspended, and the devices become what the metadata
 //! says. Whether the change had become real, the number of the committed metadata tells.
 
+pub mod session;
+
 use superblock::lvm::Stamp;
 
 use super::{
@@ -22,7 +24,8 @@ use crate::{
     },
 };
 
-/// First: what is suspended goes on, with its new table where the metadata was committed, else with its old one.
+/// First: what is suspended goes on, with its new table where the metadata was committed, else with its old one. There is no
+/// way back from that, and one device that cannot go on keeps no other from it.
 #[must_use]
 pub fn resume(notes: &Unfinished, found: &[&FoundGroup], devices: &[ActiveDevice]) -> Plan {
     let mut steps = Vec::new();
@@ -41,7 +44,11 @@ pub fn resume(notes: &Unfinished, found: &[&FoundGroup], devices: &[ActiveDevice
             (false, false) => {}
         }
     }
-    plan("resume what was suspended", steps)
+    let mut plan = plan("resume what was suspended", steps);
+    if let Some(at) = plan.steps.iter().position(Step::is_commit) {
+        plan.steps[..=at].rotate_right(1);
+    }
+    plan
 }
 
 fn plan(summary: &str, steps: Vec<DmStep>) -> Plan {
