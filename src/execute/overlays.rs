@@ -2,12 +2,14 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
+use superblock::Media as _;
 
 use super::Live;
 use crate::{
-    kernel::{files, loopback},
-    plan::overlay::OverlayStep,
+    kernel::{Access, BlockDevice, KernelError, files, loopback},
+    model::overlay::ChunkPrint,
+    plan::{overlay::OverlayStep, run::Outdated},
 };
 
 impl Live {
@@ -18,6 +20,17 @@ impl Live {
                 number.map_or(Ok(()), |number| loopback::make(&self.machine.places, number))?;
                 let held = loopback::attach(Path::new(device), Path::new(file))?;
                 self.loops.insert(device.clone(), held);
+            }
+            OverlayStep::Settled { file, prints } => {
+                let opened = BlockDevice::open(Path::new(file), Access::Read)?;
+                for print in prints {
+                    let mut data = vec![0; print.length];
+                    opened
+                        .read_at(print.at, &mut data)
+                        .map_err(|error| KernelError::io(Path::new(file), "read", &error))?;
+                    let why = || Outdated(format!("somebody wrote through the overlay of {file} meanwhile"));
+                    ensure!(ChunkPrint::of(print.at, &data) == *print, why());
+                }
             }
             OverlayStep::Detach { device, .. } => drop(self.loops.remove(device)),
             OverlayStep::Store { store, file, size, .. } => {

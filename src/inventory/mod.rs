@@ -51,7 +51,7 @@ pub use manage::{managed, subject};
 pub use members::members;
 pub use names::arrays_in_order;
 pub use nodes::Nodes;
-pub use overlays::{all_overlays, overlay_store, overlays, underlays, written};
+pub use overlays::{all_overlays, overlay_store, overlays, pending, underlays};
 pub use query::query;
 pub use status::StatusLook;
 pub use stores::{group, store, stores};

@@ -1,16 +1,20 @@
 //! Overlays: those that the kernel has, and those of which only the files are left.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use superblock::{Bytes, Media, Write, cow};
 
 use super::dm::Driver;
 use crate::{
+    archive::LARGEST,
     kernel::{self, Access, ErrorCause, KernelError, Machine, files, loopback},
     model::{
         Candidate,
         dm::{Dev, Listed, SnapshotStatus, Status, Target},
-        overlay::{self, Overlay, Overlays, PREFIX, Underlay, Underlays},
+        overlay::{self, ChunkPrint, Overlay, Overlays, PREFIX, Pending, Underlay, Underlays},
     },
 };
 
@@ -130,27 +134,55 @@ pub fn underlays(machine: &Machine, paths: &[String]) -> Result<Underlays, Kerne
     Ok(Underlays { devices, loops: loopback::unused(&machine.sysfs, paths.len())? })
 }
 
-/// What an overlay holds: chunks that were written, joined where they follow each other. With `bytes`, their contents; else
-/// only places, each with no more than its length in zeros.
+/// What overlays would write to their members.
 ///
 /// # Errors
-/// The file cannot be read, or is not what it should be.
-pub fn written(overlay: &Overlay, most: Bytes) -> Result<Vec<Write>, KernelError> {
+/// A file cannot be read, or is not what it should be.
+pub fn pending(machine: &Machine, overlays: &[Overlay]) -> Result<Vec<Pending>, KernelError> {
+    let one = |overlay: &Overlay| {
+        let (writes, prints) = written(overlay)?;
+        let above = overlay.device.as_ref().map(|name| format!("/dev/mapper/{name}"));
+        let paths: Vec<String> = above.into_iter().chain([overlay.member.clone()]).collect();
+        let looked = super::look(machine, &paths, false);
+        let found: Vec<_> = looked.into_iter().filter_map(|one| one.found.ok()).collect();
+        let said =
+            found.iter().flat_map(|device| &device.probe.found).filter_map(|found| found.verify().ok());
+        let end = |said: &superblock::Membership| said.data_offset.saturating_add(said.data_size).bytes();
+        let data = said.map(|said| (said.data_offset.bytes(), end(&said))).collect();
+        Ok(Pending { overlay: overlay.clone(), writes, prints, data })
+    };
+    overlays.iter().map(one).collect()
+}
+
+/// What an overlay holds: chunks that were written, joined where they follow each other, and what its file has of them.
+fn written(overlay: &Overlay) -> Result<(Vec<Write>, Vec<ChunkPrint>), KernelError> {
     let path = Path::new(&overlay.file);
     let device = kernel::BlockDevice::open(path, Access::Read)?;
     let odd = |why: String| KernelError::other(&overlay.file, "read overlay", ErrorCause::Unexpected(why));
     let Some(store) = cow::read(&device).map_err(|damage| odd(damage.to_string()))? else {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), Vec::new()));
     };
     let chunk = usize::try_from(store.chunk().bytes().0).unwrap_or(0);
-    let mut chunks: std::collections::BTreeMap<u64, u64> = std::collections::BTreeMap::new();
+    let mut chunks: BTreeMap<u64, u64> = BTreeMap::new();
     for entry in store.exceptions(&device) {
         let (_, old, new) = entry.map_err(|damage| odd(damage.to_string()))?;
         chunks.insert(old, new);
         let total = u64::try_from(chunks.len().saturating_mul(chunk)).unwrap_or(u64::MAX);
-        if total > most.0 {
-            return Err(odd(format!("more than {} MiB were written", most.0 >> 20)));
+        if total > LARGEST.0 {
+            return Err(odd(format!("more than {} MiB were written", LARGEST.0 >> 20)));
         }
+    }
+    let read = |from: Bytes| {
+        let mut data = vec![0; chunk];
+        device.read_at(from, &mut data).map_err(|error| KernelError::io(path, "read", &error))?;
+        Ok(data)
+    };
+    let mut prints = Vec::new();
+    let count = u64::try_from(chunks.len()).unwrap_or(u64::MAX);
+    let areas = count.checked_div(store.entries_per_area()).unwrap_or(0);
+    let tables = (0..=areas).map(|area| store.area_at(area)).filter(|at| *at < store.chunks());
+    for at in std::iter::once(0).chain(tables).filter_map(|chunk| store.place(chunk)) {
+        prints.push(ChunkPrint::of(at, &read(at)?));
     }
     let mut writes: Vec<Write> = Vec::new();
     for (old, new) in chunks {
@@ -158,8 +190,8 @@ pub fn written(overlay: &Overlay, most: Bytes) -> Result<Vec<Write>, KernelError
         if at >= overlay.size {
             continue;
         }
-        let mut data = vec![0; chunk];
-        device.read_at(from, &mut data).map_err(|error| KernelError::io(path, "read", &error))?;
+        let mut data = read(from)?;
+        prints.push(ChunkPrint::of(from, &data));
         let room = usize::try_from(overlay.size.saturating_sub(at).0).unwrap_or(usize::MAX);
         data.truncate(room);
         match writes.last_mut() {
@@ -167,5 +199,5 @@ pub fn written(overlay: &Overlay, most: Bytes) -> Result<Vec<Write>, KernelError
             _ => writes.push(Write { at, data }),
         }
     }
-    Ok(writes)
+    Ok((writes, prints))
 }

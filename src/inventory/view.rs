@@ -41,6 +41,7 @@ pub fn see(machine: &Machine, config: &Config, look: &Look) -> Result<View, Unse
         Look::Overlays { store } => {
             View::Overlays(super::all_overlays(machine, store.as_deref().map(Path::new)).map_err(unseen)?)
         }
+        Look::Pending { overlays } => View::Pending(super::pending(machine, overlays).map_err(unseen)?),
         Look::Underlays { paths } => View::Underlays(super::underlays(machine, paths).map_err(unseen)?),
         Look::ToWrite { paths } => View::ToWrite(super::look_to_write(machine, paths)),
         Look::Free { arrays } => {

@@ -1,7 +1,7 @@
 //! Overlays: a member that may be written to, and is not. What is written goes to a file; the member below stays as it
 //! is.
 
-use superblock::{Bytes, Sectors};
+use superblock::{Bytes, Sectors, Write};
 
 use super::{Candidate, DevId, dm::SnapshotStatus};
 
@@ -122,6 +122,38 @@ pub struct Underlays {
     pub devices: Vec<Underlay>,
     /// Numbers of loop devices that nobody had in use, one for each.
     pub loops: Vec<u32>,
+}
+
+/// What one overlay would write to its member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pending {
+    /// The overlay.
+    pub overlay: Overlay,
+    /// The bytes.
+    pub writes: Vec<Write>,
+    /// What its file was found to hold.
+    pub prints: Vec<ChunkPrint>,
+    /// Where arrays have their data, by the superblocks on the overlay and on the member: start and end.
+    pub data: Vec<(Bytes, Bytes)>,
+}
+
+/// A piece of an overlay's file, known by its checksum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChunkPrint {
+    /// Where in the file.
+    pub at: Bytes,
+    /// How long it is.
+    pub length: usize,
+    /// CRC-32 of it.
+    pub crc32: u32,
+}
+
+impl ChunkPrint {
+    /// Of these bytes.
+    #[must_use]
+    pub fn of(at: Bytes, data: &[u8]) -> Self {
+        Self { at, length: data.len(), crc32: crc32fast::hash(data) }
+    }
 }
 
 /// The text of a set's own file: which members it is of, so that it is known without the kernel.

@@ -8,7 +8,7 @@ use super::{
     archive::{Entry, Found, Identity, Shelf, Spot},
     dm::{Listed, Overview},
     manage::{Absent, Depth, ManageSubject, Managed},
-    overlay::{Overlays, Underlays},
+    overlay::{Overlay, Overlays, Pending, Underlays},
     volume::{GroupLook, GroupSeen, Groups, VolumesSeen},
 };
 use crate::words::{Errno, SyncAction};
@@ -84,6 +84,11 @@ pub enum Look {
     Overlays {
         /// A directory to look into beside the usual one.
         store: Option<String>,
+    },
+    /// What these overlays would write to their members.
+    Pending {
+        /// They.
+        overlays: Vec<Overlay>,
     },
     /// Devices that overlays are to be put over.
     Underlays {
@@ -191,6 +196,8 @@ views! {
     Dm(Box<Overview>) = dm,
     /// [`Look::Overlays`].
     Overlays(Overlays) = overlays,
+    /// [`Look::Pending`], in their order.
+    Pending(Vec<Pending>) = pending,
     /// [`Look::Underlays`].
     Underlays(Underlays) = underlays,
     /// [`Look::ToWrite`], in the order of the paths.

@@ -2,24 +2,28 @@
 
 mod beneath;
 mod clean_up;
+mod commit;
 mod discard;
+mod make;
 
 use std::fmt;
 
 use superblock::{Bytes, Write};
 
 use super::{
-    Plan, Refusal, Step, Warning,
+    Plan, Refusal, Step,
     dm::{DmStep, Quiesce},
 };
 use crate::model::{
     dm::{Dev, Snapshot, Store, Table, Target, UdevFlags},
-    overlay::{self, CHUNK, Overlay},
+    overlay::{self, CHUNK, ChunkPrint, Overlay},
 };
 
 pub use beneath::{free, wanted};
 pub use clean_up::{clean_up, standing};
+pub use commit::{CommitSet, changes, commit};
 pub use discard::Discard;
+pub use make::MakeSet;
 
 /// One act on an overlay's file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +48,13 @@ pub enum OverlayStep {
         /// The files.
         files: Vec<String>,
     },
+    /// See that nobody wrote through an overlay since its file was looked at.
+    Settled {
+        /// The file.
+        file: String,
+        /// What was found in it.
+        prints: Vec<ChunkPrint>,
+    },
     /// Make a sparse file appear as a loop device, for as long as somebody has that open.
     Attach {
         /// The file.
@@ -62,7 +73,7 @@ pub enum OverlayStep {
 
 impl OverlayStep {
     /// The step that takes this one back. `None`: `Detach` and `Forget` are undos; else the one comes when another
-    /// holds the device, the other when nothing in the files counts any more.
+    /// holds the device, the other when nothing in the files counts any more; `Settled` only looks.
     #[must_use]
     pub fn undo(&self) -> Option<Self> {
         match self {
@@ -72,7 +83,7 @@ impl OverlayStep {
             Self::Store { set, store, file, .. } => {
                 Some(Self::Forget { set: set.clone(), store: store.clone(), files: vec![file.clone()] })
             }
-            Self::Detach { .. } | Self::Forget { .. } => None,
+            Self::Settled { .. } | Self::Detach { .. } | Self::Forget { .. } => None,
         }
     }
 }
@@ -83,6 +94,7 @@ impl fmt::Display for OverlayStep {
             Self::Attach { file, device } => write!(f, "make {file} appear as {device}"),
             Self::Detach { device, .. } => write!(f, "let go of {device}"),
             Self::Store { file, size, .. } => write!(f, "make {file}, {} MiB, sparse", size.0 >> 20),
+            Self::Settled { file, .. } => write!(f, "see that nobody wrote to {file} meanwhile"),
             Self::Forget { files, .. } => write!(f, "remove {}", files.join(" ")),
         }
     }
@@ -266,51 +278,10 @@ fn not_in_use(overlays: &[Overlay]) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// What one overlay would write to its member.
-#[derive(Clone, Debug)]
-pub struct Pending {
-    /// The overlay.
-    pub overlay: Overlay,
-    /// The bytes.
-    pub writes: Vec<Write>,
-}
-
-/// Writes what the overlays hold to their members, what was there is kept first. The files go last, so that it can be done
-/// again when it was interrupted: the same bytes are written once more.
-///
-/// # Errors
-/// Somebody stands on them, or what they hold cannot be relied on.
-pub fn commit(set: &str, pending: &[Pending], store: &str) -> Result<Plan, Refusal> {
-    let overlays: Vec<Overlay> = pending.iter().map(|one| one.overlay.clone()).collect();
-    not_in_use(&overlays)?;
-    for overlay in &overlays {
-        if let Some(lost) = overlay.lost() {
-            let text = format!("overlay of {}: {lost}", overlay.member);
-            return Err(Refusal::new(text).hint(format!("mdctl overlay discard {set}, and larger files")));
-        }
-    }
-    let mut steps = removal(&overlays);
-    for one in pending.iter().filter(|one| !one.writes.is_empty()) {
-        let device = one.overlay.member.clone();
-        steps.push(Step::Claim { device: device.clone() });
-        let total: usize = one.writes.iter().map(|write| write.data.len()).sum();
-        let what = format!("{total} bytes of overlay {set}");
-        steps.push(Step::Write { device, what, writes: one.writes.clone() });
-    }
-    steps.push(Step::Commit);
-    for one in pending.iter().filter(|one| !one.writes.is_empty()) {
-        steps.push(Step::Release { device: one.overlay.member.clone() });
-    }
-    steps.push(forget(set, &overlays, store));
-    let total: usize = pending.iter().flat_map(|one| &one.writes).map(|write| write.data.len()).sum();
-    let ask = format!("{total} bytes of {} members will be overwritten", pending.len());
-    Ok(Plan { summary: format!("commit overlays {set}"), steps, warnings: vec![Warning::ask(ask)] })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{model::dm::SnapshotStatus, plan::run::tests::every_failure_leaves_no_trace};
+    use crate::plan::run::tests::every_failure_leaves_no_trace;
 
     fn wanted(name: &str, nth: u32) -> WantedOverlay {
         WantedOverlay {
@@ -333,29 +304,5 @@ mod tests {
         assert!(text.contains("0 131072 snapshot /dev/sda /dev/loop0 PO 8"), "{text}");
         assert!(create(&new("a-b"), &[]).is_err());
         assert!(create(&new("x"), &[wanted("sda", 0), wanted("sda", 1)]).is_err());
-    }
-
-    #[test]
-    fn committing_writes_before_anything_is_forgotten() {
-        let overlay = Overlay {
-            set: "try".into(),
-            device: None,
-            id: None,
-            member: "/dev/sda".into(),
-            size: Bytes(1 << 20),
-            file: "/run/mdctl/overlays/x.cow".into(),
-            status: SnapshotStatus::Unknown,
-            open: 0,
-            holders: Vec::new(),
-        };
-        let writes = vec![Write { at: Bytes(4096), data: vec![1; 4096] }];
-        let pending = [Pending { overlay: overlay.clone(), writes }];
-        let plan = commit("try", &pending, "/run/mdctl/overlays").unwrap();
-        assert_eq!(every_failure_leaves_no_trace(&plan), 3);
-        assert!(plan.needs_consent());
-        let full = Overlay { status: SnapshotStatus::Overflow, ..overlay.clone() };
-        assert!(commit("try", &[Pending { overlay: full, writes: Vec::new() }], "/run").is_err());
-        let used = Overlay { holders: vec!["md9".into()], ..overlay };
-        assert!(discard("try", &[used], "/run").unwrap_err().text.contains("md9"));
     }
 }

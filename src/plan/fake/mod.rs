@@ -265,7 +265,11 @@ impl Fake {
             Step::Note { note, .. } => state.notes.push_str(&note.to_string()),
             Step::Follow { lock, .. } => drop(state.followed.insert(lock.clone())),
             Step::WriteFile { path, text, .. } => drop(state.texts.insert(path.clone(), text.clone())),
-            Step::AutoDetect | Step::Commit | Step::Verify { .. } | Step::Unchanged { .. } => {}
+            Step::Overlay(OverlayStep::Settled { .. })
+            | Step::AutoDetect
+            | Step::Commit
+            | Step::Verify { .. }
+            | Step::Unchanged { .. } => {}
         }
         Ok(Vec::new())
     }

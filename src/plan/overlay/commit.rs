@@ -1,0 +1,170 @@
+//! Writing a set of overlays down to its members, as a course: what is shown is agreed to, and just that is written.
+
+use superblock::Write;
+
+use super::{OverlayStep, forget, not_in_use, removal, set_of};
+use crate::{
+    model::overlay::{ChangedPart, ChangedRange, Overlay, Overlays, Pending},
+    plan::{
+        Plan, Refusal, Step, Warning,
+        course::{Answer, Course, Deed, Event, Look, Said, Then, Turn, View},
+    },
+};
+
+/// So often it is shown again, because somebody wrote through an overlay meanwhile.
+const MOST_AGAIN: u32 = 3;
+
+/// Writes what the overlays hold to their members, what was there is kept first. The files go last, so that it can be done
+/// again when it was interrupted: the same bytes are written once more. What was written through an overlay since it was
+/// looked at is not lost: while it is there and when it is gone its file is looked at again.
+///
+/// # Errors
+/// Somebody stands on them, or what they hold cannot be relied on.
+pub fn commit(set: &str, pending: &[Pending], store: &str) -> Result<Plan, Refusal> {
+    let overlays: Vec<Overlay> = pending.iter().map(|one| one.overlay.clone()).collect();
+    not_in_use(&overlays)?;
+    for overlay in &overlays {
+        if let Some(lost) = overlay.lost() {
+            let text = format!("overlay of {}: {lost}", overlay.member);
+            return Err(Refusal::new(text).hint(format!("mdctl overlay discard {set}, and larger files")));
+        }
+    }
+    let settled = |one: &Pending| {
+        let (file, prints) = (one.overlay.file.clone(), one.prints.clone());
+        Step::Overlay(OverlayStep::Settled { file, prints })
+    };
+    let removal = removal(&overlays);
+    let mut steps = Vec::new();
+    if !removal.is_empty() {
+        steps.extend(pending.iter().map(settled));
+        steps.extend(removal);
+    }
+    steps.extend(pending.iter().map(settled));
+    for one in pending.iter().filter(|one| !one.writes.is_empty()) {
+        let device = one.overlay.member.clone();
+        steps.push(Step::Claim { device: device.clone() });
+        let total: usize = one.writes.iter().map(|write| write.data.len()).sum();
+        let what = format!("{total} bytes of overlay {set}");
+        steps.push(Step::Write { device, what, writes: one.writes.clone() });
+    }
+    steps.push(Step::Commit);
+    for one in pending.iter().filter(|one| !one.writes.is_empty()) {
+        steps.push(Step::Release { device: one.overlay.member.clone() });
+    }
+    steps.push(forget(set, &overlays, store));
+    let total: usize = pending.iter().flat_map(|one| &one.writes).map(|write| write.data.len()).sum();
+    let ask = format!("{total} bytes of {} members will be overwritten", pending.len());
+    Ok(Plan { summary: format!("commit overlays {set}"), steps, warnings: vec![Warning::ask(ask)] })
+}
+
+/// What of each member's changes is metadata.
+#[must_use]
+pub fn changes(pending: &[Pending]) -> Vec<(String, Vec<ChangedRange>)> {
+    let of_one = |one: &Pending| {
+        let change = |write: &Write| {
+            let in_data = one.data.iter().any(|(start, end)| (*start..*end).contains(&write.at));
+            let part = match (one.data.is_empty(), in_data) {
+                (true, _) => ChangedPart::Other,
+                (false, true) => ChangedPart::Data,
+                (false, false) => ChangedPart::Metadata,
+            };
+            ChangedRange { at: write.at, length: superblock::Media::len(&write.data), part }
+        };
+        (one.overlay.member.clone(), one.writes.iter().map(change).collect())
+    };
+    pending.iter().map(of_one).collect()
+}
+
+/// The course. `show` is given what would change, each time before somebody is asked.
+pub struct CommitSet<S> {
+    set: String,
+    store: Option<String>,
+    dry_run: bool,
+    show: S,
+    /// The directory of the files.
+    dir: String,
+    plan: Plan,
+    again: u32,
+}
+
+impl<S: FnMut(&[(String, Vec<ChangedRange>)])> CommitSet<S> {
+    /// `store`: a directory to look into beside the usual one.
+    pub fn new(set: &str, store: Option<String>, dry_run: bool, show: S) -> Self {
+        let (dir, plan, again) = (String::new(), Plan::default(), 0);
+        Self { set: set.to_owned(), store, dry_run, show, dir, plan, again }
+    }
+
+    fn look(&self) -> Turn {
+        Turn::look(Look::Overlays { store: self.store.clone() })
+    }
+
+    fn seen(&mut self, seen: &Overlays) -> Turn {
+        match set_of(seen, &self.set, self.store.as_deref()) {
+            Ok((overlays, dir)) => {
+                self.dir = dir;
+                Turn::look(Look::Pending { overlays })
+            }
+            Err(refusal) => Turn::refuse(refusal),
+        }
+    }
+
+    fn decide(&mut self, pending: &[Pending]) -> Turn {
+        self.plan = match commit(&self.set, pending, &self.dir) {
+            Ok(plan) => plan,
+            Err(refusal) => return Turn::refuse(refusal),
+        };
+        if self.dry_run {
+            return Turn::carry_out(self.plan.clone());
+        }
+        (self.show)(&changes(pending));
+        Then::Ask(format!("Write that to {} members", pending.len())).into()
+    }
+
+    fn ended(&mut self, deed: Option<Deed>) -> Turn {
+        let done = || {
+            let set = &self.set;
+            Said::out(format!("set {set} is written to its members; `mdctl undo` takes it back"))
+        };
+        match deed {
+            Some(Deed::Failed(failure)) if failure.stale && !failure.committed && self.again < MOST_AGAIN => {
+                self.again += 1;
+                let why = format!("{:#}: this is what it is now", failure.cause);
+                self.look().after(vec![Said::warn(why)])
+            }
+            Some(Deed::Failed(failure)) => {
+                let (mut said, status) = Said::ended(&failure, &self.plan.summary);
+                if status == 0 {
+                    said.push(done());
+                }
+                Turn::end(status).after(said)
+            }
+            Some(Deed::Done) => Turn::end(0).after(vec![done()]),
+            Some(Deed::Shown) | None => Turn::end(0),
+        }
+    }
+}
+
+impl<S: FnMut(&[(String, Vec<ChangedRange>)])> Course for CommitSet<S> {
+    fn next(&mut self, event: Event) -> Turn {
+        match event {
+            Event::Begin | Event::Woke(_) => self.look(),
+            Event::Unseen(unseen) => Turn::refuse(unseen),
+            Event::Seen(View::Overlays(seen)) => self.seen(&seen),
+            Event::Seen(view) => match view.pending() {
+                Ok(pending) => self.decide(&pending),
+                Err(unseen) => Turn::refuse(unseen),
+            },
+            Event::Answered(Answer::Yes) => Turn::carry_out(self.plan.clone()),
+            Event::Answered(Answer::No) => Turn::end(1).after(vec![Said::error("nothing was written")]),
+            Event::Answered(Answer::Nobody) => {
+                let why = "nothing was written: nobody can be asked here; --yes (-y) agrees";
+                Turn::end(1).after(vec![Said::error(why)])
+            }
+            Event::Done(deeds) => self.ended(deeds.into_iter().next()),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "commit_tests.rs"]
+mod tests;
