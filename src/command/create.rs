@@ -2,18 +2,15 @@
 
 use anyhow::Result;
 
-use super::{Ended, FAILED, carry_out, cluster, preview, refuse, say};
+use super::{Ended, FAILED, carry_out, cluster, preview, refuse, say, settings};
 use crate::{
     cli::request::Common,
-    config::{conf::Config, sources::ConfigSources},
+    config::sources::ConfigSources,
     inventory,
     kernel::Machine,
-    model::World,
     plan::{
-        Plan, Refusal, Say,
-        create::{self, CreateContext},
-        naming,
-        request::{BitmapKind, CreateRequest, MemberSource},
+        Plan, Say, create,
+        request::{BitmapKind, CreateRequest},
     },
     ui::Ui,
 };
@@ -37,10 +34,11 @@ pub(super) fn run(request: &CreateRequest, common: &Common, machine: &Machine, u
     if asks && !native {
         request.bitmap = Some(asked_for_bitmap(common, ui));
     }
-    let mut world = inventory::world(machine, request.members.len() + 2)?;
-    world.devices = inventory::look_to_write(machine, &paths(&request));
+    let mut world = inventory::world(machine, request.identities())?;
+    world.devices = inventory::look_to_write(machine, &request.paths());
+    let settings = settings(common, config, native);
     let decide = |request: &CreateRequest| {
-        let context = context(request, common, (&config, native), &world)?;
+        let context = settings.context(request, &world)?;
         Ok((create::plan(request, &context, &world)?, context))
     };
     let mut decided = decide(&request);
@@ -73,29 +71,6 @@ fn asked_for_bitmap(common: &Common, ui: &Ui) -> BitmapKind {
     if wanted { BitmapKind::Internal } else { BitmapKind::None }
 }
 
-/// Names, and what the configuration says.
-pub(super) fn context(
-    request: &CreateRequest,
-    common: &Common,
-    (config, native): (&Config, bool),
-    world: &World,
-) -> Result<CreateContext, Refusal> {
-    let word = request.device.to_string_lossy().into_owned();
-    let chosen = naming::given(&word, request.name.as_deref(), world, config)?;
-    Ok(CreateContext {
-        array: chosen.array,
-        id: chosen.id,
-        name: naming::to_store(&word, request.name.as_deref()),
-        homehost: inventory::homehost(common.homehost.as_ref(), common.ignore_homehost, config),
-        verbose: common.verbose,
-        bad_block_log: config.create.bbl != Some(false),
-        zone: inventory::local_zone(),
-        default_metadata: config.create.metadata,
-        // The original asks in spite of --force.
-        overwrite: request.force && native,
-    })
-}
-
 /// Says what was found, and asks where that needs a yes.
 fn agreed(plan: &Plan, request: &CreateRequest, ui: &Ui) -> bool {
     for warning in plan.warnings.iter().filter(|w| w.kind != Say::Out) {
@@ -112,12 +87,4 @@ fn agreed(plan: &Plan, request: &CreateRequest, ui: &Ui) -> bool {
         say(warning.kind, &warning.text, ui);
     }
     true
-}
-
-pub(super) fn paths(request: &CreateRequest) -> Vec<String> {
-    let path = |source: &MemberSource| match source {
-        MemberSource::Path(path) | MemberSource::Journal(path) => Some(path.display().to_string()),
-        MemberSource::Missing => None,
-    };
-    request.members.iter().filter_map(|word| path(&word.source)).collect()
 }

@@ -14,9 +14,9 @@ use crate::{
     },
     config::{HostName, conf::Config},
     inventory,
-    kernel::{Machine, files, host, parallel, terminal},
+    kernel::{Machine, files, host, parallel},
     model::{Sight, Unusable},
-    plan::{Plan, Refusal, Say, Step, Warning, run::Failure},
+    plan::{Plan, Refusal, Say, Step, Warning, create::CreateSettings, run::Failure},
     report::{outcome::Outcome, text::harmless},
     ui::{self, Ui},
 };
@@ -240,6 +240,17 @@ fn cluster(given: Option<&str>, config: &Config) -> Result<String, Refusal> {
     }
 }
 
+/// For arrays that are made.
+fn settings(common: &Common, config: Config, native: bool) -> CreateSettings {
+    CreateSettings {
+        homehost: inventory::homehost(common.homehost.as_ref(), common.ignore_homehost, &config),
+        config,
+        verbose: common.verbose,
+        zone: inventory::local_zone(),
+        native,
+    }
+}
+
 /// A device that does not answer is left out of a scan, and nobody named it.
 fn say_silent(sights: &[Sight], ui: &Ui) {
     for sight in sights {
@@ -295,22 +306,6 @@ fn say(kind: Say, text: &str, ui: &Ui) {
         Say::Out => drop(print(&format!("{}: {}\n", ui.program(), harmless(text)))),
         Say::Note | Say::Ask => ui.warn(text),
     }
-}
-
-/// Asks, where nobody said yes beforehand. Nobody waits for an answer that cannot come.
-fn agreed(question: &str, common: &Common, ui: &Ui) -> bool {
-    if common.yes {
-        return true;
-    }
-    if !terminal::somebody_is_there() {
-        ui.error("nothing was written: nobody can be asked here; --yes (-y) agrees");
-        return false;
-    }
-    let agreed = ui.ask(question);
-    if !agreed {
-        ui.error("nothing was written");
-    }
-    agreed
 }
 
 /// Shows a plan instead of carrying it out.

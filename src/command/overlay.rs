@@ -2,24 +2,15 @@
 
 use std::path::Path;
 
-use anyhow::{Result, anyhow};
-use superblock::Bytes;
+use anyhow::Result;
 
-use super::{
-    DONE,
-    drive::Driver,
-    keep::{self, Kept},
-    print, refuse,
-};
+use super::{DONE, drive::Driver, print, refuse};
 use crate::{
     cli::{overlay::OverlayRequest, request::Common},
     config::Config,
     inventory,
     kernel::Machine,
-    plan::{
-        Plan, Refusal,
-        overlay::{self, CommitSet, Discard, MakeSet, NewSet},
-    },
+    plan::overlay::{self, CommitSet, Discard, MakeSet},
     report::{self, overlay::OverlayDiff},
     ui::Ui,
 };
@@ -69,43 +60,6 @@ fn absolute(store: Option<&Path>) -> Option<String> {
     text(store.as_deref())
 }
 
-/// What is asked for, with what is usual.
-pub(super) fn new_set(
-    machine: &Machine,
-    name: Option<&str>,
-    store: Option<&Path>,
-    size: Option<Bytes>,
-) -> NewSet {
-    // It stands in descriptions and notes, which others read from elsewhere.
-    let store = store.map(|store| std::path::absolute(store).unwrap_or_else(|_| store.to_path_buf()));
-    let store = store.unwrap_or_else(|| inventory::overlay_store(machine));
-    let taken = inventory::overlays(machine, Some(&store)).unwrap_or_default();
-    let made_up = (1..)
-        .map(|nth: u32| format!("set{nth}"))
-        .find(|name| !taken.iter().any(|overlay| overlay.set == *name));
-    let set = name.map(str::to_owned).or(made_up).unwrap_or_default();
-    NewSet { set, store: store.display().to_string(), size: size.unwrap_or_default() }
-}
-
-/// Why there is no plan: a refusal, or the machine did not answer.
-type NoPlan = Result<Refusal, anyhow::Error>;
-
-/// Looks at the members and decides.
-pub(super) fn make(machine: &Machine, new: &NewSet, devices: &[String]) -> Result<Plan, NoPlan> {
-    let seen = inventory::underlays(machine, devices).map_err(|error| Err(error.into()))?;
-    overlay::wanted(seen).and_then(|wanted| overlay::create(new, &wanted)).map_err(Ok)
-}
-
-/// The paths of the overlays, in the order of the devices.
-pub(super) fn paths(new: &NewSet, machine: &Machine, devices: &[String]) -> Vec<String> {
-    let name = |path: &String| {
-        let dev = crate::kernel::node::number_of(Path::new(path)).ok().flatten();
-        let name = dev.and_then(|dev| machine.sysfs.name_of(dev)).unwrap_or_default();
-        overlay::path_of(&crate::model::overlay::name_of(&new.set, &name))
-    };
-    devices.iter().map(name).collect()
-}
-
 fn diff(set: &str, store: Option<&Path>, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
     let seen = inventory::all_overlays(machine, store)?;
     let overlays = match overlay::set_of(&seen, set, text(store).as_deref()) {
@@ -120,22 +74,4 @@ fn diff(set: &str, store: Option<&Path>, common: &Common, machine: &Machine, ui:
     }
     report::overlay::OverlayList::new(&overlays).remarks().iter().for_each(|remark| ui.warn(remark));
     Ok(DONE)
-}
-
-/// Takes a set away without a word, as the one who made it does: however far that had come.
-///
-/// # Errors
-/// Somebody stands on it, or the machine refused.
-pub(super) fn take_away(
-    set: &str,
-    store: Option<&Path>,
-    common: &Common,
-    machine: &Machine,
-    ui: &Ui,
-) -> Result<()> {
-    let seen = inventory::all_overlays(machine, store)?;
-    let store = store.map(|store| store.display().to_string());
-    let plan = overlay::clean_up(set, &seen, store.as_deref()).map_err(|refusal| anyhow!(refusal.text))?;
-    keep::run(&Kept::new(&plan, machine, common), machine, ui)?;
-    Ok(())
 }

@@ -1,7 +1,5 @@
 //! `mdctl trial`.
 
-mod overlaid;
-
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -11,7 +9,7 @@ use std::{
 use anyhow::Result;
 use superblock::Level;
 
-use super::{DONE, Ended, FAILED, agreed, assemble, carry_out, create, overlay, preview, print, refuse};
+use super::{DONE, assemble, drive::Driver, print, refuse, settings};
 use crate::{
     archive::Identity,
     cli::{
@@ -19,20 +17,22 @@ use crate::{
         trial::TrialRequest,
         values,
     },
-    config::sources::ConfigSources,
+    config::{Config, sources::ConfigSources},
     inventory,
-    kernel::{Deadline, Machine, node},
+    kernel::{Deadline, Machine, host, node, notes::Notes},
     model::{
         Device,
         trial::{Grounds, Hypothesis, Offer, Scored, Searched, TrialSeen, anchored, search},
+        unfinished::Note,
     },
     plan::{
-        Plan, Refusal,
-        create::CreateContext,
-        trial::{self, Asked},
-        undo,
+        Refusal, overlay,
+        trial::{
+            self, Asked, CameOfTries, CarryJob, Carrying, SubjectWord, TrialBench, TrialDevice, Tries,
+            TriesJob,
+        },
     },
-    report::trial::{Numbers, Trial, TrialAssembled},
+    report::trial::{Numbers, Trial},
     ui::Ui,
 };
 
@@ -40,92 +40,46 @@ use crate::{
 const SHOWN: usize = 8;
 /// So often something is said while guesses are looked at.
 const SAYS: Duration = Duration::from_secs(5);
-/// So many of the newest entries of the archive are asked.
-const ENTRIES: usize = 16;
 
 /// Looks, guesses, tries, and carries out what is asked for.
 pub(super) fn run(request: &TrialRequest, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
-    let prepared = subjects(request, common, machine)
-        .and_then(|(paths, listed)| Ok((members(machine, &paths)?, listed)));
-    let asked = prepared.and_then(|(devices, listed)| {
+    let prepared = subjects(request, common, machine).and_then(|(paths, listed)| {
+        let devices = members(machine, &paths)?;
         let asked = asked(request, listed)?;
         asked.check(devices.len())?;
-        Ok((devices, asked))
+        let seen = seen(machine, &devices);
+        trial::has_one_shape(&seen)?;
+        Ok((devices, seen, asked))
     });
-    let (devices, asked) = match asked {
-        Ok(asked) => asked,
+    let (devices, seen, asked) = match prepared {
+        Ok(prepared) => prepared,
         Err(refusal) => return Ok(refuse(&refusal, common, ui)),
     };
-    let seen = seen(machine, &devices);
-    if let Err(refusal) = trial::has_one_shape(&seen) {
-        return Ok(refuse(&refusal, common, ui));
-    }
     let (searched, numbers) = guess(&devices, &seen, &asked, request, ui)?;
-    let work = Work { request, common, machine, ui, devices: &devices, seen: &seen };
-    let mut ranked: Vec<(Scored, Option<TrialAssembled>)> =
-        searched.best.into_iter().take(SHOWN).map(|scored| (scored, None)).collect();
-    if !common.dry_run {
-        work.assemble(&mut ranked)?;
-    }
-    let chosen = |number: usize| number.checked_sub(1).and_then(|nth| ranked.get(nth));
-    let wanted = request.keep.or(request.apply);
-    if let Some(number) = wanted.filter(|number| chosen(*number).is_none()) {
-        let refusal = Refusal::new(format!("there is no guess {number}"));
-        return Ok(refuse(&refusal, common, ui));
-    }
-    let keep = request.keep.filter(|_| !common.dry_run);
-    let kept = match keep.and_then(|number| Some((number, chosen(number)?))) {
-        Some((number, (scored, _))) => Some(work.keep(number, &scored.hypothesis)?),
-        None => None,
-    };
-    let told = |(scored, assembled): &(Scored, Option<TrialAssembled>)| {
-        let command = trial::command_line(&scored.hypothesis, &seen, &work.word(&scored.hypothesis));
-        (scored.clone(), assembled.clone(), command)
-    };
-    let assemble = ranked.first().map(|(scored, _)| {
-        let paths: Vec<&str> = devices.iter().map(|device| device.path.as_str()).collect();
-        format!("mdctl assemble {} {}", work.word(&scored.hypothesis), paths.join(" "))
-    });
-    let words = trial::words_again(&common.words);
-    let numbers = Numbers { words, assemble: assemble.unwrap_or_default(), ..numbers };
-    let report = Trial::new(&ranked.iter().map(told).collect::<Vec<_>>(), &seen, &numbers, kept);
-    show(&report, request, common, ui)?;
-    match request.apply.or(common.dry_run.then_some(1)).and_then(chosen) {
-        Some((scored, _)) if request.apply.is_some() || !common.json => {
-            let number = request.apply.unwrap_or(1);
-            let command = trial::command_line(&scored.hypothesis, &seen, &work.word(&scored.hypothesis));
-            match trial::supported(scored, number, &command) {
-                Ok(()) => work.apply(&scored.hypothesis),
-                Err(refusal) => Ok(refuse(&refusal, common, ui)),
-            }
-        }
-        _ => {
-            let any = ranked.first().is_some_and(|(scored, _)| scored.is_supported());
-            Ok(if any { DONE } else { FAILED })
-        }
+    let (config, _) = inventory::configuration(&ConfigSources::from_option(common.config.as_deref()))?;
+    let work = Work { request, common, machine, ui, config: &config, devices: &devices, seen: &seen };
+    let guesses = searched.best.into_iter().take(SHOWN).collect();
+    let mut tries = Tries::new(work.job()?, guesses);
+    let status = work.try_them(&mut tries)?;
+    let Some(came) = tries.came() else { return Ok(status) };
+    work.show(&came, numbers)?;
+    match trial::to_carry_out(request.apply, common.dry_run, common.json) {
+        _ if status != DONE => Ok(status),
+        Some(number) => match came.guess(number) {
+            Some(scored) => work.carry_out(number, scored),
+            None => Ok(trial::ended(came.guess(1))),
+        },
+        None => Ok(trial::ended(came.guess(1))),
     }
 }
 
 /// What is known of each device, from what is on it and from what was kept of it.
 fn seen(machine: &Machine, devices: &[Device]) -> Vec<TrialSeen> {
-    let mut seen = inventory::seen(devices);
+    let mut seen = trial::seen(devices);
     let paths: Vec<String> = devices.iter().map(|device| device.path.clone()).collect();
     let sighted = inventory::like(machine, &paths, &[]);
     let here: Vec<Identity> = sighted.into_iter().map(|sighted| sighted.identity).collect();
-    let shelf = inventory::archive(machine).unwrap_or_default();
-    for shelved in shelf.entries.iter().rev().take(ENTRIES) {
-        let Ok((entry, _)) = inventory::entry(&shelved.path) else { continue };
-        let Ok(found) = undo::find(&entry, &here, undo::DeviceTrust::Path) else { continue };
-        let command = entry.about.command.join(" ");
-        let grounds = Grounds::Archive { id: entry.about.id.to_string(), command };
-        for (kept, at) in &found.places {
-            let path = here.get(*at).map(|identity| identity.path.as_str());
-            let device = seen.iter_mut().find(|seen| Some(seen.path.as_str()) == path);
-            let Some(device) = device else { continue };
-            let words = inventory::kept_words(kept, device, &grounds);
-            device.words.extend(words);
-        }
-    }
+    trial::add_kept(&mut seen, &here, inventory::kept_entries(machine, trial::ENTRIES));
     seen
 }
 
@@ -185,16 +139,6 @@ impl<'a> Clock<'a> {
     }
 }
 
-fn show(report: &Trial, request: &TrialRequest, common: &Common, ui: &Ui) -> Result<()> {
-    if !common.json {
-        print(&report.text());
-    } else if request.apply.is_none() {
-        print(&format!("{}\n", serde_json::to_string_pretty(report)?));
-    }
-    report.remarks(&inventory::local_zone()).iter().for_each(|remark| ui.note(remark));
-    Ok(())
-}
-
 fn asked(request: &TrialRequest, listed: Vec<Option<usize>>) -> Result<Asked, Refusal> {
     let layout = match (request.level, request.layout.as_deref()) {
         (Some(level), Some(text)) => Some(values::layout(level, text).map_err(|_| {
@@ -222,59 +166,28 @@ fn subjects(
     common: &Common,
     machine: &Machine,
 ) -> Result<(Vec<String>, Vec<Option<usize>>), Refusal> {
-    let failed = |error: anyhow::Error| Refusal::new(format!("{error:#}"));
-    let (mut paths, mut listed) = (Vec::new(), Vec::new());
-    let world = inventory::world(machine, 0).map_err(|error| failed(error.into()))?;
-    for word in &request.subjects {
-        if word.eq_ignore_ascii_case("missing") {
-            listed.push(None);
-            continue;
-        }
-        let number = node::number_of(Path::new(word)).ok().flatten();
-        let running = world.arrays.iter().find(|array| {
-            let path =
-                |entry: &crate::model::world::MapEntry| entry.devnm == array.name && entry.path == *word;
-            let id = number.is_some_and(|n| (n.major, n.minor) == (array.id.major, array.id.minor));
-            id || array.name == *word || world.map.iter().any(path)
-        });
-        if let Some(array) = running {
-            let text = format!("{} is an array that is there: nothing of it is guessed at", array.name);
-            return Err(Refusal::new(text).hint(format!("stop it first: mdctl stop /dev/{}", array.name)));
-        }
-        let found = match number {
-            Some(_) => vec![word.clone()],
-            None => of_array(word, common, machine).map_err(failed)?,
-        };
-        if found.is_empty() {
-            let text =
-                format!("{}: neither a device nor an array that any device speaks of", word.escape_debug());
-            return Err(Refusal::new(text).hint("name the devices"));
-        }
-        for path in found {
-            listed.push(Some(paths.len()));
-            paths.push(path);
-        }
-    }
-    // In the order of the words only where they are devices.
-    let only_devices = request.subjects.len() == listed.len();
-    Ok((paths, if only_devices { listed } else { Vec::new() }))
+    let world = inventory::world(machine, 0).map_err(|error| Refusal::new(error.to_string()))?;
+    let number = |word: &String| node::number_of(Path::new(word)).ok().flatten();
+    let words: Vec<SubjectWord> = request.subjects.iter().map(|word| (word.clone(), number(word))).collect();
+    let all = match trial::asks_for_all(&words, &world) {
+        true => all(common, machine).map_err(|error| Refusal::new(format!("{error:#}")))?,
+        false => Vec::new(),
+    };
+    trial::subjects(&words, &world, &all)
 }
 
-/// The devices with superblocks of an array of this name or UUID.
-fn of_array(word: &str, common: &Common, machine: &Machine) -> Result<Vec<String>> {
+/// Every device that may be looked at.
+fn all(common: &Common, machine: &Machine) -> Result<Vec<Device>> {
     let (config, _) = inventory::configuration(&ConfigSources::from_option(common.config.as_deref()))?;
     let candidates = inventory::candidates_afresh(machine, &config)?;
-    let name = word.strip_prefix("/dev/md/").unwrap_or(word);
-    let is_its = |device: &Device| {
-        device.probe.found.iter().filter_map(|found| found.verify().ok()).any(|said| {
-            let stored = said.name.unwrap_or_default();
-            let bare = stored.splitn(2, |byte| *byte == b':').last().unwrap_or_default();
-            said.array.to_string() == word || stored == word.as_bytes() || bare == name.as_bytes()
-        })
-    };
     let looked = inventory::look(machine, &candidates, false);
-    let devices = looked.into_iter().filter_map(|candidate| candidate.found.ok());
-    Ok(devices.filter(|device| is_its(device)).map(|device| device.path).collect())
+    Ok(looked.into_iter().filter_map(|candidate| candidate.found.ok()).collect())
+}
+
+/// The devices, none of which anybody else uses.
+fn members(machine: &Machine, paths: &[String]) -> Result<Vec<Device>, Refusal> {
+    let seen = inventory::underlays(machine, paths).map_err(|error| Refusal::new(error.to_string()))?;
+    overlay::free(seen.devices)
 }
 
 /// What all steps of a trial share.
@@ -283,77 +196,115 @@ struct Work<'a> {
     common: &'a Common,
     machine: &'a Machine,
     ui: &'a Ui,
+    config: &'a Config,
     devices: &'a [Device],
     seen: &'a [TrialSeen],
 }
 
 impl Work<'_> {
-    /// What the array is called when it is made.
+    fn job(&self) -> Result<TriesJob> {
+        let store = inventory::store_for_set(self.machine, self.request.store.as_deref());
+        let there = inventory::all_overlays(self.machine, Some(&store))?;
+        Ok(TriesJob {
+            stem: trial::stem(std::process::id(), &there),
+            count: self.request.assemble,
+            keep: self.request.keep,
+            apply: self.request.apply,
+            dry_run: self.common.dry_run,
+            bench: TrialBench {
+                devices: self.trial_devices(),
+                store: store.display().to_string(),
+                store_size: self.request.store_size.unwrap_or_default(),
+                settings: settings(self.common, self.config.clone(), true),
+            },
+        })
+    }
+
+    fn trial_devices(&self) -> Vec<TrialDevice> {
+        self.devices.iter().map(TrialDevice::from).collect()
+    }
+
+    /// What is written to overlays is not worth keeping.
+    fn try_them(&self, tries: &mut Tries) -> Result<u8> {
+        // Held until all is taken away: whoever finds it without its writer does that.
+        let _notes = self.note(tries)?;
+        let common = Common { no_archive: true, ..self.common.clone() };
+        let (machine, ui, config) = (self.machine, self.ui, self.config);
+        Driver { common: &common, machine, ui, config, own_document: true }.drive(tries)
+    }
+
+    fn note(&self, tries: &Tries) -> Result<Option<Notes>> {
+        let sets = tries.sets();
+        if sets.is_empty() {
+            return Ok(None);
+        }
+        let mut notes = Notes::begin(&self.machine.places.unfinished())?;
+        let begun = Note::Begun { command: self.common.words.join(" "), time: host::now().0 };
+        notes.add(&begun.to_string())?;
+        let store = inventory::store_for_set(self.machine, self.request.store.as_deref());
+        let note = |set| Note::Overlays { set, store: store.display().to_string() }.to_string();
+        sets.into_iter().try_for_each(|set| notes.add(&note(set)))?;
+        Ok(Some(notes))
+    }
+
     fn word(&self, guess: &Hypothesis) -> String {
-        if let Some(name) = &self.request.name {
-            return if name.contains('/') { name.clone() } else { format!("/dev/md/{name}") };
-        }
-        let request = trial::request(guess, &[], "", false);
-        match request.name.as_deref().unwrap_or("recovered") {
-            number if number.bytes().all(|byte| byte.is_ascii_digit()) => format!("/dev/md{number}"),
-            name => format!("/dev/md/{name}"),
-        }
+        trial::array_word(self.request.name.as_deref(), guess)
     }
 
-    /// What create would do for a guess on these paths, one for each device.
-    fn plan(
-        &self,
-        guess: &Hypothesis,
-        paths: &[String],
-        word: &str,
-        readonly: bool,
-    ) -> Result<Result<(Plan, CreateContext), Refusal>> {
-        let request = trial::request(guess, paths, word, readonly);
-        let (config, _) =
-            inventory::configuration(&ConfigSources::from_option(self.common.config.as_deref()))?;
-        let mut world = inventory::world(self.machine, request.members.len() + 2)?;
-        world.devices = inventory::look_to_write(self.machine, &create::paths(&request));
-        let context = create::context(&request, self.common, (&config, true), &world);
-        Ok(context.and_then(|context| {
-            let plan = crate::plan::create::plan(&request, &context, &world)?;
-            Ok((plan, context))
-        }))
+    fn command(&self, guess: &Hypothesis) -> String {
+        trial::command_line(guess, self.seen, &self.word(guess))
     }
 
-    /// Carries a guess out on the devices.
-    fn apply(&self, guess: &Hypothesis) -> Result<u8> {
-        let paths: Vec<String> = self.devices.iter().map(|device| device.path.clone()).collect();
-        let word = self.word(guess);
-        if trial::says_so_itself(guess, self.seen) {
-            let used = guess.seats.iter().flatten().filter_map(|seat| paths.get(seat.device));
-            let request = assembling(&word, used.map(PathBuf::from).collect());
-            if self.common.dry_run || agreed(&format!("Assemble {word}"), self.common, self.ui) {
-                return assemble::run(&request, self.common, self.machine, self.ui);
-            }
-            return Ok(FAILED);
+    fn show(&self, came: &CameOfTries, numbers: Numbers) -> Result<()> {
+        let assemble = came.guess(1).map(|scored| {
+            let paths: Vec<&str> = self.devices.iter().map(|device| device.path.as_str()).collect();
+            format!("mdctl assemble {} {}", self.word(&scored.hypothesis), paths.join(" "))
+        });
+        let words = trial::words_again(&self.common.words);
+        let numbers = Numbers { words, assemble: assemble.unwrap_or_default(), ..numbers };
+        let ranked = came.ranked.iter();
+        let told: Vec<_> = ranked
+            .map(|(scored, tried)| (scored.clone(), tried.clone(), self.command(&scored.hypothesis)))
+            .collect();
+        let report = Trial::new(&told, self.seen, &numbers, came.kept.clone());
+        if !self.common.json {
+            print(&report.text());
+        } else if self.request.apply.is_none() {
+            print(&format!("{}\n", serde_json::to_string_pretty(&report)?));
         }
-        let plan = match self.plan(guess, &paths, &word, false)? {
-            Ok((plan, _)) => Plan { warnings: Vec::new(), ..plan },
-            Err(refusal) => return Ok(refuse(&refusal, self.common, self.ui)),
+        report.remarks(&inventory::local_zone()).iter().for_each(|remark| self.ui.note(remark));
+        Ok(())
+    }
+
+    /// Carries a guess out on the devices. One that their superblocks say themselves is what the verb `assemble` is for.
+    fn carry_out(&self, number: usize, scored: &Scored) -> Result<u8> {
+        let (machine, ui, config) = (self.machine, self.ui, self.config);
+        let word = self.word(&scored.hypothesis);
+        let job = CarryJob {
+            number,
+            scored: scored.clone(),
+            word: word.clone(),
+            command: self.command(&scored.hypothesis),
+            devices: self.trial_devices(),
+            settings: settings(self.common, config.clone(), true),
+            agreed: self.common.yes,
+            dry_run: self.common.dry_run,
         };
-        if self.common.dry_run {
-            return preview(&plan, self.machine, self.common);
+        let mut carrying = Carrying::new(job, self.seen);
+        let driver = Driver { common: self.common, machine, ui, config, own_document: false };
+        let status = driver.drive(&mut carrying)?;
+        match carrying.assembles() {
+            Some(devices) => assemble::run(&assembling(&word, devices), self.common, machine, ui),
+            None => Ok(status),
         }
-        let members = guess.seats.iter().flatten().count();
-        let question = format!("Write new superblocks to {members} devices, and start {word} from them");
-        if !agreed(&question, self.common, self.ui) {
-            return Ok(FAILED);
-        }
-        let out = format!("{word} is up; to take it back: mdctl stop {word}; mdctl undo");
-        carry_out(&plan, self.machine, self.common, self.ui, Ended { out, ..Ended::default() })
     }
 }
 
-fn assembling(word: &str, devices: Vec<PathBuf>) -> AssembleRequest {
+fn assembling(word: &str, devices: Vec<String>) -> AssembleRequest {
     AssembleRequest {
         device: Some(word.into()),
         more: Vec::new(),
-        devices,
+        devices: devices.into_iter().map(PathBuf::from).collect(),
         scan: false,
         uuid: None,
         name: None,
@@ -369,10 +320,4 @@ fn assembling(word: &str, devices: Vec<PathBuf>) -> AssembleRequest {
         nodes: None,
         home_cluster: None,
     }
-}
-
-/// The devices, none of which anybody else uses.
-fn members(machine: &Machine, paths: &[String]) -> Result<Vec<Device>, Refusal> {
-    let seen = inventory::underlays(machine, paths).map_err(|error| Refusal::new(error.to_string()))?;
-    crate::plan::overlay::free(seen.devices)
 }

@@ -51,12 +51,12 @@ pub use manage::{managed, subject};
 pub use members::members;
 pub use names::arrays_in_order;
 pub use nodes::Nodes;
-pub use overlays::{all_overlays, overlay_store, overlays, pending, underlays};
+pub use overlays::{all_overlays, overlay_store, overlays, pending, store_for_set, underlays};
 pub use query::query;
 pub use status::StatusLook;
 pub use stores::{group, store, stores};
 pub use superblocks::{Format, Shown, SuperblockMissing, SuperblockSeen, missing, superblocks};
-pub use trial::{kept_words, seen, with_members};
+pub use trial::{checked, kept_entries, with_members};
 pub use unfinished::{creating, unfinished};
 pub use view::see;
 

@@ -38,6 +38,13 @@ pub fn all_overlays(machine: &Machine, store: Option<&Path>) -> Result<Overlays,
     Ok(Overlays { all: overlays(machine, store)?, store: usual.display().to_string(), files })
 }
 
+/// The directory for the files of a set, as it can be read from anywhere. `store`: the one that was named.
+#[must_use]
+pub fn store_for_set(machine: &Machine, store: Option<&Path>) -> PathBuf {
+    let absolute = |store: &Path| std::path::absolute(store).unwrap_or_else(|_| store.to_path_buf());
+    store.map_or_else(|| overlay_store(machine), absolute)
+}
+
 /// Everything that is there. `store`: a directory to look into beside the usual one.
 ///
 /// # Errors

@@ -1,49 +1,41 @@
-//! What there is to guess with: what superblocks say of devices, those on them and those that were kept; and the members,
-//! opened to be read.
+//! What there is to guess with: what was kept of devices; and the members, opened to be read. And what a file system's own tool
+//! finds on a guess.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
-use superblock::{
-    Bytes, Media,
-    probe::{Found, probe},
-};
+use superblock::{Bytes, Media};
 
 use crate::{
-    archive::{KeptDevice, Pieces},
-    kernel::{self, Access, KernelError},
+    archive::Entry,
+    kernel::{self, Access, KernelError, Machine, program},
     model::{
         Device,
-        trial::{Cached, Grounds, SuperblockWord, TrialSeen},
+        trial::{Cached, Checker, ToolEnded},
     },
 };
 
-/// What is on each device.
-#[must_use]
-pub fn seen(devices: &[Device]) -> Vec<TrialSeen> {
-    let one = |device: &Device| TrialSeen {
-        path: device.path.clone(),
-        size: device.sectors(),
-        words: device.probe.found.iter().filter_map(|found| word(found, Grounds::Superblocks)).collect(),
-    };
-    devices.iter().map(one).collect()
+/// How long a tool may look at a file system.
+const TOOL_LIMIT: Duration = Duration::from_secs(300);
+
+/// The newest entries of the archive, each read when it is asked for: together they may be large.
+pub fn kept_entries(machine: &Machine, most: usize) -> impl Iterator<Item = Entry> {
+    let shelf = super::archive(machine).unwrap_or_default();
+    let newest = shelf.entries.into_iter().rev().take(most);
+    newest.filter_map(|shelved| super::entry(&shelved.path).ok()).map(|(entry, _)| entry)
 }
 
-/// What was on a device when an entry of the archive was made.
+/// Has a file system's own tool look at a device, without a write and for a bounded time.
 #[must_use]
-pub fn kept_words(kept: &KeptDevice, seen: &TrialSeen, grounds: &Grounds) -> Vec<SuperblockWord> {
-    let pieces = Pieces { size: seen.size.bytes(), pieces: &kept.before };
-    probe(&pieces).found.iter().filter_map(|found| word(found, grounds.clone())).collect()
-}
-
-fn word(found: &Found, grounds: Grounds) -> Option<SuperblockWord> {
-    let membership = found.verify().ok()?;
-    let fields = found.fields();
-    Some(SuperblockWord {
-        grounds,
-        format: fields.format(),
-        membership,
-        bitmap: fields.bitmap_at().is_some(),
-    })
+pub fn checked(tool: Checker, device: &str) -> ToolEnded {
+    let program = tool.program();
+    if !program::is_there(program) {
+        return ToolEnded::NoTool;
+    }
+    let words: Vec<&str> = tool.words().iter().copied().chain([device]).collect();
+    match program::run_for(program, &words, TOOL_LIMIT) {
+        Ok(ended) => ToolEnded::Ended(ended.status),
+        Err(error) => ToolEnded::Failed(error.to_string()),
+    }
 }
 
 /// What looking came to, and what it took.

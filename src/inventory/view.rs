@@ -44,6 +44,7 @@ pub fn see(machine: &Machine, config: &Config, look: &Look) -> Result<View, Unse
         Look::Pending { overlays } => View::Pending(super::pending(machine, overlays).map_err(unseen)?),
         Look::Underlays { paths } => View::Underlays(super::underlays(machine, paths).map_err(unseen)?),
         Look::ToWrite { paths } => View::ToWrite(super::look_to_write(machine, paths)),
+        Look::Tool { tool, device } => View::Tool(super::checked(*tool, device)),
         Look::Free { arrays } => {
             View::Free(arrays.iter().filter(|name| is_free(machine, name)).cloned().collect())
         }

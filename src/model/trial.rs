@@ -1,6 +1,7 @@
 //! Guesses about an array that does not come up, and what the bytes of its members say about each.
 
 mod cache;
+mod points;
 mod score;
 mod search;
 mod tries;
@@ -15,7 +16,7 @@ pub(crate) use score::assembled;
 pub use score::{Effort, Evidence, Sums, anchored, examine};
 pub use search::{GuessClass, Offer, Searched, Stopped, Take, search};
 pub use superblock::Format;
-pub use tries::{GuessVerdict, rank_tried};
+pub use tries::{Checker, GuessVerdict, StandingGuess, ToolEnded, Tried, rank_tried};
 
 /// A device in a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -192,13 +193,14 @@ impl Scored {
             .differs
             .iter()
             .map(|differs| match differs {
-                // Reading a stale member gives old data wherever it holds data, whatever a sample says.
-                Differs::StaleIn => 80,
-                Differs::FreshOut => 14,
-                Differs::Order | Differs::Level | Differs::Chunk | Differs::Layout | Differs::DataOffset => 4,
+                Differs::StaleIn => points::STALE_IN,
+                Differs::FreshOut => points::FRESH_OUT,
+                Differs::Order | Differs::Level | Differs::Chunk | Differs::Layout | Differs::DataOffset => {
+                    points::DIFFERS
+                }
             })
             .sum();
-        found.saturating_sub(penalty).saturating_sub(16 * self.elsewhere())
+        found.saturating_sub(penalty).saturating_sub(points::ELSEWHERE * self.elsewhere())
     }
 
     /// Members that were moved to where the others do not begin, without a superblock that says so.
@@ -217,7 +219,8 @@ impl Scored {
     #[must_use]
     pub fn is_conclusive(&self) -> bool {
         let (right, wrong) = self.evidence.tally();
-        wrong == 0 && right >= 8 && self.evidence.parity.is_none_or(|count| count.agree == count.checked)
+        let agrees = self.evidence.parity.is_none_or(|count| count.agree == count.checked);
+        wrong == 0 && right >= points::CONCLUSIVE && agrees
     }
 
     /// It is what superblocks say, on the devices or in the archive, but for who is in and who is out.
@@ -234,7 +237,8 @@ impl Scored {
         let (right, wrong) = self.evidence.tally();
         let mirrors = !matches!(self.hypothesis.geometry.level, Level::Raid4 | Level::Raid5);
         let agrees = self.evidence.parity.is_some_and(|count| {
-            count.checked >= 4 && count.agree.saturating_mul(100) >= count.checked.saturating_mul(95)
+            count.checked >= points::WINDOWS
+                && count.agree.saturating_mul(100) >= count.checked.saturating_mul(points::PERCENT)
         });
         right > wrong || (wrong == 0 && (self.is_known() || mirrors && agrees))
     }
@@ -250,12 +254,12 @@ impl Scored {
             // Any order of other levels may look the same.
             Some(count) => {
                 count.agree == count.checked
-                    && (right >= 4
+                    && (right >= points::BEARS_OUT
                         || count.checked == 0 && evidence.contents.is_empty()
-                        || count.checked >= 8
+                        || count.checked >= points::WINDOWS_BEAR_OUT
                             && matches!(hypothesis.geometry.level, Level::Raid1 | Level::Raid6))
             }
-            None => right >= 4,
+            None => right >= points::BEARS_OUT,
         };
         said && hypothesis.missing() == 0 && wrong == 0 && in_order
     }

@@ -9,6 +9,7 @@ use super::{
     dm::{Listed, Overview},
     manage::{Absent, Depth, ManageSubject, Managed},
     overlay::{Overlay, Overlays, Pending, Underlays},
+    trial::{Checker, ToolEnded},
     volume::{GroupLook, GroupSeen, Groups, VolumesSeen},
 };
 use crate::words::{Errno, SyncAction};
@@ -99,6 +100,13 @@ pub enum Look {
     ToWrite {
         /// Their paths.
         paths: Vec<String>,
+    },
+    /// What a file system's own tool finds on a device. It writes nothing.
+    Tool {
+        /// Which tool.
+        tool: Checker,
+        /// The device.
+        device: String,
     },
     /// The arrays that are marked as being created.
     Creating,
@@ -202,6 +210,8 @@ views! {
     Underlays(Underlays) = underlays,
     /// [`Look::ToWrite`], in the order of the paths.
     ToWrite(Vec<Candidate>) = to_write,
+    /// [`Look::Tool`].
+    Tool(ToolEnded) = tool,
     /// [`Look::Creating`], by their kernel names.
     Creating(Vec<String>) = creating,
     /// [`Look::Shelf`].

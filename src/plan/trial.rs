@@ -2,21 +2,32 @@
 //! and the plan that carries the best guess out.
 
 mod apply;
+mod attempt;
+mod carrying;
 mod guess;
 mod known;
 mod places;
+mod removal;
 mod steps;
+mod subjects;
+mod tries;
 
 use superblock::{Level, Sectors};
 
 use super::Refusal;
 use crate::model::trial::{Format, Grounds, SuperblockWord, TrialSeen};
 
-pub use apply::{command_line, request, says_so_itself, supported, words_again, words_for_create};
+pub use apply::{
+    array_word, command_line, request, says_so_itself, supported, words_again, words_for_create,
+};
+pub use attempt::{TrialBench, TrialDevice};
+pub use carrying::{CarryJob, Carrying, ended, to_carry_out};
 pub use guess::{Anchor, Guesses, guesses};
 pub use known::{KnownArray, families};
 pub use places::Nearby;
 pub use steps::{leave_up, take_down, unseen};
+pub use subjects::{ENTRIES, SubjectWord, add_kept, asks_for_all, seen, subjects};
+pub use tries::{CameOfTries, Tries, TriesJob, stem};
 
 /// What is asked to hold for every guess.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -80,5 +91,7 @@ pub fn has_one_shape(seen: &[TrialSeen]) -> Result<(), Refusal> {
     Ok(())
 }
 
+#[cfg(test)]
+mod bench;
 #[cfg(test)]
 mod tests;

@@ -1,18 +1,17 @@
 //! `mdctl trial`: the guesses and their evidence, as a table and as JSON.
 
+mod guess;
+
 use jiff::tz::TimeZone;
 use serde::Serialize;
-use superblock::{
-    Bytes,
-    content::{Check, Content},
-};
+use superblock::Bytes;
 
 use super::DiskText;
 use crate::model::{
     clock::ctime,
-    layout::layout_word,
-    trial::{Behind, Differs, Grounds, GuessVerdict, Scored, Stopped, TrialSeen},
+    trial::{Behind, GuessVerdict, Scored, StandingGuess, Stopped, TrialSeen, Tried},
 };
+use guess::{Guess, Kept, Member};
 
 /// The whole answer.
 #[derive(Clone, Debug, Serialize)]
@@ -41,7 +40,7 @@ pub struct Trial {
     unreadable: Vec<String>,
     guesses: Vec<Guess>,
     /// The set of overlays on which a guess is up.
-    kept: Option<KeptGuess>,
+    kept: Option<Kept>,
     #[serde(skip)]
     words: Vec<String>,
     #[serde(skip)]
@@ -89,17 +88,6 @@ impl Late {
     }
 }
 
-/// A guess that stays up.
-#[derive(Clone, Debug, Serialize)]
-pub struct KeptGuess {
-    /// Its number.
-    pub number: usize,
-    /// The set of overlays.
-    pub set: String,
-    /// The array.
-    pub array: String,
-}
-
 /// What is shown of a search.
 #[derive(Clone, Debug, Default)]
 pub struct Numbers {
@@ -141,219 +129,27 @@ fn left_out(stopped: Stopped) -> String {
     )
 }
 
-/// What assembling a guess on overlays came to.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct TrialAssembled {
-    /// Why it was not started.
-    pub error: Option<String>,
-    /// The overlays had no room: that says nothing of the guess.
-    pub no_room: bool,
-    /// The tool that looked at the file system.
-    pub tool: Option<String>,
-    /// Its exit status.
-    pub status: Option<i32>,
-}
-
-impl TrialAssembled {
-    /// What the kernel and the file system's tool think of the guess.
-    #[must_use]
-    pub fn verdict(&self) -> Option<GuessVerdict> {
-        if self.error.is_some() {
-            return (!self.no_room).then_some(GuessVerdict::NoStart);
-        }
-        let status = self.tool.as_ref().and(self.status)?;
-        Some(if status == 0 { GuessVerdict::Clean } else { GuessVerdict::Errors })
-    }
-}
-
-#[derive(Clone, Debug, Serialize)]
-struct Guess {
-    number: usize,
-    points: u32,
-    /// Something speaks for it.
-    supported: bool,
-    grounds: &'static str,
-    archive: Option<String>,
-    differs_in: Vec<&'static str>,
-    level: Option<&'static str>,
-    raid_devices: u32,
-    chunk_kib: u64,
-    layout: Option<String>,
-    metadata: &'static str,
-    component_sectors: u64,
-    members: Vec<Option<Member>>,
-    redundancy: Option<Redundancy>,
-    inside: Vec<Inside>,
-    assembled: Option<TrialAssembled>,
-    command: String,
-}
-
-#[derive(Clone, Debug, Serialize)]
-struct Member {
-    device: String,
-    data_offset_sectors: u64,
-}
-
-#[derive(Clone, Debug, Serialize)]
-struct Redundancy {
-    checked: u64,
-    agree: u64,
-}
-
-#[derive(Clone, Debug, Serialize)]
-struct Inside {
-    kind: String,
-    id: Option<String>,
-    right: u32,
-    wrong: u32,
-    checks: Vec<Counted>,
-    inside: Vec<Inside>,
-}
-
-#[derive(Clone, Debug, Serialize)]
-struct Counted {
-    what: &'static str,
-    right: u32,
-    wrong: u32,
-}
-
-impl Inside {
-    fn new(content: &Content) -> Self {
-        let (right, wrong) = content.tally();
-        let counted = |check: &Check| Counted { what: check.what, right: check.right, wrong: check.wrong };
-        Self {
-            kind: content.kind.clone(),
-            id: content.id.clone(),
-            right,
-            wrong,
-            checks: content.checks.iter().map(counted).collect(),
-            inside: content.inside.iter().map(Self::new).collect(),
-        }
-    }
-
-    fn text(&self) -> String {
-        let all = self.right + self.wrong;
-        let mut text = format!("{} {}/{all}", DiskText::new(self.kind.as_bytes()), self.right);
-        for inner in &self.inside {
-            text.push_str(&format!(" > {}", inner.text()));
-        }
-        text
-    }
-}
-
-impl Guess {
-    fn new(
-        number: usize,
-        scored: &Scored,
-        assembled: Option<TrialAssembled>,
-        seen: &[TrialSeen],
-        command: String,
-    ) -> Self {
-        let guess = &scored.hypothesis;
-        let geometry = guess.geometry;
-        let (grounds, archive) = match &guess.grounds {
-            Grounds::Superblocks => ("superblocks", None),
-            Grounds::Archive { id, .. } => ("archive", Some(id.clone())),
-            Grounds::Usual => ("usual", None),
-        };
-        let member = |seat: &Option<crate::model::trial::Seat>| {
-            let seat = seat.as_ref()?;
-            let device = seen.get(seat.device)?.path.clone();
-            Some(Member { device, data_offset_sectors: seat.data_offset.0 })
-        };
-        Self {
-            number,
-            points: scored.points(),
-            supported: scored.is_supported(),
-            grounds,
-            archive,
-            differs_in: guess.differs.iter().copied().map(Differs::name).collect(),
-            level: geometry.level.name(),
-            raid_devices: geometry.raid_disks,
-            chunk_kib: geometry.chunk.kib().0,
-            layout: layout_word(geometry.level, geometry.layout),
-            metadata: guess.format.name(),
-            component_sectors: geometry.component_size.0,
-            members: guess.seats.iter().map(member).collect(),
-            redundancy: scored
-                .evidence
-                .parity
-                .map(|count| Redundancy { checked: count.checked, agree: count.agree }),
-            inside: scored.evidence.contents.iter().map(Inside::new).collect(),
-            assembled,
-            command,
-        }
-    }
-
-    fn shape(&self) -> String {
-        let mut words = vec![self.level.unwrap_or("?").to_owned()];
-        if self.chunk_kib > 0 {
-            words.push(format!("{}K", self.chunk_kib));
-        }
-        words.extend(self.layout.clone());
-        words.push(self.metadata.to_owned());
-        let offsets: Vec<u64> =
-            self.members.iter().flatten().map(|member| member.data_offset_sectors).collect();
-        match offsets.as_slice() {
-            [first, rest @ ..] if rest.iter().all(|offset| offset == first) => {
-                words.push(format!("+{first}s"))
-            }
-            each => {
-                let each: Vec<String> = each.iter().map(u64::to_string).collect();
-                words.push(format!("+{}s", each.join("/")));
-            }
-        }
-        words.join(" ")
-    }
-
-    fn evidence(&self) -> [String; 3] {
-        let redundancy = match &self.redundancy {
-            Some(Redundancy { checked: 0, .. }) | None => "-".to_owned(),
-            Some(count) => format!("{}/{}", count.agree, count.checked),
-        };
-        let inside: Vec<String> = self.inside.iter().map(Inside::text).collect();
-        let inside = if inside.is_empty() { "nothing known".to_owned() } else { inside.join(", ") };
-        let assembled = match &self.assembled {
-            None => "-".to_owned(),
-            Some(TrialAssembled { error: Some(_), no_room: true, .. }) => "no room".to_owned(),
-            Some(TrialAssembled { error: Some(_), .. }) => "does not start".to_owned(),
-            Some(TrialAssembled { tool: Some(tool), status: Some(0), .. }) => format!("{tool}: clean"),
-            Some(TrialAssembled { tool: Some(tool), status: Some(status), .. }) => {
-                format!("{tool}: errors (status {status})")
-            }
-            Some(TrialAssembled { tool: Some(tool), status, .. }) => {
-                let status =
-                    status.map_or_else(|| "no answer".to_owned(), |status| format!("status {status}"));
-                format!("{tool}: {status}")
-            }
-            Some(_) => "starts".to_owned(),
-        };
-        [redundancy, inside, assembled]
-    }
-}
-
 impl Trial {
     /// From a ranking.
     #[must_use]
     pub fn new(
-        ranked: &[(Scored, Option<TrialAssembled>, String)],
+        ranked: &[(Scored, Option<Tried>, String)],
         seen: &[TrialSeen],
         numbers: &Numbers,
-        kept: Option<KeptGuess>,
+        kept: Option<StandingGuess>,
     ) -> Self {
         // What a tool finds wrong with one tells it from the others.
-        let stands = |assembled: &Option<TrialAssembled>| {
-            matches!(assembled.as_ref().and_then(TrialAssembled::verdict), None | Some(GuessVerdict::Clean))
+        let stands = |tried: &Option<Tried>| {
+            matches!(tried.as_ref().and_then(Tried::verdict), None | Some(GuessVerdict::Clean))
         };
         let first = ranked.first().map(|(scored, ..)| scored.points());
-        let as_good = |(scored, assembled, _): &&(Scored, Option<TrialAssembled>, String)| {
-            Some(scored.points()) == first && stands(assembled)
+        let as_good = |(scored, tried, _): &&(Scored, Option<Tried>, String)| {
+            Some(scored.points()) == first && stands(tried)
         };
         let equal = ranked.iter().skip(1).filter(as_good).count();
-        let guess =
-            |(nth, (scored, assembled, command)): (usize, &(Scored, Option<TrialAssembled>, String))| {
-                Guess::new(nth + 1, scored, assembled.clone(), seen, command.clone())
-            };
+        let guess = |(nth, (scored, tried, command)): (usize, &(Scored, Option<Tried>, String))| {
+            Guess::new(nth + 1, scored, tried.as_ref(), seen, command.clone())
+        };
         Self {
             schema: "mdctl.trial.1",
             devices: seen.iter().map(|seen| seen.path.clone()).collect(),
@@ -371,7 +167,7 @@ impl Trial {
             behind: numbers.behind.iter().filter_map(|behind| Late::new(behind, seen)).collect(),
             unreadable: numbers.unreadable.iter().flatten().cloned().collect(),
             guesses: ranked.iter().enumerate().map(guess).collect(),
-            kept,
+            kept: kept.map(Kept::from),
             words: numbers.words.clone(),
             assemble: numbers.assemble.clone(),
         }
@@ -474,7 +270,7 @@ impl Trial {
     }
 
     /// How to look at the files of a guess that is up; nothing is to be written, not even a journal.
-    fn mounting(&self, kept: &KeptGuess) -> Option<String> {
+    fn mounting(&self, kept: &Kept) -> Option<String> {
         let guess = kept.number.checked_sub(1).and_then(|nth| self.guesses.get(nth))?;
         let options = match guess.inside.first()?.kind.as_str() {
             "ext3" | "ext4" => "ro,noload",

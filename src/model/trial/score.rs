@@ -7,11 +7,9 @@ use superblock::{
     content::{self, Content},
 };
 
-use super::{Hypothesis, Seat};
+use super::{Hypothesis, Seat, points};
 use raid::{Assembled, Consistency, Member};
 
-/// So many right places are as good as any number of them.
-const MANY: u64 = 40;
 /// The block by which redundancy is counted.
 const BLOCK: usize = 4096;
 
@@ -55,21 +53,21 @@ impl Evidence {
         self.contents.iter().map(Content::tally).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
     }
 
-    /// From 0 to 1000: up to 700 for what is inside, up to 300 for redundancy. Redundancy that cannot be compared says
-    /// less than redundancy that agrees, and more than redundancy that does not.
+    /// From 0 to 1000: for what is inside, and for redundancy.
     #[must_use]
     pub fn points(&self) -> u32 {
         let (right, wrong) = self.tally();
         let (right, all) = (u64::from(right), u64::from(right) + u64::from(wrong));
-        // A few right places may be chance; and where members are in wrong places less is found to be looked at.
-        let share = (600 * right * right * (right.min(8) + 4)).checked_div(all * all * 12).unwrap_or(0);
-        let inside = share + 100 * right.min(MANY) / MANY;
+        let counts = right.min(points::FEW) + points::CHANCE;
+        let whole = all * all * (points::FEW + points::CHANCE);
+        let share = (points::SHARE * right * right * counts).checked_div(whole).unwrap_or(0);
+        let inside = share + points::COUNT * right.min(points::MANY) / points::MANY;
         let redundancy = match self.parity {
             Some(Consistency { checked, agree }) if checked > agree => {
-                240 * agree * agree / (checked * checked)
+                points::UNKNOWN * agree * agree / (checked * checked)
             }
-            Some(Consistency { checked: 1.., .. }) => 300,
-            Some(_) | None => 240,
+            Some(Consistency { checked: 1.., .. }) => points::AGREES,
+            Some(_) | None => points::UNKNOWN,
         };
         u32::try_from(inside + redundancy).unwrap_or(0)
     }

@@ -13,11 +13,12 @@ use superblock::{Level, v1::Minor};
 pub(super) use self::build::wipes;
 use self::slots::{ListedWords, SlotWish};
 use super::{
-    ArrayName, Plan, Refusal, Step, Warning,
+    ArrayName, Plan, Refusal, Step, Warning, naming,
     request::{BitmapKind, ConsistencyPolicy, CreateRequest, MemberSource, MemberWord, Metadata},
 };
 pub use crate::model::trial::Format;
 use crate::{
+    config::Config,
     model::{DevId, Device, World},
     words::ArrayAttr,
 };
@@ -51,6 +52,44 @@ pub struct CreateContext {
     pub overwrite: bool,
     /// `CREATE metadata=`.
     pub default_metadata: Option<Metadata>,
+}
+
+/// What the command and the configuration say for every array that is made.
+#[derive(Clone, Debug)]
+pub struct CreateSettings {
+    /// The configuration.
+    pub config: Config,
+    /// The host to store with names.
+    pub homehost: Option<String>,
+    /// `-v` counted up, `-q` down.
+    pub verbose: i32,
+    /// The zone in which dates are said.
+    pub zone: jiff::tz::TimeZone,
+    /// Words and answers are our own, not the original's.
+    pub native: bool,
+}
+
+impl CreateSettings {
+    /// Names for an array, and what the configuration says.
+    ///
+    /// # Errors
+    /// The word names no array, or one that is there already.
+    pub fn context(&self, request: &CreateRequest, world: &World) -> Result<CreateContext, Refusal> {
+        let word = request.device.to_string_lossy().into_owned();
+        let chosen = naming::given(&word, request.name.as_deref(), world, &self.config)?;
+        Ok(CreateContext {
+            array: chosen.array,
+            id: chosen.id,
+            name: naming::to_store(&word, request.name.as_deref()),
+            homehost: self.homehost.clone(),
+            verbose: self.verbose,
+            bad_block_log: self.config.create.bbl != Some(false),
+            zone: self.zone.clone(),
+            default_metadata: self.config.create.metadata,
+            // The original asks in spite of --force.
+            overwrite: request.force && self.native,
+        })
+    }
 }
 
 /// One listed device with what was found.
@@ -169,6 +208,24 @@ fn format(request: &CreateRequest, context: &CreateContext) -> Result<Format, Re
         return Err(Refusal::new("0.90 metadata does not support layouts for RAID0"));
     }
     Ok(native)
+}
+
+impl CreateRequest {
+    /// The devices that are to be written.
+    #[must_use]
+    pub fn paths(&self) -> Vec<String> {
+        let path = |source: &MemberSource| match source {
+            MemberSource::Path(path) | MemberSource::Journal(path) => Some(path.display().to_string()),
+            MemberSource::Missing => None,
+        };
+        self.members.iter().filter_map(|word| path(&word.source)).collect()
+    }
+
+    /// So many fresh identities may be needed for it.
+    #[must_use]
+    pub fn identities(&self) -> usize {
+        self.members.len() + 2
+    }
 }
 
 /// The bitmap that the array gets.

@@ -69,6 +69,18 @@ pub fn request(guess: &Hypothesis, paths: &[String], device: &str, readonly: boo
     }
 }
 
+/// What the array is called when it is made: as asked for, else as its superblocks call it.
+#[must_use]
+pub fn array_word(name: Option<&str>, guess: &Hypothesis) -> String {
+    if let Some(name) = name {
+        return if name.contains('/') { name.to_owned() } else { format!("/dev/md/{name}") };
+    }
+    match request(guess, &[], "", false).name.as_deref().unwrap_or("recovered") {
+        number if number.bytes().all(|byte| byte.is_ascii_digit()) => format!("/dev/md{number}"),
+        name => format!("/dev/md/{name}"),
+    }
+}
+
 fn has_layout(level: Level) -> bool {
     matches!(level, Level::Raid5 | Level::Raid6 | Level::Raid10 | Level::Raid0)
 }
