@@ -1,15 +1,22 @@
 //! Differences between a snapshot and its origin: written as a stream, and put on a copy.
 
-use std::io::{BufReader, BufWriter, Read, Write as _};
-
-use anyhow::{Context as _, Result, anyhow, bail};
-use superblock::{
-    Bytes, Media, Sectors,
-    cow::{Run, Store},
-    delta::{Found, HEAD, HEADER, Header, Judge, MAX_DATA, Next, Record, WINDOW},
+use std::{
+    io::{BufWriter, Read, Write as _},
+    path::Path,
 };
 
-use crate::kernel::BlockDevice;
+use anyhow::{Context as _, Result, ensure};
+use superblock::{
+    Bytes, Media,
+    cow::{Run, Store},
+    delta::{Header, MAX_DATA, Next, Record, WINDOW},
+};
+
+use crate::{
+    kernel::{Access, BlockDevice, files},
+    model::delta::{header, replay},
+    plan::run::Outdated,
+};
 
 /// What a stream is made of.
 pub struct StreamSources<'a> {
@@ -97,80 +104,23 @@ fn differing(base: &[u8], data: &[u8], chunk: usize) -> Vec<(usize, usize)> {
     found
 }
 
-/// Reads a stream from its beginning, calling for each record with its data.
-fn replay(input: &mut dyn Read, each: &mut dyn FnMut(&Record, &[u8]) -> Result<()>) -> Result<Header> {
-    let mut input = BufReader::with_capacity(1 << 18, input);
-    let header = header(&mut input)?;
-    let mut head = [0; HEAD];
-    let mut data = Vec::new();
-    let (mut records, mut end) = (0_u64, Sectors(0));
-    loop {
-        input.read_exact(&mut head).context("the stream has no end: it was cut off")?;
-        let record = match Next::decode(&head, header.size)? {
-            Next::End(count) if count == records => return Ok(header),
-            Next::End(count) => bail!("the stream says that it has {count} records, and has {records}"),
-            Next::Record(record) => record,
-        };
-        if record.start < end {
-            bail!("the stream goes back to sector {}", record.start.0);
-        }
-        data.resize(usize::try_from(record.length)?, 0);
-        input.read_exact(&mut data).context("the stream was cut off in a record")?;
-        if !record.is_data(&data) {
-            bail!("the data for sector {} is damaged: its checksum is wrong", record.start.0);
-        }
-        each(&record, &data)?;
-        records = records.saturating_add(1);
-        end = record.start.saturating_add(Bytes(record.length.into()).sectors());
-    }
-}
-
-/// What a stream says of itself.
-pub fn header(input: &mut dyn Read) -> Result<Header> {
-    let mut bytes = [0; HEADER];
-    input.read_exact(&mut bytes).map_err(|_| anyhow!("this is no stream of a snapshot: it is too short"))?;
-    Header::decode(&bytes)?.context("this is no stream of `mdctl volume snapshot diff`")
-}
-
-/// How a target stands to a stream.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Compared {
-    /// Records.
-    pub records: u64,
-    /// Bytes of their data.
-    pub bytes: Bytes,
-    /// All of it is there already.
-    pub done: bool,
-    /// The first sector at which the target is neither the base nor the result.
-    pub wrong: Option<Sectors>,
-}
-
-/// Reads the whole stream, verifies it and compares it with the target. Nothing is written.
-pub fn compare(input: &mut dyn Read, target: &dyn Media) -> Result<Compared> {
-    let mut judge = Judge::default();
-    let mut seen = Compared::default();
-    let mut there = Vec::new();
-    replay(input, &mut |record, _| {
-        there.resize(usize::try_from(record.length)?, 0);
-        target.read_at(record.start.bytes(), &mut there).context("reading the target")?;
-        // Data first: what is the same in both is there already.
-        let found = if record.is_data(&there) {
-            Found::Data
-        } else if record.is_base(&there) {
-            Found::Base
-        } else {
-            Found::Neither
-        };
-        judge.see(record.start, found);
-        seen.records = seen.records.saturating_add(1);
-        seen.bytes = seen.bytes.saturating_add(Bytes(record.length.into()));
-        Ok(())
-    })?;
-    Ok(Compared { done: judge.is_done(), wrong: judge.wrong(), ..seen })
+/// Puts the stream of this header on a target that is kept for it.
+pub(super) fn put(
+    stream: &str,
+    target: &str,
+    known: &Header,
+    total: Bytes,
+    told: TellProgress<'_>,
+) -> Result<()> {
+    let input = || files::open(Path::new(stream));
+    let is_same = header(&mut input()?).is_ok_and(|now| now == *known);
+    ensure!(is_same, Outdated(format!("somebody else changed {stream} meanwhile")));
+    let device = BlockDevice::open(Path::new(target), Access::Write)?;
+    apply(&mut input()?, &device, total, told)
 }
 
 /// Puts a stream on a target, in order, synced so that an interruption can be told from a wrong base.
-pub fn apply(input: &mut dyn Read, target: &BlockDevice, total: Bytes, told: TellProgress<'_>) -> Result<()> {
+fn apply(input: &mut dyn Read, target: &BlockDevice, total: Bytes, told: TellProgress<'_>) -> Result<()> {
     let (mut count, mut done) = (0_u64, Bytes(0));
     replay(input, &mut |record, data| {
         target.write_at(record.start.bytes(), data)?;
@@ -187,10 +137,11 @@ pub fn apply(input: &mut dyn Read, target: &BlockDevice, total: Bytes, told: Tel
 
 #[cfg(test)]
 mod tests {
-    use superblock::{Write, cow};
+    use anyhow::bail;
+    use superblock::{Sectors, Write, cow};
 
     use super::*;
-    use crate::kernel::Access;
+    use crate::model::delta::compare;
 
     const CHUNK: usize = 4096;
 

@@ -173,6 +173,10 @@ impl Live {
             Step::AutoDetect => self.auto_detect()?,
             Step::Follow { lock, words } => drop(super::follow::start(&self.machine, lock, words)?),
             Step::WriteFile { path, text, mode } => files::replace(Path::new(path), text.as_bytes(), *mode)?,
+            Step::PutStream { stream, target, header, bytes } => {
+                let told = |done, total| (self.progress)(target, done, total);
+                super::delta::put(stream, target, header, *bytes, &told)?;
+            }
             Step::Note { notes, note } => notes::append(Path::new(notes), &note.to_string())?,
             Step::Dm(step) => self.device_mapper(step)?,
             Step::Overlay(step) => self.overlay(step)?,

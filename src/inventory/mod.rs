@@ -8,6 +8,7 @@ mod bitmaps;
 mod completion;
 mod configuration;
 mod content;
+mod delta;
 mod detail;
 mod devices;
 pub mod dm;
@@ -41,6 +42,7 @@ pub use configuration::{
     by_path, candidates, candidates_afresh, configuration, configuration_to_show, homehost,
 };
 pub use content::{content, in_place_of};
+pub use delta::{delta_fit, delta_head, kept_by};
 pub use detail::DetailLook;
 pub use devices::{look, look_to_write};
 pub use endangered::{endangered, like, names_by_id};

@@ -37,6 +37,15 @@ pub fn see(machine: &Machine, config: &Config, look: &Look) -> Result<View, Unse
         Look::Volumes { command } => {
             View::Volumes(Box::new(super::all_volumes(machine, command).map_err(unseen)?))
         }
+        Look::DeltaHead { stream, target } => {
+            View::DeltaHead(Box::new(super::delta_head(machine, stream, target).map_err(in_words)?))
+        }
+        Look::DeltaFit { stream, target } => {
+            View::DeltaFit(super::delta_fit(stream, target).map_err(in_words)?)
+        }
+        Look::KeptBy { group, volume } => {
+            View::KeptBy(super::kept_by(machine, group, volume).map_err(unseen)?.map(Box::new))
+        }
         Look::Dm => View::Dm(Box::new(waiting_tables(machine).map_err(unseen)?)),
         Look::Overlays { store } => {
             View::Overlays(super::all_overlays(machine, store.as_deref().map(Path::new)).map_err(unseen)?)
@@ -83,6 +92,11 @@ fn is_free(machine: &Machine, name: &str) -> bool {
         return node::open_md(&path, Access::ReadExclusive).is_ok();
     }
     node::open_number(&machine.places, dev, Access::ReadExclusive, &path.display().to_string()).is_ok()
+}
+
+fn in_words(error: anyhow::Error) -> Unseen {
+    let errno = error.downcast_ref::<KernelError>().and_then(KernelError::number);
+    Unseen { text: format!("{error:#}"), errno }
 }
 
 fn unseen(error: KernelError) -> Unseen {

@@ -5,6 +5,7 @@ pub mod archive;
 pub mod below;
 pub mod bitmap;
 pub mod clock;
+pub mod delta;
 pub mod detail;
 pub mod dm;
 pub mod extents;

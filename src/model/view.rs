@@ -6,6 +6,7 @@ use super::{
     Candidate, Sight, World,
     active::Active,
     archive::{Entry, Found, Identity, Shelf, Spot},
+    delta::{Compared, DeltaHead, KeptBy},
     dm::{Listed, Overview},
     manage::{Absent, Depth, ManageSubject, Managed},
     overlay::{Overlay, Overlays, Pending, Underlays},
@@ -61,6 +62,27 @@ pub enum Look {
     Volumes {
         /// The command, for the metadata.
         command: String,
+    },
+    /// A stream of a snapshot's changes, and the device that it is for.
+    DeltaHead {
+        /// Its file.
+        stream: String,
+        /// The device, or an image.
+        target: String,
+    },
+    /// The same, all of it read and compared.
+    DeltaFit {
+        /// Its file.
+        stream: String,
+        /// The device, or an image.
+        target: String,
+    },
+    /// The snapshots of a volume, by identities as device names have them.
+    KeptBy {
+        /// Its group.
+        group: String,
+        /// It.
+        volume: String,
     },
     /// Devices of device-mapper, and what their waiting tables lead to.
     Dm,
@@ -200,6 +222,12 @@ views! {
     Group(Box<GroupSeen>) = group,
     /// [`Look::Volumes`].
     Volumes(Box<VolumesSeen>) = volumes,
+    /// [`Look::DeltaHead`].
+    DeltaHead(Box<DeltaHead>) = delta_head,
+    /// [`Look::DeltaFit`].
+    DeltaFit(Compared) = delta_fit,
+    /// [`Look::KeptBy`]; `None`: there is no such volume to be found.
+    KeptBy(Option<Box<KeptBy>>) = kept_by,
     /// [`Look::Dm`].
     Dm(Box<Overview>) = dm,
     /// [`Look::Overlays`].

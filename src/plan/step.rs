@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use superblock::{Bytes, Kib, Level, MdUuid, Sectors, Write};
+use superblock::{Bytes, Kib, Level, MdUuid, Sectors, Write, delta::Header};
 
 use super::{
     critical::Critical,
@@ -362,6 +362,18 @@ pub enum Step {
         /// The command's words.
         words: Vec<String>,
     },
+    /// Put a stream of a snapshot's changes on a copy that was found to be its base. No undo: each range was compared with what the
+    /// stream knows of it before, and the same again goes on where it stopped.
+    PutStream {
+        /// The stream's file.
+        stream: String,
+        /// The device, or an image.
+        target: String,
+        /// The stream's header, as it was seen.
+        header: Box<Header>,
+        /// Bytes of data in it.
+        bytes: Bytes,
+    },
     /// Add a line to the notes of a command that was killed.
     Note {
         /// Their file.
@@ -458,6 +470,7 @@ impl Step {
             | Step::Remove { .. }
             | Step::Thaw { .. }
             | Step::Note { .. }
+            | Step::PutStream { .. }
             | Step::Release { .. }
             | Step::Zero { .. }
             | Step::UnlockMap
@@ -546,6 +559,7 @@ impl fmt::Display for Step {
                 write!(f, "set {attr} of {} in {array} to {value}", member.shown)
             }
             Step::Freeze { array } => write!(f, "keep recovery of {array} from starting"),
+            Step::PutStream { stream, target, .. } => write!(f, "put {stream} on {target}"),
             Step::Note { notes, .. } => write!(f, "note in {notes} what is over"),
             Step::Thaw { array } => write!(f, "let recovery of {array} start"),
             Step::Run { array } => write!(f, "run {array}"),

@@ -161,9 +161,18 @@ impl Work<'_> {
 
     /// Drives a course to its end.
     fn drive(&self, course: &mut dyn Course) -> Result<u8> {
+        self.driven(course, false)
+    }
+
+    /// The same with one of which the document is made here.
+    fn drive_alone(&self, course: &mut dyn Course) -> Result<u8> {
+        self.driven(course, true)
+    }
+
+    fn driven(&self, course: &mut dyn Course, own_document: bool) -> Result<u8> {
         let (common, machine, ui) = (self.common, self.machine, self.ui);
         // Nothing that mdadm.conf says is about groups.
         let config = Config::default();
-        Driver { common, machine, ui, config: &config, own_document: false }.drive(course)
+        Driver { common, machine, ui, config: &config, own_document }.drive(course)
     }
 }

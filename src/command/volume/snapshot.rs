@@ -16,19 +16,20 @@ use super::{
     one,
 };
 use crate::{
-    command::{DONE, FAILED, print, refuse},
+    command::{DONE, print, refuse},
     execute::delta::{self, StreamSources},
     inventory::{self, Extents},
     kernel::{Access, BlockDevice, Machine, files, host},
-    model::{dm::uuid, human, volume::FoundGroup},
+    model::volume::FoundGroup,
     plan::{
         Refusal,
         volume::{
+            apply::{Apply, StreamCame},
             create,
             edit::Means,
             request::{DiffRequest, NewSnapshot, VolumeName},
             shift::GroupScene,
-            siblings, snapshot,
+            snapshot,
         },
     },
     report::delta::{self as words, SnapshotDiff},
@@ -193,86 +194,15 @@ fn later_snapshot(machine: &Machine, opened: &Opened<'_>, name: &VolumeName) -> 
 
 /// Puts a stream on a copy.
 pub(super) fn apply(work: &Work<'_>, stream: &Path, target: &Path) -> Result<u8> {
-    match applied(work, stream, target) {
-        Err(error) => match error.downcast::<Refusal>() {
-            Ok(refusal) => Ok(refuse(&refusal, work.common, work.ui)),
-            Err(error) => Err(error),
-        },
-        done => done,
-    }
-}
-
-fn applied(work: &Work<'_>, stream: &Path, target: &Path) -> Result<u8> {
     let (from, to) = (stream.display().to_string(), target.display().to_string());
-    let input = || files::open(stream);
-    let header = delta::header(&mut input()?).with_context(|| from.clone())?;
-    let device = BlockDevice::open(target, Access::WriteExclusive)
-        .with_context(|| format!("{to}: a target must not be in use"))?;
-    if let Some(why) = unfit(work.machine, &header, &device) {
-        return Err(Refusal::new(format!("{to}: {why}; nothing was written")).into());
-    }
-    let compared = delta::compare(&mut input()?, &device).with_context(|| from.clone())?;
-    if let Some(at) = compared.wrong {
-        let is = if header.reverse { "a copy of the volume" } else { "a copy of the snapshot" };
-        return Err(Refusal::new(format!(
-            "{to} is not {is} that {from} was made from: it has something else at sector {}; nothing was written",
-            at.0
-        ))
-        .into());
-    }
-    let size = (compared.records, compared.bytes);
-    if !compared.done {
-        have_room(work, &device, size)?;
-    }
-    if compared.done || work.common.dry_run {
-        print(&words::compared(&to, compared.done, size, work.common.json));
-        return Ok(DONE);
-    }
-    let bars = work.ui.bars();
-    let done = delta::apply(&mut input()?, &device, compared.bytes, &|done, total| {
-        bars.show(&to, done.0, total.0);
-    });
-    drop(bars);
-    match done {
-        Ok(()) => {
-            print(&words::applied(&to, size, work.common.json));
-            Ok(DONE)
-        }
-        Err(error) => {
-            work.ui.error(&format!("{to}: {error:#}; the same command goes on where this one stopped"));
-            Ok(FAILED)
-        }
-    }
-}
-
-/// Where the target is a volume that has snapshots, each of them keeps what is overwritten.
-fn have_room(work: &Work<'_>, device: &BlockDevice, (records, bytes): (u64, Bytes)) -> Result<()> {
-    let name = device.dev().and_then(|dev| work.machine.sysfs.name_of(dev));
-    let known = name.and_then(|name| work.machine.sysfs.block_attr(&name, "dm/uuid").ok().flatten());
-    let Some(known) = known.as_deref().and_then(|text| uuid::parse(text.trim())) else { return Ok(()) };
-    let groups = inventory::volumes::groups(work.machine)?;
-    let Some(found) = groups.groups.iter().find(|found| found.group.id.plain() == known.group) else {
-        return Ok(());
+    let mut course = Apply::new(&from, &to);
+    let status = work.drive_alone(&mut course)?;
+    let json = work.common.json;
+    match course.came() {
+        Some((StreamCame::AllThere, size)) => print(&words::compared(&to, true, size, json)),
+        Some((StreamCame::Fits, size)) => print(&words::compared(&to, false, size, json)),
+        Some((StreamCame::Applied, size)) => print(&words::applied(&to, size, json)),
+        None => status,
     };
-    let volume = found.group.volumes.iter().find(|volume| volume.id.plain() == known.volume);
-    let Some(volume) = volume else { return Ok(()) };
-    let stores = inventory::stores(found, &volume.name);
-    siblings::have_room(&found.group, &volume.name, None, &siblings::anywhere(bytes, records), &stores)?;
-    Ok(())
-}
-
-/// Why a device is not what a stream is for, as far as can be told without reading it.
-fn unfit(machine: &Machine, header: &Header, device: &BlockDevice) -> Option<String> {
-    if device.len() < header.size.bytes() {
-        let (has, wants) = (human::size(device.len().0), human::size(header.size.bytes().0));
-        return Some(format!("it has {has}, and the volume of the stream {wants}"));
-    }
-    let name = device.dev().and_then(|dev| machine.sysfs.name_of(dev))?;
-    let known = machine.sysfs.block_attr(&name, "dm/uuid").ok().flatten()?;
-    let known = uuid::parse(known.trim())?;
-    let is = |id: &[u8; 32]| known.volume.as_bytes() == id && known.group.as_bytes() == header.group;
-    if is(&header.volume) && !header.reverse {
-        return Some("it is the volume itself, which has all this already".to_owned());
-    }
-    is(&header.snapshot).then(|| "it is the snapshot itself".to_owned())
+    Ok(status)
 }

@@ -262,6 +262,7 @@ impl Fake {
             Step::DenyDevice { array } | Step::Uevent { array } => {
                 ensure!(state.arrays.contains_key(&array.kernel), "no such array");
             }
+            Step::PutStream { target, .. } => drop(state.files.insert(target.clone())),
             Step::Note { note, .. } => state.notes.push_str(&note.to_string()),
             Step::Follow { lock, .. } => drop(state.followed.insert(lock.clone())),
             Step::WriteFile { path, text, .. } => drop(state.texts.insert(path.clone(), text.clone())),

@@ -1,6 +1,7 @@
 //! Volumes on groups of devices, in LVM2's format: what is asked for, and what it comes to.
 
 pub mod activate;
+pub mod apply;
 pub mod change;
 pub mod courses;
 pub mod create;

@@ -1,0 +1,51 @@
+//! Streams of snapshots' changes, and what they are put on.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use superblock::Media as _;
+
+use crate::{
+    kernel::{Access, BlockDevice, KernelError, Machine, files},
+    model::{
+        delta::{Compared, DeltaHead, KeptBy, compare, header},
+        dm::uuid,
+    },
+};
+
+/// A stream and the device that it is for, as far as can be told without reading either.
+///
+/// # Errors
+/// It is none, or one of them cannot be read.
+pub fn delta_head(machine: &Machine, stream: &str, target: &str) -> Result<DeltaHead> {
+    let header = header(&mut files::open(Path::new(stream))?).with_context(|| stream.to_owned())?;
+    let device = BlockDevice::open(Path::new(target), Access::Read)?;
+    let name = device.dev().and_then(|dev| machine.sysfs.name_of(dev));
+    let known = name.and_then(|name| machine.sysfs.block_attr(&name, "dm/uuid").ok().flatten());
+    let parsed = known.as_deref().and_then(|text| uuid::parse(text.trim()));
+    let volume = parsed.map(|known| (known.group.to_owned(), known.volume.to_owned()));
+    Ok(DeltaHead { header, size: device.len(), volume })
+}
+
+/// How the device stands to the stream.
+///
+/// # Errors
+/// The stream is damaged, or one of them cannot be read.
+pub fn delta_fit(stream: &str, target: &str) -> Result<Compared> {
+    let device = BlockDevice::open(Path::new(target), Access::Read)?;
+    compare(&mut files::open(Path::new(stream))?, &device).with_context(|| stream.to_owned())
+}
+
+/// The snapshots of a volume; `None` where there is no such volume to be found.
+///
+/// # Errors
+/// What of the groups could not be read at all.
+pub fn kept_by(machine: &Machine, group: &str, volume: &str) -> Result<Option<KeptBy>, KernelError> {
+    let groups = super::volumes::groups(machine)?;
+    let found = groups.groups.iter().find(|found| found.group.id.plain() == group);
+    Ok(found.and_then(|found| {
+        let volume = found.group.volumes.iter().find(|one| one.id.plain() == volume)?.name.clone();
+        let stores = super::stores(found, &volume);
+        Some(KeptBy { group: found.group.clone(), volume, stores })
+    }))
+}
