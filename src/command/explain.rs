@@ -10,7 +10,7 @@ use crate::{
     config::{Config, sources::ConfigSources},
     inventory::{self, StatusLook},
     kernel::{Machine, node},
-    model::{Candidate as Looked, DevId, Sight},
+    model::{Candidate as Looked, DevId, Sight, volume::FormerLabel},
     plan::{
         assemble::{CandidatePath, Home, Options, Session},
         explain::{self, ExplainScene, Explanation, FoundWord, Subject},
@@ -63,7 +63,9 @@ pub(super) fn run(request: &ExplainRequest, common: &Common, machine: &Machine, 
                 for subject in &subjects {
                     let device = device(machine, subject);
                     let scene = ExplainScene { device: device.as_ref(), ..scene };
-                    shown.push(report(&told(explain::explain(&scene, subject))));
+                    let labels = if scene.is_blank() { labels(machine, subject, ui) } else { Vec::new() };
+                    let explanation = told(explain::explain(&scene, subject));
+                    shown.push(report(&scene.with_labels(explanation, &labels)));
                 }
             }
         }
@@ -98,6 +100,17 @@ fn number(word: &str) -> Option<DevId> {
 fn device(machine: &Machine, subject: &Subject) -> Option<Looked> {
     let Subject::Device(path) = subject else { return None };
     inventory::look(machine, std::slice::from_ref(path), true).pop()
+}
+
+/// What groups of volumes say of a device that says nothing itself. It is an addition: where they cannot be read, that is said.
+fn labels(machine: &Machine, subject: &Subject, ui: &Ui) -> Vec<FormerLabel> {
+    let Subject::Device(path) = subject else { return Vec::new() };
+    let labels = inventory::volumes::groups(machine)
+        .and_then(|groups| inventory::kept::former_labels(machine, &groups, path));
+    labels.unwrap_or_else(|error| {
+        ui.warn(&format!("groups of volumes could not be asked: {error}"));
+        Vec::new()
+    })
 }
 
 /// All devices that a scan looks at, members of arrays in the kernel included, and those that are named.

@@ -5,8 +5,8 @@ use std::path::Path;
 use superblock::lvm::Group;
 
 use crate::{
-    kernel::{KernelError, Machine, files},
-    model::volume::KeptState,
+    kernel::{KernelError, Machine, files, node},
+    model::volume::{FormerLabel, Groups, KeptState},
 };
 
 /// The most that a file of LVM2's is believed to be.
@@ -31,6 +31,42 @@ pub fn kept(machine: &Machine, group: &str) -> Result<Vec<KeptState>, KernelErro
     }
     all.retain(|kept| kept.group.name == group);
     all.sort_by_key(|kept| std::cmp::Reverse((kept.group.seqno, kept.group.written.time)));
+    Ok(all)
+}
+
+/// The physical volumes that a device was when groups were last seen on it, by groups that are here and by the backups of
+/// those that are not.
+///
+/// # Errors
+/// The backup directory cannot be read.
+pub fn former_labels(
+    machine: &Machine,
+    groups: &Groups,
+    path: &str,
+) -> Result<Vec<FormerLabel>, KernelError> {
+    let number = |path: &str| node::number_of(Path::new(path)).ok().flatten();
+    let asked = number(path);
+    let is_it = |hint: &str| hint == path || (asked.is_some() && number(hint) == asked);
+    let former = |group: &Group, backup: Option<&str>| -> Vec<FormerLabel> {
+        let gone = group.pvs.iter().filter(|pv| is_it(&pv.device) && !groups.has(pv.id));
+        gone.map(|pv| FormerLabel {
+            group: group.name.clone(),
+            pv: pv.id,
+            path: path.to_owned(),
+            size: Some(pv.dev_size.bytes()).filter(|size| size.0 > 0),
+            backup: backup.map(ToOwned::to_owned),
+        })
+        .collect()
+    };
+    let mut all: Vec<FormerLabel> =
+        groups.groups.iter().flat_map(|found| former(&found.group, None)).collect();
+    let directory = machine.lvm.join("backup");
+    for name in files::names(&directory)? {
+        let Some(state) = kept_in(&directory.join(name))? else { continue };
+        if !groups.groups.iter().any(|found| found.group.id == state.group.id) {
+            all.extend(former(&state.group, Some(&state.path)));
+        }
+    }
     Ok(all)
 }
 

@@ -330,12 +330,7 @@ pub(super) fn device_id(machine: &Machine, name: &str, path: &str) -> Option<(St
 /// the group that a metadata area at the usual place there still names.
 #[must_use]
 pub fn bare(machine: &Machine, groups: &Groups, group: &Group) -> Vec<(LvmUuid, Candidate, Option<Group>)> {
-    let is_there = |id: LvmUuid| {
-        let found = groups.groups.iter().flat_map(|found| found.present());
-        found.map(|(_, pv)| pv).chain(&groups.lone).any(|pv| pv.label.id == id)
-            || groups.refused.iter().any(|refused| refused.pv == Some(id))
-    };
-    let missing: Vec<_> = group.pvs.iter().filter(|pv| !is_there(pv.id)).collect();
+    let missing: Vec<_> = group.pvs.iter().filter(|pv| !groups.has(pv.id)).collect();
     let paths: Vec<String> = missing.iter().map(|pv| pv.device.clone()).collect();
     let candidates = super::look(machine, &paths, true);
     let one = |(pv, candidate): (&PhysicalVolume, Candidate)| {

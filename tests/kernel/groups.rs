@@ -167,6 +167,9 @@ fn a_lost_label_comes_back() {
     volume("activate vg").ok();
     sh("sha256sum </dev/vg/w | cmp - /tmp/sum; pvs --noheadings /dev/ram1 | grep -q vg; vgck vg").ok();
     volume("deactivate vg").ok();
+    // The device says nothing itself; the group does, as long as it is on others.
+    sh("pvremove -qq -ff -y /dev/ram1").ok();
+    says(&mdctl(&["explain", "/dev/ram1"]).ok(), "of group vg; its label is gone");
     // Another device is not taken for it.
     sh("pvremove -qq -ff -y /dev/ram1; mkfs.ext4 -q /dev/ram1").ok();
     let refused = volume("restore vg -y").fails(1);

@@ -1,8 +1,8 @@
 //! What a check of a group came to, and earlier states of it.
 
 use superblock::{
-    Sectors,
-    lvm::{Group, Kind},
+    Bytes, Sectors,
+    lvm::{Group, Kind, LvmUuid},
 };
 
 use super::FoundGroup;
@@ -29,6 +29,21 @@ pub struct KeptState {
     pub path: String,
     /// The group as it was.
     pub group: Group,
+}
+
+/// A device that a group counts on and that carries no label any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FormerLabel {
+    /// The group's name.
+    pub group: String,
+    /// The physical volume that it was.
+    pub pv: LvmUuid,
+    /// The device, as it was asked about.
+    pub path: String,
+    /// How large it was; `None` where that is not known.
+    pub size: Option<Bytes>,
+    /// The backup that says so; `None` where the group itself does, on other devices.
+    pub backup: Option<String>,
 }
 
 impl Checked {

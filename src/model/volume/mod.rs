@@ -6,7 +6,7 @@ mod seen;
 
 use std::{collections::BTreeMap, fmt};
 
-pub use checked::{Checked, KeptState};
+pub use checked::{Checked, FormerLabel, KeptState};
 pub use seen::{GroupLook, GroupSeen, StoreSeen, VolumesSeen};
 use superblock::{
     Bytes, Sectors,
@@ -204,6 +204,14 @@ impl Groups {
     pub fn group(&self, name: &str) -> Option<&FoundGroup> {
         let mut named = self.groups.iter().filter(|found| found.group.name == name);
         named.next().filter(|_| named.next().is_none())
+    }
+
+    /// Whether a device carries the label of this physical volume, whether it counts or not.
+    #[must_use]
+    pub fn has(&self, pv: LvmUuid) -> bool {
+        let found = self.groups.iter().flat_map(FoundGroup::present).map(|(_, device)| device);
+        found.chain(&self.lone).any(|device| device.label.id == pv)
+            || self.refused.iter().any(|refused| refused.pv == Some(pv))
     }
 
     /// The left out or unread device of this number.

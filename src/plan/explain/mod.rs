@@ -5,6 +5,7 @@ mod device;
 mod former;
 mod idle;
 mod kernel;
+mod label;
 mod member;
 mod names;
 mod only_copy;
@@ -210,6 +211,8 @@ kinds! {
     NotMember = "no_md_metadata",
     /// It was a member until a command took its superblock, which is kept.
     Former = "former_member",
+    /// It was a physical volume of a group that counts on it; its label is gone.
+    FormerLabel = "former_physical_volume",
     /// It is a member and in its place.
     Member = "member",
 }

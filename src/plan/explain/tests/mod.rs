@@ -11,6 +11,7 @@ use crate::{
     model::{
         DevId, Device, World,
         status::{Activity, MemberStatus, Stage},
+        volume::FormerLabel,
         world::Timestamp,
     },
     plan::assemble::{CandidatePath, Home, Options},
@@ -146,6 +147,7 @@ struct Stand {
     config: Config,
     host: Option<&'static str>,
     log: Vec<LogLine>,
+    labels: Vec<FormerLabel>,
 }
 
 impl Stand {
@@ -237,7 +239,8 @@ impl Stand {
             panic!("{word} means nothing")
         };
         assert_eq!(subjects.len(), 1, "{word}");
-        explain(&scene, &subjects[0])
+        let explanation = explain(&scene, &subjects[0]);
+        if scene.is_blank() { scene.with_labels(explanation, &self.labels) } else { explanation }
     }
 }
 
@@ -354,6 +357,31 @@ fn devices() {
     damaged.writes[0].data[4] = 9;
     let explanation = Stand::of(&[damaged]).ask("/dev/sda");
     assert!(!explanation.is_fine(), "{explanation:#?}");
+}
+
+#[test]
+fn blank_device_that_a_group_of_volumes_counts_on() {
+    let empty = Disk { len: 1 << 20, writes: vec![] };
+    let label = |size| FormerLabel {
+        group: "vg".into(),
+        pv: superblock::lvm::LvmUuid::from_random([b'a'; 32]),
+        path: "/dev/sda".into(),
+        size: Some(Bytes(size)),
+        backup: None,
+    };
+    let ask = |disk: &Disk, size| {
+        let labels = vec![label(size)];
+        Stand { labels, ..Stand::of(std::slice::from_ref(disk)) }.ask("/dev/sda")
+    };
+    let explanation = ask(&empty, 1 << 20);
+    check(&explanation, &[Kind::FormerLabel, Kind::NotMember], Some("mdctl volume restore --dry-run vg"));
+    let text = &finding(&explanation, Kind::FormerLabel).text;
+    assert!(text.contains("of group vg; its label is gone"), "{text}");
+    // Another device under that name is given nothing.
+    check(&ask(&empty, 1 << 21), &[Kind::FormerLabel, Kind::NotMember], None);
+    let mut swap = empty.clone();
+    swap.writes.push(Write { at: Bytes(4086), data: b"SWAPSPACE2".to_vec() });
+    check(&ask(&swap, 1 << 20), &[Kind::NotMember], None);
 }
 
 #[test]
