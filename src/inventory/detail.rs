@@ -16,7 +16,7 @@ use crate::{
         DevId,
         detail::{
             ArrayDetail, Attached, ContainerPlace, Counts, KernelFlags, MapKnown, MemberFlags,
-            MemberSuperblock, MetadataVersion, Sync, SyncKind, SyncStage, TableMember,
+            MemberSuperblock, MetadataVersion, Sync, SyncStage, TableMember,
         },
         world::MapEntry,
     },
@@ -205,20 +205,13 @@ impl DetailLook<'_> {
     fn sync(&self, name: &str) -> Option<Sync> {
         let entries = mdstat::read(&self.machine.procfs).ok()?;
         let activity = entries.into_iter().find(|entry| entry.name == name)?.activity?;
-        let kind = match activity.kind.as_str() {
-            "recovery" => SyncKind::Recovery,
-            "resync" => SyncKind::Resync,
-            "reshape" => SyncKind::Reshape,
-            "check" => SyncKind::Check,
-            _ => return None,
-        };
         let stage = match activity.at {
             mdstat::MdstatStage::Percent(percent) => SyncStage::Percent(percent),
             mdstat::MdstatStage::Delayed => SyncStage::Delayed,
             mdstat::MdstatStage::Pending => SyncStage::Pending,
             mdstat::MdstatStage::Remote => SyncStage::Remote,
         };
-        Some(Sync { kind, stage })
+        Some(Sync { kind: activity.kind, stage })
     }
 
     /// What the map knows: by UUID, else by the kernel's name. Without a map, what its making would find.

@@ -188,11 +188,8 @@ fn bitmap(array: &Array<'_>) -> Option<BitmapPlace> {
 fn activity(array: &Array<'_>, entry: Option<&mdstat::MdstatEntry>) -> Option<Activity> {
     let action = known(array.sync_action());
     let listed = entry.and_then(|entry| entry.activity.as_ref());
-    let word = match &action {
-        Some(SyncAction::Idle | SyncAction::Frozen | SyncAction::None) | None => listed?.kind.clone(),
-        Some(SyncAction::Recover) => "recovery".to_owned(),
-        Some(action) => action.word().to_owned(),
-    };
+    let running = action.as_ref().and_then(SyncAction::kind);
+    let kind = running.or(listed.map(|activity| activity.kind))?;
     let stage = match (known(array.sync_completed()), listed.map(|activity| activity.at)) {
         (Some(SyncProgress::At { done, total }), _) => {
             let listed = listed.and_then(|activity| activity.done);
@@ -203,7 +200,7 @@ fn activity(array: &Array<'_>, entry: Option<&mdstat::MdstatEntry>) -> Option<Ac
         (_, Some(mdstat::MdstatStage::Remote)) => Stage::Remote,
         (_, Some(mdstat::MdstatStage::Percent(_)) | None) => Stage::Starting,
     };
-    Some(Activity { kind: word, stage, speed: known(array.sync_speed()).flatten() })
+    Some(Activity { kind, stage, speed: known(array.sync_speed()).flatten() })
 }
 
 /// sysfs has the last checkpoint, which may lie a sixteenth of the array behind; /proc/mdstat counts on, in KiB.

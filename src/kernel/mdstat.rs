@@ -3,6 +3,7 @@
 use superblock::Kib;
 
 use super::{KernelError, procfs::Procfs};
+use crate::words::SyncKind;
 
 /// One array's entry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,8 +24,8 @@ pub struct MdstatEntry {
 /// A resync, recovery, reshape or check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MdstatActivity {
-    /// The kernel's word: `resync`, `recovery`, `reshape`, `check`.
-    pub kind: String,
+    /// What.
+    pub kind: SyncKind,
     /// How far.
     pub at: MdstatStage,
     /// The same as numbers: so much of so much.
@@ -101,15 +102,12 @@ fn detail(entry: &mut MdstatEntry, line: &str) {
 
 /// `[==>..] recovery = 12.6% (1/2) finish=0.1min speed=200000K/sec`, or `resync=PENDING`.
 fn activity(words: &[&str]) -> Option<MdstatActivity> {
-    const KINDS: [&str; 4] = ["resync", "recovery", "reshape", "check"];
     let (index, kind) = words.iter().enumerate().find_map(|(index, word)| {
-        KINDS
-            .into_iter()
-            .find(|kind| word.strip_prefix(kind).is_some_and(|r| r.is_empty() || r.starts_with('=')))
-            .map(|kind| (index, kind))
+        let name = word.split('=').next()?;
+        SyncKind::parse(name).map(|kind| (index, kind))
     })?;
     let rest = words.get(index..)?.concat();
-    let value = rest.strip_prefix(kind)?.strip_prefix('=')?;
+    let value = rest.strip_prefix(kind.word())?.strip_prefix('=')?;
     let at = if value.starts_with("DELAYED") {
         MdstatStage::Delayed
     } else if value.starts_with("PENDING") {
@@ -127,7 +125,7 @@ fn activity(words: &[&str]) -> Option<MdstatActivity> {
         let (done, total) = word.strip_prefix('(')?.strip_suffix(')')?.split_once('/')?;
         Some((Kib(done.parse().ok()?), Kib(total.parse().ok()?)))
     });
-    Some(MdstatActivity { kind: kind.to_owned(), at, done, finish, speed })
+    Some(MdstatActivity { kind, at, done, finish, speed })
 }
 
 #[cfg(test)]
@@ -154,7 +152,7 @@ unused devices: <none>\n";
         assert!(home.active && second.active && !third.active);
         assert_eq!((home.metadata.as_str(), home.pattern.as_str()), ("1.2", "UU_"));
         let activity = home.activity.unwrap();
-        assert_eq!((activity.kind.as_str(), activity.at), ("recovery", MdstatStage::Percent(12)));
+        assert_eq!((activity.kind, activity.at), (SyncKind::Recovery, MdstatStage::Percent(12)));
         assert_eq!(activity.done, Some((Kib(264), Kib(2_094_080))));
         assert_eq!((activity.finish.as_deref(), activity.speed), (Some("0.4"), Some(66_048)));
         assert_eq!((second.metadata.as_str(), second.pattern.as_str()), ("", "UU"));

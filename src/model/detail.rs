@@ -1,6 +1,6 @@
 //! One running array as a value, with everything that a report about it shows.
 
-use crate::words::{ArrayState, ConsistencyPolicy};
+use crate::words::{ArrayState, ConsistencyPolicy, SyncKind};
 use superblock::{Bytes, Kib, Level, MdUuid, Native, bitmap};
 
 use super::DevId;
@@ -96,19 +96,6 @@ pub struct KernelFlags {
     pub bitmap: bool,
     /// It is a cluster's.
     pub clustered: bool,
-}
-
-/// What synchronises.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SyncKind {
-    /// A member is filled.
-    Recovery,
-    /// Members are made equal.
-    Resync,
-    /// The geometry changes.
-    Reshape,
-    /// Members are compared.
-    Check,
 }
 
 /// How far a synchronisation is.

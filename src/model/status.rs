@@ -4,7 +4,7 @@ use superblock::{Bytes, Kib, Level, MdUuid, Sectors};
 
 use super::{DevId, Geometry};
 
-use crate::words::{ArrayState, ConsistencyPolicy, MemberState, SyncAction};
+use crate::words::{ArrayState, ConsistencyPolicy, MemberState, SyncAction, SyncKind};
 
 /// An array in the kernel, started or not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -73,8 +73,8 @@ pub struct BitmapPlace {
 /// A resync, recovery, reshape or check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Activity {
-    /// The kernel's word: `resync`, `recovery`, `reshape`, `check`, `repair`.
-    pub kind: String,
+    /// What.
+    pub kind: SyncKind,
     /// How far.
     pub stage: Stage,
     /// KiB a second.

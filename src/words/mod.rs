@@ -9,4 +9,4 @@ mod values;
 pub use attr::{ArrayAttr, MemberAttr};
 pub use dev::{BadDevId, DevId, MD_MAJOR};
 pub use errno::Errno;
-pub use values::{ArrayState, ConsistencyPolicy, MemberState, SyncAction};
+pub use values::{ArrayState, ConsistencyPolicy, MemberState, SyncAction, SyncKind};

@@ -125,3 +125,72 @@ mod tests {
         assert!(!ArrayState::default().is_running());
     }
 }
+
+/// What synchronises: `sync_action` while it runs, and the word of `/proc/mdstat`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SyncKind {
+    /// A member is filled.
+    Recovery,
+    /// Members are made equal.
+    Resync,
+    /// The geometry changes.
+    Reshape,
+    /// Members are compared.
+    Check,
+    /// Members are compared, and made equal where they are not.
+    Repair,
+}
+
+impl SyncKind {
+    /// From the word of `/proc/mdstat`.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        let all = [Self::Recovery, Self::Resync, Self::Reshape, Self::Check, Self::Repair];
+        all.into_iter().find(|kind| kind.word() == word)
+    }
+
+    /// The word of `/proc/mdstat`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Recovery => "recovery",
+            Self::Resync => "resync",
+            Self::Reshape => "reshape",
+            Self::Check => "check",
+            Self::Repair => "repair",
+        }
+    }
+
+    /// What an array does while it is at it.
+    #[must_use]
+    pub fn doing(self) -> &'static str {
+        match self {
+            Self::Recovery => "recovering",
+            Self::Resync => "resyncing",
+            Self::Reshape => "reshaping",
+            Self::Check => "checking",
+            Self::Repair => "repairing",
+        }
+    }
+}
+
+impl SyncAction {
+    /// What runs; `None` where nothing does.
+    #[must_use]
+    pub fn kind(&self) -> Option<SyncKind> {
+        match self {
+            Self::Resync => Some(SyncKind::Resync),
+            Self::Recover => Some(SyncKind::Recovery),
+            Self::Check => Some(SyncKind::Check),
+            Self::Repair => Some(SyncKind::Repair),
+            Self::Reshape => Some(SyncKind::Reshape),
+            Self::Idle | Self::Frozen | Self::None | Self::Other(_) => None,
+        }
+    }
+}
+
+impl std::fmt::Display for SyncKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.word())
+    }
+}

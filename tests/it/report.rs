@@ -11,13 +11,14 @@ use mdctl::{
         DevId,
         detail::{
             ArrayDetail, Attached, Counts, KernelFlags, MapKnown, MemberFlags, MemberSuperblock,
-            MetadataVersion, Sync, SyncKind, SyncStage, TableMember,
+            MetadataVersion, Sync, SyncStage, TableMember,
         },
     },
     report::{
         detail::{Detail, Form},
         examine::{self, Examined, Superblock, V0, V1},
     },
+    words::SyncKind,
 };
 use superblock::{Bytes, Kib, Level, MdUuid, Media as _, Native, probe, sectors::SectorMap};
 

@@ -1,6 +1,6 @@
 //! What synchronises in an array that runs, or waits, and for what.
 
-use crate::words::{MemberState, SyncAction};
+use crate::words::{MemberState, SyncAction, SyncKind};
 use superblock::Sectors;
 
 use super::{Finding, Kind, NextCommand, Severity, running::Work};
@@ -31,7 +31,7 @@ impl Work<'_> {
     }
 
     fn activity(&self, activity: &Activity) -> Finding {
-        let (array, kind) = (self.array.shown(), &activity.kind);
+        let (array, kind) = (self.array.shown(), activity.kind);
         match activity.stage {
             Stage::Pending => {
                 let text = format!("a {kind} waits until the array is written to");
@@ -61,8 +61,8 @@ impl Work<'_> {
     }
 
     /// Who holds what a resync has not come to yet.
-    fn source_of(&self, kind: &str) -> Option<String> {
-        let geometry = self.array.geometry().filter(|_| kind == "resync")?;
+    fn source_of(&self, kind: SyncKind) -> Option<String> {
+        let geometry = self.array.geometry().filter(|_| kind == SyncKind::Resync)?;
         let in_slot = |slot: u32| {
             self.array
                 .members

@@ -7,7 +7,7 @@ use super::{OldMember, Replacing, Standing, old, plan, standing, take_out, thawe
 use crate::{
     model::{
         DevId,
-        detail::{SyncKind, SyncStage},
+        detail::SyncStage,
         manage::{Depth, ManageSubject, Managed},
     },
     plan::{
@@ -19,7 +19,7 @@ use crate::{
             twin,
         },
     },
-    words::ArrayAttr,
+    words::{ArrayAttr, SyncKind},
 };
 
 /// Progress is not an event: look this often.

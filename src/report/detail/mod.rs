@@ -9,11 +9,11 @@ use superblock::{Level, Native, v1};
 use super::{DiskText, words};
 use crate::model::{
     Geometry,
-    detail::{ArrayDetail, MemberSuperblock, MetadataVersion, SyncKind, SyncStage},
+    detail::{ArrayDetail, MemberSuperblock, MetadataVersion, SyncStage},
     geometry::Copies,
 };
 
-use crate::words::ArrayState;
+use crate::words::{ArrayState, SyncKind};
 
 pub use table::DetailDevice;
 
@@ -328,13 +328,7 @@ fn state_words(array: &ArrayDetail, health: DetailHealth, started: bool, is_cont
         DetailHealth::Complete | DetailHealth::Unknown => {}
     }
     if let Some(sync) = array.sync {
-        let word = match sync.kind {
-            SyncKind::Recovery => "recovering",
-            SyncKind::Resync => "resyncing",
-            SyncKind::Reshape => "reshaping",
-            SyncKind::Check => "checking",
-        };
-        words.push(word.to_owned());
+        words.push(sync.kind.doing().to_owned());
     }
     if array.size.0 == 0 {
         words.push("Not Started".to_owned());
@@ -349,13 +343,7 @@ fn sync(sync: crate::model::detail::Sync) -> DetailSync {
         SyncStage::Pending => ("pending", None),
         SyncStage::Remote => ("remote", None),
     };
-    let action = match sync.kind {
-        SyncKind::Recovery => "recovery",
-        SyncKind::Resync => "resync",
-        SyncKind::Reshape => "reshape",
-        SyncKind::Check => "check",
-    };
-    DetailSync { action, stage, done_percent, kind: sync.kind }
+    DetailSync { action: sync.kind.word(), stage, done_percent, kind: sync.kind }
 }
 
 fn reshape(superblock: &Native) -> Option<DetailReshape> {

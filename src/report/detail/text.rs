@@ -13,7 +13,7 @@ use super::{
     },
     Detail, DetailDevice, DetailIdentity, Form,
 };
-use crate::model::detail::SyncKind;
+use crate::words::SyncKind;
 
 /// The policies that the original has a word for; another one is not shown.
 const POLICIES: [&str; 6] = ["unknown", "none", "resync", "bitmap", "journal", "ppl"];
@@ -131,6 +131,7 @@ impl Detail {
                 SyncKind::Resync => "Resync",
                 SyncKind::Reshape => "Reshape",
                 SyncKind::Check => "Check",
+                SyncKind::Repair => "Repair",
             };
             writeln!(out, "    {word:>7} Status : {percent}% complete")?;
         }

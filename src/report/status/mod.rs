@@ -2,7 +2,7 @@
 
 mod text;
 
-use crate::words::{ArrayState, MemberState, SyncAction};
+use crate::words::{ArrayState, MemberState, SyncAction, SyncKind};
 use serde::Serialize;
 
 use super::{DiskText, words};
@@ -196,7 +196,7 @@ impl StatusSync {
             Stage::Remote => ("remote", None),
         };
         Self {
-            action: activity.kind.clone(),
+            action: activity.kind.word().to_owned(),
             stage,
             done_sectors: numbers.map(|(done, _)| done),
             total_sectors: numbers.map(|(_, total)| total),
@@ -248,7 +248,7 @@ fn rebuilt(array: &ArrayStatus, member: &MemberStatus, role: MemberRole) -> Opti
         | MemberRole::Journal
         | MemberRole::Attached => false,
     };
-    let running = array.activity.as_ref().filter(|activity| activity.kind == "recovery");
+    let running = array.activity.as_ref().filter(|activity| activity.kind == SyncKind::Recovery);
     let before = || {
         let total = u128::from(array.component_size?.sectors().0);
         let done = u128::from(member.recovered?.0).checked_mul(1000)?.checked_div(total)?;
@@ -300,15 +300,10 @@ fn state_words(array: &ArrayStatus, health: Health) -> Vec<&'static str> {
         Health::Container => Some("container"),
         Health::Complete | Health::Inactive => None,
     };
-    let sync = array.activity.as_ref().map(|activity| match (activity.stage, activity.kind.as_str()) {
-        (Stage::Pending, _) => "resync pending",
-        (Stage::Delayed, _) => "sync delayed",
-        (_, "recovery") => "recovering",
-        (_, "resync") => "resyncing",
-        (_, "reshape") => "reshaping",
-        (_, "check") => "checking",
-        (_, "repair") => "repairing",
-        _ => "synchronising",
+    let sync = array.activity.as_ref().map(|activity| match activity.stage {
+        Stage::Pending => "resync pending",
+        Stage::Delayed => "sync delayed",
+        Stage::Running { .. } | Stage::Starting | Stage::Remote => activity.kind.doing(),
     });
     let frozen = (array.action == Some(SyncAction::Frozen)).then_some("frozen");
     [Some(state), health, sync, frozen].into_iter().flatten().collect()

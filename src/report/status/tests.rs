@@ -39,7 +39,7 @@ fn rebuilding() -> ArrayStatus {
         bitmap: Some(BitmapPlace { location: "+8".to_owned(), chunk: Bytes(64 << 20) }),
         degraded: Some(2),
         action: Some("recover".into()),
-        activity: Some(Activity { kind: "recovery".to_owned(), stage, speed: Some(114_688) }),
+        activity: Some(Activity { kind: SyncKind::Recovery, stage, speed: Some(114_688) }),
         members: vec![
             member("sda", Some(0), "in_sync"),
             MemberStatus { errors: 12, ..member("sdb", Some(1), "in_sync,write_mostly") },

@@ -15,6 +15,7 @@ use crate::{
         world::Timestamp,
     },
     plan::assemble::{CandidatePath, Home, Options},
+    words::SyncKind,
 };
 
 mod data;
@@ -267,7 +268,7 @@ fn running_arrays() {
     check(&whole().ask("md127"), &[Kind::Fine, Kind::Name], None);
     check(&whole().ask("/dev/sda"), &[Kind::Member], None);
     type Change = fn(&mut ArrayStatus);
-    let activity = |stage| Some(Activity { kind: "resync".to_owned(), stage, speed: Some(100) });
+    let activity = |stage| Some(Activity { kind: SyncKind::Resync, stage, speed: Some(100) });
     let cases: [(Change, Kind, Option<&str>); 9] = [
         (|array| array.state = "readonly".into(), Kind::ReadOnly, Some("mdctl readwrite /dev/md/home")),
         (|array| array.state = "read-auto".into(), Kind::ReadAuto, Some("mdctl readwrite /dev/md/home")),
