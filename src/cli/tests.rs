@@ -316,3 +316,61 @@ fn an_option_with_a_row_has_an_effect() {
         }
     }
 }
+
+/// What is typed is not lost on the way: in each mode that takes an option, the request is another one with it.
+#[test]
+fn an_option_reaches_the_request_of_each_of_its_modes() {
+    // What stands before and after the option; some options mean something only beside others.
+    let lines = |mode: Mode| -> &[(&str, &str)] {
+        match mode {
+            Mode::Assemble => &[("-A", "/dev/md0 a"), ("-A --scan", "")],
+            Mode::Build => &[("-B", "/dev/md0 a b"), ("-B -lfaulty", "/dev/md0 a")],
+            Mode::Create => &[("-C", "/dev/md0 a b c"), ("-C -l5", "/dev/md0 a b c")],
+            Mode::Grow => &[("-G /dev/md0", "")],
+            Mode::Incremental => &[("-I", "/dev/a"), ("-I --run", "")],
+            Mode::Manage => &[("--manage /dev/md0", "--re-add a"), ("--manage /dev/md0 --replace a", "b")],
+            Mode::Misc => &[
+                ("-D", "/dev/md0"),
+                ("-E", "/dev/a"),
+                ("--update-subarray=0 --update=name", "/dev/md0"),
+                ("--update-subarray=0", "/dev/md0"),
+            ],
+            Mode::Monitor => &[("-F", "/dev/md0"), ("-F --daemonise", ""), ("-F --daemonise", "/dev/md0")],
+            Mode::AutoDetect => &[("--auto-detect", "")],
+        }
+    };
+    let uuid = "11111111:22222222:33333333:44444444";
+    let values = [
+        "1", "2", "64", "internal", "none", "1.0", "home", "ppl", "4096", "name", "resync", uuid, "/dev/j",
+        "check", "ls", "wt", "bbl",
+    ];
+    let is_passed_over = |option: &options::Opt, mode: Mode| match option.id {
+        OptionId::OffRoot | OptionId::Auto => true,
+        // The mode itself, and what it does unasked.
+        _ => option.sets == options::Sets::Always(mode),
+    };
+    let differs = |option: &options::Opt, (before, after): &(&str, &str)| {
+        let without = ["", "x"].map(|more| parse(words(&format!("{before} {after} {more}"))));
+        let name = option.names[0];
+        let given: Vec<String> = match option.arg {
+            options::Arg::No => vec![format!("--{name}")],
+            options::Arg::Required(_) | options::Arg::Optional(_) => {
+                values.iter().map(|value| format!("--{name}={value}")).collect()
+            }
+        };
+        let lines = given
+            .iter()
+            .flat_map(|given| [format!("{before} {given} {after}"), format!("{before} {after} {given} x")]);
+        let mut said = lines.map(|line| parse(words(&line)));
+        said.any(|said| said.is_ok() && !without.contains(&said))
+    };
+    let all = TABLE.iter().flat_map(|option| {
+        Mode::ALL.into_iter().filter(|mode| option.modes.has(Some(*mode))).map(move |mode| (option, mode))
+    });
+    let lost: Vec<String> = all
+        .filter(|(option, mode)| !is_passed_over(option, *mode))
+        .filter(|(option, mode)| !lines(*mode).iter().any(|line| differs(option, line)))
+        .map(|(option, mode)| format!("--{} in {mode}", option.names[0]))
+        .collect();
+    assert!(lost.is_empty(), "these change nothing: {lost:?}");
+}
