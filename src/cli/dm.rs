@@ -2,7 +2,10 @@
 
 use clap::Args;
 
-use super::request::{Common, DmOptions, DmRequest, DmVerb, Headings, Owner, ReadAhead, Request};
+use super::{
+    blocks::Acting,
+    request::{Common, DmOptions, DmRequest, DmVerb, Headings, Owner, ReadAhead, Request},
+};
 use crate::model::{DevId, dm::Mangling};
 
 /// Devices of the kernel's device-mapper, with the words of dmsetup
@@ -142,18 +145,8 @@ pub(super) struct DmArgs {
     /// How names with other characters are written: auto, hex, none
     #[arg(long, value_name = "HOW")]
     manglename: Option<String>,
-    /// Yes to every question
-    #[arg(long, short)]
-    yes: bool,
-    /// Show what would be done and do nothing
-    #[arg(long)]
-    dry_run: bool,
-    /// As JSON (schemas mdctl.dm.1 and mdctl.outcome.1)
-    #[arg(long)]
-    json: bool,
-    /// Say more
-    #[arg(long, short, action = clap::ArgAction::Count)]
-    verbose: u8,
+    #[command(flatten)]
+    acting: Acting,
 }
 
 impl DmArgs {
@@ -182,13 +175,12 @@ impl DmArgs {
         if words.len() < least || words.len() > most {
             return Err(format!("mdctl dm {} takes: {form}", self.verb));
         }
-        let common =
-            Common { verbose: self.verbose.into(), ..Common::of_verb(self.json, self.dry_run, self.yes) };
-        let options = self.options()?;
+        let common = self.acting.common();
+        let options = self.options(common.verbose > 0)?;
         Ok((common, Request::Dm(Box::new(DmRequest { verb, words, options }))))
     }
 
-    fn options(self) -> Result<DmOptions, String> {
+    fn options(self, verbose: bool) -> Result<DmOptions, String> {
         let number = match (self.major, self.minor) {
             (Some(major), Some(minor)) => Some(DevId { major, minor }),
             (None, None) => None,
@@ -208,7 +200,7 @@ impl DmArgs {
             number,
             columns: self.columns,
             force: self.force,
-            verbose: self.verbose > 0,
+            verbose,
             readonly: self.readonly,
             no_flush: self.noflush,
             no_lockfs: self.nolockfs,

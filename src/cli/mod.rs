@@ -16,6 +16,7 @@ pub mod trial;
 pub mod values;
 pub mod volume;
 
+mod blocks;
 mod scan;
 mod table;
 mod verbs;

@@ -8,6 +8,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, error::ErrorKind};
 
 use super::{
     UsageError,
+    blocks::{Acting, Changing},
     dm::DmArgs,
     options::{self, Mode, Sets},
     overlay::OverlayArgs,
@@ -266,15 +267,8 @@ struct UndoArgs {
     /// now is kept as well
     #[arg(long)]
     force: bool,
-    /// Answer every question with yes
-    #[arg(short, long)]
-    yes: bool,
-    /// Show what would be done and do nothing
-    #[arg(long)]
-    dry_run: bool,
-    /// As JSON (schema mdctl.outcome.1)
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    acting: Acting,
     /// Do not keep what is overwritten by this
     #[arg(long)]
     no_archive: bool,
@@ -282,8 +276,7 @@ struct UndoArgs {
 
 impl UndoArgs {
     fn into_meaning(self) -> Meaning {
-        let no_archive = self.no_archive;
-        let common = Common { no_archive, ..Common::of_verb(self.json, self.dry_run, self.yes) };
+        let common = Common { no_archive: self.no_archive, ..self.acting.common() };
         Meaning::Own(Box::new((common, Request::Undo(UndoRequest { id: self.id, force: self.force }))))
     }
 }
@@ -306,29 +299,13 @@ struct ReplaceArgs {
     /// Take a device although its logical blocks are larger than the array's
     #[arg(long)]
     force: bool,
-    /// Show what would be done
-    #[arg(long)]
-    dry_run: bool,
-    /// As JSON (schema mdctl.replace.1)
-    #[arg(long)]
-    json: bool,
-    /// Say more
-    #[arg(long, short, action = clap::ArgAction::Count)]
-    verbose: u8,
-    /// Configuration file
-    #[arg(long, short, value_name = "FILE")]
-    config: Option<OsString>,
+    #[command(flatten)]
+    changing: Changing,
 }
 
 impl ReplaceArgs {
     fn into_meaning(self) -> Meaning {
-        let common = Common {
-            json: self.json,
-            dry_run: self.dry_run,
-            verbose: self.verbose.into(),
-            config: self.config,
-            ..Common::default()
-        };
+        let common = self.changing.common();
         let (array, old, new) = (self.array, self.old, self.new);
         let request = ReplaceRequest { array, old, new, no_wait: self.no_wait, force: self.force };
         Meaning::Own(Box::new((common, Request::Replace(request))))

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use superblock::Bytes;
 
-use super::{request::Common, values};
+use super::{blocks::Acting, request::Common, values};
 
 /// `mdctl overlay`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,12 +83,8 @@ struct CreateArgs {
     /// Size of each file, in KiB or with K, M, G or T; they are sparse
     #[arg(long, value_name = "SIZE", value_parser = bytes)]
     size: Option<Bytes>,
-    /// Show what would be done and do nothing
-    #[arg(long)]
-    dry_run: bool,
-    /// As JSON (schema mdctl.outcome.1)
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    acting: Acting,
 }
 
 #[derive(Args, Debug)]
@@ -119,15 +115,8 @@ struct CommitArgs {
     /// Directory of its files, instead of /run/mdctl/overlays
     #[arg(long, value_name = "DIR")]
     store: Option<PathBuf>,
-    /// Ask nothing
-    #[arg(long, short)]
-    yes: bool,
-    /// Show what would be done and do nothing
-    #[arg(long)]
-    dry_run: bool,
-    /// As JSON (schema mdctl.outcome.1)
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    acting: Acting,
     /// Do not keep what is overwritten
     #[arg(long)]
     no_archive: bool,
@@ -144,12 +133,8 @@ struct DiscardArgs {
     /// Directory of their files, instead of /run/mdctl/overlays
     #[arg(long, value_name = "DIR")]
     store: Option<PathBuf>,
-    /// Show what would be done and do nothing
-    #[arg(long)]
-    dry_run: bool,
-    /// As JSON (schema mdctl.outcome.1)
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    acting: Acting,
 }
 
 /// A size as everywhere else.
@@ -162,21 +147,19 @@ impl OverlayArgs {
     /// As a request.
     pub(super) fn into_request(self) -> (Common, OverlayRequest) {
         match self.verb {
-            Verb::Create(CreateArgs { devices, name, store, size, dry_run, json }) => {
-                let request = OverlayRequest::Create { devices, name, store, size };
-                (Common::of_verb(json, dry_run, false), request)
+            Verb::Create(CreateArgs { devices, name, store, size, acting }) => {
+                (acting.common(), OverlayRequest::Create { devices, name, store, size })
             }
             Verb::List(ListArgs { json }) => (Common::of_verb(json, false, false), OverlayRequest::List),
             Verb::Diff(SetArgs { set, store, json }) => {
                 (Common::of_verb(json, false, false), OverlayRequest::Diff { set, store })
             }
-            Verb::Commit(CommitArgs { set, store, yes, dry_run, json, no_archive }) => {
-                let common = Common { no_archive, ..Common::of_verb(json, dry_run, yes) };
+            Verb::Commit(CommitArgs { set, store, acting, no_archive }) => {
+                let common = Common { no_archive, ..acting.common() };
                 (common, OverlayRequest::Commit { set, store })
             }
-            Verb::Discard(DiscardArgs { sets, all, store, dry_run, json }) => {
-                let request = OverlayRequest::Discard { sets, all, store };
-                (Common::of_verb(json, dry_run, false), request)
+            Verb::Discard(DiscardArgs { sets, all, store, acting }) => {
+                (acting.common(), OverlayRequest::Discard { sets, all, store })
             }
         }
     }

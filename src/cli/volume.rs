@@ -11,7 +11,10 @@ use snapshots::{MoveArgs, RollbackArgs, SnapshotArgs};
 use superblock::Bytes;
 use upkeep::{BackupArgs, CheckArgs, RestoreArgs};
 
-use super::request::{Common, Request};
+use super::{
+    blocks::Changing,
+    request::{Common, Request},
+};
 use crate::plan::volume::request::{
     ActivateRequest, Amount, CreateGroup, CreateVolumes, GroupRequest, ListRequest, Named, NewVolume, PvWord,
     ResizeRequest, SizeChange, VolumeName, VolumeRequest, Wipe,
@@ -79,33 +82,6 @@ impl VolumeArgs {
             Verb::Restore(args) => args.into_request(),
         };
         Ok((common, Request::Volume(request)))
-    }
-}
-
-/// What every verb that changes something takes.
-#[derive(Args, Debug)]
-pub(super) struct Changing {
-    /// Show what would be done and do nothing
-    #[arg(long)]
-    dry_run: bool,
-    /// As JSON (schema mdctl.outcome.1)
-    #[arg(long)]
-    json: bool,
-    /// Yes to every question
-    #[arg(long, short)]
-    yes: bool,
-    /// Say more
-    #[arg(long, short, action = clap::ArgAction::Count)]
-    verbose: u8,
-    /// Configuration file, for the devices to look at
-    #[arg(long, short, value_name = "FILE")]
-    config: Option<std::ffi::OsString>,
-}
-
-impl Changing {
-    pub(super) fn common(self) -> Common {
-        let Self { dry_run, json, yes, verbose, config } = self;
-        Common { verbose: verbose.into(), config, ..Common::of_verb(json, dry_run, yes) }
     }
 }
 

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use superblock::Bytes;
 
-use super::{Changing, Showing, words};
+use super::{Showing, words};
+use crate::cli::blocks::Changing;
 use crate::{
     cli::request::Common,
     plan::volume::request::{

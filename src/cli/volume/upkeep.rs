@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Changing, Showing, words};
+use super::{Showing, words};
+use crate::cli::blocks::Changing;
 use crate::{
     cli::request::Common,
     plan::volume::request::{BackupRequest, RestoreRequest, VolumeRequest},
