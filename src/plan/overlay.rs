@@ -19,6 +19,7 @@ use crate::model::{
     overlay::{self, CHUNK, ChunkPrint, Overlay},
 };
 
+pub(super) use beneath::unusable;
 pub use beneath::{free, wanted};
 pub use clean_up::{clean_up, standing};
 pub use commit::{CommitSet, changes, commit};

@@ -58,7 +58,7 @@ fn one(seen: Underlay) -> Result<Device, Refusal> {
     Ok(device)
 }
 
-fn unusable(why: &Unusable) -> String {
+pub(in crate::plan) fn unusable(why: &Unusable) -> String {
     match why {
         Unusable::Open(error) | Unusable::Broken(error) | Unusable::Silent(error) => error.clone(),
         Unusable::NotBlock => "it is not a block device".to_owned(),

@@ -227,7 +227,7 @@ impl Attempt {
         let own = overlays.iter().find_map(|overlay| match &overlay.found {
             Ok(device) if device.busy => Some(format!("{} is in use", overlay.path)),
             Ok(_) => None,
-            Err(_) => Some(format!("{} is not there any more", overlay.path)),
+            Err(why) => Some(format!("{}: {}", overlay.path, overlay::unusable(why))),
         });
         if let Some(why) = own {
             return self.give_up(Tried::Untried(why));

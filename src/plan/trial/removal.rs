@@ -13,10 +13,11 @@ use crate::{
         course::{Deed, Event, Look, Turn, Unseen},
         overlay::clean_up,
     },
+    words::Errno,
 };
 
-/// So often it is looked and tried again before what is there is left there.
-const MOST_AGAIN: u32 = 3;
+/// So often it is looked and tried before what is there is left there.
+const MOST_TRIES: u32 = 3;
 
 /// What is still there at the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -196,6 +197,10 @@ impl Removal {
 
     fn stopped(&mut self, deeds: Vec<Deed>) -> Option<Turn> {
         match deeds.into_iter().next() {
+            // That step has waited for whoever has it open.
+            Some(Deed::Failed(failure)) if failure.at == STOP && failure.errno == Some(Errno::EBUSY) => {
+                self.leave(failure.why())
+            }
             Some(Deed::Failed(failure)) if !failure.committed => self.again(failure.why()),
             Some(Deed::Failed(_)) => Some(self.look()),
             Some(Deed::Done) => {
@@ -210,7 +215,7 @@ impl Removal {
     fn stayed(&mut self, deeds: Vec<Deed>) -> Option<Turn> {
         if let Some(Deed::Failed(_)) = deeds.first() {
             self.again += 1;
-            if self.again < MOST_AGAIN {
+            if self.again < MOST_TRIES {
                 // It is judged again, as if there had been no look.
                 self.found = None;
                 return Some(self.look());
@@ -235,15 +240,22 @@ impl Removal {
     /// Looks again; at last what is there is left there.
     fn again(&mut self, why: String) -> Option<Turn> {
         self.again += 1;
-        if self.again < MOST_AGAIN {
+        if self.again < MOST_TRIES {
             return Some(self.look());
         }
+        self.leave(why)
+    }
+
+    fn leave(&mut self, why: String) -> Option<Turn> {
         let started = self.array.iter().filter(|_| self.found.is_none()).map(|array| array.kernel.clone());
         let arrays = self.arrays.iter().cloned().chain(started).collect();
         self.remains = Remains::Left { arrays, why };
         None
     }
 }
+
+/// The place of the stop in [`stopping`].
+const STOP: usize = 2;
 
 /// Stops an array, if it is still what was seen.
 fn stopping(array: &RunningArray) -> Plan {
@@ -267,4 +279,16 @@ fn as_seen(mut plan: Plan, array: &RunningArray) -> Plan {
     let members = Some(array.members.clone());
     plan.steps.insert(1, Step::Expect { array: named(array), uuid: None, members });
     plan
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_stop_is_in_its_place() {
+        let plan = stopping(&RunningArray { name: "md9".into(), ..RunningArray::default() });
+        assert!(matches!(plan.steps.get(STOP), Some(Step::Stop { .. })), "{plan}");
+        assert!(matches!(plan.steps.get(1), Some(Step::Expect { .. })), "{plan}");
+    }
 }

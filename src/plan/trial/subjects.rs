@@ -134,3 +134,7 @@ fn said(found: &[Found], grounds: &Grounds) -> Vec<SuperblockWord> {
     };
     found.iter().filter_map(one).collect()
 }
+
+#[cfg(test)]
+#[path = "subjects_tests.rs"]
+mod tests;

@@ -1,7 +1,7 @@
 //! Overlays and trials that are killed, have no room, or lose a member.
 
 use super::array::{named, nothing_is_left, sums, superblocks, trial, with_files};
-use crate::guest::{Case, Disks, mdctl, reference, run, settle, sh, traced};
+use crate::guest::{Case, Disks, mdctl, reference, run, run_for, settle, sh, traced};
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
@@ -9,6 +9,8 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("create_killed", create_killed),
         Case::new("no_room", no_room),
         Case::new("unreadable", unreadable),
+        Case::new("held", held),
+        Case::new("stopped_meanwhile", stopped_meanwhile),
     ]
 }
 
@@ -132,4 +134,48 @@ fn unreadable() {
     assert!(trial.stderr.contains("/dev/mapper/bad: 2 times 8 KiB could not be read"), "{trial}");
     assert!(trial.stdout.contains("ram0 mapper/bad ram2"), "{trial}");
     sh("dmsetup remove bad").ok();
+}
+
+/// In place of the file system's tool this runs, with the array as `$device`.
+fn with_tool(script: &str, trial: impl FnOnce()) {
+    const TOOL: &str = "/usr/local/sbin/e2fsck";
+    sh(&format!("test ! -e {TOOL}")).ok();
+    let text = format!("#!/bin/sh\nfor device; do :; done\n{script}\n");
+    sh(&format!("cat > {TOOL} <<'END'\n{text}END\nchmod +x {TOOL}")).ok();
+    trial();
+    sh(&format!("rm {TOOL}")).ok();
+}
+
+/// Somebody opens the array while it is looked at, and keeps it open: what is left is said, with the commands that take it
+/// away. Nothing more is tried beside it.
+fn held() {
+    let disks = Disks::new(3, 12288);
+    with_files(&disks, "-l5 -c16", &[0, 1, 2]);
+    let before = sums(&disks);
+    with_tool("sleep 600 <$device >/dev/null 2>&1 & echo $! >/run/held", || {
+        let trial = run_for(240, &[&[MDCTL, "trial"][..], &disks.all()].concat()).fails(1);
+        assert!(trial.stderr.contains("could not be taken away: "), "{trial}");
+        assert!(trial.stdout.contains("e2fsck: clean"), "{trial}");
+        let remains = trial.stderr.lines().find_map(|line| line.split("what remains to be done: ").nth(1));
+        let remains = remains.unwrap_or_else(|| panic!("{trial}"));
+        assert!(remains.starts_with("mdctl stop /dev/md") && remains.contains("_1"), "{trial}");
+        sh(&format!("kill $(cat /run/held); rm /run/held; {remains}")).ok();
+    });
+    settle();
+    nothing_is_left();
+    assert_eq!(sums(&disks), before);
+}
+
+/// Somebody stops the array while it is looked at: that is nothing against the guess, and nothing is left.
+fn stopped_meanwhile() {
+    let disks = Disks::new(3, 12288);
+    with_files(&disks, "-l5 -c16", &[0, 1, 2]);
+    with_tool("/usr/sbin/mdadm --stop $device", || {
+        let said = trial(&disks, "--assemble=1", &[0, 1, 2]);
+        said.is_first("raid5 16 left-symmetric", "012");
+        let assembled = &said.first().0["assembled"];
+        let error = assembled["error"].as_str().unwrap_or_default();
+        assert!(error.contains("was stopped by another program"), "{}", said.output);
+        assert_eq!(assembled["no_room"], false, "{}", said.output);
+    });
 }
