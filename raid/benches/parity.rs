@@ -3,6 +3,7 @@
 //! The median of many stripes is shown, so that what else runs on the machine is not measured.
 
 #![expect(clippy::arithmetic_side_effects, reason = "a benchmark of small constants")]
+#![expect(clippy::disallowed_methods, reason = "a benchmark asks the clock")]
 
 use std::{hint::black_box, time::Instant};
 
