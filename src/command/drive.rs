@@ -119,7 +119,7 @@ impl Driver<'_> {
         }
         let ended = match kept.as_slice() {
             [one] => vec![keep::run(one, self.machine, self.ui)],
-            several => keep::run_kept(several, self.machine),
+            several => keep::run_kept(several, self.machine, self.ui),
         };
         let deeds = kept.iter().zip(ended).map(|(kept, ended)| {
             let is_aside = kept.plan.steps.iter().any(|step| matches!(step, Step::Follow { .. }));

@@ -71,8 +71,9 @@ pub(super) fn run(kept: &Kept, machine: &Machine, ui: &Ui) -> Result<(), Failure
 }
 
 /// Carries plans out that have nothing in common but the map; the answers are in their order.
-pub(super) fn run_kept(kept: &[Kept], machine: &Machine) -> Vec<Result<(), Failure>> {
+pub(super) fn run_kept(kept: &[Kept], machine: &Machine, ui: &Ui) -> Vec<Result<(), Failure>> {
     let ready: Vec<&Plan> = kept.iter().map(|kept| &kept.plan).collect();
-    let done = execute::run_all(&ready, machine);
+    let (done, remarks) = execute::run_all(&ready, machine);
+    remarks.iter().for_each(|remark| ui.warn(remark));
     kept.iter().zip(done).map(|(kept, done)| done.map_err(|failure| kept.back(failure))).collect()
 }

@@ -55,12 +55,13 @@ pub(super) fn unchanged(device: &BlockDevice, seen: &[Write]) -> Result<()> {
     Ok(())
 }
 
-/// Fetches and stores; when this returns, the entry is on stable storage.
+/// Fetches and stores; when this returns, the entry is on stable storage. Answers what somebody should know of the place: what
+/// is in memory is not kept long.
 pub(super) fn store(
     machine: &Machine,
     record: &Record,
     fetch: impl Fn(&str, &[(Bytes, Bytes)]) -> Result<Vec<Write>>,
-) -> Result<()> {
+) -> Result<Option<String>> {
     let mut devices = Vec::new();
     for wanted in &record.devices {
         let before = fetch(&wanted.device.path, &wanted.ranges)?;
@@ -72,7 +73,11 @@ pub(super) fn store(
         match put(&dir, machine, &mut entry) {
             Ok(()) => {
                 prune(&dir, bounds);
-                return Ok(());
+                let instead = |why: &String| {
+                    let dir = dir.display();
+                    format!("{why}; what is overwritten is kept in {dir} instead, until the machine restarts")
+                };
+                return Ok(refused.first().map(instead));
             }
             Err(Refused::Entry(error)) => {
                 bail!("what would be overwritten cannot be kept: {error}; --no-archive does without")
@@ -139,4 +144,43 @@ pub(super) fn discard(machine: &Machine, id: &EntryId) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{archive::About, model::world::Timestamp};
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a directory of the test's own")]
+    fn what_is_kept_in_memory_alone_is_said() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut machine = Machine::live(true);
+        machine.places.run = dir.path().join("run");
+        machine.state = dir.path().join("state");
+        let id = |seconds| EntryId::new(Timestamp { seconds, micros: 0 }, 7);
+        let record = |seconds| {
+            let about = About {
+                id: id(seconds),
+                time: seconds,
+                command: vec!["mdctl".into()],
+                summary: "create".into(),
+                version: "1".into(),
+                host: None,
+                undoes: None,
+                seq: 0,
+                group: None,
+            };
+            Record { about, devices: Vec::new() }
+        };
+        let kept = |seconds| store(&machine, &record(seconds), |_, _| Ok(Vec::new())).unwrap();
+        assert_eq!(kept(1), None);
+        std::fs::remove_dir_all(&machine.state).unwrap();
+        std::fs::write(&machine.state, "not a directory").unwrap();
+        let remark = kept(2).unwrap();
+        let (state, run) = (machine.state.display().to_string(), machine.places.run.display().to_string());
+        assert!(remark.starts_with(&state) && remark.contains("Not a directory"), "{remark}");
+        assert!(remark.contains(&format!("is kept in {run}/mdctl/archive instead")), "{remark}");
+        assert_eq!(stored(&machine.places.run.join("mdctl/archive")).len(), 1);
+    }
 }

@@ -63,6 +63,8 @@ pub struct Live {
     log: KernelLog,
     /// For whoever comes after us if we are killed.
     noting: Noting,
+    /// Where the archive's entry is, where it is not in the usual place.
+    kept_elsewhere: Option<String>,
     /// device-mapper.
     dm: Dm,
     /// LVM2's metadata.
@@ -122,10 +124,16 @@ impl Live {
                 drop(self.claims.insert(device.clone(), Claimed { device: opened, writer: None }));
             }
             Step::Release { device } => drop(self.claims.remove(device)),
-            Step::Archive { record } => keeping::store(&self.machine, record, |path, ranges| {
-                self.readable(path, |device| keeping::fetch(device, ranges))
-            })?,
-            Step::Discard { id } => keeping::discard(&self.machine, id)?,
+            Step::Archive { record } => {
+                let kept = keeping::store(&self.machine, record, |path, ranges| {
+                    self.readable(path, |device| keeping::fetch(device, ranges))
+                });
+                self.kept_elsewhere = kept?;
+            }
+            Step::Discard { id } => {
+                self.kept_elsewhere = None;
+                keeping::discard(&self.machine, id)?;
+            }
             Step::Write { device, writes, .. } => saved = self.write(device, writes)?,
             Step::SaveFile { file, size, pieces } => files::save(Path::new(file), *size, pieces)?,
             Step::Link { file, name } => files::link(Path::new(file), Path::new(name))?,
@@ -210,6 +218,7 @@ impl Live {
             shared: None,
             log,
             noting: Noting::default(),
+            kept_elsewhere: None,
         }
     }
 
@@ -222,6 +231,7 @@ impl Live {
     pub fn remarks(&mut self) -> Vec<String> {
         let mut remarks = std::mem::take(&mut self.dm.remarks);
         remarks.append(&mut self.volumes.remarks);
+        remarks.extend(self.kept_elsewhere.take());
         remarks
     }
 

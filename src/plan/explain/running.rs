@@ -189,7 +189,7 @@ impl Work<'_> {
                 && self.inside(other).is_some()
         };
         if let Some(original) = self.claims.iter().find(same) {
-            return copy_of(claim, &original.path);
+            return copy_of(claim, &original.path, true);
         }
         let line = HistoryLine::of(&fresh.metadata, fresh.slots(), fresh.facts.events);
         let parted = parted(&claim.metadata, &claim.facts, &line);
@@ -393,8 +393,8 @@ impl Work<'_> {
     }
 }
 
-/// A copy of a member, made byte by byte: md takes either for it.
-pub(super) fn copy_of(claim: &Claim, original: &str) -> Finding {
+/// A copy of a member, made byte by byte: md takes either for it. `runs`: the array runs on the original.
+pub(super) fn copy_of(claim: &Claim, original: &str, runs: bool) -> Finding {
     // The paths of one disk have its superblock, too: they are in use by the device that stands on them.
     if claim.busy {
         let text = format!("{}: has the identity of {original} and is in use", claim.path);
@@ -407,7 +407,13 @@ pub(super) fn copy_of(claim: &Claim, original: &str) -> Finding {
     Finding::new(Kind::Copy, Severity::Weakens, text)
         .of(&claim.path)
         .also(uuid)
-        .needs(format!("your choice: {original} is in use; take the copy off the machine, so that nothing takes it for {original}"))
+        .needs(match runs {
+            true => format!(
+                "your choice: the array runs on {original}; take the copy, {}, off the machine, so that nothing takes it for {original}",
+                claim.path
+            ),
+            false => "your choice: take the one that is the copy off the machine, so that nothing takes it for the other".to_owned(),
+        })
 }
 
 /// Two histories: one says that the other failed. `sure`: both were written to.

@@ -186,7 +186,7 @@ impl<'a> Work<'a> {
                 Some(fresh) => running::split(self.scene, claim, fresh, true),
                 None => return None,
             },
-            Why::Copy { of } => running::copy_of(claim, of),
+            Why::Copy { of } => running::copy_of(claim, of, false),
             Why::Duplicate { of } => {
                 let text = format!("{path}: {of} has the same slot and is as fresh or fresher");
                 Finding::new(Kind::Duplicate, Severity::Weakens, text).of(path)

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, path::PathBuf};
 
 use anyhow::{Result, bail, ensure};
-use superblock::{Bytes, Level, Media as _, Write, foreign, sectors::SectorMap};
+use superblock::{Bytes, Level, MdUuid, Media as _, Write, foreign, sectors::SectorMap};
 
 use super::{
     Present,
@@ -41,6 +41,8 @@ pub(in crate::plan) struct Table {
     claimed: BTreeSet<String>,
     pub(in crate::plan) busy: bool,
     gone: bool,
+    /// What was put on arrays since.
+    pub(in crate::plan) inside: Vec<(MdUuid, String)>,
     /// What somebody else wrote, and on which disk.
     theirs: Vec<(usize, Write)>,
 }
@@ -63,6 +65,7 @@ impl Table {
             claimed: BTreeSet::new(),
             busy: false,
             gone: false,
+            inside: Vec::new(),
             theirs: Vec::new(),
         };
         for (n, kept) in entry.devices.iter_mut().enumerate() {
@@ -116,7 +119,7 @@ impl Table {
             now: self.read(n, &spot.kept),
             ends: self.read(n, &[(Bytes(0), END), (tail, END)]),
             group: None,
-            inside: Vec::new(),
+            inside: self.inside.clone(),
             device: self.device(n),
         };
         (spot.path.clone(), Ok(present))

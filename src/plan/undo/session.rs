@@ -11,7 +11,7 @@ use crate::{
     archive::{About, EntryId, Shelf},
     model::clock::ctime,
     plan::{
-        Plan, Refusal, Step,
+        Plan, Refusal, Step, Warning,
         course::{Answer, Course, Deed, Event, Look, Said, Then, Turn},
     },
 };
@@ -156,7 +156,12 @@ impl Undo {
         if self.job.dry_run {
             return self.carry_out();
         }
-        let warnings: Vec<Said> = self.plan.warnings.iter().map(Said::from).collect();
+        // Who agreed beforehand is told what is lost, too: nobody asks him.
+        let told = |warning: &Warning| match self.job.agreed {
+            true => Said::warn(&warning.text),
+            false => Said::from(warning),
+        };
+        let warnings: Vec<Said> = self.plan.warnings.iter().map(told).collect();
         warnings.into_iter().for_each(|said| self.tell(said));
         let asks = self.job.id.is_none() || self.plan.needs_consent();
         if asks && self.agreed.as_ref() != Some(&self.plan) {

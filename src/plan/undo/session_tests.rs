@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     plan::{
         course::{
-            Answer,
+            Answer, How,
             twin::{self, Outcome},
         },
         undo::bench::{Before, CHANGES, Table},
@@ -48,6 +48,19 @@ fn the_newest_is_named_asked_about_and_its_undo_has_a_name() {
     assert!(twice.text().contains("the last change is an undo itself"), "{}", twice.text());
     let again = drive(job(Some(&undo.about.id), true), &outcome.scene, Answer::Yes);
     assert_eq!((again.status(), &again.scene.disks.0), (0, &new), "{}", again.text());
+}
+
+/// Also where nobody is asked.
+#[test]
+fn what_is_lost_is_said_to_those_who_agreed_beforehand() {
+    let (mut table, Before { old, .. }) = Table::new();
+    table.inside = vec![(superblock::MdUuid([3; 16]), "ext4 \"home\"".into())];
+    for (agreed, how) in [(true, How::Warn), (false, How::Ask)] {
+        let outcome = drive(job(Some(&table.id()), agreed), &table, Answer::Yes);
+        let lost = outcome.said.iter().find(|said| said.text.contains("what is on it: ext4 \"home\""));
+        assert_eq!(lost.map(|said| said.how), Some(how), "{}", outcome.text());
+        assert_eq!((outcome.status(), &outcome.scene.disks.0), (0, &old));
+    }
 }
 
 /// What somebody agreed to is what is done: what changed while he thought is asked about again.

@@ -242,7 +242,9 @@ impl Activate {
         let mut said: Vec<Said> = self.plan.warnings.iter().map(Said::from).collect();
         said.extend(stuck.into_iter().map(Said::warn));
         if self.plan.steps.is_empty() {
-            said.push(Said::note("nothing to do"));
+            if activation.left_out.is_empty() {
+                said.push(Said::note("nothing to do"));
+            }
             said.extend(self.left_out(&activation.left_out));
             self.begin();
             return self.go_on(said);

@@ -78,9 +78,12 @@ fn a_copy_is_named_and_never_offered() {
     let explanation = Stand::of(&disks).running(Level::Raid1, 2, &[0, 1]).ask("md127");
     let found = finding(&explanation, Kind::Copy);
     assert_eq!(found.text, "/dev/sdc: a copy of /dev/sdb");
+    let needs = found.needs.as_deref().unwrap_or_default();
+    assert!(needs.contains("the array runs on /dev/sdb; take the copy, /dev/sdc, off"), "{needs}");
     assert_eq!(explanation.next(), None, "{explanation:#?}");
     let stopped = Stand::of(&disks).ask("home");
-    assert!(kinds(&stopped).contains(&Kind::Copy), "{stopped:#?}");
+    let needs = finding(&stopped, Kind::Copy).needs.as_deref().unwrap_or_default();
+    assert!(!needs.contains("runs") && !needs.contains("in use"), "nobody uses either: {needs}");
 }
 
 #[test]
