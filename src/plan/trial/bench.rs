@@ -111,6 +111,10 @@ impl Machine {
         &self.fake.hidden
     }
 
+    pub(super) fn is_theirs(&self, kernel: &str) -> bool {
+        self.theirs.contains_key(kernel)
+    }
+
     pub(super) fn runs(&self, kernel: &str) -> bool {
         self.fake.arrays.get(kernel).is_some_and(|(members, _)| !members.is_empty())
     }

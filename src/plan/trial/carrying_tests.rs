@@ -63,6 +63,19 @@ fn what_nothing_speaks_for_is_refused() {
 }
 
 #[test]
+fn another_disk_in_a_members_place_is_not_written_to() {
+    let (_, change) =
+        CHANGES.iter().find(|(name, _)| *name == "another disk has a member's path").expect("a change");
+    let mut machine = machine();
+    change(&mut machine);
+    let agreed = CarryJob { agreed: true, ..job() };
+    let outcome = twin::drive(&mut Carrying::new(agreed, &[]), machine, Answer::Yes, None, None);
+    assert_eq!(outcome.status(), 1);
+    assert_eq!(outcome.text(), "/dev/sdb is another device than the one that was looked at");
+    assert!(!outcome.scene.runs("md127"));
+}
+
+#[test]
 fn what_superblocks_say_is_assembled() {
     let mut scored = guess([0, 1, 2], 20);
     scored.hypothesis.seats.iter_mut().for_each(|seat| *seat = None);

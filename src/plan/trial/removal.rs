@@ -43,6 +43,7 @@ enum Stage {
     Stopping,
     Staying,
     Discarding,
+    Parting,
 }
 
 /// What the first look found of the try itself.
@@ -138,6 +139,7 @@ impl Removal {
             (Stage::Stopping, Event::Done(deeds)) => self.stopped(deeds),
             (Stage::Staying, Event::Done(deeds)) => self.stayed(deeds),
             (Stage::Discarding, Event::Done(deeds)) => self.discarded(deeds),
+            (Stage::Parting, _) => None,
             (_, Event::Unseen(unseen)) => return Err(unseen),
             (_, Event::Begin | Event::Seen(_) | Event::Done(_) | Event::Woke(_) | Event::Answered(_)) => {
                 Some(self.look())
@@ -246,11 +248,14 @@ impl Removal {
         self.leave(why)
     }
 
+    /// An array that is left there is not marked as being created for ever.
     fn leave(&mut self, why: String) -> Option<Turn> {
         let started = self.array.iter().filter(|_| self.found.is_none()).map(|array| array.kernel.clone());
         let arrays = self.arrays.iter().cloned().chain(started).collect();
         self.remains = Remains::Left { arrays, why };
-        None
+        let marked = self.marked.take().filter(|array| self.arrays.contains(&array.kernel))?;
+        self.stage = Stage::Parting;
+        Some(Turn::carry_out(leave_up(&marked)))
     }
 }
 

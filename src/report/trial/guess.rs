@@ -217,3 +217,54 @@ impl Guess {
         [redundancy, inside, assembled]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_came_of_a_try_in_the_table_and_in_the_document() {
+        let why = || "why".to_owned();
+        let tool = "e2fsck";
+        for (tried, cell, json) in [
+            (Tried::Starts, "starts", r#"{"error":null,"no_room":false,"tool":null,"status":null}"#),
+            (
+                Tried::Looked { tool, status: Some(0) },
+                "e2fsck: clean",
+                r#"{"error":null,"no_room":false,"tool":"e2fsck","status":0}"#,
+            ),
+            (
+                Tried::Looked { tool, status: Some(4) },
+                "e2fsck: errors (status 4)",
+                r#"{"error":null,"no_room":false,"tool":"e2fsck","status":4}"#,
+            ),
+            (
+                Tried::Looked { tool, status: None },
+                "e2fsck: no answer",
+                r#"{"error":null,"no_room":false,"tool":"e2fsck","status":null}"#,
+            ),
+            (
+                Tried::Blind(why()),
+                "why: no answer",
+                r#"{"error":null,"no_room":false,"tool":"why","status":null}"#,
+            ),
+            (
+                Tried::NoStart(why()),
+                "does not start",
+                r#"{"error":"why","no_room":false,"tool":null,"status":null}"#,
+            ),
+            (Tried::NoRoom(why()), "no room", r#"{"error":"why","no_room":true,"tool":null,"status":null}"#),
+            (
+                Tried::Untried(why()),
+                "not tried",
+                r#"{"error":"why","no_room":false,"tool":null,"status":null}"#,
+            ),
+        ] {
+            let assembled = Assembled::from(&tried);
+            assert_eq!(
+                (assembled.cell.as_str(), serde_json::to_string(&assembled).unwrap().as_str()),
+                (cell, json)
+            );
+        }
+    }
+}
