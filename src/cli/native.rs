@@ -333,7 +333,10 @@ pub fn parse(args: Vec<OsString>) -> Result<Parsed, UsageError> {
                 args[1..].iter().map(|word| word.to_string_lossy().into_owned()).collect(),
             ));
         }
-        Some(first) if is_mdadm(first) => return parse::parse(args),
+        Some(first) if is_mdadm(first) => match behind_the_verb(&args) {
+            Some(args) => return parse(args),
+            None => return parse::parse(args),
+        },
         Some(first) => known(first)?,
         None => return Err(UsageError::with_usage("")),
     }
@@ -406,6 +409,18 @@ fn known(word: &OsStr) -> Result<(), UsageError> {
     )))
 }
 
+/// Options of every verb that stand before it: the words with them behind it. `None` where there is no verb behind them, so
+/// that mdadm's grammar has the line.
+fn behind_the_verb(args: &[OsString]) -> Option<Vec<OsString>> {
+    const COMMON: [&str; 8] = ["--json", "--dry-run", "--yes", "-y", "--verbose", "-v", "--quiet", "-q"];
+    let before = args.iter().take_while(|word| COMMON.iter().any(|common| word == common)).count();
+    let (before, rest) = args.split_at_checked(before)?;
+    let verb = rest.first()?.to_string_lossy();
+    let command = Native::command();
+    let is_verb = command.get_subcommands().any(|known| known.get_name() == verb);
+    (is_verb && !before.is_empty()).then(|| [rest, before].concat())
+}
+
 fn asks_for_help(word: &OsStr) -> bool {
     word == "--help" || word == "-h"
 }
@@ -466,10 +481,26 @@ mod tests {
             ("/dev/md0 --add x", "/dev/md0 --add x"),
             ("md0 --add x", "md0 --add x"),
             ("-V", "-V"),
+            ("--json -v detail /dev/md0", "-D /dev/md0 --json -v"),
         ] {
             assert_eq!(parse(words(native)), parse::parse(words(classic)), "{native}");
             assert!(parse(words(native)).is_ok(), "{native}");
         }
+    }
+
+    #[test]
+    fn common_options_may_stand_before_the_verb() {
+        for (before, behind) in [
+            ("--json volume list", "volume list --json"),
+            ("--dry-run -v undo x", "undo x --dry-run -v"),
+            ("--json status", "status --json"),
+        ] {
+            assert_eq!(parse(words(before)), parse(words(behind)), "{before}");
+            assert!(parse(words(before)).is_ok(), "{before}");
+        }
+        // A device of mdadm's grammar, and an option that a verb may not have.
+        assert_eq!(parse(words("--json /dev/md0")), parse::parse(words("--json /dev/md0")));
+        assert_eq!(parse(words("--scan status")), parse::parse(words("--scan status")));
     }
 
     #[test]

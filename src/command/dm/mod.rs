@@ -11,6 +11,7 @@ use crate::{
     cli::request::{Common, DmOptions, DmRequest, DmVerb},
     inventory::dm::{Driver, NamedDevice},
     kernel::Machine,
+    report::dm::json,
     ui::Ui,
 };
 
@@ -95,7 +96,7 @@ impl Session<'_> {
         if let Some((named, shown)) = one {
             return match driver.name_of(&named)? {
                 Some(name) => Ok(Some(vec![name])),
-                None => bail!("{shown}: there is no such device-mapper device"),
+                None => bail!("{shown}: {}", json::ABSENT),
             };
         }
         if self.request.words.is_empty() {
@@ -131,7 +132,7 @@ impl Session<'_> {
 
     fn absent(&self, name: &str) -> u8 {
         let shown = self.options().mangling.unmangle(name);
-        self.ui.error(&format!("{shown}: there is no such device-mapper device"));
+        self.ui.error(&format!("{shown}: {}", json::ABSENT));
         FAILED
     }
 }

@@ -100,7 +100,10 @@ impl Session<'_> {
     fn told(&self, shown: &Shown, text: &str, with_deps: bool) -> u8 {
         let chosen: Vec<&DmSeen> = shown.chosen.iter().collect();
         match self.common.json {
-            true => print(&json::devices(&shown.all, &chosen, with_deps, self.options().mangling)),
+            true => {
+                let missing = shown.missing.as_deref();
+                print(&json::devices(&shown.all, &chosen, missing, with_deps, self.options().mangling))
+            }
             false => print(text),
         };
         shown.missing.as_ref().map_or(DONE, |name| self.absent(name))

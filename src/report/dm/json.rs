@@ -2,16 +2,23 @@
 
 use serde::Serialize;
 
-use crate::model::{
-    DevId,
-    dm::{DmSeen, Mangling, Overview, UdevFlags},
+use crate::{
+    model::{
+        DevId,
+        dm::{DmSeen, Mangling, Overview, UdevFlags},
+    },
+    report::status::Problem,
 };
+
+/// What is said of a device that is not there.
+pub const ABSENT: &str = "there is no such device-mapper device";
 
 /// What reports say of devices.
 #[derive(Debug, Serialize)]
 pub struct Devices {
     schema: &'static str,
     devices: Vec<Device>,
+    problems: Vec<Problem>,
 }
 
 #[derive(Debug, Serialize)]
@@ -50,9 +57,16 @@ struct Row {
     text: String,
 }
 
-/// The document of these devices. `with_deps`: what they stand on was looked for.
+/// The document of these devices. `with_deps`: what they stand on was looked for. `missing`: what was named and is not there.
 #[must_use]
-pub fn devices(all: &Overview, devices: &[&DmSeen], with_deps: bool, mangling: Mangling) -> String {
+pub fn devices(
+    all: &Overview,
+    devices: &[&DmSeen],
+    missing: Option<&str>,
+    with_deps: bool,
+    mangling: Mangling,
+) -> String {
+    let missing = missing.map(|name| Problem { device: mangling.unmangle(name), error: ABSENT.to_owned() });
     let used = |dev: &DevId| Used {
         major: dev.major,
         minor: dev.minor,
@@ -86,7 +100,11 @@ pub fn devices(all: &Overview, devices: &[&DmSeen], with_deps: bool, mangling: M
             rows: seen.rows.as_ref().map(|rows| rows.iter().map(row).collect()),
         }
     };
-    text(&Devices { schema: "mdctl.dm.1", devices: devices.iter().map(device).collect() })
+    text(&Devices {
+        schema: "mdctl.dm.1",
+        devices: devices.iter().map(device).collect(),
+        problems: missing.into_iter().collect(),
+    })
 }
 
 /// Target types.
