@@ -1,9 +1,9 @@
 //! What is about to be left behind should this process be killed, noted for the next command.
 
-use std::{cell::RefCell, mem::ManuallyDrop};
+use std::{cell::RefCell, mem::ManuallyDrop, path::Path};
 
 use crate::{
-    kernel::{KernelError, Machine, host, notes::Notes},
+    kernel::{KernelError, Machine, host, node, notes::Notes},
     model::unfinished::Note,
     plan::{Step, critical::Critical, dm::DmStep, overlay::OverlayStep, volume::metadata::LvmStep},
 };
@@ -31,6 +31,7 @@ impl Noting {
             Step::Freeze { array } => freeze(&array.kernel, machine),
             Step::Archive { record } => self.add(&Note::Archive(record.about.id.to_string()), machine),
             Step::NewArray { array, .. } => self.add(&Note::Made(array.kernel.clone()), machine),
+            Step::AddDisk { array, device, .. } => self.member(&array.kernel, device, machine),
             Step::HideFromUdev { array } => self.add(&Note::Hidden(array.kernel.clone()), machine),
             Step::Lvm(LvmStep::PreCommit { group, seqno, .. }) => {
                 self.add(&Note::Group(group.clone(), (*seqno).into()), machine)
@@ -55,6 +56,16 @@ impl Noting {
     pub(super) fn cookie(&mut self, value: Option<u32>, machine: &Machine) {
         if let Some(Err(error)) = value.map(|value| self.add(&Note::Cookie(value), machine)) {
             tracing::debug!(%error, "no notes");
+        }
+    }
+
+    /// By what the array is known again; only of one that this plan made.
+    fn member(&mut self, array: &str, device: &str, machine: &Machine) -> Result<(), KernelError> {
+        match node::number_of(Path::new(device))? {
+            Some(dev) if self.notes.is_some() => {
+                self.add(&Note::Member { array: array.to_owned(), dev }, machine)
+            }
+            Some(_) | None => Ok(()),
         }
     }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::overlay;
+use crate::words::DevId;
 
 /// The notes of one command.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub struct Unfinished {
     pub archive: Option<String>,
     /// Arrays that it was about to make, by the kernel's names.
     pub made: Vec<String>,
+    /// The members that it was about to give to these arrays, by the array's name.
+    pub added: Vec<(String, DevId)>,
     /// Arrays whose `creating-` file it was about to make.
     pub hidden: Vec<String>,
     /// Arrays whose recovery it was about to keep from starting.
@@ -49,6 +52,13 @@ pub enum Note {
     Archive(String),
     /// An array is about to be made.
     Made(String),
+    /// A member is about to be given to an array that it made.
+    Member {
+        /// The array.
+        array: String,
+        /// The member's number.
+        dev: DevId,
+    },
     /// A `creating-` file is about to be made.
     Hidden(String),
     /// Recovery of an array is about to be kept from starting.
@@ -87,6 +97,7 @@ impl fmt::Display for Note {
             Self::Begun { command, time } => writeln!(f, "begun {time} {}", command.escape_debug()),
             Self::Archive(id) => writeln!(f, "archive {id}"),
             Self::Made(array) => writeln!(f, "made {array}"),
+            Self::Member { array, dev } => writeln!(f, "member {dev} {array}"),
             Self::Hidden(array) => writeln!(f, "hidden {array}"),
             Self::Frozen(array) => writeln!(f, "frozen {array}"),
             Self::Suspended(name) => writeln!(f, "suspended {name}"),
@@ -119,6 +130,7 @@ impl Unfinished {
                 }
                 "archive" => notes.archive = name(),
                 "made" => notes.made.extend(name()),
+                "member" => notes.added.extend(member_in(rest)),
                 "hidden" => notes.hidden.extend(name()),
                 "frozen" => notes.frozen.extend(name()),
                 "suspended" => notes.suspended.extend(device_name(rest)),
@@ -141,6 +153,7 @@ impl Unfinished {
 
     fn forget_arrays(&mut self) {
         self.archive = None;
+        self.added.clear();
         for names in [&mut self.made, &mut self.hidden, &mut self.frozen] {
             names.clear();
         }
@@ -152,6 +165,14 @@ fn set_in(text: &str) -> Option<(String, String)> {
     let (set, store) = text.split_once(' ')?;
     let sound = overlay::is_set(set) && store.starts_with('/') && !store.contains(char::is_control);
     sound.then(|| (set.to_owned(), store.to_owned()))
+}
+
+/// A member's number, and the array that it was given to.
+fn member_in(text: &str) -> Option<(String, DevId)> {
+    let (dev, array) = text.split_once(' ')?;
+    let (major, minor) = dev.split_once(':')?;
+    let dev = DevId { major: major.parse().ok()?, minor: minor.parse().ok()? };
+    (!array.is_empty() && array.chars().all(is_plain)).then(|| (array.to_owned(), dev))
 }
 
 /// Names of device-mapper devices, mangled, and of groups.
@@ -176,6 +197,8 @@ mod tests {
             Note::Archive("2026-1".into()),
             Note::Hidden("md0".into()),
             Note::Made("md0".into()),
+            Note::Member { array: "md0".into(), dev: DevId { major: 8, minor: 16 } },
+            Note::Member { array: "m/d".into(), dev: DevId { major: 8, minor: 16 } },
             Note::Frozen("md1".into()),
             Note::Overlays { set: "trial7_1".into(), store: "/run/a b".into() },
             Note::Overlays { set: "../x".into(), store: "/run".into() },
@@ -193,6 +216,7 @@ mod tests {
             time: 12,
             archive: Some("2026-1".into()),
             made: vec!["md0".into()],
+            added: vec![("md0".into(), DevId { major: 8, minor: 16 })],
             hidden: vec!["md0".into()],
             frozen: vec!["md1".into()],
             suspended: vec!["vg.1-a--b-real".into()],

@@ -10,10 +10,13 @@ use super::{
     course::{Said, Turn},
     dm::DmStep,
 };
-use crate::model::{
-    dm::{DmSeen, Overview, UdevFlags},
-    unfinished::Unfinished,
-    world::{MapEntry, RunningArray},
+use crate::{
+    model::{
+        dm::{DmSeen, Overview, UdevFlags},
+        unfinished::Unfinished,
+        world::{MapEntry, RunningArray},
+    },
+    words::DevId,
 };
 
 /// How a course ends that cannot take back what a killed command left.
@@ -47,7 +50,7 @@ pub struct Recovery {
 /// Decides. `creating`: the arrays that have a `creating-` file.
 #[must_use]
 pub fn plan(notes: &Unfinished, arrays: &[RunningArray], map: &[MapEntry], creating: &[String]) -> Recovery {
-    let made: Vec<&RunningArray> = arrays.iter().filter(|array| notes.made.contains(&array.name)).collect();
+    let made: Vec<&RunningArray> = arrays.iter().filter(|array| is_its(notes, array)).collect();
     let (running, idle): (Vec<&RunningArray>, Vec<&RunningArray>) =
         made.into_iter().partition(|array| array.is_active() || notes.committed);
     let entry = |array: &RunningArray| map.iter().find(|entry| entry.devnm == array.name);
@@ -56,7 +59,6 @@ pub fn plan(notes: &Unfinished, arrays: &[RunningArray], map: &[MapEntry], creat
         ArrayName { kernel: array.name.clone(), path: path.unwrap_or_else(|| format!("/dev/{}", array.name)) }
     };
     let mut steps = vec![Step::LockMap];
-    // By its name alone: it may be another one by then.
     steps.extend(idle.iter().map(|array| Step::Expect {
         array: named(array),
         uuid: None,
@@ -96,6 +98,13 @@ pub fn plan(notes: &Unfinished, arrays: &[RunningArray], map: &[MapEntry], creat
         thawed: names(&frozen),
         put_back: notes.archive.clone().filter(|_| running.is_empty() && !notes.committed),
     }
+}
+
+/// Whether an array is the one that the command made, and not another one that has its name by now: whoever made that gave it
+/// other members. One that has members of both is nobody's to stop.
+fn is_its(notes: &Unfinished, array: &RunningArray) -> bool {
+    let added = |dev: &DevId| notes.added.iter().any(|(name, added)| *name == array.name && added == dev);
+    notes.made.contains(&array.name) && array.members.iter().all(added)
 }
 
 /// Devices of device-mapper that the command made and that never got a live table: they are removed, after the waiting
@@ -167,6 +176,20 @@ mod tests {
                 "unlock the map file"
             ]
         );
+    }
+
+    #[test]
+    fn another_array_of_the_name_is_left() {
+        let dev = |minor| DevId { major: 8, minor };
+        let notes = Unfinished { added: vec![("md0".into(), dev(0)), ("md0".into(), dev(16))], ..notes() };
+        let with = |minors: &[u32]| {
+            let members = minors.iter().map(|minor| dev(*minor)).collect();
+            plan(&notes, &[RunningArray { members, ..array("md0", "inactive") }], &[], &[]).stopped
+        };
+        assert_eq!(with(&[0, 16]), ["md0"]);
+        assert_eq!(with(&[0]), ["md0"], "killed before the second");
+        assert_eq!(with(&[]), ["md0"], "and before the first");
+        assert!(with(&[32]).is_empty() && with(&[0, 32]).is_empty());
     }
 
     #[test]

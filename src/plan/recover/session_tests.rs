@@ -54,6 +54,7 @@ impl Killed {
             Note::Hidden("md0".into()),
             Note::Archive(self.table.id().to_string()),
             Note::Made("md0".into()),
+            Note::Member { array: "md0".into(), dev: DevId { major: 8, minor: 97 } },
         ];
         notes.iter().map(ToString::to_string).collect()
     }

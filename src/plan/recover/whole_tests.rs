@@ -55,6 +55,7 @@ impl Left {
             Note::Begun { command: "mdctl trial".into(), time: 1 },
             Note::Overlays { set: "t".into(), store: STORE.into() },
             Note::Made("md0".into()),
+            Note::Member { array: "md0".into(), dev: DevId { major: 8, minor: 1 } },
             Note::Cookie(0x0d4d_0001),
             Note::Cookie(0x0d4d_0002),
             Note::Device("half".into()),
