@@ -17,7 +17,8 @@ use crate::{
         ArrayName, Plan, Refusal, Step,
         course::{Deed, Event, Look, Turn, Unseen},
         create::{self, CreateSettings},
-        overlay::{self, NewSet, path_of},
+        dm::DmStep,
+        overlay::{self, NewSet, OverlayStep, path_of},
         request::CreateRequest,
         run::Failure,
     },
@@ -100,7 +101,10 @@ pub(super) struct Attempt {
     stage: Stage,
     /// The paths of the overlays by the number of the device below; empty for one that the guess leaves out.
     paths: Vec<String>,
+    /// The plan that makes the overlays.
+    making: Plan,
     world: World,
+    /// The plan that starts the array.
     starting: Plan,
     array: Option<ArrayName>,
     tried: Option<Tried>,
@@ -118,6 +122,7 @@ impl Attempt {
             set,
             stage: Stage::Beneath,
             paths: vec![String::new(); bench.devices.len()],
+            making: Plan::default(),
             world: World::default(),
             starting: Plan::default(),
             array: None,
@@ -189,6 +194,7 @@ impl Attempt {
         match plan {
             Ok(plan) => {
                 self.removal.begun = true;
+                self.making = plan.clone();
                 self.stage = Stage::Overlaying;
                 Some(Turn::carry_out(plan))
             }
@@ -199,12 +205,14 @@ impl Attempt {
     fn overlaid(&mut self, bench: &TrialBench, deeds: Vec<Deed>) -> Option<Turn> {
         match deeds.into_iter().next() {
             Some(Deed::Failed(failure)) if !failure.committed => {
-                // Somebody else took a loop device.
-                let busy = failure.errno == Some(Errno::EBUSY);
-                if busy && self.once_more(&failure) {
+                // Somebody else took a loop device, or a member is gone by now: a look tells.
+                let looks = self.again == 0 || failure.errno == Some(Errno::EBUSY);
+                if looks && self.once_more(&failure) {
                     return Some(self.look_beneath(bench));
                 }
-                self.give_up(Tried::NoRoom(failure.to_string()))
+                let why = failure.to_string();
+                let of_room = self.making.steps.get(failure.at).is_some_and(needs_room);
+                self.give_up(if of_room { Tried::NoRoom(why) } else { Tried::Untried(why) })
             }
             // What comes after the commit is held by this process alone, and ends with it.
             Some(Deed::Done | Deed::Failed(_)) => Some(self.look_around()),
@@ -304,6 +312,16 @@ impl Attempt {
         self.stage = Stage::Removing;
         self.removal.next(Event::Begin)
     }
+}
+
+/// Whether this step writes to an overlay's file, or fails where that cannot be written.
+fn needs_room(step: &Step) -> bool {
+    matches!(
+        step,
+        Step::Overlay(OverlayStep::Store { .. })
+            | Step::SaveFile { .. }
+            | Step::Dm(DmStep::Load { .. } | DmStep::Resume { .. })
+    )
 }
 
 /// Whether it is by the guess that this step fails: the kernel reads what was written and does not take it. Everything else

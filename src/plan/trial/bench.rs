@@ -59,6 +59,8 @@ pub(super) struct Machine {
     pub(super) refuses: BTreeSet<String>,
     /// The sets whose files are too small.
     pub(super) small: BTreeSet<String>,
+    /// The kernel has no device-mapper.
+    pub(super) without_dm: bool,
     /// Members may be written to: a guess is carried out.
     pub(super) writable: bool,
     /// What nobody may do.
@@ -81,6 +83,7 @@ impl Machine {
             tool: BTreeMap::new(),
             refuses: BTreeSet::new(),
             small: BTreeSet::new(),
+            without_dm: false,
             writable: false,
             wrong: Vec::new(),
         }
@@ -253,6 +256,7 @@ impl Machine {
                     }
                 }
             }
+            Step::Dm(DmStep::Create { .. }) => ensure!(!self.without_dm, "dm_mod: no such module"),
             Step::Dm(DmStep::Remove { name, .. }) => {
                 ensure!(self.holder(&path_of(name)).is_none(), "{name}: Device or resource busy");
             }

@@ -105,6 +105,45 @@ fn what_does_not_start_comes_last_and_what_had_no_room_stays() {
 }
 
 #[test]
+fn what_keeps_a_guess_from_being_tried_is_called_by_its_name() {
+    let machine = Machine::new();
+    let changed = |name: &str, turn: usize| {
+        let change = CHANGES.iter().find(|(known, _)| *known == name).expect("a change");
+        let mut tries = Tries::new(job(&machine), guesses());
+        let outcome = twin::drive(&mut tries, machine.clone(), Answer::Yes, None, Some((turn, *change)));
+        assert_eq!((outcome.status(), outcome.scene.left().len()), (0, 0), "{}", outcome.text());
+        tries
+            .came()
+            .expect("nothing is refused")
+            .ranked
+            .into_iter()
+            .map(|(_, tried)| tried)
+            .collect::<Vec<_>>()
+    };
+    let untried = |tried: &Option<Tried>| match tried {
+        Some(Tried::Untried(why)) => why.clone(),
+        other => format!("{other:?}"),
+    };
+    // Between the look at what is below and the plan.
+    let gone = changed("a member vanished", 1);
+    assert_eq!(untried(&gone[0]), "/dev/sdb: No such file or directory");
+    let other = changed("another disk has a member's path", 0);
+    assert_eq!(untried(&other[0]), "/dev/sdb is another device than the one that was looked at");
+    // While the tool looks.
+    let stopped = changed("the array was stopped", 5);
+    assert_eq!(untried(&stopped[1]), "the array was stopped by another program meanwhile");
+    assert_eq!(stopped[0], looked(0));
+    // Before the array is started: it gets another number.
+    assert_eq!(changed("the number was taken", 4), [looked(0), looked(0)]);
+    // That there is no device-mapper has nothing to do with room.
+    let mut machine = machine;
+    machine.without_dm = true;
+    let without = ran(&machine);
+    assert!(untried(&without.tried()[0]).contains("no such module"), "{:?}", without.tried());
+    assert!(without.outcome.scene.left().is_empty());
+}
+
+#[test]
 fn one_stays_up_and_nothing_else() {
     let machine = Machine::new();
     let mut keep = TriesJob { keep: Some(2), ..job(&machine) };
