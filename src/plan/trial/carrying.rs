@@ -182,7 +182,7 @@ impl Carrying {
             Answer::No => "nothing was written",
             Answer::Nobody => "nothing was written: nobody can be asked here; --yes (-y) agrees",
         };
-        Turn::end(FAILED).after(vec![Said::error(nothing)])
+        Turn::refuse(Refusal::new(nothing))
     }
 
     fn ended(&mut self, deeds: Vec<Deed>) -> Result<Turn, Refusal> {
