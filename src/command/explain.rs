@@ -1,20 +1,20 @@
-//! `mdctl explain`, and the look at devices that `mdctl status` shares with it.
+//! `mdctl explain`.
 
 use std::path::Path;
 
 use anyhow::Result;
 
-use super::{DONE, FAILED, print, status::view};
+use super::{
+    DONE, FAILED, print,
+    shared::{session, view},
+};
 use crate::{
     cli::request::{Common, ExplainRequest},
     config::{Config, sources::ConfigSources},
     inventory::{self, StatusLook},
     kernel::{Machine, node},
     model::{Candidate as Looked, DevId, Sight, volume::FormerLabel},
-    plan::{
-        assemble::{CandidatePath, Home, Options, Session},
-        explain::{self, ExplainScene, Explanation, FoundWord, Subject},
-    },
+    plan::explain::{self, ExplainScene, Explanation, FoundWord, Subject},
     report::{
         explain::{ExplainDevice, ExplainReport, ExplainSubject as Shown, ShownCommand, ShownFinding},
         status::Problem,
@@ -120,30 +120,6 @@ fn sights(machine: &Machine, config: &Config, look: &StatusLook<'_>, words: &[St
     let is_new = |word: &&String| number(word).is_some_and(|id| !known.contains(&Some(id)));
     paths.extend(words.iter().filter(is_new).cloned());
     Ok(inventory::members(machine, &paths, false))
-}
-
-/// What assembly would start from.
-pub(super) fn session<'a>(
-    machine: &Machine,
-    config: &'a Config,
-    common: &Common,
-    sights: &[Sight],
-) -> Result<Session<'a>> {
-    let world = inventory::world(machine, 0)?;
-    let ignore = common.ignore_homehost || config.home_host.ignore;
-    let host = inventory::homehost(common.homehost.as_ref(), common.ignore_homehost, config);
-    let candidates = sights.iter().map(|sight| CandidatePath::new(sight, None)).collect();
-    let options = Options { partial: true, ..Options::default() };
-    Ok(Session {
-        candidates,
-        asked: None,
-        world,
-        config,
-        home: Home { host, required: !ignore },
-        options,
-        updating: None,
-        by_path: inventory::by_path(machine, config),
-    })
 }
 
 fn report(explanation: &Explanation) -> Shown {

@@ -43,6 +43,7 @@ mod query;
 mod recover;
 mod replace;
 mod second;
+mod shared;
 mod status;
 mod stop;
 mod trial;

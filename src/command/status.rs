@@ -6,17 +6,20 @@ use std::{collections::BTreeSet, path::Path};
 
 use anyhow::Result;
 
-use super::{DONE, FAILED, explain::session, print};
+use super::{
+    DONE, FAILED, print,
+    shared::{session, view},
+};
 use crate::{
     cli::request::{Common, StatusRequest},
     config::sources::ConfigSources,
     inventory::{self, StatusLook},
-    kernel::{Machine, host, node, terminal},
+    kernel::{Machine, host, node},
     model::{DevId, status::ArrayStatus},
     plan::explain::{ExplainScene, Idle},
     report::{
         DiskText,
-        status::{NotRunning, Problem, StatusReport, TextView},
+        status::{NotRunning, Problem, StatusReport},
     },
     ui::Ui,
 };
@@ -40,15 +43,6 @@ pub(super) fn run(request: &StatusRequest, common: &Common, machine: &Machine, u
         }
     }
     Ok(if report.problems.is_empty() { DONE } else { FAILED })
-}
-
-/// How text is to look on standard output.
-pub(super) fn view() -> TextView {
-    let terminal = terminal::standard_output();
-    TextView {
-        width: terminal.map(|terminal| terminal.width),
-        colour: terminal.is_some_and(|terminal| terminal.colour),
-    }
 }
 
 /// One command.

@@ -71,9 +71,27 @@ impl Follower {
 
 /// A group and the volumes that were named of it; none for all.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Target {
-    group: String,
-    volumes: Vec<String>,
+pub(super) struct Target {
+    pub(super) group: String,
+    pub(super) volumes: Vec<String>,
+}
+
+impl Target {
+    /// Each group that is named once, in the order of the words; whole, where one of these says so.
+    pub(super) fn named(names: &[Named]) -> VecDeque<Self> {
+        let mut targets: VecDeque<Self> = VecDeque::new();
+        for Named { group, .. } in names {
+            if targets.iter().any(|target| target.group == *group) {
+                continue;
+            }
+            let of = || names.iter().filter(|name| name.group == *group);
+            let whole = of().any(|name| name.volume.is_none());
+            let volumes =
+                if whole { Vec::new() } else { of().filter_map(|name| name.volume.clone()).collect() };
+            targets.push_back(Self { group: group.clone(), volumes });
+        }
+        targets
+    }
 }
 
 impl Activate {
@@ -134,18 +152,7 @@ impl Activate {
             let target = |group: String| Target { group, volumes: Vec::new() };
             return (all.map(|found| target(found.group.name.clone())).collect(), said.collect());
         }
-        let mut targets: VecDeque<Target> = VecDeque::new();
-        for Named { group, .. } in names {
-            if targets.iter().any(|target| target.group == *group) {
-                continue;
-            }
-            let of = || names.iter().filter(|name| name.group == *group);
-            let whole = of().any(|name| name.volume.is_none());
-            let volumes =
-                if whole { Vec::new() } else { of().filter_map(|name| name.volume.clone()).collect() };
-            targets.push_back(Target { group: group.clone(), volumes });
-        }
-        (targets, Vec::new())
+        (Target::named(names), Vec::new())
     }
 
     /// With the next group, or the end.

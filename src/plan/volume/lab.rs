@@ -13,7 +13,7 @@ use crate::{
         DevId,
         active::{Active, ActiveDevice},
         dm::{DeviceInfo, Listed, SnapshotStatus, Status},
-        volume::{AreaSeen, FoundGroup, Groups, PvDevice, gather},
+        volume::{AreaSeen, FoundGroup, Groups, PvDevice, VolumesSeen, gather},
     },
     plan::{
         Step,
@@ -37,6 +37,8 @@ pub(super) struct Lab {
     before: Option<Group>,
     /// The second device is not there.
     pub(super) is_half: bool,
+    /// None is.
+    pub(super) is_lost: bool,
     /// What of the configuration cannot be read.
     pub(super) fault: Option<String>,
     /// What the kernel says of what it puts back.
@@ -55,7 +57,8 @@ impl Lab {
             group.add_pv(pv.expect("room")).expect("another one");
         }
         let (next, before, fault, merges) = (None, None, None, None);
-        let mut lab = Self { group, next, before, is_half: false, fault, merges, state: State::default() };
+        let (is_half, is_lost) = (false, false);
+        let mut lab = Self { group, next, before, is_half, is_lost, fault, merges, state: State::default() };
         volumes.iter().for_each(|name| lab.add(name));
         lab
     }
@@ -164,7 +167,9 @@ impl Lab {
         let faults = self.fault.iter().cloned().collect();
         let mut groups = Groups { faults, active: active.collect(), ..Groups::default() };
         gather::judge(&mut found, &groups);
-        groups.groups.push(found);
+        if !self.is_lost {
+            groups.groups.push(found);
+        }
         groups
     }
 
@@ -218,6 +223,11 @@ impl Scene for Lab {
         Ok(match look {
             Look::Groups => View::Groups(Box::new(self.groups())),
             Look::Active { .. } => View::Active(self.active()),
+            Look::Volumes { .. } => View::Volumes(Box::new(VolumesSeen {
+                groups: self.groups(),
+                active: [(self.group.id.plain().to_owned(), self.active())].into(),
+                stamp: superblock::lvm::Stamp::default(),
+            })),
             other => return Err(Unseen { text: format!("nothing shows {other:?}"), errno: None }),
         })
     }

@@ -2,9 +2,11 @@
 
 pub mod activate;
 pub mod apply;
+pub mod backup;
 pub mod change;
 pub mod courses;
 pub mod create;
+pub mod deactivate;
 pub mod devices;
 pub mod edit;
 pub mod fs;
@@ -25,6 +27,7 @@ pub mod rollback;
 pub mod shift;
 pub mod siblings;
 pub mod snapshot;
+pub mod standing;
 pub mod tree;
 
 #[cfg(test)]
