@@ -2,12 +2,11 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use superblock::{
-    Bytes, Media, Sectors,
-    cow::{self, Scan, Start, Store},
+    Bytes, Media,
+    cow::{self, Scan, Store},
     delta::Header,
-    lvm::LogicalVolume,
 };
 
 use super::{
@@ -26,6 +25,7 @@ use crate::{
         volume::{
             apply::{Apply, StreamCame},
             create,
+            delta::{Sides, later, no_one_moment, sides, store},
             edit::Means,
             request::{DiffRequest, NewSnapshot, VolumeName},
             shift::GroupScene,
@@ -60,37 +60,22 @@ pub(super) fn run(work: &Work<'_>, new: &NewSnapshot) -> Result<u8> {
     })
 }
 
-/// A snapshot, its store and its origin, as they are on the devices.
+/// A snapshot and its store, as they are on the devices.
 struct Opened<'a> {
     found: &'a FoundGroup,
-    origin: &'a LogicalVolume,
-    snapshot: &'a LogicalVolume,
+    sides: Sides<'a>,
     media: Extents<'a>,
     store: Store,
     scan: Scan,
-    size: Sectors,
 }
 
 fn opened<'a>(found: &'a FoundGroup, name: &VolumeName) -> Result<Opened<'a>> {
-    let group = &found.group;
-    let snapshot = group.snapshot_in(&name.volume).ok_or_else(|| match group.volume(&name.volume) {
-        Some(_) => Refusal::new(format!("{name} is no snapshot")),
-        None => Refusal::new(format!("there is no volume {name}")),
-    })?;
-    let size = group.sectors(snapshot.row.extents());
-    let missing = || Refusal::new(format!("{name}: the metadata of its group contradicts itself"));
-    let origin = group.volume(snapshot.origin).ok_or_else(missing)?;
-    let volume = group.volume(snapshot.cow).ok_or_else(missing)?;
-    let media = Extents::open(found, volume)?;
-    let store = match cow::start(&media).with_context(|| format!("{name}: its store"))? {
-        Start::Store(store) => store,
-        Start::Fresh => {
-            return Err(Refusal::new(format!("{name} has never been active: nothing was kept in it")).into());
-        }
-        Start::Foreign => bail!("{name}: what its volume begins with is no store of a snapshot"),
-    };
-    let scan = cow::scan(&media, &store, Some(size)).with_context(|| format!("{name}: its store"))?;
-    Ok(Opened { found, origin, snapshot: volume, media, store, scan, size })
+    let sides = sides(found, name)?;
+    let media = Extents::open(found, sides.snapshot)?;
+    let start = cow::start(&media).with_context(|| format!("{name}: its store"))?;
+    let store = store(start, name)?;
+    let scan = cow::scan(&media, &store, Some(sides.size)).with_context(|| format!("{name}: its store"))?;
+    Ok(Opened { found, sides, media, store, scan })
 }
 
 /// Shows what changed, or writes it to a stream.
@@ -101,10 +86,10 @@ pub(super) fn diff(work: &Work<'_>, request: &DiffRequest) -> Result<u8> {
         let opened = opened(found, &request.name)?;
         let diff = SnapshotDiff {
             name: request.name.to_string(),
-            origin: format!("{}/{}", request.name.group, opened.origin.name),
+            origin: format!("{}/{}", request.name.group, opened.sides.origin.name),
             valid: opened.store.is_valid(),
             chunk: opened.store.chunk(),
-            size: opened.size,
+            size: opened.sides.size,
             usage: opened.scan.usage,
             changed: opened.scan.changed(),
             findings: opened.scan.findings.clone(),
@@ -119,12 +104,8 @@ pub(super) fn diff(work: &Work<'_>, request: &DiffRequest) -> Result<u8> {
         let active = work.active(&groups, found)?;
         let stamp = work.stamp();
         let scene = GroupScene { found, active: &active, stamp: &stamp };
-        if let (None, Some(by)) = (&request.to, scene.open_by(&opened.origin.name)) {
-            work.ui.warn(&format!(
-                "{} is in use ({by}): the stream has what is there while it is written, not one moment; a second \
-                 snapshot and --to give one",
-                diff.origin
-            ));
+        if let Some(line) = no_one_moment(&scene, request, &opened.sides) {
+            work.ui.warn(&line);
         }
         stream(work, request, &opened, path)
     };
@@ -140,16 +121,16 @@ pub(super) fn diff(work: &Work<'_>, request: &DiffRequest) -> Result<u8> {
 fn stream(work: &Work<'_>, request: &DiffRequest, opened: &Opened<'_>, path: &Path) -> Result<u8> {
     let group = &opened.found.group;
     let now: Box<dyn Media> = match &request.to {
-        None => Box::new(Extents::open(opened.found, opened.origin)?),
+        None => Box::new(Extents::open(opened.found, opened.sides.origin)?),
         Some(later) => Box::new(later_snapshot(work.machine, opened, later)?),
     };
     let bytes = opened.scan.chunks().saturating_mul(opened.store.chunk().bytes().0);
     let header = Header {
-        size: opened.size,
+        size: opened.sides.size,
         time: host::now().0,
         group: *group.id.stored(),
-        volume: *opened.origin.id.stored(),
-        snapshot: *opened.snapshot.id.stored(),
+        volume: *opened.sides.origin.id.stored(),
+        snapshot: *opened.sides.snapshot.id.stored(),
         reverse: request.reverse,
         records: opened.scan.chunks(),
         bytes: Bytes(bytes),
@@ -181,14 +162,9 @@ fn stream(work: &Work<'_>, request: &DiffRequest, opened: &Opened<'_>, path: &Pa
 
 /// Another snapshot of the same volume, through the kernel: only that knows what it has at one moment.
 fn later_snapshot(machine: &Machine, opened: &Opened<'_>, name: &VolumeName) -> Result<BlockDevice> {
-    let group = &opened.found.group;
-    let snapshot = group.snapshot_in(&name.volume).filter(|one| one.origin == opened.origin.name);
-    if snapshot.is_none() || name.group != group.name || name.volume == opened.snapshot.name {
-        let why = format!("{name} is no other snapshot of {}/{}", group.name, opened.origin.name);
-        return Err(Refusal::new(why).into());
-    }
+    later(opened.found, &opened.sides, name)?;
     let path =
-        machine.places.dev.join("mapper").join(crate::model::dm::name::join(&group.name, &name.volume, None));
+        machine.places.dev.join("mapper").join(crate::model::dm::name::join(&name.group, &name.volume, None));
     BlockDevice::open(&path, Access::Read).with_context(|| format!("{name} has to be active"))
 }
 

@@ -7,6 +7,7 @@ pub mod change;
 pub mod courses;
 pub mod create;
 pub mod deactivate;
+pub mod delta;
 pub mod devices;
 pub mod edit;
 pub mod fs;
