@@ -1,7 +1,7 @@
 //! One guess on its own overlays, turn by turn: they are made, an array is started over them, somebody looks, and all is
 //! taken away again, however it went.
 
-use superblock::Bytes;
+use superblock::{Bytes, Events, MdUuid, Sectors, foreign::Foreign};
 
 use super::{
     removal::{Remains, Removal},
@@ -28,6 +28,9 @@ use crate::{
 /// So often something is tried again because somebody else was quicker.
 const MOST_AGAIN: u32 = 3;
 
+/// Where a superblock is, and of a sound one the array, how far it came and when that was.
+pub type SuperblockMark = (Sectors, Option<(MdUuid, Events, u64)>);
+
 /// A device that was looked at to guess.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrialDevice {
@@ -37,27 +40,45 @@ pub struct TrialDevice {
     pub id: DevId,
     /// Its size.
     pub size: Bytes,
+    /// The superblocks on it.
+    pub superblocks: Vec<SuperblockMark>,
+    /// What else is on it.
+    pub foreign: Vec<Foreign>,
 }
 
 impl From<&Device> for TrialDevice {
     fn from(device: &Device) -> Self {
-        Self { path: device.path.clone(), id: device.id, size: device.size }
+        let said = device.probe.found.iter().map(|found| {
+            let said = found.verify().ok().map(|said| (said.array, said.events, said.updated));
+            (found.at(), said)
+        });
+        Self {
+            path: device.path.clone(),
+            id: device.id,
+            size: device.size,
+            superblocks: said.collect(),
+            foreign: device.foreign.clone(),
+        }
     }
 }
 
 impl TrialDevice {
-    /// Whether its path still leads to it.
+    /// Whether its path still leads to it, and nothing is there that was not there before. What is missing may be what
+    /// could not be read this time.
     ///
     /// # Errors
-    /// What was found out is of another device.
+    /// What was found out is of another device, or of what was there before.
     pub(super) fn still(&self, now: &Candidate) -> Result<(), Refusal> {
-        match &now.found {
-            Ok(now) if (now.id, now.size) != (self.id, self.size) => {
-                let text = format!("{} is another device than the one that was looked at", self.path);
-                Err(Refusal::new(text).hint("try again"))
-            }
-            Ok(_) | Err(_) => Ok(()),
-        }
+        let Ok(now) = &now.found else { return Ok(()) };
+        let now = Self::from(now);
+        let known = now.superblocks.iter().all(|one| self.superblocks.contains(one))
+            && now.foreign.iter().all(|one| self.foreign.contains(one));
+        let text = match (now.id, now.size) == (self.id, self.size) {
+            true if known => return Ok(()),
+            true => format!("{} was written to since it was looked at", self.path),
+            false => format!("{} is another device than the one that was looked at", self.path),
+        };
+        Err(Refusal::new(text).hint("try again"))
     }
 }
 

@@ -6,6 +6,7 @@ use anyhow::{Result, bail, ensure};
 use superblock::{
     Bytes, Level, Sectors, Write,
     content::{Check, Content},
+    foreign::{Foreign, Kind},
     v1::Minor,
 };
 
@@ -59,6 +60,8 @@ pub(super) struct Machine {
     pub(super) refuses: BTreeSet<String>,
     /// The sets whose files are too small.
     pub(super) small: BTreeSet<String>,
+    /// Members that somebody else made a file system on.
+    taken: BTreeSet<String>,
     /// The kernel has no device-mapper.
     pub(super) without_dm: bool,
     /// Members may be written to: a guess is carried out.
@@ -83,6 +86,7 @@ impl Machine {
             tool: BTreeMap::new(),
             refuses: BTreeSet::new(),
             small: BTreeSet::new(),
+            taken: BTreeSet::new(),
             without_dm: false,
             writable: false,
             wrong: Vec::new(),
@@ -160,7 +164,19 @@ impl Machine {
         let busy = over || self.holder(path).is_some();
         let Candidate { found, .. } = device(path, SIZE.0);
         let found = match self.id(path) {
-            Some(id) => found.map(|found| Device { id, busy, ..found }),
+            Some(id) => {
+                let theirs = Foreign {
+                    kind: Kind::Ext4,
+                    at: Bytes(1080),
+                    size: None,
+                    label: None,
+                    uuid: None,
+                    mtime: None,
+                    table: None,
+                };
+                let foreign = self.taken.contains(path).then_some(theirs).into_iter().collect();
+                found.map(|found| Device { id, busy, foreign, ..found })
+            }
             None => gone(),
         };
         Candidate { path: path.to_owned(), found }
@@ -397,6 +413,9 @@ pub(super) const CHANGES: &[Change<Machine>] = &[
     ("another disk has a member's path", |machine| {
         machine.members.insert("/dev/sdb".to_owned(), DevId { major: 8, minor: 200 });
     }),
+    ("somebody made a file system on a member", |machine| {
+        machine.taken.insert("/dev/sdb".to_owned());
+    }),
     ("somebody opened the array", |machine| {
         machine.held.insert("md127".to_owned());
     }),
@@ -414,6 +433,8 @@ pub(super) fn devices() -> Vec<TrialDevice> {
         path: (*path).to_owned(),
         id: DevId { major: 8, minor: 16 * nth },
         size: SIZE,
+        superblocks: Vec::new(),
+        foreign: Vec::new(),
     };
     (0..).zip(&MEMBERS).map(device).collect()
 }

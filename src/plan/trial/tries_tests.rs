@@ -129,6 +129,8 @@ fn what_keeps_a_guess_from_being_tried_is_called_by_its_name() {
     assert_eq!(untried(&gone[0]), "/dev/sdb: No such file or directory");
     let other = changed("another disk has a member's path", 0);
     assert_eq!(untried(&other[0]), "/dev/sdb is another device than the one that was looked at");
+    let written = changed("somebody made a file system on a member", 0);
+    assert_eq!(untried(&written[0]), "/dev/sdb was written to since it was looked at");
     // While the tool looks.
     let stopped = changed("the array was stopped", 5);
     assert_eq!(untried(&stopped[1]), "the array was stopped by another program meanwhile");
@@ -251,7 +253,7 @@ fn everything_is_taken_away_whatever_happens() {
     };
     let tally = twin::everything(make, &machine, &ERRORS, CHANGES, check);
     println!("trial: {tally:?}");
-    assert!(tally.reaches(25, 224, 225), "{tally:?}");
+    assert!(tally.reaches(25, 224, 250), "{tally:?}");
 }
 
 #[test]
@@ -266,5 +268,5 @@ fn what_stays_up_is_all_that_stays() {
     };
     let tally = twin::everything(make, &machine, &ERRORS, CHANGES, check);
     println!("trial --keep: {tally:?}");
-    assert!(tally.reaches(21, 201, 189), "{tally:?}");
+    assert!(tally.reaches(21, 201, 210), "{tally:?}");
 }
