@@ -73,8 +73,10 @@ pub fn replay(input: &mut dyn Read, each: &mut dyn FnMut(&Record, &[u8]) -> Resu
 /// It is none, or damaged.
 pub fn header(input: &mut dyn Read) -> Result<Header> {
     let mut bytes = [0; HEADER];
-    input.read_exact(&mut bytes).map_err(|_| anyhow!("this is no stream of a snapshot: it is too short"))?;
-    Header::decode(&bytes)?.context("this is no stream of `mdctl volume snapshot diff`")
+    input
+        .read_exact(&mut bytes)
+        .map_err(|_| anyhow!("this is not a stream of a snapshot: it is too short"))?;
+    Header::decode(&bytes)?.context("this is not a stream of `mdctl volume snapshot diff`")
 }
 
 /// How a target stands to a stream.

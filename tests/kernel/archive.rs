@@ -259,7 +259,8 @@ fn archive_that_cannot_be_written() {
     let disks = with_files();
     sh("mkdir -p /var/lib/mdctl /run/mdctl && mount -t tmpfs -o ro none /var/lib/mdctl").ok();
     let before: Vec<_> = (0..4).map(|n| disks.read(n, 0, 1 << 20)).collect();
-    ours(&["--zero-superblock", disks.path(3)]).ok();
+    let zeroed = ours(&["--zero-superblock", disks.path(3)]).ok();
+    assert!(zeroed.stderr.contains("is kept in /run/mdctl/archive instead"), "{zeroed}");
     assert_eq!(sh("ls /run/mdctl/archive | wc -l").ok().stdout, "1\n", "kept in memory then");
     mdctl(&["undo", "-y"]).ok();
     sh("mount -t tmpfs -o ro none /run/mdctl").ok();

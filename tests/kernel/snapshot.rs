@@ -257,6 +257,9 @@ fn a_stream_makes_a_copy_equal() {
         script(&format!("[ \"$(sha256sum <{copy})\" = \"$({of})\" ]"));
     };
     volume("snapshot diff vg/snap --to vg/later --stream /tmp/one.img").ok();
+    let shown = volume("snapshot apply --dry-run /tmp/one.img /tmp/copy.img").ok();
+    assert!(shown.stdout.contains("put /tmp/one.img on /tmp/copy.img"), "{shown}");
+    script("cmp /tmp/base.img /tmp/copy.img");
     volume("snapshot apply /tmp/one.img /tmp/copy.img").ok();
     equal("/tmp/copy.img", "cat /tmp/sum.img");
     // To what is there now; a copy that is not the base is refused and stays as it is.
