@@ -64,6 +64,9 @@ impl Driver<'_> {
                         if let (true, View::Group(seen)) = (self.common.dry_run, &view) {
                             groups = seen.groups.clone();
                         }
+                        if let (true, View::Volumes(seen)) = (self.common.dry_run, &view) {
+                            groups = seen.groups.clone();
+                        }
                         Event::Seen(view)
                     }
                     Err(unseen) => Event::Unseen(unseen),

@@ -7,13 +7,13 @@ use superblock::lvm::LvmUuid;
 
 use super::{Work, one};
 use crate::{
-    command::DONE,
     inventory,
     kernel::{host, node},
     model::{Below, Candidate, DevId},
     plan::{
         Refusal,
         volume::{
+            deactivate,
             group::{self, New},
             missing, rename,
             request::GroupRequest,
@@ -45,11 +45,7 @@ pub(super) fn run(work: &Work<'_>, request: &GroupRequest) -> Result<u8> {
             Ok(missing::reduce(groups, found, &active, *force, &work.stamp()).map(Some))
         }),
         GroupRequest::Remove(names) => {
-            let mut status = DONE;
-            for name in names {
-                status |= work.change(|groups| Ok(group::remove(one(groups, name)?).map(Some)))?;
-            }
-            Ok(status)
+            work.in_turn(&mut deactivate::remove_groups(names.clone(), work.called()))
         }
         GroupRequest::Rename { from, to } => work.change(|groups| {
             let found = one(groups, from)?;

@@ -15,7 +15,7 @@ mod snapshot;
 use anyhow::Result;
 use superblock::lvm::Group;
 
-use super::{DONE, drive::Driver, outcome, print, refuse, tell};
+use super::{drive::Driver, outcome, print, refuse, tell};
 use crate::{
     cli::request::Common,
     config::Config,
@@ -31,10 +31,11 @@ use crate::{
         volume::{
             change::{ChangeCourse, ChangeManner, Decided},
             courses::Called,
+            deactivate::{self, InTurnCourse},
             groups,
             metadata::LvmStep,
-            remove, rename,
-            request::{VolumeName, VolumeRequest},
+            rename,
+            request::VolumeRequest,
         },
     },
     report,
@@ -67,7 +68,7 @@ pub(super) fn run(request: &VolumeRequest, common: &Common, machine: &Machine, u
             let active = work.active(groups, found)?;
             Ok(rename::volume(found, &active, from, to, &work.stamp()).map(Some))
         }),
-        VolumeRequest::Remove(names) => remove(&work, names),
+        VolumeRequest::Remove(names) => work.in_turn(&mut deactivate::remove(names, work.called())),
         VolumeRequest::Activate(request) => activate::activate(&work, request),
         VolumeRequest::Deactivate(names) => activate::deactivate(&work, names),
         VolumeRequest::Check(names) => check::run(names, common, machine, ui),
@@ -79,30 +80,6 @@ pub(super) fn run(request: &VolumeRequest, common: &Common, machine: &Machine, u
 /// The group of this name.
 fn one<'a>(groups: &'a Groups, name: &str) -> Result<&'a FoundGroup> {
     Ok(groups::named(groups, name)?)
-}
-
-fn remove(work: &Work<'_>, names: &[VolumeName]) -> Result<u8> {
-    let mut status = DONE;
-    for group in by_group(names.iter().map(|name| name.group.as_str())) {
-        let names: Vec<VolumeName> = names.iter().filter(|name| name.group == group).cloned().collect();
-        status |= work.change(|groups| {
-            let found = one(groups, group)?;
-            let active = work.active(groups, found)?;
-            Ok(remove::plan(found, &active, &names, &work.stamp()).map(Some))
-        })?;
-    }
-    Ok(status)
-}
-
-/// Each group once, in the order of the words.
-fn by_group<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    let mut groups: Vec<&str> = Vec::new();
-    for name in names {
-        if !groups.contains(&name) {
-            groups.push(name);
-        }
-    }
-    groups
 }
 
 /// The groups that a plan writes, as they are and as they would be.
@@ -155,6 +132,15 @@ impl Work<'_> {
         let status = self.drive(&mut course)?;
         if let (Some(plan), true) = (course.nothing(), self.common.json) {
             tell(outcome(plan, self.common.dry_run));
+        }
+        Ok(status)
+    }
+
+    /// Drives a course that is about several things to its end.
+    fn in_turn(&self, course: &mut impl InTurnCourse) -> Result<u8> {
+        let status = self.drive(course)?;
+        if self.common.json {
+            course.nothing().iter().for_each(|plan| tell(outcome(plan, self.common.dry_run)));
         }
         Ok(status)
     }

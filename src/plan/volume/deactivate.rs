@@ -1,118 +1,79 @@
-//! Deactivation over many looks: group after group; what can be done is done, and what cannot is named.
+//! Deactivation and removal over many looks: group after group; what can be done is done, and what cannot is named.
 
 use std::collections::VecDeque;
 
 use super::{
     activate::Target,
-    change::{ROUNDS, done, failed},
-    courses::Called,
+    courses::{Called, InTurn},
     devices, groups,
-    request::Named,
+    request::{Named, VolumeName},
 };
 use crate::{
-    model::{active::Active, dm::name, volume::VolumesSeen},
-    plan::{
-        Plan, Refusal,
-        course::{Course, Deed, Event, Look, Said, Turn},
+    model::{
+        active::{Active, ActiveDevice},
+        dm::name,
+        volume::VolumesSeen,
     },
+    plan::{Plan, Refusal, course::Course},
 };
 
-/// The course.
-#[derive(Debug)]
-pub struct Deactivate {
-    names: Vec<Named>,
-    called: Called,
-    /// What is left to be done; `None` before the first look.
-    queue: Option<VecDeque<Target>>,
-    plan: Plan,
-    rounds: usize,
-    status: u8,
-    /// Plans that had nothing to do.
-    nothing: Vec<Plan>,
+/// A course that also knows where there was nothing to do.
+pub trait InTurnCourse: Course {
+    /// The plans without steps that it came to.
+    fn nothing(&self) -> &[Plan];
 }
 
-impl Deactivate {
-    /// The groups and volumes that are named; all where none are.
-    #[must_use]
-    pub fn new(names: Vec<Named>, called: Called) -> Self {
-        let (queue, plan, nothing) = (None, Plan::default(), Vec::new());
-        Self { names, called, queue, plan, rounds: 0, status: 0, nothing }
+impl<T, A, D> InTurnCourse for InTurn<T, A, D>
+where
+    A: FnMut(&VolumesSeen) -> VecDeque<T>,
+    D: FnMut(&VolumesSeen, &T) -> Result<Plan, Refusal>,
+{
+    fn nothing(&self) -> &[Plan] {
+        InTurn::nothing(self)
     }
+}
 
-    /// The plans without steps that it came to, where there was nothing to do.
-    #[must_use]
-    pub fn nothing(&self) -> &[Plan] {
-        &self.nothing
-    }
-
-    fn look(&self) -> Turn {
-        Turn::look(Look::Volumes { command: self.called.words.clone() })
-    }
-
-    /// The next group of which anything is to be done.
-    fn seen(&mut self, seen: &VolumesSeen) -> Turn {
-        if let Err(refusal) = groups::refuse_unreadable(&seen.groups) {
-            return Turn::refuse(refusal);
+/// Takes away the devices of the groups and volumes that are named; of all groups where none are.
+#[must_use]
+pub fn deactivate(names: Vec<Named>, called: Called) -> impl InTurnCourse {
+    let all = move |seen: &VolumesSeen| {
+        if !names.is_empty() {
+            return Target::named(&names);
         }
-        let all = || {
-            let groups = seen.groups.groups.iter().map(|found| found.group.name.clone());
-            groups.map(|group| Target { group, volumes: Vec::new() }).collect()
-        };
-        let named = || if self.names.is_empty() { all() } else { Target::named(&self.names) };
-        let is_first = self.queue.is_none();
-        let mut queue = self.queue.take().unwrap_or_else(named);
-        let mut said = Vec::new();
-        if is_first && queue.is_empty() {
-            said.push(Said::note("nothing to do"));
-        }
-        while let Some(target) = queue.front() {
-            match decide(seen, target) {
-                Ok(plan) if plan.steps.is_empty() => {
-                    said.extend(plan.warnings.iter().map(Said::from));
-                    said.push(Said::note("nothing to do"));
-                    self.nothing.push(plan);
-                }
-                Ok(plan) => {
-                    if self.rounds == 0 {
-                        said.extend(plan.warnings.iter().map(Said::from));
-                    }
-                    self.plan = plan;
-                    self.queue = Some(queue);
-                    return Turn::carry_out(self.plan.clone()).after(said);
-                }
-                Err(refusal) => {
-                    self.status |= refusal.status;
-                    said.extend(Said::refusal(&refusal));
-                }
-            }
-            self.rounds = 0;
-            queue.pop_front();
-        }
-        Turn::end(self.status).after(said)
-    }
+        let groups = seen.groups.groups.iter().map(|found| found.group.name.clone());
+        groups.map(|group| Target { group, volumes: Vec::new() }).collect()
+    };
+    InTurn::new(all, decide, called)
+}
 
-    fn ended(&mut self, deed: Deed) -> Turn {
-        let said = match deed {
-            Deed::Failed(failure) if failure.stale && !failure.committed && self.rounds < ROUNDS => {
-                self.rounds += 1;
-                return self.look();
-            }
-            Deed::Failed(failure) => {
-                let (said, status) = failed(&failure, &self.plan);
-                self.status |= status;
-                said
-            }
-            Deed::Done => vec![done(&self.plan)],
-            Deed::Shown => Vec::new(),
-        };
-        self.rounds = 0;
-        let queue = self.queue.get_or_insert_default();
-        queue.pop_front();
-        match queue.is_empty() {
-            true => Turn::end(self.status).after(said),
-            false => self.look().after(said),
+/// Removes the volumes that are named, group after group.
+#[must_use]
+pub fn remove(names: &[VolumeName], called: Called) -> impl InTurnCourse + use<> {
+    let mut of_groups: VecDeque<(String, Vec<VolumeName>)> = VecDeque::new();
+    for name in names {
+        match of_groups.iter_mut().find(|(group, _)| *group == name.group) {
+            Some((_, names)) => names.push(name.clone()),
+            None => of_groups.push_back((name.group.clone(), vec![name.clone()])),
         }
     }
+    let decide = |seen: &VolumesSeen, (group, names): &(String, Vec<VolumeName>)| {
+        let found = groups::named(&seen.groups, group)?;
+        super::remove::plan(found, &active(seen, group), names, &seen.stamp)
+    };
+    InTurn::new(move |_: &VolumesSeen| of_groups.clone(), decide, called)
+}
+
+/// Removes groups that have no volumes.
+#[must_use]
+pub fn remove_groups(names: Vec<String>, called: Called) -> impl InTurnCourse {
+    let decide = |seen: &VolumesSeen, name: &String| super::group::remove(groups::named(&seen.groups, name)?);
+    InTurn::new(move |_: &VolumesSeen| names.iter().cloned().collect(), decide, called)
+}
+
+/// The devices of a group.
+fn active(seen: &VolumesSeen, group: &str) -> Active {
+    let found = seen.groups.group(group);
+    found.and_then(|found| seen.active.get(found.group.id.plain())).cloned().unwrap_or_default()
 }
 
 fn decide(seen: &VolumesSeen, target: &Target) -> Result<Plan, Refusal> {
@@ -121,9 +82,7 @@ fn decide(seen: &VolumesSeen, target: &Target) -> Result<Plan, Refusal> {
         return devices::deactivate_left(&target.group, &left, &target.volumes);
     }
     let found = groups::named(&seen.groups, &target.group)?;
-    let none = Active::default();
-    let active = seen.active.get(found.group.id.plain()).unwrap_or(&none);
-    devices::deactivate(found, active, &target.volumes)
+    devices::deactivate(found, &active(seen, &target.group), &target.volumes)
 }
 
 /// Devices of a group whose metadata is gone with its disks, known by their names alone.
@@ -138,26 +97,9 @@ fn left(seen: &VolumesSeen, group: &str) -> Active {
         .iter()
         .filter(|(id, _)| !seen.groups.groups.iter().any(|found| found.group.id.plain() == id.as_str()));
     let all = lost.flat_map(|(_, active)| &active.devices);
-    let is_of = |device: &&crate::model::active::ActiveDevice| name::split(&device.info.name).0 == group;
+    let is_of = |device: &&ActiveDevice| name::split(&device.info.name).0 == group;
     left.devices.extend(all.filter(is_of).cloned());
     left
-}
-
-impl Course for Deactivate {
-    fn next(&mut self, event: Event) -> Turn {
-        match event {
-            Event::Begin | Event::Woke(_) | Event::Answered(_) => self.look(),
-            Event::Unseen(unseen) => Turn::refuse(unseen),
-            Event::Seen(view) => match view.volumes() {
-                Ok(seen) => self.seen(&seen),
-                Err(unseen) => Turn::refuse(unseen),
-            },
-            Event::Done(deeds) => match deeds.into_iter().next() {
-                Some(deed) => self.ended(deed),
-                None => Turn::refuse(Refusal::new("nothing was carried out")),
-            },
-        }
-    }
 }
 
 #[cfg(test)]

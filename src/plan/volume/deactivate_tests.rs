@@ -12,12 +12,12 @@ use crate::{
     words::Errno,
 };
 
-fn course(names: &[&str]) -> Deactivate {
+fn course(names: &[&str]) -> impl InTurnCourse + use<> {
     let name = |name: &&str| match name.split_once('/') {
         Some((group, volume)) => Named { group: group.into(), volume: Some(volume.into()) },
         None => Named { group: (*name).into(), volume: None },
     };
-    Deactivate::new(names.iter().map(name).collect(), Called::default())
+    deactivate(names.iter().map(name).collect(), Called::default())
 }
 
 /// With all of its volumes active.
@@ -83,4 +83,55 @@ fn it_ends_whatever_fails_and_whoever_comes_between() {
         println!("deactivate {names:?}: {tally:?}");
         assert!(tally.reaches(3, 13, 21), "{tally:?}");
     }
+}
+
+fn volumes(names: &[&str]) -> impl InTurnCourse + use<> {
+    let name = |name: &&str| {
+        let (group, volume) = name.split_once('/').expect("a volume");
+        VolumeName { group: group.into(), volume: volume.into() }
+    };
+    remove(&names.iter().map(name).collect::<Vec<_>>(), Called::default())
+}
+
+#[test]
+fn removal_is_asked_about_and_one_that_cannot_be_stops_no_other() {
+    let scene = up(&["a", "b"]);
+    for (answer, left) in [(Answer::Yes, 1), (Answer::No, 2), (Answer::Nobody, 2)] {
+        let mut course = volumes(&["none/x", "vg/a"]);
+        let outcome = twin::drive(&mut course, scene.clone(), answer, None, None);
+        assert_eq!((outcome.status(), outcome.scene.group.volumes.len()), (1, left), "{}", outcome.text());
+        assert!(outcome.text().contains("there is no group none"), "{}", outcome.text());
+        assert_eq!(outcome.text().contains("nothing was done"), left == 2, "{}", outcome.text());
+    }
+    let mut group = remove_groups(vec!["vg".into()], Called::default());
+    let outcome = twin::drive(&mut group, scene, Answer::Yes, None, None);
+    assert_eq!(outcome.status(), 1, "it has volumes: {}", outcome.text());
+}
+
+#[test]
+fn what_is_removed_is_removed_whole_whatever_happens() {
+    let changes: &[twin::Change<Lab>] = &[
+        ("lvm2 makes a volume", Lab::lvm2_makes_a_volume),
+        ("lvm2 removes a volume", Lab::lvm2_removes_a_volume),
+        ("lvm2 exports the group", Lab::lvm2_exports_the_group),
+        ("a device goes", Lab::a_device_goes),
+        ("the configuration breaks", Lab::the_configuration_breaks),
+    ];
+    let check = |outcome: &Outcome<Lab>, what: &str| {
+        let lab = &outcome.scene;
+        let has = |name: &str| lab.group.volumes.iter().any(|volume| volume.name == name);
+        let foreign = changes.iter().any(|(name, _)| what.starts_with(name));
+        assert!(has("b"), "{what}: what nobody named stays");
+        if outcome.status() == 0 {
+            let device = lab.state.dm.devices.contains_key("vg-a");
+            assert!(!has("a") && !device, "{what}: {}", outcome.text());
+        } else if !foreign && !outcome.text().contains("not all is done") {
+            assert!(has("a") && lab.state.dm.devices.contains_key("vg-a"), "{what}: {}", outcome.text());
+        }
+    };
+    let scene = up(&["a", "b"]);
+    let make = || volumes(&["vg/a"]);
+    let tally = twin::everything(make, &scene, &[Errno::EIO, Errno::EBUSY], changes, check);
+    println!("volume remove: {tally:?}");
+    assert!(tally.reaches(4, 20, 20), "{tally:?}");
 }

@@ -69,7 +69,7 @@ impl OneChange {
                 self.agreed = true;
                 Next::Turn(Turn::carry_out(self.plan.clone().unwrap_or_default()))
             }
-            Event::Answered(Answer::No) => Next::Over(Vec::new(), Over::Failed),
+            Event::Answered(Answer::No) => Next::Over(vec![Said::error("nothing was done")], Over::Failed),
             Event::Answered(Answer::Nobody) => {
                 let why = "nothing was done: nobody can be asked here; --yes (-y) agrees";
                 Next::Over(vec![Said::error(why)], Over::Failed)

@@ -1,6 +1,7 @@
 //! What volumes need many looks for: rollbacks and moves, which the kernel goes on with and somebody has to end.
 
 mod change;
+mod in_turn;
 #[cfg(test)]
 mod lab;
 mod moving;
@@ -10,6 +11,7 @@ mod tests;
 
 use std::time::Duration;
 
+pub use in_turn::InTurn;
 pub use moving::Move;
 pub use rollback::Rollback;
 
