@@ -5,8 +5,8 @@ use anyhow::Result;
 use super::Work;
 use crate::plan::volume::{
     activate::Activate,
-    deactivate,
     request::{ActivateRequest, Named},
+    turns,
 };
 
 /// Makes devices.
@@ -16,5 +16,5 @@ pub(super) fn activate(work: &Work<'_>, request: &ActivateRequest) -> Result<u8>
 
 /// Takes devices away.
 pub(super) fn deactivate(work: &Work<'_>, names: &[Named]) -> Result<u8> {
-    work.in_turn(&mut deactivate::deactivate(names.to_vec(), work.called()))
+    work.in_turn(&mut turns::deactivate(names.to_vec(), work.called()))
 }

@@ -13,10 +13,9 @@ use crate::{
     plan::{
         Refusal,
         volume::{
-            deactivate,
             group::{self, New},
-            missing, rename,
             request::GroupRequest,
+            turns,
         },
     },
 };
@@ -39,19 +38,11 @@ pub(super) fn run(work: &Work<'_>, request: &GroupRequest) -> Result<u8> {
             let numbers: Vec<DevId> = devices.iter().map(|path| number(path)).collect::<Result<_>>()?;
             Ok(group::reduce(found, &numbers, devices, &work.stamp()).map(Some))
         }),
-        GroupRequest::Forget { group, force } => work.change(|groups| {
-            let found = one(groups, group)?;
-            let active = work.active(groups, found)?;
-            Ok(missing::reduce(groups, found, &active, *force, &work.stamp()).map(Some))
-        }),
-        GroupRequest::Remove(names) => {
-            work.in_turn(&mut deactivate::remove_groups(names.clone(), work.called()))
+        GroupRequest::Forget { group, force } => {
+            work.in_turn(&mut turns::forget(group, *force, work.called()))
         }
-        GroupRequest::Rename { from, to } => work.change(|groups| {
-            let found = one(groups, from)?;
-            let active = work.active(groups, found)?;
-            Ok(rename::group(found, &active, (to, groups), &work.stamp()).map(Some))
-        }),
+        GroupRequest::Remove(names) => work.in_turn(&mut turns::remove_groups(names.clone(), work.called())),
+        GroupRequest::Rename { from, to } => work.in_turn(&mut turns::rename_group(from, to, work.called())),
     }
 }
 

@@ -31,11 +31,10 @@ use crate::{
         volume::{
             change::{ChangeCourse, ChangeManner, Decided},
             courses::Called,
-            deactivate::{self, InTurnCourse},
             groups,
             metadata::LvmStep,
-            rename,
             request::VolumeRequest,
+            turns::{self, InTurnCourse},
         },
     },
     report,
@@ -63,12 +62,8 @@ pub(super) fn run(request: &VolumeRequest, common: &Common, machine: &Machine, u
         VolumeRequest::Rollback(request) => rollback::run(&work, request),
         VolumeRequest::Move(request) => mover::run(&work, request),
         VolumeRequest::Resize(request) => resize::run(&work, request),
-        VolumeRequest::Rename { from, to } => work.change(|groups| {
-            let found = one(groups, &from.group)?;
-            let active = work.active(groups, found)?;
-            Ok(rename::volume(found, &active, from, to, &work.stamp()).map(Some))
-        }),
-        VolumeRequest::Remove(names) => work.in_turn(&mut deactivate::remove(names, work.called())),
+        VolumeRequest::Rename { from, to } => work.in_turn(&mut turns::rename(from, to, work.called())),
+        VolumeRequest::Remove(names) => work.in_turn(&mut turns::remove(names, work.called())),
         VolumeRequest::Activate(request) => activate::activate(&work, request),
         VolumeRequest::Deactivate(names) => activate::deactivate(&work, names),
         VolumeRequest::Check(names) => check::run(names, common, machine, ui),

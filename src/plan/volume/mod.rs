@@ -6,7 +6,6 @@ pub mod backup;
 pub mod change;
 pub mod courses;
 pub mod create;
-pub mod deactivate;
 pub mod delta;
 pub mod devices;
 pub mod edit;
@@ -30,6 +29,7 @@ pub mod siblings;
 pub mod snapshot;
 pub mod standing;
 pub mod tree;
+pub mod turns;
 
 #[cfg(test)]
 mod lab;

@@ -1,4 +1,4 @@
-//! Deactivation while others change the group and its devices.
+//! Deactivation, removal and renaming while others change the group and its devices.
 
 use super::{super::lab::Lab, *};
 use crate::{
@@ -134,4 +134,32 @@ fn what_is_removed_is_removed_whole_whatever_happens() {
     let tally = twin::everything(make, &scene, &[Errno::EIO, Errno::EBUSY], changes, check);
     println!("volume remove: {tally:?}");
     assert!(tally.reaches(4, 20, 20), "{tally:?}");
+}
+
+#[test]
+fn a_volume_has_one_of_two_names_whatever_happens() {
+    let changes: &[twin::Change<Lab>] = &[
+        ("lvm2 makes a volume", Lab::lvm2_makes_a_volume),
+        ("lvm2 removes a volume", Lab::lvm2_removes_a_volume),
+        ("lvm2 exports the group", Lab::lvm2_exports_the_group),
+        ("the configuration breaks", Lab::the_configuration_breaks),
+    ];
+    let check = |outcome: &Outcome<Lab>, what: &str| {
+        let lab = &outcome.scene;
+        let has = |name: &str| lab.group.volumes.iter().any(|volume| volume.name == name);
+        let device = |name: &str| lab.state.dm.devices.contains_key(name);
+        let text = outcome.text();
+        assert!(has("b") && device("vg-b"), "{what}: what nobody named stays");
+        if outcome.status() == 0 {
+            assert!(has("new") && !has("a") && device("vg-new") && !device("vg-a"), "{what}: {text}");
+        } else if !what.starts_with("lvm2 removes") && !text.contains("not all is done") {
+            assert!(has("a") && !has("new") && device("vg-a") && !device("vg-new"), "{what}: {text}");
+        }
+    };
+    let scene = up(&["a", "b"]);
+    let from = VolumeName { group: "vg".into(), volume: "a".into() };
+    let make = || rename(&from, "new", Called::default());
+    let tally = twin::everything(make, &scene, &[Errno::EIO, Errno::EBUSY], changes, check);
+    println!("volume rename: {tally:?}");
+    assert!(tally.reaches(3, 15, 12), "{tally:?}");
 }

@@ -1,11 +1,11 @@
-//! Deactivation and removal over many looks: group after group; what can be done is done, and what cannot is named.
+//! Deactivation, removal and renaming over many looks: one thing after the other; what can be done is done, and what cannot is named.
 
 use std::collections::VecDeque;
 
 use super::{
     activate::Target,
     courses::{Called, InTurn},
-    devices, groups,
+    devices, groups, missing,
     request::{Named, VolumeName},
 };
 use crate::{
@@ -70,6 +70,39 @@ pub fn remove_groups(names: Vec<String>, called: Called) -> impl InTurnCourse {
     InTurn::new(move |_: &VolumesSeen| names.iter().cloned().collect(), decide, called)
 }
 
+/// Gives a volume another name.
+#[must_use]
+pub fn rename(from: &VolumeName, to: &str, called: Called) -> impl InTurnCourse + use<> {
+    let (from, to) = (from.clone(), to.to_owned());
+    let decide = move |seen: &VolumesSeen, (): &()| {
+        let found = groups::named(&seen.groups, &from.group)?;
+        super::rename::volume(found, &active(seen, &from.group), &from, &to, &seen.stamp)
+    };
+    InTurn::new(|_: &VolumesSeen| [()].into(), decide, called)
+}
+
+/// Gives a group another name.
+#[must_use]
+pub fn rename_group(from: &str, to: &str, called: Called) -> impl InTurnCourse + use<> {
+    let (from, to) = (from.to_owned(), to.to_owned());
+    let decide = move |seen: &VolumesSeen, (): &()| {
+        let found = groups::named(&seen.groups, &from)?;
+        super::rename::group(found, &active(seen, &from), (&to, &seen.groups), &seen.stamp)
+    };
+    InTurn::new(|_: &VolumesSeen| [()].into(), decide, called)
+}
+
+/// Takes what is missing out of a group.
+#[must_use]
+pub fn forget(group: &str, force: bool, called: Called) -> impl InTurnCourse + use<> {
+    let group = group.to_owned();
+    let decide = move |seen: &VolumesSeen, (): &()| {
+        let found = groups::named(&seen.groups, &group)?;
+        missing::reduce(&seen.groups, found, &active(seen, &group), force, &seen.stamp)
+    };
+    InTurn::new(|_: &VolumesSeen| [()].into(), decide, called)
+}
+
 /// The devices of a group.
 fn active(seen: &VolumesSeen, group: &str) -> Active {
     let found = seen.groups.group(group);
@@ -103,5 +136,5 @@ fn left(seen: &VolumesSeen, group: &str) -> Active {
 }
 
 #[cfg(test)]
-#[path = "deactivate_tests.rs"]
+#[path = "turns_tests.rs"]
 mod tests;
