@@ -17,7 +17,7 @@ use crate::{
     kernel::{Deadline, Machine, Watched, interrupt::Interrupt, terminal},
     model::volume::Groups,
     plan::{
-        Plan, Step,
+        Plan, Step, SystemStep,
         course::{Answer, Cause, Course, Deed, Ending, Event, How, Said, Then, View, Wait, Woke},
         run::Failure,
     },
@@ -125,7 +125,8 @@ impl Driver<'_> {
             several => keep::run_kept(several, self.machine, self.ui),
         };
         let deeds = kept.iter().zip(ended).map(|(kept, ended)| {
-            let is_aside = kept.plan.steps.iter().any(|step| matches!(step, Step::Follow { .. }));
+            let is_aside =
+                kept.plan.steps.iter().any(|step| matches!(step, Step::System(SystemStep::Follow { .. })));
             if self.common.json && !self.own_document && !is_aside {
                 let told = super::ended_outcome(&kept.plan, ended.as_ref().err());
                 match &ended {

@@ -14,7 +14,7 @@ use crate::{
     config::{Metadata, policy, sources::ConfigSources},
     inventory,
     kernel::{Access, BlockDevice, Machine, node},
-    plan::{Plan, Step},
+    plan::{MdStep, Plan, Step, SystemStep},
     ui::Ui,
 };
 
@@ -70,7 +70,7 @@ pub(super) fn detail_platform(request: &MiscRequest, ui: &Ui) -> u8 {
 pub(super) fn auto_detect(machine: &Machine, common: &Common, ui: &Ui) -> Result<u8> {
     let plan = Plan {
         summary: "have the kernel assemble what it found at boot".to_owned(),
-        steps: vec![Step::Commit, Step::AutoDetect],
+        steps: vec![Step::Commit, Step::Md(MdStep::AutoDetect)],
         warnings: Vec::new(),
     };
     if common.dry_run {
@@ -103,7 +103,7 @@ pub(super) fn udev_rules(
     let path = Path::new(file).display().to_string();
     let plan = Plan {
         summary: format!("write udev rules to {path}"),
-        steps: vec![Step::WriteFile { path, text, mode: 0o644 }, Step::Commit],
+        steps: vec![Step::System(SystemStep::WriteFile { path, text, mode: 0o644 }), Step::Commit],
         warnings: Vec::new(),
     };
     if common.dry_run {

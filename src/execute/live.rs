@@ -30,7 +30,7 @@ use crate::{
     },
     model::world::MapEntry,
     plan::{
-        ArrayName, DiskInfo, Step,
+        ArrayName, DiskInfo, DiskStep, MdStep, Step, SystemStep,
         dm::DmStep,
         run::{Host, Trouble},
     },
@@ -118,74 +118,93 @@ impl Live {
         self.noting.before(step, &self.machine);
         let mut saved = Vec::new();
         match step {
-            Step::Claim { device } => self.claim(device)?,
-            Step::Share { device } => {
+            Step::Disk(DiskStep::Claim { device }) => self.claim(device)?,
+            Step::Disk(DiskStep::Share { device }) => {
                 let opened = BlockDevice::open(Path::new(device), Access::Read)?;
                 drop(self.claims.insert(device.clone(), Claimed { device: opened, writer: None }));
             }
-            Step::Release { device } => drop(self.claims.remove(device)),
-            Step::Archive { record } => {
+            Step::Disk(DiskStep::Release { device }) => drop(self.claims.remove(device)),
+            Step::System(SystemStep::Archive { record }) => {
                 let kept = keeping::store(&self.machine, record, |path, ranges| {
                     self.readable(path, |device| keeping::fetch(device, ranges))
                 });
                 self.kept_elsewhere = kept?;
             }
-            Step::Discard { id } => {
+            Step::System(SystemStep::Discard { id }) => {
                 self.kept_elsewhere = None;
                 keeping::discard(&self.machine, id)?;
             }
-            Step::Write { device, writes, .. } => saved = self.write(device, writes)?,
-            Step::SaveFile { file, size, pieces } => files::save(Path::new(file), *size, pieces)?,
-            Step::Link { file, name } => files::link(Path::new(file), Path::new(name))?,
-            Step::RemoveFile { file } => drop(files::remove(Path::new(file))?),
-            Step::Verify { device, writes } => {
+            Step::Disk(DiskStep::Write { device, writes, .. }) => saved = self.write(device, writes)?,
+            Step::System(SystemStep::SaveFile { file, size, pieces }) => {
+                files::save(Path::new(file), *size, pieces)?
+            }
+            Step::System(SystemStep::Link { file, name }) => files::link(Path::new(file), Path::new(name))?,
+            Step::System(SystemStep::RemoveFile { file }) => drop(files::remove(Path::new(file))?),
+            Step::Disk(DiskStep::Verify { device, writes }) => {
                 self.readable(device, |opened| keeping::verify(opened, writes))?;
             }
-            Step::Unchanged { device, seen } => {
+            Step::Disk(DiskStep::Unchanged { device, seen }) => {
                 self.readable(device, |opened| keeping::unchanged(opened, seen))?;
             }
-            Step::Zero { ranges } => zeroing::zero_all(ranges, &self.progress)?,
-            Step::LockMap => self.lock_map()?,
-            Step::Expect { array, uuid, members } => self.expect(array, *uuid, members.as_deref())?,
-            Step::UnlockMap => drop(self.lock.take()),
-            Step::HideFromUdev { array } => self.hide(array)?,
-            Step::ShowToUdev { array } => drop(files::remove(&self.creating(array))?),
-            Step::NewArray { array, id } => self.new_array(array, *id)?,
-            Step::SetVersion { array, version } => {
+            Step::Disk(DiskStep::Zero { ranges }) => zeroing::zero_all(ranges, &self.progress)?,
+            Step::System(SystemStep::LockMap) => self.lock_map()?,
+            Step::Md(MdStep::Expect { array, uuid, members }) => {
+                self.expect(array, *uuid, members.as_deref())?
+            }
+            Step::System(SystemStep::UnlockMap) => drop(self.lock.take()),
+            Step::System(SystemStep::HideFromUdev { array }) => self.hide(array)?,
+            Step::System(SystemStep::ShowToUdev { array }) => drop(files::remove(&self.creating(array))?),
+            Step::Md(MdStep::NewArray { array, id }) => self.new_array(array, *id)?,
+            Step::Md(MdStep::SetVersion { array, version }) => {
                 let (major_version, minor_version) = *version;
                 let info = md::ArrayInfo { major_version, minor_version, ..md::ArrayInfo::default() };
                 self.array(array)?.set_array_info(&info)?;
             }
-            Step::SetShape { array, shape } => self.set_shape(array, *shape)?,
-            Step::SetAttr { array, attr, value, optional } => self.set(array, *attr, value, *optional)?,
-            Step::Change { array, attr, to, .. } => self.set(array, *attr, to, false)?,
-            Step::AddDisk { array, device, info } | Step::HotAdd { array, device, info } => {
+            Step::Md(MdStep::SetShape { array, shape }) => self.set_shape(array, *shape)?,
+            Step::Md(MdStep::SetAttr { array, attr, value, optional }) => {
+                self.set(array, *attr, value, *optional)?
+            }
+            Step::Md(MdStep::Change { array, attr, to, .. }) => self.set(array, *attr, to, false)?,
+            Step::Md(MdStep::AddDisk { array, device, info })
+            | Step::Md(MdStep::HotAdd { array, device, info }) => {
                 self.add_disk(array, device, *info)?;
             }
-            Step::DenyDevice { array } => self.array(array)?.clustered_disk_nack()?,
-            Step::Fail { array, member } => self.fail(array, member)?,
-            Step::Remove { array, member, patient } => self.remove(array, member, *patient)?,
-            Step::SetMember { array, member, attr, value } => self.set_member(array, member, *attr, value)?,
-            Step::Freeze { array } => self.set(array, ArrayAttr::SyncAction, "frozen", false)?,
-            Step::Thaw { array } => self.set(array, ArrayAttr::SyncAction, "idle", true)?,
-            Step::Run { array } => self.run(array)?,
-            Step::MakeWritable { array } => self.make_writable(array)?,
-            Step::MakeReadonly { array } => self.make_readonly(array)?,
-            Step::Stop { array } => self.stop(array)?,
-            Step::MapAdd { entry } => self.edit_map(|entries| map::with(entries, entry))?,
-            Step::MapRemove { entry } => self.edit_map(|entries| map::without(entries, &entry.devnm))?,
-            Step::Node { array } => self.node(array)?,
-            Step::RemoveNode { array } => self.remove_node(array)?,
-            Step::Uevent { array } => self.uevent(array)?,
-            Step::Configure { array, attr, value } => self.configure(array, attr, value)?,
-            Step::AutoDetect => self.auto_detect()?,
-            Step::Follow { lock, words } => drop(super::follow::start(&self.machine, lock, words)?),
-            Step::WriteFile { path, text, mode } => files::replace(Path::new(path), text.as_bytes(), *mode)?,
-            Step::PutStream { stream, target, header, bytes } => {
+            Step::Md(MdStep::DenyDevice { array }) => self.array(array)?.clustered_disk_nack()?,
+            Step::Md(MdStep::Fail { array, member }) => self.fail(array, member)?,
+            Step::Md(MdStep::Remove { array, member, patient }) => self.remove(array, member, *patient)?,
+            Step::Md(MdStep::SetMember { array, member, attr, value }) => {
+                self.set_member(array, member, *attr, value)?
+            }
+            Step::Md(MdStep::Freeze { array }) => self.set(array, ArrayAttr::SyncAction, "frozen", false)?,
+            Step::Md(MdStep::Thaw { array }) => self.set(array, ArrayAttr::SyncAction, "idle", true)?,
+            Step::Md(MdStep::Run { array }) => self.run(array)?,
+            Step::Md(MdStep::MakeWritable { array }) => self.make_writable(array)?,
+            Step::Md(MdStep::MakeReadonly { array }) => self.make_readonly(array)?,
+            Step::Md(MdStep::Stop { array }) => self.stop(array)?,
+            Step::System(SystemStep::MapAdd { entry }) => {
+                self.edit_map(|entries| map::with(entries, entry))?
+            }
+            Step::System(SystemStep::MapRemove { entry }) => {
+                self.edit_map(|entries| map::without(entries, &entry.devnm))?
+            }
+            Step::System(SystemStep::Node { array }) => self.node(array)?,
+            Step::System(SystemStep::RemoveNode { array }) => self.remove_node(array)?,
+            Step::System(SystemStep::Uevent { array }) => self.uevent(array)?,
+            Step::Md(MdStep::Configure { array, attr, value }) => self.configure(array, attr, value)?,
+            Step::Md(MdStep::AutoDetect) => self.auto_detect()?,
+            Step::System(SystemStep::Follow { lock, words }) => {
+                drop(super::follow::start(&self.machine, lock, words)?)
+            }
+            Step::System(SystemStep::WriteFile { path, text, mode }) => {
+                files::replace(Path::new(path), text.as_bytes(), *mode)?
+            }
+            Step::Disk(DiskStep::PutStream { stream, target, header, bytes }) => {
                 let told = |done, total| (self.progress)(target, done, total);
                 super::delta::put(stream, target, header, *bytes, &told)?;
             }
-            Step::Note { notes, note } => notes::append(Path::new(notes), &note.to_string())?,
+            Step::System(SystemStep::Note { notes, note }) => {
+                notes::append(Path::new(notes), &note.to_string())?
+            }
             Step::Dm(step) => self.device_mapper(step)?,
             Step::Overlay(step) => self.overlay(step)?,
             Step::Critical(critical) => {

@@ -8,7 +8,7 @@ use super::live::{Live, MapLock, map_lock};
 use crate::{
     kernel::{Machine, parallel},
     plan::{
-        Plan, Step,
+        Plan, Step, SystemStep,
         run::{Failure, run},
     },
 };
@@ -63,11 +63,11 @@ impl Crew<'_> {
 
     /// The lock was waited for once, and is not waited for again by each plan that needs it.
     fn without_lock(&self, plan: &Plan, why: &str) -> Result<(), Failure> {
-        let Some(at) = plan.steps.iter().position(|step| *step == Step::LockMap) else {
+        let Some(at) = plan.steps.iter().position(|step| *step == Step::System(SystemStep::LockMap)) else {
             return self.alone(plan);
         };
         Err(Failure {
-            step: Step::LockMap.to_string(),
+            step: Step::System(SystemStep::LockMap).to_string(),
             at,
             cause: anyhow!("{why}"),
             errno: None,
@@ -107,7 +107,9 @@ impl Crew<'_> {
 /// What needs the map's lock, and the waiting for udev after it.
 fn split(plan: &Plan) -> (Plan, Plan) {
     let commit = plan.steps.iter().position(|step| *step == Step::Commit).unwrap_or(plan.steps.len());
-    let waits = |step: &Step| matches!(step, Step::Uevent { .. } | Step::Node { .. });
+    let waits = |step: &Step| {
+        matches!(step, Step::System(SystemStep::Uevent { .. }) | Step::System(SystemStep::Node { .. }))
+    };
     let at = plan.steps.iter().skip(commit).position(waits).map_or(plan.steps.len(), |nth| commit + nth);
     let (head, tail) = plan.steps.split_at(at);
     let part = |steps: &[Step]| Plan { steps: steps.to_vec(), ..plan.clone() };

@@ -5,7 +5,10 @@ use std::{cell::RefCell, mem::ManuallyDrop, path::Path};
 use crate::{
     kernel::{KernelError, Machine, host, node, notes::Notes},
     model::unfinished::Note,
-    plan::{Step, critical::Critical, dm::DmStep, overlay::OverlayStep, volume::metadata::LvmStep},
+    plan::{
+        MdStep, Step, SystemStep, critical::Critical, dm::DmStep, overlay::OverlayStep,
+        volume::metadata::LvmStep,
+    },
 };
 
 thread_local! {
@@ -25,14 +28,18 @@ impl Noting {
     /// other program.
     pub(super) fn before(&mut self, step: &Step, machine: &Machine) {
         let noted = match step {
-            Step::Thaw { .. } => {
+            Step::Md(MdStep::Thaw { .. }) => {
                 return drop(FROZEN.take().map(ManuallyDrop::into_inner));
             }
-            Step::Freeze { array } => freeze(&array.kernel, machine),
-            Step::Archive { record } => self.add(&Note::Archive(record.about.id.to_string()), machine),
-            Step::NewArray { array, .. } => self.add(&Note::Made(array.kernel.clone()), machine),
-            Step::AddDisk { array, device, .. } => self.member(&array.kernel, device, machine),
-            Step::HideFromUdev { array } => self.add(&Note::Hidden(array.kernel.clone()), machine),
+            Step::Md(MdStep::Freeze { array }) => freeze(&array.kernel, machine),
+            Step::System(SystemStep::Archive { record }) => {
+                self.add(&Note::Archive(record.about.id.to_string()), machine)
+            }
+            Step::Md(MdStep::NewArray { array, .. }) => self.add(&Note::Made(array.kernel.clone()), machine),
+            Step::Md(MdStep::AddDisk { array, device, .. }) => self.member(&array.kernel, device, machine),
+            Step::System(SystemStep::HideFromUdev { array }) => {
+                self.add(&Note::Hidden(array.kernel.clone()), machine)
+            }
             Step::Lvm(LvmStep::PreCommit { group, seqno, .. }) => {
                 self.add(&Note::Group(group.clone(), (*seqno).into()), machine)
             }

@@ -1,7 +1,7 @@
 //! What a plan leaves to be done when a step fails that comes after its commit.
 
 use super::{
-    Step,
+    DiskStep, MdStep, Step, SystemStep,
     dm::DmStep,
     volume::{fs::FsStep, metadata::LvmStep},
 };
@@ -30,20 +30,20 @@ impl Rest {
 fn is_minor(step: &Step) -> bool {
     matches!(
         step,
-        Step::Share { .. }
-            | Step::Release { .. }
-            | Step::Discard { .. }
-            | Step::HideFromUdev { .. }
-            | Step::ShowToUdev { .. }
+        Step::Disk(DiskStep::Share { .. })
+            | Step::Disk(DiskStep::Release { .. })
+            | Step::System(SystemStep::Discard { .. })
+            | Step::System(SystemStep::HideFromUdev { .. })
+            | Step::System(SystemStep::ShowToUdev { .. })
             // After the commit only an entry of the map is left to be written or removed under it.
-            | Step::LockMap
-            | Step::UnlockMap
-            | Step::MapAdd { .. }
-            | Step::MapRemove { .. }
-            | Step::Node { .. }
-            | Step::RemoveNode { .. }
-            | Step::Uevent { .. }
-            | Step::Thaw { .. }
+            | Step::System(SystemStep::LockMap)
+            | Step::System(SystemStep::UnlockMap)
+            | Step::System(SystemStep::MapAdd { .. })
+            | Step::System(SystemStep::MapRemove { .. })
+            | Step::System(SystemStep::Node { .. })
+            | Step::System(SystemStep::RemoveNode { .. })
+            | Step::System(SystemStep::Uevent { .. })
+            | Step::Md(MdStep::Thaw { .. })
             | Step::Dm(DmStep::WaitForUdev)
             | Step::Lvm(LvmStep::Unlock | LvmStep::ForgetHints)
     )
@@ -98,8 +98,8 @@ mod tests {
         assert_eq!(remove("vg-v"), "dmsetup remove vg-v");
         assert_eq!(remove("MDOV-try-sda"), "mdctl overlay discard try");
         assert!(
-            Rest::of(&Step::LockMap).minor
-                && Rest::of(&Step::UnlockMap).minor
+            Rest::of(&Step::System(SystemStep::LockMap)).minor
+                && Rest::of(&Step::System(SystemStep::UnlockMap)).minor
                 && Rest::of(&Step::Dm(DmStep::WaitForUdev)).minor
         );
     }

@@ -3,7 +3,7 @@
 use superblock::{Kib, Level, MdUuid, Sectors};
 
 use super::{
-    ArrayName, DiskInfo, LegacyShape, Plan, Refusal, Step, Warning, disk_state,
+    ArrayName, DiskInfo, DiskStep, LegacyShape, MdStep, Plan, Refusal, Step, SystemStep, Warning, disk_state,
     request::{BuildRequest, MemberSource, MemberWord, SizeOrMax},
 };
 use crate::model::{Candidate, DevId, Device, Unusable, World, world::MapEntry};
@@ -119,15 +119,17 @@ fn steps(
     members: Vec<(String, DiskInfo)>,
 ) -> Vec<Step> {
     let name = || array.clone();
-    let claims = members.iter().map(|(device, _)| Step::Claim { device: device.clone() });
+    let claims = members.iter().map(|(device, _)| Step::Disk(DiskStep::Claim { device: device.clone() }));
     let mut steps: Vec<Step> = claims.collect();
     steps.extend([
-        Step::LockMap,
-        Step::HideFromUdev { array: name() },
-        Step::NewArray { array: name(), id },
-        Step::SetShape { array: name(), shape },
+        Step::System(SystemStep::LockMap),
+        Step::System(SystemStep::HideFromUdev { array: name() }),
+        Step::Md(MdStep::NewArray { array: name(), id }),
+        Step::Md(MdStep::SetShape { array: name(), shape }),
     ]);
-    steps.extend(members.into_iter().map(|(device, info)| Step::AddDisk { array: name(), device, info }));
+    steps.extend(
+        members.into_iter().map(|(device, info)| Step::Md(MdStep::AddDisk { array: name(), device, info })),
+    );
     let entry = MapEntry {
         devnm: array.kernel.clone(),
         metadata: "none".to_owned(),
@@ -135,13 +137,13 @@ fn steps(
         path: array.path.clone(),
     };
     steps.extend([
-        Step::MapAdd { entry },
-        Step::Run { array: name() },
+        Step::System(SystemStep::MapAdd { entry }),
+        Step::Md(MdStep::Run { array: name() }),
         Step::Commit,
-        Step::UnlockMap,
-        Step::ShowToUdev { array: name() },
-        Step::Uevent { array: name() },
-        Step::Node { array: name() },
+        Step::System(SystemStep::UnlockMap),
+        Step::System(SystemStep::ShowToUdev { array: name() }),
+        Step::System(SystemStep::Uevent { array: name() }),
+        Step::System(SystemStep::Node { array: name() }),
     ]);
     steps
 }
@@ -223,7 +225,7 @@ mod tests {
             .steps
             .iter()
             .filter_map(|step| match step {
-                Step::AddDisk { info, .. } => Some(info.raid_disk),
+                Step::Md(MdStep::AddDisk { info, .. }) => Some(info.raid_disk),
                 _ => None,
             })
             .collect();

@@ -5,7 +5,7 @@
 
 use superblock::{Bytes, Native, Sectors, Write, bitmap, probe::Found, v1::FeatureMap};
 
-use super::{Plan, Step, request::Metadata, zero};
+use super::{DiskStep, Plan, Step, SystemStep, request::Metadata, zero};
 
 /// What 0.90 has for itself at the end of a device: superblock and bitmap.
 const V0_AREA: Bytes = Bytes(64 << 10);
@@ -52,7 +52,7 @@ fn bitmap_area(bitmap: &bitmap::Superblock) -> Bytes {
 /// A new file with these bytes.
 #[must_use]
 pub fn save(device: &str, file: &str, size: Bytes, pieces: Vec<Write>) -> Plan {
-    let step = Step::SaveFile { file: file.to_owned(), size, pieces };
+    let step = Step::System(SystemStep::SaveFile { file: file.to_owned(), size, pieces });
     let summary = format!("save the metadata of {device} as {file}");
     Plan { summary, steps: vec![step, Step::Commit], warnings: Vec::new() }
 }
@@ -60,7 +60,7 @@ pub fn save(device: &str, file: &str, size: Bytes, pieces: Vec<Write>) -> Plan {
 /// One more name for it.
 #[must_use]
 pub fn link(file: &str, name: &str) -> Plan {
-    let step = Step::Link { file: file.to_owned(), name: name.to_owned() };
+    let step = Step::System(SystemStep::Link { file: file.to_owned(), name: name.to_owned() });
     Plan { summary: format!("link {name} to {file}"), steps: vec![step, Step::Commit], warnings: Vec::new() }
 }
 
@@ -71,10 +71,10 @@ pub fn restore(device: &str, file: &str, writes: Vec<Write>) -> Plan {
     let summary = format!("restore the metadata of {device} from {file}");
     let what = format!("the metadata in {file}");
     let steps = vec![
-        Step::Share { device: device.clone() },
-        Step::Write { device: device.clone(), what, writes },
+        Step::Disk(DiskStep::Share { device: device.clone() }),
+        Step::Disk(DiskStep::Write { device: device.clone(), what, writes }),
         Step::Commit,
-        Step::Release { device },
+        Step::Disk(DiskStep::Release { device }),
     ];
     Plan { summary, steps, warnings: Vec::new() }
 }

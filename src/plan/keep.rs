@@ -6,7 +6,7 @@
 
 use superblock::{Bytes, Native, Sectors, Write, bitmap, lvm::Group, probe::Found};
 
-use super::{Plan, Step, volume::metadata::LvmStep};
+use super::{DiskStep, MdStep, Plan, Step, SystemStep, volume::metadata::LvmStep};
 use crate::{
     archive::{About, GroupChange, Record, Sighted, WantedBytes, prints},
     model::{Device, volume::AreaTarget},
@@ -24,13 +24,15 @@ const V0_BITMAP: Bytes = Bytes(60 << 10);
 /// The devices whose metadata the plan endangers, each once; none where it writes no metadata.
 #[must_use]
 pub fn endangered(plan: &Plan) -> Vec<String> {
-    if !plan.steps.iter().any(|step| matches!(step, Step::Write { .. })) {
+    if !plan.steps.iter().any(|step| matches!(step, Step::Disk(DiskStep::Write { .. }))) {
         return Vec::new();
     }
     let mut paths: Vec<String> = Vec::new();
     for step in &plan.steps {
         match step {
-            Step::Claim { device } | Step::Write { device, .. } | Step::AddDisk { device, .. }
+            Step::Disk(DiskStep::Claim { device })
+            | Step::Disk(DiskStep::Write { device, .. })
+            | Step::Md(MdStep::AddDisk { device, .. })
                 if !paths.contains(device) =>
             {
                 paths.push(device.clone());
@@ -44,10 +46,12 @@ pub fn endangered(plan: &Plan) -> Vec<String> {
 /// Where what is overwritten has to be kept: before the first write, and before zeroes that precede it. A change of a group
 /// that writes nothing else is noted before its text is written.
 fn first_write(plan: &Plan) -> Option<usize> {
-    if !plan.steps.iter().any(|step| matches!(step, Step::Write { .. })) {
+    if !plan.steps.iter().any(|step| matches!(step, Step::Disk(DiskStep::Write { .. }))) {
         return plan.steps.iter().position(|step| matches!(step, Step::Lvm(LvmStep::PreCommit { .. })));
     }
-    plan.steps.iter().position(|step| matches!(step, Step::Write { .. } | Step::Zero { .. }))
+    plan.steps.iter().position(|step| {
+        matches!(step, Step::Disk(DiskStep::Write { .. }) | Step::Disk(DiskStep::Zero { .. }))
+    })
 }
 
 /// Whether the plan leaves an entry: it writes metadata of devices, or changes that of a group.
@@ -73,13 +77,13 @@ pub fn keep(plan: &Plan, devices: &[Sighted], about: About) -> (Plan, Option<usi
     let about = About { group: group_change(plan), ..about };
     let devices: Vec<WantedBytes> = devices.iter().map(wanted).filter(|w| !w.ranges.is_empty()).collect();
     let mut kept = plan.clone();
-    kept.steps.insert(at, Step::Archive { record: Box::new(Record { about, devices }) });
+    kept.steps.insert(at, Step::System(SystemStep::Archive { record: Box::new(Record { about, devices }) }));
     (kept, Some(at))
 }
 
 fn written(plan: &Plan, path: &str) -> Vec<Write> {
     let of_device = |step: &Step| match step {
-        Step::Write { device, writes, .. } if device == path => writes.clone(),
+        Step::Disk(DiskStep::Write { device, writes, .. }) if device == path => writes.clone(),
         _ => Vec::new(),
     };
     plan.steps.iter().flat_map(of_device).filter(|write| !write.data.is_empty()).collect()

@@ -1,3 +1,4 @@
+use crate::plan::{DiskStep, SystemStep};
 use superblock::probe::Probe;
 
 use super::*;
@@ -26,7 +27,7 @@ fn device(path: &str) -> Sighted {
 
 fn write(device: &str, at: u64, length: usize) -> Step {
     let writes = vec![Write { at: Bytes(at), data: vec![7; length] }];
-    Step::Write { device: device.into(), what: "superblock".into(), writes }
+    Step::Disk(DiskStep::Write { device: device.into(), what: "superblock".into(), writes })
 }
 
 fn plan(steps: Vec<Step>) -> Plan {
@@ -34,7 +35,7 @@ fn plan(steps: Vec<Step>) -> Plan {
 }
 
 fn claim(device: &str) -> Step {
-    Step::Claim { device: device.into() }
+    Step::Disk(DiskStep::Claim { device: device.into() })
 }
 
 #[test]
@@ -49,7 +50,7 @@ fn what_is_written_is_kept_before_the_first_write() {
     let writes = plan(vec![
         claim("/dev/a"),
         claim("/dev/b"),
-        Step::LockMap,
+        Step::System(SystemStep::LockMap),
         write("/dev/a", 4096, 1024),
         write("/dev/a", 5120, 512),
         write("/dev/b", 1 << 20, 512),
@@ -61,7 +62,7 @@ fn what_is_written_is_kept_before_the_first_write() {
     first.identity.prints = vec![print(0), print(4096), print(8192)];
     let (kept, at) = keep(&writes, &[first, device("/dev/b")], about(1));
     assert_eq!(at, Some(3));
-    let Step::Archive { record } = &kept.steps[3] else { panic!("{kept}") };
+    let Step::System(SystemStep::Archive { record }) = &kept.steps[3] else { panic!("{kept}") };
     assert_eq!(record.devices.len(), 1, "a range beyond the end is nothing: {record:?}");
     assert_eq!(record.devices[0].ranges, [(Bytes(4096), Bytes(1536))]);
     assert_eq!(record.devices[0].written.len(), 2);
@@ -76,9 +77,9 @@ fn what_is_written_is_kept_before_the_first_write() {
 
 #[test]
 fn zeroes_over_data_come_after_it() {
-    let zeroes = Step::Zero { ranges: vec![("/dev/a".into(), Sectors(64), Sectors(64))] };
+    let zeroes = Step::Disk(DiskStep::Zero { ranges: vec![("/dev/a".into(), Sectors(64), Sectors(64))] });
     let both = plan(vec![claim("/dev/a"), zeroes, write("/dev/a", 0, 512), Step::Commit]);
     let (kept, at) = keep(&both, &[device("/dev/a")], about(1));
     assert_eq!(at, Some(1));
-    assert!(matches!(kept.steps[1], Step::Archive { .. }));
+    assert!(matches!(kept.steps[1], Step::System(SystemStep::Archive { .. })));
 }

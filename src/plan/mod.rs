@@ -34,7 +34,9 @@ pub mod wait;
 pub mod watch;
 pub mod zero;
 
-pub use step::{ArrayName, DiskInfo, LegacyShape, MemberName, Step, disk_state};
+pub use step::{
+    ArrayName, DiskInfo, DiskStep, LegacyShape, MdStep, MemberName, Step, SystemStep, disk_state,
+};
 
 /// Steps in order, and what should be said before they are taken.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use std::fmt;
 use superblock::{Bytes, Write};
 
 use super::{
-    Plan, Refusal, Step,
+    Plan, Refusal, Step, SystemStep,
     dm::{DmStep, Quiesce},
 };
 use crate::model::{
@@ -161,11 +161,11 @@ pub fn create(new: &NewSet, members: &[WantedOverlay]) -> Result<Plan, Refusal> 
     steps.push(Step::Dm(DmStep::WaitForUdev));
     let description = description(&new.store, set);
     let text = overlay::describe(&described);
-    steps.push(Step::SaveFile {
+    steps.push(Step::System(SystemStep::SaveFile {
         file: description,
         size: Bytes(u64::try_from(text.len()).unwrap_or(0)),
         pieces: vec![Write { at: Bytes(0), data: text.into_bytes() }],
-    });
+    }));
     steps.push(Step::Commit);
     let devices: Vec<String> = described.iter().zip(members).map(|(_, member)| member.path.clone()).collect();
     let attached = steps.iter().filter_map(|step| match step {

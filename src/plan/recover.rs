@@ -6,7 +6,7 @@ mod whole;
 pub use whole::Recover;
 
 use super::{
-    ArrayName, Plan, Step,
+    ArrayName, MdStep, Plan, Step, SystemStep,
     course::{Said, Turn},
     dm::DmStep,
 };
@@ -58,31 +58,31 @@ pub fn plan(notes: &Unfinished, arrays: &[RunningArray], map: &[MapEntry], creat
         let path = entry(array).map(|entry| entry.path.clone()).filter(|path| !path.is_empty());
         ArrayName { kernel: array.name.clone(), path: path.unwrap_or_else(|| format!("/dev/{}", array.name)) }
     };
-    let mut steps = vec![Step::LockMap];
-    steps.extend(idle.iter().map(|array| Step::Expect {
-        array: named(array),
-        uuid: None,
-        members: Some(array.members.clone()),
+    let mut steps = vec![Step::System(SystemStep::LockMap)];
+    steps.extend(idle.iter().map(|array| {
+        Step::Md(MdStep::Expect { array: named(array), uuid: None, members: Some(array.members.clone()) })
     }));
     for array in &idle {
-        steps.push(Step::Stop { array: named(array) });
-        steps.extend(entry(array).map(|entry| Step::MapRemove { entry: entry.clone() }));
+        steps.push(Step::Md(MdStep::Stop { array: named(array) }));
+        steps.extend(entry(array).map(|entry| Step::System(SystemStep::MapRemove { entry: entry.clone() })));
     }
     steps.push(Step::Commit);
     let marked = notes.hidden.iter().filter(|name| creating.contains(name));
-    steps.extend(marked.clone().map(|name| Step::ShowToUdev {
-        array: ArrayName { kernel: name.clone(), path: format!("/dev/{name}") },
+    steps.extend(marked.clone().map(|name| {
+        Step::System(SystemStep::ShowToUdev {
+            array: ArrayName { kernel: name.clone(), path: format!("/dev/{name}") },
+        })
     }));
-    steps.push(Step::UnlockMap);
+    steps.push(Step::System(SystemStep::UnlockMap));
     for array in &running {
-        steps.push(Step::Uevent { array: named(array) });
+        steps.push(Step::System(SystemStep::Uevent { array: named(array) }));
     }
     if idle.is_empty() && marked.count() == 0 {
         steps = vec![Step::Commit];
     }
     let frozen: Vec<&RunningArray> =
         arrays.iter().filter(|array| notes.frozen.contains(&array.name)).collect();
-    steps.extend(frozen.iter().map(|array| Step::Thaw { array: named(array) }));
+    steps.extend(frozen.iter().map(|array| Step::Md(MdStep::Thaw { array: named(array) })));
     if steps == [Step::Commit] {
         steps.clear();
     }
@@ -237,8 +237,14 @@ mod tests {
     fn an_array_that_serves_data_is_left() {
         let recovery = plan(&notes(), &[array("md0", "clean")], &[], &["md0".into()]);
         assert_eq!((recovery.running.as_slice(), recovery.put_back), (&["md0".to_owned()][..], None));
-        assert!(!recovery.plan.steps.iter().any(|step| matches!(step, Step::Stop { .. })));
-        assert!(recovery.plan.steps.iter().any(|step| matches!(step, Step::ShowToUdev { .. })));
+        assert!(!recovery.plan.steps.iter().any(|step| matches!(step, Step::Md(MdStep::Stop { .. }))));
+        assert!(
+            recovery
+                .plan
+                .steps
+                .iter()
+                .any(|step| matches!(step, Step::System(SystemStep::ShowToUdev { .. })))
+        );
     }
 
     #[test]
@@ -252,6 +258,12 @@ mod tests {
         let committed = Unfinished { committed: true, ..notes() };
         let recovery = plan(&committed, &[array("md0", "inactive")], &[], &["md0".into()]);
         assert_eq!((recovery.stopped.len(), recovery.put_back), (0, None));
-        assert!(recovery.plan.steps.iter().any(|step| matches!(step, Step::ShowToUdev { .. })));
+        assert!(
+            recovery
+                .plan
+                .steps
+                .iter()
+                .any(|step| matches!(step, Step::System(SystemStep::ShowToUdev { .. })))
+        );
     }
 }

@@ -5,7 +5,7 @@ pub mod session;
 use superblock::{Level, probe::Found};
 
 use super::{
-    MemberName, Plan, Refusal, Step,
+    MdStep, MemberName, Plan, Refusal, Step,
     manage::{self, Copy, ManageContext, Todo},
     request::ManageOp,
 };
@@ -203,17 +203,19 @@ fn pair(
     array: &Managed,
     context: &ManageContext,
 ) {
-    let set = |word: &str, dev: Option<DevId>, attr: MemberAttr, value: String| Step::SetMember {
-        array: context.array.clone(),
-        member: MemberName { shown: word.to_owned(), dev, link: None },
-        attr,
-        value,
+    let set = |word: &str, dev: Option<DevId>, attr: MemberAttr, value: String| {
+        Step::Md(MdStep::SetMember {
+            array: context.array.clone(),
+            member: MemberName { shown: word.to_owned(), dev, link: None },
+            attr,
+            value,
+        })
     };
     let marks = [
         set(old.0, Some(old.1), MemberAttr::State, "want_replacement".to_owned()),
         set(new.0, new.1, MemberAttr::Slot, slot.to_string()),
     ];
-    let is_frozen = |step: &Step| matches!(step, Step::Freeze { .. });
+    let is_frozen = |step: &Step| matches!(step, Step::Md(MdStep::Freeze { .. }));
     if !plan.steps.iter().any(is_frozen) {
         let freeze = manage::freeze(array, context);
         plan.steps.splice(0..0, freeze);
@@ -225,8 +227,8 @@ fn pair(
 /// Lets what was frozen go on, after the commit.
 #[must_use]
 pub fn thawed(mut plan: Plan, context: &ManageContext) -> Plan {
-    if plan.steps.iter().any(|step| matches!(step, Step::Freeze { .. })) {
-        plan.steps.push(Step::Thaw { array: context.array.clone() });
+    if plan.steps.iter().any(|step| matches!(step, Step::Md(MdStep::Freeze { .. }))) {
+        plan.steps.push(Step::Md(MdStep::Thaw { array: context.array.clone() }));
     }
     plan
 }
@@ -280,7 +282,10 @@ pub fn take_out(word: &str, array: &Managed, old: &OldMember, context: &ManageCo
     let member = MemberName { shown: word.to_owned(), dev: link.dev, link: Some(link.name.clone()) };
     link.is(&MemberState::Faulty).then(|| Plan {
         summary: format!("take {word} out of {}", context.array.path),
-        steps: vec![Step::Remove { array: context.array.clone(), member, patient: true }, Step::Commit],
+        steps: vec![
+            Step::Md(MdStep::Remove { array: context.array.clone(), member, patient: true }),
+            Step::Commit,
+        ],
         warnings: Vec::new(),
     })
 }

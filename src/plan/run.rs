@@ -2,12 +2,12 @@
 
 use superblock::Write;
 
-use super::{Plan, Step, afterwards::Rest};
+use super::{Plan, Step, SystemStep, afterwards::Rest};
 use crate::words::Errno;
 
 /// What carries steps out: the live machine, or a test's model of it.
 ///
-/// A step either happens wholly or leaves nothing behind. [`Step::Write`] answers with the bytes that it replaced;
+/// A step either happens wholly or leaves nothing behind. [`DiskStep::Write`] answers with the bytes that it replaced;
 /// all other steps answer with nothing.
 pub trait Host {
     /// Carries one step out.
@@ -140,7 +140,7 @@ fn roll_back(done: Vec<(&Step, Vec<Write>)>, host: &mut dyn Host) -> Vec<String>
     for (step, saved) in done.into_iter().rev() {
         let Some(undo) = step.undo(saved) else { continue };
         // What could not be put back can be put back from the archive later.
-        if matches!(undo, Step::Discard { .. }) && !failed.is_empty() {
+        if matches!(undo, Step::System(SystemStep::Discard { .. })) && !failed.is_empty() {
             continue;
         }
         tracing::debug!(step = %undo, "undo");
@@ -159,7 +159,7 @@ pub(crate) mod tests {
     use crate::{
         model::world::MapEntry,
         plan::{
-            ArrayName, DiskInfo,
+            ArrayName, DiskInfo, DiskStep, MdStep,
             fake::{self, Fake},
         },
     };
@@ -213,17 +213,21 @@ pub(crate) mod tests {
         };
         let info = DiskInfo { number: 0, raid_disk: 0, state: 6 };
         let steps = vec![
-            Step::Claim { device: device.clone() },
-            Step::LockMap,
-            Step::HideFromUdev { array: array.clone() },
-            Step::Write { device: device.clone(), what: "superblock".into(), writes: vec![write] },
-            Step::NewArray { array: array.clone(), id: None },
-            Step::AddDisk { array: array.clone(), device, info },
-            Step::MapAdd { entry },
-            Step::Run { array: array.clone() },
+            Step::Disk(DiskStep::Claim { device: device.clone() }),
+            Step::System(SystemStep::LockMap),
+            Step::System(SystemStep::HideFromUdev { array: array.clone() }),
+            Step::Disk(DiskStep::Write {
+                device: device.clone(),
+                what: "superblock".into(),
+                writes: vec![write],
+            }),
+            Step::Md(MdStep::NewArray { array: array.clone(), id: None }),
+            Step::Md(MdStep::AddDisk { array: array.clone(), device, info }),
+            Step::System(SystemStep::MapAdd { entry }),
+            Step::Md(MdStep::Run { array: array.clone() }),
             Step::Commit,
-            Step::UnlockMap,
-            Step::ShowToUdev { array },
+            Step::System(SystemStep::UnlockMap),
+            Step::System(SystemStep::ShowToUdev { array }),
         ];
         Plan { summary: "create md0".into(), steps, warnings: Vec::new() }
     }

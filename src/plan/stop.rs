@@ -1,7 +1,7 @@
 //! Stopping arrays.
 
 use super::{
-    ArrayName, Plan, Step,
+    ArrayName, MdStep, Plan, Step, SystemStep,
     course::{Course, Deed, Event, Look, Said, Then, Turn, Unseen, View},
 };
 use crate::model::{RunningArray, World};
@@ -13,12 +13,16 @@ const FAILED: u8 = 1;
 #[must_use]
 pub fn plan(array: &RunningArray, path: &str, world: &World) -> Plan {
     let name = ArrayName { kernel: array.name.clone(), path: path.to_owned() };
-    let mut steps = vec![Step::Stop { array: name }, Step::Commit];
+    let mut steps = vec![Step::Md(MdStep::Stop { array: name }), Step::Commit];
     if let Some(entry) = world.map.iter().find(|entry| entry.devnm == array.name) {
-        steps.extend([Step::LockMap, Step::MapRemove { entry: entry.clone() }, Step::UnlockMap]);
+        steps.extend([
+            Step::System(SystemStep::LockMap),
+            Step::System(SystemStep::MapRemove { entry: entry.clone() }),
+            Step::System(SystemStep::UnlockMap),
+        ]);
         if !entry.path.is_empty() {
             let linked = ArrayName { kernel: array.name.clone(), path: entry.path.clone() };
-            steps.push(Step::RemoveNode { array: linked });
+            steps.push(Step::System(SystemStep::RemoveNode { array: linked }));
         }
     }
     Plan { summary: format!("stop {path}"), steps, warnings: Vec::new() }

@@ -1,5 +1,6 @@
 //! Stopping everything, while others start and hold arrays.
 
+use crate::plan::MdStep;
 use std::collections::BTreeMap;
 
 use anyhow::bail;
@@ -32,7 +33,7 @@ impl Arrays {
 
 impl Scene for Arrays {
     fn act(&mut self, step: &Step) -> anyhow::Result<Vec<Write>> {
-        if let Step::Stop { array } = step {
+        if let Step::Md(MdStep::Stop { array }) = step {
             let name = array.kernel.as_str();
             if self.is_held(name) {
                 bail!("{name}: STOP_ARRAY: Device or resource busy");

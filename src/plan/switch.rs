@@ -1,6 +1,6 @@
 //! Starting an assembled array, and making arrays read-only or writable.
 
-use super::{ArrayName, Plan, Step};
+use super::{ArrayName, MdStep, Plan, Step, SystemStep};
 use crate::{
     model::{RunningArray, World},
     words::{ArrayAttr, ArrayState},
@@ -31,37 +31,37 @@ pub fn start(array: &RunningArray, path: &str) -> Option<Plan> {
     let name = name(array, path);
     let mut plan = plan(
         format!("start {path}"),
-        Step::Change {
+        Step::Md(MdStep::Change {
             array: name.clone(),
             attr: ArrayAttr::ArrayState,
             from: Some(ArrayState::Inactive.word().to_owned()),
             to: ArrayState::ReadAuto.word().to_owned(),
-        },
+        }),
     );
-    plan.steps.push(Step::Uevent { array: name });
+    plan.steps.push(Step::System(SystemStep::Uevent { array: name }));
     Some(plan)
 }
 
 /// Makes an array read-only.
 #[must_use]
 pub fn readonly(array: &RunningArray, path: &str) -> Plan {
-    plan(format!("make {path} read-only"), Step::MakeReadonly { array: name(array, path) })
+    plan(format!("make {path} read-only"), Step::Md(MdStep::MakeReadonly { array: name(array, path) }))
 }
 
 /// Makes a read-only array writable.
 #[must_use]
 pub fn readwrite(array: &RunningArray, path: &str) -> Plan {
-    plan(format!("make {path} writable"), Step::MakeWritable { array: name(array, path) })
+    plan(format!("make {path} writable"), Step::Md(MdStep::MakeWritable { array: name(array, path) }))
 }
 
 /// Starts or stops a check or a repair.
 #[must_use]
 pub fn sync_action(array: &RunningArray, path: &str, action: &str) -> Plan {
-    let change = Step::Change {
+    let change = Step::Md(MdStep::Change {
         array: name(array, path),
         attr: ArrayAttr::SyncAction,
         from: None,
         to: action.to_owned(),
-    };
+    });
     plan(format!("set what {path} does to {action}"), change)
 }

@@ -21,7 +21,7 @@ pub use crate::model::archive::Present;
 pub use find::{DeviceTrust, DevicesHere as FoundDevices, find};
 pub use put_back::PutBack;
 
-use super::{Plan, Refusal, Step, Warning};
+use super::{DiskStep, Plan, Refusal, Step, SystemStep, Warning};
 use crate::archive::{About, Carried, Entry, EntryId, GroupChange, Identity, KeptDevice, Pieces, Sameness};
 
 /// The entry that is meant: the one that is named, else the newest. Asked twice it goes no further back: where the newest is
@@ -128,7 +128,7 @@ pub fn plan(
         }
         lost.extend(what_goes(kept, present));
         let seen = present.now.iter().chain(&present.ends).cloned().collect();
-        checks.push(Step::Unchanged { device: path.clone(), seen });
+        checks.push(Step::Disk(DiskStep::Unchanged { device: path.clone(), seen }));
         writes.push((path.clone(), differing));
     }
     if writes.is_empty() && trust == DeviceTrust::Unbroken {
@@ -141,15 +141,23 @@ pub fn plan(
         )));
     }
     let mut steps: Vec<Step> =
-        writes.iter().map(|(device, _)| Step::Claim { device: device.clone() }).collect();
+        writes.iter().map(|(device, _)| Step::Disk(DiskStep::Claim { device: device.clone() })).collect();
     steps.extend(checks);
     let what = format!("the bytes from before {}", entry.about.id);
     for (device, writes) in &writes {
-        steps.push(Step::Write { device: device.clone(), what: what.clone(), writes: writes.clone() });
+        steps.push(Step::Disk(DiskStep::Write {
+            device: device.clone(),
+            what: what.clone(),
+            writes: writes.clone(),
+        }));
     }
-    steps.extend(writes.iter().map(|(device, w)| Step::Verify { device: device.clone(), writes: w.clone() }));
+    steps.extend(
+        writes
+            .iter()
+            .map(|(device, w)| Step::Disk(DiskStep::Verify { device: device.clone(), writes: w.clone() })),
+    );
     steps.push(Step::Commit);
-    steps.extend(writes.into_iter().map(|(device, _)| Step::Release { device }));
+    steps.extend(writes.into_iter().map(|(device, _)| Step::Disk(DiskStep::Release { device })));
     let summary = format!("undo {}: {}", about.id, about.summary);
     let warnings = said.into_iter().map(Warning::note).chain(lost.into_iter().map(Warning::ask)).collect();
     Ok(Plan { summary, steps, warnings })
@@ -196,7 +204,11 @@ pub fn never_was(about: &About, groups: &[(String, u32)]) -> Plan {
     let change = about.group.as_ref().and_then(|change| Some((&change.id, change.after?)));
     let is_done =
         change.is_none_or(|(id, after)| groups.iter().any(|(known, now)| known == id && *now >= after));
-    let steps = if is_done { Vec::new() } else { vec![Step::Discard { id: about.id.clone() }, Step::Commit] };
+    let steps = if is_done {
+        Vec::new()
+    } else {
+        vec![Step::System(SystemStep::Discard { id: about.id.clone() }), Step::Commit]
+    };
     Plan { summary: format!("forget {}", about.id), steps, warnings: Vec::new() }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use superblock::{Damage, Native, Role, Sectors, Write, probe::Found, v0, v1::Minor};
 
 use super::{
-    Plan, Step,
+    DiskStep, Plan, Step,
     only_copy::{failed_in_resync, left_behind},
     request::Metadata,
 };
@@ -242,20 +242,20 @@ pub fn is_asked(found: &Found, asked: Option<Metadata>) -> bool {
 /// All devices in one plan, so that one undo brings all back.
 fn steps(writes: Vec<(String, Vec<Write>)>, shared: bool) -> Plan {
     let open = |device: &String| match shared {
-        true => Step::Share { device: device.clone() },
-        false => Step::Claim { device: device.clone() },
+        true => Step::Disk(DiskStep::Share { device: device.clone() }),
+        false => Step::Disk(DiskStep::Claim { device: device.clone() }),
     };
     let paths: Vec<String> = writes.iter().map(|(path, _)| path.clone()).collect();
     let mut steps: Vec<Step> = paths.iter().map(open).collect();
     let what = "zeroes over the superblock".to_owned();
-    steps.extend(writes.into_iter().map(|(device, writes)| Step::Write {
-        device,
-        what: what.clone(),
-        writes,
-    }));
+    steps.extend(
+        writes
+            .into_iter()
+            .map(|(device, writes)| Step::Disk(DiskStep::Write { device, what: what.clone(), writes })),
+    );
     steps.push(Step::Commit);
     let summary = format!("erase the superblocks of {}", paths.join(" "));
-    steps.extend(paths.into_iter().map(|device| Step::Release { device }));
+    steps.extend(paths.into_iter().map(|device| Step::Disk(DiskStep::Release { device })));
     Plan { summary, steps, warnings: Vec::new() }
 }
 

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     model::{Sight, Unusable},
     plan::{
-        Plan, Step,
+        DiskStep, MdStep, Plan, Step,
         course::{Course, Deed, Event, Look, Said, Then, Turn, Unseen, View},
         run::Failure,
     },
@@ -443,13 +443,13 @@ impl Rounds<'_> {
         let reason = format!("{:#}", failure.cause);
         let why = failure.answer().unwrap_or_else(|| reason.clone());
         match outcome.plan.steps.get(failure.at) {
-            Some(Step::AddDisk { device, .. }) => {
+            Some(Step::Md(MdStep::AddDisk { device, .. })) => {
                 self.without(device, format!("failed to add {device} to {path}: {why}"), reason)
             }
-            Some(Step::Claim { device }) => {
+            Some(Step::Disk(DiskStep::Claim { device })) => {
                 self.without(device, format!("{device} is busy - skipping"), reason)
             }
-            Some(Step::Run { .. }) => {
+            Some(Step::Md(MdStep::Run { .. })) => {
                 self.say.push(Said::error(format!("failed to RUN_ARRAY {path}: {why}")));
                 let hint = outcome.shortage.map_or_else(|| reason.clone(), |shortage| shortage.insisted());
                 self.say.push(Said::error(hint));

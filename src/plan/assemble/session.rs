@@ -19,7 +19,7 @@ use crate::{
         policy::{self, FormatFamily, PolicySubject, PolicyVerdict as Auto},
     },
     model::{DevId, RunningArray, World, world::MapEntry},
-    plan::{ArrayName, Refusal, Step, Warning, naming},
+    plan::{ArrayName, MdStep, Refusal, Step, SystemStep, Warning, naming},
 };
 
 /// What all attempts share.
@@ -318,7 +318,7 @@ fn configure(outcome: &mut ArrayOutcome, config: &Config) {
     let starts = matches!(outcome.verdict, super::Verdict::Start | super::Verdict::StartReadonly);
     let steps = &mut outcome.plan.steps;
     let uuid = steps.iter().find_map(|step| match step {
-        Step::MapAdd { entry } => Some(entry.uuid),
+        Step::System(SystemStep::MapAdd { entry }) => Some(entry.uuid),
         _ => None,
     });
     let Some(commit) = steps.iter().position(|step| *step == Step::Commit).filter(|_| starts) else { return };
@@ -327,10 +327,8 @@ fn configure(outcome: &mut ArrayOutcome, config: &Config) {
         (line.uuid.is_some() && line.uuid == uuid) || line.name.as_ref() == Some(&array.path)
     };
     let attributes = config.sysfs.iter().filter(fits).flat_map(|line| &line.attributes);
-    let sets = attributes.filter(|(attr, _)| is_below(attr)).map(|(attr, value)| Step::Configure {
-        array: array.clone(),
-        attr: attr.clone(),
-        value: value.clone(),
+    let sets = attributes.filter(|(attr, _)| is_below(attr)).map(|(attr, value)| {
+        Step::Md(MdStep::Configure { array: array.clone(), attr: attr.clone(), value: value.clone() })
     });
     let sets: Vec<Step> = sets.collect();
     steps.splice(commit + 1..commit + 1, sets);

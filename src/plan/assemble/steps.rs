@@ -7,7 +7,7 @@ use superblock::{Role, Write};
 
 use crate::{
     model::world::MapEntry,
-    plan::{ArrayName, DiskInfo, Step},
+    plan::{ArrayName, DiskInfo, DiskStep, MdStep, Step, SystemStep},
     words::{ArrayAttr, DevId},
 };
 
@@ -81,28 +81,31 @@ pub fn steps(parts: &StepParts<'_>) -> Vec<Step> {
     let others = rewritten.filter(|index| !members.contains(index) && !inside.contains(index));
     let others: Vec<&Claim> = others.collect::<Vec<_>>().iter().filter_map(claim).collect();
     let claimed = new.iter().chain(&others);
-    let mut steps: Vec<Step> = claimed.map(|claim| Step::Claim { device: claim.path.clone() }).collect();
-    steps.push(Step::LockMap);
+    let mut steps: Vec<Step> =
+        claimed.map(|claim| Step::Disk(DiskStep::Claim { device: claim.path.clone() })).collect();
+    steps.push(Step::System(SystemStep::LockMap));
     let (array_uuid, members) = (Some(model.facts.array), parts.had.clone());
-    steps.push(Step::Expect { array: array.clone(), uuid: array_uuid, members });
+    steps.push(Step::Md(MdStep::Expect { array: array.clone(), uuid: array_uuid, members }));
     for rewrite in &parts.rewrites {
         let Some(claim) = parts.claims.get(rewrite.claim) else { continue };
         let writes = [claim.metadata.encode()].into_iter().chain(rewrite.extra.iter().cloned()).collect();
-        steps.push(Step::Write { device: claim.path.clone(), what: rewrite.what.clone(), writes });
+        steps.push(Step::Disk(DiskStep::Write {
+            device: claim.path.clone(),
+            what: rewrite.what.clone(),
+            writes,
+        }));
     }
     // Devices of the array that it does not get now are told nevertheless.
-    steps.extend(others.iter().map(|claim| Step::Release { device: claim.path.clone() }));
+    steps.extend(others.iter().map(|claim| Step::Disk(DiskStep::Release { device: claim.path.clone() })));
     if parts.adopted.is_none() {
-        steps.push(Step::NewArray { array: array.clone(), id: None });
-        steps.push(Step::SetVersion { array: array.clone(), version: model.metadata.version() });
+        steps.push(Step::Md(MdStep::NewArray { array: array.clone(), id: None }));
+        steps.push(Step::Md(MdStep::SetVersion { array: array.clone(), version: model.metadata.version() }));
         if model.lockless {
             steps.push(attr(array, ArrayAttr::BitmapType, "llbitmap", false));
         }
     }
-    steps.extend(new.iter().map(|claim| Step::AddDisk {
-        array: array.clone(),
-        device: claim.path.clone(),
-        info: info(claim),
+    steps.extend(new.iter().map(|claim| {
+        Step::Md(MdStep::AddDisk { array: array.clone(), device: claim.path.clone(), info: info(claim) })
     }));
     let entry = MapEntry {
         devnm: array.kernel.clone(),
@@ -110,9 +113,9 @@ pub fn steps(parts: &StepParts<'_>) -> Vec<Step> {
         uuid: model.facts.array,
         path: array.path.clone(),
     };
-    steps.push(Step::MapAdd { entry });
+    steps.push(Step::System(SystemStep::MapAdd { entry }));
     match parts.start {
-        Start::Run => steps.push(Step::Run { array: array.clone() }),
+        Start::Run => steps.push(Step::Md(MdStep::Run { array: array.clone() })),
         Start::Readonly => steps.push(attr(array, ArrayAttr::ArrayState, "readonly", false)),
         Start::Leave => {}
     }
@@ -120,15 +123,15 @@ pub fn steps(parts: &StepParts<'_>) -> Vec<Step> {
     if parts.repair {
         steps.push(attr(array, ArrayAttr::SyncAction, "repair", true));
     }
-    steps.push(Step::UnlockMap);
+    steps.push(Step::System(SystemStep::UnlockMap));
     if parts.start != Start::Leave {
-        steps.push(Step::Node { array: array.clone() });
+        steps.push(Step::System(SystemStep::Node { array: array.clone() }));
     }
     steps
 }
 
 fn attr(array: &ArrayName, attr: ArrayAttr, value: &str, optional: bool) -> Step {
-    Step::SetAttr { array: array.clone(), attr, value: value.to_owned(), optional }
+    Step::Md(MdStep::SetAttr { array: array.clone(), attr, value: value.to_owned(), optional })
 }
 
 /// The kernel reads the superblock and believes that; these numbers are for people who trace it.

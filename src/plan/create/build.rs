@@ -13,7 +13,7 @@ use super::{
 use crate::{
     model::{Device, World, geometry::Copies, world::MapEntry},
     plan::{
-        DiskInfo, Plan, Refusal, Step, Warning, disk_state,
+        DiskInfo, DiskStep, MdStep, Plan, Refusal, Step, SystemStep, Warning, disk_state,
         request::{BitmapKind, ConsistencyPolicy, CreateRequest, MemberWord},
     },
     words::ArrayAttr,
@@ -173,24 +173,28 @@ fn steps(decided: &Decided<'_>, made: &[Made<'_>], uuid: MdUuid) -> Vec<Step> {
     let array = decided.context.array.clone();
     let request = decided.request;
     let path = |m: &Made<'_>| m.device.path.clone();
-    let mut steps: Vec<Step> = made.iter().map(|m| Step::Claim { device: path(m) }).collect();
+    let mut steps: Vec<Step> = made.iter().map(|m| Step::Disk(DiskStep::Claim { device: path(m) })).collect();
     // Before the map is locked: it may take hours, and nobody must wait for it.
     if request.write_zeroes {
         let data = made.iter().filter(|m| m.info.state & disk_state::JOURNAL == 0);
         let ranges = data.map(|m| (path(m), m.data.0, m.data.1)).collect();
-        steps.push(Step::Zero { ranges });
+        steps.push(Step::Disk(DiskStep::Zero { ranges }));
     }
-    steps.push(Step::LockMap);
-    steps.push(Step::HideFromUdev { array: array.clone() });
+    steps.push(Step::System(SystemStep::LockMap));
+    steps.push(Step::System(SystemStep::HideFromUdev { array: array.clone() }));
     for m in made {
         let wipes = wipes(m.device, &m.writes);
         if !wipes.is_empty() {
             let what = "zeroes over older metadata".to_owned();
-            steps.push(Step::Write { device: path(m), what, writes: wipes });
+            steps.push(Step::Disk(DiskStep::Write { device: path(m), what, writes: wipes }));
         }
-        steps.push(Step::Write { device: path(m), what: m.what.clone(), writes: m.writes.clone() });
+        steps.push(Step::Disk(DiskStep::Write {
+            device: path(m),
+            what: m.what.clone(),
+            writes: m.writes.clone(),
+        }));
     }
-    steps.push(Step::NewArray { array: array.clone(), id: decided.context.id });
+    steps.push(Step::Md(MdStep::NewArray { array: array.clone(), id: decided.context.id }));
     if bitmap_kind(request) == BitmapKind::Lockless {
         steps.push(attr(decided, ArrayAttr::BitmapType, "llbitmap"));
     }
@@ -198,16 +202,19 @@ fn steps(decided: &Decided<'_>, made: &[Made<'_>], uuid: MdUuid) -> Vec<Step> {
         Format::V0 => (0, 90),
         Format::V1(minor) => (1, minor.number()),
     };
-    steps.push(Step::SetVersion { array: array.clone(), version });
-    steps.extend(made.iter().map(|m| Step::AddDisk { array: array.clone(), device: path(m), info: m.info }));
-    steps.push(Step::MapAdd {
+    steps.push(Step::Md(MdStep::SetVersion { array: array.clone(), version }));
+    steps.extend(
+        made.iter()
+            .map(|m| Step::Md(MdStep::AddDisk { array: array.clone(), device: path(m), info: m.info })),
+    );
+    steps.push(Step::System(SystemStep::MapAdd {
         entry: MapEntry {
             devnm: array.kernel.clone(),
             metadata: decided.format.name().to_owned(),
             uuid,
             path: array.path.clone(),
         },
-    });
+    }));
     if let Some(size) = request.logical_block_size {
         steps.push(attr(decided, ArrayAttr::LogicalBlockSize, &size.to_string()));
     }
@@ -215,16 +222,16 @@ fn steps(decided: &Decided<'_>, made: &[Made<'_>], uuid: MdUuid) -> Vec<Step> {
     match () {
         () if request.readonly => steps.push(attr(decided, ArrayAttr::ArrayState, "readonly")),
         () if waits => steps.push(attr(decided, ArrayAttr::ArrayState, WAITING)),
-        () => steps.push(Step::Run { array: array.clone() }),
+        () => steps.push(Step::Md(MdStep::Run { array: array.clone() })),
     }
     steps.push(Step::Commit);
     if !request.readonly && !waits {
-        steps.push(Step::MakeWritable { array: array.clone() });
+        steps.push(Step::Md(MdStep::MakeWritable { array: array.clone() }));
     }
-    steps.push(Step::UnlockMap);
-    steps.push(Step::ShowToUdev { array: array.clone() });
-    steps.push(Step::Uevent { array: array.clone() });
-    steps.push(Step::Node { array });
+    steps.push(Step::System(SystemStep::UnlockMap));
+    steps.push(Step::System(SystemStep::ShowToUdev { array: array.clone() }));
+    steps.push(Step::System(SystemStep::Uevent { array: array.clone() }));
+    steps.push(Step::System(SystemStep::Node { array }));
     steps
 }
 
@@ -243,5 +250,10 @@ fn waits(decided: &Decided<'_>) -> bool {
 }
 
 fn attr(decided: &Decided<'_>, attr: ArrayAttr, value: &str) -> Step {
-    Step::SetAttr { array: decided.context.array.clone(), attr, value: value.to_owned(), optional: false }
+    Step::Md(MdStep::SetAttr {
+        array: decided.context.array.clone(),
+        attr,
+        value: value.to_owned(),
+        optional: false,
+    })
 }

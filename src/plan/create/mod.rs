@@ -13,7 +13,7 @@ use superblock::{Level, v1::Minor};
 pub(super) use self::build::wipes;
 use self::slots::{ListedWords, SlotWish};
 use super::{
-    ArrayName, Plan, Refusal, Step, Warning, naming,
+    ArrayName, MdStep, Plan, Refusal, Step, Warning, naming,
     request::{BitmapKind, ConsistencyPolicy, CreateRequest, MemberSource, MemberWord, Metadata},
 };
 pub use crate::model::trial::Format;
@@ -117,7 +117,7 @@ pub fn could_have_bitmap(request: &CreateRequest) -> bool {
 /// What is said of an array that waits with its resync.
 #[must_use]
 pub fn waits_for_writes(plan: &Plan, array: &ArrayName) -> Option<String> {
-    let waits = |step: &Step| matches!(step, Step::SetAttr { attr: ArrayAttr::ArrayState, value, .. } if value == build::WAITING);
+    let waits = |step: &Step| matches!(step, Step::Md(MdStep::SetAttr { attr: ArrayAttr::ArrayState, value, .. }) if value == build::WAITING);
     plan.steps.iter().any(waits).then(|| {
         format!(
             "{0} is not resynced until it is written to, so that this can still be undone wholly:\n    \

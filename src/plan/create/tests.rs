@@ -10,7 +10,7 @@ use crate::{
     model::{Candidate, DevId, Unusable, world::Timestamp},
     plan::run::tests::every_failure_leaves_no_trace,
     plan::{
-        Say, Step,
+        DiskStep, Say, Step,
         request::{MemberSource, MemberWord, SizeOrMax},
     },
 };
@@ -160,7 +160,7 @@ fn what_is_written_reads_back_as_this_array() {
     let plan = plan(&request(Level::Raid1, &["/dev/a", "/dev/b"]), &context(), &three()).unwrap();
     let mut disk = vec![0u8; usize::try_from(64 * MIB).unwrap()];
     for step in &plan.steps {
-        let Step::Write { device, writes, .. } = step else { continue };
+        let Step::Disk(DiskStep::Write { device, writes, .. }) = step else { continue };
         if device == "/dev/b" {
             for Write { at, data } in writes {
                 let at = usize::try_from(at.0).unwrap();

@@ -6,7 +6,7 @@ use anyhow::{Result, bail, ensure};
 use superblock::Write;
 
 use super::{
-    ArrayName, Step,
+    ArrayName, DiskStep, MdStep, Step, SystemStep,
     overlay::OverlayStep,
     run::{Host, Outdated, Trouble},
     volume::fs::FsStep,
@@ -123,91 +123,93 @@ impl Fake {
         }
         let state = &mut self.state;
         match step {
-            Step::Claim { device } => {
+            Step::Disk(DiskStep::Claim { device }) => {
                 ensure!(!state.arrays.values().any(|(members, _)| members.contains(device)), "busy");
                 ensure!(state.claims.insert(device.clone()), "claimed twice");
             }
-            Step::Share { device } => {
+            Step::Disk(DiskStep::Share { device }) => {
                 state.claims.insert(device.clone());
             }
-            Step::Release { device } => {
+            Step::Disk(DiskStep::Release { device }) => {
                 state.claims.remove(device);
             }
-            Step::Archive { record } => {
+            Step::System(SystemStep::Archive { record }) => {
                 ensure!(state.archive.insert(record.about.id.to_string()), "kept twice");
             }
-            Step::Discard { id } => {
+            Step::System(SystemStep::Discard { id }) => {
                 ensure!(state.archive.remove(id.as_str()), "no such entry");
             }
-            Step::SaveFile { file, .. } | Step::Link { name: file, .. } => {
+            Step::System(SystemStep::SaveFile { file, .. })
+            | Step::System(SystemStep::Link { name: file, .. }) => {
                 ensure!(state.files.insert(file.clone()), "exists");
             }
-            Step::RemoveFile { file } => {
+            Step::System(SystemStep::RemoveFile { file }) => {
                 state.files.remove(file);
             }
-            Step::Write { device, writes, .. } => return self.write(device, writes),
-            Step::Zero { ranges } => {
+            Step::Disk(DiskStep::Write { device, writes, .. }) => return self.write(device, writes),
+            Step::Disk(DiskStep::Zero { ranges }) => {
                 state.zeroed.extend(ranges.iter().map(|(d, start, length)| (d.clone(), start.0, length.0)));
             }
-            Step::LockMap => {
+            Step::System(SystemStep::LockMap) => {
                 ensure!(!state.locked, "locked twice");
                 state.locked = true;
             }
-            Step::UnlockMap => state.locked = false,
-            Step::Expect { array, members, .. } => {
+            Step::System(SystemStep::UnlockMap) => state.locked = false,
+            Step::Md(MdStep::Expect { array, members, .. }) => {
                 ensure!(state.locked, "looked at again without the lock");
                 let now = state.arrays.get(&array.kernel).map(|(members, _)| members.len());
                 let same = now.unwrap_or(0) == members.as_ref().map_or(0, Vec::len);
                 ensure!(same, Outdated(format!("{array} was changed meanwhile")));
             }
-            Step::HideFromUdev { array } => {
+            Step::System(SystemStep::HideFromUdev { array }) => {
                 state.hidden.insert(array.kernel.clone());
             }
-            Step::ShowToUdev { array } => {
+            Step::System(SystemStep::ShowToUdev { array }) => {
                 state.hidden.remove(&array.kernel);
             }
-            Step::NewArray { array, .. } => {
+            Step::Md(MdStep::NewArray { array, .. }) => {
                 ensure!(!state.arrays.contains_key(&array.kernel), "array exists");
                 state.arrays.insert(array.kernel.clone(), (BTreeSet::new(), false));
             }
-            Step::AddDisk { array, device, .. } | Step::HotAdd { array, device, .. } => {
+            Step::Md(MdStep::AddDisk { array, device, .. })
+            | Step::Md(MdStep::HotAdd { array, device, .. }) => {
                 let Some((members, _)) = state.arrays.get_mut(&array.kernel) else { bail!("no such array") };
                 ensure!(members.insert(device.clone()), "added twice");
                 state.claims.remove(device);
             }
-            Step::Run { array } => {
+            Step::Md(MdStep::Run { array }) => {
                 let Some((_, running)) = state.arrays.get_mut(&array.kernel) else { bail!("no such array") };
                 *running = true;
             }
-            Step::Stop { array } => {
+            Step::Md(MdStep::Stop { array }) => {
                 ensure!(state.arrays.remove(&array.kernel).is_some(), "no such array");
                 state.attributes.retain(|(of, _), _| *of != array.kernel);
             }
-            Step::MapAdd { entry } => {
+            Step::System(SystemStep::MapAdd { entry }) => {
                 ensure!(state.locked, "map changed without its lock");
                 state.map.insert(entry.devnm.clone(), entry.path.clone());
             }
-            Step::MapRemove { entry } => {
+            Step::System(SystemStep::MapRemove { entry }) => {
                 ensure!(state.locked, "map changed without its lock");
                 state.map.remove(&entry.devnm);
             }
-            Step::Node { array } => {
+            Step::System(SystemStep::Node { array }) => {
                 state.nodes.insert(array.path.clone());
             }
-            Step::RemoveNode { array } => {
+            Step::System(SystemStep::RemoveNode { array }) => {
                 state.nodes.remove(&array.path);
             }
-            Step::Fail { array, member } => {
+            Step::Md(MdStep::Fail { array, member }) => {
                 let Some((members, _)) = state.arrays.get(&array.kernel) else { bail!("no such array") };
                 ensure!(members.contains(&member.shown), "no such member");
                 ensure!(state.failed.insert(member.shown.clone()), "failed already");
             }
-            Step::Remove { array, member, .. } => {
+            Step::Md(MdStep::Remove { array, member, .. }) => {
                 let Some((members, _)) = state.arrays.get_mut(&array.kernel) else { bail!("no such array") };
                 ensure!(members.remove(&member.shown), "no such member");
                 state.failed.remove(&member.shown);
             }
-            Step::SetMember { array, member, attr, value } => {
+            Step::Md(MdStep::SetMember { array, member, attr, value }) => {
                 let Some((members, _)) = state.arrays.get(&array.kernel) else { bail!("no such array") };
                 ensure!(members.contains(&member.shown), "no such member");
                 let key = (member.shown.clone(), attr.to_string());
@@ -216,10 +218,10 @@ impl Fake {
                     _ => drop(state.attributes.insert(key, value.clone())),
                 }
             }
-            Step::Freeze { array } => {
+            Step::Md(MdStep::Freeze { array }) => {
                 ensure!(state.frozen.insert(array.kernel.clone()), "frozen already");
             }
-            Step::Thaw { array } => {
+            Step::Md(MdStep::Thaw { array }) => {
                 ensure!(state.frozen.remove(&array.kernel), "not frozen");
             }
             Step::Dm(step) => state.dm.apply(step)?,
@@ -245,32 +247,34 @@ impl Fake {
                 state.shrunk.remove(device);
             }
             Step::Fs(_) => {}
-            Step::SetVersion { array, version } => {
+            Step::Md(MdStep::SetVersion { array, version }) => {
                 state.set(array, "metadata_version", &format!("{}.{}", version.0, version.1))?;
             }
-            Step::SetShape { array, .. } => state.set(array, "metadata_version", "none")?,
-            Step::SetAttr { array, attr, value, .. } => state.set(array, attr.path(), value)?,
-            Step::Change { array, attr, from, to } => {
+            Step::Md(MdStep::SetShape { array, .. }) => state.set(array, "metadata_version", "none")?,
+            Step::Md(MdStep::SetAttr { array, attr, value, .. }) => state.set(array, attr.path(), value)?,
+            Step::Md(MdStep::Change { array, attr, from, to }) => {
                 let key = (array.kernel.clone(), attr.to_string());
                 let now = state.attributes.get(&key);
                 ensure!(from.is_none() || now.is_none() || now == from.as_ref(), "it is another by now");
                 state.set(array, attr.path(), to)?;
             }
-            Step::Configure { array, attr, value } => state.set(array, attr, value)?,
-            Step::MakeWritable { array } => state.set(array, "array_state", "active")?,
-            Step::MakeReadonly { array } => state.set(array, "array_state", "readonly")?,
-            Step::DenyDevice { array } | Step::Uevent { array } => {
+            Step::Md(MdStep::Configure { array, attr, value }) => state.set(array, attr, value)?,
+            Step::Md(MdStep::MakeWritable { array }) => state.set(array, "array_state", "active")?,
+            Step::Md(MdStep::MakeReadonly { array }) => state.set(array, "array_state", "readonly")?,
+            Step::Md(MdStep::DenyDevice { array }) | Step::System(SystemStep::Uevent { array }) => {
                 ensure!(state.arrays.contains_key(&array.kernel), "no such array");
             }
-            Step::PutStream { target, .. } => drop(state.files.insert(target.clone())),
-            Step::Note { note, .. } => state.notes.push_str(&note.to_string()),
-            Step::Follow { lock, .. } => drop(state.followed.insert(lock.clone())),
-            Step::WriteFile { path, text, .. } => drop(state.texts.insert(path.clone(), text.clone())),
+            Step::Disk(DiskStep::PutStream { target, .. }) => drop(state.files.insert(target.clone())),
+            Step::System(SystemStep::Note { note, .. }) => state.notes.push_str(&note.to_string()),
+            Step::System(SystemStep::Follow { lock, .. }) => drop(state.followed.insert(lock.clone())),
+            Step::System(SystemStep::WriteFile { path, text, .. }) => {
+                drop(state.texts.insert(path.clone(), text.clone()))
+            }
             Step::Overlay(OverlayStep::Settled { .. })
-            | Step::AutoDetect
+            | Step::Md(MdStep::AutoDetect)
             | Step::Commit
-            | Step::Verify { .. }
-            | Step::Unchanged { .. } => {}
+            | Step::Disk(DiskStep::Verify { .. })
+            | Step::Disk(DiskStep::Unchanged { .. }) => {}
         }
         Ok(Vec::new())
     }

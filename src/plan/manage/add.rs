@@ -17,7 +17,9 @@ use crate::{
         detail::MemberSuperblock,
         manage::{ManageSubject, Managed},
     },
-    plan::{DiskInfo, Refusal, Step, Warning, create, disk_state, request::ManageOp},
+    plan::{
+        DiskInfo, DiskStep, MdStep, Refusal, Step, SystemStep, Warning, create, disk_state, request::ManageOp,
+    },
 };
 
 /// More than this 0.90 metadata cannot describe.
@@ -317,23 +319,24 @@ pub(super) fn steps(
 ) -> Vec<Step> {
     let name = context.array.clone();
     let path = device.path.clone();
-    let mut steps = vec![Step::Claim { device: path.clone() }, Step::LockMap];
+    let mut steps =
+        vec![Step::Disk(DiskStep::Claim { device: path.clone() }), Step::System(SystemStep::LockMap)];
     steps.extend(freeze(array, context));
     if !writes.is_empty() {
         let wipes = create::wipes(device, &writes);
         if !wipes.is_empty() {
             let what = "zeroes over older metadata".to_owned();
-            steps.push(Step::Write { device: path.clone(), what, writes: wipes });
+            steps.push(Step::Disk(DiskStep::Write { device: path.clone(), what, writes: wipes }));
         }
         let what = format!("superblock of {}", array.detail.kernel_name);
-        steps.push(Step::Write { device: path.clone(), what, writes });
+        steps.push(Step::Disk(DiskStep::Write { device: path.clone(), what, writes }));
     }
-    steps.push(Step::HotAdd { array: name.clone(), device: path, info });
+    steps.push(Step::Md(MdStep::HotAdd { array: name.clone(), device: path, info }));
     steps.push(Step::Commit);
     if makes_writable {
-        steps.push(Step::MakeWritable { array: name });
+        steps.push(Step::Md(MdStep::MakeWritable { array: name }));
     }
-    steps.push(Step::UnlockMap);
+    steps.push(Step::System(SystemStep::UnlockMap));
     steps
 }
 

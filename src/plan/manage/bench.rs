@@ -14,7 +14,7 @@ use crate::{
         world::RunningArray,
     },
     plan::{
-        DiskInfo, MemberName, Step,
+        DiskInfo, DiskStep, MdStep, MemberName, Step,
         course::{
             Look, Unseen, View, Wait, Woke,
             twin::{Outcome, Scene},
@@ -205,26 +205,26 @@ impl Bench {
 impl Scene for Bench {
     fn act(&mut self, step: &Step) -> Result<Vec<Write>> {
         match step {
-            Step::Claim { device } => {
+            Step::Disk(DiskStep::Claim { device }) => {
                 let dev = self.dev_of(device).context("no such device")?;
                 ensure!(!self.is_inside(dev) && !self.disks[device].busy, "busy");
             }
-            Step::Write { device, .. } => {
+            Step::Disk(DiskStep::Write { device, .. }) => {
                 ensure!(self.state.claims.contains(device), "written without a claim");
                 self.written.insert(device.clone());
             }
-            Step::HotAdd { device, info, .. } => {
+            Step::Md(MdStep::HotAdd { device, info, .. }) => {
                 self.hot_add(device, *info)?;
                 self.state.claims.remove(device);
                 return Ok(Vec::new());
             }
-            Step::Fail { member, .. } => {
+            Step::Md(MdStep::Fail { member, .. }) => {
                 let (link, _) = self.find(member)?;
                 let dev = self.array()?.links[link].dev.context("gone")?;
                 self.lose(dev.minor);
                 return Ok(Vec::new());
             }
-            Step::Remove { member, .. } => {
+            Step::Md(MdStep::Remove { member, .. }) => {
                 let (link, number) = self.find(member)?;
                 let array = self.array()?;
                 ensure!(array.links[link].slot.is_none(), "busy");
@@ -232,27 +232,27 @@ impl Scene for Bench {
                 array.detail.members.remove(number);
                 return Ok(Vec::new());
             }
-            Step::SetMember { member, attr, value, .. } => {
+            Step::Md(MdStep::SetMember { member, attr, value, .. }) => {
                 self.set(member, *attr, value)?;
                 return Ok(Vec::new());
             }
-            Step::Freeze { .. } => {
+            Step::Md(MdStep::Freeze { .. }) => {
                 ensure!(self.array.is_some() && !self.frozen, "frozen already");
                 self.frozen = true;
                 return Ok(Vec::new());
             }
-            Step::Thaw { .. } => {
+            Step::Md(MdStep::Thaw { .. }) => {
                 ensure!(self.frozen, "not frozen");
                 self.frozen = false;
                 return Ok(Vec::new());
             }
-            Step::Stop { .. } => {
+            Step::Md(MdStep::Stop { .. }) => {
                 ensure!(self.array.take().is_some(), "no such array");
                 self.frozen = false;
                 return Ok(Vec::new());
             }
-            Step::MakeReadonly { .. } | Step::MakeWritable { .. } => {
-                let readonly = matches!(step, Step::MakeReadonly { .. });
+            Step::Md(MdStep::MakeReadonly { .. }) | Step::Md(MdStep::MakeWritable { .. }) => {
+                let readonly = matches!(step, Step::Md(MdStep::MakeReadonly { .. }));
                 let state = if readonly { ArrayState::ReadOnly } else { ArrayState::Clean };
                 self.array()?.detail.array_state = Some(state);
                 return Ok(Vec::new());

@@ -6,7 +6,7 @@ use super::{Attempt, KernelRefusal, ManageContext, ManageDecision, Todo, is_memb
 use crate::{
     model::manage::{ManageSubject, Managed},
     plan::{
-        Refusal, Step,
+        MdStep, Refusal, Step,
         only_copy::{Need, need},
     },
 };
@@ -23,7 +23,7 @@ pub(super) fn fail(
     if let Some(need) = needed {
         return Err(kept(need, word, array, shown));
     }
-    let step = Step::Fail { array: context.array.clone(), member: member(todo, subject) };
+    let step = Step::Md(MdStep::Fail { array: context.array.clone(), member: member(todo, subject) });
     let refused = KernelRefusal::Because(format!("set device faulty failed for {word}: "));
     let mut way =
         Attempt::new(format!("mark {word} in {shown} as failed"), vec![step, Step::Commit], refused);
@@ -73,8 +73,11 @@ pub(super) fn remove(
             "mdctl explain {shown} says how; --force takes it out all the same, and leaves its data as it is"
         )));
     }
-    let step =
-        Step::Remove { array: context.array.clone(), member: member(todo, subject), patient: context.force };
+    let step = Step::Md(MdStep::Remove {
+        array: context.array.clone(),
+        member: member(todo, subject),
+        patient: context.force,
+    });
     let refused = KernelRefusal::Because(format!("hot remove failed for {word}: "));
     let mut way = Attempt::new(format!("take {word} out of {shown}"), vec![step, Step::Commit], refused);
     way.said = Some(format!("hot removed {word} from {shown}"));

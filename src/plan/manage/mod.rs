@@ -17,7 +17,7 @@ use jiff::tz::TimeZone;
 use superblock::MdUuid;
 
 use super::{
-    ArrayName, MemberName, Plan, Refusal, Step,
+    ArrayName, MdStep, MemberName, Plan, Refusal, Step,
     request::{ManageOp, Update},
 };
 use crate::model::{
@@ -144,7 +144,7 @@ impl Attempt {
     /// Whether recovery is kept from starting when it was carried out.
     #[must_use]
     pub fn freezes(&self) -> bool {
-        self.plan.steps.iter().any(|step| matches!(step, Step::Freeze { .. }))
+        self.plan.steps.iter().any(|step| matches!(step, Step::Md(MdStep::Freeze { .. })))
     }
 }
 
@@ -218,7 +218,7 @@ fn confirm(
     if todo.word != "missing" {
         return add::add(todo, array, subject, context);
     }
-    let steps = vec![Step::DenyDevice { array: context.array.clone() }, Step::Commit];
+    let steps = vec![Step::Md(MdStep::DenyDevice { array: context.array.clone() }), Step::Commit];
     let refused = KernelRefusal::Because("CLUSTERED_DISK_NACK failed: ".to_owned());
     Ok(ManageDecision::only(Attempt::new(
         "deny the device that the cluster asks about".to_owned(),
@@ -231,14 +231,18 @@ fn confirm(
 #[must_use]
 pub fn thaw(array: &ArrayName) -> Plan {
     let summary = format!("let recovery of {} start", array.path);
-    Plan { summary, steps: vec![Step::Thaw { array: array.clone() }, Step::Commit], warnings: Vec::new() }
+    Plan {
+        summary,
+        steps: vec![Step::Md(MdStep::Thaw { array: array.clone() }), Step::Commit],
+        warnings: Vec::new(),
+    }
 }
 
 /// The step that keeps recovery from starting, where that is possible and was not done already. What runs and is no
 /// recovery is left alone.
 pub(super) fn freeze(array: &Managed, context: &ManageContext) -> Option<Step> {
     let may = matches!(array.sync_action, Some(SyncAction::Idle | SyncAction::Recover));
-    (may && !array.frozen).then(|| Step::Freeze { array: context.array.clone() })
+    (may && !array.frozen).then(|| Step::Md(MdStep::Freeze { array: context.array.clone() }))
 }
 
 /// Arrays on containers are changed through their container.
@@ -260,17 +264,17 @@ fn member(todo: &Todo, subject: &ManageSubject) -> MemberName {
 pub fn after(mut array: Managed, step: &Step) -> Managed {
     let same = |member: &MemberName, dev: DevId| member.dev == Some(dev);
     match step {
-        Step::Fail { member, .. } => {
+        Step::Md(MdStep::Fail { member, .. }) => {
             for found in array.detail.members.iter_mut().filter(|found| same(member, found.dev)) {
                 found.state.faulty = true;
                 found.state.sync = false;
             }
         }
-        Step::Remove { member, .. } => {
+        Step::Md(MdStep::Remove { member, .. }) => {
             array.detail.members.retain(|found| !same(member, found.dev));
             array.links.retain(|link| link.dev.is_none_or(|dev| !same(member, dev)));
         }
-        Step::Freeze { .. } => array.frozen = true,
+        Step::Md(MdStep::Freeze { .. }) => array.frozen = true,
         _ => {}
     }
     array

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     model::manage::{Link, ManageSubject, Managed},
     plan::{
-        MemberName, Refusal, Step,
+        MdStep, MemberName, Refusal, Step,
         only_copy::{Need, need},
     },
     words::{MemberAttr, MemberState},
@@ -40,12 +40,12 @@ pub(super) fn replace(
         return Err(fail::kept(need, word, array, shown));
     }
     let freeze = freeze(array, context);
-    let mark = Step::SetMember {
+    let mark = Step::Md(MdStep::SetMember {
         array: context.array.clone(),
         member: MemberName { link: Some(link.name.clone()), ..member(todo, subject) },
         attr: MemberAttr::State,
         value: "want_replacement".to_owned(),
-    };
+    });
     let steps = freeze.into_iter().chain([mark, Step::Commit]).collect();
     let refused = KernelRefusal::Plainly(format!("Failed to request replacement for {word}"));
     let mut way = Attempt::new(format!("ask for a replacement of {word} in {shown}"), steps, refused);
@@ -73,12 +73,12 @@ pub(super) fn with(
     if link.slot.is_some() {
         return Err(Refusal::new(format!("{word} is active and cannot be a replacement")));
     }
-    let choose = Step::SetMember {
+    let choose = Step::Md(MdStep::SetMember {
         array: context.array.clone(),
         member: MemberName { link: Some(link.name.clone()), ..member(todo, subject) },
         attr: MemberAttr::Slot,
         value: slot.to_string(),
-    };
+    });
     let mut way = Attempt::new(
         format!("let {word} replace the member in slot {slot} of {shown}"),
         vec![choose, Step::Commit],

@@ -8,7 +8,7 @@ use crate::{
         Device,
         manage::{ManageSubject, Managed},
     },
-    plan::{DiskInfo, Refusal, Step, disk_state, request::ManageOp},
+    plan::{DiskInfo, MdStep, Refusal, Step, disk_state, request::ManageOp},
     words::MemberAttr,
 };
 
@@ -24,12 +24,12 @@ pub(super) fn attached(
     }
     let link = array.link_of(subject.dev?)?;
     let kernel = &context.array.kernel;
-    let step = Step::SetMember {
+    let step = Step::Md(MdStep::SetMember {
         array: context.array.clone(),
         member: crate::plan::MemberName { link: Some(link.name.clone()), ..member(todo, subject) },
         attr: MemberAttr::State,
         value: "re-add".to_owned(),
-    };
+    });
     let path = format!("/sys/block/{kernel}/md/dev-{}/state", link.name);
     let refused = KernelRefusal::Aloud(format!("failed to write 're-add' to '{path}'"));
     let summary = format!("take {} back into {}", todo.word, context.array.path);

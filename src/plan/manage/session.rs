@@ -16,7 +16,7 @@ use crate::{
         manage::{Absent, Depth, ManageSubject, Managed},
     },
     plan::{
-        ArrayName, Refusal, Step,
+        ArrayName, MdStep, Refusal, Step,
         course::{Course, Deed, Ending, Event, Look, Said, Then, Turn, Unseen},
         request::{ManageOp, ManageWord},
         run::Failure,
@@ -428,13 +428,13 @@ impl Manage {
         // The errno says little; the log and the holders say more.
         self.say.push(Said::detail(reason));
         let keeps = failure.errno == Some(Errno::EBUSY) && !self.job.test;
-        let faulty = matches!(doing.way.plan.steps.first(), Some(Step::Fail { .. }));
+        let faulty = matches!(doing.way.plan.steps.first(), Some(Step::Md(MdStep::Fail { .. })));
         self.finish(Ending::Status(if keeps && faulty { NOTHING_DONE } else { FAILED }))
     }
 
     /// The number that was free when we looked may be another's by now.
     fn collided(&mut self, way: &Attempt, failure: &Failure) -> bool {
-        let adding = matches!(way.plan.steps.get(failure.at), Some(Step::HotAdd { .. }));
+        let adding = matches!(way.plan.steps.get(failure.at), Some(Step::Md(MdStep::HotAdd { .. })));
         let new = matches!(way.refused, KernelRefusal::Because(_));
         let busy = failure.errno == Some(Errno::EBUSY) && failure.not_undone.is_empty();
         let collided = adding && new && busy && self.collisions < MOST_COLLISIONS;

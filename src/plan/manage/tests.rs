@@ -1,5 +1,6 @@
 //! Decisions about members, on worlds written by hand.
 
+use crate::plan::{DiskStep, MdStep};
 use superblock::{
     Bytes, Events, Kib, Level, MdUuid, Native, Role, Sectors, bitmap,
     probe::{Found, Probe},
@@ -267,7 +268,7 @@ fn adding_is_taken_back_at_every_step() {
     ] {
         let decision = decide(&path(op, 1), &world, &disk(1, found), &context()).unwrap();
         for way in &decision.ways {
-            assert!(way.plan.steps.iter().any(|step| matches!(step, Step::HotAdd { .. })));
+            assert!(way.plan.steps.iter().any(|step| matches!(step, Step::Md(MdStep::HotAdd { .. }))));
             every_failure_leaves_no_trace_on(&way.plan, &["/dev/ram0"]);
         }
     }
@@ -378,7 +379,7 @@ fn new_metadata_inherits_nothing_of_another_members_own() {
     let world = array(Level::Raid1, "UU");
     let decision = decide(&path(ManageOp::Add, 5), &world, &disk(5, None), &context()).unwrap();
     let writes = decision.ways[0].plan.steps.iter().find_map(|step| match step {
-        Step::Write { writes, .. } => Some(writes.clone()),
+        Step::Disk(DiskStep::Write { writes, .. }) => Some(writes.clone()),
         _ => None,
     });
     let mut image = vec![0; 1 << 24];
@@ -423,7 +424,10 @@ fn replacing_is_taken_back_at_every_step() {
         let words = ("/dev/ram1", "/dev/ram5");
         let made = replace::plan(words, old, &world, &disk(5, None), &context()).unwrap();
         let plan = replace::thawed(made.plan, &context());
-        assert!(plan.steps.iter().any(|step| matches!(step, Step::Thaw { .. })), "it goes on afterwards");
+        assert!(
+            plan.steps.iter().any(|step| matches!(step, Step::Md(MdStep::Thaw { .. }))),
+            "it goes on afterwards"
+        );
         every_failure_leaves_no_trace_on(&plan, &["/dev/ram0", "/dev/ram1"]);
     }
 }

@@ -3,7 +3,7 @@
 use super::{discard, set_of};
 use crate::{
     model::overlay::{self, Overlays},
-    plan::{ArrayName, Plan, Refusal, Step},
+    plan::{ArrayName, Plan, Refusal, Step, SystemStep},
 };
 
 /// The arrays that stand on a set: they are stopped before it is taken away.
@@ -32,7 +32,7 @@ pub fn clean_up(set: &str, seen: &Overlays, store: Option<&str>) -> Result<Plan,
         let name = file.strip_prefix(&dir).and_then(|file| file.strip_prefix('/'));
         name.is_some_and(|name| name.starts_with(&own) && name.ends_with(".cow"))
     });
-    plan.steps.extend(unfinished.map(|file| Step::RemoveFile { file: file.clone() }));
+    plan.steps.extend(unfinished.map(|file| Step::System(SystemStep::RemoveFile { file: file.clone() })));
     Ok(plan)
 }
 

@@ -6,7 +6,7 @@ use super::{OverlayStep, forget, not_in_use, removal, set_of};
 use crate::{
     model::overlay::{ChangedPart, ChangedRange, Overlay, Overlays, Pending},
     plan::{
-        Plan, Refusal, Step, Warning,
+        DiskStep, Plan, Refusal, Step, Warning,
         course::{Answer, Course, Deed, Event, Look, Said, Then, Turn, View},
     },
 };
@@ -42,14 +42,14 @@ pub fn commit(set: &str, pending: &[Pending], store: &str) -> Result<Plan, Refus
     steps.extend(pending.iter().map(settled));
     for one in pending.iter().filter(|one| !one.writes.is_empty()) {
         let device = one.overlay.member.clone();
-        steps.push(Step::Claim { device: device.clone() });
+        steps.push(Step::Disk(DiskStep::Claim { device: device.clone() }));
         let total: usize = one.writes.iter().map(|write| write.data.len()).sum();
         let what = format!("{total} bytes of overlay {set}");
-        steps.push(Step::Write { device, what, writes: one.writes.clone() });
+        steps.push(Step::Disk(DiskStep::Write { device, what, writes: one.writes.clone() }));
     }
     steps.push(Step::Commit);
     for one in pending.iter().filter(|one| !one.writes.is_empty()) {
-        steps.push(Step::Release { device: one.overlay.member.clone() });
+        steps.push(Step::Disk(DiskStep::Release { device: one.overlay.member.clone() }));
     }
     steps.push(forget(set, &overlays, store));
     let total: usize = pending.iter().flat_map(|one| &one.writes).map(|write| write.data.len()).sum();

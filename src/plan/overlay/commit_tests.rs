@@ -1,5 +1,6 @@
 //! Committing a set while others write through it, use it and discard it.
 
+use crate::plan::DiskStep;
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},
@@ -127,12 +128,12 @@ impl Scene for Set {
                 ensure!(self.open == 0, "{name}: Device or resource busy");
                 ensure!(self.devices.remove(name), "{name}: No such device");
             }
-            Step::Claim { device } => {
+            Step::Disk(DiskStep::Claim { device }) => {
                 ensure!(!self.busy, "{device}: Device or resource busy");
                 self.claims.insert(device.clone());
             }
-            Step::Release { device } => drop(self.claims.remove(device)),
-            Step::Write { device, writes, .. } => {
+            Step::Disk(DiskStep::Release { device }) => drop(self.claims.remove(device)),
+            Step::Disk(DiskStep::Write { device, writes, .. }) => {
                 ensure!(self.claims.contains(device), "{device} is written to and not claimed");
                 let mut saved = Vec::new();
                 for write in writes {

@@ -13,7 +13,7 @@ use crate::{
         overlay::{Overlay, Underlay, name_of, parts},
     },
     plan::{
-        Step,
+        Step, SystemStep,
         course::{
             Answer, Unseen,
             twin::{self, Outcome, Scene},
@@ -62,13 +62,14 @@ impl Room {
 impl Scene for Room {
     fn act(&mut self, step: &Step) -> anyhow::Result<Vec<Write>> {
         match step {
-            Step::Overlay(OverlayStep::Store { file, .. }) | Step::SaveFile { file, .. } => {
+            Step::Overlay(OverlayStep::Store { file, .. })
+            | Step::System(SystemStep::SaveFile { file, .. }) => {
                 ensure!(self.files.insert(file.clone()), "{file}: File exists");
             }
             Step::Overlay(OverlayStep::Forget { files, .. }) => {
                 self.files.retain(|file| !files.contains(file));
             }
-            Step::RemoveFile { file } => drop(self.files.remove(file)),
+            Step::System(SystemStep::RemoveFile { file }) => drop(self.files.remove(file)),
             Step::Overlay(OverlayStep::Attach { file, device }) => {
                 let taken = self.loops.contains_key(&Self::number(device));
                 ensure!(!taken, "{device}: Device or resource busy");

@@ -8,7 +8,7 @@ use crate::{
     archive::EntryId,
     model::{DevId, RunningArray, unfinished::Note},
     plan::{
-        Plan, Step,
+        DiskStep, MdStep, Plan, Step, SystemStep,
         course::{
             Answer, View,
             twin::{self, Change, Outcome, Scene},
@@ -63,24 +63,24 @@ impl Killed {
 impl Scene for Killed {
     fn act(&mut self, step: &Step) -> Result<Vec<Write>> {
         match step {
-            Step::LockMap => {
+            Step::System(SystemStep::LockMap) => {
                 ensure!(!self.locked, "locked twice");
                 self.locked = true;
             }
-            Step::UnlockMap => self.locked = false,
-            Step::Expect { array, members, .. } => {
+            Step::System(SystemStep::UnlockMap) => self.locked = false,
+            Step::Md(MdStep::Expect { array, members, .. }) => {
                 let now = self.arrays.get(&array.kernel).map(|array| array.members.clone());
                 ensure!(now == *members, Outdated(format!("{array} was changed meanwhile")));
             }
-            Step::Stop { array } => {
+            Step::Md(MdStep::Stop { array }) => {
                 ensure!(!self.arrays.get(&array.kernel).is_some_and(|array| array.held), "{array}: busy");
                 ensure!(self.arrays.remove(&array.kernel).is_some(), "{array}: no such array");
             }
-            Step::ShowToUdev { array } => drop(self.hidden.remove(&array.kernel)),
-            Step::Claim { device } if self.arrays.contains_key("md0") => {
+            Step::System(SystemStep::ShowToUdev { array }) => drop(self.hidden.remove(&array.kernel)),
+            Step::Disk(DiskStep::Claim { device }) if self.arrays.contains_key("md0") => {
                 anyhow::bail!("{device}: Device or resource busy")
             }
-            Step::Uevent { .. } | Step::Commit => {}
+            Step::System(SystemStep::Uevent { .. }) | Step::Commit => {}
             other => return self.table.act(other),
         }
         Ok(Vec::new())

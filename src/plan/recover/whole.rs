@@ -11,7 +11,7 @@ use crate::{
         unfinished::{Note, Unfinished},
     },
     plan::{
-        Plan, Step,
+        Plan, Step, SystemStep,
         course::{Course, Deed, Ending, Event, Look, Said, Then, Turn, Unseen},
         dm::DmStep,
         overlay::{clean_up, standing},
@@ -189,7 +189,7 @@ impl Recover {
             Then::End(Ending::Status(0)) => {
                 self.told.extend(self.arrays.told());
                 self.stage = Stage::Noting;
-                let note = Step::Note { notes: self.notes.clone(), note: Note::Over };
+                let note = Step::System(SystemStep::Note { notes: self.notes.clone(), note: Note::Over });
                 let summary = format!("note what is over of: {}", self.left.command);
                 let plan = Plan { summary, steps: vec![Step::Commit, note], warnings: Vec::new() };
                 Turn::carry_out(plan).after(turn.say)

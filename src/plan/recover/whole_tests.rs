@@ -1,5 +1,6 @@
 //! All parts of what a killed command left, while each of them fails and others use the same things.
 
+use crate::plan::{MdStep, SystemStep};
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{bail, ensure};
@@ -104,16 +105,16 @@ impl Left {
 impl Scene for Left {
     fn act(&mut self, step: &Step) -> anyhow::Result<Vec<Write>> {
         match step {
-            Step::LockMap => {
+            Step::System(SystemStep::LockMap) => {
                 ensure!(!self.locked, "locked twice");
                 self.locked = true;
             }
-            Step::UnlockMap => self.locked = false,
-            Step::Expect { array, members, .. } => {
+            Step::System(SystemStep::UnlockMap) => self.locked = false,
+            Step::Md(MdStep::Expect { array, members, .. }) => {
                 let now = self.arrays.get(&array.kernel).map(|array| array.members.clone());
                 ensure!(now == *members, Outdated(format!("{array} was changed meanwhile")));
             }
-            Step::Stop { array } => {
+            Step::Md(MdStep::Stop { array }) => {
                 ensure!(!self.arrays.get(&array.kernel).is_some_and(|array| array.held), "{array}: busy");
                 ensure!(self.arrays.remove(&array.kernel).is_some(), "{array}: no such array");
             }
@@ -122,9 +123,9 @@ impl Scene for Left {
             Step::Overlay(OverlayStep::Forget { files, .. }) => {
                 self.files.retain(|file| !files.contains(file))
             }
-            Step::RemoveFile { file } => drop(self.files.remove(file)),
-            Step::Note { note, .. } => self.notes.push_str(&note.to_string()),
-            Step::ShowToUdev { .. } | Step::Commit | Step::Dm(DmStep::WaitForUdev) => {}
+            Step::System(SystemStep::RemoveFile { file }) => drop(self.files.remove(file)),
+            Step::System(SystemStep::Note { note, .. }) => self.notes.push_str(&note.to_string()),
+            Step::System(SystemStep::ShowToUdev { .. }) | Step::Commit | Step::Dm(DmStep::WaitForUdev) => {}
             other => bail!("{other}: nothing here does that"),
         }
         Ok(Vec::new())

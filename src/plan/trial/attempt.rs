@@ -14,7 +14,7 @@ use crate::{
         trial::{Checker, Scored, ToolEnded, Tried},
     },
     plan::{
-        ArrayName, Plan, Refusal, Step,
+        ArrayName, MdStep, Plan, Refusal, Step, SystemStep,
         course::{Deed, Event, Look, Turn, Unseen},
         create::{self, CreateSettings},
         dm::DmStep,
@@ -303,7 +303,7 @@ impl Attempt {
         let step = self.starting.steps.get(failure.at);
         let of_guess = step.is_some_and(tells_of_guess);
         // Somebody else took the number.
-        if matches!(step, Some(Step::NewArray { .. })) && self.once_more(failure) {
+        if matches!(step, Some(Step::Md(MdStep::NewArray { .. }))) && self.once_more(failure) {
             return Some(self.look_around());
         }
         if !failure.not_undone.is_empty() {
@@ -340,7 +340,7 @@ fn needs_room(step: &Step) -> bool {
     matches!(
         step,
         Step::Overlay(OverlayStep::Store { .. })
-            | Step::SaveFile { .. }
+            | Step::System(SystemStep::SaveFile { .. })
             | Step::Dm(DmStep::Load { .. } | DmStep::Resume { .. })
     )
 }
@@ -350,11 +350,11 @@ fn needs_room(step: &Step) -> bool {
 fn tells_of_guess(step: &Step) -> bool {
     matches!(
         step,
-        Step::SetVersion { .. }
-            | Step::SetShape { .. }
-            | Step::AddDisk { .. }
-            | Step::SetAttr { .. }
-            | Step::Run { .. }
+        Step::Md(MdStep::SetVersion { .. })
+            | Step::Md(MdStep::SetShape { .. })
+            | Step::Md(MdStep::AddDisk { .. })
+            | Step::Md(MdStep::SetAttr { .. })
+            | Step::Md(MdStep::Run { .. })
     )
 }
 

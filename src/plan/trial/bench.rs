@@ -21,7 +21,7 @@ use crate::{
         world::MdSupport,
     },
     plan::{
-        Step,
+        DiskStep, MdStep, Step,
         course::{
             Look, Unseen, View,
             twin::{Change, Scene},
@@ -236,19 +236,19 @@ impl Machine {
     /// Only overlays are written to, and only they become members.
     fn guard(&mut self, step: &Step) {
         let target = match step {
-            Step::Claim { device }
-            | Step::Share { device }
-            | Step::Write { device, .. }
-            | Step::AddDisk { device, .. }
-            | Step::HotAdd { device, .. } => Some(device),
-            Step::Zero { ranges } => ranges.first().map(|(device, ..)| device),
+            Step::Disk(DiskStep::Claim { device })
+            | Step::Disk(DiskStep::Share { device })
+            | Step::Disk(DiskStep::Write { device, .. })
+            | Step::Md(MdStep::AddDisk { device, .. })
+            | Step::Md(MdStep::HotAdd { device, .. }) => Some(device),
+            Step::Disk(DiskStep::Zero { ranges }) => ranges.first().map(|(device, ..)| device),
             _ => None,
         };
         let real = target.filter(|device| !device.starts_with(&path_of(&format!("MDOV-{STEM}"))));
         if let Some(device) = real.filter(|_| !self.writable) {
             self.wrong.push(format!("{step}: {device} is no overlay of ours"));
         }
-        if let Step::Stop { array } = step {
+        if let Step::Md(MdStep::Stop { array }) = step {
             if self.theirs.contains_key(&array.kernel) {
                 self.wrong.push(format!("{array} of somebody else's was stopped"));
             }
@@ -257,11 +257,13 @@ impl Machine {
 
     fn possible(&self, step: &Step) -> Result<()> {
         match step {
-            Step::Claim { device } | Step::Write { device, .. } | Step::AddDisk { device, .. } => {
+            Step::Disk(DiskStep::Claim { device })
+            | Step::Disk(DiskStep::Write { device, .. })
+            | Step::Md(MdStep::AddDisk { device, .. }) => {
                 ensure!(self.id(device).is_some(), "{device}: No such device or address");
                 let set = device.strip_prefix("/dev/mapper/").and_then(parts).map(|(set, _)| set);
-                let full =
-                    matches!(step, Step::Write { .. }) && set.is_some_and(|set| self.small.contains(set));
+                let full = matches!(step, Step::Disk(DiskStep::Write { .. }))
+                    && set.is_some_and(|set| self.small.contains(set));
                 ensure!(!full, "{device}: Input/output error");
             }
             Step::Dm(DmStep::Load { table, .. }) => {
@@ -276,18 +278,18 @@ impl Machine {
             Step::Dm(DmStep::Remove { name, .. }) => {
                 ensure!(self.holder(&path_of(name)).is_none(), "{name}: Device or resource busy");
             }
-            Step::Expect { array, members, .. } => {
+            Step::Md(MdStep::Expect { array, members, .. }) => {
                 let now = self.fake.arrays.get(&array.kernel);
                 let now = now.map(|(members, _)| members.iter().filter_map(|path| self.id(path)).collect());
                 let sorted = |ids: Vec<DevId>| ids.into_iter().collect::<BTreeSet<_>>();
                 let same = now.map(sorted) == members.clone().map(sorted);
                 ensure!(same, Outdated(format!("{array} was changed meanwhile")));
             }
-            Step::Run { array } | Step::SetAttr { array, .. } => {
+            Step::Md(MdStep::Run { array }) | Step::Md(MdStep::SetAttr { array, .. }) => {
                 let set = self.set_of(&array.kernel);
                 ensure!(!set.is_some_and(|set| self.refuses.contains(set)), "{array}: Invalid argument");
             }
-            Step::Stop { array } => {
+            Step::Md(MdStep::Stop { array }) => {
                 ensure!(!self.held.contains(&array.kernel), "{array}: Device or resource busy");
             }
             _ => {}
@@ -341,8 +343,10 @@ impl Scene for Machine {
         }
         let mut fake = Fake { state: std::mem::take(&mut self.fake), ..Fake::default() };
         let done = match step {
-            Step::Expect { .. } if !fake.state.locked => bail!("looked at again without the lock"),
-            Step::Expect { .. } => Ok(Vec::new()),
+            Step::Md(MdStep::Expect { .. }) if !fake.state.locked => {
+                bail!("looked at again without the lock")
+            }
+            Step::Md(MdStep::Expect { .. }) => Ok(Vec::new()),
             step => fake.act(step),
         };
         self.fake = fake.state;

@@ -9,7 +9,7 @@ use crate::{
         trial::Tried,
     },
     plan::{
-        ArrayName, Plan, Step,
+        ArrayName, MdStep, Plan, Step, SystemStep,
         course::{Deed, Event, Look, Turn, Unseen},
         overlay::clean_up,
     },
@@ -190,7 +190,7 @@ impl Removal {
                 // The mark of an array that is not there any more.
                 let there = |array: &ArrayName| world.arrays.iter().any(|other| other.name == array.kernel);
                 let marked = self.marked.iter().filter(|array| !there(array)).cloned();
-                plan.steps.extend(marked.map(|array| Step::ShowToUdev { array }));
+                plan.steps.extend(marked.map(|array| Step::System(SystemStep::ShowToUdev { array })));
                 Some(Turn::carry_out(plan))
             }
             Err(refusal) => self.again(refusal.text),
@@ -270,8 +270,8 @@ fn stopping(array: &RunningArray) -> Plan {
 /// Leaves an array up, if it is still what was seen.
 fn staying(array: &RunningArray) -> Plan {
     let mut plan = leave_up(&named(array));
-    plan.steps.insert(0, Step::LockMap);
-    plan.steps.push(Step::UnlockMap);
+    plan.steps.insert(0, Step::System(SystemStep::LockMap));
+    plan.steps.push(Step::System(SystemStep::UnlockMap));
     as_seen(plan, array)
 }
 
@@ -282,7 +282,7 @@ fn named(array: &RunningArray) -> ArrayName {
 /// A plan that begins with the lock of the map, behind which it looks at the array again.
 fn as_seen(mut plan: Plan, array: &RunningArray) -> Plan {
     let members = Some(array.members.clone());
-    plan.steps.insert(1, Step::Expect { array: named(array), uuid: None, members });
+    plan.steps.insert(1, Step::Md(MdStep::Expect { array: named(array), uuid: None, members }));
     plan
 }
 
@@ -293,7 +293,7 @@ mod tests {
     #[test]
     fn the_stop_is_in_its_place() {
         let plan = stopping(&RunningArray { name: "md9".into(), ..RunningArray::default() });
-        assert!(matches!(plan.steps.get(STOP), Some(Step::Stop { .. })), "{plan}");
-        assert!(matches!(plan.steps.get(1), Some(Step::Expect { .. })), "{plan}");
+        assert!(matches!(plan.steps.get(STOP), Some(Step::Md(MdStep::Stop { .. }))), "{plan}");
+        assert!(matches!(plan.steps.get(1), Some(Step::Md(MdStep::Expect { .. }))), "{plan}");
     }
 }

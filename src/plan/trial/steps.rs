@@ -1,6 +1,6 @@
 //! A guess on overlays, as plans: started so that nobody else takes notice, and taken down again.
 
-use crate::plan::{ArrayName, Plan, Step};
+use crate::plan::{ArrayName, MdStep, Plan, Step, SystemStep};
 
 /// The plan that would make the array on its devices, for its overlays: read-only, and unseen by udev for as long as it is
 /// there.
@@ -9,7 +9,10 @@ pub fn unseen(plan: &Plan) -> Plan {
     let noticed = |step: &Step| {
         matches!(
             step,
-            Step::MapAdd { .. } | Step::ShowToUdev { .. } | Step::Uevent { .. } | Step::Node { .. }
+            Step::System(SystemStep::MapAdd { .. })
+                | Step::System(SystemStep::ShowToUdev { .. })
+                | Step::System(SystemStep::Uevent { .. })
+                | Step::System(SystemStep::Node { .. })
         )
     };
     let steps = plan.steps.iter().filter(|step| !noticed(step)).cloned().collect();
@@ -20,11 +23,11 @@ pub fn unseen(plan: &Plan) -> Plan {
 #[must_use]
 pub fn take_down(array: &ArrayName) -> Plan {
     let steps = vec![
-        Step::LockMap,
-        Step::Stop { array: array.clone() },
+        Step::System(SystemStep::LockMap),
+        Step::Md(MdStep::Stop { array: array.clone() }),
         Step::Commit,
-        Step::ShowToUdev { array: array.clone() },
-        Step::UnlockMap,
+        Step::System(SystemStep::ShowToUdev { array: array.clone() }),
+        Step::System(SystemStep::UnlockMap),
     ];
     Plan { summary: format!("stop {array}"), steps, warnings: Vec::new() }
 }
@@ -32,7 +35,7 @@ pub fn take_down(array: &ArrayName) -> Plan {
 /// Leaves such an array up: udev may look at it from now on, if somebody asks it to.
 #[must_use]
 pub fn leave_up(array: &ArrayName) -> Plan {
-    let steps = vec![Step::Commit, Step::ShowToUdev { array: array.clone() }];
+    let steps = vec![Step::Commit, Step::System(SystemStep::ShowToUdev { array: array.clone() })];
     Plan { summary: format!("leave {array} up"), steps, warnings: Vec::new() }
 }
 
@@ -45,12 +48,12 @@ mod tests {
         let array = ArrayName { kernel: "md9".into(), path: "/dev/md/x".into() };
         let whole = Plan {
             steps: vec![
-                Step::HideFromUdev { array: array.clone() },
-                Step::NewArray { array: array.clone(), id: None },
+                Step::System(SystemStep::HideFromUdev { array: array.clone() }),
+                Step::Md(MdStep::NewArray { array: array.clone(), id: None }),
                 Step::Commit,
-                Step::ShowToUdev { array: array.clone() },
-                Step::Uevent { array: array.clone() },
-                Step::Node { array: array.clone() },
+                Step::System(SystemStep::ShowToUdev { array: array.clone() }),
+                Step::System(SystemStep::Uevent { array: array.clone() }),
+                Step::System(SystemStep::Node { array: array.clone() }),
             ],
             ..Plan::default()
         };

@@ -18,7 +18,7 @@ use crate::{
         archive::{Found, Spot},
     },
     plan::{
-        Plan, Step,
+        DiskStep, Plan, Step, SystemStep,
         course::{
             Look, Unseen, View,
             twin::{Change, Scene},
@@ -147,14 +147,14 @@ impl Table {
 impl Scene for Table {
     fn act(&mut self, step: &Step) -> Result<Vec<Write>> {
         match step {
-            Step::Claim { device } => {
+            Step::Disk(DiskStep::Claim { device }) => {
                 let n = Self::place(device)?;
                 ensure!(!(self.gone && n == 0), "{device}: No such file or directory");
                 ensure!(!(self.busy && n == 1), "{device}: Device or resource busy");
                 ensure!(self.claimed.insert(device.clone()), "claimed twice");
             }
-            Step::Release { device } => drop(self.claimed.remove(device)),
-            Step::Archive { record } => {
+            Step::Disk(DiskStep::Release { device }) => drop(self.claimed.remove(device)),
+            Step::System(SystemStep::Archive { record }) => {
                 let kept = record.devices.iter().map(|wanted| {
                     let n = Self::place(&wanted.device.path)?;
                     let before = self.read(n, &wanted.ranges);
@@ -164,16 +164,18 @@ impl Scene for Table {
                 let seq = self.entries.iter().map(|entry| entry.about.seq).max().unwrap_or(0) + 1;
                 self.entries.push(Entry { about: About { seq, ..record.about.clone() }, devices });
             }
-            Step::Discard { id } => self.entries.retain(|entry| entry.about.id != *id),
-            Step::Write { device, writes, .. } => return self.write(device, writes),
-            Step::Unchanged { device, seen } => {
+            Step::System(SystemStep::Discard { id }) => self.entries.retain(|entry| entry.about.id != *id),
+            Step::Disk(DiskStep::Write { device, writes, .. }) => return self.write(device, writes),
+            Step::Disk(DiskStep::Unchanged { device, seen }) => {
                 ensure!(self.claimed.contains(device), "looked at again before it is claimed");
                 ensure!(
                     self.same(device, seen)?,
                     Outdated(format!("somebody else changed {device} meanwhile"))
                 );
             }
-            Step::Verify { device, writes } => ensure!(self.same(device, writes)?, "it is not there"),
+            Step::Disk(DiskStep::Verify { device, writes }) => {
+                ensure!(self.same(device, writes)?, "it is not there")
+            }
             Step::Commit => {}
             other => bail!("{other}: nothing here does that"),
         }

@@ -11,7 +11,7 @@ use crate::{
     archive::{About, EntryId, Shelf},
     model::clock::ctime,
     plan::{
-        Plan, Refusal, Step, Warning,
+        DiskStep, Plan, Refusal, Step, Warning,
         course::{Answer, Course, Deed, Event, Look, Said, Then, Turn},
     },
 };
@@ -246,7 +246,7 @@ pub(super) fn written(plan: &Plan) -> Vec<&str> {
 
 fn device(step: &Step) -> Option<&str> {
     match step {
-        Step::Write { device, .. } => Some(device),
+        Step::Disk(DiskStep::Write { device, .. }) => Some(device),
         _ => None,
     }
 }

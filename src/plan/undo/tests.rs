@@ -1,3 +1,4 @@
+use crate::plan::{DiskStep, SystemStep};
 use superblock::{Level, Media, Native, sectors::SectorMap};
 
 use super::*;
@@ -40,7 +41,7 @@ impl Disks {
     /// Carries the writes of a plan out.
     fn apply(&mut self, plan: &Plan) {
         for step in &plan.steps {
-            if let Step::Write { device, writes, .. } = step {
+            if let Step::Disk(DiskStep::Write { device, writes, .. }) = step {
                 let n = PATHS.iter().position(|path| path == device).expect("a disk");
                 writes.iter().for_each(|write| self.0[n].write(write));
             }
@@ -77,7 +78,9 @@ impl Disks {
         let sighted: Vec<Sighted> =
             (0..2).map(|n| Sighted::new(self.device(n), Attributes::default())).collect();
         let (plan, at) = keep::keep(plan, &sighted, about(1_800_000_000));
-        let Step::Archive { record } = plan.steps[at.expect("it writes")].clone() else { panic!("{plan}") };
+        let Step::System(SystemStep::Archive { record }) = plan.steps[at.expect("it writes")].clone() else {
+            panic!("{plan}")
+        };
         (plan, *record)
     }
 
@@ -128,7 +131,7 @@ fn after_a_killed_command_what_is_as_it_was_is_called_so() {
     let take_back =
         |present: &[Present]| plan(&entry, present, &[], DeviceTrust::Unbroken).expect("not an error");
     let written = take_back(&disks.present(&entry));
-    assert!(written.steps.iter().any(|step| matches!(step, Step::Write { .. })), "{written}");
+    assert!(written.steps.iter().any(|step| matches!(step, Step::Disk(DiskStep::Write { .. }))), "{written}");
     disks.apply(&written);
     let again = take_back(&disks.present(&entry));
     assert!(again.steps.is_empty(), "{again}");
@@ -155,8 +158,8 @@ fn all_metadata_of_a_member_is_kept_wherever_it_lies() {
     // A write far from all of it, and a device that is only handed over.
     let writes = vec![Write { at: Bytes(8 << 20), data: vec![1; 512] }];
     let steps = vec![
-        Step::Claim { device: PATHS[1].into() },
-        Step::Write { device: PATHS[0].into(), what: "something".into(), writes },
+        Step::Disk(DiskStep::Claim { device: PATHS[1].into() }),
+        Step::Disk(DiskStep::Write { device: PATHS[0].into(), what: "something".into(), writes }),
     ];
     let entry = disks.keep(&Plan { steps, ..Plan::default() });
     assert_eq!(entry.devices.len(), 2);
@@ -224,7 +227,10 @@ fn a_command_that_was_killed_half_way_is_undone() {
     let (mut disks, old, entry) = overwritten();
     disks.0[1] = old[1].clone();
     let undo = disks.undo(&entry).expect("half written");
-    assert_eq!(undo.steps.iter().filter(|step| matches!(step, Step::Write { .. })).count(), 1);
+    assert_eq!(
+        undo.steps.iter().filter(|step| matches!(step, Step::Disk(DiskStep::Write { .. }))).count(),
+        1
+    );
     disks.apply(&undo);
     assert_eq!(disks.0, old);
 }

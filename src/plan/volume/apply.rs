@@ -10,7 +10,7 @@ use crate::{
         human,
     },
     plan::{
-        Plan, Refusal, Step,
+        DiskStep, Plan, Refusal, Step,
         course::{Course, Deed, Event, Hold, Look, Said, Then, Turn, View},
     },
 };
@@ -105,7 +105,7 @@ impl Apply {
         let (stream, target) = (self.stream.clone(), self.target.clone());
         let summary = format!("put {stream} on {target}");
         let (header, bytes) = (Box::new(head.header.clone()), self.compared.bytes);
-        let steps = vec![Step::Commit, Step::PutStream { stream, target, header, bytes }];
+        let steps = vec![Step::Commit, Step::Disk(DiskStep::PutStream { stream, target, header, bytes })];
         Turn::carry_out(Plan { summary, steps, warnings: Vec::new() })
     }
 

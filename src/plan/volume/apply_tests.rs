@@ -1,5 +1,6 @@
 //! A stream on a copy, while others write to it, change the stream and fill the stores of its snapshots.
 
+use crate::plan::DiskStep;
 use std::collections::BTreeMap;
 
 use anyhow::{bail, ensure};
@@ -80,7 +81,7 @@ impl Scene for Copies {
     fn act(&mut self, step: &Step) -> anyhow::Result<Vec<Write>> {
         match step {
             Step::Commit => {}
-            Step::PutStream { header, .. } => {
+            Step::Disk(DiskStep::PutStream { header, .. }) => {
                 let is_same = **header == self.header();
                 ensure!(is_same, Outdated("somebody else changed the stream meanwhile".to_owned()));
                 self.careless |= !self.held;

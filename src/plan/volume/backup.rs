@@ -5,7 +5,7 @@ use superblock::lvm::{Stamp, write};
 use super::metadata::LvmStep;
 use crate::{
     model::volume::FoundGroup,
-    plan::{Plan, Refusal, Step},
+    plan::{Plan, Refusal, Step, SystemStep},
 };
 
 /// Why a file cannot be what backups of so many groups are written to. `in_the_way`: what is there that is no file.
@@ -37,11 +37,11 @@ pub fn plan(found: &FoundGroup, file: Option<&str>, usual: &str, stamp: &Stamp) 
     };
     let step = match file {
         None => Step::Lvm(LvmStep::Backup { group: group.name.clone(), text }),
-        Some(path) => Step::WriteFile {
+        Some(path) => Step::System(SystemStep::WriteFile {
             path: path.to_owned(),
             text: String::from_utf8_lossy(&text).into_owned(),
             mode: 0o600,
-        },
+        }),
     };
     let path = file.unwrap_or(usual);
     let summary = format!("back up the metadata of group {} (change {}) in {path}", group.name, group.seqno);
@@ -74,7 +74,8 @@ mod tests {
         assert_eq!(group, "vg");
         assert!(usual.summary.ends_with("in /etc/lvm/backup/vg"), "{}", usual.summary);
         let named = plan(&found, Some("/tmp/x"), "/etc/lvm/backup/vg", &stamp()).unwrap();
-        let [Step::WriteFile { path, text: same, .. }, Step::Commit] = &named.steps[..] else {
+        let [Step::System(SystemStep::WriteFile { path, text: same, .. }), Step::Commit] = &named.steps[..]
+        else {
             panic!("{named}")
         };
         assert_eq!((path.as_str(), same.as_bytes()), ("/tmp/x", text.as_slice()));

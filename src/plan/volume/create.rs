@@ -23,7 +23,7 @@ use crate::{
         extents::{self, OldContent},
         volume::FoundGroup,
     },
-    plan::{Plan, Refusal, Step, Warning, dm::DmStep},
+    plan::{DiskStep, Plan, Refusal, Step, Warning, dm::DmStep},
 };
 
 /// The start of every new volume is zero: no old file system is found there.
@@ -72,9 +72,9 @@ pub fn plan(
     let mut steps = change.before;
     let wipes = wipes(found, after, &names, old);
     for (device, writes) in &wipes {
-        steps.push(Step::Share { device: device.clone() });
+        steps.push(Step::Disk(DiskStep::Share { device: device.clone() }));
         let what = "zeroes where new volumes begin".to_owned();
-        steps.push(Step::Write { device: device.clone(), what, writes: writes.clone() });
+        steps.push(Step::Disk(DiskStep::Write { device: device.clone(), what, writes: writes.clone() }));
     }
     let wanted = if request.inactive { Vec::new() } else { devices(found, after, &names)? };
     for one in &wanted {
@@ -86,7 +86,7 @@ pub fn plan(
     if !wanted.is_empty() {
         steps.push(Step::Dm(DmStep::WaitForUdev));
     }
-    steps.extend(wipes.into_keys().map(|device| Step::Release { device }));
+    steps.extend(wipes.into_keys().map(|device| Step::Disk(DiskStep::Release { device })));
     steps.extend(change.after);
     Ok(Plan { summary: summary(&after.name, &names), steps, warnings })
 }

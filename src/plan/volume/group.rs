@@ -16,7 +16,7 @@ use crate::{
         Below, Candidate, Device, Unusable, human,
         volume::{AreaSeen, FoundGroup, Groups, LeftOutCause, PvDevice},
     },
-    plan::{Plan, Refusal, Step, Warning},
+    plan::{DiskStep, Plan, Refusal, Step, Warning},
 };
 
 /// The first metadata area begins here.
@@ -174,20 +174,20 @@ fn finished(
     warnings.extend(change.warnings.iter().map(Warning::note));
     let mut before = change.before.into_iter();
     let mut steps: Vec<Step> = before.next().into_iter().chain([free]).collect();
-    steps.extend(taken.iter().map(|one| Step::Claim { device: one.path.clone() }));
+    steps.extend(taken.iter().map(|one| Step::Disk(DiskStep::Claim { device: one.path.clone() })));
     for one in &taken {
-        steps.push(Step::Write {
+        steps.push(Step::Disk(DiskStep::Write {
             device: one.path.clone(),
             what: format!("the label of physical volume {}", one.id),
             writes: one.writes.clone(),
-        });
+        }));
     }
     steps.extend(before);
     steps.extend([change.commit, Step::Commit]);
     let listed = taken.iter().map(|one| one.listed.clone()).collect();
     steps.push(Step::Lvm(LvmStep::Devices { add: listed, remove: Vec::new() }));
     steps.push(Step::Lvm(LvmStep::ForgetHints));
-    steps.extend(taken.into_iter().map(|one| Step::Release { device: one.path }));
+    steps.extend(taken.into_iter().map(|one| Step::Disk(DiskStep::Release { device: one.path })));
     steps.extend(change.after);
     Plan { summary, steps, warnings }
 }
@@ -446,14 +446,14 @@ pub fn reduce(
     let change = metadata::change(&left, &group, stamp, true)?;
     let mut steps = change.before;
     for pv in &gone {
-        steps.push(Step::Claim { device: pv.path.clone() });
+        steps.push(Step::Disk(DiskStep::Claim { device: pv.path.clone() }));
         steps.push(bare(pv));
     }
     steps.extend([change.commit, Step::Commit]);
     let ids = gone.iter().map(|pv| pv.label.id).collect();
     steps.push(Step::Lvm(LvmStep::Devices { add: Vec::new(), remove: ids }));
     steps.push(Step::Lvm(LvmStep::ForgetHints));
-    steps.extend(gone.iter().map(|pv| Step::Release { device: pv.path.clone() }));
+    steps.extend(gone.iter().map(|pv| Step::Disk(DiskStep::Release { device: pv.path.clone() })));
     steps.extend(change.after);
     let summary = format!("take {} out of group {}", shown.join(", "), group.name);
     Ok(Plan { summary, steps, warnings: change.warnings.iter().map(Warning::note).collect() })
@@ -467,7 +467,11 @@ fn bare(pv: &PvDevice) -> Step {
     places.sort_unstable();
     places.dedup();
     let writes = places.into_iter().map(|at| Write { at, data: vec![0; 4096] }).collect();
-    Step::Write { device: pv.path.clone(), what: "zeroes over label and metadata area".to_owned(), writes }
+    Step::Disk(DiskStep::Write {
+        device: pv.path.clone(),
+        what: "zeroes over label and metadata area".to_owned(),
+        writes,
+    })
 }
 
 /// Removes a group that has no volumes.
@@ -491,14 +495,14 @@ pub fn remove(found: &FoundGroup) -> Result<Plan, Refusal> {
         Step::Lvm(LvmStep::Check { group: group.name.clone(), areas }),
     ];
     let present: Vec<&PvDevice> = found.present().map(|(_, pv)| pv).collect();
-    steps.extend(present.iter().map(|pv| Step::Claim { device: pv.path.clone() }));
+    steps.extend(present.iter().map(|pv| Step::Disk(DiskStep::Claim { device: pv.path.clone() })));
     steps.extend(present.iter().map(|pv| bare(pv)));
     steps.push(Step::Commit);
     let ids = present.iter().map(|pv| pv.label.id).collect();
     steps.push(Step::Lvm(LvmStep::Devices { add: Vec::new(), remove: ids }));
     steps.push(Step::Lvm(LvmStep::ForgetHints));
     steps.push(Step::Lvm(LvmStep::RemoveBackup { group: group.name.clone() }));
-    steps.extend(present.iter().map(|pv| Step::Release { device: pv.path.clone() }));
+    steps.extend(present.iter().map(|pv| Step::Disk(DiskStep::Release { device: pv.path.clone() })));
     steps.push(Step::Lvm(LvmStep::Unlock));
     Ok(Plan { summary: format!("remove group {}", group.name), steps, warnings: Vec::new() })
 }

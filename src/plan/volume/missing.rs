@@ -17,7 +17,7 @@ use crate::{
         active::Active,
         volume::{AreaSeen, FoundGroup, Groups, PvDevice, gather},
     },
-    plan::{Plan, Refusal, Step, Warning},
+    plan::{DiskStep, Plan, Refusal, Step, Warning},
 };
 
 /// Label and area header are written in one piece, whatever the device's blocks are.
@@ -276,7 +276,8 @@ pub fn with_steps(mut plan: Plan, labels: &[Relabelled]) -> Plan {
     plan.steps.splice(at..at, labels.iter().flat_map(Relabelled::steps));
     let unlock = plan.steps.iter().rposition(|step| matches!(step, Step::Lvm(LvmStep::Unlock)));
     let at = unlock.unwrap_or(plan.steps.len());
-    plan.steps.splice(at..at, labels.iter().map(|one| Step::Release { device: one.path.clone() }));
+    plan.steps
+        .splice(at..at, labels.iter().map(|one| Step::Disk(DiskStep::Release { device: one.path.clone() })));
     plan.warnings.splice(0..0, labels.iter().map(Relabelled::question));
     plan
 }
@@ -295,12 +296,12 @@ impl Relabelled {
     #[must_use]
     pub fn steps(&self) -> [Step; 2] {
         [
-            Step::Claim { device: self.path.clone() },
-            Step::Write {
+            Step::Disk(DiskStep::Claim { device: self.path.clone() }),
+            Step::Disk(DiskStep::Write {
                 device: self.path.clone(),
                 what: format!("the label of physical volume {}", self.pv),
                 writes: vec![self.write.clone()],
-            },
+            }),
         ]
     }
 }

@@ -1,5 +1,6 @@
 //! What is taken out for good, and what gets its label again.
 
+use crate::plan::DiskStep;
 use superblock::{
     Sectors,
     lvm::{LogicalVolume, PhysicalVolume, Wish},
@@ -142,7 +143,7 @@ fn a_label_is_written_again_and_the_group_restored() {
     );
     assert!(
         matches!(plan.steps[0], Step::Lvm(LvmStep::Lock { .. }))
-            && matches!(plan.steps[1], Step::Claim { .. })
+            && matches!(plan.steps[1], Step::Disk(DiskStep::Claim { .. }))
     );
     assert_eq!(every_failure_leaves_no_trace(&plan), 8);
     // Nobody knows the group any more, and one of its devices is still labelled.

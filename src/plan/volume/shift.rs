@@ -20,7 +20,7 @@ use crate::{
         dm::{Dev, Table, UdevFlags, uuid},
         volume::FoundGroup,
     },
-    plan::{Plan, Refusal, Step, Warning, critical::Commit, dm::DmStep},
+    plan::{DiskStep, Plan, Refusal, Step, Warning, critical::Commit, dm::DmStep},
 };
 
 /// What is there.
@@ -228,7 +228,7 @@ impl Turn {
         let mut steps: Vec<Step> =
             change.iter_mut().flat_map(|change| std::mem::take(&mut change.before)).collect();
         if !zero.is_empty() {
-            steps.push(Step::Zero { ranges: zero });
+            steps.push(Step::Disk(DiskStep::Zero { ranges: zero }));
         }
         if active {
             moment.commit = change.as_mut().map(|change| Commit {

@@ -32,7 +32,7 @@ use crate::{
         volume::{AreaSeen, FoundGroup, Groups, PvDevice},
     },
     plan::run::tests::{every_failure_leaves_no_trace, every_failure_leaves_no_trace_after},
-    plan::{Plan, Step, dm::DmStep},
+    plan::{DiskStep, Plan, Step, dm::DmStep},
 };
 
 pub(super) fn id(n: u8) -> LvmUuid {
@@ -162,7 +162,7 @@ fn creating_volumes() {
     every_failure_leaves_no_trace(&plan);
     // Of the striped one, the second stripe is on the other device.
     let writes = plan.steps.iter().filter_map(|step| match step {
-        Step::Write { device, writes, .. } => Some((device.as_str(), writes.len())),
+        Step::Disk(DiskStep::Write { device, writes, .. }) => Some((device.as_str(), writes.len())),
         _ => None,
     });
     assert_eq!(writes.collect::<Vec<_>>(), [("/dev/md0", 3), ("/dev/md1", 1)]);

@@ -1,6 +1,7 @@
 //! Superblocks with a right checksum and one wrong number, in one member and in all: whatever is allowed, the kernel
 //! is never given one that it would stumble over. The judge here is a small model of the driver, not our own bounds.
 
+use crate::plan::{DiskStep, MdStep};
 use superblock::{
     Endian, Level, Media, Sectors, Write, checksum,
     probe::probe,
@@ -195,12 +196,12 @@ fn try_all(members: &[Write], what: &str) -> bool {
     let mut given = false;
     for step in &outcome.plan.steps {
         match step {
-            Step::Write { device, writes, .. } => {
+            Step::Disk(DiskStep::Write { device, writes, .. }) => {
                 for (_, data) in on_disk.iter_mut().filter(|(path, _)| path == device) {
                     data.clone_from(&writes[0].data);
                 }
             }
-            Step::AddDisk { device, info, .. } => {
+            Step::Md(MdStep::AddDisk { device, info, .. }) => {
                 given = true;
                 assert!((-1..1920).contains(&info.raid_disk) && (0..1920).contains(&info.number), "{what}");
                 let (_, data) = on_disk.iter().find(|(path, _)| path == device).unwrap();

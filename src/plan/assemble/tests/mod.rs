@@ -11,7 +11,7 @@ use super::*;
 use crate::{
     model::Device,
     plan::run::tests::every_failure_leaves_no_trace,
-    plan::{ArrayName, Step},
+    plan::{ArrayName, DiskStep, MdStep, Step},
 };
 
 const UUID: MdUuid = MdUuid([0x11; 16]);
@@ -87,7 +87,7 @@ fn notes(outcome: &ArrayOutcome) -> Vec<&str> {
 fn added(outcome: &ArrayOutcome) -> Vec<&str> {
     let mut added = Vec::new();
     for step in &outcome.plan.steps {
-        if let Step::AddDisk { device, .. } = step {
+        if let Step::Md(MdStep::AddDisk { device, .. }) = step {
             added.push(device.as_str());
         }
     }
@@ -206,7 +206,7 @@ fn force_takes_the_least_stale_member_and_no_more() {
         .plan
         .steps
         .iter()
-        .filter(|step| matches!(step, Step::Write { .. }))
+        .filter(|step| matches!(step, Step::Disk(DiskStep::Write { .. })))
         .map(ToString::to_string)
         .collect();
     assert_eq!(
@@ -344,7 +344,7 @@ fn inactive_array_with_some_members_gets_the_rest() {
     let adopted = Adopted { members: vec![claims[0].id] };
     let outcome = plan(claims, name(), Some(&adopted), &Options::default()).unwrap();
     assert_eq!(added(&outcome), ["/dev/b", "/dev/c"]);
-    assert!(!outcome.plan.steps.iter().any(|step| matches!(step, Step::NewArray { .. })));
+    assert!(!outcome.plan.steps.iter().any(|step| matches!(step, Step::Md(MdStep::NewArray { .. }))));
     assert_eq!(outcome.after.last().unwrap().text, "/dev/a is already in /dev/md0 as 0");
 }
 

@@ -10,7 +10,7 @@ use crate::{
     config::{Config, conf},
     model::{DevId, Device, RunningArray, Sight, World},
     plan::{
-        Step,
+        DiskStep, MdStep, Step,
         assemble::{
             AssembleTarget, GatherWish, Home, Options, Session, WantedIdentity,
             rounds::{AssembleJob, Rounds},
@@ -78,7 +78,7 @@ impl Lab {
 
 impl Scene for Lab {
     fn act(&mut self, step: &Step) -> anyhow::Result<Vec<Write>> {
-        if let Step::Claim { device } | Step::AddDisk { device, .. } = step {
+        if let Step::Disk(DiskStep::Claim { device }) | Step::Md(MdStep::AddDisk { device, .. }) = step {
             ensure!(self.disks.contains_key(device), "{device}: there is no such device");
         }
         let mut fake = Fake { state: std::mem::take(&mut self.state), ..Fake::default() };

@@ -1,5 +1,6 @@
 //! Updates: all members or none, and every failure on the way leaves the old bytes.
 
+use crate::plan::{DiskStep, SystemStep};
 use superblock::bitmap::{NewSuperblock, Version};
 
 use super::*;
@@ -32,12 +33,12 @@ fn failed_members_are_told_too_and_let_go() {
         claim(&mirror, 2, 5, &[v1::Edit::Role { number: 2, role: Role::Faulty }]),
     ];
     let outcome = decide(claims, &updating(Update::Uuid)).unwrap();
-    let written = |step: &&Step| matches!(step, Step::Write { .. });
+    let written = |step: &&Step| matches!(step, Step::Disk(DiskStep::Write { .. }));
     assert_eq!(outcome.plan.steps.iter().filter(written).count(), 3);
-    assert!(outcome.plan.steps.contains(&Step::Release { device: "/dev/c".into() }));
+    assert!(outcome.plan.steps.contains(&Step::Disk(DiskStep::Release { device: "/dev/c".into() })));
     assert_eq!(added(&outcome), ["/dev/b", "/dev/a"]);
     let entry = outcome.plan.steps.iter().find_map(|step| match step {
-        Step::MapAdd { entry } => Some(entry.uuid),
+        Step::System(SystemStep::MapAdd { entry }) => Some(entry.uuid),
         _ => None,
     });
     assert_eq!(entry, Some(MdUuid([0x99; 16])));
@@ -86,7 +87,7 @@ fn bitmaps_of_a_cluster_begin_anew() {
     let named = Updating { cluster: Some("new".into()), ..updating(Update::HomeCluster) };
     let outcome = decide(claims(), &named).unwrap();
     let writes = outcome.plan.steps.iter().find_map(|step| match step {
-        Step::Write { writes, .. } => Some(writes.clone()),
+        Step::Disk(DiskStep::Write { writes, .. }) => Some(writes.clone()),
         _ => None,
     });
     let area = writes.unwrap().pop().unwrap();

@@ -21,7 +21,7 @@ use super::{change::Decided, groups, pace};
 use crate::{
     model::volume::{GroupLook, GroupSeen},
     plan::{
-        Plan, Refusal, Step,
+        Plan, Refusal, Step, SystemStep,
         course::{Bar, Cause, Said, Then, Turn, Wait},
         volume::shift::GroupScene,
     },
@@ -75,7 +75,7 @@ pub(super) fn follow(lock: String, words: [&str; 4]) -> Turn {
     let words = words.map(str::to_owned).to_vec();
     Turn::carry_out(Plan {
         summary: format!("have `{}` done in the background", words.join(" ")),
-        steps: vec![Step::Commit, Step::Follow { lock, words }],
+        steps: vec![Step::Commit, Step::System(SystemStep::Follow { lock, words })],
         warnings: Vec::new(),
     })
 }

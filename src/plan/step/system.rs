@@ -1,0 +1,167 @@
+//! Acts on what stands around arrays: files, the archive, the map, `/dev` and udev.
+
+use std::fmt;
+
+use superblock::{Bytes, Write};
+
+use super::ArrayName;
+use crate::{
+    archive::{EntryId, Record},
+    model::{unfinished::Note, world::MapEntry},
+};
+
+/// One act on files, the map, or `/dev`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SystemStep {
+    /// Fetch the bytes that the plan endangers and store them in the archive. [`super::keep`] puts it in.
+    Archive {
+        /// What is kept.
+        record: Box<Record>,
+    },
+    /// Take an entry out of the archive again: what it was made for did not happen.
+    Discard {
+        /// The entry.
+        id: EntryId,
+    },
+    /// Make a sparse file with some bytes in it, and sync it.
+    SaveFile {
+        /// Its path; nothing may be there.
+        file: String,
+        /// Its size.
+        size: Bytes,
+        /// What is in it.
+        pieces: Vec<Write>,
+    },
+    /// Give a file one more name.
+    Link {
+        /// The file.
+        file: String,
+        /// The name; nothing may be there.
+        name: String,
+    },
+    /// Take a file away again.
+    RemoveFile {
+        /// Its path.
+        file: String,
+    },
+    /// Write a file of text, whole or not at all. Comes last before the commit.
+    WriteFile {
+        /// Its path.
+        path: String,
+        /// Its text.
+        text: String,
+        /// Its permissions.
+        mode: u32,
+    },
+    /// Take the lock of the map file.
+    LockMap,
+    /// Let the lock of the map file go.
+    UnlockMap,
+    /// Record the array in the map file.
+    MapAdd {
+        /// The line.
+        entry: MapEntry,
+    },
+    /// Take the array's line out of the map file.
+    MapRemove {
+        /// The line as it was; `devnm` selects it.
+        entry: MapEntry,
+    },
+    /// Tell udev's rules that the array is not ready yet (`creating-` file).
+    HideFromUdev {
+        /// The array.
+        array: ArrayName,
+    },
+    /// Take that back.
+    ShowToUdev {
+        /// The array.
+        array: ArrayName,
+    },
+    /// Make `/dev` agree: wait for udev to have made node and link, or make them where udev is not running.
+    Node {
+        /// The array.
+        array: ArrayName,
+    },
+    /// Remove what `/dev` still shows of a stopped array.
+    RemoveNode {
+        /// The array.
+        array: ArrayName,
+    },
+    /// Send a `change` event, so that udev looks again.
+    Uevent {
+        /// The array.
+        array: ArrayName,
+    },
+    /// Have a command carried out by a process in the background, unless one is at it. Comes last.
+    Follow {
+        /// The name of the lock that this process holds.
+        lock: String,
+        /// The command's words.
+        words: Vec<String>,
+    },
+    /// Add a line to the notes of a command that was killed.
+    Note {
+        /// Their file.
+        notes: String,
+        /// What is noted.
+        note: Note,
+    },
+}
+
+impl SystemStep {
+    /// The step that takes this one back.
+    ///
+    /// `None`: `Discard`, `RemoveFile`, `UnlockMap`, `ShowToUdev` and `RemoveNode` come last in their plans, after the commit
+    /// or as an undo; events cannot be unsent; `WriteFile` is whole or not there; `Follow` and `Note` come after the commit.
+    #[must_use]
+    pub fn undo(&self) -> Option<Self> {
+        Some(match self {
+            Self::Archive { record } => Self::Discard { id: record.about.id.clone() },
+            Self::SaveFile { file, .. } | Self::Link { name: file, .. } => {
+                Self::RemoveFile { file: file.clone() }
+            }
+            Self::LockMap => Self::UnlockMap,
+            Self::MapAdd { entry } => Self::MapRemove { entry: entry.clone() },
+            Self::MapRemove { entry } => Self::MapAdd { entry: entry.clone() },
+            Self::HideFromUdev { array } => Self::ShowToUdev { array: array.clone() },
+            Self::Node { array } => Self::RemoveNode { array: array.clone() },
+            Self::Discard { .. }
+            | Self::RemoveFile { .. }
+            | Self::WriteFile { .. }
+            | Self::UnlockMap
+            | Self::ShowToUdev { .. }
+            | Self::RemoveNode { .. }
+            | Self::Uevent { .. }
+            | Self::Follow { .. }
+            | Self::Note { .. } => return None,
+        })
+    }
+}
+
+impl fmt::Display for SystemStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Archive { record } => {
+                write!(f, "keep {} bytes in the archive as {}", record.size().0, record.about.id)
+            }
+            Self::Discard { id } => write!(f, "take {id} out of the archive"),
+            Self::SaveFile { file, size, .. } => write!(f, "write {file}, {size}"),
+            Self::Link { file, name } => write!(f, "link {name} to {file}"),
+            Self::RemoveFile { file } => write!(f, "remove {file}"),
+            Self::WriteFile { path, .. } => write!(f, "write the file {path}"),
+            Self::LockMap => write!(f, "lock the map file"),
+            Self::UnlockMap => write!(f, "unlock the map file"),
+            Self::MapAdd { entry } => write!(f, "map {} -> {}", entry.devnm, entry.path),
+            Self::MapRemove { entry } => write!(f, "remove {} from the map", entry.devnm),
+            Self::HideFromUdev { array } => write!(f, "mark {array} as being created"),
+            Self::ShowToUdev { array } => write!(f, "mark {array} as created"),
+            Self::Node { array } => write!(f, "make {} appear", array.path),
+            Self::RemoveNode { array } => write!(f, "remove what is left of {}", array.path),
+            Self::Uevent { array } => write!(f, "send a change event for {array}"),
+            Self::Note { notes, .. } => write!(f, "note in {notes} what is over"),
+            Self::Follow { words, .. } => {
+                write!(f, "have `mdctl {}` done in the background", words.join(" "))
+            }
+        }
+    }
+}
