@@ -17,5 +17,6 @@ pub mod kernel;
 pub mod model;
 pub mod plan;
 pub mod report;
+pub mod request;
 pub mod ui;
 pub mod words;

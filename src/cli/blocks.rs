@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use clap::Args;
 
-use super::request::Common;
+use crate::request::Common;
 
 /// What every verb that does something takes.
 #[derive(Args, Clone, Copy, Debug)]

@@ -8,9 +8,9 @@ use clap::Command;
 use super::{
     native,
     options::{Arg, Mode, Opt, OptionId, Sets, TABLE},
-    request::Update,
     scan::{Scanner, Token},
 };
+use crate::request::Update;
 
 /// Names that are the machine's to tell.
 #[derive(Clone, Debug, PartialEq, Eq)]

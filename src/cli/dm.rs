@@ -2,11 +2,14 @@
 
 use clap::Args;
 
-use super::{
-    blocks::Acting,
-    request::{Common, DmOptions, DmRequest, DmVerb, Headings, Owner, ReadAhead, Request},
+use super::blocks::Acting;
+use crate::{
+    model::{
+        DevId,
+        dm::{Mangling, Owner, ReadAhead},
+    },
+    request::{Common, DmOptions, DmRequest, DmVerb, Headings, Request},
 };
-use crate::model::{DevId, dm::Mangling};
 
 /// Devices of the kernel's device-mapper, with the words of dmsetup
 #[derive(Args, Debug)]

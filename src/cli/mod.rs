@@ -1,7 +1,7 @@
 //! Words in: from argv to one typed request, without touching the machine.
 //!
 //! `options` is the table, `scan` splits argv as getopt_long does, `parse` keeps the mode and the order,
-//! `low` holds what was typed, `request` is what commands take.
+//! `low` holds what was typed and makes a request of it: what commands take.
 
 pub mod complete;
 pub mod dm;
@@ -11,7 +11,6 @@ pub mod native;
 pub mod options;
 pub mod overlay;
 pub mod parse;
-pub mod request;
 pub mod trial;
 pub mod values;
 pub mod volume;

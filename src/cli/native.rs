@@ -13,12 +13,16 @@ use super::{
     options::{self, Mode, Sets},
     overlay::OverlayArgs,
     parse::{self, Parsed},
-    request::{Common, ExplainRequest, Invocation, ReplaceRequest, Request, StatusRequest, UndoRequest},
     trial::TrialArgs,
     verbs,
     volume::VolumeArgs,
 };
-use crate::plan::{create::could_have_bitmap, request::BitmapKind};
+use crate::{
+    plan::create::could_have_bitmap,
+    request::{
+        BitmapKind, Common, ExplainRequest, Invocation, ReplaceRequest, Request, StatusRequest, UndoRequest,
+    },
+};
 
 /// Linux software RAID
 #[derive(Debug, Parser)]

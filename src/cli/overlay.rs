@@ -5,48 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use superblock::Bytes;
 
-use super::{blocks::Acting, request::Common, values};
-
-/// `mdctl overlay`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum OverlayRequest {
-    /// Make a set.
-    Create {
-        /// The members.
-        devices: Vec<String>,
-        /// The set's name; one is made up where there is none.
-        name: Option<String>,
-        /// The directory of the files.
-        store: Option<PathBuf>,
-        /// The size of each file.
-        size: Option<Bytes>,
-    },
-    /// Show them.
-    List,
-    /// What a set would change.
-    Diff {
-        /// The set.
-        set: String,
-        /// The directory of its files.
-        store: Option<PathBuf>,
-    },
-    /// Write it to the members.
-    Commit {
-        /// The set.
-        set: String,
-        /// The directory of its files.
-        store: Option<PathBuf>,
-    },
-    /// Take sets away.
-    Discard {
-        /// The sets; all where there are none and `all` is given.
-        sets: Vec<String>,
-        /// All of them.
-        all: bool,
-        /// The directory of their files.
-        store: Option<PathBuf>,
-    },
-}
+use super::{blocks::Acting, values};
+use crate::request::{Common, OverlayRequest};
 
 /// Members that may be written to and are not: what is written goes to files
 #[derive(Args, Debug)]

@@ -6,9 +6,9 @@ use super::{
     UsageError, help,
     low::LowArgs,
     options::{Mode, Opt, OptionId, Sets},
-    request::{Invocation, MiscAction, Update},
     scan::{Scanner, Token},
 };
+use crate::request::{Invocation, MiscAction, Update};
 
 /// What a command line asks for.
 #[derive(Clone, Debug, PartialEq)]

@@ -7,9 +7,8 @@ use superblock::{Level, Sectors};
 use super::{
     options::{self, Mode, OptionId, TABLE, by_id, letter_takes_argument},
     parse::{Parsed, parse},
-    request::{Invocation, ManageOp, MemberSource, MiscAction, Request},
-    values::{BitmapKind, SizeOrMax},
 };
+use crate::request::{BitmapKind, Invocation, ManageOp, MemberSource, MiscAction, Request, SizeOrMax};
 
 fn words(line: &str) -> Vec<OsString> {
     line.split_whitespace().map(OsString::from).collect()

@@ -5,47 +5,11 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 use clap::Args;
 use superblock::{Bytes, Level, Sectors};
 
-use super::{overlay::bytes, request::Common, values};
-use crate::model::trial::Format;
-
-/// `mdctl trial`.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct TrialRequest {
-    /// An array, or its devices and `missing`.
-    pub subjects: Vec<String>,
-    /// The level.
-    pub level: Option<Level>,
-    /// The number of slots.
-    pub raid_devices: Option<u32>,
-    /// The chunk.
-    pub chunk: Option<Sectors>,
-    /// The layout, as the level reads it.
-    pub layout: Option<String>,
-    /// Where data may begin.
-    pub data_offsets: Vec<Sectors>,
-    /// The superblocks.
-    pub format: Option<Format>,
-    /// How much of each member is used.
-    pub size: Option<Sectors>,
-    /// The order is as given.
-    pub in_order: bool,
-    /// The most guesses that are looked at.
-    pub limit: usize,
-    /// The search for guesses takes no longer; `None`: however long it takes.
-    pub time: Option<Duration>,
-    /// So many of the best are assembled on overlays.
-    pub assemble: usize,
-    /// The number of the guess that stays up.
-    pub keep: Option<usize>,
-    /// The number of the guess that is carried out.
-    pub apply: Option<usize>,
-    /// What the array is called then.
-    pub name: Option<String>,
-    /// The directory for the overlays' files.
-    pub store: Option<PathBuf>,
-    /// The size of each.
-    pub store_size: Option<Bytes>,
-}
+use super::{overlay::bytes, values};
+use crate::{
+    model::trial::Format,
+    request::{Common, TrialRequest},
+};
 
 /// Find out what an array was, and try it, without a write to its members
 #[derive(Args, Debug)]
@@ -165,7 +129,10 @@ impl TrialArgs {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::{native, parse::Parsed, request::Request};
+    use crate::{
+        cli::{native, parse::Parsed},
+        request::Request,
+    };
 
     #[test]
     fn a_device_behind_keep_is_no_number() {

@@ -3,7 +3,7 @@
 use superblock::{Bytes, Level, Sectors};
 
 pub use crate::config::format::{level, number};
-pub use crate::plan::request::{BitmapKind, ConsistencyPolicy, DataOffset, Metadata, SizeOrMax};
+use crate::request::{BitmapKind, ConsistencyPolicy};
 
 /// A layout: the kernel's number, or what only `--grow` understands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,13 +11,13 @@ use snapshots::{MoveArgs, RollbackArgs, SnapshotArgs};
 use superblock::Bytes;
 use upkeep::{BackupArgs, CheckArgs, RestoreArgs};
 
-use super::{
-    blocks::Changing,
-    request::{Common, Request},
-};
-use crate::plan::volume::request::{
-    ActivateRequest, Amount, CreateGroup, CreateVolumes, GroupRequest, ListRequest, Named, NewVolume, PvWord,
-    ResizeRequest, SizeChange, VolumeName, VolumeRequest, Wipe,
+use super::blocks::Changing;
+use crate::request::{
+    Common, Request,
+    volume::{
+        ActivateRequest, Amount, CreateGroup, CreateVolumes, GroupRequest, ListRequest, Named, NewVolume,
+        PvWord, ResizeRequest, SizeChange, VolumeName, VolumeRequest, Wipe,
+    },
 };
 
 /// Volumes on arrays, in LVM2's format
@@ -537,12 +537,9 @@ mod tests {
         };
         assert_eq!(
             resize("volume resize vg/a +100%FREE --fs").change.amount,
-            Amount::Percent(100, crate::plan::volume::request::PercentOf::Free)
+            Amount::Percent(100, crate::request::volume::PercentOf::Free)
         );
-        assert_eq!(
-            resize("volume resize vg/a -1G").change.sign,
-            Some(crate::plan::volume::request::Sign::Minus)
-        );
+        assert_eq!(resize("volume resize vg/a -1G").change.sign, Some(crate::request::volume::Sign::Minus));
         assert!(request("volume rename vg/a vg/b").is_ok());
         assert!(request("volume rename vg/a other/b").unwrap_err().contains("cannot leave"));
         for line in [

@@ -7,11 +7,12 @@ use nix::errno::Errno;
 
 use super::{DONE, Ended, FAILED, carry_out, preview};
 use crate::{
-    cli::request::{Common, MiscAction, MiscRequest, SyncAction},
     inventory,
     kernel::{KernelError, Machine, node},
     plan::switch,
+    request::{Common, MiscAction, MiscRequest},
     ui::Ui,
+    words::SyncAction,
 };
 
 /// Exit status for what is not there.
@@ -22,12 +23,12 @@ pub(super) fn run(request: &MiscRequest, common: &Common, machine: &Machine, ui:
     let mut status = DONE;
     for (action, path) in &request.devices {
         let MiscAction::Sync(action) = action else { continue };
-        status |= one(*action, path, common, machine, ui)?;
+        status |= one(action, path, common, machine, ui)?;
     }
     Ok(status)
 }
 
-fn one(action: SyncAction, path: &Path, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
+fn one(action: &SyncAction, path: &Path, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
     let shown = path.display().to_string();
     let number = match node::number_of(path) {
         Ok(number) => number,
@@ -41,12 +42,12 @@ fn one(action: SyncAction, path: &Path, common: &Common, machine: &Machine, ui: 
         ui.error(&format!("{shown} is no an md array"));
         return Ok(FAILED);
     };
-    let plan = switch::sync_action(array, &shown, action.name());
+    let plan = switch::sync_action(array, &shown, action);
     if common.dry_run {
         return preview(&plan, machine, common);
     }
     // The original's words, its slip of the pen too: scripts look for them.
-    let failed = Some(format!("Count not set action for {shown} to {}", action.name()));
+    let failed = Some(format!("Count not set action for {shown} to {}", action.word()));
     carry_out(&plan, machine, common, ui, Ended { failed, ..Ended::default() })
 }
 

@@ -6,10 +6,6 @@ use anyhow::Result;
 
 use super::{cluster, drive::Driver, print, refuse};
 use crate::{
-    cli::{
-        low::SuperMinor,
-        request::{AssembleRequest, Common, Update},
-    },
     config::{Config, sources::ConfigSources},
     inventory,
     kernel::{Machine, node},
@@ -22,6 +18,7 @@ use crate::{
         },
     },
     report::assemble::{AssembleArray, AssembleEnd, AssembleReport, LeftOut, Members},
+    request::{AssembleRequest, Common, SuperMinor, Update},
     ui::Ui,
 };
 

@@ -5,9 +5,9 @@ use serde::Serialize;
 
 use super::{DONE, FAILED, print};
 use crate::{
-    cli::request::{Common, MiscRequest},
     inventory::{self, NoBitmap, NoLog},
     report::bitmap::{BadBlocks, BitmapAnswer, BitmapOfMember, BitmapReport},
+    request::{Common, MiscRequest},
     ui::Ui,
 };
 

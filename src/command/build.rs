@@ -4,11 +4,11 @@ use anyhow::Result;
 
 use super::{Ended, carry_out, preview, refuse};
 use crate::{
-    cli::request::{BuildRequest, Common},
     config::sources::ConfigSources,
     inventory,
     kernel::Machine,
-    plan::{build, naming, request::MemberSource},
+    plan::{build, naming},
+    request::{BuildRequest, Common, MemberSource},
     ui::Ui,
 };
 

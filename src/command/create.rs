@@ -4,14 +4,11 @@ use anyhow::Result;
 
 use super::{Ended, FAILED, carry_out, cluster, preview, refuse, say, settings};
 use crate::{
-    cli::request::Common,
     config::sources::ConfigSources,
     inventory,
     kernel::Machine,
-    plan::{
-        Plan, Say, create,
-        request::{BitmapKind, CreateRequest},
-    },
+    plan::{Plan, Say, create},
+    request::{BitmapKind, Common, CreateRequest},
     ui::Ui,
 };
 

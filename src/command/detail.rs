@@ -4,11 +4,11 @@ use anyhow::Result;
 
 use super::{FAILED, print};
 use crate::{
-    cli::request::{Common, MiscRequest},
     config::sources::ConfigSources,
     inventory::{self, Absent, DetailLook, Nodes},
     kernel::Machine,
     report::detail::{Detail, DetailAnswer, DetailReport, Form},
+    request::{Common, MiscRequest},
     ui::Ui,
 };
 

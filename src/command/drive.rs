@@ -10,7 +10,6 @@ use super::{
     preview_kept, refuse, tell, volume,
 };
 use crate::{
-    cli::request::Common,
     config::Config,
     execute,
     inventory::{self, dm::Events},
@@ -22,6 +21,7 @@ use crate::{
         run::Failure,
     },
     report::{self, text::harmless},
+    request::Common,
     ui::{Bars, Ui},
 };
 

@@ -7,10 +7,10 @@ use superblock::Write;
 
 use super::{DONE, Ended, FAILED, carry_out, keep::Kept, preview, print};
 use crate::{
-    cli::request::{Common, MiscRequest},
     inventory::{self, Image},
     kernel::{KernelError, Machine, files},
-    plan::{dump, request::Metadata},
+    plan::dump,
+    request::{Common, Metadata, MiscRequest},
     ui::Ui,
 };
 

@@ -7,7 +7,6 @@ use anyhow::Result;
 
 use super::{DONE, FAILED, print};
 use crate::{
-    cli::request::{Common, MiscRequest},
     config::sources::ConfigSources,
     inventory::{self, Format, Nodes, Shown, SuperblockMissing, SuperblockSeen},
     kernel::Machine,
@@ -15,6 +14,7 @@ use crate::{
     report::examine::{
         self, ExamineAnswer, ExamineReport, Examined, Mbr, PartitionEntry, Superblock, V0, V1,
     },
+    request::{Common, MiscRequest},
     ui::Ui,
 };
 

@@ -9,7 +9,6 @@ use super::{
     shared::{session, view},
 };
 use crate::{
-    cli::request::{Common, ExplainRequest},
     config::{Config, sources::ConfigSources},
     inventory::{self, StatusLook},
     kernel::{Machine, node},
@@ -19,6 +18,7 @@ use crate::{
         explain::{ExplainDevice, ExplainReport, ExplainSubject as Shown, ShownCommand, ShownFinding},
         status::Problem,
     },
+    request::{Common, ExplainRequest},
     ui::Ui,
 };
 

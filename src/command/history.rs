@@ -5,12 +5,12 @@ use anyhow::Result;
 use super::{DONE, FAILED, drive::Driver, print};
 use crate::{
     archive::{self, Shelved},
-    cli::request::{Common, UndoRequest},
     config::Config,
     inventory,
     kernel::Machine,
     plan::undo::session::{Job, Undo},
     report::history::{DamagedEntry, EntryParts, History, HistoryEntry},
+    request::{Common, UndoRequest},
     ui::Ui,
 };
 

@@ -2,7 +2,6 @@
 
 use crate::{
     archive::{About, EntryId},
-    cli::request::Common,
     execute::{self, Live},
     inventory,
     kernel::{Machine, host},
@@ -11,6 +10,7 @@ use crate::{
         Plan, keep,
         run::{self, Failure},
     },
+    request::Common,
     ui::Ui,
 };
 

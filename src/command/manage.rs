@@ -4,7 +4,6 @@ use anyhow::Result;
 
 use super::drive::Driver;
 use crate::{
-    cli::request::{Common, ManageRequest},
     config::sources::ConfigSources,
     inventory,
     kernel::Machine,
@@ -15,6 +14,7 @@ use crate::{
             session::{Manage, ManageJob},
         },
     },
+    request::{Common, ManageRequest},
     ui::Ui,
 };
 

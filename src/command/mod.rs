@@ -8,16 +8,14 @@ use std::{
 use anyhow::Result;
 
 use crate::{
-    cli::{
-        self, help, parse,
-        request::{Common, Invocation, MiscAction, MiscRequest, Request},
-    },
+    cli::{self, help, parse},
     config::{HostName, conf::Config},
     inventory,
     kernel::{Machine, files, host, parallel},
     model::{Sight, Unusable},
     plan::{Plan, Refusal, Say, Step, Warning, create::CreateSettings, run::Failure},
     report::{outcome::Outcome, text::harmless},
+    request::{Common, Invocation, MiscAction, MiscRequest, Request},
     ui::{self, Ui},
 };
 

@@ -6,12 +6,12 @@ use anyhow::Result;
 
 use super::{DONE, drive::Driver, print, refuse};
 use crate::{
-    cli::{overlay::OverlayRequest, request::Common},
     config::Config,
     inventory,
     kernel::Machine,
     plan::overlay::{self, CommitSet, Discard, MakeSet},
     report::{self, overlay::OverlayDiff},
+    request::{Common, OverlayRequest},
     ui::Ui,
 };
 

@@ -10,11 +10,11 @@ use super::{
     preview, print,
 };
 use crate::{
-    cli::request::{Common, MiscAction, MiscRequest},
     config::{Metadata, policy, sources::ConfigSources},
     inventory,
     kernel::{Access, BlockDevice, Machine, node},
     plan::{MdStep, Plan, Step, SystemStep},
+    request::{Common, MiscAction, MiscRequest},
     ui::Ui,
 };
 

@@ -6,10 +6,10 @@ use anyhow::Result;
 
 use super::{DONE, FAILED, print};
 use crate::{
-    cli::request::{Common, MiscRequest},
     inventory,
     kernel::Machine,
     report::query::{Query, QueryAnswer, QueryReport},
+    request::{Common, MiscRequest},
     ui::Ui,
 };
 

@@ -2,15 +2,12 @@
 
 use super::{DONE, drive::Driver};
 use crate::{
-    cli::{
-        overlay::OverlayRequest,
-        request::{Common, MiscAction, Request},
-    },
     config::Config,
     inventory,
     kernel::{Machine, notes::Notes},
     model::{clock::ctime, unfinished::Unfinished},
     plan::recover::Recover,
+    request::{Common, MiscAction, OverlayRequest, Request},
     ui::Ui,
 };
 

@@ -4,7 +4,6 @@ use anyhow::Result;
 
 use super::{drive::Driver, print};
 use crate::{
-    cli::request::{Common, ReplaceRequest},
     config::sources::ConfigSources,
     inventory,
     kernel::Machine,
@@ -14,6 +13,7 @@ use crate::{
         replace::session::{Replace, ReplaceEnd, ReplaceJob},
     },
     report::replace::ReplaceReport,
+    request::{Common, ReplaceRequest},
     ui::Ui,
 };
 

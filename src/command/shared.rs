@@ -3,13 +3,13 @@
 use anyhow::Result;
 
 use crate::{
-    cli::request::Common,
     config::Config,
     inventory,
     kernel::{Machine, terminal},
     model::Sight,
     plan::assemble::{CandidatePath, Home, Options, Session},
     report::status::TextView,
+    request::Common,
 };
 
 /// How text is to look on standard output.

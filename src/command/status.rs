@@ -11,7 +11,6 @@ use super::{
     shared::{session, view},
 };
 use crate::{
-    cli::request::{Common, StatusRequest},
     config::sources::ConfigSources,
     inventory::{self, StatusLook},
     kernel::{Machine, host, node},
@@ -21,6 +20,7 @@ use crate::{
         DiskText,
         status::{NotRunning, Problem, StatusReport},
     },
+    request::{Common, StatusRequest},
     ui::Ui,
 };
 

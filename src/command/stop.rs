@@ -6,7 +6,6 @@ use anyhow::Result;
 
 use super::{DONE, Ended, FAILED, carry_out, drive::Driver, preview};
 use crate::{
-    cli::request::{Common, MiscAction, MiscRequest},
     config::Config,
     inventory,
     kernel::{self, KernelError, Machine, node},
@@ -16,6 +15,7 @@ use crate::{
         stop::{self, StopAll},
         switch,
     },
+    request::{Common, MiscAction, MiscRequest},
     ui::Ui,
 };
 

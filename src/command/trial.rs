@@ -12,11 +12,7 @@ use superblock::Level;
 use super::{DONE, assemble, drive::Driver, print, refuse, settings};
 use crate::{
     archive::Identity,
-    cli::{
-        request::{AssembleRequest, Common},
-        trial::TrialRequest,
-        values,
-    },
+    cli::values,
     config::{Config, sources::ConfigSources},
     inventory,
     kernel::{Deadline, Machine, host, node, notes::Notes},
@@ -33,6 +29,7 @@ use crate::{
         },
     },
     report::trial::{Numbers, Trial},
+    request::{AssembleRequest, Common, TrialRequest},
     ui::Ui,
 };
 

@@ -4,10 +4,10 @@ use anyhow::Result;
 
 use super::drive::Driver;
 use crate::{
-    cli::request::{Common, MiscRequest},
     config::Config,
     kernel::Machine,
     plan::wait::Waits,
+    request::{Common, MiscRequest},
     ui::Ui,
 };
 

@@ -6,11 +6,11 @@ use anyhow::Result;
 
 use super::{DONE, Ended, carry_out, preview, print};
 use crate::{
-    cli::request::{Common, MiscRequest},
     inventory::{self, StatusLook},
     kernel::{Machine, files},
     model::{Candidate, Unusable, status::ArrayStatus, world::LogLine},
     plan::zero::{self, Around, ZeroTarget, ZeroWish},
+    request::{Common, MiscRequest},
     ui::Ui,
 };
 

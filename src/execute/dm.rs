@@ -22,10 +22,10 @@ use crate::{
     },
     model::{
         DevId,
-        dm::{Dev, Status, Table, UdevFlags, name, uuid},
+        dm::{Dev, Owner, ReadAhead, Status, Table, UdevFlags, name, uuid},
     },
     plan::{
-        dm::{Condition, DmStep, Owner, Quiesce, ReadAhead, Udev},
+        dm::{Condition, DmStep, Quiesce, Udev},
         volume::mover,
     },
 };

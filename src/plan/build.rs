@@ -4,9 +4,11 @@ use superblock::{Kib, Level, MdUuid, Sectors};
 
 use super::{
     ArrayName, DiskInfo, DiskStep, LegacyShape, MdStep, Plan, Refusal, Step, SystemStep, Warning, disk_state,
+};
+use crate::{
+    model::{Candidate, DevId, Device, Unusable, World, world::MapEntry},
     request::{BuildRequest, MemberSource, MemberWord, SizeOrMax},
 };
-use crate::model::{Candidate, DevId, Device, Unusable, World, world::MapEntry};
 
 /// Chunk of RAID0 and linear where nothing was said.
 const CHUNK: Sectors = Sectors(128);

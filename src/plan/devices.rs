@@ -4,11 +4,11 @@ use superblock::Sectors;
 
 use super::{
     Plan, Refusal, Step,
-    dm::{Before, DmStep, Quiesce, ReadAhead, Udev},
+    dm::{Before, DmStep, Quiesce, Udev},
 };
 use crate::model::{
     DevId,
-    dm::{BadDmName, DeviceInfo, Mangling, Overview, Table, Target, UdevFlags},
+    dm::{BadDmName, DeviceInfo, Mangling, Overview, ReadAhead, Table, Target, UdevFlags},
 };
 
 /// A device to be made.
@@ -334,7 +334,7 @@ mod tests {
             cookie: None,
             no_rules: false,
             no_sync: false,
-            owner: super::super::dm::Owner { uid: None, gid: None, mode: None },
+            owner: crate::model::dm::Owner { uid: None, gid: None, mode: None },
         },
         quiesce: Quiesce::FULL,
         read_ahead: None,

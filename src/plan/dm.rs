@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::model::dm::{Table, UdevFlags};
+use crate::model::dm::{Owner, ReadAhead, Table, UdevFlags};
 
 /// What suspending does beside holding I/O back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,30 +33,6 @@ pub struct Udev {
     pub no_sync: bool,
     /// Whom a node made here belongs to.
     pub owner: Owner,
-}
-
-/// Whom a node belongs to, where it is made here.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Owner {
-    /// User.
-    pub uid: Option<u32>,
-    /// Group.
-    pub gid: Option<u32>,
-    /// Permissions.
-    pub mode: Option<u32>,
-}
-
-/// How far the kernel reads ahead.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReadAhead {
-    /// As the kernel has it.
-    Auto,
-    /// Not at all.
-    None,
-    /// So many sectors.
-    Sectors(u32),
-    /// At least so many.
-    AtLeast(u32),
 }
 
 /// A table that a device had.

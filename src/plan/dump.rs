@@ -5,7 +5,8 @@
 
 use superblock::{Bytes, Native, Sectors, Write, bitmap, probe::Found, v1::FeatureMap};
 
-use super::{DiskStep, Plan, Step, SystemStep, request::Metadata, zero};
+use super::{DiskStep, Plan, Step, SystemStep, zero};
+use crate::request::Metadata;
 
 /// What 0.90 has for itself at the end of a device: superblock and bitmap.
 const V0_AREA: Bytes = Bytes(64 << 10);

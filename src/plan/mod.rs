@@ -22,7 +22,6 @@ pub mod only_copy;
 pub mod overlay;
 pub mod recover;
 pub mod replace;
-pub mod request;
 pub mod run;
 pub mod step;
 pub mod stop;

@@ -7,14 +7,15 @@ use superblock::{Level, probe::Found};
 use super::{
     MdStep, MemberName, Plan, Refusal, Step,
     manage::{self, Copy, ManageContext, Todo},
+};
+use crate::{
+    model::{
+        DevId,
+        manage::{Link, ManageSubject, Managed},
+    },
     request::ManageOp,
+    words::{ArrayState, MemberAttr, MemberState, SyncAction},
 };
-use crate::model::{
-    DevId,
-    manage::{Link, ManageSubject, Managed},
-};
-
-use crate::words::{ArrayState, MemberAttr, MemberState, SyncAction};
 
 /// What is to be replaced.
 #[derive(Clone, Debug, PartialEq, Eq)]

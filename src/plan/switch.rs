@@ -3,7 +3,7 @@
 use super::{ArrayName, MdStep, Plan, Step, SystemStep};
 use crate::{
     model::{RunningArray, World},
-    words::{ArrayAttr, ArrayState},
+    words::{ArrayAttr, ArrayState, SyncAction},
 };
 
 fn name(array: &RunningArray, path: &str) -> ArrayName {
@@ -56,12 +56,12 @@ pub fn readwrite(array: &RunningArray, path: &str) -> Plan {
 
 /// Starts or stops a check or a repair.
 #[must_use]
-pub fn sync_action(array: &RunningArray, path: &str, action: &str) -> Plan {
+pub fn sync_action(array: &RunningArray, path: &str, action: &SyncAction) -> Plan {
     let change = Step::Md(MdStep::Change {
         array: name(array, path),
         attr: ArrayAttr::SyncAction,
         from: None,
-        to: action.to_owned(),
+        to: action.word().to_owned(),
     });
     plan(format!("set what {path} does to {action}"), change)
 }

@@ -7,12 +7,14 @@ use superblock::{Damage, Native, Role, Sectors, Write, probe::Found, v0, v1::Min
 use super::{
     DiskStep, Plan, Step,
     only_copy::{failed_in_resync, left_behind},
-    request::Metadata,
 };
-use crate::model::{
-    Candidate, Device, Unusable,
-    status::{ArrayStatus, Health},
-    world::LogLine,
+use crate::{
+    model::{
+        Candidate, Device, Unusable,
+        status::{ArrayStatus, Health},
+        world::LogLine,
+    },
+    request::Metadata,
 };
 
 /// What the original sets to zero of a 0.90 superblock.

@@ -7,9 +7,9 @@ use mdctl::{
     cli::{
         native,
         options::{Opt, TABLE},
-        request::Update,
     },
     config::conf,
+    request::Update,
 };
 
 /// A page's source, and what it says without the marks of fonts.

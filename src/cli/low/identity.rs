@@ -2,15 +2,15 @@
 
 use std::ffi::OsStr;
 
-use super::{Done, LowArgs, SuperMinor, no_effect, refuse, text};
+use super::{Done, LowArgs, no_effect, refuse, text};
 use crate::{
     cli::{
         UsageError,
         options::{Mode, OptionId},
-        request::{ManageOp, Update},
-        values::{self, Metadata},
+        values::{self},
     },
     config::HostName,
+    request::{ManageOp, Metadata, SuperMinor, Update},
 };
 
 impl LowArgs {

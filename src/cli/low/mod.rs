@@ -1,9 +1,10 @@
 //! What was typed, and nothing else: each option sets its field, in the order of the command line.
 //!
 //! Refusals of a single value are made here, at the option, like the original does; what depends on several
-//! options is checked in `request`.
+//! options is checked in `make`.
 
 mod identity;
+mod make;
 mod shape;
 
 pub(super) use identity::no_logical_block_size;
@@ -15,10 +16,16 @@ use superblock::{Bytes, Level, MdUuid, Sectors};
 use super::{
     UsageError,
     options::{self, Mode, OptionId},
-    request::{ManageOp, MiscAction, SyncAction, Update},
-    values::{self, BitmapKind, ConsistencyPolicy, DataOffset, Layout, Metadata, SizeOrMax},
+    values::{self, Layout},
 };
-use crate::config::HostName;
+use crate::{
+    config::HostName,
+    request::{
+        BitmapKind, ConsistencyPolicy, DataOffset, ManageOp, Metadata, MiscAction, SizeOrMax, SuperMinor,
+        Update,
+    },
+    words::SyncAction,
+};
 
 /// A bare word with the position-dependent options that were in force when it was read.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,13 +36,6 @@ pub struct BareWord {
     /// `None` where neither form of the option came before.
     pub write_mostly: Option<bool>,
     pub failfast: Option<bool>,
-}
-
-/// A super-minor: a number or the minor of the array's node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SuperMinor {
-    Number(u32),
-    OfNode,
 }
 
 /// Everything that was typed.

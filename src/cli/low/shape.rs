@@ -5,9 +5,12 @@ use std::ffi::OsStr;
 use superblock::{Level, Sectors};
 
 use super::{Done, LowArgs, refuse};
-use crate::cli::{
-    options::{Mode, OptionId},
-    values::{self, BadLayout, DataOffset, Layout, SizeOrMax},
+use crate::{
+    cli::{
+        options::{Mode, OptionId},
+        values::{self, BadLayout, Layout},
+    },
+    request::{DataOffset, SizeOrMax},
 };
 
 impl LowArgs {

@@ -6,12 +6,14 @@ use clap::{Args, Subcommand};
 use superblock::Bytes;
 
 use super::{Showing, words};
-use crate::cli::blocks::Changing;
 use crate::{
-    cli::request::Common,
-    plan::volume::request::{
-        Amount, DiffRequest, MoveRequest, Moving, Named, NewSnapshot, PercentOf, PvWord, RollbackRequest,
-        VolumeName, VolumeRequest, When,
+    cli::blocks::Changing,
+    request::{
+        Common,
+        volume::{
+            Amount, DiffRequest, MoveRequest, Moving, Named, NewSnapshot, PercentOf, PvWord, RollbackRequest,
+            VolumeName, VolumeRequest, When,
+        },
     },
 };
 

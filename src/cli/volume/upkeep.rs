@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{Showing, words};
-use crate::cli::blocks::Changing;
 use crate::{
-    cli::request::Common,
-    plan::volume::request::{BackupRequest, RestoreRequest, VolumeRequest},
+    cli::blocks::Changing,
+    request::{
+        Common,
+        volume::{BackupRequest, RestoreRequest, VolumeRequest},
+    },
 };
 
 /// Read labels, metadata and the stores of snapshots, and say what is wrong

@@ -2,7 +2,7 @@
 
 use superblock::Bytes;
 
-use crate::plan::volume::request::{Amount, Named, PercentOf, PvWord, Sign, SizeChange, VolumeName, Wipe};
+use crate::request::volume::{Amount, Named, PercentOf, PvWord, Sign, SizeChange, VolumeName, Wipe};
 
 /// A size: `10G`, `1.5t`, `25extents`, `50%FREE`. All units are powers of 1024, in either case.
 pub(super) fn amount(text: &str) -> Result<Amount, String> {

@@ -7,7 +7,6 @@ use superblock::Sectors;
 
 use super::{DONE, FAILED, Session, print};
 use crate::{
-    cli::request::DmVerb,
     command::{Ended, carry_out, preview, refuse},
     execute,
     inventory::{
@@ -21,6 +20,7 @@ use crate::{
         devices::{self, DeviceManner, Mangle, NewDevice},
         dm::{Before, Quiesce, Udev},
     },
+    request::DmVerb,
 };
 
 /// The most that a table in a file may be.

@@ -6,7 +6,7 @@ use anyhow::{Result, anyhow, bail};
 
 use super::{DONE, FAILED, Session, print};
 use crate::{
-    cli::{dm::cookie, request::DmVerb},
+    cli::dm::cookie,
     kernel::{
         Deadline,
         cookie::{self as semaphores, Cookie, Waited},
@@ -14,6 +14,7 @@ use crate::{
     },
     model::{clock::ctime, dm::UdevFlags},
     report::dm::json,
+    request::DmVerb,
 };
 
 /// How long `udevreleasecookie` waits.

@@ -8,10 +8,10 @@ use anyhow::{Result, bail};
 
 use super::{DONE, FAILED, print};
 use crate::{
-    cli::request::{Common, DmOptions, DmRequest, DmVerb},
     inventory::dm::{Driver, NamedDevice},
     kernel::Machine,
     report::dm::json,
+    request::{Common, DmOptions, DmRequest, DmVerb},
     ui::Ui,
 };
 

@@ -4,7 +4,6 @@ use anyhow::Result;
 
 use super::{DONE, FAILED, Session, print};
 use crate::{
-    cli::request::{DmVerb, Headings},
     inventory::{
         self,
         dm::{Driver, Rows, WantedOfDm},
@@ -16,6 +15,7 @@ use crate::{
         json, text,
         tree::{self, TreeLook},
     },
+    request::{DmVerb, Headings},
 };
 
 /// What is shown, and how far it came: a device that is not there ends a list, after those before it.

@@ -3,10 +3,9 @@
 use anyhow::Result;
 
 use super::Work;
-use crate::plan::volume::{
-    activate::Activate,
-    request::{ActivateRequest, Named},
-    turns,
+use crate::{
+    plan::volume::{activate::Activate, turns},
+    request::volume::{ActivateRequest, Named},
 };
 
 /// Makes devices.

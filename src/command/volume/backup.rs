@@ -5,14 +5,11 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::{
-    cli::request::Common,
     command::{DONE, Ended, FAILED, carry_out, preview, refuse},
     inventory,
     kernel::{Machine, files},
-    plan::{
-        Refusal,
-        volume::{backup, request::BackupRequest},
-    },
+    plan::{Refusal, volume::backup},
+    request::{Common, volume::BackupRequest},
     ui::Ui,
 };
 

@@ -3,13 +3,13 @@
 use anyhow::Result;
 
 use crate::{
-    cli::request::Common,
     command::{DONE, FAILED, print},
     inventory,
     kernel::{Machine, node},
     model::volume::{Checked, FoundGroup, Groups},
     plan::volume::mover,
     report::volume_check,
+    request::Common,
     ui::Ui,
 };
 

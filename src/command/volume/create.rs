@@ -13,12 +13,9 @@ use crate::{
     model::{Below, DevId, volume::FoundGroup},
     plan::{
         Refusal, Warning,
-        volume::{
-            create,
-            edit::Means,
-            request::{CreateVolumes, PvWord, Wipe},
-        },
+        volume::{create, edit::Means},
     },
+    request::volume::{CreateVolumes, PvWord, Wipe},
 };
 
 /// The most that a file of volumes is believed to be.
@@ -71,7 +68,7 @@ pub(super) fn run(work: &Work<'_>, request: &CreateVolumes) -> Result<u8> {
     })
 }
 
-fn from_file(file: &Path) -> Result<Vec<crate::plan::volume::request::NewVolume>> {
+fn from_file(file: &Path) -> Result<Vec<crate::request::volume::NewVolume>> {
     let text = files::read(file, LONGEST)?.context("there is no such file")?;
     cli::volume::volumes(&String::from_utf8_lossy(&text)).map_err(anyhow::Error::msg)
 }

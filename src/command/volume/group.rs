@@ -14,10 +14,10 @@ use crate::{
         Refusal,
         volume::{
             group::{self, New},
-            request::GroupRequest,
             turns,
         },
     },
+    request::volume::GroupRequest,
 };
 
 /// One request about groups.

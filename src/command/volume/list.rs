@@ -9,14 +9,9 @@ use crate::{
     command::{DONE, FAILED, print, refuse},
     inventory,
     model::volume::Groups,
-    plan::{
-        Refusal,
-        volume::{
-            groups,
-            request::{ListRequest, Named},
-        },
-    },
+    plan::{Refusal, volume::groups},
     report::volume::{BesideMetadata, VolumeReport, table},
+    request::volume::{ListRequest, Named},
 };
 
 /// What of a request is not there.

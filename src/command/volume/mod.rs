@@ -17,7 +17,6 @@ use superblock::lvm::Group;
 
 use super::{drive::Driver, outcome, print, refuse, tell};
 use crate::{
-    cli::request::Common,
     config::Config,
     inventory,
     kernel::Machine,
@@ -33,11 +32,11 @@ use crate::{
             courses::Called,
             groups,
             metadata::LvmStep,
-            request::VolumeRequest,
             turns::{self, InTurnCourse},
         },
     },
     report,
+    request::{Common, volume::VolumeRequest},
     ui::{self, Ui},
 };
 

@@ -6,12 +6,8 @@ use super::{Work, one};
 use crate::{
     command::{DONE, print},
     inventory,
-    plan::volume::{
-        courses::Move,
-        request::{MoveRequest, Moving, Named},
-        shift::GroupScene,
-        standing::standing,
-    },
+    plan::volume::{courses::Move, shift::GroupScene, standing::standing},
+    request::volume::{MoveRequest, Moving, Named},
 };
 
 /// One request.

@@ -10,11 +10,11 @@ use crate::{
     plan::volume::{
         create as plan_create,
         edit::{self, Means},
-        request::ResizeRequest,
         resize::{self, Inside},
         rollback,
         snapshot::{self, StoreState},
     },
+    request::volume::ResizeRequest,
 };
 
 /// Changes a size.

@@ -9,10 +9,10 @@ use crate::{
     model::clock,
     plan::volume::{
         missing::{self, Bare},
-        request::RestoreRequest,
         restore::{self, Which},
     },
     report::volume_check,
+    request::volume::RestoreRequest,
 };
 
 pub(super) fn run(work: &Work<'_>, request: &RestoreRequest) -> Result<u8> {

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::Work;
-use crate::plan::volume::{courses::Rollback, request::RollbackRequest};
+use crate::{plan::volume::courses::Rollback, request::volume::RollbackRequest};
 
 /// One request.
 pub(super) fn run(work: &Work<'_>, request: &RollbackRequest) -> Result<u8> {

@@ -27,12 +27,12 @@ use crate::{
             create,
             delta::{Sides, later, no_one_moment, sides, store},
             edit::Means,
-            request::{DiffRequest, NewSnapshot, VolumeName},
             shift::GroupScene,
             snapshot,
         },
     },
     report::delta::{self as words, SnapshotDiff},
+    request::volume::{DiffRequest, NewSnapshot, VolumeName},
 };
 
 /// Makes a snapshot.

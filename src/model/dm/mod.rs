@@ -2,6 +2,7 @@
 
 mod device;
 pub mod name;
+mod node;
 mod overview;
 mod status;
 mod table;
@@ -12,6 +13,7 @@ mod words;
 
 pub use device::{DeviceInfo, Listed};
 pub use name::{BadDmName, Mangling};
+pub use node::{Owner, ReadAhead};
 pub use overview::{DmSeen, Overview, ToldRow};
 pub use status::{SnapshotStatus, Status};
 pub use table::{BadTable, Row, Table};

@@ -6,7 +6,10 @@ use superblock::{
 };
 
 use super::{Remark, claim::Claim, steps::Rewrite};
-use crate::plan::{ArrayName, Refusal, Warning, request::Update};
+use crate::{
+    plan::{ArrayName, Refusal, Warning},
+    request::Update,
+};
 
 /// An update and what it needs.
 #[derive(Clone, Debug, PartialEq, Eq)]

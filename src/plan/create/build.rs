@@ -12,10 +12,8 @@ use super::{
 };
 use crate::{
     model::{Device, World, geometry::Copies, world::MapEntry},
-    plan::{
-        DiskInfo, DiskStep, MdStep, Plan, Refusal, Step, SystemStep, Warning, disk_state,
-        request::{BitmapKind, ConsistencyPolicy, CreateRequest, MemberWord},
-    },
+    plan::{DiskInfo, DiskStep, MdStep, Plan, Refusal, Step, SystemStep, Warning, disk_state},
+    request::{BitmapKind, ConsistencyPolicy, CreateRequest, MemberWord},
     words::ArrayAttr,
 };
 

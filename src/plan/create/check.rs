@@ -5,10 +5,8 @@ use superblock::{Level, Sectors};
 use super::slots::ListedWords;
 use crate::{
     model::geometry::Copies,
-    plan::{
-        Refusal,
-        request::{BitmapKind, CreateRequest, MemberSource, SizeOrMax},
-    },
+    plan::Refusal,
+    request::{BitmapKind, CreateRequest, MemberSource, SizeOrMax},
 };
 
 /// The smallest size and chunk that is accepted.

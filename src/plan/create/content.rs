@@ -11,7 +11,8 @@ use superblock::{
 use super::{CreateContext, Format, Listing};
 use crate::{
     model::{Device, clock::ctime},
-    plan::{Refusal, Warning, request::CreateRequest},
+    plan::{Refusal, Warning},
+    request::CreateRequest,
 };
 
 /// What the array will be, as far as the warnings depend on it.

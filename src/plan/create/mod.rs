@@ -12,14 +12,12 @@ use superblock::{Level, v1::Minor};
 
 pub(super) use self::build::wipes;
 use self::slots::{ListedWords, SlotWish};
-use super::{
-    ArrayName, MdStep, Plan, Refusal, Step, Warning, naming,
-    request::{BitmapKind, ConsistencyPolicy, CreateRequest, MemberSource, MemberWord, Metadata},
-};
+use super::{ArrayName, MdStep, Plan, Refusal, Step, Warning, naming};
 pub use crate::model::trial::Format;
 use crate::{
     config::Config,
     model::{DevId, Device, World},
+    request::{BitmapKind, ConsistencyPolicy, CreateRequest, MemberSource, MemberWord, Metadata},
     words::ArrayAttr,
 };
 

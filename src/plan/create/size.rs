@@ -8,10 +8,8 @@ use super::{
 };
 use crate::{
     model::{Device, Unusable, World, layout},
-    plan::{
-        Refusal, Warning,
-        request::{ConsistencyPolicy, CreateRequest, DataOffset, MemberSource, MemberWord, SizeOrMax},
-    },
+    plan::{Refusal, Warning},
+    request::{ConsistencyPolicy, CreateRequest, DataOffset, MemberSource, MemberWord, SizeOrMax},
 };
 
 /// The original's remark on metadata where a boot loader does not look for it.

@@ -8,11 +8,8 @@ use superblock::{Bytes, Level, MdUuid, Write, probe, v1};
 use super::*;
 use crate::{
     model::{Candidate, DevId, Unusable, world::Timestamp},
-    plan::run::tests::every_failure_leaves_no_trace,
-    plan::{
-        DiskStep, Say, Step,
-        request::{MemberSource, MemberWord, SizeOrMax},
-    },
+    plan::{DiskStep, Say, Step, run::tests::every_failure_leaves_no_trace},
+    request::{MemberSource, MemberWord, SizeOrMax},
 };
 
 const MIB: u64 = 1 << 20;

@@ -11,8 +11,8 @@ use super::{
     is_redundant,
     slots::{Placed, SlotPart},
 };
-use crate::plan::{
-    Refusal,
+use crate::{
+    plan::Refusal,
     request::{BitmapKind, ConsistencyPolicy},
 };
 

@@ -11,10 +11,7 @@ use super::{
     is_redundant,
     slots::{Placed, SlotPart, Slots},
 };
-use crate::{
-    model::Device,
-    plan::{Refusal, request::BitmapKind},
-};
+use crate::{model::Device, plan::Refusal, request::BitmapKind};
 
 /// Superblock, bitmap and logs of every member.
 pub(super) fn members<'a>(

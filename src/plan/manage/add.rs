@@ -1,6 +1,15 @@
 //! Adding devices: again, where they were members and the kernel takes them as such, else as new ones.
 
-use crate::words::ArrayState;
+use crate::{
+    model::{
+        Device, Unusable,
+        detail::MemberSuperblock,
+        manage::{ManageSubject, Managed},
+    },
+    plan::{DiskInfo, DiskStep, MdStep, Refusal, Step, SystemStep, Warning, create, disk_state},
+    request::ManageOp,
+    words::ArrayState,
+};
 use superblock::{
     Bytes, Format, Judge, MdUuid, Native, Sectors, Unverified, Write, journal, ppl, v0,
     v1::{DevFlags, Newcomer},
@@ -10,16 +19,6 @@ use super::{
     Attempt, Copy, KernelRefusal, ManageContext, ManageDecision, Otherwise, Todo,
     apart::{self, Apart},
     copy, freeze, is_member_array, readd,
-};
-use crate::{
-    model::{
-        Device, Unusable,
-        detail::MemberSuperblock,
-        manage::{ManageSubject, Managed},
-    },
-    plan::{
-        DiskInfo, DiskStep, MdStep, Refusal, Step, SystemStep, Warning, create, disk_state, request::ManageOp,
-    },
 };
 
 /// More than this 0.90 metadata cannot describe.

@@ -12,19 +12,19 @@ pub mod twin;
 mod update;
 mod words;
 
-use crate::words::SyncAction;
+use crate::{
+    model::{
+        DevId,
+        detail::MetadataVersion,
+        manage::{ManageSubject, Managed, Unknown},
+    },
+    request::{ManageOp, Update},
+    words::SyncAction,
+};
 use jiff::tz::TimeZone;
 use superblock::MdUuid;
 
-use super::{
-    ArrayName, MdStep, MemberName, Plan, Refusal, Step,
-    request::{ManageOp, Update},
-};
-use crate::model::{
-    DevId,
-    detail::MetadataVersion,
-    manage::{ManageSubject, Managed, Unknown},
-};
+use super::{ArrayName, MdStep, MemberName, Plan, Refusal, Step};
 
 pub use copy::{Copy, full};
 pub use words::{Meaning, NamedMember, meaning};

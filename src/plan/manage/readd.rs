@@ -8,7 +8,8 @@ use crate::{
         Device,
         manage::{ManageSubject, Managed},
     },
-    plan::{DiskInfo, MdStep, Refusal, Step, disk_state, request::ManageOp},
+    plan::{DiskInfo, MdStep, Refusal, Step, disk_state},
+    request::ManageOp,
     words::MemberAttr,
 };
 

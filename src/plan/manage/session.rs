@@ -18,10 +18,10 @@ use crate::{
     plan::{
         ArrayName, MdStep, Refusal, Step,
         course::{Course, Deed, Ending, Event, Look, Said, Then, Turn, Unseen},
-        request::{ManageOp, ManageWord},
         run::Failure,
         stop, switch,
     },
+    request::{ManageOp, ManageWord},
     words::Errno,
 };
 

@@ -15,8 +15,8 @@ use crate::{
             twin::{self, Change, Fault, Outcome, Tally},
         },
         replace::session as replacing,
-        request::ManageWord,
     },
+    request::ManageWord,
     words::Errno,
 };
 

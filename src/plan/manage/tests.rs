@@ -1,13 +1,5 @@
 //! Decisions about members, on worlds written by hand.
 
-use crate::plan::{DiskStep, MdStep};
-use superblock::{
-    Bytes, Events, Kib, Level, MdUuid, Native, Role, Sectors, bitmap,
-    probe::{Found, Probe},
-    v1,
-};
-
-use super::*;
 use crate::{
     model::{
         Candidate, Device,
@@ -16,12 +8,20 @@ use crate::{
         },
         manage::Link,
     },
-    plan::run::tests::every_failure_leaves_no_trace_on,
     plan::{
+        DiskStep, MdStep,
         replace::{self, OldMember, Standing},
-        request::ManageWord,
+        run::tests::every_failure_leaves_no_trace_on,
     },
+    request::ManageWord,
 };
+use superblock::{
+    Bytes, Events, Kib, Level, MdUuid, Native, Role, Sectors, bitmap,
+    probe::{Found, Probe},
+    v1,
+};
+
+use super::*;
 
 pub(in crate::plan) const UUID: MdUuid = MdUuid([7; 16]);
 /// 16 MiB.

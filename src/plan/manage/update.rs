@@ -5,7 +5,8 @@ use superblock::v1::{Edit, FeatureMap, Minor, Superblock};
 use super::Todo;
 use crate::{
     model::{Device, manage::Managed},
-    plan::{Refusal, Warning, request::Update},
+    plan::{Refusal, Warning},
+    request::Update,
 };
 
 /// Makes the changes.

@@ -1,16 +1,14 @@
 //! What a word of manage names, and what it stands for.
 
 use super::{Letter as _, Todo};
-use crate::words::MemberState;
 use crate::{
     model::{
         DevId,
         manage::{Link, Managed},
     },
-    plan::{
-        Refusal,
-        request::{ManageOp, ManageWord},
-    },
+    plan::Refusal,
+    request::{ManageOp, ManageWord},
+    words::MemberState,
 };
 
 /// What a word names.

@@ -12,7 +12,7 @@ use crate::{
         trial::{Format, Grounds, Hypothesis, Scored},
     },
     plan::Refusal,
-    plan::request::{BitmapKind, CreateRequest, DataOffset, MemberSource, MemberWord, SizeOrMax},
+    request::{BitmapKind, CreateRequest, DataOffset, MemberSource, MemberWord, SizeOrMax},
 };
 
 /// Where data has to begin so that a bitmap and a bad-block log fit before it.

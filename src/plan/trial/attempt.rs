@@ -19,9 +19,9 @@ use crate::{
         create::{self, CreateSettings},
         dm::DmStep,
         overlay::{self, NewSet, OverlayStep, path_of},
-        request::CreateRequest,
         run::Failure,
     },
+    request::CreateRequest,
     words::Errno,
 };
 

@@ -8,8 +8,8 @@ use crate::{
         Plan, Refusal,
         course::{Answer, Course, Deed, Event, Look, Said, Then, Turn},
         create::{self, CreateSettings},
-        request::CreateRequest,
     },
+    request::CreateRequest,
 };
 
 /// Exit status of a failure.

@@ -147,7 +147,7 @@ fn all_metadata_of_a_member_is_kept_wherever_it_lies() {
     let mut disks = Disks::new();
     let devices = (0..2).map(|n| Candidate { path: PATHS[n].into(), found: Ok(disks.device(n)) });
     let mut with_bitmap = request(Level::Raid1, &PATHS);
-    with_bitmap.bitmap = Some(crate::plan::request::BitmapKind::Internal);
+    with_bitmap.bitmap = Some(crate::request::BitmapKind::Internal);
     let created = create::plan(&with_bitmap, &context(), &world(devices.collect())).expect("a plan");
     disks.apply(&created);
     let old = disks.0.clone();

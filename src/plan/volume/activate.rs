@@ -7,7 +7,6 @@ use super::{
     courses::{self, Called},
     devices::{self, GoesOn},
     groups, mover,
-    request::{ActivateRequest, Named},
     rollback::{self, State},
 };
 use crate::{
@@ -16,6 +15,7 @@ use crate::{
         Plan, Refusal,
         course::{Course, Deed, Ending, Event, Look, Said, Then, Turn, View},
     },
+    request::volume::{ActivateRequest, Named},
 };
 
 /// The course.

@@ -14,7 +14,6 @@ use super::{
     devices::{create, finder, load, resume},
     edit::{self, Means},
     metadata,
-    request::{CreateVolumes, NewVolume, Wipe},
     tree::{Family, Wanted},
 };
 use crate::{
@@ -24,6 +23,7 @@ use crate::{
         volume::FoundGroup,
     },
     plan::{DiskStep, Plan, Refusal, Step, Warning, dm::DmStep},
+    request::volume::{CreateVolumes, NewVolume, Wipe},
 };
 
 /// The start of every new volume is zero: no old file system is found there.

@@ -6,11 +6,12 @@ use superblock::{
     lvm::LogicalVolume,
 };
 
-use super::{
-    request::{DiffRequest, VolumeName},
-    shift::GroupScene,
+use super::shift::GroupScene;
+use crate::{
+    model::volume::FoundGroup,
+    plan::Refusal,
+    request::volume::{DiffRequest, VolumeName},
 };
-use crate::{model::volume::FoundGroup, plan::Refusal};
 
 /// The two sides of a difference.
 #[derive(Clone, Copy, Debug)]

@@ -7,10 +7,10 @@ use superblock::{
     lvm::{BadEdit, Group, Kind, LogicalVolume, LvmUuid, NoRoom, Room, Wish, group::VolumeStatus, names},
 };
 
-use super::request::{Amount, NewVolume, PercentOf, PvWord, ResizeRequest, Sign, VolumeName};
 use crate::{
     model::human,
     plan::{Refusal, Warning},
+    request::volume::{Amount, NewVolume, PercentOf, PvWord, ResizeRequest, Sign, VolumeName},
 };
 
 /// Bytes of a stripe where nobody says how many.
@@ -322,7 +322,7 @@ mod tests {
     use superblock::lvm::PhysicalVolume;
 
     use super::*;
-    use crate::plan::volume::request::SizeChange;
+    use crate::request::volume::SizeChange;
 
     fn id(n: u8) -> LvmUuid {
         LvmUuid::from_random([n; 32])

@@ -9,7 +9,6 @@ use superblock::{
 use super::{
     edit::refused,
     metadata::{self, ListedDevice, LvmStep},
-    request::CreateGroup,
 };
 use crate::{
     model::{
@@ -17,6 +16,7 @@ use crate::{
         volume::{AreaSeen, FoundGroup, Groups, LeftOutCause, PvDevice},
     },
     plan::{DiskStep, Plan, Refusal, Step, Warning},
+    request::volume::CreateGroup,
 };
 
 /// The first metadata area begins here.

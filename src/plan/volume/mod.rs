@@ -20,7 +20,6 @@ mod pieces;
 pub mod recover;
 pub mod remove;
 pub mod rename;
-pub mod request;
 pub mod resize;
 pub mod restore;
 pub mod rollback;

@@ -15,7 +15,6 @@ use super::{
     edit::Means,
     metadata,
     pieces::{self, Copying, Pieces},
-    request::{PvWord, VolumeName},
     shift::GroupScene,
     tree::Wanted,
 };
@@ -28,6 +27,7 @@ use crate::{
         Plan, Refusal, Step,
         dm::{Before, Condition, DmStep, Quiesce},
     },
+    request::volume::{PvWord, VolumeName},
 };
 
 /// What the tag of the room begins with; the volume's name follows, and the device that is emptied.

@@ -1,16 +1,18 @@
 //! What a command that was killed leaves of devices is taken away, whichever of its steps was the last.
 
 use super::*;
-use crate::plan::{
-    fake::dm::FakeDm,
-    volume::{
-        edit::Means,
-        mover,
-        mover_tests::{driver, seen},
-        request::NewSnapshot,
-        snapshot,
-        verbs_tests::{active, id, means, stamp, volume, with_volumes},
+use crate::{
+    plan::{
+        fake::dm::FakeDm,
+        volume::{
+            edit::Means,
+            mover,
+            mover_tests::{driver, seen},
+            snapshot,
+            verbs_tests::{active, id, means, stamp, volume, with_volumes},
+        },
     },
+    request::volume::NewSnapshot,
 };
 
 /// The driver after what puts it right.

@@ -6,14 +6,13 @@ use superblock::lvm::{Group, Stamp};
 
 use super::{
     devices::{devices_of, finder, head_of, shown, unused, withdrawn},
-    edit, metadata, mover,
-    request::VolumeName,
-    rollback,
+    edit, metadata, mover, rollback,
     tree::{self, Family, Moment, Wanted},
 };
 use crate::{
     model::{active::Active, dm::UdevFlags, human, volume::FoundGroup},
     plan::{Plan, Refusal, Step, Warning, critical::Commit, dm::DmStep},
+    request::volume::VolumeName,
 };
 
 /// The plan that removes volumes of one group, and the snapshots of those that have any.

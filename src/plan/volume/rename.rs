@@ -5,7 +5,6 @@ use superblock::lvm::{Group, Stamp};
 use super::{
     devices::{heads, renamed},
     edit, metadata, mover,
-    request::VolumeName,
     tree::{Family, Wanted},
 };
 use crate::{
@@ -15,6 +14,7 @@ use crate::{
         volume::{FoundGroup, Groups},
     },
     plan::{Plan, Refusal, Step, Warning, dm::DmStep},
+    request::volume::VolumeName,
 };
 
 /// A volume gets another name.

@@ -14,7 +14,6 @@ use super::{
     edit::Resized,
     fs::FsStep,
     metadata, mover,
-    request::ResizeRequest,
     tree::{self, Family, Moment, Wanted},
 };
 use crate::{
@@ -24,6 +23,7 @@ use crate::{
         critical::{Commit, Critical},
         dm::{Before, DmStep},
     },
+    request::volume::ResizeRequest,
 };
 
 /// What is known of the file system in a volume.

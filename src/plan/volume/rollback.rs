@@ -9,7 +9,6 @@ use superblock::{Sectors, lvm::Group};
 
 use super::{
     metadata, mover,
-    request::{VolumeName, When},
     shift::{GroupScene, Shift},
     siblings::{self, Stores},
 };
@@ -19,6 +18,7 @@ use crate::{
         dm::{SnapshotStatus, Status, Target, uuid},
     },
     plan::{Plan, Refusal, Step, Warning},
+    request::volume::{VolumeName, When},
 };
 
 /// How far it is.

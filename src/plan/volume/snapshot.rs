@@ -8,12 +8,12 @@ use superblock::{
 use super::{
     edit::{Means, existing},
     mover,
-    request::{Amount, NewSnapshot, PercentOf, VolumeName},
     shift::{GroupScene, Shift},
 };
 use crate::{
     model::{dm::SnapshotStatus, human, volume::StoreSeen},
     plan::{Plan, Refusal, Warning},
+    request::volume::{Amount, NewSnapshot, PercentOf, VolumeName},
 };
 
 /// A chunk where nobody says how large, on an array: a smaller one costs as much there, and more of them.

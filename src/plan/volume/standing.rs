@@ -2,9 +2,9 @@
 
 use super::{
     mover::{self, Stand, UNFIT},
-    request::Named,
     shift::GroupScene,
 };
+use crate::request::volume::Named;
 
 /// The moves of a group, or of one of its volumes.
 #[must_use]

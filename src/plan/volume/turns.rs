@@ -6,7 +6,6 @@ use super::{
     activate::Target,
     courses::{Called, InTurn},
     devices, groups, missing,
-    request::{Named, VolumeName},
 };
 use crate::{
     model::{
@@ -15,6 +14,7 @@ use crate::{
         volume::VolumesSeen,
     },
     plan::{Plan, Refusal, course::Course},
+    request::volume::{Named, VolumeName},
 };
 
 /// A course that also knows where there was nothing to do.

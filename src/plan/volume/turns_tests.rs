@@ -7,8 +7,9 @@ use crate::{
             Answer,
             twin::{self, Outcome},
         },
-        volume::{activate::Activate, request::ActivateRequest},
+        volume::activate::Activate,
     },
+    request::volume::ActivateRequest,
     words::Errno,
 };
 

@@ -15,10 +15,6 @@ use super::{
     group::{self, New},
     metadata::LvmStep,
     mover, remove, rename,
-    request::{
-        Amount, CreateGroup, CreateVolumes, NewSnapshot, NewVolume, ResizeRequest, Sign, SizeChange,
-        VolumeName, Wipe,
-    },
     resize::{self, Inside},
     shift::GroupScene,
     snapshot,
@@ -31,8 +27,15 @@ use crate::{
         extents::OldContent,
         volume::{AreaSeen, FoundGroup, Groups, PvDevice},
     },
-    plan::run::tests::{every_failure_leaves_no_trace, every_failure_leaves_no_trace_after},
-    plan::{DiskStep, Plan, Step, dm::DmStep},
+    plan::{
+        DiskStep, Plan, Step,
+        dm::DmStep,
+        run::tests::{every_failure_leaves_no_trace, every_failure_leaves_no_trace_after},
+    },
+    request::volume::{
+        Amount, CreateGroup, CreateVolumes, NewSnapshot, NewVolume, ResizeRequest, Sign, SizeChange,
+        VolumeName, Wipe,
+    },
 };
 
 pub(super) fn id(n: u8) -> LvmUuid {

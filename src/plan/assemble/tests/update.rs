@@ -1,10 +1,12 @@
 //! Updates: all members or none, and every failure on the way leaves the old bytes.
 
-use crate::plan::{DiskStep, SystemStep};
+use crate::{
+    plan::{DiskStep, SystemStep},
+    request::Update,
+};
 use superblock::bitmap::{NewSuperblock, Version};
 
 use super::*;
-use crate::plan::request::Update;
 
 fn updating(what: Update) -> Updating {
     Updating {

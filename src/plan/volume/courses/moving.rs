@@ -22,10 +22,10 @@ use crate::{
             edit::Means,
             groups,
             mover::{self, Stand, Underway},
-            request::{MoveRequest, Moving, VolumeName},
             shift::GroupScene,
         },
     },
+    request::volume::{MoveRequest, Moving, VolumeName},
 };
 
 /// What the next look, and the change that follows it, are for.

@@ -13,12 +13,12 @@ use crate::{
         volume::{
             change::Decided,
             groups,
-            request::{RollbackRequest, VolumeName, When},
             rollback::{self, State},
             shift::GroupScene,
             siblings::Stores,
         },
     },
+    request::volume::{RollbackRequest, VolumeName, When},
 };
 
 /// What the next look is for.

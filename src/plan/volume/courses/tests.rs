@@ -19,10 +19,10 @@ use crate::{
         },
         volume::{
             devices,
-            request::{MoveRequest, Moving, Named, RollbackRequest, When},
             verbs_tests::{id, volume, with_volumes},
         },
     },
+    request::volume::{MoveRequest, Moving, Named, RollbackRequest, When},
     words::Errno,
 };
 

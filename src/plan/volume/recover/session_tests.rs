@@ -22,12 +22,12 @@ use crate::{
             metadata::LvmStep,
             mover,
             mover_tests::{driver, seen},
-            request::NewSnapshot,
             shift::GroupScene,
             snapshot,
             verbs_tests::{active, id, means, stamp, volume, with_volumes},
         },
     },
+    request::volume::NewSnapshot,
     words::Errno,
 };
 

@@ -1,21 +1,26 @@
 //! What commands take: one typed request per mode, with the checks that need several options at once.
 
+mod array;
 mod dm;
-mod make;
-
-pub use dm::{DmOptions, DmRequest, DmVerb, Headings, Owner, ReadAhead};
+mod overlay;
+mod trial;
+pub mod volume;
 
 use std::{ffi::OsString, path::PathBuf};
 
 use superblock::{Bytes, Level, MdUuid, Sectors};
 
-use super::{
-    low::SuperMinor,
+pub use self::{
+    array::{
+        BitmapKind, BuildRequest, ConsistencyPolicy, CreateRequest, DataOffset, ManageOp, ManageWord,
+        MemberSource, MemberWord, Metadata, SizeOrMax, Update,
+    },
+    dm::{DmOptions, DmRequest, DmVerb, Headings},
     overlay::OverlayRequest,
     trial::TrialRequest,
-    values::{BitmapKind, ConsistencyPolicy, DataOffset, Metadata, SizeOrMax},
+    volume::VolumeRequest,
 };
-use crate::config::HostName;
+use crate::{config::HostName, words::SyncAction};
 
 /// Options that every mode accepts.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -45,7 +50,7 @@ pub struct Common {
 
 impl Common {
     /// Of a verb of our own that shows (`dry_run` is false then) or changes something.
-    pub(super) fn of_verb(json: bool, dry_run: bool, yes: bool) -> Self {
+    pub fn of_verb(json: bool, dry_run: bool, yes: bool) -> Self {
         Self { json, dry_run, yes, ..Self::default() }
     }
 }
@@ -124,10 +129,12 @@ pub struct ReplaceRequest {
     pub force: bool,
 }
 
-pub use crate::plan::request::{
-    BuildRequest, CreateRequest, ManageOp, ManageWord, MemberSource, MemberWord, Update,
-};
-pub use crate::plan::volume::request::VolumeRequest;
+/// A super-minor: a number or the minor of the array's node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SuperMinor {
+    Number(u32),
+    OfNode,
+}
 
 /// `--assemble`.
 #[derive(Clone, Debug, PartialEq)]
@@ -190,28 +197,8 @@ pub enum MiscAction {
     ReadWrite,
     Wait,
     WaitClean,
+    /// `--action`.
     Sync(SyncAction),
-}
-
-/// `--action`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SyncAction {
-    Idle,
-    Frozen,
-    Check,
-    Repair,
-}
-
-impl SyncAction {
-    /// The kernel's word, for `md/sync_action`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Idle => "idle",
-            Self::Frozen => "frozen",
-            Self::Check => "check",
-            Self::Repair => "repair",
-        }
-    }
 }
 
 /// `--manage`.

@@ -1,7 +1,9 @@
 //! `mdctl dm VERB`: the words of dmsetup.
 
-use crate::model::{DevId, dm::Mangling};
-pub use crate::plan::dm::{Owner, ReadAhead};
+use crate::model::{
+    DevId,
+    dm::{Mangling, Owner, ReadAhead},
+};
 
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]

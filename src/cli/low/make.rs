@@ -7,14 +7,20 @@ use std::{
 
 use superblock::Level;
 
-use super::*;
-use crate::cli::{
-    UsageError,
-    low::{BareWord, LowArgs, no_logical_block_size},
-    options::Mode,
-    values::{BitmapKind, ConsistencyPolicy, DataOffset, Layout, size},
+use super::{BareWord, LowArgs, no_logical_block_size};
+use crate::{
+    cli::{
+        UsageError,
+        options::Mode,
+        values::{Layout, size},
+    },
+    config::name,
+    request::{
+        AssembleRequest, BitmapKind, BuildRequest, Common, ConsistencyPolicy, CreateRequest, DataOffset,
+        GrowRequest, IncrementalRequest, Invocation, ManageOp, ManageRequest, ManageWord, MemberSource,
+        MemberWord, MiscAction, MiscRequest, MonitorRequest, Request, Update,
+    },
 };
-use crate::config::name;
 
 const NO_DEVICE: &str = "an md device must be given in this mode";
 
