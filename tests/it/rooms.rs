@@ -156,6 +156,22 @@ fn every_room_is_on_the_map() {
     }
 }
 
+/// A file that the map names is there, in the tree or in a room.
+#[test]
+fn every_file_on_the_map_is_there() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let map = fs::read_to_string(top.join("docs/ARCHITECTURE.md")).expect("the map is there");
+    let is_path = |word: &&str| {
+        word.ends_with(".rs") && word.chars().all(|c| c.is_alphanumeric() || "_-/.".contains(c))
+    };
+    let named: Vec<&str> = map.split('`').skip(1).step_by(2).filter(is_path).collect();
+    assert!(named.len() > 20, "the map names files between backticks: {named:?}");
+    let places = ["", "src", "src/command", "src/execute", "src/plan", "src/plan/trial"];
+    let is_there = |file: &str| places.iter().any(|place| top.join(place).join(file).is_file());
+    let gone: Vec<&str> = named.into_iter().filter(|file| !is_there(file)).collect();
+    assert!(gone.is_empty(), "{gone:?}");
+}
+
 #[test]
 fn names_are_found_in_all_spellings() {
     let code = "use crate::model::World;\nuse crate::{\n    config::map,\n    kernel::{self, Access},\n    plan::Step,\n};\nlet x = crate::report::y();";

@@ -145,5 +145,4 @@ fn is_other(scene: &GroupScene<'_>, wanted: &[Wanted]) -> bool {
 }
 
 #[cfg(test)]
-#[path = "recover_tests.rs"]
 mod tests;
