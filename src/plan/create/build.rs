@@ -180,18 +180,7 @@ fn steps(decided: &Decided<'_>, made: &[Made<'_>], uuid: MdUuid) -> Vec<Step> {
     }
     steps.push(Step::System(SystemStep::LockMap));
     steps.push(Step::System(SystemStep::HideFromUdev { array: array.clone() }));
-    for m in made {
-        let wipes = wipes(m.device, &m.writes);
-        if !wipes.is_empty() {
-            let what = "zeroes over older metadata".to_owned();
-            steps.push(Step::Disk(DiskStep::Write { device: path(m), what, writes: wipes }));
-        }
-        steps.push(Step::Disk(DiskStep::Write {
-            device: path(m),
-            what: m.what.clone(),
-            writes: m.writes.clone(),
-        }));
-    }
+    steps.extend(made.iter().flat_map(written));
     steps.push(Step::Md(MdStep::NewArray { array: array.clone(), id: decided.context.id }));
     if bitmap_kind(request) == BitmapKind::Lockless {
         steps.push(attr(decided, ArrayAttr::BitmapType, "llbitmap"));
@@ -231,6 +220,17 @@ fn steps(decided: &Decided<'_>, made: &[Made<'_>], uuid: MdUuid) -> Vec<Step> {
     steps.push(Step::System(SystemStep::Uevent { array: array.clone() }));
     steps.push(Step::System(SystemStep::Node { array }));
     steps
+}
+
+/// What is written to one member, older metadata first.
+fn written(made: &Made<'_>) -> Vec<Step> {
+    let write = |what: &str, writes: &[Write]| {
+        let (device, what) = (made.device.path.clone(), what.to_owned());
+        Step::Disk(DiskStep::Write { device, what, writes: writes.to_vec() })
+    };
+    let wipes = wipes(made.device, &made.writes);
+    let older = (!wipes.is_empty()).then(|| write("zeroes over older metadata", &wipes));
+    older.into_iter().chain([write(&made.what, &made.writes)]).collect()
 }
 
 /// The state in which nothing is resynced before somebody writes.

@@ -280,7 +280,6 @@ fn unset(attr: MemberAttr, value: &str) -> Option<&'static str> {
 }
 
 impl fmt::Display for MdStep {
-    #[expect(clippy::too_many_lines, reason = "one arm a step; the list is the point")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Expect { array, members: None, .. } => write!(f, "check that {array} is still free"),
