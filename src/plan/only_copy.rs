@@ -5,10 +5,13 @@ use superblock::{Level, Native, Role, Sectors};
 
 use crate::model::{DevId, Geometry, geometry::Copies, manage::Managed, world::LogLine};
 
+/// For what counts as clean: nothing is started here.
+const RUNS: bool = true;
+
 /// Why a member is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
-    /// Without it too few members are up to date; or enough, had nothing been written just now.
+    /// Without it too few members are up to date.
     Members,
     /// A reshape goes on, and in the old or the new shape too few would be left.
     Reshape,
@@ -17,21 +20,22 @@ pub enum Need {
     Resync(Sectors),
 }
 
-/// Whether a member of a running array has what the others cannot make again.
+/// Whether a member of a running array has what the others cannot make again. That it is being written to makes no difference
+/// as long as it runs: what parity lacks then is in the kernel's hands, and parity that is not right yet is a resync that is not
+/// finished.
 #[must_use]
 pub fn need(array: &Managed, dev: DevId) -> Option<Need> {
-    let clean = array.detail.flags.clean;
     let slots = array.detail.counts.raid_disks;
     let (with, without) = (array.present(None), array.present(Some(dev)));
     let geometry = array.geometry();
-    if with != without && !geometry.enough(&without, clean) {
+    if with != without && !geometry.enough(&without, RUNS) {
         return Some(Need::Members);
     }
     if let Some(before) = array.slots_before {
         let width = slots.max(before);
         let (with, without) = (array.present_in(width, None), array.present_in(width, Some(dev)));
         let before = Geometry { raid_disks: before, ..geometry };
-        if with != without && (!before.enough(&without, clean) || !geometry.enough(&without, clean)) {
+        if with != without && (!before.enough(&without, RUNS) || !geometry.enough(&without, RUNS)) {
             return Some(Need::Reshape);
         }
     }

@@ -26,6 +26,7 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("replace_says_and_refuses", replace_says_and_refuses),
         Case::new("members_that_are_gone", members_that_are_gone),
         Case::new("two_commands_at_once", two_commands_at_once),
+        Case::new("taken_out_under_load", taken_out_under_load),
     ]);
     cases
 }
@@ -602,4 +603,20 @@ fn two_commands_at_once() {
     let examined = sh("for d in 0 1 2 3 4 5; do ref-mdadm -E /dev/ram$d | grep -c 'correct'; done").ok();
     assert_eq!(examined.stdout, "1\n".repeat(6));
     reference(&["--stop", "/dev/md0"]).ok();
+}
+
+/// A disk that breaks while the array is written to can be taken out, as with the original; the next one cannot.
+fn taken_out_under_load() {
+    for program in [reference, ours] {
+        let _disks = Disks::new(3, 64 << 10);
+        create("-l5 -n3 -b none D0 D1 D2");
+        sh("while :; do dd if=/dev/zero of=/dev/md0 bs=4k count=64 oflag=direct; done >/dev/null 2>&1 & echo $! >/tmp/writer; \
+            until grep -q ^active /sys/block/md0/md/array_state; do :; done")
+        .ok();
+        line(program, "/dev/md0 --fail D1").ok();
+        let refused = line(program, "/dev/md0 --fail D2").fails(1);
+        assert!(refused.stderr.contains("array will be failed"), "{refused}");
+        sh("kill $(cat /tmp/writer); fuser -k /dev/md0; udevadm settle; ref-mdadm -q --stop /dev/md0").ok();
+        sh("ref-mdadm --zero-superblock /dev/ram0 /dev/ram1 /dev/ram2; rm /tmp/writer").ok();
+    }
 }

@@ -202,11 +202,13 @@ fn a_member_that_is_needed_is_kept_unless_somebody_insists() {
         let insisting = ManageContext { force: true, ..context() };
         assert!(decide(&todo, &array, &subject, &insisting).is_ok());
     }
-    // What was written to just now has no parity that could be trusted.
-    let mut dirty = array(Level::Raid5, "UUU");
-    dirty.detail.flags.clean = false;
+    // A disk that breaks under load can be taken out; one whose parity is not right yet cannot.
+    let mut written = array(Level::Raid5, "UUU");
+    written.detail.flags.clean = false;
     let subject = ManageSubject { dev: Some(dev(0)), ..ManageSubject::default() };
-    assert!(decide(&path(ManageOp::Fail, 0), &dirty, &subject, &context()).is_err());
+    assert!(decide(&path(ManageOp::Fail, 0), &written, &subject, &context()).is_ok());
+    let resyncing = Managed { resync_at: Some(superblock::Sectors(8)), ..written };
+    assert!(decide(&path(ManageOp::Fail, 0), &resyncing, &subject, &context()).is_err());
 }
 
 #[test]
