@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::{DONE, Ended, FAILED, carry_out, drive::Driver, preview};
+use super::{DONE, Ended, FAILED, carry_out, drive::Driver, preview, refuse};
 use crate::{
     config::Config,
     inventory,
@@ -50,6 +50,11 @@ fn one(action: &MiscAction, path: &Path, common: &Common, machine: &Machine, ui:
         ui.error(&format!("{shown} does not appear to be an md device"));
         return Ok(FAILED);
     };
+    if *action == MiscAction::Stop {
+        if let Err(refusal) = stop::check(array, &shown, &world) {
+            return Ok(refuse(&refusal, common, ui));
+        }
+    }
     let (plan, mut ended) = decide(action, array, &shown, &world);
     if common.verbose < 0 {
         ended.out.clear();

@@ -96,6 +96,14 @@ impl RunningArray {
     pub fn is_active(&self) -> bool {
         self.state.is_running()
     }
+
+    /// The container that it is an array of, by the kernel's name: `metadata_version` is `external:/md127/0`, or with `-` in
+    /// place of the first slash while nobody is to start anything in it.
+    #[must_use]
+    pub fn container(&self) -> Option<&str> {
+        let place = self.metadata.strip_prefix("external:")?.strip_prefix(['/', '-'])?;
+        place.split_once('/').map(|(container, _)| container)
+    }
 }
 
 /// What the md driver of this kernel offers.

@@ -1,7 +1,7 @@
 //! Stopping arrays.
 
 use super::{
-    ArrayName, MdStep, Plan, Step, SystemStep,
+    ArrayName, MdStep, Plan, Refusal, Step, SystemStep,
     course::{Course, Deed, Event, Look, Said, Then, Turn, Unseen, View},
 };
 use crate::model::{RunningArray, World};
@@ -28,6 +28,28 @@ pub fn plan(array: &RunningArray, path: &str, world: &World) -> Plan {
     Plan { summary: format!("stop {path}"), steps, warnings: Vec::new() }
 }
 
+/// A container goes after its arrays: the kernel would let it go from under them, and nobody would note their failures any more.
+///
+/// # Errors
+/// Arrays of it are there.
+pub fn check(array: &RunningArray, path: &str, world: &World) -> Result<(), Refusal> {
+    let inside = inside(array, world).map(|inside| inside.name.as_str());
+    let inside: Vec<&str> = inside.collect();
+    match inside.as_slice() {
+        [] => Ok(()),
+        [first, ..] => {
+            let stop = inside.iter().map(|name| format!("/dev/{name}")).collect::<Vec<_>>().join(" ");
+            Err(Refusal::new(format!("Cannot stop container {path}: member {first} still active"))
+                .hint(format!("mdctl stop {stop} {path}")))
+        }
+    }
+}
+
+/// The arrays of a container.
+fn inside<'a>(container: &'a RunningArray, world: &'a World) -> impl Iterator<Item = &'a RunningArray> {
+    world.arrays.iter().filter(|array| array.container() == Some(container.name.as_str()))
+}
+
 /// All arrays, those first that stand on others.
 #[must_use]
 pub fn in_order(world: &World) -> Vec<&RunningArray> {
@@ -41,7 +63,10 @@ fn depth(array: &RunningArray, world: &World, seen: usize) -> usize {
     if seen > world.arrays.len() {
         return seen;
     }
-    let below = world.arrays.iter().filter(|other| array.members.contains(&other.id));
+    let is_below = |other: &&RunningArray| {
+        array.members.contains(&other.id) || array.container() == Some(other.name.as_str())
+    };
+    let below = world.arrays.iter().filter(is_below);
     below.map(|other| depth(other, world, seen + 1) + 1).max().unwrap_or(0)
 }
 
@@ -55,6 +80,8 @@ pub struct StopAll {
     plans: Vec<Plan>,
     world: World,
     last: bool,
+    /// A container is left because its arrays are.
+    refused: bool,
 }
 
 impl Course for StopAll {
@@ -86,14 +113,23 @@ impl StopAll {
     fn stop(&mut self, free: &[String]) -> Turn {
         let is_free = |array: &&RunningArray| free.is_empty() || free.contains(&array.name);
         let plan = |array: &RunningArray| plan(array, &format!("/dev/{}", array.name), &self.world);
-        self.plans = in_order(&self.world).into_iter().filter(is_free).map(plan).collect();
-        self.last = free.is_empty() || self.rounds.is_some_and(|rounds| rounds <= 1);
-        Then::Do(self.plans.clone()).into()
+        let (now, later): (Vec<_>, Vec<_>) = in_order(&self.world)
+            .into_iter()
+            .filter(is_free)
+            .partition(|array| inside(array, &self.world).next().is_none());
+        self.last = free.is_empty() || self.rounds.is_some_and(|rounds| rounds <= 1) || now.is_empty();
+        self.plans = now.into_iter().map(plan).collect();
+        let refused = later.into_iter().filter(|_| self.last);
+        let refused =
+            refused.filter_map(|array| check(array, &format!("/dev/{}", array.name), &self.world).err());
+        let said: Vec<Said> = refused.flat_map(|refusal| Said::refusal(&refusal)).collect();
+        self.refused |= !said.is_empty();
+        Turn::from(Then::Do(self.plans.clone())).after(said)
     }
 
     fn stopped(&mut self, deeds: Vec<Deed>) -> Turn {
         let mut said = Vec::new();
-        let (mut failed, mut shown) = (false, false);
+        let (mut failed, mut shown) = (self.refused, false);
         for (plan, deed) in self.plans.iter().zip(deeds) {
             match deed {
                 // The original says nothing of what it stops in a scan unless asked.
@@ -146,6 +182,29 @@ mod tests {
         assert_eq!(order, ["md3", "md2", "md1"]);
         let looped = World { arrays: vec![array("md1", 1, &[low])], ..World::default() };
         assert_eq!(in_order(&looped).len(), 1);
+    }
+
+    #[test]
+    fn a_container_goes_after_its_arrays() {
+        let inside = |name, minor, metadata: &str| RunningArray {
+            metadata: metadata.into(),
+            ..array(name, minor, &[])
+        };
+        let world = World {
+            arrays: vec![
+                inside("md127", 127, "external:imsm"),
+                inside("md126", 126, "external:/md127/0"),
+                inside("md125", 125, "external:-md127/1"),
+                inside("md1", 1, "external:/md1270/0"),
+            ],
+            ..World::default()
+        };
+        let order: Vec<&str> = in_order(&world).iter().map(|array| array.name.as_str()).collect();
+        assert_eq!(order.last(), Some(&"md1"));
+        assert_eq!(order[..3], ["md126", "md125", "md127"]);
+        let refused = check(&world.arrays[0], "/dev/md127", &world).unwrap_err();
+        assert_eq!(refused.text, "Cannot stop container /dev/md127: member md126 still active");
+        assert!(check(&world.arrays[1], "/dev/md126", &world).is_ok());
     }
 
     #[test]

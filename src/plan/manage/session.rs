@@ -480,6 +480,9 @@ impl Manage {
         let Some(array) = world.arrays.iter().find(|array| array.name == kernel) else {
             return self.no_info();
         };
+        if let (Switch::Stop, Err(refusal)) = (switch, stop::check(array, &path, world)) {
+            return self.finish(Ending::Refused(refusal));
+        }
         let (plan, said) = match switch {
             Switch::ReadOnly => (Some(switch::readonly(array, &path)), Said::detail(String::new())),
             Switch::Run => {
