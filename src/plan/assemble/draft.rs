@@ -15,6 +15,7 @@ use super::{
     classify::DeviceClass,
     force,
     lineup::{Lineup, PlacedDevice, Twins, Why},
+    shape::Shapes,
     startable::{Count, Shortage, Verdict},
     steps::{self, Rewrite, Start, StepParts},
 };
@@ -27,7 +28,7 @@ pub(super) struct Draft {
     path: String,
     /// The member whose copy of the metadata counts.
     model: usize,
-    pub(super) geometry: Geometry,
+    pub(super) shapes: Shapes,
     before: Vec<Remark>,
     /// Members whose superblock changes, and how.
     rewrites: Vec<Rewrite>,
@@ -50,13 +51,19 @@ impl Draft {
         if claim.metadata.needs_backup() {
             return Err(reshape_refused(path));
         }
-        let geometry = geometry(claim);
+        let shapes = Shapes::of(claim);
         let path = path.to_owned();
-        Ok(Self { lineup, path, model, geometry, before, rewrites: Vec::new(), claims })
+        Ok(Self { lineup, path, model, shapes, before, rewrites: Vec::new(), claims })
     }
 
-    /// What `--update` has changed already.
-    pub(super) fn note_updates(&mut self, (rewrites, remarks): (Vec<Rewrite>, Vec<Remark>)) {
+    /// What `--update` has changed already. Who describes another shape may not be of this array: it stays as it is.
+    pub(super) fn note_updates(&mut self, (mut rewrites, remarks): (Vec<Rewrite>, Vec<Remark>)) {
+        let other = |rewrite: &Rewrite| {
+            let is_it =
+                |(index, why): &(usize, Why)| *index == rewrite.claim && matches!(why, Why::OtherShape(_));
+            self.lineup.out.iter().any(is_it)
+        };
+        rewrites.retain(|rewrite| !other(rewrite));
         self.rewrites = rewrites;
         self.before.splice(0..0, remarks);
     }
@@ -74,7 +81,7 @@ impl Draft {
 
     /// Stale members that are needed get the freshest event count.
     pub(super) fn promote(&mut self) {
-        for promotion in force::promote(&mut self.lineup, &self.claims, &self.geometry) {
+        for promotion in force::promote(&mut self.lineup, &self.claims, &self.shapes) {
             let Some(claim) = self.claims.get_mut(promotion.claim) else { continue };
             claim.metadata.set_events(promotion.to);
             self.before.push(Remark::note(format!(
@@ -128,7 +135,7 @@ impl Draft {
         if !force {
             return clean;
         }
-        let enough = |clean| self.geometry.enough(&self.lineup.present(), clean);
+        let enough = |clean| self.shapes.enough(&self.lineup.present(), clean);
         let mark = !clean && !enough(false) && enough(true);
         if mark {
             freshest.metadata.mark_clean();
@@ -156,7 +163,7 @@ impl Draft {
     ) -> ArrayOutcome {
         let journal = self.claims.get(self.model).is_some_and(|claim| claim.metadata.wants_journal());
         let expected = self.claims.get(self.model).map(|claim| claim.metadata.working_devices(claim.slots()));
-        let count = Count::new(&self.lineup, &self.geometry, expected.unwrap_or(0));
+        let count = Count::new(&self.lineup, &self.shapes.now, expected.unwrap_or(0));
         let verdict = super::startable::verdict(&count, journal, shortage, &self.path, options);
         if verdict == Verdict::StartReadonly {
             self.before
@@ -181,12 +188,12 @@ impl Draft {
         let after = self.added(&adopted);
         let repair = options.force
             && start == Start::Run
-            && self.geometry.level == superblock::Level::Raid6
+            && self.shapes.now.level == superblock::Level::Raid6
             && count.whole + 1 == count.slots;
         let plan = match &verdict {
             Verdict::Refuse(_) => Plan::default(),
             _ => Plan {
-                summary: summary(&name, &self.geometry, &count, start),
+                summary: summary(&name, &self.shapes.now, &count, start),
                 warnings: Vec::new(),
                 steps: steps::steps(&StepParts {
                     name: name.clone(),
@@ -224,7 +231,7 @@ impl Draft {
         for (slot, (holder, replacement)) in
             self.lineup.holders.iter().zip(&self.lineup.replacements).enumerate()
         {
-            if holder.is_none() && slot < usize::try_from(self.geometry.raid_disks).unwrap_or(0) {
+            if holder.is_none() && slot < usize::try_from(self.shapes.now.raid_disks).unwrap_or(0) {
                 lines.push(format!("no uptodate device for slot {slot} of {}", self.path));
             }
             for place in holder.iter().chain(replacement) {
@@ -248,17 +255,6 @@ impl Draft {
 fn other_model(lineup: &Lineup) -> Option<usize> {
     let stale = lineup.seats().map(|place| place.claim).next();
     stale.or_else(|| lineup.spares.first().copied()).or(lineup.journal.map(|place| place.claim))
-}
-
-fn geometry(claim: &Claim) -> Geometry {
-    let facts = &claim.facts;
-    Geometry {
-        level: facts.level,
-        layout: facts.layout,
-        chunk: facts.chunk,
-        raid_disks: facts.raid_disks.min(superblock::v1::MAX_DEVICES),
-        component_size: facts.component_size,
-    }
 }
 
 /// The slot as `--verbose` says it: −1 for none, the journal's by its number in 1.x metadata.
@@ -288,6 +284,9 @@ fn left_out(claims: &[Claim], lineup: &Lineup) -> Vec<Remark> {
             }
             Why::Copy { of } => Remark::note(format!(
                 "ignoring {device} as it is a copy of {of}: both have the same device UUID"
+            )),
+            Why::OtherShape(what) => Remark::note(format!(
+                "ignoring {device}: its superblock describes another shape than the freshest member's: {what}"
             )),
             Why::Damaged(what) if claims.get(*index)?.impossible => {
                 Remark::note(format!("ignoring {device}: its superblock cannot be right: {what}"))

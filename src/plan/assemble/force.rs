@@ -2,12 +2,11 @@
 
 use superblock::{Events, Role};
 
-use crate::model::Geometry;
-
 use super::{
     claim::Claim,
     classify::DeviceClass,
     lineup::{Lineup, PlacedDevice},
+    shape::Shapes,
 };
 
 /// A stale member that is to count as up to date.
@@ -24,15 +23,16 @@ pub struct Promotion {
 }
 
 /// Promotes the least stale members until there are enough, and with each all others that are as stale: they left
-/// together. Changes the line-up; who is rebuilding, or stands at another position of a reshape, is never promoted.
-pub fn promote(lineup: &mut Lineup, claims: &[Claim], geometry: &Geometry) -> Vec<Promotion> {
+/// together. Changes the line-up; who is rebuilding, or stands at another position of a reshape, is never promoted, and
+/// who knows another shape has no place in it. During a reshape there have to be enough for the shapes before and after.
+pub fn promote(lineup: &mut Lineup, claims: &[Claim], shapes: &Shapes) -> Vec<Promotion> {
     let mut promotions = Vec::new();
     let Some(freshest) = lineup.freshest().and_then(|place| claims.get(place.claim)) else {
         return promotions;
     };
     let position = freshest.facts.reshape_position;
     let newest = lineup.newest;
-    while !geometry.enough(&lineup.present(), true) {
+    while !shapes.enough(&lineup.present(), true) {
         let events = |place: &PlacedDevice| {
             candidate(place, claims).filter(|_| position_of(place, claims) == position)
         };

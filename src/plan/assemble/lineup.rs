@@ -7,6 +7,7 @@ use superblock::Events;
 use super::{
     claim::Claim,
     classify::{DeviceClass, classify, newest},
+    shape,
 };
 use crate::plan::histories::{Certainty, HistoryLine, parted};
 
@@ -34,8 +35,8 @@ pub enum Why {
     Damaged(String),
     /// It claims a slot that the array does not have.
     NoSuchSlot(u32),
-    /// Another shape of the same array: level, chunk, layout or creation time differ from the freshest member's.
-    OtherShape,
+    /// Another shape of the same array than the freshest member's: what differs.
+    OtherShape(String),
     /// The journal lacks what the array wrote last.
     StaleJournal,
     /// It is in use.
@@ -53,7 +54,7 @@ impl fmt::Display for Why {
             Self::Copy { of } => write!(f, "it is a copy of {of}: both have the same device UUID"),
             Self::Damaged(what) => write!(f, "{what}"),
             Self::NoSuchSlot(slot) => write!(f, "the array has no slot {slot}"),
-            Self::OtherShape => write!(f, "it describes another shape of the array"),
+            Self::OtherShape(what) => write!(f, "it describes another shape of the array: {what}"),
             Self::StaleJournal => write!(f, "the journal is out of date"),
             Self::Busy(holder) => write!(f, "it is in use by {holder}"),
             Self::Refused(error) => write!(f, "the kernel refused it: {error}"),
@@ -123,8 +124,8 @@ impl Lineup {
         for (index, claim) in claims.iter().enumerate() {
             if let Some(damage) = claim.damage.as_ref().filter(|_| !claim.is_usable(force)) {
                 lineup.out.push((index, Why::Damaged(damage.clone())));
-            } else if model.is_some_and(|model| !same_shape(model, claim)) {
-                lineup.out.push((index, Why::OtherShape));
+            } else if let Some(what) = model.and_then(|model| shape::difference(model, claim)) {
+                lineup.out.push((index, Why::OtherShape(what)));
             } else {
                 let class = classify(claim, slots, newest);
                 lineup.place(claims, index, class)?;
@@ -231,17 +232,12 @@ impl Lineup {
     }
 }
 
-/// The first of the members with the most events.
+/// The first of the members with the most events; a sound one where there is one, for a damaged one may say anything.
 fn freshest(claims: &[Claim], newest: Events, force: bool) -> Option<usize> {
     let candidate = |claim: &Claim| claim.facts.events == newest && claim.is_usable(force);
-    let in_slot = claims.iter().position(|claim| candidate(claim) && claim.slot().is_some());
-    in_slot.or_else(|| claims.iter().position(candidate))
-}
-
-/// Whether two members of one UUID can be members of one array. A reshape leaves stale members with the old shape, so
-/// only what never changes is compared.
-fn same_shape(a: &Claim, b: &Claim) -> bool {
-    a.facts.created == b.facts.created && a.metadata.version().0 == b.metadata.version().0
+    let in_slot = |claim: &Claim| candidate(claim) && claim.slot().is_some();
+    let sound = claims.iter().position(|claim| in_slot(claim) && claim.damage.is_none());
+    sound.or_else(|| claims.iter().position(in_slot)).or_else(|| claims.iter().position(candidate))
 }
 
 fn are_twins(a: Option<&Claim>, b: Option<&Claim>) -> bool {

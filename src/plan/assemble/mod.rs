@@ -14,6 +14,7 @@ pub mod lineup;
 pub mod rounds;
 pub mod select;
 pub mod session;
+pub mod shape;
 pub mod startable;
 pub mod steps;
 pub mod update;
@@ -151,6 +152,6 @@ pub fn plan_with(
     }
     draft.agree(options.force);
     let clean = draft.clean(options.force);
-    let shortage = startable::shortage(&draft.geometry, &draft.lineup.present(), clean);
+    let shortage = startable::shortage(&draft.shapes, &draft.lineup.present(), clean);
     Ok(draft.decide(name, adopted, shortage, options))
 }

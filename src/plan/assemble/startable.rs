@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::model::Geometry;
 
-use super::{Options, classify::DeviceClass, lineup::Lineup};
+use super::{Options, classify::DeviceClass, lineup::Lineup, shape::Shapes};
 
 /// Who is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,10 +121,10 @@ impl Shortage {
 
 /// Why an array with these members cannot run; `None` where it can.
 #[must_use]
-pub fn shortage(geometry: &Geometry, present: &[bool], clean: bool) -> Option<Shortage> {
-    if geometry.enough(present, clean) {
+pub fn shortage(shapes: &Shapes, present: &[bool], clean: bool) -> Option<Shortage> {
+    if shapes.enough(present, clean) {
         None
-    } else if geometry.enough(present, true) {
+    } else if shapes.enough(present, true) {
         Some(Shortage::Dirty)
     } else {
         Some(Shortage::Members)

@@ -11,7 +11,7 @@ use crate::{
     model::{human, status::ArrayStatus},
     plan::assemble::{
         ArrayOutcome, Claim, Count, DeviceClass, Lineup, Options, Shortage, Stop, Verdict, Why,
-        classify::classify,
+        classify::classify, shape::Shapes,
     },
 };
 
@@ -195,7 +195,7 @@ impl<'a> Work<'a> {
                 let text = format!("{path}: the journal is out of date");
                 Finding::new(Kind::JournalMissing, Severity::Blocks, text).of(path)
             }
-            Why::NoSuchSlot(_) | Why::OtherShape | Why::Busy(_) | Why::Refused(_) => {
+            Why::NoSuchSlot(_) | Why::OtherShape(_) | Why::Busy(_) | Why::Refused(_) => {
                 Finding::new(Kind::Misfit, Severity::Weakens, format!("{path}: {why}")).of(path)
             }
         })
@@ -328,16 +328,9 @@ impl<'a> Work<'a> {
     /// All members are attached, and it has not been started.
     fn left_inactive(&self, array: &ArrayStatus) -> Vec<Finding> {
         let Some((model, lineup)) = self.model.zip(self.lineup.as_ref()) else { return vec![] };
-        let geometry = crate::model::Geometry {
-            level: model.facts.level,
-            layout: model.facts.layout,
-            chunk: model.facts.chunk,
-            raid_disks: model.facts.raid_disks,
-            component_size: model.facts.component_size,
-        };
         let clean = model.facts.clean || model.metadata.has_ppl();
         let shown = array.shown();
-        match crate::plan::assemble::startable::shortage(&geometry, &lineup.present(), clean) {
+        match crate::plan::assemble::startable::shortage(&Shapes::of(model), &lineup.present(), clean) {
             None => {
                 let text = "it is in the kernel with enough devices to run, and nobody has started it";
                 let effect =

@@ -41,7 +41,7 @@ fn long(data: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(data[at..at + 8].try_into().unwrap())
 }
 
-fn patch(data: &mut [u8], at: usize, value: u32) {
+pub(super) fn patch(data: &mut [u8], at: usize, value: u32) {
     data[at..at + 4].copy_from_slice(&value.to_le_bytes());
 }
 
@@ -106,7 +106,7 @@ fn stumbles(data: &[u8]) -> Option<String> {
     (!wrong.is_empty()).then(|| wrong.join(", "))
 }
 
-fn device(number: u32, write: Write) -> Device {
+pub(super) fn device(number: u32, write: Write) -> Device {
     Device {
         path: format!("/dev/{}", char::from(b'a' + u8::try_from(number).unwrap())),
         kernel_name: String::new(),
@@ -168,7 +168,7 @@ fn v0_members(level: Level, layout: u32, disks: u32) -> Vec<Write> {
     (0..disks).map(|number| array.member(number, at, Endian::Little).unwrap().encode()).collect()
 }
 
-fn fix(write: &mut Write) {
+pub(super) fn fix(write: &mut Write) {
     let data = &mut write.data;
     if word(data, 4) == 1 {
         let used = 256 + 2 * usize::try_from(word(data, 220)).unwrap();

@@ -3,6 +3,7 @@
 mod bounds;
 mod rounds;
 mod session;
+mod shape;
 mod update;
 
 use superblock::{Events, Level, MdUuid, Role, Sectors, v1};
