@@ -80,6 +80,15 @@ pub struct ArrayLine {
     pub member: Option<String>,
 }
 
+impl ArrayLine {
+    /// Whether its array is in a container, or is one: no device with native metadata is a member of it.
+    #[must_use]
+    pub fn wants_container(&self) -> bool {
+        let foreign = matches!(self.metadata, Some(Metadata::Ddf | Metadata::Imsm));
+        foreign || self.container.is_some() || self.member.is_some()
+    }
+}
+
 /// What CREATE lines say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CreateDefaults {

@@ -49,13 +49,28 @@ impl Claim {
     /// that is asked for. `None` where there is none.
     #[must_use]
     pub fn of(device: &Device, asked: Option<Format>) -> Option<Self> {
-        let claims = device.probe.found.iter().map(|found| Self::found(device, found));
-        let wanted = claims.filter(|claim| is_of(&claim.metadata, asked));
-        // Sound ones first; of equals the first.
-        wanted.reduce(|best, next| {
+        let all: Vec<Self> = Self::all(device).collect();
+        Self::best(all.iter().filter(|claim| claim.is_of(asked))).cloned()
+    }
+
+    /// All superblocks of a device.
+    pub fn all(device: &Device) -> impl Iterator<Item = Self> + '_ {
+        device.probe.found.iter().map(|found| Self::found(device, found))
+    }
+
+    /// Of several superblocks of one device the one that counts: sound ones first, then the one that was created last;
+    /// of equals the first.
+    pub fn best<'a>(claims: impl Iterator<Item = &'a Self>) -> Option<&'a Self> {
+        claims.reduce(|best, next| {
             let rank = |claim: &Self| (claim.damage.is_none(), claim.facts.created);
-            if rank(&next) > rank(&best) { next } else { best }
+            if rank(next) > rank(best) { next } else { best }
         })
+    }
+
+    /// Whether it is of the format that is asked for; `default` is any format to assembly.
+    #[must_use]
+    pub fn is_of(&self, asked: Option<Format>) -> bool {
+        asked.is_none_or(|asked| asked == Format::Default || asked.takes(self.metadata.format()))
     }
 
     fn found(device: &Device, found: &Found) -> Self {
@@ -155,11 +170,6 @@ impl Claim {
             && self.slot().is_some_and(|(slot, _)| slot >= self.metadata.slots_before());
         self.facts.recovery_offset.is_none_or(|offset| offset == Sectors(u64::MAX)) || growing
     }
-}
-
-/// `default` is any format to assembly.
-fn is_of(metadata: &Native, asked: Option<Format>) -> bool {
-    asked.is_none_or(|asked| asked == Format::Default || asked.takes(metadata.format()))
 }
 
 /// What is wrong, without the place, which the sentence around it names.

@@ -8,6 +8,7 @@ use super::{
     Remark,
     claim::Claim,
     select::{Home, WantedIdentity},
+    shape,
 };
 use crate::{
     config::{
@@ -19,12 +20,16 @@ use crate::{
 };
 
 /// A path that may give a member.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct CandidatePath {
     /// As the user or the scan named it.
     pub path: String,
     /// What it says of its array; else why it says nothing.
     pub claim: Result<Claim, NoMember>,
+    /// What other superblocks on it say: looked at only where a format is asked for.
+    pub others: Vec<Claim>,
+    /// What stands where the magic of 1.0, 1.1 and 1.2 would.
+    pub magic: [Option<u32>; 3],
     /// It is in an array by now, or was refused: not to be looked at again.
     pub used: bool,
 }
@@ -46,7 +51,7 @@ pub enum NoMember {
 impl CandidatePath {
     /// From what was read. `asked` is the only format that counts.
     #[must_use]
-    pub fn new(sight: &Sight, asked: Option<crate::config::Metadata>) -> Self {
+    pub fn new(sight: &Sight, asked: Option<Metadata>) -> Self {
         let path = sight.path.clone();
         let claim = match &sight.found {
             Err(Unusable::Open(why)) => Err(NoMember::Unusable(format!("cannot open device {path}: {why}"))),
@@ -57,7 +62,23 @@ impl CandidatePath {
                 trouble: device.probe.damaged.iter().map(ToString::to_string).collect(),
             }),
         };
-        Self { path, claim, used: false }
+        let others = match (&sight.found, &claim) {
+            (Ok(device), Ok(best)) => Claim::all(device).filter(|other| is_apart(other, best)).collect(),
+            (Ok(_), Err(_)) | (Err(_), _) => Vec::new(),
+        };
+        let others = if asked.is_none() { others } else { Vec::new() };
+        Self { path, claim, others, magic: sight.magic, used: false }
+    }
+
+    /// What it says in the format that is asked for: of two superblocks on one device another may be meant.
+    ///
+    /// # Errors
+    /// Why it says nothing.
+    pub fn of(&self, asked: Option<Metadata>) -> Result<&Claim, NoMember> {
+        let best = self.claim.as_ref().map_err(NoMember::clone)?;
+        let fitting = [best].into_iter().chain(&self.others).filter(|claim| claim.is_of(asked));
+        let none = || NoMember::Empty { magic: self.magic, trouble: Vec::new() };
+        Claim::best(fitting).ok_or_else(none)
     }
 
     /// Why it says nothing, in a sentence.
@@ -127,9 +148,9 @@ impl Search<'_> {
             self.say(format!("{path} is not one of {}", self.wish.patterns.join(",")));
             return Ok(());
         }
-        let claim = match &candidate.claim {
+        let claim = match candidate.of(self.wish.identity.metadata) {
             Ok(claim) => claim,
-            Err(nothing) => return self.empty(path, nothing),
+            Err(nothing) => return self.empty(path, &nothing),
         };
         if let Some(mismatch) = self.wish.identity.mismatch(claim, self.home) {
             self.say(format!("{path} {mismatch}."));
@@ -181,7 +202,7 @@ impl Search<'_> {
     }
 
     fn claim(&self, index: usize) -> Option<&Claim> {
-        self.candidates.get(index).and_then(|candidate| candidate.claim.as_ref().ok())
+        self.candidates.get(index).and_then(|candidate| candidate.of(self.wish.identity.metadata).ok())
     }
 
     /// One array only. Damaged superblocks never decide which.
@@ -193,6 +214,17 @@ impl Search<'_> {
             return Ok(());
         };
         if is_same(model, claim) {
+            // Who was listed is meant. Of those that were found, who differs from the freshest is left out, and named.
+            let sound = claim.damage.is_none() && model.damage.is_none();
+            if self.wish.listed && sound {
+                if let Some(what) = shape::difference(model, claim) {
+                    let text =
+                        format!("superblock on {} doesn't match others - assembly aborted", claim.path);
+                    let hint =
+                        format!("beside {} it says: {what}; leave out the one that is behind", model.path);
+                    return Err(Stop::Refused(Refusal::new(text).hint(hint)));
+                }
+            }
             self.chosen.push(index);
         } else if claim.damage.is_some() {
             self.say(format!("{} is damaged and names another array - skipping", claim.path));
@@ -207,6 +239,11 @@ impl Search<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether it is another superblock than the best one.
+fn is_apart(other: &Claim, best: &Claim) -> bool {
+    other.metadata.format() != best.metadata.format() || other.metadata.at() != best.metadata.at()
 }
 
 fn is_same(a: &Claim, b: &Claim) -> bool {

@@ -61,6 +61,8 @@ impl WantedIdentity {
             Some("has wrong raid level")
         } else if self.raid_disks.is_some_and(|count| count != facts.raid_disks) {
             Some("requires wrong number of drives")
+        } else if !claim.is_of(self.metadata) {
+            Some("has metadata of another format")
         } else {
             None
         }

@@ -22,6 +22,9 @@ use crate::{
     plan::{ArrayName, MdStep, Refusal, Step, SystemStep, Warning, naming},
 };
 
+/// Exit status where a line wants a container.
+const NO_CONTAINER: u8 = 2;
+
 /// What all attempts share.
 #[derive(Debug)]
 pub struct Session<'a> {
@@ -74,7 +77,13 @@ impl Session<'_> {
                     LineName::Word(word) => Some(word.as_str()),
                     LineName::Unnamed | LineName::Ignore => None,
                 };
-                self.attempt(&wish_of(&line), word)
+                if line.wants_container() {
+                    let result = Err(Stop::Refused(no_container(&self.name_of_target(target))));
+                    return SearchedArray { remarks: Vec::new(), result };
+                }
+                let mut wish = wish_of(&line);
+                wish.identity.metadata = self.asked.or(line.metadata);
+                self.attempt(&wish, word)
             }
             AssembleTarget::Wish(wish, word) => self.attempt(wish, word.as_deref()),
             AssembleTarget::Found(uuid) => self.try_found(*uuid, &self.options),
@@ -145,8 +154,9 @@ impl Session<'_> {
             let text = format!("looking for devices for {}", shown(word));
             remarks.push(Remark { detail: true, text });
         }
-        let result = gather::gather(&self.candidates, wish, &self.home, &mut remarks)
-            .and_then(|members| self.decide(members, word, &self.options).map_err(Stop::Refused));
+        let result = gather::gather(&self.candidates, wish, &self.home, &mut remarks).and_then(|members| {
+            self.decide(members, word, &self.options, wish.identity.metadata).map_err(Stop::Refused)
+        });
         SearchedArray { remarks, result }
     }
 
@@ -163,7 +173,7 @@ impl Session<'_> {
         let result = if members.is_empty() {
             Err(Stop::Nothing)
         } else {
-            self.decide(members, None, options).map_err(Stop::Refused)
+            self.decide(members, None, options, None).map_err(Stop::Refused)
         };
         SearchedArray { remarks: Vec::new(), result }
     }
@@ -188,11 +198,12 @@ impl Session<'_> {
         mut members: Vec<usize>,
         word: Option<&str>,
         options: &Options,
+        asked: Option<Metadata>,
     ) -> Result<(ArrayOutcome, Vec<usize>), Refusal> {
-        let first = members.iter().filter_map(|index| self.claim(*index));
+        let first = members.iter().filter_map(|index| self.claim(*index, asked));
         let model = first.clone().find(|claim| claim.damage.is_none()).or_else(|| first.clone().next());
         let Some(model) = model else { return Err(Refusal::new("no device of the array can be used")) };
-        let existing = self.existing(model.facts.array);
+        let existing = self.existing(model.facts.array, asked);
         let (name, adopted) = match existing {
             Some(array) => {
                 let name = self.name_of(array);
@@ -201,12 +212,12 @@ impl Session<'_> {
                     let said = format!("Found some drive for an array that is already active: {}", name.path);
                     return Err(Refusal { said: vec![Warning::note(said)], ..Refusal::new(text) });
                 }
-                members = self.with_members_of(array, &members, model.facts.array);
+                members = self.with_members_of(array, &members, model, asked);
                 (name, Some(Adopted { members: array.members.clone() }))
             }
             None => (self.choose_name(model, word)?, None),
         };
-        let claims = members.iter().filter_map(|index| self.claim(*index)).cloned().collect();
+        let claims = members.iter().filter_map(|index| self.claim(*index, asked)).cloned().collect();
         let mut outcome = super::plan_with(claims, name, adopted.as_ref(), options, self.updating.as_ref())?;
         configure(&mut outcome, self.config);
         if existing.is_some() {
@@ -216,13 +227,14 @@ impl Session<'_> {
         Ok((outcome, members))
     }
 
-    fn claim(&self, index: usize) -> Option<&Claim> {
-        self.candidates.get(index).and_then(|candidate| candidate.claim.as_ref().ok())
+    fn claim(&self, index: usize, asked: Option<Metadata>) -> Option<&Claim> {
+        self.candidates.get(index).and_then(|candidate| candidate.of(asked).ok())
     }
 
     /// The array in the kernel that has members of this UUID, or that the map says is it.
-    fn existing(&self, uuid: MdUuid) -> Option<&RunningArray> {
-        let ids = || self.claims().filter(|claim| claim.facts.array == uuid).map(|claim| claim.id);
+    fn existing(&self, uuid: MdUuid, asked: Option<Metadata>) -> Option<&RunningArray> {
+        let claims = || self.candidates.iter().filter_map(|candidate| candidate.of(asked).ok());
+        let ids = || claims().filter(|claim| claim.facts.array == uuid).map(|claim| claim.id);
         let by_member = self.world.arrays.iter().find(|array| ids().any(|id| array.members.contains(&id)));
         by_member.or_else(|| {
             let entry = self.world.map.iter().find(|entry| entry.uuid == uuid)?;
@@ -230,14 +242,17 @@ impl Session<'_> {
         })
     }
 
-    fn claims(&self) -> impl Iterator<Item = &Claim> {
-        self.candidates.iter().filter_map(|candidate| candidate.claim.as_ref().ok())
-    }
-
     /// The members in their order, and those that the array has already.
-    fn with_members_of(&self, array: &RunningArray, members: &[usize], uuid: MdUuid) -> Vec<usize> {
+    fn with_members_of(
+        &self,
+        array: &RunningArray,
+        members: &[usize],
+        model: &Claim,
+        asked: Option<Metadata>,
+    ) -> Vec<usize> {
+        let uuid = model.facts.array;
         let inside = |claim: &Claim| claim.facts.array == uuid && array.members.contains(&claim.id);
-        let wanted = |index: &usize| members.contains(index) || self.claim(*index).is_some_and(inside);
+        let wanted = |index: &usize| members.contains(index) || self.claim(*index, asked).is_some_and(inside);
         (0..self.candidates.len()).filter(wanted).collect()
     }
 
@@ -268,8 +283,11 @@ impl Session<'_> {
     /// Remembers that these devices are in an array now.
     pub fn record(&mut self, outcome: &ArrayOutcome, members: &[usize]) {
         let ids: Vec<DevId> =
-            members.iter().filter_map(|index| self.claim(*index)).map(|claim| claim.id).collect();
-        let uuid = members.first().and_then(|index| self.claim(*index)).map(|claim| claim.facts.array);
+            members.iter().filter_map(|index| self.claim(*index, None)).map(|claim| claim.id).collect();
+        let uuid = outcome.plan.steps.iter().find_map(|step| match step {
+            Step::System(SystemStep::MapAdd { entry }) => Some(entry.uuid),
+            _ => None,
+        });
         for index in members {
             if let Some(candidate) = self.candidates.get_mut(*index) {
                 candidate.used = true;
@@ -339,6 +357,13 @@ fn is_below(attr: &str) -> bool {
     attr.split('/').all(|part| !matches!(part, "" | "." | ".."))
 }
 
+/// Why a line that wants a container comes to nothing; the original's status where no container is found.
+fn no_container(array: &str) -> Refusal {
+    let array = if array.is_empty() { "an array without a name" } else { array };
+    let text = format!("{array}: its ARRAY line wants a container; containers are not supported yet");
+    Refusal::new(text).status(NO_CONTAINER).hint("assemble it with mdadm")
+}
+
 /// What an ARRAY line says of its array.
 #[must_use]
 pub fn wish_of(line: &ArrayLine) -> GatherWish {
@@ -361,13 +386,15 @@ fn identifies(line: &ArrayLine, claim: &Claim) -> bool {
     };
     let here = wish.patterns.is_empty() || wish.patterns.iter().any(fits);
     line.name != LineName::Ignore
+        && !line.wants_container()
         && known
         && here
         && wish.identity.mismatch(claim, &Home::default()).is_none()
 }
 
 fn ignores(line: &ArrayLine, claim: &Claim) -> bool {
-    let named = ArrayLine { name: LineName::Unnamed, ..line.clone() };
+    let named =
+        ArrayLine { name: LineName::Unnamed, metadata: None, container: None, member: None, ..line.clone() };
     line.name == LineName::Ignore && identifies(&named, claim)
 }
 

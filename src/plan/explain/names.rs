@@ -20,8 +20,10 @@ const GIVEN: u32 = 100;
 pub(super) fn findings(scene: &ExplainScene<'_>, array: Option<&ArrayStatus>, claim: &Claim) -> Vec<Finding> {
     let session = scene.session;
     let by_minor = |line: &ArrayLine| line.super_minor.is_some() && line.super_minor == claim.facts.minor;
-    let line =
-        session.config.arrays.iter().find(|line| line.uuid == Some(claim.facts.array) || by_minor(line));
+    let is_it = |line: &&ArrayLine| {
+        !line.wants_container() && (line.uuid == Some(claim.facts.array) || by_minor(line))
+    };
+    let line = session.config.arrays.iter().find(is_it);
     let stored = claim.name();
     let asked = naming::NameClaim {
         stored: &stored,

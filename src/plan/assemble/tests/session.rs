@@ -6,10 +6,13 @@ use super::{UUID, array, claim};
 use crate::{
     config::{Config, conf},
     model::{RunningArray, World, world::MapEntry},
-    plan::assemble::{
-        AssembleTarget, CandidatePath, Claim, GatherWish, Home, Options, Session, Stop, WantedIdentity,
-        gather::{NoMember, gather},
-        session::{is_line_for, same_names},
+    plan::{
+        MdStep, Step,
+        assemble::{
+            AssembleTarget, CandidatePath, Claim, GatherWish, Home, Options, Session, Stop, WantedIdentity,
+            gather::{NoMember, gather},
+            session::{is_line_for, same_names},
+        },
     },
 };
 
@@ -34,12 +37,19 @@ fn moved(mut claim: Claim, device: u32) -> Claim {
 }
 
 fn candidate(claim: Claim) -> CandidatePath {
-    CandidatePath { path: claim.path.clone(), claim: Ok(claim), used: false }
+    CandidatePath {
+        path: claim.path.clone(),
+        claim: Ok(claim),
+        others: Vec::new(),
+        magic: [None; 3],
+        used: false,
+    }
 }
 
 fn empty(path: &str) -> CandidatePath {
-    let claim = Err(NoMember::Empty { magic: [None, None, Some(0)], trouble: Vec::new() });
-    CandidatePath { path: path.into(), claim, used: false }
+    let magic = [None, None, Some(0)];
+    let claim = Err(NoMember::Empty { magic, trouble: Vec::new() });
+    CandidatePath { path: path.into(), claim, others: Vec::new(), magic, used: false }
 }
 
 fn session(candidates: Vec<CandidatePath>, config: &Config) -> Session<'_> {
@@ -174,6 +184,78 @@ fn listed_devices_must_fit() {
         claim.damage = Some("checksum".into());
     }
     assert_eq!(refusal(&damaged, &listed), "Ok([1, 2])", "a damaged superblock does not say which array");
+}
+
+#[test]
+fn listed_devices_of_another_shape_end_it_and_found_ones_are_left_out() {
+    let config = config("ARRAY /dev/md0 UUID=11111111:11111111:11111111:11111111");
+    let mut candidates = members(UUID, "guest:0", 0);
+    let grown = v1::NewArray { size: superblock::Sectors(8192), ..raid1(UUID, "guest:0") };
+    candidates[1] = candidate(claim(&grown, 1, 9, &[]));
+    let home = Home { host: Some("guest".into()), required: true };
+    let listed = GatherWish { listed: true, ..GatherWish::default() };
+    let Err(Stop::Refused(refusal)) = gather(&candidates, &listed, &home, &mut Vec::new()) else { panic!() };
+    assert_eq!(refusal.text, "superblock on /dev/b doesn't match others - assembly aborted");
+    let hint =
+        "beside /dev/a it says: member size 4096 KiB instead of 20480 KiB; leave out the one that is behind";
+    assert_eq!((refusal.hint.as_deref(), refusal.status), (Some(hint), 1));
+    let session = session(candidates, &config);
+    for target in [AssembleTarget::Line(0), AssembleTarget::Found(UUID)] {
+        let (outcome, _) = session.try_target(&target).result.unwrap();
+        assert_eq!(outcome.done, format!("{} has been started with 1 drive (out of 2).", outcome.name.path));
+        assert_eq!(outcome.out[0].0, "/dev/a", "the freshest says how large it is");
+    }
+}
+
+#[test]
+fn lines_that_want_a_container_fit_no_native_array() {
+    let uuid = "11111111:11111111:11111111:11111111";
+    for line in [
+        "ARRAY /dev/md5 container=/dev/md/imsm0 member=0".to_owned(),
+        format!("ARRAY /dev/md5 container={uuid} member=0"),
+        format!("ARRAY /dev/md5 container={uuid} member=0 UUID={uuid}"),
+        format!("ARRAY /dev/md5 container={uuid} UUID={uuid}"),
+        format!("ARRAY /dev/md5 metadata=imsm UUID={uuid}"),
+    ] {
+        let config = config(&line);
+        let session = session(members(UUID, "guest:0", 0), &config);
+        assert_eq!(session.lines(&WantedIdentity::default()).len(), 1, "{line}");
+        let Err(Stop::Refused(refusal)) = session.try_target(&AssembleTarget::Line(0)).result else {
+            panic!("{line}");
+        };
+        let text = "/dev/md5: its ARRAY line wants a container; containers are not supported yet";
+        assert_eq!((refusal.text.as_str(), refusal.status), (text, 2), "{line}");
+        assert!(session.try_target(&AssembleTarget::Found(UUID)).result.is_ok(), "{line}");
+    }
+}
+
+#[test]
+fn a_line_takes_its_format_of_two_on_one_device() {
+    let uuid = "aaaaaaaa:aaaaaaaa:aaaaaaaa:aaaaaaaa";
+    let mut both = members(UUID, "guest:0", 0);
+    for (number, candidate) in (0..).zip(&mut both) {
+        let old = v1::NewArray { minor: v1::Minor::V1_0, created: 1_600_000_000, ..raid1(OTHER, "guest:1") };
+        candidate.others = vec![claim(&old, number, 5, &[])];
+    }
+    for (line, found) in [
+        (format!("ARRAY /dev/md5 metadata=1.0 UUID={uuid}"), true),
+        (format!("ARRAY /dev/md5 metadata=1 UUID={uuid}"), false),
+        (format!("ARRAY /dev/md5 metadata=1.2 UUID={uuid}"), false),
+        ("ARRAY /dev/md5 metadata=0.90 devices=/dev/[ab]".to_owned(), false),
+        ("ARRAY /dev/md5 metadata=1.0 devices=/dev/[ab]".to_owned(), true),
+        ("ARRAY /dev/md5 UUID=11111111:11111111:11111111:11111111 metadata=1.0".to_owned(), false),
+    ] {
+        let config = config(&line);
+        let session = session(both.clone(), &config);
+        let result = session.try_target(&AssembleTarget::Line(0)).result;
+        let version = result.as_ref().ok().and_then(|(outcome, _)| {
+            outcome.plan.steps.iter().find_map(|step| match step {
+                Step::Md(MdStep::SetVersion { version, .. }) => Some(*version),
+                _ => None,
+            })
+        });
+        assert_eq!(version, found.then_some((1, 0)), "{line}: {result:?}");
+    }
 }
 
 #[test]
