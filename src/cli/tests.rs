@@ -49,6 +49,16 @@ fn the_table_is_whole() {
 }
 
 #[test]
+fn a_backup_file_is_one_arrays() {
+    let scan = "--backup_file not meaningful with a --scan assembly.";
+    assert_eq!(refusal("-A --scan --backup-file=/b"), (scan.to_owned(), 1));
+    let several = "can only assemble a single array when providing a backup file.";
+    assert_eq!(refusal("-A --scan --backup-file=/b /dev/md0 /dev/md1"), (several.to_owned(), 1));
+    run("-A --scan --backup-file=/b /dev/md0");
+    run("-A --backup-file=/b /dev/md0 /dev/a /dev/b");
+}
+
+#[test]
 fn create_is_understood_in_all_its_spellings() {
     let expected = run("--create /dev/md0 --level=5 --raid-devices=3 --chunk=64 /dev/a missing /dev/b");
     for line in [

@@ -280,6 +280,12 @@ fn check_assemble(low: &LowArgs) -> Result<(), UsageError> {
         (false, _) if low.no_degraded => refuse("--no-degraded not meaningful without a --scan assembly."),
         (true, 0) if low.update.is_some() => refuse("--update not meaningful with a --scan assembly."),
         (true, 2..) if low.update.is_some() => refuse("can only update a single array at a time"),
+        (true, 0) if low.backup_file.is_some() => {
+            refuse("--backup_file not meaningful with a --scan assembly.")
+        }
+        (true, 2..) if low.backup_file.is_some() => {
+            refuse("can only assemble a single array when providing a backup file.")
+        }
         (_, _) => Ok(()),
     }
 }
