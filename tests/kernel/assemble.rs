@@ -23,6 +23,11 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("dry_run_changes_nothing", dry_run_changes_nothing),
         Case::new("json_says_who_was_left_out", json_says_who_was_left_out),
         Case::new("two_reads_a_device", two_reads_a_device),
+        Case::new("members_from_before_a_grow_are_left_out", members_from_before_a_grow_are_left_out),
+        Case::new(
+            "a_line_that_wants_a_container_is_passed_over",
+            a_line_that_wants_a_container_is_passed_over,
+        ),
     ]);
     cases
 }
@@ -45,6 +50,11 @@ fn compare(name: &str) {
     let ours = ours(&name);
     let told = |line: &&str| line.contains("err: mdadm: ignoring ") && line.contains("as it is a copy of ");
     assert_eq!(ours.lines().any(|line| told(&line)), name.starts_with("c_dup_slot"), "{ours}");
+    // What differs is said beside the original's sentence.
+    let differs =
+        |line: &&str| line.contains("err: mdadm: beside ") && line.contains(" it says: member size ");
+    assert_eq!(ours.lines().any(|line| differs(&line)), name.starts_with("c_shape_"), "{ours}");
+    let told = |line: &&str| told(line) || differs(line);
     let rest: String = ours.lines().filter(|line| !told(line)).map(|line| format!("{line}\n")).collect();
     guest::same_text(&reference, &rest);
 }
@@ -120,6 +130,26 @@ fn json_says_who_was_left_out() {
     assert_eq!(array["result"], "started", "{text}");
     assert_eq!(array["left_out"][0]["device"], "/dev/ram1", "{text}");
     assert_eq!(array["members"]["in_sync"], 2, "{text}");
+}
+
+/// Twice the fresh two start without the stale one, and with one fresh member alone nothing does.
+fn members_from_before_a_grow_are_left_out() {
+    let text = ours("d_shape_scan");
+    assert_eq!(text.matches("has been started with 2 drives (out of 3).").count(), 2, "{text}");
+    let said =
+        "ignoring /dev/ram2: its superblock describes another shape than the freshest member's: member size";
+    assert_eq!(text.matches(said).count(), 3, "{text}");
+    assert_eq!(text.matches("not enough to start the array").count(), 1, "{text}");
+    assert!(!text.contains("forcing event count"), "{text}");
+}
+
+fn a_line_that_wants_a_container_is_passed_over() {
+    let text = ours("d_conf_container");
+    let said = "/dev/md7: its ARRAY line wants a container; containers are not supported yet";
+    assert_eq!(text.matches(said).count(), 2, "alone, and once in a scan: {text}");
+    assert_eq!(text.matches("status: 2").count(), 2, "{text}");
+    assert!(text.contains("/dev/md5 has been started with 2 drives."), "{text}");
+    assert!(!text.contains("/dev/md7 has been started"), "{text}");
 }
 
 /// 16 members: two reads of metadata each, and none a second time although there are four arrays.

@@ -228,6 +228,17 @@ c_replacement() { create /dev/md0 1 2 -b none ${D}0 ${D}1; echo 100 > /sys/block
 c_force_clean() { create /dev/md0 1 2 ${D}0 ${D}1; stop /dev/md0; act -A --force /dev/md0 ${D}0 ${D}1; show; members ${D}0 ${D}1; }
 c_faulty_role() { create /dev/md0 5 3 ${D}0 ${D}1 ${D}2; stop /dev/md0; poke ${D}1 $((4096+256+2)) '\xfe\xff'; sum12 ${D}1; act -A /dev/md0 ${D}0 ${D}1 ${D}2; show; }
 c_v0_stale_force() { create /dev/md0 5 3 -e 0.90 ${D}0 ${D}1 ${D}2; drop /dev/md0 ${D}2; $R /dev/md0 --fail ${D}1 >/dev/null 2>&1; sleep 0.3; stop /dev/md0; act -A --force -v /dev/md0 ${D}0 ${D}1 ${D}2; show; members ${D}0 ${D}1 ${D}2; }
+# --- members from before a grow: the size is that of the freshest
+grown() { local l=$1 n=$2; shift 2; create /dev/md0 $l $n -b none -z 4M "$@"; drop /dev/md0 ${D}2; quiet $R -G /dev/md0 -z max --assume-clean; quiet dd if=/dev/urandom of=/dev/md0 bs=1M oflag=direct count=16; stop /dev/md0; }
+c_shape_listed() { grown 5 3 ${D}0 ${D}1 ${D}2; act -A /dev/md0 ${D}0 ${D}1 ${D}2; show; act -A --run /dev/md0 ${D}0 ${D}1; show; }
+c_shape_force() { grown 5 3 ${D}0 ${D}1 ${D}2; act -A -f /dev/md0 ${D}0 ${D}2; show; members ${D}0 ${D}2; }
+c_shape_first() { grown 5 3 ${D}0 ${D}1 ${D}2; act -A -f /dev/md0 ${D}2 ${D}1; show; members ${D}1 ${D}2; }
+# two superblocks on one device: creating the second one erases the first, which is put back
+ends() { for d in ${D}0 ${D}1; do if [ $1 = save ]; then dd if=$d of=$W/end${d##*/} bs=64k skip=319 status=none; else dd if=$W/end${d##*/} of=$d bs=64k seek=319 conv=notrunc status=none; fi; done; sync; }
+c_conf_metadata() { create2 /dev/md1 1 2 -e 1.0 ${D}0 ${D}1; stop /dev/md1; ends save; create /dev/md0 1 2 -e 1.2 -z 8M ${D}0 ${D}1; stop /dev/md0; ends restore; conf <<< "ARRAY /dev/md7 metadata=1.0 devices=${D}0,${D}1"; act -A --scan; show; stop_all; conf <<< "ARRAY /dev/md7 metadata=1.2 devices=${D}0,${D}1"; act -A --scan; show; }
+c_backup_file_scan() { act -A --scan --backup-file=$W/backup; act -A --scan --backup-file=$W/backup /dev/md0 /dev/md1; }
+d_shape_scan() { grown 5 3 ${D}0 ${D}1 ${D}2; act -A --scan; show; stop_all; conf <<< "ARRAY /dev/md0 uuid=$U"; act -A --scan -f; show; stop_all; dd if=/dev/zero of=${D}1 bs=1M count=1 status=none; act -A --scan -f; show; members ${D}0 ${D}2; }
+d_conf_container() { create /dev/md0 1 2 ${D}0 ${D}1; stop /dev/md0; printf "ARRAY /dev/md7 container=$U2 member=0\nARRAY /dev/md5 uuid=$U\n" | conf; act -A /dev/md7; act -A --scan; show; }
 # --- where ours is meant to differ: listed in docs/compat.md
 d_checksum() { create /dev/md0 1 2 ${D}0 ${D}1; stop /dev/md0; poke ${D}1 $((4096+216)) 'xxxx'; act -A /dev/md0 ${D}0 ${D}1; show; }
 d_checksum_force() { create /dev/md0 1 2 ${D}0 ${D}1; stop /dev/md0; poke ${D}1 $((4096+216)) 'xxxx'; act -A --force /dev/md0 ${D}0 ${D}1; show; }
