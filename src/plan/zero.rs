@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use superblock::{Damage, Native, Role, Sectors, Write, probe::Found, v0, v1::Minor};
+use superblock::{Damage, Native, Role, Sectors, Write, foreign::Kind, probe::Found, v0, v1::Minor};
 
 use super::{
     DiskStep, Plan, Step,
@@ -146,11 +146,15 @@ fn one(device: &Device, target: &ZeroTarget, wish: ZeroWish, said: &mut Vec<(Str
     let found: Vec<&Found> =
         device.probe.found.iter().filter(|found| is_asked(found, wish.metadata)).collect();
     let writes: Vec<Write> = match wish.metadata {
-        None => found.iter().map(|found| zeroes(found.at(), found.fields())).collect(),
+        None => {
+            let native = found.iter().map(|found| zeroes(found.at(), found.fields()));
+            native.chain(anchors(device, None)).collect()
+        }
+        Some(Metadata::Ddf | Metadata::Imsm) => anchors(device, wish.metadata).collect(),
         Some(_) => latest(&found).map(|found| zeroes(found.at(), found.fields())).into_iter().collect(),
     };
-    let writes = if writes.is_empty() { forced(device, wish) } else { Ok(writes) };
-    let anyway = found.is_empty();
+    let anyway = writes.is_empty();
+    let writes = if anyway { forced(device, wish) } else { Ok(writes) };
     match writes {
         Ok(_) if device.read_only => could_not(&device.path),
         Ok(writes) => {
@@ -163,6 +167,17 @@ fn one(device: &Device, target: &ZeroTarget, wish: ZeroWish, said: &mut Vec<(Str
         Err(None) if target.reasons.is_empty() => unrecognised(&device.path, wish),
         Err(None) => Verdict::Not(String::new(), true, 2),
     }
+}
+
+/// By what RAID of firmware is known; with `-e` of that format.
+fn anchors(device: &Device, asked: Option<Metadata>) -> impl Iterator<Item = Write> {
+    let is_asked = move |kind| match asked {
+        Some(Metadata::Ddf) => kind == Kind::Ddf,
+        Some(Metadata::Imsm) => kind == Kind::Imsm,
+        _ => true,
+    };
+    let asked = device.foreign.iter().filter(move |foreign| is_asked(foreign.kind));
+    asked.filter_map(|foreign| foreign.anchor(device.size))
 }
 
 /// Of several the one that was created last.
@@ -180,10 +195,6 @@ fn forced(device: &Device, wish: ZeroWish) -> Result<Vec<Write>, Option<Verdict>
         at.map(|at| vec![Write { at: at.bytes(), data: vec![0; length] }]).ok_or(None)
     };
     match wish.metadata {
-        Some(Metadata::Ddf | Metadata::Imsm) => {
-            let text = format!("{}: erasing ddf or imsm metadata is not supported yet", device.path);
-            Err(Some(Verdict::Not(text, false, 2)))
-        }
         Some(Metadata::V0) if wish.force => at(v0::place(device.size), V0_LENGTH),
         Some(Metadata::V1(Some(minor))) if wish.force => {
             let minor = Minor::ALL.into_iter().find(|candidate| candidate.number() == i32::from(minor));
@@ -279,6 +290,36 @@ mod tests {
         assert_eq!((decision.plan, decision.status), (None, 2));
         assert_eq!(decision.said.len(), 2);
         assert_eq!(decision.said[0], ("Couldn't open /dev/a for write - not zeroing".to_owned(), true));
+    }
+
+    #[test]
+    fn firmware_raid_is_forgotten_too() {
+        use crate::plan::manage::tests::disk;
+        let mut image = vec![0; 1 << 24];
+        let (ddf, imsm) = (image.len() - 512, image.len() - 1024);
+        image[ddf..ddf + 4].copy_from_slice(&[0xde, 0x11, 0xde, 0x11]);
+        image[imsm..imsm + 24].copy_from_slice(b"Intel Raid ISM Cfg Sig. ");
+        let target = || {
+            let mut candidate = disk(0, None).seen.unwrap();
+            candidate.found.as_mut().unwrap().foreign = superblock::foreign::scan(&image).unwrap();
+            ZeroTarget { candidate, reasons: Vec::new() }
+        };
+        let (ddf, imsm) = (u64::try_from(ddf).unwrap(), u64::try_from(imsm).unwrap());
+        for (metadata, expected, status) in [
+            (None, vec![ddf, imsm], 0),
+            (Some(Metadata::Ddf), vec![ddf], 0),
+            (Some(Metadata::Imsm), vec![imsm], 0),
+            (Some(Metadata::V1(None)), vec![], 4),
+        ] {
+            let decision = plan(ZeroWish { metadata, force: false }, &[target()], Around::default());
+            let steps = decision.plan.iter().flat_map(|plan| &plan.steps);
+            let writes = steps.filter_map(|step| match step {
+                Step::Disk(DiskStep::Write { writes, .. }) => Some(writes),
+                _ => None,
+            });
+            let zeroed: Vec<u64> = writes.flatten().map(|write| write.at.0).collect();
+            assert_eq!((zeroed, decision.status), (expected, status), "{metadata:?}");
+        }
     }
 
     #[test]

@@ -127,13 +127,15 @@ impl<'a> Decided<'a> {
     }
 }
 
-/// Zeroes over metadata that lies elsewhere on the device, so that nobody believes it instead of the new. Metadata of
-/// other formats that a new superblock covers needs nothing.
+/// Zeroes over metadata that lies elsewhere on the device, so that nobody believes it instead of the new: md's, and the
+/// anchors of firmware RAID. Metadata of other formats that a new superblock covers needs nothing.
 pub(in crate::plan) fn wipes(device: &Device, new: &[Write]) -> Vec<Write> {
     let old = device.probe.found.iter().map(|found| found.at().bytes());
-    old.filter(|at| !new.iter().any(|write| write.at == *at))
-        .map(|at| Write { at, data: vec![0; superblock_length(device, at)] })
-        .collect()
+    let native = old
+        .filter(|at| !new.iter().any(|write| write.at == *at))
+        .map(|at| Write { at, data: vec![0; superblock_length(device, at)] });
+    let firmware = device.foreign.iter().filter_map(|foreign| foreign.anchor(device.size));
+    native.chain(firmware).collect()
 }
 
 /// What a superblock at `at` takes: 4 KiB, or less where the device ends.

@@ -285,7 +285,8 @@ fn fresh(
     // The kernel seats a journal at 0 and compares.
     let raid_disk = if is_journal { 0 } else { -1 };
     let info = DiskInfo { number: i32::try_from(number).unwrap_or(i32::MAX), raid_disk, state };
-    let steps = steps(array, device, context, writes, info, is_journal);
+    let older = if writes.is_empty() { Vec::new() } else { create::wipes(device, &writes) };
+    let steps = steps(array, device, context, (older, writes), info, is_journal);
     let refused = if is_journal {
         KernelRefusal::Plainly(format!("Failed to hot add {word} as journal, please try restart {shown}."))
     } else {
@@ -307,12 +308,13 @@ fn why_all(array: &Managed, device: &Device) -> String {
     readd::objection(array, device).unwrap_or_else(|| "it is new to the array".to_owned())
 }
 
-/// Claims the device, writes, and gives it to the kernel.
+/// Claims the device, writes, and gives it to the kernel. Zeroes over older metadata come first; a member that keeps its
+/// data gets none, for they could lie in the data.
 pub(super) fn steps(
     array: &Managed,
     device: &Device,
     context: &ManageContext,
-    writes: Vec<Write>,
+    (older, writes): (Vec<Write>, Vec<Write>),
     info: DiskInfo,
     makes_writable: bool,
 ) -> Vec<Step> {
@@ -321,12 +323,11 @@ pub(super) fn steps(
     let mut steps =
         vec![Step::Disk(DiskStep::Claim { device: path.clone() }), Step::System(SystemStep::LockMap)];
     steps.extend(freeze(array, context));
+    if !older.is_empty() {
+        let what = "zeroes over older metadata".to_owned();
+        steps.push(Step::Disk(DiskStep::Write { device: path.clone(), what, writes: older }));
+    }
     if !writes.is_empty() {
-        let wipes = create::wipes(device, &writes);
-        if !wipes.is_empty() {
-            let what = "zeroes over older metadata".to_owned();
-            steps.push(Step::Disk(DiskStep::Write { device: path.clone(), what, writes: wipes }));
-        }
         let what = format!("superblock of {}", array.detail.kernel_name);
         steps.push(Step::Disk(DiskStep::Write { device: path.clone(), what, writes }));
     }

@@ -95,7 +95,7 @@ pub(super) fn former(
         }
     }
     let writes = updated(todo, array, device, context)?;
-    let steps = add::steps(array, device, context, writes, info, false);
+    let steps = add::steps(array, device, context, (Vec::new(), writes), info, false);
     let refused = KernelRefusal::Quietly(format!("add new device failed for {word}: "));
     let mut way = Attempt::new(format!("take {word} back into {}", context.array.path), steps, refused);
     way.said = Some(format!("re-added {word}"));

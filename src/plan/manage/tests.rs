@@ -377,6 +377,34 @@ fn what_cannot_join_is_refused() {
 }
 
 #[test]
+fn only_who_gets_everything_is_rid_of_older_metadata() {
+    let world = array(Level::Raid1, "U_");
+    let mut image = vec![0; 1 << 24];
+    let at = image.len() - 512;
+    image[at..at + 4].copy_from_slice(&[0xde, 0x11, 0xde, 0x11]);
+    let mut subject = disk(1, Some(superblock(1, 20, Level::Raid1, 2)));
+    let Some(Candidate { found: Ok(device), .. }) = &mut subject.seen else { panic!("a device") };
+    device.foreign = superblock::foreign::scan(&image).unwrap();
+    let zeroed = |way: &Attempt| {
+        way.plan.steps.iter().any(|step| match step {
+            Step::Disk(DiskStep::Write { writes, .. }) => {
+                writes.contains(&superblock::Write { at: Bytes((1 << 24) - 512), data: vec![0; 512] })
+            }
+            _ => false,
+        })
+    };
+    let flagged = Todo { write_mostly: Some(true), ..path(ManageOp::Add, 1) };
+    let decision = decide(&flagged, &world, &subject, &context()).unwrap();
+    let ways: Vec<(bool, bool)> =
+        decision.ways.iter().map(|way| (way.said.clone().unwrap().starts_with("re-"), zeroed(way))).collect();
+    assert_eq!(
+        ways,
+        [(true, false), (false, true)],
+        "a former member keeps its data, whatever it looks like"
+    );
+}
+
+#[test]
 fn new_metadata_inherits_nothing_of_another_members_own() {
     let world = array(Level::Raid1, "UU");
     let decision = decide(&path(ManageOp::Add, 5), &world, &disk(5, None), &context()).unwrap();

@@ -9,7 +9,7 @@ mod partitions;
 
 use std::fmt;
 
-use crate::{Damage, Media, units::Bytes};
+use crate::{Damage, Media, Write, units::Bytes};
 
 pub use partitions::Table;
 
@@ -120,6 +120,20 @@ pub struct Foreign {
 }
 
 impl Foreign {
+    /// Where zeroes make firmware and scans forget it: the sector by which RAID of firmware is known, of 512 bytes or of
+    /// 4 KiB as its place says. `None` for everything else.
+    #[must_use]
+    pub fn anchor(&self, device: Bytes) -> Option<Write> {
+        let sectors = match self.kind {
+            Kind::Ddf => 1,
+            Kind::Imsm => 2,
+            _ => return None,
+        };
+        let sector = device.checked_sub(self.at)?.0 / sectors;
+        let length = usize::try_from(sector).ok().filter(|length| matches!(length, 512 | 4096))?;
+        Some(Write { at: self.at, data: vec![0; length] })
+    }
+
     fn new(kind: Kind, at: Bytes) -> Self {
         Self { kind, at, size: None, label: None, uuid: None, mtime: None, table: None }
     }
