@@ -1,7 +1,7 @@
 //! `--update=`: what changes in the metadata of all members before they are assembled. All of them, or none.
 
 use superblock::{
-    Endian, MdUuid, Native, Sectors, Write, bitmap, ppl, v0,
+    Endian, Judge as _, MdUuid, Native, Sectors, Write, bitmap, ppl, v0,
     v1::{self, FeatureMap, Minor, NotReverted},
 };
 
@@ -107,11 +107,25 @@ fn remark(claim: &Claim, updating: &Updating, name: &ArrayName) -> Option<Remark
 
 fn change(claim: &mut Claim, updating: &Updating, name: &ArrayName, index: usize) -> Result<Extra, Why> {
     let (path, device, bitmap) = (claim.path.clone(), claim.device, claim.bitmap);
-    match &mut claim.metadata {
+    let extra = match &mut claim.metadata {
         Native::V1(superblock) => change_v1(superblock, bitmap, updating, name, &path, device),
         Native::V0(_) if updating.what == Update::Metadata => to_v1(claim, updating, index),
         Native::V0(superblock) => change_v0(superblock, bitmap, updating, name, &path),
-    }
+    }?;
+    judge(claim, updating, &extra)?;
+    Ok(extra)
+}
+
+/// What is about to be written must be what reading accepts, and new bitmaps and logs harm no data.
+fn judge(claim: &Claim, updating: &Updating, extra: &[Write]) -> Result<(), Why> {
+    let is_new = matches!(updating.what, Update::Nodes | Update::HomeCluster | Update::Ppl);
+    let length = |write: &Write| Sectors(u64::try_from(write.data.len().div_ceil(512)).unwrap_or(u64::MAX));
+    let areas: Vec<_> = extra.iter().map(|write| (write.at.sectors(), length(write))).collect();
+    let judged = match &claim.metadata {
+        Native::V1(superblock) if is_new => superblock.judge_new(claim.device, &areas),
+        native => native.judge_bounds(claim.device),
+    };
+    judged.map_err(|why| vec![format!("{}: the metadata does not fit: {why}", claim.path)])
 }
 
 /// The number of an array that is named by one.
@@ -318,8 +332,7 @@ fn cluster(
         if nodes < 2 {
             return said("Warning: cluster-md at least needs two nodes");
         }
-        let room = superblock.data_offset().saturating_sub(superblock.at()).saturating_sub(Sectors(8));
-        let most = room.bytes().0.checked_div(bitmap.node_area().0).unwrap_or(0);
+        let most = superblock.most_nodes(&bitmap);
         if u64::from(nodes) > most {
             return said(format!("Warning: The max num of nodes can't exceed {most}"));
         }

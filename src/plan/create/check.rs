@@ -1,8 +1,8 @@
 //! What a create command must say, whatever the devices are.
 
-use superblock::{Level, Sectors};
+use superblock::{Level, Sectors, v1::Minor};
 
-use super::slots::ListedWords;
+use super::{Format, bitmap_kind, slots::ListedWords};
 use crate::{
     model::geometry::Copies,
     plan::Refusal,
@@ -24,6 +24,10 @@ pub(super) fn listed(request: &CreateRequest) -> Vec<ListedWords> {
 
 /// Level and number of slots, after the checks that need no device. The order is the original's.
 pub(super) fn shape(request: &CreateRequest) -> Result<(Level, u32), Refusal> {
+    cluster(request)?;
+    if request.write_behind.is_some() && bitmap_kind(request) == BitmapKind::None {
+        return Err(Refusal::new("write-behind mode requires a bitmap."));
+    }
     let raid_disks =
         request.raid_devices.filter(|n| *n > 0).ok_or_else(|| Refusal::new("no raid-devices specified."))?;
     let level = request.level.ok_or_else(|| Refusal::new("a RAID level is needed to create an array."))?;
@@ -54,6 +58,39 @@ pub(super) fn shape(request: &CreateRequest) -> Result<(Level, u32), Refusal> {
     chunk(request, level)?;
     write_mostly(request)?;
     Ok((level, raid_disks))
+}
+
+/// What the kernel's clustered arrays can be.
+fn cluster(request: &CreateRequest) -> Result<(), Refusal> {
+    if request.bitmap != Some(BitmapKind::Clustered) {
+        return match request.nodes {
+            None => Ok(()),
+            Some(_) => Err(Refusal::new("--nodes argument only compatible with --bitmap=clustered")),
+        };
+    }
+    match request.level {
+        Some(Level::Raid1) | None => Ok(()),
+        Some(Level::Raid10) if request.layout.is_none_or(is_near) => Ok(()),
+        Some(Level::Raid10) => Err(Refusal::new("only \"near\" layout is supported with clustered raid10")),
+        Some(_) => Err(Refusal::new("--bitmap=clustered is currently supported with raid mirror only")),
+    }
+}
+
+/// All copies are near ones.
+fn is_near(layout: u32) -> bool {
+    (layout >> 8) & 0xff == 1
+}
+
+/// Which bitmaps a format has room for.
+pub(super) fn bitmap_format(request: &CreateRequest, format: Format) -> Result<(), Refusal> {
+    match bitmap_kind(request) {
+        _ if format == Format::V1(Minor::V1_2) => Ok(()),
+        BitmapKind::None | BitmapKind::Internal => Ok(()),
+        BitmapKind::Lockless => {
+            Err(Refusal::new("lockless bitmap is only supported with creating the array with 1.2 metadata"))
+        }
+        BitmapKind::Clustered => Err(Refusal::new("cluster md only works with superblock 1.2")),
+    }
 }
 
 /// The nodes of a cluster would not agree about it.

@@ -82,14 +82,13 @@ pub(super) fn warnings(device: &Device, purpose: Purpose<'_>) -> Vec<Warning> {
     for foreign in &device.foreign {
         said.extend(file_system(&device.path, foreign, purpose.zone));
     }
-    let array = member(device, purpose.zone);
-    let is_member = array.is_some();
-    said.extend(array.map(|warning| match purpose.overwritten.includes(device) {
+    said.extend(member(device, purpose.zone).map(|warning| match purpose.overwritten.includes(device) {
         true => Warning::note(warning.text),
         false => warning,
     }));
     let table = device.foreign.iter().find(|f| matches!(f.kind, Kind::Gpt | Kind::Mbr));
-    if let Some(table) = table.filter(|_| !is_member) {
+    // Where the question about the member is asked, one is enough.
+    if let Some(table) = table.filter(|_| purpose.overwritten.includes(device)) {
         said.extend(partitions(&device.path, table, purpose));
     }
     said

@@ -153,6 +153,7 @@ fn decide(
     }
     let (level, raid_disks) = check::shape(request)?;
     let format = format(request, context)?;
+    check::bitmap_format(request, format)?;
     let listed = check::listed(request);
     let wanted = size::Wanted::new(request, context, (level, raid_disks), format)?;
     let (listing, sizing) = size::survey(&wanted, world, said)?;

@@ -311,3 +311,168 @@ fn unusable_devices_are_named_with_the_reason() {
     let refusal = plan(&pair, &context(), &gone).unwrap_err();
     assert_eq!((refusal.status, refusal.text.as_str()), (2, "cannot open /dev/b: No such file or directory"));
 }
+
+/// A device with the anchor of firmware RAID in its last sectors.
+fn firmware(
+    kind: superblock::foreign::Kind,
+    magic: &[u8],
+    from_end: u64,
+) -> (Candidate, superblock::foreign::Foreign) {
+    let mut image = vec![0; usize::try_from(64 * MIB).unwrap()];
+    let at = image.len() - usize::try_from(from_end).unwrap();
+    image[at..at + magic.len()].copy_from_slice(magic);
+    let found = superblock::foreign::scan(&image).unwrap().remove(0);
+    assert_eq!(found.kind, kind);
+    let mut candidate = device("/dev/a", 64 * MIB);
+    let Ok(seen) = &mut candidate.found else { panic!("a device") };
+    seen.foreign = vec![found.clone()];
+    (candidate, found)
+}
+
+#[test]
+fn the_anchors_of_firmware_raid_do_not_survive() {
+    use superblock::foreign::Kind;
+    const DDF: &[u8] = &[0xde, 0x11, 0xde, 0x11];
+    const IMSM: &[u8] = b"Intel Raid ISM Cfg Sig. ";
+    let cases = [
+        (Kind::Ddf, DDF, 512, 512),
+        (Kind::Ddf, DDF, 4096, 4096),
+        (Kind::Imsm, IMSM, 1024, 512),
+        (Kind::Imsm, IMSM, 8192, 4096),
+    ];
+    for (kind, magic, from_end, length) in cases {
+        let (old, found) = firmware(kind, magic, from_end);
+        let plan = plan(
+            &request(Level::Raid1, &["/dev/a", "/dev/b"]),
+            &context(),
+            &world(vec![old, device("/dev/b", 64 * MIB)]),
+        )
+        .unwrap();
+        let zeroes = Write { at: found.at, data: vec![0; length] };
+        let all: Vec<&Write> = plan
+            .steps
+            .iter()
+            .filter_map(|step| match step {
+                Step::Disk(DiskStep::Write { device, writes, .. }) if device == "/dev/a" => Some(writes),
+                _ => None,
+            })
+            .flatten()
+            .collect();
+        assert_eq!(all.first(), Some(&&zeroes), "before anything new: {plan}");
+        assert!(every_failure_leaves_no_trace(&plan) > 10);
+    }
+}
+
+#[test]
+fn what_does_not_fit_before_the_data_is_refused_before_anything_is_touched() {
+    let sectors = superblock::Sectors;
+    let small = |bytes: u64, bitmap| CreateRequest {
+        data_offset: Some(crate::request::DataOffset::Fixed(sectors(bytes / 512))),
+        bitmap: Some(bitmap),
+        ..request(Level::Raid1, &["/dev/a", "/dev/b"])
+    };
+    for (offset, bitmap, fits) in [
+        (8 << 10, BitmapKind::Internal, false),
+        // The bad-block log would be where the bitmap is.
+        (12 << 10, BitmapKind::Internal, false),
+        (16 << 10, BitmapKind::Internal, true),
+        (16 << 10, BitmapKind::None, true),
+        (128 << 10, BitmapKind::Lockless, false),
+        (136 << 10, BitmapKind::Lockless, true),
+    ] {
+        let decided = plan(&small(offset, bitmap), &context(), &three());
+        assert_eq!(decided.is_ok(), fits, "{offset} {bitmap:?}: {decided:?}");
+        if let Err(refusal) = decided {
+            assert!(refusal.text.starts_with("/dev/a: the metadata does not fit: "), "{refusal:?}");
+            assert!(refusal.hint.unwrap().contains("--data-offset"));
+        }
+    }
+    // A bitmap of several blocks that begins before the data and would end in it.
+    let large = || world(["/dev/a", "/dev/b"].map(|path| device(path, 20 << 30)).into());
+    for (kib, fits) in [(32, false), (52, false), (56, true)] {
+        let fine =
+            CreateRequest { bitmap_chunk: Some(Bytes(64 << 10)), ..small(kib << 10, BitmapKind::Internal) };
+        assert_eq!(plan(&fine, &context(), &large()).is_ok(), fits, "{kib}");
+    }
+}
+
+#[test]
+fn clusters_are_what_the_kernel_and_the_room_allow() {
+    let refused = |edit: &dyn Fn(&mut CreateRequest)| {
+        let mut request = request(Level::Raid1, &["/dev/a", "/dev/b"]);
+        request.bitmap = Some(BitmapKind::Clustered);
+        edit(&mut request);
+        plan(&request, &context(), &three()).err().map(|refusal| refusal.text)
+    };
+    let said = |text: &str| Some(text.to_owned());
+    assert_eq!(refused(&|_| ()), None);
+    assert_eq!(refused(&|r| r.nodes = Some(254)), None);
+    assert_eq!(refused(&|r| r.nodes = Some(255)), said("The max num of nodes can't exceed 254"));
+    let alone = "--nodes argument only compatible with --bitmap=clustered";
+    for other in [None, Some(BitmapKind::Internal), Some(BitmapKind::None)] {
+        assert_eq!(refused(&|r| (r.bitmap, r.nodes) = (other, Some(2))), said(alone));
+    }
+    assert_eq!(
+        refused(&|r| r.level = Some(Level::Raid5)),
+        said("--bitmap=clustered is currently supported with raid mirror only")
+    );
+    let layout = |layout| refused(&|r| (r.level, r.layout) = (Some(Level::Raid10), layout));
+    assert_eq!((layout(None), layout(Some(0x102))), (None, None));
+    let near = said("only \"near\" layout is supported with clustered raid10");
+    assert_eq!((layout(Some(0x201)), layout(Some(0x1_0201))), (near.clone(), near));
+    for old in [Metadata::V0, Metadata::V1(Some(0)), Metadata::V1(Some(1))] {
+        assert_eq!(refused(&|r| r.metadata = Some(old)), said("cluster md only works with superblock 1.2"));
+        assert_eq!(
+            refused(&|r| (r.metadata, r.bitmap) = (Some(old), Some(BitmapKind::Lockless))),
+            said("lockless bitmap is only supported with creating the array with 1.2 metadata")
+        );
+    }
+}
+
+#[test]
+fn write_behind_without_a_bitmap_is_refused_for_every_level() {
+    for level in [Level::Raid0, Level::Linear, Level::Raid1] {
+        let late = CreateRequest { write_behind: Some(256), ..request(level, &["/dev/a", "/dev/b"]) };
+        assert_eq!(
+            plan(&late, &context(), &three()).unwrap_err().text,
+            "write-behind mode requires a bitmap."
+        );
+    }
+}
+
+#[test]
+fn a_partition_table_is_asked_about_also_where_the_member_is_not() {
+    let old = CreateRequest { uuid: Some(MdUuid([7; 16])), ..request(Level::Raid1, &["/dev/a", "/dev/b"]) };
+    let made = plan(&old, &context(), &three()).unwrap();
+    let mut disk = vec![0u8; usize::try_from(64 * MIB).unwrap()];
+    for step in &made.steps {
+        let Step::Disk(DiskStep::Write { device, writes, .. }) = step else { continue };
+        for Write { at, data } in writes.iter().filter(|_| device == "/dev/a") {
+            let at = usize::try_from(at.0).unwrap();
+            disk[at..at + data.len()].copy_from_slice(data);
+        }
+    }
+    disk[510..512].copy_from_slice(&[0x55, 0xaa]);
+    disk[450] = 0x83;
+    disk[454..462].copy_from_slice(&[0, 8, 0, 0, 0, 16, 0, 0]);
+    let mut both = three();
+    let Ok(seen) = &mut both.devices[0].found else { panic!("a device") };
+    seen.probe = probe::probe(&disk);
+    seen.foreign = superblock::foreign::scan(&disk).unwrap();
+    let asks = |request: &CreateRequest, context: &CreateContext| {
+        let plan = plan(request, context, &both).unwrap();
+        let asked = plan.warnings.iter().filter(|warning| warning.kind == Say::Ask);
+        asked.map(|warning| warning.text.clone()).collect::<Vec<_>>()
+    };
+    let pair = request(Level::Raid1, &["/dev/a", "/dev/b"]);
+    let plain = asks(&pair, &context());
+    assert!(
+        plain.len() == 1 && plain[0].starts_with("/dev/a appears to be part of a raid array"),
+        "{plain:?}"
+    );
+    let forced = CreateContext { overwrite: true, ..context() };
+    let named = CreateRequest { destroy: Some(MdUuid([7; 16])), ..pair.clone() };
+    for asked in [asks(&pair, &forced), asks(&named, &context())] {
+        assert_eq!(asked.first().map(String::as_str), Some("partition table exists on /dev/a"), "{asked:?}");
+    }
+}

@@ -1,14 +1,13 @@
 //! 0.90 metadata of a new array: superblock and bitmap of every member.
 
 use superblock::{
-    MdUuid, bitmap, placement,
+    Damage, Judge as _, MdUuid, bitmap, placement,
     v0::{self, ArrayState, Disk, DiskState, NewArray, Superblock},
 };
 
 use super::{
     bitmap_kind,
     build::{BITMAP_DELAY, Decided, Made},
-    is_redundant,
     slots::{Placed, SlotPart},
 };
 use crate::{
@@ -81,9 +80,6 @@ fn disk(decided: &Decided<'_>, placed: &Placed) -> Disk {
 fn new_bitmap(decided: &Decided<'_>, uuid: MdUuid) -> Result<Option<bitmap::Superblock>, Refusal> {
     let request = decided.request;
     match bitmap_kind(request) {
-        BitmapKind::None if request.write_behind.is_some() && is_redundant(decided.level) => {
-            return Err(Refusal::new("write-behind mode requires a bitmap."));
-        }
         BitmapKind::None => return Ok(None),
         BitmapKind::Internal => {}
         BitmapKind::Clustered | BitmapKind::Lockless => {
@@ -129,6 +125,9 @@ fn member<'a>(
     let superblock: Superblock = array
         .member(placed.number, at, superblock::Endian::HOST)
         .map_err(|why| Refusal::new(format!("{}: {why}", device.path)))?;
+    let does_not_fit =
+        |why: Damage| Refusal::new(format!("{}: the metadata does not fit: {why}", device.path));
+    superblock.judge_bounds(device.sectors()).map_err(does_not_fit)?;
     let mut writes: Vec<_> =
         bitmap.map(|bitmap| bitmap.initial_v0(at.saturating_add(BITMAP_AFTER))).into_iter().collect();
     // The superblock goes last: only with it is the rest believed.

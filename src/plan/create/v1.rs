@@ -8,7 +8,6 @@ use superblock::{
 use super::{
     bitmap_kind,
     build::{BITMAP_DELAY, Decided, Made},
-    is_redundant,
     slots::{Placed, SlotPart, Slots},
 };
 use crate::{model::Device, plan::Refusal, request::BitmapKind};
@@ -69,12 +68,7 @@ fn roles(slots: &Slots) -> Vec<Role> {
 fn new_bitmap(decided: &Decided<'_>, minor: Minor, uuid: MdUuid) -> Result<Option<NewBitmap>, Refusal> {
     let request = decided.request;
     let (version, nodes) = match bitmap_kind(request) {
-        BitmapKind::None => {
-            if request.write_behind.is_some() && is_redundant(decided.level) {
-                return Err(Refusal::new("write-behind mode requires a bitmap."));
-            }
-            return Ok(None);
-        }
+        BitmapKind::None => return Ok(None),
         BitmapKind::Internal => (bitmap::Version::Plain, 0),
         BitmapKind::Lockless => (bitmap::Version::Lockless, 0),
         BitmapKind::Clustered => (bitmap::Version::Clustered, request.nodes.unwrap_or(4)),
@@ -124,7 +118,9 @@ fn member<'a>(
         flags,
     };
     let superblock = array.member(&member).map_err(|why| Refusal::new(format!("{}: {why}", device.path)))?;
+    nodes_fit(array, &superblock)?;
     let mut writes = logs(decided, array, placed, &superblock, device)?;
+    judge(array, &superblock, device, &writes)?;
     // The superblock goes last: only with it is the rest believed.
     writes.push(superblock.encode());
     let role = match placed.part {
@@ -135,6 +131,49 @@ fn member<'a>(
     let what = format!("superblock {} at {} ({role})", array.minor, superblock.at());
     let size = if decided.sizing.size.0 > 0 { decided.sizing.size } else { superblock.data_size() };
     Ok(Made { device, info, what, writes, data: (data_offset, size) })
+}
+
+/// Each node of a cluster has a bitmap of its own before the data.
+fn nodes_fit(array: &NewArray, superblock: &Superblock) -> Result<(), Refusal> {
+    let Some(bitmap) = array.bitmap.as_ref().map(|bitmap| &bitmap.superblock) else { return Ok(()) };
+    let most = superblock.most_nodes(bitmap);
+    if u64::from(bitmap.nodes()) <= most {
+        return Ok(());
+    }
+    Err(Refusal::new(format!("The max num of nodes can't exceed {most}")).hint(
+        "a larger --bitmap-chunk makes the bitmaps smaller, a larger --data-offset gives them more room",
+    ))
+}
+
+/// What is about to be written must be what reading accepts, and harm no data.
+fn judge(
+    array: &NewArray,
+    superblock: &Superblock,
+    device: &Device,
+    beside: &[Write],
+) -> Result<(), Refusal> {
+    let length = |write: &Write| Sectors(u64::try_from(write.data.len().div_ceil(512)).unwrap_or(u64::MAX));
+    let areas: Vec<_> = beside.iter().map(|write| (write.at.sectors(), length(write))).collect();
+    let judged = superblock.judge_new(device.sectors(), &areas);
+    let has_bitmap = array.bitmap.is_some();
+    // The kernel uses all that a lockless bitmap claims.
+    let lockless = array.bitmap.as_ref().and_then(|bitmap| bitmap.superblock.version());
+    let claimed = superblock.bitmap_at().filter(|_| lockless == Some(bitmap::Version::Lockless));
+    let claimed = claimed.map(|at| at.saturating_add(placement::LOCKLESS_ROOM));
+    let why = match (judged, claimed.filter(|end| *end > superblock.data_offset())) {
+        (Ok(()), None) => return Ok(()),
+        (Err(why), _) => why.to_string(),
+        (Ok(()), Some(end)) => {
+            format!("the lockless bitmap ends at {end} and data begins at {}", superblock.data_offset())
+        }
+    };
+    let refusal = Refusal::new(format!("{}: the metadata does not fit: {why}", device.path));
+    Err(match (has_bitmap, array.minor) {
+        (true, Minor::V1_0) => refusal.hint("a larger --bitmap-chunk or a smaller --size makes room"),
+        (true, _) => refusal.hint("a larger --data-offset or a larger --bitmap-chunk makes room"),
+        (false, Minor::V1_0) => refusal.hint("a smaller --size makes room"),
+        (false, _) => refusal.hint("a larger --data-offset makes room"),
+    })
 }
 
 /// Members begin at 0 and the kernel counts from there. A journal that is written before any other begins at 1

@@ -2,7 +2,7 @@
 
 use super::{FeatureMap, MAX_DEVICES, Minor, Superblock};
 use crate::{
-    Damage, Role, What,
+    Damage, Role, What, bitmap,
     bounds::{Names, Shape, Span, expect, possible},
     units::Sectors,
     unverified::Judge,
@@ -28,6 +28,46 @@ impl Judge for Superblock {
 }
 
 impl Superblock {
+    /// Whether a superblock that is about to be written is one that the kernel takes, and what is written beside it
+    /// harms nothing. `beside`: where bitmaps and logs begin and how long they are.
+    ///
+    /// # Errors
+    /// The first objection.
+    pub fn judge_new(&self, device: Sectors, beside: &[(Sectors, Sectors)]) -> Result<(), Damage> {
+        self.kernel_objection()?;
+        self.judge_bounds(device)?;
+        self.judge_beside(device, beside).map_err(|what| self.corrupt(what))
+    }
+
+    /// So many nodes of a cluster can have a bitmap like this one, each its own, between superblock and data.
+    #[must_use]
+    pub fn most_nodes(&self, bitmap: &bitmap::Superblock) -> u64 {
+        let room = self.data_offset().saturating_sub(self.at()).saturating_sub(Sectors(8));
+        room.bytes().0.checked_div(bitmap.node_area().0).unwrap_or(0)
+    }
+
+    /// The driver itself looks at no more than where these areas begin.
+    fn judge_beside(&self, device: Sectors, beside: &[(Sectors, Sectors)]) -> Result<(), What> {
+        // A journal's first block is its data.
+        if self.role() == Role::Journal {
+            return Ok(());
+        }
+        let length = if self.size().0 > 0 { self.size() } else { self.data_size() };
+        let data = Span::new(self.data_offset().0, length.0);
+        let used = i128::try_from(self.used_len().div_ceil(512)).unwrap_or(8);
+        let own = Span::new(self.at().0, used);
+        let log = self.bad_block_log().unwrap_or_default();
+        let log = Span::new(i128::from(self.at().0).saturating_add(log.offset.into()), log.size);
+        for (at, length) in beside {
+            let area = Span::new(at.0, length.0);
+            let apart = [data, own, log].iter().all(|other| !area.meets(*other));
+            let rule = "on the device, clear of data, superblock and bad-block log";
+            let fits = apart && area.is_within(Span::new(0, device.0));
+            expect(fits, "the end of the bitmap or log", area.to, rule)?;
+        }
+        Ok(())
+    }
+
     fn is_reshaping(&self) -> bool {
         self.feature_map().contains(FeatureMap::RESHAPE_ACTIVE)
     }
