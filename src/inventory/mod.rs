@@ -62,7 +62,7 @@ pub use trial::{checked, kept_entries, with_members};
 pub use unfinished::{creating, unfinished};
 pub use view::see;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
 use superblock::MdUuid;
@@ -146,6 +146,7 @@ pub fn world(machine: &Machine, identities: usize) -> Result<World, KernelError>
             .filter_map(|name| name.into_string().ok())
             .filter(|name| name.starts_with("md"))
             .collect(),
+        others: others(machine)?,
         map: map_entries(machine)?,
         udev: machine.udev,
         devices: Vec::new(),
@@ -167,6 +168,28 @@ pub fn map_entries(machine: &Machine) -> Result<Vec<MapEntry>, KernelError> {
 pub fn map_entries_if_any(machine: &Machine) -> Result<Option<Vec<MapEntry>>, KernelError> {
     let text = files::read(&machine.places.run.join("mdadm/map"), MAP_LIMIT)?;
     Ok(text.map(|text| map::parse(&String::from_utf8_lossy(&text))))
+}
+
+/// Where an array could have its node or link and something else is: `/dev/md*` and all of `/dev/md`.
+fn others(machine: &Machine) -> Result<Vec<String>, KernelError> {
+    let dev = &machine.places.dev;
+    let below = |dir: &Path| -> Result<Vec<PathBuf>, KernelError> {
+        Ok(files::names(dir)?.into_iter().map(|name| dir.join(name)).collect())
+    };
+    let named = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        name.starts_with("md") && name != "md"
+    };
+    let mut paths: Vec<PathBuf> = below(dev)?.into_iter().filter(named).collect();
+    paths.extend(below(&dev.join("md"))?);
+    let is_other = |path: &PathBuf| match node::number_of(path) {
+        // A link that leads nowhere is made new.
+        Err(_) => false,
+        Ok(None) => true,
+        // A node may outlive its array; what the kernel has no name for is nobody else's.
+        Ok(Some(id)) => machine.sysfs.name_of(id).is_some_and(|name| !name.starts_with("md")),
+    };
+    Ok(paths.iter().filter(|path| is_other(path)).map(|path| path.display().to_string()).collect())
 }
 
 fn md_support(machine: &Machine) -> Result<MdSupport, KernelError> {

@@ -165,6 +165,8 @@ pub struct World {
     pub arrays: Vec<RunningArray>,
     /// Names below /dev that exist as block nodes `mdN` (relevant without udev).
     pub nodes: Vec<String>,
+    /// Paths that an array could be named by, and where something else stands: another device, a link to one, a file.
+    pub others: Vec<String>,
     /// The map file.
     pub map: Vec<MapEntry>,
     /// udev is running.

@@ -102,6 +102,7 @@ pub fn given(word: &str, stored: Option<&str>, world: &World, config: &Config) -
             (number(digits), format!("/dev/md/{}", clean(&name)), Some(name))
         }
     };
+    nothing_else(word, &path, world)?;
     if let Some(entry) = world.map.iter().find(|entry| entry.path == path && exists(world, &entry.devnm)) {
         let in_the_way = number.is_none_or(|number| entry.devnm != format!("md{number}"));
         if in_the_way {
@@ -118,9 +119,19 @@ pub fn given(word: &str, stored: Option<&str>, world: &World, config: &Config) -
     kernel_device(name.as_deref(), stored, path, world, config)
 }
 
+/// The array's path must be free or an array's: what is written there next would go to the other device.
+fn nothing_else(word: &str, path: &str, world: &World) -> Result<(), Refusal> {
+    if !world.others.iter().any(|other| other == path) {
+        return Ok(());
+    }
+    Err(Refusal::new(format!("device {word} exists but is not an md array."))
+        .hint(format!("remove {path} or choose another name")))
+}
+
 /// The old partitionable arrays: the kernel knows them by name only.
 fn partitionable(word: &str, number: u32, world: &World) -> Result<Chosen, Refusal> {
     let kernel = format!("md_d{number}");
+    nothing_else(word, &format!("/dev/{kernel}"), world)?;
     if busy(world, &kernel) {
         return Err(Refusal::new(format!("{word} is already in use.")));
     }

@@ -202,3 +202,14 @@ proptest::proptest! {
         let _ = given(&stored, Some(&stored), &world(&[], &[]), &Config::default());
     }
 }
+
+#[test]
+fn where_something_else_stands_no_array_is_made() {
+    let mut crowded = world(&[], &[]);
+    crowded.others = ["/dev/md/home", "/dev/md5", "/dev/md_d4"].map(str::to_owned).into();
+    for word in ["/dev/md/home", "home", "/dev/md5", "/dev/md_d4"] {
+        let expected = format!("device {word} exists but is not an md array.");
+        assert_eq!(shown(given(word, None, &crowded, &config(""))), expected);
+    }
+    assert_eq!(shown(given("/dev/md/work", None, &crowded, &config(""))), "md127 /dev/md/work");
+}
