@@ -119,6 +119,9 @@ pub(crate) fn cases() -> Vec<Case> {
         "-l5 -n3 --write-zeroes D3",
     ];
     cases.push(Case::new("limit_of_0_90", limit_of_0_90));
+    cases.push(Case::new("firmware_raid_is_forgotten", firmware_raid_is_forgotten));
+    cases.push(Case::new("what_does_not_fit_is_not_written", what_does_not_fit_is_not_written));
+    cases.push(Case::new("something_else_at_the_path", something_else_at_the_path));
     cases.push(Case::new("a_check_finds_no_mismatch", move || {
         redundant.iter().for_each(|words| check(words))
     }));
@@ -126,6 +129,93 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new(format!("same_bytes_{name}"), move || same_on_loop(*size, words))
     }));
     cases
+}
+
+/// The anchors of DDF and of Intel's at the end of a disk: gone after create, add and zero, with the reference and with us.
+fn firmware_raid_is_forgotten() {
+    let disks = Disks::new(3, 32 << 10);
+    let end = 32 << 20;
+    let mut anchors = vec![0; 1024];
+    anchors[..24].copy_from_slice(b"Intel Raid ISM Cfg Sig. ");
+    anchors[512..516].copy_from_slice(&[0xde, 0x11, 0xde, 0x11]);
+    let plant = |n: usize| disks.write(n, end - 1024, &anchors);
+    let tail = |n: usize| disks.read(n, end - 1024, 1024);
+    disks.wipe();
+    plant(0);
+    plant(2);
+    let words = ["-C", "/dev/md0", "--run", "-l1", "-n2", "--assume-clean", "/dev/ram0", "/dev/ram1"];
+    ours(&words).ok();
+    assert!(tail(0).iter().all(|byte| *byte == 0), "create leaves no anchor");
+    ours(&["/dev/md0", "--fail", "/dev/ram1", "--remove", "/dev/ram1"]).ok();
+    ours(&["/dev/md0", "--add", "/dev/ram2"]).ok();
+    guest::wait_idle();
+    assert!(tail(2).iter().all(|byte| *byte == 0), "add leaves no anchor");
+    ours(&["-S", "/dev/md0"]).ok();
+    // What was overwritten is in the archive.
+    disks.wipe();
+    plant(0);
+    ours(&["--zero-superblock", "/dev/ram0"]).ok();
+    assert!(tail(0).iter().all(|byte| *byte == 0), "zero leaves no anchor");
+    guest::mdctl(&["undo", "-y"]).ok();
+    assert_eq!(tail(0), anchors);
+    // DDF has to be whole for the reference to believe it; of equal bytes on a RAID1 it makes the same.
+    for options in [&["--zero-superblock", "-e", "ddf"][..], &["--zero-superblock", "-e", "imsm"]] {
+        plant(0);
+        ours(&[options, &["/dev/ram0"]].concat()).ok();
+        let kept = tail(0);
+        let zeroed = if options[2] == "ddf" { &kept[512..] } else { &kept[..512] };
+        assert!(zeroed.iter().all(|byte| *byte == 0), "{options:?}");
+        assert!(kept.iter().any(|byte| *byte != 0), "the other format stays");
+    }
+    disks.wipe();
+}
+
+/// Refusals that leave the disks as they were; where the reference refuses, in its words.
+fn what_does_not_fit_is_not_written() {
+    let disks = Disks::new(2, 32 << 10);
+    disks.wipe();
+    let start = ["-C", "/dev/md0", "--run", "--assume-clean", "-n2"];
+    let with = |words: &[&'static str]| [&start[..], words, &["/dev/ram0", "/dev/ram1"]].concat();
+    for words in [
+        &["-l1", "--data-offset=8K", "-b", "internal"][..],
+        &["-l1", "--data-offset=12K", "-b", "internal"],
+        &["-l1", "--data-offset=64K", "-b", "lockless"],
+        &["-l1", "-b", "clustered", "--nodes=2000", "--home-cluster=c"],
+    ] {
+        let output = ours(&with(words)).fails(1);
+        let named = ["does not fit", "The max num of nodes can't exceed"];
+        assert!(named.iter().any(|text| output.stderr.contains(text)), "{output}");
+    }
+    for words in [
+        &["-l1", "-b", "internal", "--nodes=3"][..],
+        &["-l5", "-b", "clustered", "--nodes=3", "--home-cluster=c"],
+        &["-l10", "-p", "f2", "-b", "clustered", "--nodes=3", "--home-cluster=c"],
+        &["-l1", "-e1.0", "-b", "lockless"],
+        &["-l0", "--write-behind"],
+    ] {
+        let (theirs, mine) = (reference(&with(words)), ours(&with(words)));
+        assert_eq!((theirs.status, &theirs.stderr), (mine.status, &mine.stderr), "{words:?}");
+    }
+    for n in 0..2 {
+        assert!(disks.read(n, 0, 4 << 20).iter().all(|byte| *byte == 0), "disk {n} is as it was");
+    }
+    assert_eq!(guest::arrays(), Vec::<String>::new());
+}
+
+/// A link to another disk, or a file, where the array would have its name.
+fn something_else_at_the_path() {
+    let disks = Disks::new(3, 32 << 10);
+    disks.wipe();
+    guest::sh("mkdir -p /dev/md; ln -s /dev/ram2 /dev/md/other; touch /dev/md/file").ok();
+    for path in ["/dev/md/other", "/dev/md/file"] {
+        let words = ["-C", path, "--run", "-l1", "-n2", "/dev/ram0", "/dev/ram1"];
+        let (theirs, mine) = (reference(&words), ours(&words));
+        assert_eq!((theirs.status, &theirs.stderr), (mine.status, &mine.stderr), "{path}");
+        let built = ["--build", path, "-l1", "-n2", "--assume-clean", "/dev/ram0", "/dev/ram1"];
+        assert!(ours(&built).fails(1).stderr.contains("exists but is not an md array."));
+    }
+    guest::sh("rm /dev/md/other /dev/md/file").ok();
+    assert_eq!(guest::arrays(), Vec::<String>::new());
 }
 
 /// The command line with the disks filled in; they are counted from the first at every `D`.
