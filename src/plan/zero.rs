@@ -171,10 +171,10 @@ fn one(device: &Device, target: &ZeroTarget, wish: ZeroWish, said: &mut Vec<(Str
 
 /// By what RAID of firmware is known; with `-e` of that format.
 fn anchors(device: &Device, asked: Option<Metadata>) -> impl Iterator<Item = Write> {
-    let is_asked = move |kind| match asked {
-        Some(Metadata::Ddf) => kind == Kind::Ddf,
-        Some(Metadata::Imsm) => kind == Kind::Imsm,
-        _ => true,
+    let is_asked = move |kind| match kind {
+        Kind::Ddf => matches!(asked, None | Some(Metadata::Ddf)),
+        Kind::Imsm => matches!(asked, None | Some(Metadata::Imsm)),
+        _ => false,
     };
     let asked = device.foreign.iter().filter(move |foreign| is_asked(foreign.kind));
     asked.filter_map(|foreign| foreign.anchor(device.size))

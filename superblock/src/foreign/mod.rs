@@ -124,12 +124,14 @@ impl Foreign {
     /// 4 KiB as its place says. `None` for everything else.
     #[must_use]
     pub fn anchor(&self, device: Bytes) -> Option<Write> {
-        let sectors = match self.kind {
-            Kind::Ddf => 1,
-            Kind::Imsm => 2,
-            _ => return None,
+        let from_end = device.checked_sub(self.at)?.0;
+        let sector = if self.kind == Kind::Ddf {
+            from_end
+        } else if self.kind == Kind::Imsm {
+            from_end.checked_div(2)?
+        } else {
+            return None;
         };
-        let sector = device.checked_sub(self.at)?.0 / sectors;
         let length = usize::try_from(sector).ok().filter(|length| matches!(length, 512 | 4096))?;
         Some(Write { at: self.at, data: vec![0; length] })
     }
