@@ -48,6 +48,17 @@ fn failed_members_are_told_too_and_let_go() {
 }
 
 #[test]
+fn members_of_another_shape_stay_as_they_are() {
+    let mirror = array(Level::Raid1, 0, 2);
+    let before = v1::NewArray { size: Sectors(8192), ..mirror.clone() };
+    let claims = vec![claim(&mirror, 0, 7, &[]), claim(&before, 1, 3, &[])];
+    let outcome = decide(claims, &updating(Update::Uuid)).unwrap();
+    let touched = outcome.plan.steps.iter().filter(|step| step.to_string().contains("/dev/b"));
+    assert_eq!(touched.collect::<Vec<_>>(), Vec::<&Step>::new(), "it may be of another array");
+    assert_eq!(added(&outcome), ["/dev/a"]);
+}
+
+#[test]
 fn what_one_member_refuses_is_written_to_none() {
     let mirror = array(Level::Raid1, 0, 2);
     let claims = || vec![claim(&mirror, 0, 7, &[]), claim(&mirror, 1, 7, &[])];
