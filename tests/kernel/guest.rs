@@ -93,8 +93,7 @@ impl Case {
 
     /// Why the case cannot or need not run here.
     pub(crate) fn obstacle(&self) -> Option<String> {
-        let all = std::env::var("MDCTL_CASES").is_ok_and(|cases| cases == "all");
-        if self.extra && !all {
+        if self.extra && !asks_for_all() {
             return Some("only with CASES=all".to_owned());
         }
         self.missing_module()
@@ -105,6 +104,17 @@ impl Case {
         let there = run(&["modprobe", "-n", "-q", module]).status == 0;
         (!there).then(|| format!("no module {module} in this kernel"))
     }
+}
+
+/// Whether all cases are asked for, and all that each can do.
+fn asks_for_all() -> bool {
+    std::env::var("MDCTL_CASES").is_ok_and(|cases| cases == "all")
+}
+
+/// Of so many points at most, at how many a case tries something: half of them unless all are asked for. That a command may end
+/// anywhere is shown at every step by the tests of its plans and courses.
+pub(crate) fn tried(most: usize) -> usize {
+    if asks_for_all() { most } else { most.div_ceil(2) }
 }
 
 /// Notes how long a case took where `tests/vm/test` finds it.

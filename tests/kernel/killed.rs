@@ -1,6 +1,6 @@
 //! Commands killed at their work: the array is as before or as after, and the next command says what it found and works.
 
-use crate::guest::{Case, Disks, mdstat, ours, reference, run, settle, sh, traced};
+use crate::guest::{Case, Disks, mdstat, ours, reference, run, settle, sh, traced, tried};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
@@ -33,7 +33,7 @@ fn points(words: &[&str]) -> Vec<(&'static str, usize)> {
     let made = |call: &str| trace.iter().filter(|line| line.contains(&format!(" {call}("))).count();
     let spread = |(call, most): (&'static str, usize)| {
         let made = made(call);
-        (1..=made).step_by(made.div_ceil(most).max(1)).map(move |nth| (call, nth))
+        (1..=made).step_by(made.div_ceil(tried(most)).max(1)).map(move |nth| (call, nth))
     };
     CALLS.into_iter().flat_map(spread).collect()
 }
