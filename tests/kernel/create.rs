@@ -131,7 +131,8 @@ pub(crate) fn cases() -> Vec<Case> {
     cases
 }
 
-/// The anchors of DDF and of Intel's at the end of a disk: gone after create, add and zero, with the reference and with us.
+/// The anchors of DDF and of Intel's at the end of a disk: gone after create, add and zero. The
+/// reference believes whole metadata only, so these bytes alone are no case for it.
 fn firmware_raid_is_forgotten() {
     let disks = Disks::new(3, 32 << 10);
     let end = 32 << 20;
@@ -143,8 +144,9 @@ fn firmware_raid_is_forgotten() {
     disks.wipe();
     plant(0);
     plant(2);
-    let words = ["-C", "/dev/md0", "--run", "-l1", "-n2", "--assume-clean", "/dev/ram0", "/dev/ram1"];
-    ours(&words).ok();
+    // The data ends before the anchors: no copy of another member's zeroes hides them.
+    let words = ["-C", "/dev/md0", "--run", "-l1", "-n2", "--assume-clean", "--size=20M"];
+    ours(&[&words[..], &["/dev/ram0", "/dev/ram1"]].concat()).ok();
     assert!(tail(0).iter().all(|byte| *byte == 0), "create leaves no anchor");
     ours(&["/dev/md0", "--fail", "/dev/ram1", "--remove", "/dev/ram1"]).ok();
     ours(&["/dev/md0", "--add", "/dev/ram2"]).ok();
@@ -158,7 +160,6 @@ fn firmware_raid_is_forgotten() {
     assert!(tail(0).iter().all(|byte| *byte == 0), "zero leaves no anchor");
     guest::mdctl(&["undo", "-y"]).ok();
     assert_eq!(tail(0), anchors);
-    // DDF has to be whole for the reference to believe it; of equal bytes on a RAID1 it makes the same.
     for options in [&["--zero-superblock", "-e", "ddf"][..], &["--zero-superblock", "-e", "imsm"]] {
         plant(0);
         ours(&[options, &["/dev/ram0"]].concat()).ok();

@@ -1,6 +1,9 @@
 //! What `--update=` and the member flags change in a superblock before the device comes back.
 
-use superblock::v1::{Edit, FeatureMap, Minor, Superblock};
+use superblock::{
+    Damage, Judge as _,
+    v1::{Edit, FeatureMap, Minor, Superblock},
+};
 
 use super::Todo;
 use crate::{
@@ -43,5 +46,6 @@ pub(super) fn update(
     for edit in edits {
         sb.edit(edit).map_err(|why| Refusal::new(why.to_string()))?;
     }
-    Ok(())
+    let does_not_fit = |why: Damage| Refusal::new(format!("{}: the metadata does not fit: {why}", todo.word));
+    sb.judge_bounds(device.sectors()).map_err(does_not_fit)
 }
