@@ -197,7 +197,7 @@ fn what_does_not_fit_is_not_written() {
         ];
         assert!(named.iter().any(|text| output.stderr.contains(text)), "{output}");
     }
-    for words in [&["-l1", "-b", "internal", "--nodes=3"][..], &["-l0", "--write-behind"]] {
+    for words in [&["-l1", "-b", "internal", "--nodes=3"][..], &["-l1", "-b", "none", "--write-behind"]] {
         let (theirs, mine) = (reference(&with(words)), ours(&with(words)));
         refused_alike(&theirs, &mine);
     }

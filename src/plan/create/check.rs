@@ -25,9 +25,6 @@ pub(super) fn listed(request: &CreateRequest) -> Vec<ListedWords> {
 /// Level and number of slots, after the checks that need no device. The order is the original's.
 pub(super) fn shape(request: &CreateRequest) -> Result<(Level, u32), Refusal> {
     cluster(request)?;
-    if request.write_behind.is_some() && bitmap_kind(request) == BitmapKind::None {
-        return Err(Refusal::new("write-behind mode requires a bitmap."));
-    }
     let raid_disks =
         request.raid_devices.filter(|n| *n > 0).ok_or_else(|| Refusal::new("no raid-devices specified."))?;
     let level = request.level.ok_or_else(|| Refusal::new("a RAID level is needed to create an array."))?;
