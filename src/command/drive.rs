@@ -48,14 +48,15 @@ impl Driver<'_> {
         loop {
             let turn = course.next(event);
             // A sentence begins in a line of its own.
-            if !turn.say.is_empty() || matches!(turn.then, Then::Ask(_) | Then::End(_)) {
+            if !turn.say.is_empty() || matches!(turn.then, Then::Ask(_) | Then::AskPlainly(_) | Then::End(_))
+            {
                 waiting.bars = None;
             }
             // One document tells everything in the order in which it came about.
             match &turn.then {
                 Then::Instead(_) => untold.clear(),
                 Then::Do(_) | Then::Undo(..) | Then::End(_) => untold.drain(..).for_each(tell),
-                Then::Look(_) | Then::Hold(_) | Then::Wait(_) | Then::Ask(_) => {}
+                Then::Look(_) | Then::Hold(_) | Then::Wait(_) | Then::Ask(_) | Then::AskPlainly(_) => {}
             }
             turn.say.iter().for_each(|said| self.say(said));
             event = match turn.then {
@@ -87,6 +88,9 @@ impl Driver<'_> {
                 }]),
                 Then::Wait(wait) => Event::Woke(self.wait(&wait, &mut waiting)?),
                 Then::Ask(question) => Event::Answered(self.ask(&question)),
+                Then::AskPlainly(question) => {
+                    Event::Answered(if self.ui.ask(&question) { Answer::Yes } else { Answer::No })
+                }
                 Then::End(Ending::Status(status)) => return Ok(status),
                 Then::End(Ending::Refused(refusal)) => return Ok(refuse(&refusal, self.common, self.ui)),
             };

@@ -105,6 +105,8 @@ pub enum Then {
     Wait(Wait),
     /// Ask a person; the question ends without its mark. Answered by [`Event::Answered`].
     Ask(String),
+    /// The same as the original asks: the answer may come through a pipe, and where there is none that is a no.
+    AskPlainly(String),
     /// The end.
     End(Ending),
 }

@@ -201,7 +201,7 @@ pub(crate) fn drive<S: Scene>(
                 waits += 1;
                 Event::Woke(if interrupted { Woke::Interrupted } else { scene.pass_time(&wait) })
             }
-            Then::Ask(_) => Event::Answered(answer),
+            Then::Ask(_) | Then::AskPlainly(_) => Event::Answered(answer),
             Then::End(ending) => {
                 scene.ended();
                 return Outcome { scene, ending, said, turns: turns + 1, steps: calls, looks, waits };

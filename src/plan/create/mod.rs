@@ -3,6 +3,7 @@
 mod build;
 mod check;
 mod content;
+mod making;
 mod size;
 pub mod slots;
 mod v0;
@@ -13,6 +14,8 @@ use superblock::{Level, v1::Minor};
 pub(super) use self::build::wipes;
 use self::slots::{ListedWords, SlotWish};
 use super::{ArrayName, MdStep, Plan, Refusal, Step, Warning, naming};
+pub use making::{MakeJob, Making};
+
 pub use crate::model::trial::Format;
 use crate::{
     config::Config,

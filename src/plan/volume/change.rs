@@ -5,6 +5,7 @@ use crate::{
     model::volume::Groups,
     plan::{
         Plan, Refusal,
+        consent::Consent,
         course::{Answer, Course, Deed, Event, Look, Said, Then, Turn},
         run::Failure,
     },
@@ -23,7 +24,7 @@ pub struct ChangeCourse<D> {
     /// What is asked about, or done.
     plan: Plan,
     rounds: usize,
-    agreed: bool,
+    consent: Consent,
     /// There was nothing to do: the plan has no more than warnings.
     nothing: bool,
 }
@@ -41,7 +42,7 @@ impl<D: FnMut(&Groups) -> Decided> ChangeCourse<D> {
     /// A change that `decide` plans; it is asked again after each look.
     pub fn new(decide: D, manner: ChangeManner) -> Self {
         let plan = Plan::default();
-        Self { decide, manner, plan, rounds: 0, agreed: false, nothing: false }
+        Self { decide, manner, plan, rounds: 0, consent: Consent::default(), nothing: false }
     }
 
     /// The plan without steps that it came to, where there was nothing to do.
@@ -64,16 +65,13 @@ impl<D: FnMut(&Groups) -> Decided> ChangeCourse<D> {
         if self.manner == ChangeManner::Show {
             return Turn::carry_out(self.plan.clone());
         }
-        match self.agreed {
-            true => Turn::carry_out(self.plan.clone()),
-            false if self.plan.needs_consent() => Turn::from(Then::Ask("Go on".to_owned())).after(said),
-            false => self.go_on().after(said),
+        let covered = self.consent.covers(&self.plan);
+        if !covered {
+            return Turn::from(Then::Ask("Go on".to_owned())).after(said);
         }
-    }
-
-    fn go_on(&mut self) -> Turn {
-        self.agreed = true;
-        Turn::carry_out(self.plan.clone())
+        // What was said before is not said again.
+        let said = if self.consent.was_asked() || self.rounds > 1 { Vec::new() } else { said };
+        Turn::carry_out(self.plan.clone()).after(said)
     }
 
     fn ended(&mut self, deed: Deed) -> Turn {
@@ -114,7 +112,10 @@ impl<D: FnMut(&Groups) -> Decided> Course for ChangeCourse<D> {
                 Ok(groups) => self.seen(&groups),
                 Err(unseen) => Turn::refuse(unseen),
             },
-            Event::Answered(Answer::Yes) => self.go_on(),
+            Event::Answered(Answer::Yes) => {
+                self.consent.give(&self.plan);
+                Turn::carry_out(self.plan.clone())
+            }
             Event::Answered(Answer::No) => Turn::end(1).after(vec![Said::error("nothing was done")]),
             Event::Answered(Answer::Nobody) => Turn::end(1)
                 .after(vec![Said::error("nothing was done: nobody can be asked here; --yes (-y) agrees")]),

@@ -3,6 +3,7 @@
 
 use crate::plan::{
     Plan, Refusal,
+    consent::Consent,
     course::{Answer, Deed, Event, Said, Then, Turn},
     volume::change::{Decided, ROUNDS, done, failed},
 };
@@ -11,7 +12,7 @@ use crate::plan::{
 #[derive(Debug, Default)]
 pub(super) struct OneChange {
     rounds: usize,
-    agreed: bool,
+    consent: Consent,
     plan: Option<Plan>,
 }
 
@@ -52,9 +53,10 @@ impl OneChange {
         if plan.steps.is_empty() {
             return Next::Over(said, Over::Nothing);
         }
-        if dry_run || self.agreed || !plan.needs_consent() {
-            let said = if self.agreed || dry_run { Vec::new() } else { said };
-            self.agreed = true;
+        if dry_run || self.consent.covers(&plan) {
+            // What was said before is not said again.
+            let known = dry_run || self.consent.was_asked() || self.rounds > 0;
+            let said = if known { Vec::new() } else { said };
             self.plan = Some(plan.clone());
             return Next::Turn(Turn::carry_out(plan).after(said));
         }
@@ -66,8 +68,9 @@ impl OneChange {
     pub(super) fn next(&mut self, event: Event) -> Next {
         match event {
             Event::Answered(Answer::Yes) => {
-                self.agreed = true;
-                Next::Turn(Turn::carry_out(self.plan.clone().unwrap_or_default()))
+                let plan = self.plan.clone().unwrap_or_default();
+                self.consent.give(&plan);
+                Next::Turn(Turn::carry_out(plan))
             }
             Event::Answered(Answer::No) => Next::Over(vec![Said::error("nothing was done")], Over::Failed),
             Event::Answered(Answer::Nobody) => {
