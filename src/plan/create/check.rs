@@ -2,7 +2,7 @@
 
 use superblock::{Level, Sectors, v1::Minor};
 
-use super::{Format, bitmap_kind, slots::ListedWords};
+use super::{Format, bitmap_kind, is_redundant, slots::ListedWords};
 use crate::{
     model::geometry::Copies,
     plan::Refusal,
@@ -25,6 +25,10 @@ pub(super) fn listed(request: &CreateRequest) -> Vec<ListedWords> {
 /// Level and number of slots, after the checks that need no device. The order is the original's.
 pub(super) fn shape(request: &CreateRequest) -> Result<(Level, u32), Refusal> {
     cluster(request)?;
+    let late = request.write_behind.is_some() && bitmap_kind(request) == BitmapKind::None;
+    if late && request.level.is_some_and(is_redundant) {
+        return Err(Refusal::new("write-behind mode requires a bitmap."));
+    }
     let raid_disks =
         request.raid_devices.filter(|n| *n > 0).ok_or_else(|| Refusal::new("no raid-devices specified."))?;
     let level = request.level.ok_or_else(|| Refusal::new("a RAID level is needed to create an array."))?;

@@ -68,12 +68,7 @@ fn roles(slots: &Slots) -> Vec<Role> {
 fn new_bitmap(decided: &Decided<'_>, minor: Minor, uuid: MdUuid) -> Result<Option<NewBitmap>, Refusal> {
     let request = decided.request;
     let (version, nodes) = match bitmap_kind(request) {
-        BitmapKind::None => {
-            if request.write_behind.is_some() && super::is_redundant(decided.level) {
-                return Err(Refusal::new("write-behind mode requires a bitmap."));
-            }
-            return Ok(None);
-        }
+        BitmapKind::None => return Ok(None),
         BitmapKind::Internal => (bitmap::Version::Plain, 0),
         BitmapKind::Lockless => (bitmap::Version::Lockless, 0),
         BitmapKind::Clustered => (bitmap::Version::Clustered, request.nodes.unwrap_or(4)),
