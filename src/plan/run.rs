@@ -7,7 +7,7 @@ use crate::words::Errno;
 
 /// What carries steps out: the live machine, or a test's model of it.
 ///
-/// A step either happens wholly or leaves nothing behind. [`DiskStep::Write`] answers with the bytes that it replaced;
+/// A step either happens wholly or leaves nothing behind. [`super::DiskStep::Write`] answers with the bytes that it replaced;
 /// all other steps answer with nothing.
 pub trait Host {
     /// Carries one step out.

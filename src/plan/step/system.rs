@@ -13,7 +13,7 @@ use crate::{
 /// One act on files, the map, or `/dev`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SystemStep {
-    /// Fetch the bytes that the plan endangers and store them in the archive. [`super::keep`] puts it in.
+    /// Fetch the bytes that the plan endangers and store them in the archive. [`crate::plan::keep`] puts it in.
     Archive {
         /// What is kept.
         record: Box<Record>,
