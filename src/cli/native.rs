@@ -413,16 +413,16 @@ fn known(word: &OsStr) -> Result<(), UsageError> {
     )))
 }
 
-/// Options of every verb that stand before it: the words with them behind it. `None` where there is no verb behind them, so
-/// that mdadm's grammar has the line.
+/// Moves common options that come before a verb behind it. `None` where no verb follows them: the line is mdadm's then.
 fn behind_the_verb(args: &[OsString]) -> Option<Vec<OsString>> {
     const COMMON: [&str; 8] = ["--json", "--dry-run", "--yes", "-y", "--verbose", "-v", "--quiet", "-q"];
     let before = args.iter().take_while(|word| COMMON.iter().any(|common| word == common)).count();
     let (before, rest) = args.split_at_checked(before)?;
     let verb = rest.first()?.to_string_lossy();
-    let command = Native::command();
-    let is_verb = command.get_subcommands().any(|known| known.get_name() == verb);
-    (is_verb && !before.is_empty()).then(|| [rest, before].concat())
+    // Cheap questions first: clap's commands take longer to make than most lines take to be understood.
+    let could_be = !before.is_empty() && verb.starts_with(|c: char| c.is_ascii_lowercase());
+    let is_verb = could_be && Native::command().get_subcommands().any(|known| known.get_name() == verb);
+    is_verb.then(|| [rest, before].concat())
 }
 
 fn asks_for_help(word: &OsStr) -> bool {

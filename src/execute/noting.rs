@@ -68,11 +68,12 @@ impl Noting {
 
     /// By what the array is known again; only of one that this plan made.
     fn member(&mut self, array: &str, device: &str, machine: &Machine) -> Result<(), KernelError> {
+        if self.notes.is_none() {
+            return Ok(());
+        }
         match node::number_of(Path::new(device))? {
-            Some(dev) if self.notes.is_some() => {
-                self.add(&Note::Member { array: array.to_owned(), dev }, machine)
-            }
-            Some(_) | None => Ok(()),
+            Some(dev) => self.add(&Note::Member { array: array.to_owned(), dev }, machine),
+            None => Ok(()),
         }
     }
 

@@ -36,7 +36,7 @@ pub fn delta_fit(stream: &str, target: &str) -> Result<Compared> {
     compare(&mut files::open(Path::new(stream))?, &device).with_context(|| stream.to_owned())
 }
 
-/// The snapshots of a volume; `None` where there is no such volume to be found.
+/// The snapshots of a volume; `None` where the volume is not found.
 ///
 /// # Errors
 /// What of the groups could not be read at all.

@@ -74,6 +74,7 @@ use crate::{
         World, clock,
         world::{MapEntry, MdSupport, Timestamp},
     },
+    words::MD_MAJOR,
 };
 
 /// The most that a map file is believed to be.
@@ -186,6 +187,8 @@ fn others(machine: &Machine) -> Result<Vec<String>, KernelError> {
         // A link that leads nowhere is made new.
         Err(_) => false,
         Ok(None) => true,
+        // Without a question to sysfs.
+        Ok(Some(id)) if id.major == MD_MAJOR => false,
         // A node may outlive its array; what the kernel has no name for is nobody else's.
         Ok(Some(id)) => machine.sysfs.name_of(id).is_some_and(|name| !name.starts_with("md")),
     };

@@ -226,7 +226,7 @@ views! {
     DeltaHead(Box<DeltaHead>) = delta_head,
     /// [`Look::DeltaFit`].
     DeltaFit(Compared) = delta_fit,
-    /// [`Look::KeptBy`]; `None`: there is no such volume to be found.
+    /// [`Look::KeptBy`]; `None`: the volume was not found.
     KeptBy(Option<Box<KeptBy>>) = kept_by,
     /// [`Look::Dm`].
     Dm(Box<Overview>) = dm,

@@ -82,6 +82,10 @@ pub struct StopAll {
     last: bool,
     /// A container is left because its arrays are.
     refused: bool,
+    /// What the plans are about.
+    going: Vec<String>,
+    /// What a dry run has shown: it is there still, and counts as gone.
+    shown: Vec<String>,
 }
 
 impl Course for StopAll {
@@ -96,6 +100,7 @@ impl StopAll {
             Event::Seen(view @ View::World(_)) => {
                 self.world = *view.world()?;
                 self.rounds.get_or_insert(self.world.arrays.len());
+                self.world.arrays.retain(|array| !self.shown.contains(&array.name));
                 let arrays: Vec<String> = in_order(&self.world).into_iter().map(|a| a.name.clone()).collect();
                 if arrays.is_empty() {
                     return Ok(Turn::end(0));
@@ -118,6 +123,7 @@ impl StopAll {
             .filter(is_free)
             .partition(|array| inside(array, &self.world).next().is_none());
         self.last = free.is_empty() || self.rounds.is_some_and(|rounds| rounds <= 1) || now.is_empty();
+        self.going = now.iter().map(|array| array.name.clone()).collect();
         self.plans = now.into_iter().map(plan).collect();
         let refused = later.into_iter().filter(|_| self.last);
         let refused =
@@ -129,12 +135,12 @@ impl StopAll {
 
     fn stopped(&mut self, deeds: Vec<Deed>) -> Turn {
         let mut said = Vec::new();
-        let (mut failed, mut shown) = (self.refused, false);
+        let mut failed = self.refused;
         for (plan, deed) in self.plans.iter().zip(deeds) {
             match deed {
                 // The original says nothing of what it stops in a scan unless asked.
                 Deed::Done => said.push(Said::detail(plan.summary.replacen("stop ", "stopped ", 1))),
-                Deed::Shown => shown = true,
+                Deed::Shown => self.shown.append(&mut self.going),
                 Deed::Failed(failure) => {
                     let (why, status) = Said::ended(&failure, &plan.summary);
                     failed |= status != 0;
@@ -142,7 +148,7 @@ impl StopAll {
                 }
             }
         }
-        let then = match (failed, shown || self.last) {
+        let then = match (failed, self.last) {
             (true, _) => Turn::end(FAILED),
             (false, true) => Turn::end(0),
             (false, false) => {

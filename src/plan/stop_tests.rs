@@ -87,6 +87,46 @@ fn arrays_on_arrays_are_stopped_round_by_round() {
     assert_eq!(outcome.said.iter().filter(|said| said.text.contains("busy")).count(), 1);
 }
 
+/// Nothing is stopped by being shown, so what stands below is held all the time.
+#[test]
+fn a_dry_run_shows_all_that_would_be_stopped() {
+    let mut arrays = stacked();
+    let array = |name: &str, metadata: &str| RunningArray {
+        name: name.into(),
+        id: Arrays::id(name),
+        metadata: metadata.into(),
+        ..RunningArray::default()
+    };
+    arrays.0.insert("md4", (vec![], false));
+    let mut course = StopAll::default();
+    let (mut shown, mut event) = (Vec::new(), Event::Begin);
+    for _ in 0..20 {
+        let turn = course.next(event);
+        event = match turn.then {
+            Then::Look(look) => match arrays.see(&look).unwrap() {
+                View::World(mut world) => {
+                    world.arrays.extend([array("md7", "external:ddf"), array("md6", "external:/md7/0")]);
+                    Event::Seen(View::World(world))
+                }
+                view => Event::Seen(view),
+            },
+            Then::Do(plans) => {
+                shown.extend(plans.iter().map(|plan| plan.summary.clone()));
+                Event::Done(plans.iter().map(|_| Deed::Shown).collect())
+            }
+            Then::End(ending) => {
+                assert_eq!(ending, crate::plan::course::Ending::Status(0), "{:?}", turn.say);
+                break;
+            }
+            then => panic!("{then:?}"),
+        };
+    }
+    let place = |name: &str| shown.iter().position(|line| *line == format!("stop /dev/{name}"));
+    assert!(["md1", "md2", "md3", "md4", "md6", "md7"].iter().all(|name| place(name).is_some()), "{shown:?}");
+    assert!(place("md2") < place("md1") && place("md6") < place("md7"), "{shown:?}");
+    assert_eq!(shown.len(), 6, "each once: {shown:?}");
+}
+
 #[test]
 fn it_ends_whatever_fails_and_whoever_comes_back() {
     let changes: &[twin::Change<Arrays>] = &[

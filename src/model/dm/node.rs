@@ -18,8 +18,8 @@ pub enum ReadAhead {
     Auto,
     /// Not at all.
     None,
-    /// So many sectors.
+    /// This many sectors.
     Sectors(u32),
-    /// At least so many.
+    /// At least this many sectors.
     AtLeast(u32),
 }

@@ -5,8 +5,8 @@
 
 /// What is inside: for the share of the places looked at that are right.
 pub(super) const SHARE: u64 = 600;
-/// The share counts wholly from so many right places on: a few may be chance, and where members are in wrong places fewer are
-/// found to be looked at.
+/// With this many right places the share counts in full. Fewer may be chance, and where members are in the wrong order fewer
+/// places are found at all.
 pub(super) const FEW: u64 = 8;
 /// With none it would count as much as this is of [`FEW`] and this together.
 pub(super) const CHANCE: u64 = 4;
@@ -40,13 +40,13 @@ pub(super) const ERRORS: i64 = 5;
 /// of which anything else is known.
 pub(super) const NO_START: i64 = 300;
 
-/// So many right places inside and none that is wrong leave no doubt.
+/// This many right places inside, and no wrong one, leave no doubt.
 pub(super) const CONCLUSIVE: u32 = 8;
-/// So many right places bear superblocks out.
+/// This many right places confirm what superblocks say.
 pub(super) const BEARS_OUT: u32 = 4;
-/// So many windows that agree bear superblocks out where only the right order agrees.
+/// Where only the right order agrees, this many windows that agree confirm what superblocks say.
 pub(super) const WINDOWS_BEAR_OUT: u64 = 8;
-/// Redundancy supports a guess from so many windows on…
+/// Redundancy supports a guess if at least this many windows were compared…
 pub(super) const WINDOWS: u64 = 4;
-/// …of which so many in a hundred agree.
+/// …and this percentage of them agree.
 pub(super) const PERCENT: u64 = 95;

@@ -131,7 +131,7 @@ impl Checker {
 /// How a look with such a tool ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ToolEnded {
-    /// There is no such program here.
+    /// The program is not installed.
     NoTool,
     /// With this exit status; `None` where a signal ended it.
     Ended(Option<i32>),

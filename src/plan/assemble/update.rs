@@ -119,10 +119,8 @@ fn change(claim: &mut Claim, updating: &Updating, name: &ArrayName, index: usize
 /// What is about to be written must be what reading accepts, and new bitmaps and logs harm no data.
 fn judge(claim: &Claim, updating: &Updating, extra: &[Write]) -> Result<(), Why> {
     let is_new = matches!(updating.what, Update::Nodes | Update::HomeCluster | Update::Ppl);
-    let length = |write: &Write| Sectors(u64::try_from(write.data.len().div_ceil(512)).unwrap_or(u64::MAX));
-    let areas: Vec<_> = extra.iter().map(|write| (write.at.sectors(), length(write))).collect();
     let judged = match &claim.metadata {
-        Native::V1(superblock) if is_new => superblock.judge_new(claim.device, &areas),
+        Native::V1(superblock) if is_new => superblock.judge_new(claim.device, extra),
         native => native.judge_bounds(claim.device),
     };
     judged.map_err(|why| vec![format!("{}: the metadata does not fit: {why}", claim.path)])

@@ -71,15 +71,12 @@ fn cluster(request: &CreateRequest) -> Result<(), Refusal> {
     }
     match request.level {
         Some(Level::Raid1) | None => Ok(()),
-        Some(Level::Raid10) if request.layout.is_none_or(is_near) => Ok(()),
+        Some(Level::Raid10) if request.layout.is_none_or(|layout| Copies::from_layout(layout).far == 1) => {
+            Ok(())
+        }
         Some(Level::Raid10) => Err(Refusal::new("only \"near\" layout is supported with clustered raid10")),
         Some(_) => Err(Refusal::new("--bitmap=clustered is currently supported with raid mirror only")),
     }
-}
-
-/// All copies are near ones.
-fn is_near(layout: u32) -> bool {
-    (layout >> 8) & 0xff == 1
 }
 
 /// Which bitmaps a format has room for.

@@ -65,9 +65,14 @@ impl Course for Making {
 impl Making {
     /// Begins.
     #[must_use]
-    pub fn new(job: MakeJob) -> Self {
+    pub fn new(mut job: MakeJob) -> Self {
+        let mut asks = asks_for_bitmap(&job.request);
+        if asks && (job.dry_run || job.document) {
+            asks = false;
+            job.request.bitmap = Some(BitmapKind::None);
+        }
         Self {
-            asks: asks_for_bitmap(&job.request),
+            asks,
             job,
             stage: Stage::World,
             world: World::default(),
@@ -82,7 +87,7 @@ impl Making {
         match (self.stage, event) {
             // The original asks before it looks.
             (_, Event::Begin) if self.asks && !self.job.settings.native => Ok(self.ask_for_bitmap()),
-            (Stage::Bitmap, Event::Answered(answer)) => self.chosen(answer),
+            (Stage::Bitmap, Event::Answered(answer)) => Ok(self.chosen(answer)),
             (Stage::World, Event::Seen(view)) => {
                 self.world = *view.world()?;
                 self.stage = Stage::Devices;
@@ -115,17 +120,13 @@ impl Making {
     fn ask_for_bitmap(&mut self) -> Turn {
         self.asks = false;
         self.stage = Stage::Bitmap;
-        if self.job.dry_run || self.job.document {
-            self.job.request.bitmap = Some(BitmapKind::None);
-            return self.look();
-        }
         Then::AskPlainly(WANT_BITMAP.to_owned()).into()
     }
 
-    fn chosen(&mut self, answer: Answer) -> Result<Turn, Refusal> {
+    fn chosen(&mut self, answer: Answer) -> Turn {
         let wanted = answer == Answer::Yes;
         self.job.request.bitmap = Some(if wanted { BitmapKind::Internal } else { BitmapKind::None });
-        Ok(self.look())
+        self.look()
     }
 
     fn decide(&mut self) -> Result<Turn, Refusal> {

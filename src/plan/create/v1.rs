@@ -152,9 +152,7 @@ fn judge(
     device: &Device,
     beside: &[Write],
 ) -> Result<(), Refusal> {
-    let length = |write: &Write| Sectors(u64::try_from(write.data.len().div_ceil(512)).unwrap_or(u64::MAX));
-    let areas: Vec<_> = beside.iter().map(|write| (write.at.sectors(), length(write))).collect();
-    let judged = superblock.judge_new(device.sectors(), &areas);
+    let judged = superblock.judge_new(device.sectors(), beside);
     let has_bitmap = array.bitmap.is_some();
     // The kernel uses all that a lockless bitmap claims.
     let lockless = array.bitmap.as_ref().and_then(|bitmap| bitmap.superblock.version());

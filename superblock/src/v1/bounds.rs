@@ -2,7 +2,7 @@
 
 use super::{FeatureMap, MAX_DEVICES, Minor, Superblock};
 use crate::{
-    Damage, Role, What, bitmap,
+    Damage, Role, What, Write, bitmap,
     bounds::{Names, Shape, Span, expect, possible},
     units::Sectors,
     unverified::Judge,
@@ -29,11 +29,11 @@ impl Judge for Superblock {
 
 impl Superblock {
     /// Whether a superblock that is about to be written is one that the kernel takes, and what is written beside it
-    /// harms nothing. `beside`: where bitmaps and logs begin and how long they are.
+    /// harms nothing. `beside`: the bitmaps and logs.
     ///
     /// # Errors
     /// The first objection.
-    pub fn judge_new(&self, device: Sectors, beside: &[(Sectors, Sectors)]) -> Result<(), Damage> {
+    pub fn judge_new(&self, device: Sectors, beside: &[Write]) -> Result<(), Damage> {
         self.kernel_objection()?;
         self.judge_bounds(device)?;
         self.judge_beside(device, beside).map_err(|what| self.corrupt(what))
@@ -47,7 +47,7 @@ impl Superblock {
     }
 
     /// The driver itself looks at no more than where these areas begin.
-    fn judge_beside(&self, device: Sectors, beside: &[(Sectors, Sectors)]) -> Result<(), What> {
+    fn judge_beside(&self, device: Sectors, beside: &[Write]) -> Result<(), What> {
         // A journal's first block is its data.
         if self.role() == Role::Journal {
             return Ok(());
@@ -58,8 +58,9 @@ impl Superblock {
         let own = Span::new(self.at().0, used);
         let log = self.bad_block_log().unwrap_or_default();
         let log = Span::new(i128::from(self.at().0).saturating_add(log.offset.into()), log.size);
-        for (at, length) in beside {
-            let area = Span::new(at.0, length.0);
+        for write in beside {
+            let length = u64::try_from(write.data.len().div_ceil(512)).unwrap_or(u64::MAX);
+            let area = Span::new(write.at.sectors().0, length);
             let apart = [data, own, log].iter().all(|other| !area.meets(*other));
             let rule = "on the device, clear of data, superblock and bad-block log";
             let fits = apart && area.is_within(Span::new(0, device.0));
