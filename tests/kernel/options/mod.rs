@@ -20,7 +20,7 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 /// Where the answers differ, and what is not there yet, is written down there.
-const COMPAT: &str = include_str!("../../docs/compat.md");
+const COMPAT: &str = include_str!("../../../docs/compat.md");
 
 /// What a program said to a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -266,7 +266,7 @@ fn completion_knows_arrays_and_members() {
     );
     let script = format!(
         "{}\nCOMP_LINE='mdadm /dev/md/tab --remove /dev/ram'; COMP_POINT=${{#COMP_LINE}}; _mdctl; echo \"${{COMPREPLY[*]}}\"",
-        include_str!("../../packaging/completions/mdctl.bash")
+        include_str!("../../../packaging/completions/mdctl.bash")
     );
     assert_eq!(sh(&script).ok().stdout, "/dev/ram0 /dev/ram1\n");
 }

@@ -6,7 +6,7 @@ use std::fs;
 use crate::guest::{self, Case, run};
 
 /// The cases, and what is looked at after each of them.
-const SCRIPT: &str = include_str!("assemble/cases.sh");
+const SCRIPT: &str = include_str!("cases.sh");
 
 pub(crate) fn cases() -> Vec<Case> {
     let names =
