@@ -8,10 +8,16 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::FileExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
 use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 
 /// Where this program runs.
 #[derive(Clone, Copy)]
@@ -202,18 +208,48 @@ pub(crate) fn run(command: &[&str]) -> Output {
 
 /// The same for so many seconds: what reckons much is slow in a debug build on an emulated machine.
 pub(crate) fn run_for(seconds: u32, command: &[&str]) -> Output {
-    let result = Command::new("timeout")
-        .args(["-k", "5", &seconds.to_string()])
-        .args(command)
+    let (program, arguments) = command.split_first().expect("a program");
+    // In a group of its own, so that what it started ends with it.
+    let child = Command::new(program)
+        .args(arguments)
+        .process_group(0)
         .stdin(Stdio::null())
-        .output()
-        .expect("coreutils' timeout starts");
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{program}: {error}"));
+    let (result, late) = ended_within(seconds, child);
+    let status = match (result.status.code(), result.status.signal()) {
+        (_, Some(signal)) if !late || Signal::try_from(signal) == Ok(Signal::SIGKILL) => 128 + signal,
+        _ if late => 124,
+        (code, _) => code.expect("a status where there was no signal"),
+    };
     Output {
         command: command.join(" "),
         stdout: String::from_utf8_lossy(&result.stdout).into_owned(),
         stderr: String::from_utf8_lossy(&result.stderr).into_owned(),
-        status: result.status.code().unwrap_or(137),
+        status,
     }
+}
+
+/// What a process said and how it ended, and whether it had to be ended: five seconds after a first request it is killed.
+fn ended_within(seconds: u32, child: Child) -> (std::process::Output, bool) {
+    let group = Pid::from_raw(i32::try_from(child.id()).expect("a process's number"));
+    let (ended, end) = mpsc::channel::<()>();
+    let watch = thread::spawn(move || {
+        let goes_on = |seconds| end.recv_timeout(Duration::from_secs(seconds)) == Err(RecvTimeoutError::Timeout);
+        let late = goes_on(seconds.into());
+        if late {
+            let _ = killpg(group, Signal::SIGTERM);
+            if goes_on(5) {
+                let _ = killpg(group, Signal::SIGKILL);
+            }
+        }
+        late
+    });
+    let result = child.wait_with_output().expect("what was started ends");
+    drop(ended);
+    (result, watch.join().expect("the watch ends"))
 }
 
 /// Runs a shell's script.
@@ -447,7 +483,7 @@ pub(crate) fn until(what: &str, reached: impl Fn() -> bool) {
     let until = Instant::now() + Duration::from_secs(30);
     while !reached() {
         assert!(Instant::now() < until, "waited in vain until {what}");
-        std::thread::sleep(Duration::from_millis(20));
+        thread::sleep(Duration::from_millis(20));
     }
 }
 
