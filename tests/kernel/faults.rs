@@ -145,7 +145,7 @@ fn geometry_that_the_kernel_refuses() {
 
 fn no_md_driver() {
     let disks = pair();
-    sh("rmmod raid456 raid10 raid1 raid0 linear faulty 2>/dev/null; rmmod md_mod").ok();
+    sh("rmmod raid456 raid10 raid1 raid0 linear faulty multipath 2>/dev/null; rmmod md_mod").ok();
     sh("for m in md_mod raid1; do echo \"install $m /bin/false\"; done >/etc/modprobe.d/none.conf").ok();
     let output = ours(&with(&["/dev/ram0", "/dev/ram1"]));
     sh("rm /etc/modprobe.d/none.conf; modprobe -a md_mod raid0 raid1 raid10 raid456").ok();

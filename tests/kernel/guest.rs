@@ -237,7 +237,8 @@ fn ended_within(seconds: u32, child: Child) -> (std::process::Output, bool) {
     let group = Pid::from_raw(i32::try_from(child.id()).expect("a process's number"));
     let (ended, end) = mpsc::channel::<()>();
     let watch = thread::spawn(move || {
-        let goes_on = |seconds| end.recv_timeout(Duration::from_secs(seconds)) == Err(RecvTimeoutError::Timeout);
+        let goes_on =
+            |seconds| end.recv_timeout(Duration::from_secs(seconds)) == Err(RecvTimeoutError::Timeout);
         let late = goes_on(seconds.into());
         if late {
             let _ = killpg(group, Signal::SIGTERM);

@@ -1,21 +1,28 @@
 //! Taking away what a command that was killed had made of overlays, however far it had come.
 
+use std::collections::BTreeSet;
+
 use super::{discard, set_of};
 use crate::{
-    model::overlay::{self, Overlays},
+    model::{
+        DevId,
+        overlay::{self, Overlays},
+    },
     plan::{ArrayName, Plan, Refusal, Step, SystemStep},
 };
 
-/// The arrays that stand on a set: they are stopped before it is taken away.
+/// The arrays that stand on a set, each with the overlays that it has of any: they are stopped before it is taken away.
 #[must_use]
-pub fn standing(set: &str, seen: &Overlays) -> Vec<ArrayName> {
+pub fn standing(set: &str, seen: &Overlays) -> Vec<(ArrayName, Vec<DevId>)> {
     let of_set = seen.all.iter().filter(|overlay| overlay.set == set);
-    let mut arrays: Vec<&String> = of_set.flat_map(|overlay| &overlay.holders).collect();
-    arrays.retain(|holder| holder.starts_with("md"));
-    arrays.sort();
-    arrays.dedup();
+    let arrays: BTreeSet<&String> =
+        of_set.flat_map(|overlay| &overlay.holders).filter(|holder| holder.starts_with("md")).collect();
+    let below = |kernel: &String| {
+        let held = seen.all.iter().filter(|overlay| overlay.holders.contains(kernel));
+        held.filter_map(|overlay| overlay.id).collect()
+    };
     let array = |kernel: &String| ArrayName { kernel: kernel.clone(), path: format!("/dev/{kernel}") };
-    arrays.into_iter().map(array).collect()
+    arrays.into_iter().map(|kernel| (array(kernel), below(kernel))).collect()
 }
 
 /// Takes a set away, and files of overlays that were not finished; it may not have come to its first overlay. `store`: the
@@ -63,7 +70,7 @@ mod tests {
             store: "/run/mdctl/overlays".into(),
             files: files.map(str::to_owned).to_vec(),
         };
-        let arrays: Vec<String> = standing("a", &seen).into_iter().map(|array| array.kernel).collect();
+        let arrays: Vec<String> = standing("a", &seen).into_iter().map(|(array, _)| array.kernel).collect();
         assert_eq!(arrays, ["md127"]);
         assert!(clean_up("a", &seen, Some("/run/o")).unwrap_err().text.contains("in use by md127"));
         seen.all[..2].iter_mut().for_each(|overlay| overlay.holders.clear());

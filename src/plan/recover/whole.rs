@@ -6,12 +6,13 @@ use std::collections::VecDeque;
 use super::{devices, failed, session::TakeBack, told_before};
 use crate::{
     model::{
+        DevId,
         dm::Overview,
         overlay::Overlays,
         unfinished::{Note, Unfinished},
     },
     plan::{
-        Plan, Step, SystemStep,
+        ArrayName, Plan, Step, SystemStep,
         course::{Course, Deed, Ending, Event, Look, Said, Then, Turn, Unseen},
         dm::DmStep,
         overlay::{clean_up, standing},
@@ -19,6 +20,9 @@ use crate::{
         volume::recover::session::PutRight,
     },
 };
+
+/// An array may be stopped, or given other members, by somebody else at the same time.
+const MOST_STOPS: u32 = 3;
 
 /// Takes back what one command left. It ends with 0 where its notes are of no use any more.
 #[derive(Debug)]
@@ -29,8 +33,8 @@ pub struct Recover {
     stage: Stage,
     /// Sets of overlays that are still there, each with the directory of its files.
     sets: VecDeque<(String, String)>,
-    /// The arrays on the first of them were stopped.
-    is_free: bool,
+    /// So often it was tried to stop the arrays on the first of them.
+    stops: u32,
     arrays: TakeBack,
     volumes: PutRight,
     /// Devices that are being removed.
@@ -79,7 +83,7 @@ impl Recover {
             notes: notes.to_owned(),
             stage: Stage::Overlays,
             sets,
-            is_free: false,
+            stops: 0,
             arrays: TakeBack::new(left),
             volumes: PutRight::new(left, command),
             removed: Vec::new(),
@@ -119,9 +123,10 @@ impl Recover {
         let why = failure.map(|failure| failure.to_string());
         match (self.stage, why) {
             (Stage::Standing, None) => self.look_at_set(),
+            (Stage::Standing, Some(_)) if self.stops < MOST_STOPS => self.look_at_set(),
             (Stage::Set, why) if is_minor => {
                 self.sets.pop_front();
-                self.is_free = false;
+                self.stops = 0;
                 self.next_set().after(why.into_iter().map(Said::warn).collect())
             }
             (Stage::Noting, None) => {
@@ -169,9 +174,12 @@ impl Recover {
     fn set_seen(&mut self, seen: &Overlays) -> Turn {
         let Some((set, store)) = self.sets.front() else { return self.next_set() };
         let arrays = standing(set, seen);
-        if !arrays.is_empty() && !self.is_free {
-            let plans = arrays.iter().map(trial::take_down).collect();
-            self.is_free = true;
+        if !arrays.is_empty() && self.stops < MOST_STOPS {
+            let stop = |(array, members): &(ArrayName, Vec<DevId>)| {
+                trial::as_seen(trial::take_down(array), array, members)
+            };
+            let plans = arrays.iter().map(stop).collect();
+            self.stops += 1;
             self.stage = Stage::Standing;
             return Then::Do(plans).into();
         }

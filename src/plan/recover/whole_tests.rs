@@ -26,6 +26,11 @@ use crate::{
 
 const STORE: &str = "/run/o";
 
+/// The number of an overlay.
+const fn overlay(nth: u32) -> DevId {
+    DevId { major: 253, minor: nth }
+}
+
 /// An array.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Array {
@@ -65,8 +70,9 @@ impl Left {
         let cow = overlays.iter().map(|name| format!("{STORE}/{name}.cow"));
         let unfinished = format!("{STORE}/{}.cow", name_of("t", "sdc"));
         let theirs = format!("{STORE}/{}.cow", name_of("u", "sda"));
+        let on_overlays = Array { serves: true, members: (0..2).map(overlay).collect(), ..Array::default() };
         Self {
-            arrays: [("md0".into(), idle.clone()), ("md9".into(), Array { serves: true, ..idle })].into(),
+            arrays: [("md0".into(), idle), ("md9".into(), on_overlays)].into(),
             files: cow.chain([unfinished, theirs]).collect(),
             overlays,
             halves: [("half".to_owned(), false), ("theirs".to_owned(), false)].into(),
@@ -87,7 +93,12 @@ impl Left {
             && self.files.len() == 1
             && halves.eq(["theirs"])
             && cookies.eq(&[0x0d4d_0003])
-            && !self.arrays.contains_key("md9")
+            && !self.stands()
+    }
+
+    /// `md9` stands on the overlays.
+    fn stands(&self) -> bool {
+        self.arrays.get("md9").is_some_and(|array| array.members.contains(&overlay(0)))
     }
 
     fn removed(&mut self, name: &str) -> anyhow::Result<()> {
@@ -96,7 +107,7 @@ impl Left {
             self.halves.remove(name);
             return Ok(());
         }
-        ensure!(!self.arrays.contains_key("md9"), "{name}: Device or resource busy");
+        ensure!(!self.stands(), "{name}: Device or resource busy");
         ensure!(self.overlays.remove(name), "{name}: No such device or address");
         Ok(())
     }
@@ -138,11 +149,11 @@ impl Scene for Left {
     fn see(&self, look: &Look) -> Result<View, Unseen> {
         Ok(match look {
             Look::Overlays { .. } => {
-                let stands = self.arrays.contains_key("md9");
-                let one = |name: &String| Overlay {
+                let stands = self.stands();
+                let one = |(nth, name): (u32, &String)| Overlay {
                     set: "t".into(),
                     device: Some(name.clone()),
-                    id: None,
+                    id: Some(overlay(nth)),
                     member: "/dev/sda".into(),
                     size: Bytes(1 << 20),
                     file: format!("{STORE}/{name}.cow"),
@@ -150,7 +161,7 @@ impl Scene for Left {
                     open: u32::from(stands),
                     holders: stands.then(|| "md9".to_owned()).into_iter().collect(),
                 };
-                let all = self.overlays.iter().map(one).collect();
+                let all = (0..).zip(&self.overlays).map(one).collect();
                 let files = self.files.iter().cloned().collect();
                 View::Overlays(Overlays { all, store: "/run/mdctl/overlays".into(), files })
             }
@@ -221,6 +232,10 @@ fn it_ends_whatever_fails_and_whoever_comes_between() {
             }
         }),
         ("somebody stops the array on the overlays", |left| drop(left.arrays.remove("md9"))),
+        ("somebody has the name for an array of other disks", |left| {
+            let members = vec![DevId { major: 8, minor: 2 }];
+            left.arrays.insert("md9".into(), Array { serves: true, members, ..Array::default() });
+        }),
         ("somebody stops the array", |left| drop(left.arrays.remove("md0"))),
         ("somebody makes an array of that name", |left| {
             left.arrays.insert("md0".into(), Array { serves: true, ..Array::default() });
@@ -231,7 +246,7 @@ fn it_ends_whatever_fails_and_whoever_comes_between() {
             }
         }),
         ("the set is discarded", |left| {
-            if !left.arrays.contains_key("md9") {
+            if !left.stands() {
                 left.overlays.clear();
             }
         }),
@@ -246,6 +261,8 @@ fn it_ends_whatever_fails_and_whoever_comes_between() {
         }
         let theirs = scene.arrays.get("md0").is_some_and(|array| array.serves);
         assert!(!what.starts_with("somebody makes") || theirs, "{what}: {text}: {scene:?}");
+        let other = what.starts_with("somebody has the name");
+        assert!(!other || scene.arrays.contains_key("md9"), "{what}: {text}: {scene:?}");
         // The next command comes when nobody uses any of it.
         let mut later = scene.clone();
         later.arrays.values_mut().for_each(|array| array.held = false);

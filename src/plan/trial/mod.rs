@@ -25,6 +25,7 @@ pub use carrying::{CarryJob, Carrying, ended, to_carry_out};
 pub use guess::{Anchor, Guesses, guesses};
 pub use known::{KnownArray, families};
 pub use places::Nearby;
+pub(crate) use steps::as_seen;
 pub use steps::{leave_up, take_down, unseen};
 pub use subjects::{ENTRIES, SubjectWord, add_kept, asks_for_all, seen, subjects};
 pub use tries::{CameOfTries, Tries, TriesJob, stem};

@@ -1,7 +1,7 @@
 //! Taking a guess off its overlays and these off their members: what is there is looked at before each act, and nothing is
 //! touched that somebody else put there.
 
-use super::{leave_up, take_down};
+use super::{as_seen, leave_up, take_down};
 use crate::{
     model::{
         DevId, RunningArray, World,
@@ -9,7 +9,7 @@ use crate::{
         trial::Tried,
     },
     plan::{
-        ArrayName, MdStep, Plan, Step, SystemStep,
+        ArrayName, Plan, Step, SystemStep,
         course::{Deed, Event, Look, Turn, Unseen},
         overlay::clean_up,
     },
@@ -264,7 +264,7 @@ const STOP: usize = 2;
 
 /// Stops an array, if it is still what was seen.
 fn stopping(array: &RunningArray) -> Plan {
-    as_seen(take_down(&named(array)), array)
+    as_seen(take_down(&named(array)), &named(array), &array.members)
 }
 
 /// Leaves an array up, if it is still what was seen.
@@ -272,23 +272,17 @@ fn staying(array: &RunningArray) -> Plan {
     let mut plan = leave_up(&named(array));
     plan.steps.insert(0, Step::System(SystemStep::LockMap));
     plan.steps.push(Step::System(SystemStep::UnlockMap));
-    as_seen(plan, array)
+    as_seen(plan, &named(array), &array.members)
 }
 
 fn named(array: &RunningArray) -> ArrayName {
     ArrayName { kernel: array.name.clone(), path: format!("/dev/{}", array.name) }
 }
 
-/// A plan that begins with the lock of the map, behind which it looks at the array again.
-fn as_seen(mut plan: Plan, array: &RunningArray) -> Plan {
-    let members = Some(array.members.clone());
-    plan.steps.insert(1, Step::Md(MdStep::Expect { array: named(array), uuid: None, members }));
-    plan
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::MdStep;
 
     #[test]
     fn the_stop_is_in_its_place() {

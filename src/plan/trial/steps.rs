@@ -1,6 +1,9 @@
 //! A guess on overlays, as plans: started so that nobody else takes notice, and taken down again.
 
-use crate::plan::{ArrayName, MdStep, Plan, Step, SystemStep};
+use crate::{
+    model::DevId,
+    plan::{ArrayName, MdStep, Plan, Step, SystemStep},
+};
 
 /// The plan that would make the array on its devices, for its overlays: read-only, and unseen by udev for as long as it is
 /// there.
@@ -37,6 +40,13 @@ pub fn take_down(array: &ArrayName) -> Plan {
 pub fn leave_up(array: &ArrayName) -> Plan {
     let steps = vec![Step::Commit, Step::System(SystemStep::ShowToUdev { array: array.clone() })];
     Plan { summary: format!("leave {array} up"), steps, warnings: Vec::new() }
+}
+
+/// A plan that begins with the lock of the map, behind which it looks at the array again.
+pub(crate) fn as_seen(mut plan: Plan, array: &ArrayName, members: &[DevId]) -> Plan {
+    let expect = MdStep::Expect { array: array.clone(), uuid: None, members: Some(members.to_vec()) };
+    plan.steps.insert(1, Step::Md(expect));
+    plan
 }
 
 #[cfg(test)]
