@@ -122,6 +122,10 @@ pub fn plan(
         let path = &present.device.path;
         free(present, force)?;
         match untouched(kept, present, about) {
+            // A killed command's array never ran: whoever wrote its metadata since has an array of his own there.
+            Ok(_) if trust == DeviceTrust::Unbroken && !as_left(kept, &present.now) => {
+                return Err(changed(present, "its array has been used", &about.id));
+            }
             Ok(more) => said.extend(more),
             Err(why) if force => drop(said.insert(format!("{path}: {why}"))),
             Err(why) => return Err(changed(present, &why, &about.id)),

@@ -121,8 +121,10 @@ impl PutBack {
             Way::Look(look) => return Turn::look(look),
             Way::Decided(Ok(plan)) => plan,
             Way::Decided(Err(refusal)) => {
-                let hint = refusal.hint.map(|hint| format!("; {hint}")).unwrap_or_default();
-                return self.end(refusal.text + &hint);
+                let text = refusal.text;
+                let id = &self.id;
+                let kept = format!("`mdctl undo {id}` would put back what was there before");
+                return self.end(format!("{text}: it is left as it is; {kept}"));
             }
         };
         let Some(about) = self.about.as_ref().filter(|_| !plan.steps.is_empty()) else {

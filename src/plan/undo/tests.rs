@@ -189,6 +189,9 @@ fn what_the_kernel_changes_in_its_superblocks_is_no_change() {
         page.data[192..216].fill(9);
         disks.0[n].write(&page);
     }
+    // What nobody asked for is not done to an array that somebody ran since.
+    let refusal = plan(&entry, &disks.present(&entry), &[], DeviceTrust::Unbroken).expect_err("it ran");
+    assert!(refusal.text.ends_with("its array has been used"), "{refusal}");
     let undo = disks.undo(&entry).expect("it is still the array that was made");
     disks.apply(&undo);
     assert_eq!(disks.0, old);
