@@ -7,7 +7,7 @@ use superblock::Events;
 use super::{
     claim::Claim,
     classify::{DeviceClass, classify, newest},
-    shape,
+    shape::{self, Shapes},
 };
 use crate::plan::histories::{Certainty, HistoryLine, parted};
 
@@ -109,7 +109,8 @@ pub struct Lineup {
 pub struct Twins(pub usize, pub usize);
 
 impl Lineup {
-    /// Places every device. With `force`, damaged ones and those with a history of their own are taken too.
+    /// Places every device. With `force`, damaged ones are taken too, and those with a history of their own where there are not
+    /// enough without them.
     ///
     /// # Errors
     /// [`Twins`]: two 0.90 members with the same slot and event count on different devices. 0.90 has no identity of
@@ -131,10 +132,8 @@ impl Lineup {
                 lineup.place(claims, index, class)?;
             }
         }
-        if !force {
-            lineup.drop_other_histories(claims);
-        }
-        Ok(lineup)
+        let without = lineup.without_other_histories(claims);
+        Ok(if force && !without.can_start(claims) { lineup } else { without })
     }
 
     fn place(&mut self, claims: &[Claim], index: usize, class: DeviceClass) -> Result<(), Twins> {
@@ -182,25 +181,33 @@ impl Lineup {
     }
 
     /// The split-brain guard: who certainly has a history of its own beside that of the freshest member stays out.
-    fn drop_other_histories(&mut self, claims: &[Claim]) {
+    fn without_other_histories(&self, claims: &[Claim]) -> Self {
+        let mut kept = self.clone();
         let Some((place, freshest)) =
             self.freshest().and_then(|place| Some((place.claim, claims.get(place.claim)?)))
         else {
-            return;
+            return kept;
         };
         let path = &freshest.path;
         let slots = u32::try_from(self.holders.len()).unwrap_or(u32::MAX);
         let line = HistoryLine::of(&freshest.metadata, slots, freshest.facts.events);
-        for seat in self.holders.iter_mut().chain(&mut self.replacements) {
+        for seat in kept.holders.iter_mut().chain(&mut kept.replacements) {
             let Some(held) = seat.filter(|held| held.claim != place) else { continue };
             let Some(claim) = claims.get(held.claim) else { continue };
             if parted(&claim.metadata, &claim.facts, &line)
                 .is_some_and(|parted| parted.how == Certainty::Sure)
             {
                 *seat = None;
-                self.out.push((held.claim, Why::Split { freshest: path.clone() }));
+                kept.out.push((held.claim, Why::Split { freshest: path.clone() }));
             }
         }
+        kept
+    }
+
+    /// Whether those with all their data are enough for the freshest member's shape.
+    fn can_start(&self, claims: &[Claim]) -> bool {
+        let freshest = self.freshest().and_then(|place| claims.get(place.claim));
+        freshest.is_some_and(|claim| Shapes::of(claim).enough(&self.present(), true))
     }
 
     /// The member whose copy of the metadata counts: of the up-to-date ones with the most events the first by slot.

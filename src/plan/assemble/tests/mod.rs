@@ -174,9 +174,18 @@ fn two_histories_are_never_mixed() {
     assert_eq!(notes(&outcome), ["ignoring /dev/a as it reports /dev/b as failed"]);
     assert_eq!(added(&outcome), ["/dev/b"]);
     assert_eq!(outcome.out, [("/dev/a".to_owned(), Why::Split { freshest: "/dev/b".to_owned() })]);
-    // Forced, the stale half is still stale: one member is enough.
-    let forced = decide(halves(), Options { force: true, ..Options::default() });
+    // Force mixes them only where there are not enough without.
+    let force = || Options { force: true, ..Options::default() };
+    let forced = decide(halves(), force());
     assert_eq!(forced.done, "/dev/md0 has been started with 1 drive (out of 2).");
+    assert_eq!(added(&forced), ["/dev/b"]);
+    let equal = vec![claim(&raid1, 0, 9, &[faulty(1)]), claim(&raid1, 1, 9, &[faulty(0)])];
+    let forced = decide(equal, force());
+    assert_eq!(notes(&forced), ["ignoring /dev/b as it reports /dev/a as failed"]);
+    assert_eq!(added(&forced), ["/dev/a"]);
+    let raid5 = array(Level::Raid5, 2, 3);
+    let needed = vec![claim(&raid5, 0, 9, &[faulty(1)]), claim(&raid5, 1, 9, &[faulty(0)])];
+    assert_eq!(decide(needed, force()).done, "/dev/md0 has been started with 2 drives (out of 3).");
 }
 
 #[test]
