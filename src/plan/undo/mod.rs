@@ -121,11 +121,7 @@ pub fn plan(
         }
         let path = &present.device.path;
         free(present, force)?;
-        match untouched(kept, present, about) {
-            // A killed command's array never ran: whoever wrote its metadata since has an array of his own there.
-            Ok(_) if trust == DeviceTrust::Unbroken && !as_left(kept, &present.now) => {
-                return Err(changed(present, "its array has been used", &about.id));
-            }
+        match unused(kept, present, about, trust) {
             Ok(more) => said.extend(more),
             Err(why) if force => drop(said.insert(format!("{path}: {why}"))),
             Err(why) => return Err(changed(present, &why, &about.id)),
@@ -264,6 +260,20 @@ fn changed(present: &Present, why: &str, id: &EntryId) -> Refusal {
 fn differing(kept: &KeptDevice, now: &[Write]) -> Vec<Write> {
     let same = |before: &Write| now.iter().any(|now| now == before);
     kept.before.iter().filter(|before| !same(before)).cloned().collect()
+}
+
+/// As [`untouched`]. A killed command's array never ran: where nobody asked, metadata that changed since is in use.
+fn unused(
+    kept: &KeptDevice,
+    present: &Present,
+    about: &About,
+    trust: DeviceTrust,
+) -> Result<Vec<String>, String> {
+    let said = untouched(kept, present, about)?;
+    if trust == DeviceTrust::Unbroken && !as_left(kept, &present.now) {
+        return Err("its array has been used".to_owned());
+    }
+    Ok(said)
 }
 
 /// Whether the device is as the command left it, and what cannot come back; else what is different.
