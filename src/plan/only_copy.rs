@@ -1,7 +1,7 @@
 //! Which member has data that cannot be made again from the others: too few members are left, a resync is not finished, or
 //! a reshape stands between two shapes.
 
-use superblock::{Level, Native, Role, Sectors};
+use superblock::{Level, Membership, Native, Role, Sectors};
 
 use crate::model::{DevId, Geometry, geometry::Copies, manage::Managed, world::LogLine};
 
@@ -57,13 +57,9 @@ pub fn is_source(geometry: &Geometry, preferred: &[bool], slot: usize) -> bool {
         Level::Raid1 => preferred.iter().position(|preferred| *preferred) == Some(slot),
         Level::Raid4 | Level::Raid5 | Level::Raid6 => true,
         Level::Raid10 => {
-            let copies = Copies::from_layout(geometry.layout);
-            let near = usize::try_from(copies.near).unwrap_or(0);
-            let slots = usize::try_from(geometry.raid_disks).unwrap_or(0);
-            if copies.far != 1 || near == 0 || slots % near != 0 {
-                // The copies go round: everybody has first ones.
-                return true;
-            }
+            let near = near_copies(geometry.layout, geometry.raid_disks);
+            // Where the copies go round everybody has first ones.
+            let Some(near) = near.and_then(|near| usize::try_from(near).ok()) else { return true };
             let first = slot - slot % near;
             !(first..slot).any(|other| preferred.get(other).copied().unwrap_or(false))
         }
@@ -82,8 +78,24 @@ pub fn is_source(geometry: &Geometry, preferred: &[bool], slot: usize) -> bool {
 pub struct OnlyCopy {
     /// What is behind this place is only on it. 0 where nothing is known.
     pub from: Sectors,
-    /// It has it alone; else it is needed beside the others.
-    pub alone: bool,
+    /// How it comes back.
+    pub way: WayBack,
+}
+
+/// How what only one device has comes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WayBack {
+    /// It serves the whole array alone.
+    Alone,
+    /// With the members in all other slots than these, which have copies of its data that are not equal.
+    WithoutMirrors {
+        /// The first of the slots, its own among them.
+        first: u32,
+        /// How many.
+        copies: u32,
+    },
+    /// It is needed beside all the others.
+    WithAll,
 }
 
 /// Finds out whether a device that failed, or is not in its array any more, has the only copy of something. 0 in its
@@ -98,6 +110,7 @@ pub fn left_behind(metadata: &Native, in_resync: bool) -> Option<OnlyCopy> {
         return None;
     }
     let working = metadata.working_slots(facts.raid_disks);
+    let way = way_back(&facts, slot);
     let slot = usize::try_from(slot).ok()?;
     let others = working.iter().enumerate().filter(|(other, works)| **works && *other != slot);
     let geometry = Geometry {
@@ -107,8 +120,25 @@ pub fn left_behind(metadata: &Native, in_resync: bool) -> Option<OnlyCopy> {
         raid_disks: facts.raid_disks,
         component_size: facts.component_size,
     };
-    let alone = matches!(facts.level, Level::Raid1 | Level::Raid10);
-    (others.count() > 0 && is_source(&geometry, &working, slot)).then_some(OnlyCopy { from, alone })
+    (others.count() > 0 && is_source(&geometry, &working, slot)).then_some(OnlyCopy { from, way })
+}
+
+fn way_back(facts: &Membership, slot: u32) -> WayBack {
+    if facts.level == Level::Raid1 {
+        return WayBack::Alone;
+    }
+    match near_copies(facts.layout, facts.raid_disks).filter(|_| facts.level == Level::Raid10) {
+        Some(copies) if copies == facts.raid_disks => WayBack::Alone,
+        Some(copies) => WayBack::WithoutMirrors { first: slot - slot % copies, copies },
+        None => WayBack::WithAll,
+    }
+}
+
+/// How many slots beside each other have the same data in this layout of a RAID10; `None` where copies go round.
+fn near_copies(layout: u32, slots: u32) -> Option<u32> {
+    let copies = Copies::from_layout(layout);
+    let near = copies.near;
+    (copies.far == 1 && near > 0 && slots % near == 0).then_some(near)
 }
 
 /// Whether the kernel's log says that a device failed while a resync of the array ran: both by their names there.

@@ -1,5 +1,7 @@
 //! A device that failed with data that only it has, and the way to have it back.
 
+use std::ops::Range;
+
 use superblock::Role;
 
 use super::{Finding, Kind, NextCommand, Severity, member, running::Work};
@@ -11,7 +13,7 @@ use crate::{
     },
     plan::{
         assemble::Claim,
-        only_copy::{OnlyCopy, failed_in_resync, left_behind},
+        only_copy::{OnlyCopy, WayBack, failed_in_resync, left_behind},
         trial::words_for_create,
     },
 };
@@ -36,25 +38,32 @@ impl Work<'_> {
         } else {
             format!("what lies behind {}", human::size(only.from.bytes().0))
         };
-        let (text, way) = if only.alone {
-            (
+        let only_there = format!(
+            "{path}: failed before a resync from it was finished: {from} is only on it, and what {array} shows there is wrong"
+        );
+        let needed = format!(
+            "{path}: failed before a resync was finished: {from} cannot be made from the others, and what {array} shows there is wrong"
+        );
+        let (text, way) = match only.way {
+            WayBack::Alone => {
+                (only_there, format!("then mdctl assemble --run {array} {path} starts it with {path} alone"))
+            }
+            WayBack::WithoutMirrors { first, copies } => (
+                only_there,
                 format!(
-                    "{path}: failed before a resync from it was finished: {from} is only on it, and what {array} shows there is wrong"
+                    "then `mdctl assemble --force {array} {path}{}` starts it with {path} and without its mirrors",
+                    self.in_other_slots(first..first.saturating_add(copies))
                 ),
-                format!("then mdctl assemble --run {array} {path} starts it with {path} alone"),
-            )
-        } else {
-            (
-                format!(
-                    "{path}: failed before a resync was finished: {from} cannot be made from the others, and what {array} shows there is wrong"
-                ),
+            ),
+            WayBack::WithAll => (
+                needed,
                 match self.made_again(&array) {
                     Some(create) => format!(
-                        "then `{create}` takes all members as they are, `mdctl --misc --action=repair {array}` makes the parity right, and what was written to it since {path} failed is to be looked at"
+                        "then `{create}` takes all members as they are, `mdctl --misc --action=repair {array}` makes the redundancy right, and what was written to it since {path} failed is to be looked at"
                     ),
                     None => "then all members have to be here".to_owned(),
                 },
-            )
+            ),
         };
         Finding::new(Kind::OnlyCopy, Severity::Blocks, text)
             .of(path)
@@ -64,6 +73,14 @@ impl Work<'_> {
                 ["mdctl", "stop", &array],
                 format!("stops it and changes nothing on its devices; {way}"),
             ))
+    }
+
+    /// The members in other slots than these, each after a blank.
+    fn in_other_slots(&self, slots: Range<u32>) -> String {
+        let members = self.claims.iter().filter(|claim| {
+            claim.damage.is_none() && claim.slot().is_some_and(|(slot, _)| !slots.contains(&slot))
+        });
+        members.map(|claim| format!(" {}", claim.path)).collect()
     }
 
     /// The command that takes every member in its slot as it is, for no assembly does: those that are up to date are enough to

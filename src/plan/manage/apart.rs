@@ -127,15 +127,12 @@ pub(super) fn keep_only_copy(
     let kernel = &context.array.kernel;
     let in_resync = only_copy::failed_in_resync(&subject.log, kernel, &device.kernel_name);
     let left = metadata_of(array, device).and_then(|metadata| only_copy::left_behind(&metadata, in_resync));
-    let Some(left) = left.filter(|_| !context.force) else { return Ok(()) };
+    if left.is_none() || context.force {
+        return Ok(());
+    }
     let (word, shown) = (&todo.word, &context.array.path);
-    let way = if left.alone {
-        format!("mdctl stop {shown}; mdctl assemble --run {shown} {word}")
-    } else {
-        format!("mdctl stop {shown}; mdctl assemble --force {shown} with {word} and the other members")
-    };
     Err(Refusal::new(format!(
         "{word} failed in {shown} before a resync was finished: what was not resynced yet is only on {word}, and adding it overwrites that"
     ))
-    .hint(format!("{way} brings it back; --force adds it all the same")))
+    .hint(format!("mdctl explain {shown} says how it comes back; --force adds it all the same")))
 }

@@ -175,7 +175,7 @@ fn the_only_copy_is_not_added_again() {
     for op in [ManageOp::Add, ManageOp::AddSpare, ManageOp::ReAdd] {
         let refused = decide(&path(op, 0), &world, &resyncing(4096), &context()).unwrap_err();
         assert!(refused.text.contains("before a resync was finished"), "{op:?}: {refused:?}");
-        assert!(refused.hint.unwrap().contains("mdctl assemble --run /dev/md0 /dev/ram0"));
+        assert!(refused.hint.unwrap().contains("mdctl explain /dev/md0 says how"));
     }
     let insisting = ManageContext { force: true, ..context() };
     assert!(decide(&path(ManageOp::Add, 0), &world, &resyncing(4096), &insisting).is_ok());

@@ -29,6 +29,8 @@ pub(super) struct Decision {
     stage: Stage,
     entry: Option<Entry>,
     present: Vec<Present>,
+    /// Some of its devices are not here.
+    lacks: bool,
     /// What is to be said of it so far.
     pub(super) said: Vec<Said>,
 }
@@ -68,6 +70,7 @@ impl Decision {
             stage: Stage::Entry,
             entry: None,
             present: Vec::new(),
+            lacks: true,
             said: Vec::new(),
         })
     }
@@ -101,6 +104,7 @@ impl Decision {
     fn find(&mut self, here: &[Identity]) -> Result<Way, Refusal> {
         let Some(entry) = &mut self.entry else { return Err(Refusal::new("the entry is gone")) };
         let found = find(entry, here, self.trust)?;
+        self.lacks = !found.left_out.is_empty();
         self.said.extend(found.left_out.iter().map(Said::warn));
         let mut spots = Vec::new();
         entry.devices.clear();
@@ -134,6 +138,13 @@ impl Decision {
             one.group = group.map(|group| (group.name.clone(), group.id.to_string(), group.seqno));
         }
         self.decide()
+    }
+
+    /// Whether nothing of what the entry is about came about: it was not put back either, and all that it kept was looked at.
+    pub(super) fn never_came_about(&self) -> bool {
+        let undone =
+            self.shelf.entries.iter().any(|other| other.about.undoes.as_ref() == Some(&self.about.id));
+        !self.lacks && !undone
     }
 
     fn decide(&self) -> Way {

@@ -11,7 +11,7 @@ use crate::{
     archive::{About, Shelf},
     model::volume::Groups,
     plan::{
-        Plan,
+        Plan, Step, SystemStep,
         course::{Course, Deed, Event, Look, Said, Then, Turn, Unseen},
         recover::failed,
     },
@@ -128,13 +128,24 @@ impl PutBack {
             }
         };
         let Some(about) = self.about.as_ref().filter(|_| !plan.steps.is_empty()) else {
-            return self.end(plan.summary);
+            return self.nothing_written(plan.summary);
         };
         let id = about.id.clone();
         self.came = format!("the metadata from before is back on {}", written(&plan).join(", "));
         self.plan.clone_from(&plan);
         self.stage = Stage::Ended;
         Then::Undo(plan, id).into()
+    }
+
+    /// An entry of what never came about would be undone for nothing, and would count as the undo that it was to be.
+    fn nothing_written(&mut self, came: String) -> Turn {
+        let never = self.decision.as_ref().is_some_and(Decision::never_came_about);
+        let Some(about) = self.about.as_ref().filter(|_| never) else { return self.end(came) };
+        let discard = Step::System(SystemStep::Discard { id: about.id.clone() });
+        let summary = format!("forget {}", about.id);
+        self.came = came;
+        self.stage = Stage::Ended;
+        Turn::carry_out(Plan { summary, steps: vec![discard, Step::Commit], warnings: Vec::new() })
     }
 
     /// A change of a group that was noted and never came about leaves no entry.

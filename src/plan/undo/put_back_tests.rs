@@ -35,6 +35,16 @@ fn a_second_run_changes_nothing_and_says_so() {
 }
 
 #[test]
+fn what_never_came_about_leaves_no_entry() {
+    let (mut table, Before { old, .. }) = Table::new();
+    table.disks.0.clone_from(&old);
+    let (outcome, came) = run(&table);
+    assert_eq!((outcome.status(), &outcome.scene.disks.0), (0, &old), "{}", outcome.text());
+    assert_eq!(came, "what it was to overwrite on /dev/a, /dev/b is as it was before");
+    assert_eq!(outcome.scene.entries.len(), 0);
+}
+
+#[test]
 fn what_was_never_kept_was_never_overwritten() {
     let (mut table, Before { new, .. }) = Table::new();
     let id = table.id();

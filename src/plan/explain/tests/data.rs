@@ -28,6 +28,13 @@ fn a_member_with_the_only_copy_is_not_offered_for_removal() {
         (Level::Raid1, 2, 0, &[running, failed], Some("mdctl assemble --run /dev/md/home /dev/sda")),
         (Level::Raid1, 2, 0, &[failed], None),
         (Level::Raid5, 3, 2048, &[], Some("mdctl create /dev/md/home --assume-clean")),
+        (
+            Level::Raid10,
+            4,
+            2048,
+            &[],
+            Some("`mdctl assemble --force /dev/md/home /dev/sda /dev/sdc /dev/sdd`"),
+        ),
     ] {
         let array = array(level, count);
         let mut disks = vec![resyncing(disk(&array, 0, 9, &[]), at)];

@@ -58,7 +58,11 @@ fn array(level: Level, disks: u32) -> v1::NewArray {
         name: v1::set_name(Some(b"guest"), b"home"),
         created: NOW - 100,
         level,
-        layout: if level == Level::Raid5 { 2 } else { 0 },
+        layout: match level {
+            Level::Raid5 => 2,
+            Level::Raid10 => 0x102,
+            _ => 0,
+        },
         size: Sectors(40960),
         chunk: if level == Level::Raid1 { Sectors(0) } else { Sectors(1024) },
         raid_disks: disks,
