@@ -13,7 +13,7 @@ use crate::{
     config::Config,
     execute,
     inventory::{self, dm::Events},
-    kernel::{Deadline, Machine, Watched, interrupt::Interrupt, terminal},
+    kernel::{Deadline, Machine, Watched, bell::Bell, interrupt::Interrupt, terminal},
     model::volume::Groups,
     plan::{
         Plan, Step, SystemStep,
@@ -186,6 +186,14 @@ impl Driver<'_> {
             }
         }
         let Some(interrupt) = &waiting.interrupt else { return Ok(Woke::Interrupted) };
+        if let Some(bell) = waiting.bell.as_mut().filter(|_| wait.on.contains(&Cause::Arrays)) {
+            let rang = bell.wait(interrupt, Deadline::after(wait.most))?;
+            return Ok(match rang {
+                _ if interrupt.has_come() => Woke::Interrupted,
+                true => Woke::Changed,
+                false => Woke::TimeUp,
+            });
+        }
         let limit = Deadline::after(wait.most);
         let watched = wait.on.iter().find(|cause| waiting.files.contains_key(cause));
         let attribute = watched.and_then(|cause| waiting.files.get_mut(cause)).and_then(Option::as_mut);
@@ -220,6 +228,11 @@ impl Driver<'_> {
                 waiting.files.insert(cause.clone(), file);
                 Ok(true)
             }
+            Cause::Arrays if waiting.bell.is_some() => Ok(false),
+            Cause::Arrays => {
+                waiting.bell = Some(Bell::hang(self.machine)?);
+                Ok(true)
+            }
             Cause::DeviceMapper if waiting.events.is_some() => Ok(false),
             Cause::DeviceMapper => {
                 let mut events = Events::open(self.machine);
@@ -237,6 +250,7 @@ struct Waiting {
     interrupt: Option<Interrupt>,
     files: BTreeMap<Cause, Option<Watched>>,
     events: Option<Events>,
+    bell: Option<Bell>,
     bars: Option<Bars>,
 }
 

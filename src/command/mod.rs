@@ -34,6 +34,7 @@ mod explain;
 mod history;
 mod keep;
 mod manage;
+mod monitor;
 mod output;
 mod overlay;
 mod platform;
@@ -168,7 +169,9 @@ fn carried(invocation: &Invocation, ui: &Ui) -> u8 {
     }
     let examines =
         matches!(&invocation.request, Request::Misc(request) if request.action == MiscAction::Examine);
-    let unprivileged = examines || matches!(invocation.request, Request::Status(_));
+    // Who moves no spares changes nothing.
+    let watches = matches!(&invocation.request, Request::Monitor(it) if it.oneshot || it.no_sharing);
+    let unprivileged = examines || watches || matches!(invocation.request, Request::Status(_));
     if !unprivileged && !host::is_root() {
         ui.error(NOT_ROOT);
         return FAILED;
@@ -184,7 +187,7 @@ fn carried(invocation: &Invocation, ui: &Ui) -> u8 {
         Request::Grow(_) => Ok(not_yet("--grow", ui)),
         Request::Incremental(_) => Ok(not_yet("--incremental", ui)),
         Request::Manage(request) => manage::run(request, common, &machine, ui),
-        Request::Monitor(_) => Ok(not_yet("--monitor", ui)),
+        Request::Monitor(request) => monitor::run(request, common, &machine, ui),
         Request::Explain(request) => explain::run(request, common, &machine, ui),
         Request::Replace(request) => replace::run(request, common, &machine, ui),
         Request::Trial(request) => trial::run(request, common, &machine, ui),

@@ -28,6 +28,12 @@ pub(super) fn run(name: &str, words: &[OsString]) -> Option<u8> {
             let (what, words) = words.split_first()?;
             Some(alone(&inventory::machine(), &what.to_string_lossy(), words))
         }
+        follow::MONITOR => {
+            // The original's guard against a second monitor looks for this name.
+            second::stand_alone("mdadm");
+            let (program, words) = words.split_first()?;
+            Some(super::run(Path::new(program), words.to_vec()))
+        }
         _ => None,
     }
 }

@@ -7,6 +7,8 @@ use crate::kernel::{KernelError, Lock, Machine, files, lock, second};
 
 /// The name under which this program works in the background: the words after it are the name of its lock and a command.
 pub const NAME: &str = "mdctl-follow";
+/// The same for a monitor that is a process of its own: the words after it are a program's name and its words.
+pub const MONITOR: &str = "mdctl-monitor";
 
 /// The file of a lock.
 ///

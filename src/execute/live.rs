@@ -213,6 +213,7 @@ impl Live {
             }
             Step::Lvm(step) => self.volumes.apply(step)?,
             Step::Fs(step) => tools::run(step)?,
+            Step::Alert(step) => super::alerts::tell(step)?,
             Step::Commit => {}
         }
         Ok(saved)

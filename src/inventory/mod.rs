@@ -20,6 +20,7 @@ pub mod inspect;
 pub mod kept;
 mod manage;
 mod members;
+mod monitor;
 mod names;
 mod nodes;
 mod overlays;

@@ -74,9 +74,17 @@ impl<'a> StatusLook<'a> {
     /// sysfs or /proc/mdstat could not be read at all.
     pub fn all(&mut self) -> Result<Vec<ArrayStatus>, KernelError> {
         let entries = mdstat::read(&self.machine.procfs)?;
+        self.all_with(&entries)
+    }
+
+    /// The same beside a /proc/mdstat that was read already.
+    pub(super) fn all_with(
+        &mut self,
+        entries: &[mdstat::MdstatEntry],
+    ) -> Result<Vec<ArrayStatus>, KernelError> {
         let mut names = self.machine.sysfs.arrays()?;
         names.sort_by_key(|name| (name.len(), name.clone()));
-        let found = names.iter().filter_map(|name| self.one(name, &entries));
+        let found = names.iter().filter_map(|name| self.one(name, entries));
         Ok(found.filter(|array| array.is_running() || !array.members.is_empty()).collect())
     }
 

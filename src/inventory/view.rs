@@ -54,6 +54,10 @@ pub fn see(machine: &Machine, config: &Config, look: &Look) -> Result<View, Unse
         Look::Underlays { paths } => View::Underlays(super::underlays(machine, paths).map_err(unseen)?),
         Look::ToWrite { paths } => View::ToWrite(super::look_to_write(machine, paths)),
         Look::Tool { tool, device } => View::Tool(super::checked(*tool, device)),
+        Look::Monitored { paths } => {
+            View::Monitored(Box::new(super::monitor::monitored(machine, paths).map_err(unseen)?))
+        }
+        Look::KernelLog { words } => View::KernelLog(super::monitor::log(machine, words)),
         Look::Free { arrays } => {
             View::Free(arrays.iter().filter(|name| is_free(machine, name)).cloned().collect())
         }

@@ -7,6 +7,7 @@
 #[expect(unsafe_code, reason = "the system calls of asynchronous I/O have no safe form")]
 pub mod aio;
 pub mod appear;
+pub mod bell;
 pub mod block;
 pub mod cookie;
 pub mod devdir;
@@ -25,6 +26,7 @@ pub mod loopback;
 pub mod machine;
 pub mod md;
 pub mod mdstat;
+pub mod message;
 pub mod module;
 pub mod node;
 pub mod notes;

@@ -2,14 +2,19 @@
 //! end to the waiting.
 
 use std::{
-    io::Read as _,
+    io::{Read as _, Write as _},
     os::fd::AsFd as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
 };
 
-use nix::{errno::Errno, fcntl::OFlag, unistd::pipe2};
+use nix::{
+    errno::Errno,
+    fcntl::OFlag,
+    sys::signal::{Signal, kill},
+    unistd::{Pid, pipe2},
+};
 
 use super::{Deadline, KernelError, error::ErrorCause, wait};
 
@@ -37,7 +42,9 @@ pub fn is_there(name: &str) -> bool {
     find(name).is_some()
 }
 
-fn find(name: &str) -> Option<PathBuf> {
+/// Where it is.
+#[must_use]
+pub fn find(name: &str) -> Option<PathBuf> {
     PLACES.iter().map(|place| Path::new(place).join(name)).find(|path| path.is_file())
 }
 
@@ -73,6 +80,44 @@ pub fn run_for(name: &str, words: &[&str], limit: Duration) -> Result<Ended, Ker
             Err(KernelError::other(name, "run", ErrorCause::TimedOut(limit)))
         }
         Err(error) => Err(KernelError::io(&path, "wait", &error)),
+    }
+}
+
+/// Runs what an administrator named, with our environment and outputs, and with this for its input; its exit status, `None` where
+/// a signal ended it.
+///
+/// # Errors
+/// It could not be started, or it did not end in time: then it was ended.
+pub fn call(
+    path: &Path,
+    words: &[String],
+    input: Option<&[u8]>,
+    limit: Duration,
+) -> Result<Option<i32>, KernelError> {
+    let failed = |what: &'static str| move |error: std::io::Error| KernelError::io(path, what, &error);
+    let mut command = Command::new(path);
+    command.args(words).stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
+    let mut child = command.spawn().map_err(failed("start"))?;
+    let pipe = child.stdin.take().zip(input.map(<[u8]>::to_vec));
+    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX));
+    let (sender, ended) = std::sync::mpsc::channel();
+    // Others wait for the end of time; this one for the end of the program.
+    let waiter = std::thread::spawn(move || {
+        // That nobody reads it is told by the status.
+        let _ = pipe.map(|(mut pipe, bytes)| pipe.write_all(&bytes));
+        let _ = sender.send(child.wait());
+    });
+    match ended.recv_timeout(limit) {
+        Ok(status) => {
+            let _ = waiter.join();
+            status.map(|status| status.code()).map_err(failed("wait"))
+        }
+        Err(_) => {
+            let killed = kill(pid, Signal::SIGKILL);
+            tracing::debug!(?killed, "a program that took too long");
+            let _ = waiter.join();
+            Err(KernelError::other(path.display().to_string(), "run", ErrorCause::TimedOut(limit)))
+        }
     }
 }
 

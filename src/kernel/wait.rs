@@ -71,6 +71,26 @@ pub(super) fn either(
     }
 }
 
+/// Sleeps until something exceptional is told of the one, there is input at the others, or the slice of time is over; whether
+/// it was the former.
+pub(super) fn exceptional(
+    file: Option<BorrowedFd<'_>>,
+    inputs: &[BorrowedFd<'_>],
+    slice: Duration,
+) -> Result<bool, KernelError> {
+    let mut fds: Vec<PollFd<'_>> = inputs.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN)).collect();
+    fds.extend(file.map(|fd| PollFd::new(fd, PollFlags::POLLPRI)));
+    let timeout = PollTimeout::try_from(slice.saturating_add(Duration::from_millis(1)));
+    match poll(&mut fds, timeout.unwrap_or(PollTimeout::MAX)) {
+        Ok(_) => {}
+        Err(Errno::EINTR) => return Ok(false),
+        Err(errno) => return Err(KernelError::new("event descriptors", "poll", errno)),
+    }
+    let flags = PollFlags::POLLPRI | PollFlags::POLLERR;
+    let rang = fds.get(inputs.len()).and_then(PollFd::revents);
+    Ok(rang.is_some_and(|events| events.intersects(flags)))
+}
+
 /// Lets time pass, for what the kernel announces by no event that could be waited for.
 pub fn pause(time: Duration) {
     // No descriptor, so it ends with the time or with a signal.

@@ -11,6 +11,7 @@ pub mod dm;
 pub mod extents;
 pub mod human;
 pub mod manage;
+pub mod monitor;
 pub mod overlay;
 pub mod probe;
 pub mod status;

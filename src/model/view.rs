@@ -9,6 +9,7 @@ use super::{
     delta::{Compared, DeltaHead, KeptBy},
     dm::{Listed, Overview},
     manage::{Absent, Depth, ManageSubject, Managed},
+    monitor::Monitored,
     overlay::{Overlay, Overlays, Pending, Underlays},
     trial::{Checker, ToolEnded},
     volume::{GroupLook, GroupSeen, Groups, VolumesSeen},
@@ -90,6 +91,16 @@ pub enum Look {
     Acting {
         /// A path to its node.
         path: String,
+    },
+    /// All arrays, and which of them are at these paths.
+    Monitored {
+        /// The paths.
+        paths: Vec<String>,
+    },
+    /// What the kernel said about these, as words of a line.
+    KernelLog {
+        /// Names of arrays and disks.
+        words: Vec<String>,
     },
     /// Which of these arrays nobody holds.
     Free {
@@ -214,6 +225,10 @@ views! {
     Groups(Box<Groups>) = groups,
     /// [`Look::Acting`].
     Acting(Acting) = acting,
+    /// [`Look::Monitored`].
+    Monitored(Box<Monitored>) = monitored,
+    /// [`Look::KernelLog`], oldest first; none where the log cannot be read.
+    KernelLog(Vec<String>) = kernel_log,
     /// [`Look::Free`], in their order.
     Free(Vec<String>) = free,
     /// [`Look::Active`].

@@ -18,6 +18,7 @@ pub(crate) mod fake;
 pub mod histories;
 pub mod keep;
 pub mod manage;
+pub mod monitor;
 pub mod naming;
 pub mod only_copy;
 pub mod overlay;

@@ -189,6 +189,8 @@ pub enum Cause {
     },
     /// A device-mapper target reports something.
     DeviceMapper,
+    /// An array comes or goes, or something of one changes: its members, what it synchronises.
+    Arrays,
 }
 
 /// Progress.

@@ -271,6 +271,7 @@ impl Fake {
                 drop(state.texts.insert(path.clone(), text.clone()))
             }
             Step::Overlay(OverlayStep::Settled { .. })
+            | Step::Alert(_)
             | Step::Md(MdStep::AutoDetect)
             | Step::Commit
             | Step::Disk(DiskStep::Verify { .. })

@@ -16,6 +16,7 @@ pub use self::{
 use super::{
     critical::Critical,
     dm::DmStep,
+    monitor::AlertStep,
     overlay::OverlayStep,
     volume::{fs::FsStep, metadata::LvmStep},
 };
@@ -39,6 +40,8 @@ pub enum Step {
     Lvm(LvmStep),
     /// A run of a file system's own tool.
     Fs(FsStep),
+    /// Somebody is told of something.
+    Alert(AlertStep),
     /// The point of no return: what failed before it is rolled back, what fails after it is reported.
     Commit,
 }
@@ -56,7 +59,8 @@ impl Step {
             | Step::Dm(_)
             | Step::Overlay(_)
             | Step::Lvm(_)
-            | Step::Fs(_) => false,
+            | Step::Fs(_)
+            | Step::Alert(_) => false,
         }
     }
 
@@ -71,8 +75,8 @@ impl Step {
 
     /// The step that takes this one back. `saved` is what the host kept when it carried out a [`DiskStep::Write`].
     ///
-    /// `None`: `Critical` takes itself back where it fails, and is the point of no return where it does not; the families say
-    /// why of theirs.
+    /// `None`: `Critical` takes itself back where it fails, and is the point of no return where it does not; what was told
+    /// cannot be untold; the families say why of theirs.
     #[must_use]
     pub fn undo(&self, saved: Vec<Write>) -> Option<Step> {
         match self {
@@ -83,7 +87,7 @@ impl Step {
             Step::Fs(step) => step.undo().map(Step::Fs),
             Step::Overlay(step) => step.undo().map(Step::Overlay),
             Step::Lvm(step) => step.undo().map(Step::Lvm),
-            Step::Critical(_) | Step::Commit => None,
+            Step::Critical(_) | Step::Alert(_) | Step::Commit => None,
         }
     }
 }
@@ -99,6 +103,7 @@ impl fmt::Display for Step {
             Step::Critical(critical) => write!(f, "{critical}"),
             Step::Lvm(step) => write!(f, "{step}"),
             Step::Fs(step) => write!(f, "{step}"),
+            Step::Alert(step) => write!(f, "{step}"),
             Step::Commit => write!(f, "commit"),
         }
     }

@@ -1,0 +1,154 @@
+//! `--monitor`: watch arrays and tell somebody.
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::Result;
+
+use super::{DONE, FAILED, drive::Driver};
+use crate::{
+    config::{
+        Config,
+        conf::{ArrayLine, ArrayLineName},
+        sources::ConfigSources,
+    },
+    execute::follow,
+    inventory,
+    kernel::{Machine, files, host, message, second},
+    plan::monitor::{List, Monitor, MonitorJob, Origin, Receivers, Watched, Watching},
+    request::{Common, MonitorRequest},
+    ui::Ui,
+};
+
+/// Percents from one event of progress to the next, where nobody said it.
+const USUAL_INCREMENT: u32 = 20;
+/// Seconds between two looks, where nobody said it.
+const USUAL_DELAY: u32 = 60;
+
+/// Watches until there is nothing left to watch, or a signal comes.
+pub(super) fn run(request: &MonitorRequest, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
+    let (config, _) = inventory::configuration(&ConfigSources::from_option(common.config.as_deref()))?;
+    let native = ui.program() == super::NATIVE;
+    let receivers = Receivers {
+        program: request
+            .program
+            .as_ref()
+            .map(|word| word.to_string_lossy().into_owned())
+            .or_else(|| config.program.clone()),
+        mail_to: request.mail.clone().or_else(|| config.mail_to.clone()),
+        mail_from: config.mail_from.clone(),
+        syslog: request.syslog,
+        journal: message::has_journal(),
+        host: host::hostname().unwrap_or_default(),
+        native,
+    };
+    if request.scan && !receivers.is_anybody() {
+        ui.error("No mail address or alert command - not monitoring.");
+        return Ok(FAILED);
+    }
+    let shares = !(request.oneshot || request.no_sharing);
+    if shares {
+        if let Some(status) = other_monitor(request, machine, ui) {
+            return Ok(status);
+        }
+    }
+    if request.daemonise {
+        return daemonise(request, common, machine, ui);
+    }
+    if shares {
+        note_pid(machine);
+    }
+    let increment = u8::try_from(request.increment.unwrap_or(USUAL_INCREMENT)).unwrap_or(u8::MAX);
+    let delay = request.delay.or(config.monitor_delay).unwrap_or(USUAL_DELAY);
+    let job = MonitorJob {
+        list: List::new(watched(request, &config, increment), request.scan, increment, common.test),
+        receivers,
+        delay: Duration::from_secs(delay.into()),
+        oneshot: request.oneshot,
+    };
+    Driver { common, machine, ui, config: &config, own_document: false }.drive(&mut Monitor::new(job))
+}
+
+/// The devices that were given, or those that the configuration names.
+fn watched(request: &MonitorRequest, config: &Config, increment: u8) -> Vec<Watched> {
+    let watching = |path: String, expected_spares| Watching { path, expected_spares, increment };
+    if !request.scan {
+        let paths = request.devices.iter().map(|word| word.to_string_lossy().into_owned());
+        let watched = paths.map(|path| Watched::new(watching(path, None), Origin::Named));
+        return watched.collect();
+    }
+    let of_line = |line: &ArrayLine| {
+        let ArrayLineName::Word(word) = &line.name else { return None };
+        let path = if word.starts_with('/') { word.clone() } else { format!("/dev/md/{word}") };
+        let mut watched = Watched::new(watching(path, line.spares), Origin::Configured);
+        watched.spare_group.clone_from(&line.spare_group);
+        Some(watched)
+    };
+    config.arrays.iter().filter_map(of_line).collect()
+}
+
+/// Where the number of the one process stands that moves spares.
+fn pid_of_sharing(machine: &Machine) -> PathBuf {
+    machine.places.run.join("mdadm/autorebuild.pid")
+}
+
+/// Another process that moves spares: of two that scan the second ends.
+fn other_monitor(request: &MonitorRequest, machine: &Machine, ui: &Ui) -> Option<u8> {
+    let text = files::read(&pid_of_sharing(machine), 64).ok().flatten()?;
+    let pid: u32 = String::from_utf8_lossy(&text).trim().parse().ok()?;
+    let name = machine.procfs.command_name(pid).filter(|_| pid != std::process::id())?;
+    if !["mdadm", "mdctl"].iter().any(|ours| name.starts_with(ours)) {
+        return None;
+    }
+    if request.scan {
+        ui.error("Only one autorebuild process allowed in scan mode, aborting");
+        return Some(FAILED);
+    }
+    ui.warn(&format!("Warning: One autorebuild process already running (process {pid})"));
+    None
+}
+
+fn note_pid(machine: &Machine) {
+    let path = pid_of_sharing(machine);
+    let dir = machine.places.run.join("mdadm");
+    let written = files::make_dirs(&dir, 0o755)
+        .and_then(|()| files::replace(&path, format!("{}\n", std::process::id()).as_bytes(), 0o700));
+    if let Err(error) = written {
+        tracing::debug!(%error, "others do not know of this monitor");
+    }
+}
+
+/// Goes on as a process of its own; its number goes to the file, or to standard output.
+fn daemonise(request: &MonitorRequest, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
+    let words = words(request, common);
+    let words: Vec<&str> =
+        [follow::MONITOR, ui.program()].into_iter().chain(words.iter().map(String::as_str)).collect();
+    let pid = second::in_background(&machine.procfs, &PathBuf::from("/dev/null"), &words)?;
+    match &request.pid_file {
+        Some(path) => files::replace(path, format!("{pid}\n").as_bytes(), 0o644)?,
+        None => drop(super::print(&format!("{pid}\n"))),
+    }
+    Ok(DONE)
+}
+
+/// The same command without what makes a process of its own.
+fn words(request: &MonitorRequest, common: &Common) -> Vec<String> {
+    let mut words = vec!["--monitor".to_owned()];
+    let mut flag = |given: bool, word: &str| words.extend(given.then(|| word.to_owned()));
+    flag(request.scan, "--scan");
+    flag(request.oneshot, "--oneshot");
+    flag(request.syslog, "--syslog");
+    flag(request.no_sharing, "--no-sharing");
+    flag(common.test, "--test");
+    let text = |word: &std::ffi::OsString| word.to_string_lossy().into_owned();
+    let valued = [
+        ("mail", request.mail.clone()),
+        ("program", request.program.as_ref().map(text)),
+        ("increment", request.increment.map(|number| number.to_string())),
+        ("delay", request.delay.map(|number| number.to_string())),
+        ("config", common.config.as_ref().map(text)),
+    ];
+    let valued = valued.into_iter().filter_map(|(name, value)| Some(format!("--{name}={}", value?)));
+    words.extend(valued.collect::<Vec<_>>());
+    words.extend(request.devices.iter().map(text));
+    words
+}

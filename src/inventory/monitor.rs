@@ -1,0 +1,63 @@
+//! One look at all arrays for a monitor. No array is opened: an open that meets the end of an array can bring it back.
+
+use std::path::Path;
+
+use super::{StatusLook, map_entries};
+use crate::{
+    kernel::{KernelError, Machine, host, kmsg::KernelLog, mdstat, node},
+    model::{
+        monitor::{ArraySeen, Monitored, NamedArray, SyncPercent},
+        status::ArrayStatus,
+    },
+};
+
+/// Looks.
+///
+/// # Errors
+/// sysfs or /proc/mdstat could not be read at all.
+pub(super) fn monitored(machine: &Machine, paths: &[String]) -> Result<Monitored, KernelError> {
+    let mdstat = machine.procfs.text("mdstat")?;
+    let entries = mdstat::parse(&mdstat);
+    let mut look = StatusLook::new(machine);
+    let arrays = look.all_with(&entries)?.into_iter().map(|status| seen(status, &entries)).collect();
+    let by_path = look.nodes().by_path().into_iter();
+    Ok(Monitored {
+        now: host::now().0,
+        arrays,
+        named: paths.iter().map(|path| (path.clone(), named(machine, path))).collect(),
+        mdstat,
+        map: map_entries(machine).unwrap_or_default(),
+        by_path: by_path.filter_map(|(id, names)| Some((machine.sysfs.name_of(id)?, names))).collect(),
+    })
+}
+
+fn seen(status: ArrayStatus, entries: &[mdstat::MdstatEntry]) -> ArraySeen {
+    let entry = entries.iter().find(|entry| entry.name == status.kernel_name);
+    let at = entry.and_then(|entry| entry.activity.as_ref()).map(|activity| activity.at);
+    let percent = match at {
+        Some(mdstat::MdstatStage::Percent(percent)) => SyncPercent::At(percent),
+        Some(mdstat::MdstatStage::Delayed) => SyncPercent::Delayed,
+        Some(mdstat::MdstatStage::Pending) => SyncPercent::Pending,
+        Some(mdstat::MdstatStage::Remote) => SyncPercent::Remote,
+        None => SyncPercent::None,
+    };
+    ArraySeen { status, percent, pattern: entry.map(|entry| entry.pattern.clone()).unwrap_or_default() }
+}
+
+fn named(machine: &Machine, path: &str) -> NamedArray {
+    match node::number_of(Path::new(path)) {
+        Err(error) => NamedArray::Absent(
+            error.errno().map_or_else(|| error.to_string(), |errno| errno.desc().to_owned()),
+        ),
+        Ok(number) => match number.and_then(|dev| machine.sysfs.name_of(dev)) {
+            Some(name) if name.starts_with("md") => NamedArray::Array(name),
+            Some(_) | None => NamedArray::NoArray,
+        },
+    }
+}
+
+/// The kernel's lines with one of the words, oldest first.
+pub(super) fn log(machine: &Machine, words: &[String]) -> Vec<String> {
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    KernelLog::from_start(&machine.places.dev.join("kmsg")).since(&words)
+}

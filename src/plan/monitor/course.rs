@@ -1,0 +1,209 @@
+//! The monitor as a course: look, tell, wait.
+
+use std::{collections::VecDeque, time::Duration};
+
+use super::{
+    cause,
+    event::Event,
+    list::List,
+    step::AlertStep,
+    telling::{self, Receivers},
+};
+use crate::{
+    model::monitor::Monitored,
+    plan::{
+        Plan, Step,
+        course::{Cause, Course, Deed, Event as Happened, Look, Said, Then, Turn, Unseen, Wait, Woke},
+    },
+};
+
+/// What is said when a look fails is said once in so many looks.
+const AFTER_A_CHANGE: Duration = Duration::from_secs(5);
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub struct MonitorJob {
+    /// What is watched.
+    pub list: List,
+    /// Who is told.
+    pub receivers: Receivers,
+    /// At most so long between two looks.
+    pub delay: Duration,
+    /// One look and no more.
+    pub oneshot: bool,
+}
+
+/// The monitor.
+#[derive(Debug)]
+pub struct Monitor {
+    job: MonitorJob,
+    stage: Stage,
+    seen: Monitored,
+    /// What is to be told, in order.
+    queue: VecDeque<Telling>,
+    /// Something changed: what follows from it is looked for soon.
+    soon: bool,
+    /// The last look failed, and that was said.
+    blind: bool,
+    say: Vec<Said>,
+}
+
+/// What is waited for.
+#[derive(Debug)]
+enum Stage {
+    Looking,
+    /// Why these happened.
+    Cause(Vec<Event>),
+    /// Somebody is told.
+    Telling,
+    Waiting,
+}
+
+/// One piece of telling.
+#[derive(Debug)]
+enum Telling {
+    /// A sentence for standard error.
+    Said(Said),
+    /// An act.
+    Act(AlertStep),
+}
+
+impl Course for Monitor {
+    fn next(&mut self, event: Happened) -> Turn {
+        let turn = self.turn(event);
+        turn.after(std::mem::take(&mut self.say))
+    }
+}
+
+impl Monitor {
+    /// Begins.
+    #[must_use]
+    pub fn new(job: MonitorJob) -> Self {
+        Self {
+            job,
+            stage: Stage::Looking,
+            seen: Monitored::default(),
+            queue: VecDeque::new(),
+            soon: false,
+            blind: false,
+            say: Vec::new(),
+        }
+    }
+
+    fn turn(&mut self, event: Happened) -> Turn {
+        let stage = std::mem::replace(&mut self.stage, Stage::Looking);
+        match (stage, event) {
+            (Stage::Looking, Happened::Seen(view)) => match view.monitored() {
+                Ok(seen) => self.seen(*seen),
+                Err(unseen) => self.unseen(unseen),
+            },
+            (Stage::Looking, Happened::Unseen(unseen)) => self.unseen(unseen),
+            (Stage::Cause(events), Happened::Seen(view)) => {
+                let log = view.kernel_log().unwrap_or_default();
+                self.tell(events, &log)
+            }
+            // Without the kernel's words an event is one all the same.
+            (Stage::Cause(events), _) => self.tell(events, &[]),
+            (Stage::Telling, Happened::Done(deeds)) => {
+                for deed in deeds {
+                    if let Deed::Failed(failure) = deed {
+                        self.say.push(Said::warn(failure.why()));
+                    }
+                }
+                self.go_on()
+            }
+            (Stage::Waiting, Happened::Woke(woke)) => match woke {
+                Woke::Interrupted => Turn::end(0),
+                Woke::Changed => {
+                    self.soon = true;
+                    self.look()
+                }
+                Woke::Armed | Woke::TimeUp | Woke::Deaf => self.look(),
+            },
+            (_, Happened::Begin) => self.look(),
+            (_, other) => {
+                Turn::refuse(Unseen { text: format!("an answer to no question: {other:?}"), errno: None })
+            }
+        }
+    }
+
+    fn look(&mut self) -> Turn {
+        self.stage = Stage::Looking;
+        Turn::look(Look::Monitored { paths: self.job.list.paths() })
+    }
+
+    /// A look that fails is made again: whoever watches does not stop watching because of one.
+    fn unseen(&mut self, unseen: Unseen) -> Turn {
+        if self.job.oneshot {
+            return Turn::refuse(unseen);
+        }
+        if !std::mem::replace(&mut self.blind, true) {
+            self.say.push(Said::error(unseen.text));
+        }
+        self.wait()
+    }
+
+    fn seen(&mut self, seen: Monitored) -> Turn {
+        self.blind = false;
+        self.seen = seen;
+        let events = self.job.list.look(&self.seen);
+        let words = cause::words(&events);
+        if words.is_empty() {
+            return self.tell(events, &[]);
+        }
+        self.stage = Stage::Cause(events);
+        Turn::look(Look::KernelLog { words })
+    }
+
+    fn tell(&mut self, mut events: Vec<Event>, log: &[String]) -> Turn {
+        for event in &mut events {
+            event.cause = cause::cause(event, log);
+            self.queue.extend(self.said(event).into_iter().map(Telling::Said));
+            self.queue.extend(self.job.receivers.acts(event, &self.seen).into_iter().map(Telling::Act));
+        }
+        self.go_on()
+    }
+
+    fn said(&self, event: &Event) -> Vec<Said> {
+        if !self.job.receivers.native {
+            let known = event.kind.is_known_to_original();
+            return if known { vec![Said::warn(event.to_string())] } else { vec![] };
+        }
+        let about = telling::about(event).into_iter().map(|line| Said::note(format!("  {line}")));
+        [Said::warn(event.to_string())].into_iter().chain(about).collect()
+    }
+
+    /// The next piece of telling, or what comes after all of it.
+    fn go_on(&mut self) -> Turn {
+        while let Some(telling) = self.queue.pop_front() {
+            match telling {
+                Telling::Said(said) => self.say.push(said),
+                Telling::Act(act) => {
+                    self.stage = Stage::Telling;
+                    let summary = act.to_string();
+                    let steps = vec![Step::Alert(act)];
+                    return Turn::carry_out(Plan { summary, steps, warnings: Vec::new() });
+                }
+            }
+        }
+        if !self.job.list.has_redundancy() {
+            self.say.push(Said::warn("No array with redundancy detected, stopping"));
+            return Turn::end(0);
+        }
+        if self.job.oneshot {
+            return Turn::end(0);
+        }
+        self.wait()
+    }
+
+    fn wait(&mut self) -> Turn {
+        self.stage = Stage::Waiting;
+        let soon = std::mem::take(&mut self.soon);
+        let most = if soon { self.job.delay.min(AFTER_A_CHANGE) } else { self.job.delay };
+        Then::Wait(Wait { on: vec![Cause::Arrays], most, bar: None }).into()
+    }
+}
+
+#[cfg(test)]
+#[path = "course_tests.rs"]
+mod tests;

@@ -1,0 +1,16 @@
+//! Watching arrays: from two looks at them to events, whom they are told to, and the loop over all of it as a course.
+
+mod cause;
+mod changes;
+mod course;
+mod event;
+mod list;
+mod step;
+mod telling;
+
+pub use changes::{Watching, changes};
+pub use course::{Monitor, MonitorJob};
+pub use event::{DiskWords, Event, EventKind, Gravity};
+pub use list::{List, Origin, Watched};
+pub use step::AlertStep;
+pub use telling::{Receivers, about};

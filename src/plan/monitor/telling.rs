@@ -1,0 +1,130 @@
+//! Who is told of an event, and how: the acts for each receiver, in the original's order.
+
+use super::{
+    event::{Event, EventKind},
+    step::AlertStep,
+};
+use crate::model::monitor::Monitored;
+
+/// Who is told, and what is said to everybody.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Receivers {
+    /// A program.
+    pub program: Option<String>,
+    /// An address for mail.
+    pub mail_to: Option<String>,
+    /// Whom mail is from.
+    pub mail_from: Option<String>,
+    /// The system's log.
+    pub syslog: bool,
+    /// systemd's journal.
+    pub journal: bool,
+    /// The host's name.
+    pub host: String,
+    /// Programs and mail learn of events that the original has not.
+    pub native: bool,
+}
+
+/// Whom mail is from where nobody said it.
+const USUAL_FROM: &str = "mdadm monitoring <root>";
+
+impl Receivers {
+    /// Whether anybody is told at all, besides standard error.
+    #[must_use]
+    pub fn is_anybody(&self) -> bool {
+        self.program.is_some() || self.mail_to.is_some() || self.syslog
+    }
+
+    /// Whether these receivers, which the original has as well, learn of such an event.
+    fn knows(&self, kind: EventKind) -> bool {
+        self.native || kind.is_known_to_original()
+    }
+
+    /// The acts that tell of an event.
+    #[must_use]
+    pub fn acts(&self, event: &Event, seen: &Monitored) -> Vec<AlertStep> {
+        let mut acts = Vec::new();
+        if let Some(program) = self.program.as_ref().filter(|_| self.knows(event.kind)) {
+            acts.push(AlertStep::Program { program: program.clone(), words: event.words() });
+        }
+        if self.mail_to.is_some() && event.kind.is_mailed() && self.knows(event.kind) {
+            let message = self.mail(event, &seen.mdstat);
+            acts.push(AlertStep::Sendmail { from: self.bounces(), message });
+        }
+        if self.syslog && self.knows(event.kind) {
+            acts.push(AlertStep::Syslog { priority: event.kind.gravity().number(), text: event.to_string() });
+        }
+        if self.journal {
+            acts.push(AlertStep::Journal { fields: fields(event) });
+        }
+        acts
+    }
+
+    /// The address in MAILFROM, alone: nothing of it goes through a shell.
+    fn bounces(&self) -> Option<String> {
+        let from = self.mail_from.as_deref()?;
+        let inner = from.split_once('<').and_then(|(_, rest)| rest.split_once('>')).map(|(inner, _)| inner);
+        let address = inner.unwrap_or(from).trim();
+        let plain = !address.is_empty() && !address.contains(|c: char| c.is_whitespace() || c.is_control());
+        plain.then(|| address.to_owned())
+    }
+
+    /// A message, with the original's headers and text first.
+    #[must_use]
+    pub fn mail(&self, event: &Event, mdstat: &str) -> String {
+        let from = self.mail_from.as_deref().unwrap_or(USUAL_FROM);
+        let to = self.mail_to.as_deref().unwrap_or("root");
+        let subject = format!("{} event on {}:{}", event.kind, event.array, self.host);
+        let mut text = String::new();
+        for (name, value) in [("From", from), ("To", to), ("Subject", &subject)] {
+            text.push_str(&format!("{name}: {}\n", one_line(value)));
+        }
+        text.push_str("\nThis is an automatically generated mail message.\n");
+        text.push_str(&format!("{}\n\n", one_line(&event.to_string())));
+        text.push_str("The /proc/mdstat file currently contains the following:\n\n");
+        text.push_str(mdstat);
+        if !mdstat.ends_with('\n') {
+            text.push('\n');
+        }
+        text.push_str(&about(event).iter().map(|line| format!("\n{}", one_line(line))).collect::<String>());
+        if !text.ends_with('\n') {
+            text.push('\n');
+        }
+        text
+    }
+}
+
+/// What else is known: the disk, what the kernel said, what to do next.
+#[must_use]
+pub fn about(event: &Event) -> Vec<String> {
+    let disk = event.disk.as_ref().map(|disk| format!("Disk: {disk}"));
+    let cause = event.cause.as_ref().map(|cause| format!("Kernel: {cause}"));
+    let next = (!event.next.is_empty()).then(|| format!("Next: {}", event.next));
+    [disk, cause, next].into_iter().flatten().collect()
+}
+
+/// Names come from disks: none of them begins a header of its own.
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// The journal's fields.
+fn fields(event: &Event) -> Vec<(String, String)> {
+    let mut fields = vec![
+        ("MESSAGE".to_owned(), event.to_string()),
+        ("PRIORITY".to_owned(), event.kind.gravity().number().to_string()),
+        ("SYSLOG_IDENTIFIER".to_owned(), "mdctl".to_owned()),
+        ("MDCTL_EVENT".to_owned(), event.kind.to_string()),
+        ("MDCTL_ARRAY".to_owned(), event.array.clone()),
+    ];
+    let mut add = |name: &str, value: Option<&String>| {
+        fields.extend(value.map(|value| (name.to_owned(), value.clone())));
+    };
+    add("MDCTL_KERNEL_NAME", event.kernel.as_ref());
+    add("MDCTL_COMPONENT", event.component.as_ref());
+    add("MDCTL_MODEL", event.disk.as_ref().and_then(|disk| disk.model.as_ref()));
+    add("MDCTL_SERIAL", event.disk.as_ref().and_then(|disk| disk.serial.as_ref()));
+    add("MDCTL_CAUSE", event.cause.as_ref());
+    add("MDCTL_NEXT", Some(&event.next).filter(|next| !next.is_empty()));
+    fields
+}
