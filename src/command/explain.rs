@@ -74,7 +74,7 @@ pub(super) fn run(request: &ExplainRequest, common: &Common, machine: &Machine, 
     if common.json {
         print(&format!("{}\n", serde_json::to_string_pretty(&report)?));
     } else if report.subjects.is_empty() && report.problems.is_empty() {
-        print("nothing to explain: every array that is on a device runs, and is complete\n");
+        print(&format!("{}\n", crate::report::explain::nothing_to_explain(&arrays)));
     } else {
         print(&report.text(view(), &zone));
     }

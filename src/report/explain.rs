@@ -7,6 +7,24 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use super::{DiskText, status::TextView, text::ctime};
+use crate::model::status::ArrayStatus;
+
+/// Where nothing is wrong. What a sync is still about is not complete yet.
+#[must_use]
+pub fn nothing_to_explain(arrays: &[ArrayStatus]) -> String {
+    let busy: Vec<String> = arrays
+        .iter()
+        .filter(|array| array.activity.is_some() || array.degraded.is_some_and(|missing| missing > 0))
+        .map(ArrayStatus::shown)
+        .collect();
+    if busy.is_empty() {
+        return "nothing to explain: every array that is on a device runs, and is complete".to_owned();
+    }
+    format!(
+        "nothing to explain: every array that is on a device runs; `mdctl status` shows how far the work on {} is",
+        busy.join(", ")
+    )
+}
 
 /// The whole answer.
 #[derive(Clone, Debug, Serialize)]
@@ -190,6 +208,18 @@ fn wrapped(text: &str, first: &str, rest: &str, view: TextView) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_array_that_is_being_rebuilt_is_not_called_complete() {
+        let array = |path: &str, degraded| ArrayStatus {
+            path: Some(path.to_owned()),
+            degraded: Some(degraded),
+            ..ArrayStatus::default()
+        };
+        assert!(nothing_to_explain(&[array("/dev/md0", 0)]).ends_with("runs, and is complete"));
+        let text = nothing_to_explain(&[array("/dev/md0", 0), array("/dev/md1", 1)]);
+        assert!(text.ends_with("how far the work on /dev/md1 is"), "{text}");
+    }
 
     fn subject() -> ExplainSubject {
         let command = ShownCommand {
