@@ -11,7 +11,7 @@ use crate::{
     cli::{self, help, parse},
     config::{HostName, conf::Config},
     inventory,
-    kernel::{Machine, files, host, parallel},
+    kernel::{Machine, Meanwhile, files, host, parallel},
     model::{Sight, Unusable},
     plan::{Plan, Refusal, Say, Step, Warning, create::CreateSettings, run::Failure},
     report::{outcome::Outcome, text::harmless},
@@ -176,7 +176,8 @@ fn carried(invocation: &Invocation, ui: &Ui) -> u8 {
         ui.error(NOT_ROOT);
         return FAILED;
     }
-    let machine = inventory::machine();
+    let hears = ui.clone();
+    let machine = Machine { meanwhile: Meanwhile::to(move |text| hears.note(text)), ..inventory::machine() };
     let common = &invocation.common;
     recover::unfinished(&invocation.request, common, &machine, ui);
     let ended = match &invocation.request {

@@ -8,6 +8,8 @@ use std::{
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use superblock::{Bytes, Media, Write};
 
+use super::live::waits;
+
 use crate::{
     archive::{self, Bounds, Entry, EntryId, EntrySubject, FileName, KeptDevice, Record, Stored},
     kernel::{BlockDevice, Deadline, KernelError, Lock, Machine, files},
@@ -106,7 +108,9 @@ impl From<KernelError> for Refused {
 /// Stores an entry under the next number. Between the look for it and the file's name nobody else takes it.
 fn put(dir: &Path, machine: &Machine, entry: &mut Entry) -> Result<(), Refused> {
     files::make_dirs(dir, 0o700)?;
-    let _lock = Lock::take(&dir.join("lock"), Deadline::after(LOCK_WAIT))?;
+    let path = dir.join("lock");
+    let told = || waits(machine, "the lock of the archive", &path, LOCK_WAIT);
+    let _lock = Lock::take(&path, Deadline::after(LOCK_WAIT), &told)?;
     let places = places(machine);
     let names = places.iter().flat_map(|(place, _)| stored(place));
     entry.about.seq = FileName::next(names);

@@ -585,12 +585,20 @@ pub(super) fn held(by: &[kernel::Holder]) -> String {
     by.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
+/// Says that a lock is waited for, and who has it.
+pub(super) fn waits(machine: &Machine, what: &str, path: &Path, limit: Duration) {
+    let by = held(&lock::holders(&machine.procfs, path).unwrap_or_default());
+    let by = if by.is_empty() { String::new() } else { format!(", which {by} holds") };
+    machine.meanwhile.say(&format!("waiting for {what}{by} (for at most {} s)", limit.as_secs()));
+}
+
 /// Takes the lock of the map file, in bounded time.
 pub(super) fn map_lock(machine: &Machine) -> Result<MapLock> {
     let dir = machine.places.run.join("mdadm");
     files::make_dirs(&dir, 0o755)?;
     let path = dir.join("map.lock");
-    let lock = Lock::take(&path, Deadline::after(LOCK_WAIT)).map_err(|error| {
+    let told = || waits(machine, "the lock of the map file", &path, LOCK_WAIT);
+    let lock = Lock::take(&path, Deadline::after(LOCK_WAIT), &told).map_err(|error| {
         let by = lock::holders(&machine.procfs, &path).unwrap_or_default();
         match held(&by) {
             by if by.is_empty() => error.into(),

@@ -20,7 +20,7 @@ use crate::{
     plan::volume::metadata::{ListedDevice, LvmStep},
 };
 
-use super::live::held;
+use super::live::{held, waits};
 
 /// How long another program may keep a lock.
 const LOCK_WAIT: Duration = Duration::from_secs(60);
@@ -77,7 +77,8 @@ fn lock_dir(machine: &Machine, settings: Settings) -> Result<PathBuf> {
 }
 
 fn take(machine: &Machine, path: &Path, limit: Duration) -> Result<Lock> {
-    let taken = Lock::queue(path, true, Deadline::after(limit));
+    let told = || waits(machine, "LVM2's lock", path, limit);
+    let taken = Lock::queue(path, true, Deadline::after(limit), &told);
     taken.map_err(|error| {
         let by = lock::holders(&machine.procfs, path).unwrap_or_default();
         match held(&by) {

@@ -1,6 +1,7 @@
 //! File locks with an end to the waiting.
 
 use std::{
+    cell::Cell,
     fs::{self, File},
     os::{
         fd::OwnedFd,
@@ -9,11 +10,15 @@ use std::{
     path::{Path, PathBuf},
     sync::mpsc,
     thread,
+    time::Duration,
 };
 
 use nix::fcntl::{Flock, FlockArg};
 
 use super::{DevId, Holder, KernelError, Procfs, wait::Deadline};
+
+/// Who waits longer is told what for.
+const LONG: Duration = Duration::from_secs(2);
 
 /// A lock file that is held, for as long as this lives; the file goes with it, as mdadm does it too.
 #[derive(Debug)]
@@ -28,21 +33,22 @@ impl Lock {
     ///
     /// Holders unlink the file before they let go, so whoever was waiting has locked a file that is not there any
     /// more and begins again with the new one.
-    pub fn take(path: &Path, deadline: Deadline) -> Result<Self, KernelError> {
-        Self::with(path, true, deadline)
+    /// `told` is called once when that takes long.
+    pub fn take(path: &Path, deadline: Deadline, told: &dyn Fn()) -> Result<Self, KernelError> {
+        Self::with(path, true, deadline, told)
     }
 
     /// Takes a lock as LVM2 does, alone or together with others: behind a second lock, so that one who wants it alone does
     /// not wait for ever while others come and go.
-    pub fn queue(path: &Path, alone: bool, deadline: Deadline) -> Result<Self, KernelError> {
+    pub fn queue(path: &Path, alone: bool, deadline: Deadline, told: &dyn Fn()) -> Result<Self, KernelError> {
         let mut name = path.as_os_str().to_owned();
         name.push(":aux");
-        let turn = Self::with(Path::new(&name), true, deadline)?;
+        let turn = Self::with(Path::new(&name), true, deadline, told)?;
         if alone {
-            return Self::with(path, true, deadline);
+            return Self::with(path, true, deadline, told);
         }
         drop(turn);
-        Self::with(path, false, deadline)
+        Self::with(path, false, deadline, told)
     }
 
     /// Takes the lock if nobody has it.
@@ -64,9 +70,11 @@ impl Lock {
         Ok(file.into())
     }
 
-    fn with(path: &Path, alone: bool, deadline: Deadline) -> Result<Self, KernelError> {
+    fn with(path: &Path, alone: bool, deadline: Deadline, told: &dyn Fn()) -> Result<Self, KernelError> {
+        let once = Cell::new(Some(told));
+        let told = || once.take().into_iter().for_each(|told| told());
         loop {
-            let file = locked(path, open(path)?, alone, deadline)?;
+            let file = locked(path, open(path)?, alone, deadline, &told)?;
             let ours = file.metadata().map_err(|error| KernelError::io(path, "fstat", &error))?;
             match fs::symlink_metadata(path) {
                 Ok(there) if (there.dev(), there.ino()) == (ours.dev(), ours.ino()) => {
@@ -124,7 +132,13 @@ fn late(path: &Path, deadline: Deadline) -> KernelError {
 
 /// Locks a file. The kernel has no lock with a time-out, so a thread waits and is left behind when it takes too
 /// long; when it gets the lock after all, it lets go at once.
-fn locked(path: &Path, file: File, alone: bool, deadline: Deadline) -> Result<Flock<File>, KernelError> {
+fn locked(
+    path: &Path,
+    file: File,
+    alone: bool,
+    deadline: Deadline,
+    told: &dyn Fn(),
+) -> Result<Flock<File>, KernelError> {
     let (at_once, waiting) = if alone {
         (FlockArg::LockExclusiveNonblock, FlockArg::LockExclusive)
     } else {
@@ -151,7 +165,12 @@ fn locked(path: &Path, file: File, alone: bool, deadline: Deadline) -> Result<Fl
         .name("lock".to_owned())
         .spawn(waiter)
         .map_err(|error| KernelError::io(path, "flock", &error))?;
-    match receiver.recv_timeout(deadline.left().unwrap_or_default()) {
+    let left = || deadline.left().unwrap_or_default();
+    let answer = receiver.recv_timeout(left().min(LONG)).or_else(|_| {
+        told();
+        receiver.recv_timeout(left())
+    });
+    match answer {
         Ok(Ok(locked)) => Ok(locked),
         Ok(Err((_, errno))) => Err(KernelError::new(path.display().to_string(), "flock", errno)),
         Err(_) => Err(late(path, deadline)),
@@ -160,8 +179,6 @@ fn locked(path: &Path, file: File, alone: bool, deadline: Deadline) -> Result<Fl
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
@@ -169,8 +186,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("map.lock");
         let soon = || Deadline::after(Duration::from_millis(30));
-        let held = Lock::take(&path, soon()).unwrap();
-        let error = Lock::take(&path, soon()).unwrap_err().to_string();
+        let held = Lock::take(&path, soon(), &|| ()).unwrap();
+        let error = Lock::take(&path, soon(), &|| ()).unwrap_err().to_string();
         assert!(error.ends_with("map.lock: flock: did not happen within 30 ms"), "{error}");
 
         let (go, gone) = mpsc::channel();
@@ -178,7 +195,7 @@ mod tests {
             let path = path.clone();
             move || {
                 go.send(()).unwrap();
-                Lock::take(&path, Deadline::after(Duration::from_secs(10)))
+                Lock::take(&path, Deadline::after(Duration::from_secs(10)), &|| ())
             }
         });
         gone.recv().unwrap();
@@ -206,16 +223,16 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("V_vg");
         let soon = || Deadline::after(Duration::from_millis(30));
-        let one = Lock::queue(&path, false, soon()).unwrap();
-        let two = Lock::queue(&path, false, soon()).unwrap();
-        assert!(Lock::queue(&path, true, soon()).is_err());
+        let one = Lock::queue(&path, false, soon(), &|| ()).unwrap();
+        let two = Lock::queue(&path, false, soon(), &|| ()).unwrap();
+        assert!(Lock::queue(&path, true, soon(), &|| ()).is_err());
         drop(one);
         assert!(path.exists(), "the other one has it still");
-        assert!(Lock::queue(&path, true, soon()).is_err());
+        assert!(Lock::queue(&path, true, soon(), &|| ()).is_err());
         drop(two);
         assert!(!path.exists());
-        let alone = Lock::queue(&path, true, soon()).unwrap();
-        assert!(Lock::queue(&path, false, soon()).is_err());
+        let alone = Lock::queue(&path, true, soon(), &|| ()).unwrap();
+        assert!(Lock::queue(&path, false, soon(), &|| ()).is_err());
         drop(alone);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }
@@ -225,6 +242,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("map.lock");
         std::os::unix::fs::symlink(dir.path().join("elsewhere"), &path).unwrap();
-        assert!(Lock::take(&path, Deadline::after(Duration::ZERO)).unwrap_err().is(nix::errno::Errno::ELOOP));
+        assert!(
+            Lock::take(&path, Deadline::after(Duration::ZERO), &|| ())
+                .unwrap_err()
+                .is(nix::errno::Errno::ELOOP)
+        );
     }
 }

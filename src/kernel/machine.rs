@@ -1,6 +1,6 @@
 //! Where this machine keeps what we look at: one value, so that a recorded machine can stand in for it.
 
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf, sync::Arc};
 
 use super::{Places, Procfs, Sysfs, recorded};
 
@@ -19,6 +19,32 @@ pub struct Machine {
     pub lvm: PathBuf,
     /// udev runs and is relied on for nodes and links.
     pub udev: bool,
+    /// Who hears of waits that take long.
+    pub meanwhile: Meanwhile,
+}
+
+/// Says what is waited for while it is waited. Nobody hears it unless somebody wants to.
+#[derive(Clone, Default)]
+pub struct Meanwhile(Option<Arc<dyn Fn(&str) + Send + Sync>>);
+
+impl Meanwhile {
+    /// Sentences go there.
+    pub fn to(hears: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(hears)))
+    }
+
+    /// One sentence.
+    pub fn say(&self, text: &str) {
+        if let Some(hears) = &self.0 {
+            hears(text);
+        }
+    }
+}
+
+impl fmt::Debug for Meanwhile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Meanwhile(heard)" } else { "Meanwhile(unheard)" })
+    }
 }
 
 impl Machine {
@@ -37,6 +63,7 @@ impl Machine {
             state: "/var/lib".into(),
             lvm: "/etc/lvm".into(),
             udev,
+            meanwhile: Meanwhile::default(),
         }
     }
 }

@@ -51,7 +51,7 @@ pub use block::{Access, BlockDevice};
 pub use error::{ErrorCause, KernelError};
 pub use holders::Holder;
 pub use lock::Lock;
-pub use machine::Machine;
+pub use machine::{Machine, Meanwhile};
 pub use md::MdDevice;
 pub use node::Places;
 pub use procfs::Procfs;

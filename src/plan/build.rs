@@ -32,7 +32,13 @@ pub fn plan(
     let mut members = Vec::new();
     let users = |device: &Device| device.users().map(|by| format!("{} is in use by {by}", device.path));
     let found = world.devices.iter().filter_map(|candidate| candidate.found.as_ref().ok());
-    let warnings = found.filter_map(users).map(Warning::note).collect();
+    let used: Vec<String> = found.filter_map(users).collect();
+    // The kernel gives away what is only used and not claimed.
+    if let Some(text) = used.first().filter(|_| !request.force) {
+        return Err(Refusal::new(text.clone())
+            .hint("--force builds over it all the same; what they have there is overwritten"));
+    }
+    let warnings = used.into_iter().map(Warning::note).collect();
     for (slot, word) in (0..).zip(&request.members) {
         if let MemberSource::Missing = word.source {
             continue;
@@ -197,7 +203,11 @@ mod tests {
             read_only: false,
             whole: None,
             busy: *path == "/dev/busy",
-            holders: vec!["array md7".to_owned()],
+            holders: match *path {
+                "/dev/busy" => vec!["array md7".to_owned()],
+                "/dev/used" => vec!["loop device loop5".to_owned()],
+                _ => Vec::new(),
+            },
             probe: Probe::default(),
             foreign: Vec::new(),
         };
@@ -232,6 +242,15 @@ mod tests {
             })
             .collect();
         assert_eq!(added, [0, 2], "a missing device keeps its slot");
+    }
+
+    #[test]
+    fn what_is_in_use_is_built_over_by_force_alone() {
+        let paths = ["/dev/used", "/dev/b"];
+        let refused = decide(&request(Level::Raid1, &paths), &paths).unwrap_err();
+        assert_eq!(refused, "/dev/used is in use by loop device loop5");
+        let forced = BuildRequest { force: true, ..request(Level::Raid1, &paths) };
+        assert_eq!(decide(&forced, &paths).unwrap().warnings.len(), 1);
     }
 
     #[test]

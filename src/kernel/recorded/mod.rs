@@ -125,6 +125,7 @@ impl Recorded {
             state: self.root.join("var/lib"),
             lvm: self.root.join("etc/lvm"),
             udev: self.facts.udev,
+            meanwhile: super::Meanwhile::default(),
         }
     }
 

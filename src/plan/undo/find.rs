@@ -76,6 +76,9 @@ fn one(kept: &KeptDevice, here: &[Identity], trust: DeviceTrust) -> Result<usize
         ([], Some((_, Sameness::CannotTell(why), _))) => Err(cannot_tell(kept, why)),
         ([], Some((_, Sameness::Another(why), _))) => Err(another(kept, why)),
         ([], _) => Err(missing(kept)),
+        (several, Some((at, _, _))) if several.iter().any(|(known, _, _)| known == at) => {
+            if trust == DeviceTrust::Path { Ok(*at) } else { Err(mates(kept, several)) }
+        }
         (several, _) => Err(twice(kept, several)),
     }
 }
@@ -110,9 +113,20 @@ fn cannot_tell(kept: &KeptDevice, why: &str) -> Refusal {
 }
 
 fn twice(kept: &KeptDevice, several: &[Known<'_>]) -> Refusal {
+    may_be(kept, several).hint("detach the copies, then try again")
+}
+
+/// Mirrors without serials look the same once their superblocks are gone.
+fn mates(kept: &KeptDevice, several: &[Known<'_>]) -> Refusal {
+    let path = &kept.device.path;
+    may_be(kept, several).hint(format!(
+        "detach the copies, then try again; if you are sure that each disk has the path of then: --force takes {path}"
+    ))
+}
+
+fn may_be(kept: &KeptDevice, several: &[Known<'_>]) -> Refusal {
     let paths: Vec<&str> = several.iter().map(|(_, _, it)| it.path.as_str()).collect();
     Refusal::new(format!("{} may be any of {}", kept.device.path, paths.join(", ")))
-        .hint("detach the copies, then try again")
 }
 
 fn missing(kept: &KeptDevice) -> Refusal {

@@ -39,9 +39,13 @@ pub fn choose<'a>(word: Option<&str>, abouts: &[&'a About]) -> Result<&'a About,
             format!("`mdctl undo {}` does it again; mdctl history lists what came before", newest.id),
         ));
     };
-    let fits: Vec<&&About> = abouts.iter().filter(|about| about.id.as_str().starts_with(word)).collect();
+    let is_meant = |about: &&&About| !word.is_empty() && about.id.as_str().starts_with(word);
+    let fits: Vec<&&About> = abouts.iter().filter(is_meant).collect();
     match fits.as_slice() {
         [one] => Ok(one),
+        [] if word.is_empty() => {
+            Err(Refusal::new("an empty word names no entry").hint("mdctl history lists what is kept"))
+        }
         [] => Err(Refusal::new(format!("{}: no such entry", word.escape_default()))
             .hint("mdctl history lists what is kept")),
         _ => Err(Refusal::new(format!("{} fits several entries", word.escape_default()))
@@ -135,10 +139,7 @@ pub fn plan(
         return Ok(Plan { summary: nothing_to_do(present), ..Plan::default() });
     }
     if writes.is_empty() {
-        return Err(Refusal::new(format!(
-            "there is nothing to put back: everything that {} kept is as it was",
-            about.id
-        )));
+        return Err(nothing_to_put_back(present, &about.id));
     }
     let mut steps: Vec<Step> =
         writes.iter().map(|(device, _)| Step::Disk(DiskStep::Claim { device: device.clone() })).collect();
@@ -161,6 +162,13 @@ pub fn plan(
     let summary = format!("undo {}: {}", about.id, about.summary);
     let warnings = said.into_iter().map(Warning::note).chain(lost.into_iter().map(Warning::ask)).collect();
     Ok(Plan { summary, steps, warnings })
+}
+
+fn nothing_to_put_back(present: &[Present], id: &EntryId) -> Refusal {
+    if present.is_empty() {
+        return Refusal::new(format!("none of the devices of {id} is known to be here"));
+    }
+    Refusal::new(format!("there is nothing to put back: everything that {id} kept is as it was"))
 }
 
 /// Why nothing is put back after a killed command: of devices that are not known to be those of then nothing is claimed.

@@ -259,6 +259,7 @@ fn the_newest_is_meant_by_its_number_and_never_one_before_an_undo() {
     assert!(twice.hint.unwrap().starts_with(&format!("`mdctl undo {}` does it again", third.id)));
     assert_eq!(chosen(Some(third.id.as_str()), &abouts), Ok(3));
     assert_eq!(chosen(Some(second.id.as_str()), &abouts), Ok(2));
+    assert!(chosen(Some(""), &abouts[..1]).is_err(), "an empty word means nothing");
     assert!(chosen(Some("2027"), &abouts).unwrap_err().contains("fits several"));
     assert!(chosen(Some("x\n"), &abouts).unwrap_err().starts_with("x\\n: no such"));
     assert!(choose(None, &[]).is_err());
@@ -384,7 +385,12 @@ fn devices_are_found_under_other_names_and_never_guessed() {
     };
     assert_eq!(proof(&entry, &[here("/dev/x", 1), here("/dev/y", 0)]), Ok(vec![1]), "by the member's UUID");
     let twins = [here("/dev/a", 0), here("/dev/y", 0)];
-    assert!(proof(&entry, &twins).unwrap_err().text.contains("may be any of /dev/a, /dev/y"));
+    let unsure = proof(&entry, &twins).unwrap_err();
+    assert!(unsure.text.contains("may be any of /dev/a, /dev/y"), "{unsure}");
+    assert!(unsure.hint.unwrap().ends_with("--force takes /dev/a"));
+    assert_eq!(at(&entry, &twins, DeviceTrust::Path), Ok(vec![0]), "mirrors look the same");
+    let elsewhere = [here("/dev/x", 0), here("/dev/y", 0)];
+    assert!(find(&entry, &elsewhere, DeviceTrust::Path).expect("left out").places.is_empty());
     let blank = |path: &str| Identity { path: path.into(), size: SIZE, ..Identity::default() };
     let unsure = proof(&entry, &[blank("/dev/b"), blank("/dev/a")]).unwrap_err();
     assert!(unsure.text.contains("/dev/a: nothing tells that this is the disk of then"), "{unsure}");
