@@ -23,9 +23,12 @@ pub struct Machine {
     pub meanwhile: Meanwhile,
 }
 
+/// Takes a sentence.
+type Hears = dyn Fn(&str) + Send + Sync;
+
 /// Says what is waited for while it is waited. Nobody hears it unless somebody wants to.
 #[derive(Clone, Default)]
-pub struct Meanwhile(Option<Arc<dyn Fn(&str) + Send + Sync>>);
+pub struct Meanwhile(Option<Arc<Hears>>);
 
 impl Meanwhile {
     /// Sentences go there.

@@ -179,6 +179,8 @@ fn held_map_lock_is_told() {
     let output = ours(&with(&["/dev/ram0", "/dev/ram1"]));
     sh("pkill sleep; rm -f /run/mdadm/map.lock").ok();
     assert!(output.status == 1 && output.stderr.contains("held by process"), "{output}");
+    let meanwhile = "waiting for the lock of the map file, which process ";
+    assert_eq!(output.stderr.matches(meanwhile).count(), 1, "{output}");
     no_trace();
     assert_eq!(disks.read(0, 4096, 21), b"what was there before");
 }

@@ -294,7 +294,7 @@ fn who_holds_a_lock() {
         false => Ok(()),
     };
     mdctl::kernel::wait::retry(soon(), held, |_| true).unwrap();
-    let taken = Lock::take(path, Deadline::after(Duration::from_millis(100)));
+    let taken = Lock::take(path, Deadline::after(Duration::from_millis(100)), &|| ());
     let by = mdctl::kernel::lock::holders(&Procfs::default(), path).unwrap();
     guest::sh(&format!("kill {pid}; rm {}", path.display())).ok();
     assert_eq!(taken.unwrap_err().to_string(), "/run/mdadm-test.lock: flock: did not happen within 100 ms");
