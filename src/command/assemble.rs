@@ -106,6 +106,7 @@ fn session<'a>(
         no_degraded: request.no_degraded,
         readonly: request.readonly,
         partial: request.devices.is_empty(),
+        waits: false,
     };
     let updating = request.update.map(|what| Updating {
         what,

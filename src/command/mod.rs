@@ -32,6 +32,7 @@ mod dump;
 mod examine;
 mod explain;
 mod history;
+mod incremental;
 mod keep;
 mod manage;
 mod monitor;
@@ -186,7 +187,7 @@ fn carried(invocation: &Invocation, ui: &Ui) -> u8 {
         Request::Misc(request) => misc(request, common, &machine, ui),
         Request::Build(request) => build::run(request, common, &machine, ui),
         Request::Grow(_) => Ok(not_yet("--grow", ui)),
-        Request::Incremental(_) => Ok(not_yet("--incremental", ui)),
+        Request::Incremental(request) => incremental::run(request, common, &machine, ui),
         Request::Manage(request) => manage::run(request, common, &machine, ui),
         Request::Monitor(request) => monitor::run(request, common, &machine, ui),
         Request::Explain(request) => explain::run(request, common, &machine, ui),

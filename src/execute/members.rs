@@ -10,6 +10,7 @@ use super::live::Live;
 use crate::{
     config::map,
     kernel::{Deadline, KernelError, files, host, md, node, wait},
+    model::world::MapEntry,
     plan::{ArrayName, LegacyShape, MemberName, run::Outdated},
     words::{DevId, MemberAttr},
 };
@@ -87,9 +88,14 @@ impl Live {
         let path = self.machine().places.run.join("mdadm/map");
         let text = files::read(&path, MAP_LIMIT)?.unwrap_or_default();
         let entries = map::parse(&String::from_utf8_lossy(&text));
-        for entry in entries.iter().filter(|entry| entry.uuid == uuid && entry.devnm != array.kernel) {
+        let same = |entry: &&MapEntry| entry.uuid == uuid || entry.path == array.path;
+        for entry in entries.iter().filter(|entry| entry.devnm != array.kernel).filter(same) {
             if self.members_now(&entry.devnm)?.is_some_and(|members| !members.is_empty()) {
-                let text = format!("{array} was assembled as {} by another program meanwhile", entry.devnm);
+                let text = if entry.uuid == uuid {
+                    format!("{array} was assembled as {} by another program meanwhile", entry.devnm)
+                } else {
+                    format!("{} was given to {} by another program meanwhile", array.path, entry.devnm)
+                };
                 return Err(Outdated(text).into());
             }
         }

@@ -23,9 +23,10 @@ fn one(machine: &Machine, name: &str) -> Result<Option<RunningArray>, KernelErro
     let (Some(dev), Some(state)) = (array.dev()?, array.state()?) else {
         return Ok(None);
     };
-    let mut members = Vec::new();
+    let (mut members, mut names) = (Vec::new(), Vec::new());
     for member in array.members()? {
         members.extend(member.dev()?);
+        names.push(member.name().to_owned());
     }
     Ok(Some(RunningArray {
         name: name.to_owned(),
@@ -36,6 +37,7 @@ fn one(machine: &Machine, name: &str) -> Result<Option<RunningArray>, KernelErro
         metadata: array.metadata_version()?.unwrap_or_default(),
         raid_disks: array.raid_disks()?.and_then(|n| u32::try_from(n.new).ok()).unwrap_or(0),
         members,
+        names,
     }))
 }
 

@@ -14,7 +14,7 @@ use crate::{
         glob::{self, Slash},
         sources::{self, ConfigPlace, ConfigSources, USUAL},
     },
-    kernel::{Deadline, ErrorCause, KernelError, Machine, files, host},
+    kernel::{Deadline, ErrorCause, KernelError, Machine, files, host, node},
     model::DevId,
 };
 
@@ -144,6 +144,36 @@ pub fn candidates(machine: &Machine, config: &Config, nodes: &Nodes) -> Result<V
     }
     patterns.extend(listed);
     Ok(patterns)
+}
+
+/// Whether DEVICE lines let a device be looked at: by one of its names, or because what they list is this device under
+/// another one.
+///
+/// # Errors
+/// What could not be read.
+pub fn is_permitted(config: &Config, names: &[String]) -> Result<bool, KernelError> {
+    let words = config.device_words();
+    let fits = |pattern: &String| names.iter().any(|name| glob::matches(pattern, name, Slash::Separates));
+    let by_name = |word: &DeviceWord| match word {
+        DeviceWord::Partitions => true,
+        DeviceWord::Containers => false,
+        DeviceWord::Pattern(pattern) => fits(pattern),
+    };
+    if words.iter().any(by_name) {
+        return Ok(true);
+    }
+    let Some(number) = names.first().and_then(|name| node::number_of(Path::new(name)).ok().flatten()) else {
+        // What it is will be said.
+        return Ok(true);
+    };
+    for word in words {
+        let DeviceWord::Pattern(pattern) = word else { continue };
+        let paths = expand(pattern)?;
+        if paths.iter().any(|path| node::number_of(Path::new(path)).ok().flatten() == Some(number)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The last that the kernel lists comes first.

@@ -88,6 +88,8 @@ pub struct RunningArray {
     pub raid_disks: u32,
     /// Members' kernel device numbers.
     pub members: Vec<DevId>,
+    /// Members' kernel names (`sda1`), those of devices that are gone among them.
+    pub names: Vec<String>,
 }
 
 impl RunningArray {

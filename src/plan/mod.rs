@@ -16,6 +16,7 @@ pub mod explain;
 #[cfg(test)]
 pub(crate) mod fake;
 pub mod histories;
+pub mod incremental;
 pub mod keep;
 pub mod manage;
 pub mod monitor;

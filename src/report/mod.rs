@@ -11,6 +11,7 @@ pub mod dm;
 pub mod examine;
 pub mod explain;
 pub mod history;
+pub mod incremental;
 pub mod outcome;
 pub mod overlay;
 pub mod query;

@@ -20,7 +20,7 @@ pub mod steps;
 pub mod update;
 
 #[cfg(test)]
-mod tests;
+pub(in crate::plan) mod tests;
 
 use crate::{
     model::DevId,
@@ -52,6 +52,8 @@ pub struct Options {
     pub readonly: bool,
     /// Fewer members than last time will do: they were searched for, not listed.
     pub partial: bool,
+    /// More members may come: what cannot start yet is left inactive, with what it has.
+    pub waits: bool,
 }
 
 /// A sentence for people.

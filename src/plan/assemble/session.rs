@@ -16,7 +16,7 @@ use crate::{
         Config, Metadata,
         conf::{ArrayLine, ArrayLineName as LineName, SysfsLine},
         name::{ArrayWord, number},
-        policy::{self, FormatFamily, PolicySubject, PolicyVerdict as Auto},
+        policy::{self, DevicePolicy, FormatFamily, PolicySubject, PolicyVerdict as Auto},
     },
     model::{DevId, RunningArray, World, world::MapEntry},
     plan::{ArrayName, MdStep, Refusal, Step, SystemStep, Warning, naming},
@@ -180,20 +180,34 @@ impl Session<'_> {
 
     /// Whether an array may come up that nothing asks for: its format by AUTO, and no ARRAY line ignores it.
     fn may_assemble(&self, claim: &Claim) -> bool {
+        self.is_allowed(claim) && !self.config.arrays.iter().any(|line| ignores(line, claim))
+    }
+
+    /// Whether POLICY and AUTO let an array of its format come up that nothing asks for.
+    pub(in crate::plan) fn is_allowed(&self, claim: &Claim) -> bool {
         let family = if claim.metadata.version().0 == 0 { FormatFamily::V0 } else { FormatFamily::V1 };
-        let paths = self.by_path.get(&claim.id).map(Vec::as_slice).unwrap_or_default();
-        let subject = PolicySubject { paths, is_partition: claim.is_partition, family: Some(family) };
-        let auto = policy::policy(&self.config.policies, &subject).auto;
+        let auto = self.policy(claim).auto;
         let auto = auto.unwrap_or_else(|| policy::auto(self.config.auto.iter().flatten(), family));
-        let allowed = match auto {
+        match auto {
             Auto::Yes => true,
             Auto::HomeHost => self.home.owns(claim),
             Auto::No => false,
-        };
-        allowed && !self.config.arrays.iter().any(|line| ignores(line, claim))
+        }
     }
 
-    fn decide(
+    /// What POLICY lines say of a member.
+    pub(in crate::plan) fn policy(&self, claim: &Claim) -> DevicePolicy {
+        let family = if claim.metadata.version().0 == 0 { FormatFamily::V0 } else { FormatFamily::V1 };
+        let paths = self.by_path.get(&claim.id).map(Vec::as_slice).unwrap_or_default();
+        let subject = PolicySubject { paths, is_partition: claim.is_partition, family: Some(family) };
+        policy::policy(&self.config.policies, &subject)
+    }
+
+    /// Decides about the array of these candidates.
+    ///
+    /// # Errors
+    /// As [`super::plan`]; and where the array runs.
+    pub(in crate::plan) fn decide(
         &self,
         mut members: Vec<usize>,
         word: Option<&str>,
@@ -232,7 +246,7 @@ impl Session<'_> {
     }
 
     /// The array in the kernel that has members of this UUID, or that the map says is it.
-    fn existing(&self, uuid: MdUuid, asked: Option<Metadata>) -> Option<&RunningArray> {
+    pub(in crate::plan) fn existing(&self, uuid: MdUuid, asked: Option<Metadata>) -> Option<&RunningArray> {
         let claims = || self.candidates.iter().filter_map(|candidate| candidate.of(asked).ok());
         let ids = || claims().filter(|claim| claim.facts.array == uuid).map(|claim| claim.id);
         let by_member = self.world.arrays.iter().find(|array| ids().any(|id| array.members.contains(&id)));
@@ -256,7 +270,7 @@ impl Session<'_> {
         (0..self.candidates.len()).filter(wanted).collect()
     }
 
-    fn name_of(&self, array: &RunningArray) -> ArrayName {
+    pub(in crate::plan) fn name_of(&self, array: &RunningArray) -> ArrayName {
         let entry = self.world.map.iter().find(|entry| entry.devnm == array.name && !entry.path.is_empty());
         let path = entry.map_or_else(|| format!("/dev/{}", array.name), |entry| entry.path.clone());
         ArrayName { kernel: array.name.clone(), path }
@@ -268,16 +282,20 @@ impl Session<'_> {
             let bare = stored.split_once(':').map_or(stored.as_str(), |(_, name)| name);
             naming::given(word, Some(bare), &self.world, self.config)?
         } else {
-            let claim = naming::NameClaim {
-                stored: &stored,
-                of_this_host: self.home.owns(model),
-                listed: self.config.arrays.iter().any(|line| identifies(line, model)),
-                any_host: !self.home.required,
-            };
-            let trust = naming::trust(claim, self.config);
-            naming::found(&stored, trust, &self.world, self.config)?
+            naming::found(&stored, self.trust(model), &self.world, self.config)?
         };
         Ok(chosen.array)
+    }
+
+    /// Whether the array of a member is ours, as far as its name goes.
+    pub(in crate::plan) fn trust(&self, model: &Claim) -> naming::NameTrust {
+        let claim = naming::NameClaim {
+            stored: &model.name(),
+            of_this_host: self.home.owns(model),
+            listed: self.config.arrays.iter().any(|line| identifies(line, model)),
+            any_host: !self.home.required,
+        };
+        naming::trust(claim, self.config)
     }
 
     /// Remembers that these devices are in an array now.
@@ -378,7 +396,8 @@ pub fn wish_of(line: &ArrayLine) -> GatherWish {
     GatherWish { identity, patterns: line.devices.clone(), listed: false }
 }
 
-fn identifies(line: &ArrayLine, claim: &Claim) -> bool {
+/// Whether an ARRAY line names the array of a member.
+pub(in crate::plan) fn identifies(line: &ArrayLine, claim: &Claim) -> bool {
     let wish = wish_of(line);
     let known = !wish.identity.is_empty() || !wish.patterns.is_empty();
     let fits = |pattern: &String| {
@@ -392,7 +411,8 @@ fn identifies(line: &ArrayLine, claim: &Claim) -> bool {
         && wish.identity.mismatch(claim, &Home::default()).is_none()
 }
 
-fn ignores(line: &ArrayLine, claim: &Claim) -> bool {
+/// Whether an ARRAY line says that the array of a member is to be left alone.
+pub(in crate::plan) fn ignores(line: &ArrayLine, claim: &Claim) -> bool {
     let named =
         ArrayLine { name: LineName::Unnamed, metadata: None, container: None, member: None, ..line.clone() };
     line.name == LineName::Ignore && identifies(&named, claim)

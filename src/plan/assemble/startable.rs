@@ -140,7 +140,10 @@ pub fn verdict(
     path: &str,
     options: &Options,
 ) -> Verdict {
-    if journal && count.journals == 0 && !options.force {
+    if journal && count.journals == 0 && options.waits && !options.run {
+        return Verdict::LeaveInactive;
+    }
+    if journal && count.journals == 0 && !options.force && !options.waits {
         let text = "Not safe to assemble with missing or stale journal device, consider --force.";
         return Verdict::Refuse(text.to_owned());
     }
@@ -151,7 +154,7 @@ pub fn verdict(
     if start && !(options.no_degraded && degraded && !options.run) {
         return if journal && count.journals == 0 { Verdict::StartReadonly } else { Verdict::Start };
     }
-    if options.no_degraded {
+    if options.no_degraded || options.waits {
         return Verdict::LeaveInactive;
     }
     let why = match shortage {

@@ -15,9 +15,9 @@ use crate::{
     plan::{ArrayName, DiskStep, MdStep, Step},
 };
 
-const UUID: MdUuid = MdUuid([0x11; 16]);
+pub(in crate::plan) const UUID: MdUuid = MdUuid([0x11; 16]);
 
-fn array(level: Level, layout: u32, disks: u32) -> v1::NewArray {
+pub(in crate::plan) fn array(level: Level, layout: u32, disks: u32) -> v1::NewArray {
     v1::NewArray {
         minor: v1::Minor::V1_2,
         uuid: UUID,
@@ -40,7 +40,7 @@ fn array(level: Level, layout: u32, disks: u32) -> v1::NewArray {
 }
 
 /// A member: its number, its events, and edits of its copy.
-fn claim(array: &v1::NewArray, number: u32, events: u64, edits: &[v1::Edit]) -> Claim {
+pub(in crate::plan) fn claim(array: &v1::NewArray, number: u32, events: u64, edits: &[v1::Edit]) -> Claim {
     let member = v1::NewMember {
         number,
         uuid: MdUuid([u8::try_from(number).unwrap() + 1; 16]),
@@ -77,7 +77,7 @@ fn decide(claims: Vec<Claim>, options: Options) -> ArrayOutcome {
     plan(claims, name(), None, &options).unwrap()
 }
 
-fn faulty(number: u32) -> v1::Edit {
+pub(in crate::plan) fn faulty(number: u32) -> v1::Edit {
     v1::Edit::Role { number, role: Role::Faulty }
 }
 

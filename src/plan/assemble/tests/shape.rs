@@ -9,9 +9,9 @@ use super::{
 use crate::plan::assemble::shape::{Shapes, difference};
 
 const FORCE: Options =
-    Options { run: false, force: true, no_degraded: false, readonly: false, partial: false };
+    Options { run: false, force: true, no_degraded: false, readonly: false, partial: false, waits: false };
 const PARTIAL: Options =
-    Options { run: false, force: false, no_degraded: false, readonly: false, partial: true };
+    Options { run: false, force: false, no_degraded: false, readonly: false, partial: true, waits: false };
 
 /// A member after its words were changed, with a right checksum.
 fn patched(member: &Claim, words: &[(usize, u32)]) -> Claim {

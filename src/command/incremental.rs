@@ -1,0 +1,82 @@
+//! `--incremental`.
+
+use anyhow::Result;
+
+use super::{DONE, drive::Driver, print};
+use crate::{
+    config::{Config, sources::ConfigSources},
+    inventory,
+    kernel::Machine,
+    model::World,
+    plan::{
+        assemble::{Home, Options, Session},
+        incremental::{Came, IncrementalJob, Joining},
+    },
+    report::incremental::{IncrementalArray, IncrementalReport},
+    request::{Common, IncrementalRequest},
+    ui::Ui,
+};
+
+/// Does what one event of a device asks for.
+pub(super) fn run(request: &IncrementalRequest, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
+    let (config, diagnostics) =
+        inventory::configuration(&ConfigSources::from_option(common.config.as_deref()))?;
+    for diagnostic in diagnostics {
+        ui.error(&diagnostic.text);
+    }
+    let driver = Driver { common, machine, ui, config: &config, own_document: true };
+    let names: Vec<String> = request.devices.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    let Some(device) = names.first().cloned() else { return Ok(DONE) };
+    let job = IncrementalJob {
+        permitted: inventory::is_permitted(&config, &names)?,
+        device: device.clone(),
+        run: request.run,
+        export: common.export,
+        bad_block_log: config.create.bbl != Some(false),
+        zone: inventory::local_zone(),
+    };
+    let mut course = Joining::new(session(request, common, machine, &config), job);
+    let status = driver.drive(&mut course)?;
+    let arrays = course.came().iter().map(array).collect();
+    tell(&IncrementalReport::new(Some(device), arrays), common)?;
+    Ok(status)
+}
+
+fn tell(report: &IncrementalReport, common: &Common) -> Result<()> {
+    if common.json {
+        print(&format!("{}\n", serde_json::to_string_pretty(report)?));
+    } else if common.export {
+        print(&report.export());
+    }
+    Ok(())
+}
+
+fn session<'a>(
+    request: &IncrementalRequest,
+    common: &Common,
+    machine: &Machine,
+    config: &'a Config,
+) -> Session<'a> {
+    let ignore = common.ignore_homehost || config.home_host.ignore;
+    let host = inventory::homehost(common.homehost.as_ref(), common.ignore_homehost, config);
+    Session {
+        candidates: Vec::new(),
+        asked: request.metadata,
+        world: World::default(),
+        config,
+        home: Home { host, required: !ignore },
+        options: Options::default(),
+        updating: None,
+        by_path: inventory::by_path(machine, config),
+    }
+}
+
+fn array(came: &Came) -> IncrementalArray {
+    IncrementalArray {
+        array: came.array.path.clone(),
+        kernel_name: came.array.kernel.clone(),
+        foreign: came.foreign,
+        started: came.started.map(|started| started.word()),
+        message: came.message.clone(),
+    }
+}

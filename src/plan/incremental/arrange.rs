@@ -1,0 +1,92 @@
+//! The acts, in an order that lets nobody between the look and the act, and that a kill leaves in a state that the next
+//! event finishes.
+//!
+//! The lock comes first, for two processes with the same device would each find it claimed by the other. The plan is committed
+//! when the kernel has the member: from then on the array is never taken back, for the other devices' processes count on
+//! it. The map's line and the start come after; an array without a line is found by its members.
+
+use crate::{
+    model::{DevId, world::MapEntry},
+    plan::{ArrayName, DiskStep, MdStep, MemberName, Plan, Step, SystemStep},
+    words::ArrayAttr,
+};
+
+/// What a plan of assembly becomes here.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Arrangement {
+    /// Members of the inactive array that must not be in it when it starts.
+    pub(super) removed: Vec<(String, DevId)>,
+    /// The first write makes it writable: until then nothing of it changes.
+    pub(super) tentative: bool,
+    /// The map has its line.
+    pub(super) mapped: bool,
+    /// Lines of the map that name other arrays than they say.
+    pub(super) wrong: Vec<MapEntry>,
+}
+
+/// Arranges the steps of an assembly.
+#[must_use]
+pub(super) fn arrange(plan: Plan, array: &ArrayName, how: &Arrangement) -> Plan {
+    let mut lines = Lines::default();
+    for step in plan.steps {
+        lines.take(step, array, how);
+    }
+    let removed = how.removed.iter().map(|(path, dev)| {
+        let member = MemberName { shown: path.clone(), dev: Some(*dev), link: None };
+        Step::Md(MdStep::Remove { array: array.clone(), member, patient: true })
+    });
+    let wrong = how.wrong.iter().cloned().map(|entry| Step::System(SystemStep::MapRemove { entry }));
+    let mut steps = vec![Step::System(SystemStep::LockMap)];
+    steps.extend(lines.claims);
+    steps.extend(wrong);
+    steps.extend(lines.expect);
+    steps.extend(removed);
+    steps.extend(lines.joins);
+    steps.push(Step::Commit);
+    steps.extend(lines.map);
+    steps.extend(lines.start);
+    steps.push(Step::System(SystemStep::UnlockMap));
+    steps.extend(lines.shows);
+    Plan { steps, ..plan }
+}
+
+#[derive(Default)]
+struct Lines {
+    claims: Vec<Step>,
+    expect: Vec<Step>,
+    joins: Vec<Step>,
+    map: Vec<Step>,
+    start: Vec<Step>,
+    shows: Vec<Step>,
+    committed: bool,
+}
+
+impl Lines {
+    fn take(&mut self, step: Step, array: &ArrayName, how: &Arrangement) {
+        match step {
+            Step::System(SystemStep::LockMap | SystemStep::UnlockMap) => {}
+            Step::Commit => self.committed = true,
+            Step::Disk(DiskStep::Claim { .. }) => self.claims.push(step),
+            Step::Md(MdStep::Expect { .. }) => self.expect.push(step),
+            Step::System(SystemStep::MapAdd { .. }) if how.mapped => {}
+            Step::System(SystemStep::MapAdd { .. }) => self.map.push(step),
+            Step::System(SystemStep::Node { .. }) => self.shows.push(step),
+            Step::Md(MdStep::Run { .. }) if how.tentative => self.start.push(read_auto(array)),
+            Step::Md(MdStep::Run { .. } | MdStep::SetAttr { attr: ArrayAttr::ArrayState, .. }) => {
+                self.start.push(step);
+            }
+            other if self.committed => self.start.push(other),
+            other => self.joins.push(other),
+        }
+    }
+}
+
+/// Starts it so that the first write makes it writable.
+pub(super) fn read_auto(array: &ArrayName) -> Step {
+    Step::Md(MdStep::SetAttr {
+        array: array.clone(),
+        attr: ArrayAttr::ArrayState,
+        value: "read-auto".to_owned(),
+        optional: false,
+    })
+}

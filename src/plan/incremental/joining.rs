@@ -1,0 +1,517 @@
+//! One device that came, as a course: look at it, at the machine, and at the other members where they may be enough; act
+//! on that under the lock; look again where somebody was quicker.
+
+use std::collections::BTreeSet;
+
+use superblock::Level;
+
+use super::{
+    Came, IncrementalJob, Started,
+    admission::{self, Denied},
+    arrange::{Arrangement, arrange},
+};
+use crate::{
+    config::policy::Action,
+    model::{DevId, RunningArray, world::MapEntry},
+    plan::{
+        ArrayName, DiskStep, MdStep, Plan, Refusal, Step,
+        assemble::{ArrayOutcome, CandidatePath, Claim, Options, Session, Verdict, Why},
+        course::{Course, Deed, Ending, Event, Look, Said, Then, Turn, Unseen},
+        manage::{
+            ManageContext,
+            session::{Manage, ManageJob},
+        },
+        naming::NameTrust,
+        run::Failure,
+    },
+    request::{ManageOp, ManageWord},
+    words::{ArrayAttr, Errno},
+};
+
+/// Exit status of a failure.
+const FAILED: u8 = 1;
+/// Exit status of a member that the array does not take.
+const NOT_TAKEN: u8 = 2;
+/// How often others may be quicker: each time one of them has done something, and an array has no more members.
+const MOST_OUTDATED: usize = 2 * 384;
+/// How often the device may be held by others without being in an array. One that does the same for the same device lets
+/// the lock go only when it is in.
+const MOST_BUSY: usize = 2;
+
+/// One device that came.
+pub struct Joining<'a> {
+    session: Session<'a>,
+    job: IncrementalJob,
+    stage: Stage,
+    /// How often somebody else was quicker.
+    outdated: usize,
+    /// How often the device was held by somebody.
+    busy: usize,
+    /// Arrays that the map does not know were looked at.
+    searched: bool,
+    /// The kernel did not take it unseen: look at who is there.
+    closely: bool,
+    /// The device's own node.
+    mine: Option<String>,
+    /// Nodes that were looked at.
+    looked: BTreeSet<String>,
+    /// Lines of the map that are wrong.
+    wrong: Vec<MapEntry>,
+    came: Option<Came>,
+    say: Vec<Said>,
+}
+
+/// What is waited for.
+enum Stage {
+    /// The machine.
+    World,
+    /// The device.
+    Device,
+    /// Members of arrays.
+    Members,
+    /// A plan.
+    Acting(Box<Acting>),
+    /// The words of manage, in an array that runs.
+    Late(Box<Manage>, Came),
+}
+
+/// What is being done.
+struct Acting {
+    plan: Plan,
+    came: Came,
+    /// Without a look at the other members.
+    unseen: bool,
+}
+
+impl Course for Joining<'_> {
+    fn next(&mut self, event: Event) -> Turn {
+        let turn = self.turn(event).unwrap_or_else(Turn::refuse);
+        turn.after(std::mem::take(&mut self.say))
+    }
+}
+
+impl<'a> Joining<'a> {
+    /// Begins; the session has looked at nothing yet.
+    #[must_use]
+    pub fn new(mut session: Session<'a>, job: IncrementalJob) -> Self {
+        session.options = Options { run: job.run, waits: true, ..Options::default() };
+        Self {
+            session,
+            job,
+            stage: Stage::World,
+            outdated: 0,
+            busy: 0,
+            searched: false,
+            closely: false,
+            mine: None,
+            looked: BTreeSet::new(),
+            wrong: Vec::new(),
+            came: None,
+            say: Vec::new(),
+        }
+    }
+
+    /// What became of its array.
+    #[must_use]
+    pub fn came(self) -> Option<Came> {
+        self.came
+    }
+
+    fn turn(&mut self, event: Event) -> Result<Turn, Unseen> {
+        let stage = std::mem::replace(&mut self.stage, Stage::World);
+        Ok(match (stage, event) {
+            (Stage::Late(manage, came), event) => self.late(manage, came, event),
+            (_, Event::Begin) => Turn::look(Look::World { fresh: 0 }),
+            (_, Event::Unseen(unseen)) => return Err(unseen),
+            (Stage::World, Event::Seen(view)) => {
+                self.session.world = *view.world()?;
+                if self.session.candidates.is_empty() {
+                    self.stage = Stage::Device;
+                    Turn::look(Look::Members { paths: vec![self.job.device.clone()], explain: false })
+                } else {
+                    self.decide()
+                }
+            }
+            (Stage::Device, Event::Seen(view)) => {
+                let sights = view.members()?;
+                let Some(sight) = sights.first() else { return Ok(Turn::end(FAILED)) };
+                if let Err(refusal) = admission::device(sight, self.job.permitted, &self.session.world) {
+                    return Ok(Turn::refuse(refusal));
+                }
+                self.mine = sight.found.as_ref().ok().map(|device| node(&device.kernel_name));
+                self.looked.extend(self.mine.clone());
+                self.session.candidates = vec![CandidatePath::new(sight, self.session.asked)];
+                self.decide()
+            }
+            (Stage::Members, Event::Seen(view)) => {
+                for sight in view.members()? {
+                    let candidate = CandidatePath::new(&sight, self.session.asked);
+                    self.looked.insert(sight.path);
+                    if !self.session.candidates.iter().any(|known| is_same(known, &candidate)) {
+                        self.session.candidates.push(candidate);
+                    }
+                }
+                self.decide()
+            }
+            (Stage::Acting(acting), Event::Done(deeds)) => match deeds.into_iter().next() {
+                Some(deed) => self.done(*acting, deed),
+                None => Turn::end(FAILED),
+            },
+            (_, event) => {
+                return Err(Unseen { text: format!("an answer to no question: {event:?}"), errno: None });
+            }
+        })
+    }
+
+    fn decide(&mut self) -> Turn {
+        let Some(candidate) = self.session.candidates.first() else { return Turn::end(FAILED) };
+        let mine = match admission::member(candidate, &self.session) {
+            Ok(claim) => claim.clone(),
+            Err(denied) => return self.denied(denied),
+        };
+        match self.session.existing(mine.facts.array, self.session.asked).cloned() {
+            None => {
+                let strangers = self.strangers();
+                if !std::mem::replace(&mut self.searched, true) && !strangers.is_empty() {
+                    return self.look_at(strangers);
+                }
+                self.join(&mine, None)
+            }
+            Some(array) if array.is_active() => self.join_running(&mine, &array),
+            Some(array) => {
+                let inside = array.members.contains(&mine.id);
+                let paths = self.unknown(&array);
+                let may_start = array.members.len() + 1 >= fewest(&mine) || self.job.run;
+                if !paths.is_empty() && (inside || may_start || self.closely) {
+                    return self.look_at(paths);
+                }
+                if !paths.is_empty() {
+                    return self.join_unseen(&mine, &array);
+                }
+                self.join(&mine, Some(&array))
+            }
+        }
+    }
+
+    fn denied(&mut self, denied: Denied) -> Turn {
+        match denied {
+            Denied::Bare => {
+                Turn::refuse(Refusal::new(format!("no recognisable superblock on {}.", self.job.device)))
+            }
+            Denied::Refused(refusal) => Turn::refuse(refusal),
+            Denied::Quietly(text) => {
+                self.say.push(Said::detail(text));
+                Turn::end(FAILED)
+            }
+        }
+    }
+
+    fn look_at(&mut self, paths: Vec<String>) -> Turn {
+        self.stage = Stage::Members;
+        Turn::look(Look::Members { paths, explain: false })
+    }
+
+    /// One member of each array that the map does not know and that waits: a killed process may have begun it.
+    fn strangers(&self) -> Vec<String> {
+        let map = &self.session.world.map;
+        let waiting = self.session.world.arrays.iter().filter(|array| {
+            let native = !array.metadata.starts_with("external:");
+            native && !array.is_active() && !map.iter().any(|entry| entry.devnm == array.name)
+        });
+        waiting.filter_map(|array| array.names.first()).map(|name| node(name)).collect()
+    }
+
+    /// The members of an array that were not looked at.
+    fn unknown(&self, array: &RunningArray) -> Vec<String> {
+        array.names.iter().map(|name| node(name)).filter(|path| !self.looked.contains(path)).collect()
+    }
+
+    /// Into an array that cannot start with one more: the kernel compares identities, and those who see enough look at all.
+    fn join_unseen(&mut self, mine: &Claim, array: &RunningArray) -> Turn {
+        let name = self.session.name_of(array);
+        let plan = self.session.decide(vec![0], None, &self.session.options, self.session.asked);
+        let outcome = match plan {
+            Ok((outcome, _)) => outcome,
+            Err(refusal) => return Turn::refuse(refusal),
+        };
+        let came = Came {
+            foreign: self.is_foreign(mine),
+            started: Some(Started::No),
+            message: not_enough(&mine.path, &name, array.members.len() + 1),
+            array: name,
+        };
+        let how = Arrangement { mapped: self.is_mapped(array), ..Arrangement::default() };
+        self.carry_out(outcome.plan, came, how, true)
+    }
+
+    /// Into an array that waits, or a new one, by all of its members.
+    fn join(&mut self, mine: &Claim, array: Option<&RunningArray>) -> Turn {
+        let inside = array.is_some_and(|array| array.members.contains(&mine.id));
+        if let Some(array) = array.filter(|_| !inside) {
+            if self.is_of_another(array, mine) {
+                // The line is of an array that was there before.
+                let (wrong, map) = std::mem::take(&mut self.session.world.map)
+                    .into_iter()
+                    .partition(|e| e.devnm == array.name);
+                self.session.world.map = map;
+                self.wrong = wrong;
+                return self.decide();
+            }
+        }
+        let word = admission::word(&self.session, mine).filter(|_| array.is_none());
+        let decided = self.session.decide(vec![0], word, &self.session.options, self.session.asked);
+        let outcome = match decided {
+            Ok((outcome, _)) => outcome,
+            Err(refusal) => return Turn::refuse(refusal.status(NOT_TAKEN)),
+        };
+        let out = outcome.out.iter().find(|(path, _)| *path == mine.path).map(|(_, why)| why.clone());
+        if let Some(why) = out.filter(|_| !inside) {
+            return Turn::refuse(not_taken(mine, &outcome.name, &why));
+        }
+        let foreign = self.is_foreign(mine);
+        let removed = array.map(|array| self.removed(array, &outcome)).unwrap_or_default();
+        for (path, why) in outcome.out.iter().filter(|(path, _)| removed.iter().any(|(gone, _)| gone == path))
+        {
+            self.say.push(Said::note(format!("{path} is taken out of {}: {why}", outcome.name.path)));
+        }
+        let tentative = foreign || (self.job.run && !outcome.is_complete());
+        let mapped = array.is_some_and(|array| self.is_mapped(array));
+        let came = answer(mine, &outcome, foreign);
+        let starts = came.started == Some(Started::Yes);
+        if inside && !starts && removed.is_empty() && mapped {
+            return self.end(came);
+        }
+        let how = Arrangement { removed, tentative, mapped, wrong: Vec::new() };
+        self.carry_out(outcome.plan, came, how, false)
+    }
+
+    /// Into an array that runs.
+    fn join_running(&mut self, mine: &Claim, array: &RunningArray) -> Turn {
+        let name = self.session.name_of(array);
+        let came = Came {
+            foreign: self.is_foreign(mine),
+            started: Some(Started::Already),
+            message: format!("{} attached to {} which is already active.", mine.path, name.path),
+            array: name,
+        };
+        if array.members.contains(&mine.id) {
+            return self.end(came);
+        }
+        let action = self.session.policy(mine).action;
+        let in_sync = mine.slot().is_some();
+        if in_sync && !self.job.run && action < Action::ReAdd {
+            let text =
+                format!("not adding {} to active array (without --run) {}", mine.path, came.array.path);
+            let hint = format!(
+                "`mdadm --manage {} --re-add {}` takes it back, or a POLICY line with action=re-add",
+                came.array.path, mine.path
+            );
+            return Turn::refuse(Refusal::new(text).status(NOT_TAKEN).hint(hint));
+        }
+        let op = if in_sync { ManageOp::ReAdd } else { ManageOp::Add };
+        let path = format!("/dev/{}", array.name);
+        let word = ManageWord { op, device: mine.path.clone().into(), write_mostly: None, failfast: None };
+        let manage = Manage::new(ManageJob {
+            members: vec![word],
+            readonly: false,
+            run: false,
+            stop: false,
+            dry_run: false,
+            test: false,
+            outspoken: false,
+            context: ManageContext {
+                array: ArrayName { kernel: String::new(), path },
+                force: false,
+                update: None,
+                bad_block_log: self.job.bad_block_log,
+                fresh: Vec::new(),
+                zone: self.job.zone.clone(),
+            },
+        });
+        self.late(Box::new(manage), came, Event::Begin)
+    }
+
+    /// The words of manage, until they end.
+    fn late(&mut self, mut manage: Box<Manage>, came: Came, event: Event) -> Turn {
+        let Turn { say, then } = manage.next(event);
+        // What it says of its success is ours to say.
+        let ended = match &then {
+            Then::End(Ending::Status(status)) => Some(*status),
+            _ => None,
+        };
+        let say =
+            say.into_iter().filter(|said| ended != Some(0) || said.how != crate::plan::course::How::Note);
+        self.say.extend(say);
+        match ended {
+            Some(0) => self.end(came),
+            Some(_) => Turn::end(NOT_TAKEN),
+            None => {
+                self.stage = Stage::Late(manage, came);
+                then.into()
+            }
+        }
+    }
+
+    fn carry_out(&mut self, plan: Plan, came: Came, mut how: Arrangement, unseen: bool) -> Turn {
+        how.wrong.clone_from(&self.wrong);
+        let plan = arrange(plan, &came.array, &how);
+        self.stage = Stage::Acting(Box::new(Acting { plan: plan.clone(), came, unseen }));
+        Turn::carry_out(plan)
+    }
+
+    fn done(&mut self, acting: Acting, deed: Deed) -> Turn {
+        let failure = match deed {
+            Deed::Done | Deed::Shown => return self.end(acting.came),
+            Deed::Failed(failure) => failure,
+        };
+        let step = acting.plan.steps.get(failure.at);
+        if failure.committed {
+            return self.half_done(acting.came, step, &failure);
+        }
+        let left = failure.not_undone.iter().map(|left| Said::error(format!("could not undo: {left}")));
+        self.say.extend(left);
+        if failure.stale && self.outdated < MOST_OUTDATED {
+            self.outdated += 1;
+            self.say.push(Said::detail(format!("{:#}", failure.cause)));
+            return self.again();
+        }
+        let device = &self.job.device;
+        let why = failure.answer().unwrap_or_else(|| format!("{:#}", failure.cause));
+        let (text, status) = match step {
+            Some(Step::Disk(DiskStep::Claim { .. })) if self.busy < MOST_BUSY => {
+                self.busy += 1;
+                return self.again();
+            }
+            Some(Step::Disk(DiskStep::Claim { .. })) => (format!("cannot reopen {device}: {why}."), FAILED),
+            Some(Step::Md(MdStep::AddDisk { .. })) => {
+                let refused = matches!(failure.errno, Some(Errno::EBUSY | Errno::EINVAL));
+                if acting.unseen && refused && !std::mem::replace(&mut self.closely, true) {
+                    return self.again();
+                }
+                (format!("failed to add {device} to {}: {why}.", acting.came.array.path), NOT_TAKEN)
+            }
+            _ => (format!("{}: {}: {:#}", acting.came.array.path, failure.step, failure.cause), NOT_TAKEN),
+        };
+        Turn::refuse(Refusal::new(text).status(status))
+    }
+
+    /// The member is in; something of what follows did not happen.
+    fn half_done(&mut self, mut came: Came, step: Option<&Step>, failure: &Failure) -> Turn {
+        let starts = matches!(
+            step,
+            Some(Step::Md(MdStep::Run { .. } | MdStep::SetAttr { attr: ArrayAttr::ArrayState, .. }))
+        );
+        if !starts {
+            self.say.push(Said::warn(failure.why()));
+            return self.end(came);
+        }
+        let why = failure.answer().unwrap_or_else(|| format!("{:#}", failure.cause));
+        let (device, path) = (&self.job.device, &came.array.path);
+        let text = format!("{device} attached to {path}, but failed to start: {why}.");
+        self.say.push(Said::error(&text));
+        self.say.push(Said::detail(format!("{:#}", failure.cause)));
+        came.started = None;
+        came.message = text;
+        self.came = Some(came);
+        Turn::end(FAILED)
+    }
+
+    /// Once more from the look at the machine; what is on the device did not change.
+    fn again(&mut self) -> Turn {
+        self.session.candidates.truncate(1);
+        self.looked = self.mine.iter().cloned().collect();
+        self.wrong.clear();
+        self.searched = false;
+        self.stage = Stage::World;
+        Turn::look(Look::World { fresh: 0 })
+    }
+
+    fn end(&mut self, came: Came) -> Turn {
+        let quiet = self.job.export;
+        self.say.push(if quiet { Said::detail(&came.message) } else { Said::note(&came.message) });
+        self.came = Some(came);
+        Turn::end(0)
+    }
+
+    fn is_foreign(&self, mine: &Claim) -> bool {
+        self.session.trust(mine) == NameTrust::Foreign
+    }
+
+    fn is_mapped(&self, array: &RunningArray) -> bool {
+        self.session.world.map.iter().any(|entry| entry.devnm == array.name && !entry.path.is_empty())
+    }
+
+    /// Whether its members say that the array is another one than this member's. Where none can be read the map is believed.
+    fn is_of_another(&self, array: &RunningArray, mine: &Claim) -> bool {
+        let claims = self.session.candidates.iter().filter_map(|known| known.of(self.session.asked).ok());
+        let inside = claims.filter(|claim| array.members.contains(&claim.id));
+        let mut same = inside.map(|claim| claim.facts.array == mine.facts.array).peekable();
+        same.peek().is_some() && !same.any(|same| same)
+    }
+
+    /// Who is in the array and must not be.
+    fn removed(&self, array: &RunningArray, outcome: &ArrayOutcome) -> Vec<(String, DevId)> {
+        let of = |path: &String| {
+            let candidate = self.session.candidates.iter().find(|candidate| candidate.path == *path)?;
+            candidate.of(self.session.asked).ok().map(|claim| claim.id)
+        };
+        let out = outcome.out.iter().filter_map(|(path, _)| Some((path.clone(), of(path)?)));
+        out.filter(|(_, id)| array.members.contains(id)).collect()
+    }
+}
+
+/// What is said when all went well.
+fn answer(mine: &Claim, outcome: &ArrayOutcome, foreign: bool) -> Came {
+    let (device, array) = (&mine.path, &outcome.name);
+    let (started, message) = match (&outcome.verdict, outcome.shortage) {
+        (Verdict::Start | Verdict::StartReadonly, _) => {
+            (Started::Yes, format!("{device} attached to {}, which has been started.", array.path))
+        }
+        (Verdict::LeaveInactive | Verdict::Refuse(_), Some(_)) => {
+            (Started::No, not_enough(device, array, outcome.count.whole))
+        }
+        (Verdict::LeaveInactive | Verdict::Refuse(_), None) => {
+            let journal = mine.metadata.wants_journal() && outcome.count.journals == 0;
+            let complete = outcome.count.whole + outcome.count.rebuilding >= outcome.count.expected;
+            let text = if journal && complete {
+                "Journal device is missing, not safe to start yet.".to_owned()
+            } else {
+                format!("{device} attached to {}, not enough to start safely.", array.path)
+            };
+            (Started::Unsafe, text)
+        }
+    };
+    Came { array: array.clone(), foreign, started: Some(started), message }
+}
+
+fn not_enough(device: &str, array: &ArrayName, count: usize) -> String {
+    format!("{device} attached to {}, not enough to start ({count}).", array.path)
+}
+
+fn not_taken(mine: &Claim, array: &ArrayName, why: &Why) -> Refusal {
+    Refusal::new(format!("{} is not added to {}: {why}", mine.path, array.path)).status(NOT_TAKEN)
+}
+
+/// The fewest members with which an array of this shape may ever start; below it nobody needs to look at them.
+fn fewest(claim: &Claim) -> usize {
+    let slots = usize::try_from(claim.facts.raid_disks.min(claim.metadata.slots_before())).unwrap_or(0);
+    match claim.facts.level {
+        Level::Raid4 | Level::Raid5 => slots.saturating_sub(1),
+        Level::Raid6 => slots.saturating_sub(2),
+        Level::Raid0 | Level::Linear => slots,
+        // Half of them where each has one copy; more copies need fewer, and those are few.
+        Level::Raid10 => slots / 8,
+        _ => 1,
+    }
+}
+
+/// The node of a device by its kernel name.
+fn node(name: &str) -> String {
+    format!("/dev/{}", name.replace('!', "/"))
+}
+
+/// Whether two paths are of one device.
+fn is_same(a: &CandidatePath, b: &CandidatePath) -> bool {
+    let id = |candidate: &CandidatePath| candidate.claim.as_ref().ok().map(|claim| claim.id);
+    a.path == b.path || (id(a).is_some() && id(a) == id(b))
+}

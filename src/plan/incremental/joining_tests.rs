@@ -1,0 +1,290 @@
+//! Devices that come, in every order, on machines that change under them.
+
+use superblock::{Level, v1};
+
+use super::{
+    Came, Started,
+    bench::{Lab, joining, joining_with},
+};
+use crate::{
+    config::{Config, conf},
+    plan::{
+        assemble::tests::{UUID, array, faulty},
+        course::{
+            Answer,
+            twin::{self, Change, Outcome},
+        },
+    },
+    words::Errno,
+};
+
+const ERRORS: &[Errno] = &[Errno::EBUSY, Errno::EIO, Errno::EINVAL];
+
+/// One device comes; what became of it.
+fn comes(lab: Lab, device: &str) -> (Outcome<Lab>, Option<Came>) {
+    comes_with(&Config::default(), lab, device, false)
+}
+
+fn comes_with(config: &Config, lab: Lab, device: &str, run: bool) -> (Outcome<Lab>, Option<Came>) {
+    let mut course = joining_with(config, device, |job| job.run = run);
+    let outcome = twin::drive(&mut course, lab, Answer::Yes, None, None);
+    (outcome, course.came())
+}
+
+fn started(came: &Option<Came>) -> Option<Started> {
+    came.as_ref().and_then(|came| came.started)
+}
+
+fn mirror() -> Lab {
+    let mut lab = Lab::default();
+    lab.put(&array(Level::Raid1, 0, 2), b'a', &[7, 7]);
+    lab
+}
+
+fn raid5() -> Lab {
+    let mut lab = Lab::default();
+    lab.put(&array(Level::Raid5, 2, 3), b'a', &[7, 7, 7]);
+    lab
+}
+
+#[test]
+fn members_come_one_by_one_in_every_order() {
+    for order in [["a", "b", "c"], ["c", "b", "a"], ["b", "a", "c"]] {
+        let mut lab = raid5();
+        for (nth, device) in order.iter().enumerate() {
+            let expected = [Started::No, Started::Unsafe, Started::Yes][nth];
+            let (outcome, came) = comes(lab, &format!("/dev/{device}"));
+            assert_eq!((outcome.status(), started(&came)), (0, Some(expected)), "{}", outcome.text());
+            let came = came.unwrap();
+            assert_eq!((came.array.path.as_str(), came.foreign), ("/dev/md/0", false));
+            lab = outcome.scene;
+        }
+        assert_eq!(lab.state.arrays.len(), 1);
+        assert_eq!(lab.state.arrays["md0"].0.len(), 3);
+        assert!(lab.state.arrays["md0"].1);
+        assert_eq!(lab.map["md0"].uuid, UUID);
+    }
+}
+
+#[test]
+fn what_is_said() {
+    let (outcome, _) = comes(mirror(), "/dev/a");
+    assert_eq!(outcome.text(), "/dev/a attached to /dev/md/0, not enough to start safely.");
+    let (outcome, _) = comes(outcome.scene, "/dev/b");
+    assert_eq!(outcome.text(), "/dev/b attached to /dev/md/0, which has been started.");
+    let (outcome, _) = comes(raid5(), "/dev/a");
+    assert_eq!(outcome.text(), "/dev/a attached to /dev/md/0, not enough to start (1).");
+}
+
+#[test]
+fn an_event_that_comes_twice_is_answered_twice() {
+    let (first, came) = comes(raid5(), "/dev/a");
+    let (again, twice) = comes(first.scene, "/dev/a");
+    assert_eq!((again.status(), &twice), (0, &came), "{}", again.text());
+    let (second, came) = comes(again.scene, "/dev/b");
+    let (again, twice) = comes(second.scene, "/dev/b");
+    assert_eq!((again.status(), &twice), (0, &came), "{}", again.text());
+    assert_eq!(started(&twice), Some(Started::Unsafe));
+    let (third, _) = comes(again.scene, "/dev/c");
+    let (again, twice) = comes(third.scene, "/dev/c");
+    assert_eq!((again.status(), started(&twice)), (0, Some(Started::Already)), "{}", again.text());
+    assert_eq!(again.scene.state.arrays["md0"].0.len(), 3);
+}
+
+#[test]
+fn what_a_killed_process_left_is_finished_by_the_next_event() {
+    // A member and no line in the map.
+    let mut lab = mirror();
+    lab.has("md9", &["/dev/a"], false, None);
+    let (outcome, came) = comes(lab, "/dev/b");
+    assert_eq!((outcome.status(), started(&came)), (0, Some(Started::Yes)), "{}", outcome.text());
+    assert_eq!(outcome.scene.array_of("/dev/b"), Some(("md9", true)));
+    assert_eq!(outcome.scene.map["md9"].uuid, UUID);
+    // All members and not started.
+    let mut lab = mirror();
+    lab.has("md9", &["/dev/a", "/dev/b"], false, None);
+    let (outcome, came) = comes(lab, "/dev/b");
+    assert_eq!((outcome.status(), started(&came)), (0, Some(Started::Yes)), "{}", outcome.text());
+    assert_eq!(outcome.scene.map["md9"].uuid, UUID);
+}
+
+#[test]
+fn a_line_of_an_array_that_was_there_before_is_put_right() {
+    let mut lab = mirror();
+    let other = v1::NewArray { uuid: superblock::MdUuid([0xaa; 16]), ..array(Level::Raid1, 0, 2) };
+    lab.put(&other, b'c', &[3, 3]);
+    lab.has("md5", &["/dev/c"], false, Some(UUID));
+    let (outcome, came) = comes(lab, "/dev/a");
+    assert_eq!((outcome.status(), started(&came)), (0, Some(Started::Unsafe)), "{}", outcome.text());
+    assert_eq!(outcome.scene.array_of("/dev/a"), Some(("md0", false)));
+    assert!(!outcome.scene.map.contains_key("md5"));
+}
+
+#[test]
+fn a_stale_member_that_comes_first_never_wins() {
+    let mirror = array(Level::Raid1, 0, 2);
+    let mut lab = Lab::default();
+    lab.put_one(&mirror, b'a', 0, 7, &[]);
+    lab.put_one(&mirror, b'a', 1, 20, &[faulty(0)]);
+    let (first, came) = comes(lab, "/dev/a");
+    assert_eq!(started(&came), Some(Started::Unsafe), "{}", first.text());
+    let (second, came) = comes(first.scene, "/dev/b");
+    assert_eq!((second.status(), started(&came)), (0, Some(Started::Yes)), "{}", second.text());
+    // The freshest is what counts, and who went on alone is not taken by a stale one.
+    let mut parted = Lab::default();
+    parted.put_one(&mirror, b'a', 0, 20, &[faulty(1)]);
+    parted.put_one(&mirror, b'a', 1, 20, &[faulty(0)]);
+    let (first, came) = comes(parted, "/dev/a");
+    assert_eq!(started(&came), Some(Started::Yes), "{}", first.text());
+    let (second, came) = comes(first.scene, "/dev/b");
+    assert_eq!((second.status(), came), (2, None), "{}", second.text());
+    assert_eq!(second.scene.array_of("/dev/b"), None);
+}
+
+#[test]
+fn of_two_with_one_slot_the_fresher_stays_whatever_the_order() {
+    let raid5 = array(Level::Raid5, 2, 3);
+    for (first, second) in [("/dev/a", "/dev/f"), ("/dev/f", "/dev/a")] {
+        let mut lab = Lab::default();
+        lab.put(&raid5, b'a', &[7, 20, 20]);
+        lab.put(&raid5, b'f', &[20]);
+        let (one, _) = comes(lab, first);
+        let (two, _) = comes(one.scene, "/dev/b");
+        let (three, came) = comes(two.scene, second);
+        let last = if second == "/dev/a" { (2, None) } else { (0, Some(Started::Unsafe)) };
+        assert_eq!((three.status(), started(&came)), last, "{first}: {}", three.text());
+        let (four, came) = comes(three.scene, "/dev/c");
+        assert_eq!((four.status(), started(&came)), (0, Some(Started::Yes)), "{}", four.text());
+        assert_eq!(four.scene.array_of("/dev/a"), None);
+        assert_eq!(four.scene.array_of("/dev/f"), Some(("md0", true)));
+    }
+}
+
+/// Who is counted: members of a RAID5 of three by their events, what the third one answers.
+#[test]
+fn votes() {
+    for (events, expected) in [
+        ([7, 7, 7], Started::Yes),
+        // One event less is as good: it was cut off in an update.
+        ([7, 7, 6], Started::Yes),
+        ([6, 7, 7], Started::Yes),
+        // More drops it, and the others wait for a fresh one.
+        ([5, 7, 7], Started::Unsafe),
+        ([7, 7, 5], Started::Unsafe),
+        ([7, 5, 5], Started::No),
+        ([7, 8, 9], Started::Unsafe),
+    ] {
+        let mut lab = Lab::default();
+        lab.put(&array(Level::Raid5, 2, 3), b'a', &events);
+        let mut last = None;
+        for device in ["/dev/a", "/dev/b", "/dev/c"] {
+            let (outcome, came) = comes(lab, device);
+            last = started(&came);
+            lab = outcome.scene;
+        }
+        assert_eq!(last, Some(expected), "{events:?}");
+    }
+}
+
+#[test]
+fn run_starts_what_is_there_and_takes_late_ones() {
+    let config = Config::default();
+    let (outcome, _) = comes(raid5(), "/dev/a");
+    let (outcome, came) = comes_with(&config, outcome.scene, "/dev/b", true);
+    assert_eq!((outcome.status(), started(&came)), (0, Some(Started::Yes)), "{}", outcome.text());
+    let (late, came) = comes(outcome.scene, "/dev/c");
+    assert_eq!((late.status(), came), (2, None));
+    assert_eq!(late.text(), "not adding /dev/c to active array (without --run) /dev/md/0");
+}
+
+#[test]
+fn refusals() {
+    let conf = |text: &str| conf::parse([("test", text)]).0;
+    let mut lab = mirror();
+    lab.put(&array(Level::Raid1, 0, 2), b'e', &[]);
+    lab.disks.insert("/dev/z".into(), super::bench::Disk { minor: 25, writes: Vec::new() });
+    for (text, device, status, said) in [
+        ("", "/dev/y", 1, "stat failed for /dev/y: No such file or directory"),
+        ("", "/dev/z", 1, "no recognisable superblock on /dev/z."),
+        (
+            "ARRAY <ignore> UUID=11111111:11111111:11111111:11111111",
+            "/dev/a",
+            1,
+            "array containing /dev/a is explicitly ignored by mdadm.conf",
+        ),
+        ("AUTO -all", "/dev/a", 1, "/dev/a has metadata type 1.x for which auto-assembly is disabled"),
+    ] {
+        let (outcome, came) = comes_with(&conf(text), lab.clone(), device, false);
+        assert_eq!((outcome.status(), outcome.text().as_str(), came), (status, said, None), "{text}");
+        assert!(outcome.scene.state.arrays.is_empty());
+    }
+    let course = || joining_with(&Config::default(), "/dev/a", |job| job.permitted = false).came();
+    assert_eq!(course(), None);
+}
+
+#[test]
+fn arrays_of_others_are_foreign_and_wait_for_a_write() {
+    let foreign = v1::NewArray { name: v1::set_name(Some(b"other"), b"far"), ..array(Level::Raid1, 0, 2) };
+    let mut lab = Lab::default();
+    lab.put(&foreign, b'a', &[7, 7]);
+    let (first, came) = comes(lab, "/dev/a");
+    assert_eq!(came.unwrap().array.path, "/dev/md/other:far");
+    let (second, came) = comes(first.scene, "/dev/b");
+    let came = came.unwrap();
+    assert_eq!((came.foreign, came.started), (true, Some(Started::Yes)), "{}", second.text());
+    let attributes = &second.scene.state.attributes;
+    let read_auto = attributes.iter().any(|((_, attr), value)| attr == "array_state" && value == "read-auto");
+    assert!(read_auto, "{attributes:?}");
+}
+
+/// What others do meanwhile.
+const OTHERS: &[Change<Lab>] = &[
+    ("the other member's process began the array", |lab| lab.has("md0", &["/dev/b"], false, Some(UUID))),
+    ("it began it under another name", |lab| lab.has("md126", &["/dev/b"], false, Some(UUID))),
+    ("it began it and was killed", |lab| lab.has("md126", &["/dev/b"], false, None)),
+    ("a second event of this device was quicker", |lab| lab.has("md0", &["/dev/a"], false, Some(UUID))),
+    ("the array was assembled by hand", |lab| lab.has("md0", &["/dev/a", "/dev/b"], true, Some(UUID))),
+    ("the array was started without it", |lab| lab.has("md0", &["/dev/b"], true, Some(UUID))),
+    ("another array took the number", |lab| lab.has("md0", &["/dev/z"], true, None)),
+    ("the device was pulled out", |lab| drop(lab.disks.remove("/dev/a"))),
+    ("the other device was pulled out", |lab| drop(lab.disks.remove("/dev/b"))),
+    ("somebody holds it", |lab| lab.held.extend(["/dev/a".to_owned()])),
+];
+
+/// A success means that the device is in an array.
+fn honest(outcome: &Outcome<Lab>, what: &str) {
+    let inside = outcome.scene.array_of("/dev/a").is_some();
+    assert!(outcome.status() != 0 || inside, "{what}: {}", outcome.text());
+    assert!(
+        outcome.scene.state.arrays.values().filter(|(members, _)| members.contains("/dev/b")).count() <= 1
+    );
+}
+
+#[test]
+fn it_ends_whatever_fails_and_whoever_is_quicker() {
+    let config = Config::default();
+    let mut other = Lab::default();
+    other.put(&array(Level::Raid1, 0, 2), b'z', &[7]);
+    let z = other.disks["/dev/z"].clone();
+    let one = || joining(&config, "/dev/a");
+    let mut alone = mirror();
+    alone.disks.insert("/dev/z".into(), z);
+    let tally = twin::everything(one, &alone, ERRORS, OTHERS, honest);
+    assert!(tally.reaches(4, 25, 40), "{tally:?}");
+    // The last one.
+    let mut second = alone.clone();
+    second.has("md0", &["/dev/b"], false, Some(UUID));
+    let tally = twin::everything(one, &second, ERRORS, OTHERS, honest);
+    assert!(tally.reaches(5, 20, 50), "{tally:?}");
+    // After a kill.
+    let mut killed = alone.clone();
+    killed.has("md0", &["/dev/b"], false, None);
+    let tally = twin::everything(one, &killed, ERRORS, OTHERS, honest);
+    assert!(tally.reaches(5, 20, 50), "{tally:?}");
+    // Unseen by the others.
+    let mut third = raid5();
+    third.put(&array(Level::Raid6, 2, 6), b'a', &[7, 7, 7, 7, 7, 7]);
+    third.has("md0", &["/dev/c"], false, Some(UUID));
+    let tally = twin::everything(one, &third, ERRORS, OTHERS, honest);
+    assert!(tally.reaches(4, 15, 40), "{tally:?}");
+}
