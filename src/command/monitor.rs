@@ -14,7 +14,7 @@ use crate::{
     execute::follow,
     inventory,
     kernel::{Machine, files, host, message, second},
-    plan::monitor::{List, Monitor, MonitorJob, Origin, Receivers, Watched, Watching},
+    plan::monitor::{List, Monitor, MonitorJob, Origin, Receivers, WatchedArray, Watching},
     request::{Common, MonitorRequest},
     ui::Ui,
 };
@@ -69,17 +69,17 @@ pub(super) fn run(request: &MonitorRequest, common: &Common, machine: &Machine, 
 }
 
 /// The devices that were given, or those that the configuration names.
-fn watched(request: &MonitorRequest, config: &Config, increment: u8) -> Vec<Watched> {
+fn watched(request: &MonitorRequest, config: &Config, increment: u8) -> Vec<WatchedArray> {
     let watching = |path: String, expected_spares| Watching { path, expected_spares, increment };
     if !request.scan {
         let paths = request.devices.iter().map(|word| word.to_string_lossy().into_owned());
-        let watched = paths.map(|path| Watched::new(watching(path, None), Origin::Named));
+        let watched = paths.map(|path| WatchedArray::new(watching(path, None), Origin::Named));
         return watched.collect();
     }
     let of_line = |line: &ArrayLine| {
         let ArrayLineName::Word(word) = &line.name else { return None };
         let path = if word.starts_with('/') { word.clone() } else { format!("/dev/md/{word}") };
-        let mut watched = Watched::new(watching(path, line.spares), Origin::Configured);
+        let mut watched = WatchedArray::new(watching(path, line.spares), Origin::Configured);
         watched.spare_group.clone_from(&line.spare_group);
         Some(watched)
     };

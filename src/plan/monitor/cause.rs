@@ -1,10 +1,10 @@
 //! Which of the kernel's lines tells why something happened.
 
-use super::event::{Event, EventKind};
+use super::event::{ArrayEvent, EventKind};
 
 /// Words of lines that are worth a look, for `Look::KernelLog`.
 #[must_use]
-pub(super) fn words(events: &[Event]) -> Vec<String> {
+pub(super) fn words(events: &[ArrayEvent]) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
     for event in events.iter().filter(|event| has_cause(event.kind)) {
         let disk = event.disk.as_ref().map(|disk| disk.kernel.clone());
@@ -41,7 +41,7 @@ fn has_cause(kind: EventKind) -> bool {
 /// The newest line that tells most: what the driver says of the disk as a member, what failed on the disk, what the driver
 /// says of the array.
 #[must_use]
-pub(super) fn cause(event: &Event, log: &[String]) -> Option<String> {
+pub(super) fn cause(event: &ArrayEvent, log: &[String]) -> Option<String> {
     if !has_cause(event.kind) {
         return None;
     }

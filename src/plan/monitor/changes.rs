@@ -1,6 +1,6 @@
 //! From two looks at one array to events. No look before means that this is the first one.
 
-use super::event::{DiskWords, Event, EventKind};
+use super::event::{ArrayEvent, DiskWords, EventKind};
 use crate::{
     model::{
         monitor::{ArraySeen, SyncPercent},
@@ -22,7 +22,7 @@ pub struct Watching {
 
 /// What there is to tell, in the order of the original: the array, its synchronisation, its members.
 #[must_use]
-pub fn changes(before: Option<&ArraySeen>, now: &ArraySeen, watching: &Watching) -> Vec<Event> {
+pub fn changes(before: Option<&ArraySeen>, now: &ArraySeen, watching: &Watching) -> Vec<ArrayEvent> {
     let mut events = match before {
         None => at_first(now, watching),
         Some(before) => {
@@ -39,8 +39,8 @@ pub fn changes(before: Option<&ArraySeen>, now: &ArraySeen, watching: &Watching)
     events
 }
 
-fn at_first(now: &ArraySeen, watching: &Watching) -> Vec<Event> {
-    let event = |kind| Event::new(kind, &watching.path);
+fn at_first(now: &ArraySeen, watching: &Watching) -> Vec<ArrayEvent> {
+    let event = |kind| ArrayEvent::new(kind, &watching.path);
     let mut events = Vec::new();
     if now.pattern.contains('_') {
         events.push(event(EventKind::DegradedArray));
@@ -66,8 +66,8 @@ fn is_spare(member: &MemberStatus) -> bool {
     !busy.iter().any(|state| member.is(state))
 }
 
-fn progress(before: &ArraySeen, now: &ArraySeen, watching: &Watching) -> Vec<Event> {
-    let event = |kind| Event::new(kind, &watching.path);
+fn progress(before: &ArraySeen, now: &ArraySeen, watching: &Watching) -> Vec<ArrayEvent> {
+    let event = |kind| ArrayEvent::new(kind, &watching.path);
     let step = |percent: u8| percent.checked_div(watching.increment).unwrap_or(0);
     match (before.percent, now.percent) {
         (SyncPercent::At(before), SyncPercent::At(now)) if step(now) > step(before) => {
@@ -80,8 +80,8 @@ fn progress(before: &ArraySeen, now: &ArraySeen, watching: &Watching) -> Vec<Eve
     }
 }
 
-fn finished(now: &ArraySeen, watching: &Watching) -> Vec<Event> {
-    let event = Event::new(EventKind::RebuildFinished, &watching.path);
+fn finished(now: &ArraySeen, watching: &Watching) -> Vec<ArrayEvent> {
+    let event = ArrayEvent::new(EventKind::RebuildFinished, &watching.path);
     let Some(count) = now.status.mismatches.filter(|count| count.0 > 0) else { return vec![event] };
     let level = now.status.level.map_or(0, |level| level.number());
     let words = format!(" mismatches found: {} (on raid level {level})", count.0);
@@ -89,12 +89,12 @@ fn finished(now: &ArraySeen, watching: &Watching) -> Vec<Event> {
     // The count of a former check stays when something else was finished.
     if matches!(now.status.last_action, Some(SyncAction::Check | SyncAction::Repair)) {
         let words = format!("{} sectors", count.0);
-        events.push(Event::new(EventKind::MismatchFound, &watching.path).component(words));
+        events.push(ArrayEvent::new(EventKind::MismatchFound, &watching.path).component(words));
     }
     events
 }
 
-fn members(before: &ArraySeen, now: &ArraySeen, watching: &Watching) -> Vec<Event> {
+fn members(before: &ArraySeen, now: &ArraySeen, watching: &Watching) -> Vec<ArrayEvent> {
     let find = |all: &[MemberStatus], member: &MemberStatus| -> Option<MemberStatus> {
         let is_it = |other: &&MemberStatus| {
             other.kernel_name == member.kernel_name
@@ -105,8 +105,8 @@ fn members(before: &ArraySeen, now: &ArraySeen, watching: &Watching) -> Vec<Even
     let (old, new) = (&before.status.members, &now.status.members);
     let mut events = Vec::new();
     let mut tell = |kind, member: &MemberStatus| {
-        let event = Event::new(kind, &watching.path).component(path(member));
-        events.push(Event { disk: Some(words(member)), ..event });
+        let event = ArrayEvent::new(kind, &watching.path).component(path(member));
+        events.push(ArrayEvent { disk: Some(words(member)), ..event });
     };
     for member in old {
         let found = find(new, member).unwrap_or_default();
@@ -129,13 +129,13 @@ fn members(before: &ArraySeen, now: &ArraySeen, watching: &Watching) -> Vec<Even
 }
 
 /// Ours: the data is gone, or everything is well again.
-fn health(before: &ArraySeen, now: &ArraySeen, watching: &Watching) -> Vec<Event> {
+fn health(before: &ArraySeen, now: &ArraySeen, watching: &Watching) -> Vec<ArrayEvent> {
     let kind = match (before.status.health(), now.status.health()) {
         (Health::Complete | Health::Degraded, Health::Failed) => EventKind::ArrayFailed,
         (Health::Degraded | Health::Failed, Health::Complete) => EventKind::ArrayRestored,
         _ => return vec![],
     };
-    vec![Event::new(kind, &watching.path)]
+    vec![ArrayEvent::new(kind, &watching.path)]
 }
 
 /// A member's path, by its kernel name where its node is gone with it.
@@ -152,7 +152,7 @@ fn words(member: &MemberStatus) -> DiskWords {
 }
 
 /// The next command.
-fn next(event: &Event, now: &ArraySeen) -> String {
+fn next(event: &ArrayEvent, now: &ArraySeen) -> String {
     let array = &event.array;
     match event.kind {
         EventKind::Fail if spares(now) > 0 => {

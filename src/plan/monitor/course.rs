@@ -4,7 +4,7 @@ use std::{collections::VecDeque, time::Duration};
 
 use super::{
     cause,
-    event::Event,
+    event::ArrayEvent,
     list::List,
     step::AlertStep,
     telling::{self, Receivers},
@@ -53,7 +53,7 @@ pub struct Monitor {
 enum Stage {
     Looking,
     /// Why these happened.
-    Cause(Vec<Event>),
+    Cause(Vec<ArrayEvent>),
     /// Somebody is told.
     Telling,
     Waiting,
@@ -155,7 +155,7 @@ impl Monitor {
         Turn::look(Look::KernelLog { words })
     }
 
-    fn tell(&mut self, mut events: Vec<Event>, log: &[String]) -> Turn {
+    fn tell(&mut self, mut events: Vec<ArrayEvent>, log: &[String]) -> Turn {
         for event in &mut events {
             event.cause = cause::cause(event, log);
             self.queue.extend(self.said(event).into_iter().map(Telling::Said));
@@ -164,7 +164,7 @@ impl Monitor {
         self.go_on()
     }
 
-    fn said(&self, event: &Event) -> Vec<Said> {
+    fn said(&self, event: &ArrayEvent) -> Vec<Said> {
         if !self.job.receivers.native {
             let known = event.kind.is_known_to_original();
             return if known { vec![Said::warn(event.to_string())] } else { vec![] };

@@ -11,7 +11,7 @@ use crate::{
             twin::{self, Scene},
         },
         monitor::{
-            Origin, Watched, Watching,
+            Origin, WatchedArray, Watching,
             changes::tests::{array, member},
         },
     },
@@ -101,7 +101,7 @@ fn receivers() -> Receivers {
 fn monitor(named: &[&str], oneshot: bool, test: bool) -> Monitor {
     let watched = named.iter().map(|path| {
         let watching = Watching { path: (*path).to_owned(), expected_spares: None, increment: 20 };
-        Watched::new(watching, Origin::Named)
+        WatchedArray::new(watching, Origin::Named)
     });
     let list = List::new(watched.collect(), named.is_empty(), 20, test);
     Monitor::new(MonitorJob { list, receivers: receivers(), delay: Duration::from_secs(60), oneshot })

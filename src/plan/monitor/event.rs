@@ -136,7 +136,7 @@ impl fmt::Display for EventKind {
 
 /// One event.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Event {
+pub struct ArrayEvent {
     /// What happened.
     pub kind: EventKind,
     /// The array, as it is watched.
@@ -172,7 +172,7 @@ impl fmt::Display for DiskWords {
     }
 }
 
-impl Event {
+impl ArrayEvent {
     /// About an array and nothing in particular of it.
     #[must_use]
     pub fn new(kind: EventKind, array: impl Into<String>) -> Self {
@@ -200,7 +200,7 @@ impl Event {
     }
 }
 
-impl fmt::Display for Event {
+impl fmt::Display for ArrayEvent {
     /// The original's sentence.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} event detected on md device {}", self.kind, self.array)?;

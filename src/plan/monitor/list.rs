@@ -4,7 +4,7 @@ use superblock::Level;
 
 use super::{
     changes::{Watching, changes},
-    event::{Event, EventKind},
+    event::{ArrayEvent, EventKind},
 };
 use crate::model::{
     monitor::{ArraySeen, Monitored, NamedArray},
@@ -27,7 +27,7 @@ pub enum Origin {
 
 /// One array that is watched.
 #[derive(Clone, Debug)]
-pub struct Watched {
+pub struct WatchedArray {
     /// Its name, and what is expected of it.
     pub watching: Watching,
     /// `spare-group=` of its ARRAY line.
@@ -41,7 +41,7 @@ pub struct Watched {
     looks_lost: u32,
 }
 
-impl Watched {
+impl WatchedArray {
     /// Not looked at yet. One that was found begins as one that was not there.
     #[must_use]
     pub fn new(watching: Watching, origin: Origin) -> Self {
@@ -49,12 +49,12 @@ impl Watched {
         Self { watching, spare_group: None, kernel: None, origin, before: None, is_lost, looks_lost: 0 }
     }
 
-    fn event(&self, kind: EventKind) -> Event {
-        Event { kernel: self.kernel.clone(), ..Event::new(kind, &self.watching.path) }
+    fn event(&self, kind: EventKind) -> ArrayEvent {
+        ArrayEvent { kernel: self.kernel.clone(), ..ArrayEvent::new(kind, &self.watching.path) }
     }
 
     /// It is not there, or not as an array that can be watched.
-    fn lose(&mut self, why: Option<&str>) -> Option<Event> {
+    fn lose(&mut self, why: Option<&str>) -> Option<ArrayEvent> {
         self.looks_lost = self.looks_lost.saturating_add(1);
         self.before = None;
         if std::mem::replace(&mut self.is_lost, true) {
@@ -62,10 +62,10 @@ impl Watched {
         }
         let event = self.event(EventKind::DeviceDisappeared);
         let next = format!("mdctl explain {}", self.watching.path);
-        Some(Event { component: why.map(str::to_owned), next, ..event })
+        Some(ArrayEvent { component: why.map(str::to_owned), next, ..event })
     }
 
-    fn look(&mut self, seen: &Monitored) -> Vec<Event> {
+    fn look(&mut self, seen: &Monitored) -> Vec<ArrayEvent> {
         let kernel = match self.origin {
             Origin::Found => self.kernel.clone(),
             Origin::Named | Origin::Configured => match seen.named.get(&self.watching.path) {
@@ -109,7 +109,7 @@ fn has_redundancy(array: &ArrayStatus) -> bool {
 /// All arrays that are watched.
 #[derive(Clone, Debug, Default)]
 pub struct List {
-    arrays: Vec<Watched>,
+    arrays: Vec<WatchedArray>,
     /// Whatever redundant array is in the kernel is taken in.
     scan: bool,
     /// Percents from one event of progress to the next.
@@ -122,7 +122,7 @@ pub struct List {
 impl List {
     /// Before the first look.
     #[must_use]
-    pub fn new(arrays: Vec<Watched>, scan: bool, increment: u8, test: bool) -> Self {
+    pub fn new(arrays: Vec<WatchedArray>, scan: bool, increment: u8, test: bool) -> Self {
         Self { arrays, scan, increment, test, looked: false }
     }
 
@@ -135,12 +135,12 @@ impl List {
 
     /// The arrays.
     #[must_use]
-    pub fn arrays(&self) -> &[Watched] {
+    pub fn arrays(&self) -> &[WatchedArray] {
         &self.arrays
     }
 
     /// What one look brings: what became of those that are known, then those that are new.
-    pub fn look(&mut self, seen: &Monitored) -> Vec<Event> {
+    pub fn look(&mut self, seen: &Monitored) -> Vec<ArrayEvent> {
         let mut events = Vec::new();
         let first = !std::mem::replace(&mut self.looked, true);
         for array in &mut self.arrays {
@@ -162,7 +162,7 @@ impl List {
     }
 
     /// Arrays in the kernel that nobody named.
-    fn found(&self, seen: &Monitored) -> Vec<Watched> {
+    fn found(&self, seen: &Monitored) -> Vec<WatchedArray> {
         let is_known = |name: &str| self.arrays.iter().any(|array| array.kernel.as_deref() == Some(name));
         let new = seen.arrays.iter().map(|array| &array.status).filter(|array| {
             let here = array.is_running() || array.is_container();
@@ -171,7 +171,10 @@ impl List {
         let watched = |array: &ArrayStatus| {
             let path = format!("/dev/{}", array.kernel_name);
             let watching = Watching { path, expected_spares: None, increment: self.increment };
-            Watched { kernel: Some(array.kernel_name.clone()), ..Watched::new(watching, Origin::Found) }
+            WatchedArray {
+                kernel: Some(array.kernel_name.clone()),
+                ..WatchedArray::new(watching, Origin::Found)
+            }
         };
         new.map(watched).collect()
     }

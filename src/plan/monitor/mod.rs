@@ -10,7 +10,7 @@ mod telling;
 
 pub use changes::{Watching, changes};
 pub use course::{Monitor, MonitorJob};
-pub use event::{DiskWords, Event, EventKind, Gravity};
-pub use list::{List, Origin, Watched};
+pub use event::{ArrayEvent, DiskWords, EventKind, Gravity};
+pub use list::{List, Origin, WatchedArray};
 pub use step::AlertStep;
 pub use telling::{Receivers, about};

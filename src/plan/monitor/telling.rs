@@ -1,7 +1,7 @@
 //! Who is told of an event, and how: the acts for each receiver, in the original's order.
 
 use super::{
-    event::{Event, EventKind},
+    event::{ArrayEvent, EventKind},
     step::AlertStep,
 };
 use crate::model::monitor::Monitored;
@@ -42,7 +42,7 @@ impl Receivers {
 
     /// The acts that tell of an event.
     #[must_use]
-    pub fn acts(&self, event: &Event, seen: &Monitored) -> Vec<AlertStep> {
+    pub fn acts(&self, event: &ArrayEvent, seen: &Monitored) -> Vec<AlertStep> {
         let mut acts = Vec::new();
         if let Some(program) = self.program.as_ref().filter(|_| self.knows(event.kind)) {
             acts.push(AlertStep::Program { program: program.clone(), words: event.words() });
@@ -71,7 +71,7 @@ impl Receivers {
 
     /// A message, with the original's headers and text first.
     #[must_use]
-    pub fn mail(&self, event: &Event, mdstat: &str) -> String {
+    pub fn mail(&self, event: &ArrayEvent, mdstat: &str) -> String {
         let from = self.mail_from.as_deref().unwrap_or(USUAL_FROM);
         let to = self.mail_to.as_deref().unwrap_or("root");
         let subject = format!("{} event on {}:{}", event.kind, event.array, self.host);
@@ -96,7 +96,7 @@ impl Receivers {
 
 /// What else is known: the disk, what the kernel said, what to do next.
 #[must_use]
-pub fn about(event: &Event) -> Vec<String> {
+pub fn about(event: &ArrayEvent) -> Vec<String> {
     let disk = event.disk.as_ref().map(|disk| format!("Disk: {disk}"));
     let cause = event.cause.as_ref().map(|cause| format!("Kernel: {cause}"));
     let next = (!event.next.is_empty()).then(|| format!("Next: {}", event.next));
@@ -109,7 +109,7 @@ fn one_line(text: &str) -> String {
 }
 
 /// The journal's fields.
-fn fields(event: &Event) -> Vec<(String, String)> {
+fn fields(event: &ArrayEvent) -> Vec<(String, String)> {
     let mut fields = vec![
         ("MESSAGE".to_owned(), event.to_string()),
         ("PRIORITY".to_owned(), event.kind.gravity().number().to_string()),
