@@ -11,9 +11,15 @@ use super::{
 use crate::{
     config::{Config, sources::ConfigSources},
     inventory::{self, StatusLook},
-    kernel::{Machine, node},
-    model::{Candidate as Looked, DevId, Sight, volume::FormerLabel},
-    plan::explain::{self, ExplainScene, Explanation, FoundWord, Subject},
+    kernel::{KernelError, Machine, node},
+    model::{
+        Candidate as Looked, DevId, Sight,
+        volume::{FormerLabel, Groups},
+    },
+    plan::{
+        explain::{self, ExplainScene, Explanation, FoundWord, Subject},
+        volume::former,
+    },
     report::{
         explain::{ExplainDevice, ExplainReport, ExplainSubject as Shown, ShownCommand, ShownFinding},
         status::Problem,
@@ -105,8 +111,16 @@ fn device(machine: &Machine, subject: &Subject) -> Option<Looked> {
 /// What groups of volumes say of a device that says nothing itself. It is an addition: where they cannot be read, that is said.
 fn labels(machine: &Machine, subject: &Subject, ui: &Ui) -> Vec<FormerLabel> {
     let Subject::Device(path) = subject else { return Vec::new() };
-    let labels = inventory::volumes::groups(machine)
-        .and_then(|groups| inventory::kept::former_labels(machine, &groups, path));
+    let judged = |groups: &Groups| -> Result<Vec<FormerLabel>, KernelError> {
+        let all = inventory::kept::former_labels(machine, groups, path)?.into_iter();
+        all.map(|(former, group)| {
+            let traces = inventory::labels::traces(machine, groups, &group)?;
+            let doubt = former::doubt_of(&traces, groups, &group, former.pv);
+            Ok(FormerLabel { doubt, ..former })
+        })
+        .collect()
+    };
+    let labels = inventory::volumes::groups(machine).and_then(|groups| judged(&groups));
     labels.unwrap_or_else(|error| {
         ui.warn(&format!("groups of volumes could not be asked: {error}"));
         Vec::new()

@@ -34,8 +34,8 @@ pub fn kept(machine: &Machine, group: &str) -> Result<Vec<KeptState>, KernelErro
     Ok(all)
 }
 
-/// The physical volumes that a device was when groups were last seen on it, by groups that are here and by the backups of
-/// those that are not.
+/// The physical volumes that were last seen at a path, each with its group, by groups that are here and by the backups of those
+/// that are not. Whether the device that is there now is the one of then is not looked at.
 ///
 /// # Errors
 /// The backup directory cannot be read.
@@ -43,22 +43,26 @@ pub fn former_labels(
     machine: &Machine,
     groups: &Groups,
     path: &str,
-) -> Result<Vec<FormerLabel>, KernelError> {
+) -> Result<Vec<(FormerLabel, Group)>, KernelError> {
     let number = |path: &str| node::number_of(Path::new(path)).ok().flatten();
     let asked = number(path);
     let is_it = |hint: &str| hint == path || (asked.is_some() && number(hint) == asked);
-    let former = |group: &Group, backup: Option<&str>| -> Vec<FormerLabel> {
+    let former = |group: &Group, backup: Option<&str>| -> Vec<(FormerLabel, Group)> {
         let gone = group.pvs.iter().filter(|pv| is_it(&pv.device) && !groups.has(pv.id));
-        gone.map(|pv| FormerLabel {
-            group: group.name.clone(),
-            pv: pv.id,
-            path: path.to_owned(),
-            size: Some(pv.dev_size.bytes()).filter(|size| size.0 > 0),
-            backup: backup.map(ToOwned::to_owned),
+        gone.map(|pv| {
+            let former = FormerLabel {
+                group: group.name.clone(),
+                pv: pv.id,
+                path: path.to_owned(),
+                size: Some(pv.dev_size.bytes()).filter(|size| size.0 > 0),
+                backup: backup.map(ToOwned::to_owned),
+                doubt: None,
+            };
+            (former, group.clone())
         })
         .collect()
     };
-    let mut all: Vec<FormerLabel> =
+    let mut all: Vec<(FormerLabel, Group)> =
         groups.groups.iter().flat_map(|found| former(&found.group, None)).collect();
     let directory = machine.lvm.join("backup");
     for name in files::names(&directory)? {

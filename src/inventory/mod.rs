@@ -18,6 +18,7 @@ mod extents;
 mod inside;
 pub mod inspect;
 pub mod kept;
+pub mod labels;
 mod manage;
 mod members;
 mod monitor;

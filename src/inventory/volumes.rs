@@ -9,7 +9,7 @@ use std::{
 
 use superblock::{
     Bytes, Damage, Media, Sectors, What,
-    lvm::{Extent, Group, LvmUuid, PhysicalVolume, Slot, Stamp, area, label},
+    lvm::{Group, Slot, Stamp, area, label},
     probe,
     window::Width,
 };
@@ -20,9 +20,9 @@ use super::{
 };
 use crate::{
     config::lvm::{self, Settings},
-    kernel::{Access, BlockDevice, KernelError, Machine, files, host, node, sysfs::Shape, udev},
+    kernel::{BlockDevice, KernelError, Machine, files, host, node, sysfs::Shape, udev},
     model::{
-        Candidate, DevId, Unusable,
+        DevId, Unusable,
         dm::Listed,
         volume::{
             AreaSeen, DevicesFile, Groups, LeftOutCause, PvDevice, RefusedDevice,
@@ -324,29 +324,6 @@ pub(super) fn device_id(machine: &Machine, name: &str, path: &str) -> Option<(St
     }
     let wwid = attr("wwid").or_else(|| attr("device/wwid"));
     wwid.map_or_else(|| named("devname", path.to_owned()), |wwid| named("sys_wwid", wwid))
-}
-
-/// For each physical volume of a group that is missing: the device where it was last seen, if nothing else is known of it, and
-/// the group that a metadata area at the usual place there still names.
-#[must_use]
-pub fn bare(machine: &Machine, groups: &Groups, group: &Group) -> Vec<(LvmUuid, Candidate, Option<Group>)> {
-    let missing: Vec<_> = group.pvs.iter().filter(|pv| !groups.has(pv.id)).collect();
-    let paths: Vec<String> = missing.iter().map(|pv| pv.device.clone()).collect();
-    let candidates = super::look(machine, &paths, true);
-    let one = |(pv, candidate): (&PhysicalVolume, Candidate)| {
-        let remembers = remembers(Path::new(&candidate.path));
-        (pv.id, candidate, remembers)
-    };
-    missing.into_iter().zip(candidates).map(one).collect()
-}
-
-/// The group of a metadata area where LVM2 puts the first one, whatever became of the label.
-#[must_use]
-pub fn remembers(path: &Path) -> Option<Group> {
-    let device = BlockDevice::open(path, Access::Read).ok()?;
-    let area = area::read(&device, Extent { start: Bytes(4096), size: Bytes(0) }).ok()?;
-    let text = area::text(&device, &area, area.committed?).ok()?;
-    Group::parse(&text).ok()
 }
 
 /// What filters leave: a device that is turned away is not even opened. What udev has seen on it is known all the same.

@@ -9,6 +9,7 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("a_broken_configuration_stops_what_writes", a_broken_configuration_stops_what_writes),
         Case::new("a_copy_is_named", a_copy_is_named),
         Case::new("a_lost_label_comes_back", a_lost_label_comes_back),
+        Case::new("a_path_is_no_proof_of_a_lost_label", a_path_is_no_proof_of_a_lost_label),
         Case::new("what_is_gone_is_taken_out", what_is_gone_is_taken_out),
         Case::new("a_tool_that_fails_is_a_failure", a_tool_that_fails_is_a_failure),
     ]
@@ -175,6 +176,36 @@ fn a_lost_label_comes_back() {
     let refused = volume("restore vg -y").fails(1);
     says(&refused, "/dev/ram1 has ext4 on it");
     sh("blkid -o value -s TYPE /dev/ram1 | grep -q ext4").ok();
+    done(disks);
+}
+
+fn a_path_is_no_proof_of_a_lost_label() {
+    let disks = disks(2);
+    sh("modprobe loop; truncate -s 64M /tmp/a.img /tmp/b.img; losetup /dev/loop2 /tmp/a.img").ok();
+    volume("group create vg /dev/ram0 /dev/ram1").ok();
+    volume("group create vl /dev/loop2").ok();
+    // Somebody's data, without any signature.
+    sh("dd if=/dev/urandom of=/dev/ram1 bs=1M count=64 oflag=direct status=none; sha256sum </dev/ram1 >/tmp/sum").ok();
+    let refused = volume("restore vg -y").fails(1);
+    says(&refused, "something else was written to its start");
+    says(&refused, "--force writes its label and metadata area to /dev/ram1");
+    says(&mdctl(&["explain", "/dev/ram1"]).ok(), "may be another disk");
+    sh("sha256sum </dev/ram1 | cmp - /tmp/sum").ok();
+    volume("restore vg --force").fails(1);
+    volume("restore vg --force -y").ok();
+    volume("check vg").ok();
+    // Another file under the name of the one that has the group's text.
+    sh("dd if=/dev/zero of=/dev/loop2 bs=4096 count=1 oflag=direct status=none; losetup -d /dev/loop2; \
+        losetup /dev/loop2 /tmp/b.img; sha256sum </tmp/b.img >/tmp/sum")
+    .ok();
+    let settled = "udevadm settle; rm -f /run/lvm/hints";
+    sh(settled).ok();
+    says(&volume("restore vl -y").fails(1), "nothing tells that it is that disk");
+    sh("losetup /dev/loop7 /tmp/a.img").ok();
+    sh(settled).ok();
+    volume("restore vl -y").ok();
+    sh("sha256sum </tmp/b.img | cmp - /tmp/sum; pvs --noheadings /dev/loop7 | grep -q vl").ok();
+    sh("losetup -d /dev/loop2; losetup -d /dev/loop7; rm /tmp/a.img /tmp/b.img").ok();
     done(disks);
 }
 

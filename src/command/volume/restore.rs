@@ -8,7 +8,7 @@ use crate::{
     inventory,
     model::clock,
     plan::volume::{
-        missing::{self, Bare},
+        former, missing,
         restore::{self, Which},
     },
     report::volume_check,
@@ -37,11 +37,8 @@ pub(super) fn run(work: &Work<'_>, request: &RestoreRequest) -> Result<u8> {
     work.change(|groups| {
         let chosen = restore::choose(name, groups, &kept, &which)?;
         // A device that lost its label gets it again.
-        let lost = inventory::volumes::bare(work.machine, groups, &chosen.group);
-        let bare: Vec<Bare<'_>> = lost
-            .iter()
-            .map(|(pv, candidate, remembers)| Bare { pv: *pv, candidate, remembers: remembers.clone() })
-            .collect();
+        let traces = inventory::labels::traces(work.machine, groups, &chosen.group)?;
+        let bare = former::find(groups, &chosen.group, &traces, request.force)?;
         let (groups, labels) = missing::with_labels(groups, &chosen.group, &bare)?;
         let plan = restore::plan(&groups, chosen, request.force, &stamp);
         Ok(plan.map(|plan| Some(missing::with_steps(plan, &labels))))

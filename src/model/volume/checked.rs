@@ -44,6 +44,8 @@ pub struct FormerLabel {
     pub size: Option<Bytes>,
     /// The backup that says so; `None` where the group itself does, on other devices.
     pub backup: Option<String>,
+    /// Why it may be another device; `None` where it certainly was that physical volume.
+    pub doubt: Option<String>,
 }
 
 impl Checked {

@@ -3,6 +3,7 @@
 mod checked;
 pub mod gather;
 mod seen;
+mod traces;
 
 use std::{collections::BTreeMap, fmt};
 
@@ -12,6 +13,7 @@ use superblock::{
     Bytes, Sectors,
     lvm::{Area, Group, Label, LvmUuid, area::Placed},
 };
+pub use traces::{Bare, SEARCHED, Traces};
 
 use super::{DevId, dm::Listed};
 

@@ -18,21 +18,27 @@ impl ExplainScene<'_> {
     pub fn with_labels(&self, mut explanation: Explanation, labels: &[FormerLabel]) -> Explanation {
         let Some(Candidate { found: Ok(device), .. }) = self.device else { return explanation };
         let found = labels.iter().map(|former| {
-            let FormerLabel { group, pv, path, size, backup } = former;
-            let text = format!("{path}: was physical volume {pv} of group {group}; its label is gone");
+            let FormerLabel { group, pv, path, size, backup, doubt } = former;
+            let text = match doubt {
+                None => format!("{path}: was physical volume {pv} of group {group}; its label is gone"),
+                Some(_) => format!(
+                    "{path}: is where physical volume {pv} of group {group} was last seen, and may be another disk"
+                ),
+            };
             let by = match backup {
                 Some(file) => format!("{file} has the group as it was"),
                 None => format!("group {group} is on other devices, and counts on it"),
             };
             let finding = Finding::new(Kind::FormerLabel, Severity::Blocks, text).of(path).because(by);
-            match size.filter(|size| *size > device.size) {
-                Some(size) => {
+            match (size.filter(|size| *size > device.size), doubt) {
+                (Some(size), _) => {
                     let (size, now) = (human::size(size.0), human::size(device.size.0));
                     finding.because(format!(
                         "it had {size} and this device has {now}: another one may have its name"
                     ))
                 }
-                None => {
+                (None, Some(doubt)) => finding.because(doubt.clone()),
+                (None, None) => {
                     let words = ["mdctl", "volume", "restore", "--dry-run", group.as_str()];
                     finding.try_next(NextCommand::new(words, "shows how its label would be written again"))
                 }

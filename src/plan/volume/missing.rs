@@ -2,7 +2,6 @@
 
 use superblock::{
     Bytes, Write,
-    foreign::Kind as Content,
     lvm::{Area, Extent, Group, Label, LvmUuid, Stamp},
 };
 
@@ -23,7 +22,7 @@ use crate::{
 /// Label and area header are written in one piece, whatever the device's blocks are.
 const HEAD: usize = 8192;
 /// Where the first metadata area begins, as LVM2 makes it.
-const AREA: Bytes = Bytes(4096);
+pub(super) const AREA: Bytes = Bytes(4096);
 
 /// Takes what is missing out of a group. With `force` the volumes that have extents there are removed.
 ///
@@ -126,17 +125,6 @@ fn cleared(groups: &Groups, found: &FoundGroup, after: &Group) -> FoundGroup {
     FoundGroup { objections: judged.objections, devices: found.devices.clone(), ..found.clone() }
 }
 
-/// A device that lost its label.
-#[derive(Debug)]
-pub struct Bare<'a> {
-    /// The physical volume that the group misses.
-    pub pv: LvmUuid,
-    /// The device where it was seen last.
-    pub candidate: &'a Candidate,
-    /// The group that a metadata area at the usual place names, with the physical volumes that it knows.
-    pub remembers: Option<Group>,
-}
-
 /// A label that is written again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Relabelled {
@@ -152,26 +140,24 @@ pub struct Relabelled {
     pub write: Write,
 }
 
-/// Label and area of a physical volume, as the kept state describes it, for a device that certainly was it: its own metadata area
-/// says so, or it has just that size and nothing else on it.
+/// Label and area of a physical volume, as the kept state describes it, for a device of that size that nobody uses and that has
+/// nothing else on it. Whether it was that physical volume is for [`super::former`] to say.
 ///
 /// # Errors
-/// It is somebody's, or another one.
-pub fn relabel(old: &Group, bare: &Bare<'_>) -> Result<Relabelled, Refusal> {
-    let path = &bare.candidate.path;
-    let Some((_, pv)) = old.pv(bare.pv) else {
-        return Err(Refusal::new(format!("group {} has no physical volume {}", old.name, bare.pv)));
+/// It is somebody's, or of another size.
+pub fn relabel(old: &Group, pv: LvmUuid, candidate: &Candidate) -> Result<Relabelled, Refusal> {
+    let path = &candidate.path;
+    let Some((_, pv)) = old.pv(pv) else {
+        return Err(Refusal::new(format!("group {} has no physical volume {pv}", old.name)));
     };
     let no = |why: String| {
         Refusal::new(format!("physical volume {} of group {} is missing, and {path} {why}", pv.id, old.name))
     };
-    let device = match &bare.candidate.found {
+    let device = match &candidate.found {
         Ok(device) => device,
         Err(_) => return Err(no(", where it was last seen, is not there".into())),
     };
-    let remembers =
-        bare.remembers.as_ref().is_some_and(|group| group.id == old.id && group.pv(pv.id).is_some());
-    in_the_way(device, remembers).map_or(Ok(()), |why| Err(no(why)))?;
+    in_the_way(device).map_or(Ok(()), |why| Err(no(why)))?;
     if pv.dev_size.0 > 0 && device.size.sectors() != pv.dev_size {
         let (has, had) = (device.size.sectors().0, pv.dev_size.0);
         return Err(no(format!("has {has} sectors, where that had {had}")));
@@ -194,8 +180,8 @@ pub fn relabel(old: &Group, bare: &Bare<'_>) -> Result<Relabelled, Refusal> {
     Ok(Relabelled { path: path.clone(), pv: pv.id, label, area, write: Write { at: Bytes(0), data } })
 }
 
-/// What else the device is. With a metadata area of the group behind it, a signature in the place of the label is what took it.
-fn in_the_way(device: &Device, remembers: bool) -> Option<String> {
+/// What else the device is.
+fn in_the_way(device: &Device) -> Option<String> {
     if device.busy {
         let by = if device.holders.is_empty() { "somebody".to_owned() } else { device.holders.join(", ") };
         return Some(format!("is in use by {by}"));
@@ -209,8 +195,7 @@ fn in_the_way(device: &Device, remembers: bool) -> Option<String> {
     if let Some(by) = device.users() {
         return Some(format!("is used by {by}"));
     }
-    // A label that is there is another one's, whatever a metadata area says.
-    let other = device.foreign.iter().find(|foreign| !remembers || foreign.kind == Content::Lvm2)?;
+    let other = device.foreign.first()?;
     Some(format!("has {} on it", other.kind.name()))
 }
 
@@ -221,12 +206,13 @@ fn in_the_way(device: &Device, remembers: bool) -> Option<String> {
 pub fn with_labels(
     groups: &Groups,
     old: &Group,
-    bare: &[Bare<'_>],
+    bare: &[(LvmUuid, &Candidate)],
 ) -> Result<(Groups, Vec<Relabelled>), Refusal> {
-    let labels: Vec<Relabelled> = bare.iter().map(|bare| relabel(old, bare)).collect::<Result<_, _>>()?;
+    let label = |(pv, candidate): &(LvmUuid, &Candidate)| relabel(old, *pv, candidate);
+    let labels: Vec<Relabelled> = bare.iter().map(label).collect::<Result<_, _>>()?;
     let mut after = groups.clone();
-    for (one, bare) in labels.iter().zip(bare) {
-        let Ok(device) = &bare.candidate.found else { continue };
+    for (one, (_, candidate)) in labels.iter().zip(bare) {
+        let Ok(device) = &candidate.found else { continue };
         let pv = seen(one, device);
         let of = after.groups.iter_mut().filter(|found| found.group.id == old.id);
         let place = of.filter_map(|found| {

@@ -132,7 +132,7 @@ fn candidate(size: u64) -> Candidate {
 fn a_label_is_written_again_and_the_group_restored() {
     let groups = half(group());
     let candidate = candidate(64 << 20);
-    let bare = Bare { pv: id(2), candidate: &candidate, remembers: None };
+    let bare = (id(2), &candidate);
     let (after, labels) = with_labels(&groups, &group(), &[bare]).unwrap();
     assert!(after.groups[0].objections.is_empty(), "{:?}", after.groups[0].objections);
     let kept = [KeptState { path: "x".into(), group: group() }];
@@ -148,7 +148,7 @@ fn a_label_is_written_again_and_the_group_restored() {
     assert_eq!(every_failure_leaves_no_trace(&plan), 8);
     // Nobody knows the group any more, and one of its devices is still labelled.
     let lone = Groups { lone: vec![pv(1)], ..Groups::default() };
-    let bare = Bare { pv: id(2), candidate: &candidate, remembers: None };
+    let bare = (id(2), &candidate);
     let (after, labels) = with_labels(&lone, &group(), &[bare]).unwrap();
     assert_eq!((after.lone.len(), labels.len()), (2, 1));
     let plan = with_steps(restore::plan(&after, chosen, false, &Stamp::default()).unwrap(), &labels);
@@ -157,19 +157,18 @@ fn a_label_is_written_again_and_the_group_restored() {
 
 #[test]
 fn another_device_is_not_labelled() {
-    let why = |candidate: &Candidate, remembers: Option<Group>| {
-        let bare = Bare { pv: id(2), candidate, remembers };
-        relabel(&group(), &bare).map(|_| String::new()).unwrap_or_else(|refusal| refusal.text)
+    let why = |candidate: &Candidate| {
+        relabel(&group(), id(2), candidate).map(|_| String::new()).unwrap_or_else(|refusal| refusal.text)
     };
-    assert!(why(&candidate(32 << 20), None).contains("has 65536 sectors, where that had 131072"));
+    assert!(why(&candidate(32 << 20)).contains("has 65536 sectors, where that had 131072"));
     let changed = |change: &dyn Fn(&mut Device)| {
         let mut candidate = candidate(64 << 20);
         change(candidate.found.as_mut().unwrap());
         candidate
     };
     let busy = changed(&|device| device.busy = true);
-    assert!(why(&busy, None).contains("is in use by somebody"));
-    assert!(why(&changed(&|device| device.read_only = true), None).contains("is read-only"));
+    assert!(why(&busy).contains("is in use by somebody"));
+    assert!(why(&changed(&|device| device.read_only = true)).contains("is read-only"));
     let foreign = superblock::foreign::Foreign {
         kind: superblock::foreign::Kind::Ext4,
         at: Bytes(1024),
@@ -180,11 +179,10 @@ fn another_device_is_not_labelled() {
         table: None,
     };
     let other = changed(&|device| device.foreign = vec![foreign.clone()]);
-    assert!(why(&other, None).contains("has ext4 on it"));
-    assert_eq!(why(&other, Some(group())), "", "its own metadata area says what it is");
+    assert!(why(&other).contains("has ext4 on it"));
     let labelled = superblock::foreign::Foreign { kind: superblock::foreign::Kind::Lvm2, ..foreign.clone() };
     let labelled = changed(&|device| device.foreign = vec![labelled.clone()]);
-    assert!(why(&labelled, Some(group())).contains("has LVM2 physical volume on it"));
+    assert!(why(&labelled).contains("has LVM2 physical volume on it"));
     let gone = Candidate { path: "/dev/d2".into(), found: Err(crate::model::Unusable::Open("x".into())) };
-    assert!(why(&gone, None).contains("is not there"));
+    assert!(why(&gone).contains("is not there"));
 }

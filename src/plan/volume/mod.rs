@@ -9,6 +9,7 @@ pub mod create;
 pub mod delta;
 pub mod devices;
 pub mod edit;
+pub mod former;
 pub mod fs;
 pub mod group;
 pub mod groups;

@@ -373,6 +373,7 @@ fn blank_device_that_a_group_of_volumes_counts_on() {
         path: "/dev/sda".into(),
         size: Some(Bytes(size)),
         backup: None,
+        doubt: None,
     };
     let ask = |disk: &Disk, size| {
         let labels = vec![label(size)];
@@ -384,6 +385,12 @@ fn blank_device_that_a_group_of_volumes_counts_on() {
     assert!(text.contains("of group vg; its label is gone"), "{text}");
     // Another device under that name is given nothing.
     check(&ask(&empty, 1 << 21), &[Kind::FormerLabel, Kind::NotMember], None);
+    // Nor one of which nothing tells that it is the one.
+    let doubted = FormerLabel { doubt: Some("it was attached since".into()), ..label(1 << 20) };
+    let stand = Stand { labels: vec![doubted], ..Stand::of(std::slice::from_ref(&empty)) };
+    let explanation = stand.ask("/dev/sda");
+    check(&explanation, &[Kind::FormerLabel, Kind::NotMember], None);
+    assert!(finding(&explanation, Kind::FormerLabel).text.contains("may be another disk"));
     let mut swap = empty.clone();
     swap.writes.push(Write { at: Bytes(4086), data: b"SWAPSPACE2".to_vec() });
     check(&ask(&swap, 1 << 20), &[Kind::NotMember], None);
