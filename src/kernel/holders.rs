@@ -72,6 +72,8 @@ impl fmt::Display for Holder {
                 let by: Vec<String> = by.iter().map(ToString::to_string).collect();
                 if by.is_empty() { Ok(()) } else { write!(f, " ({})", by.join(", ")) }
             }
+            // It has just ended, or is on its way to.
+            Self::Process { pid, name } if name.is_empty() => write!(f, "process {pid}"),
             Self::Process { pid, name } => write!(f, "process {pid} ({name})"),
             Self::Writer { pid, name } => write!(f, "process {pid} ({name}), which writes to it"),
         }

@@ -10,6 +10,7 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("replace", replace),
         Case::new("zero_superblock", zero_superblock),
         Case::new("stop", stop),
+        Case::new("used_since", used_since),
     ]
 }
 
@@ -210,5 +211,28 @@ fn stop() {
         assert!(!mdstat().contains("md0"), "{what}");
         ours(&["-A", "/dev/md0", "/dev/ram0", "/dev/ram1"]).ok();
     });
+    clean();
+}
+
+/// What somebody else made of what a killed command left is his.
+fn used_since() {
+    let disks = Disks::new(4, 24 << 10);
+    let members = &disks.all()[..2];
+    let words = [&["-C", "/dev/md0", "--run", "-l1", "-n2", "--assume-clean"], members].concat();
+    let is_written = |nth: &usize| {
+        clean();
+        disks.wipe();
+        killed_at("fsync", *nth, &words);
+        members.iter().all(|member| reference(&["-E", member]).status == 0) && !mdstat().contains(" active ")
+    };
+    assert!((1..=8).any(|nth| is_written(&nth)), "killed with both superblocks written");
+    reference(&["--stop", "--scan"]);
+    reference(&[&["-A", "/dev/md0"], members].concat()).ok();
+    sh("mkfs.ext4 -q /dev/md0").ok();
+    reference(&["--stop", "/dev/md0"]).ok();
+    let next = ours(&["--zero-superblock", "/dev/ram3"]).ok();
+    assert!(next.stderr.contains("its array has been used: it is left as it is; `mdctl undo "), "{next}");
+    reference(&[&["-A", "/dev/md0"], members].concat()).ok();
+    sh("fsck.ext4 -fn /dev/md0").ok();
     clean();
 }

@@ -14,6 +14,7 @@ pub(crate) fn cases() -> Vec<Case> {
         split("raid5", "-l5 -n3 --bitmap=none", [&[0, 1], &[1, 2]]),
         split("raid4_old", "-l4 -n3 -e0.90", [&[0, 1], &[1, 2]]),
         split("raid6", "-l6 -n4 --bitmap=internal", [&[0, 1], &[2, 3]]),
+        Case::new("force_takes_one_side", force_takes_one_side),
         Case::new("lost_one_after_the_other", lost_one_after_the_other),
         Case::new("only_copy_of_a_mirror", only_copy_of_a_mirror),
         Case::new("only_copy_of_parity", only_copy_of_parity),
@@ -79,6 +80,30 @@ fn apart(shape: &str, sides: [&[usize]; 2]) {
         sh("echo check > /sys/block/md7/md/sync_action; mdctl wait /dev/md7; grep -qx 0 /sys/block/md7/md/mismatch_cnt").ok();
     }
     reference(&["-q", "-S", "/dev/md7"]).ok();
+}
+
+/// Force brings no two histories together where one is enough.
+fn force_takes_one_side() {
+    for (shape, sides) in [
+        ("-l1 -n2 -b internal", [&[0][..], &[1]]),
+        ("-l1 -n2 -e0.90", [&[0], &[1]]),
+        ("-l10 -n4", [&[0, 2], &[1, 3]]),
+    ] {
+        let count = sides.concat().len();
+        let _disks = Disks::new(count, 24 << 10);
+        create(&format!("{shape} --assume-clean"), count);
+        reference(&["-q", "-S", "/dev/md7"]).ok();
+        for side in sides {
+            reference(&refs(&with(&["-q", "-A", "--run", "--force", "/dev/md7"], &paths(side)))).ok();
+            sh("dd if=/dev/urandom of=/dev/md7 bs=64k count=1 conv=fsync").ok();
+            reference(&["-q", "-S", "/dev/md7"]).ok();
+        }
+        let all: Vec<usize> = (0..count).collect();
+        let said = ours(&refs(&with(&["-A", "--force", "/dev/md7"], &paths(&all)))).ok();
+        let half = format!("{} drive", count / 2);
+        assert!(said.stderr.contains("as failed") && said.to_string().contains(&half), "{shape}: {said}");
+        reference(&["-q", "-S", "/dev/md7"]).ok();
+    }
 }
 
 /// The second of two does not know that the first came back, and has missed writes, and nothing more.

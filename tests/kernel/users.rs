@@ -34,7 +34,9 @@ fn a_loop_device_is_a_user() {
     assert!(ours(&["-C", "/dev/md0", "-l0", "-n2", "/dev/ram0", "/dev/ram1"]).fails(1).stderr.contains(by));
     let plan = mdctl(&["volume", "group", "create", "vg", "/dev/ram0", "--dry-run"]);
     assert!(plan.stdout.contains(by) || plan.stderr.contains(by), "{plan}");
-    assert!(ours(&["-B", "/dev/md0", "-l0", "-n2", "/dev/ram0", "/dev/ram1"]).ok().stderr.contains(by));
+    let build = ["-B", "/dev/md0", "-l0", "-n2", "/dev/ram0", "/dev/ram1"];
+    assert!(ours(&build).fails(1).stderr.contains(by));
+    assert!(ours(&[&build[..], &["--force"]].concat()).ok().stderr.contains(by));
     reference(&["--stop", "/dev/md0"]).ok();
     // Through a partition, and whoever says yes is believed.
     sh("umount /tmp/m; losetup -d /dev/loop5; wipefs -qa /dev/ram0; rmdir /tmp/m").ok();
