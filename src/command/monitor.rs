@@ -14,7 +14,7 @@ use crate::{
     execute::follow,
     inventory,
     kernel::{Machine, files, host, message, second},
-    plan::monitor::{List, Monitor, MonitorJob, Origin, Receivers, WatchedArray, Watching},
+    plan::monitor::{List, Monitor, MonitorJob, Origin, Receivers, Sharing, WatchedArray, Watching},
     request::{Common, MonitorRequest},
     ui::Ui,
 };
@@ -64,6 +64,12 @@ pub(super) fn run(request: &MonitorRequest, common: &Common, machine: &Machine, 
         receivers,
         delay: Duration::from_secs(delay.into()),
         oneshot: request.oneshot,
+        sharing: shares.then(|| Sharing {
+            rules: config.policies.clone(),
+            bad_block_log: config.create.bbl != Some(false),
+            zone: inventory::local_zone(),
+            dry_run: common.dry_run,
+        }),
     };
     Driver { common, machine, ui, config: &config, own_document: false }.drive(&mut Monitor::new(job))
 }
@@ -74,7 +80,8 @@ fn watched(request: &MonitorRequest, config: &Config, increment: u8) -> Vec<Watc
     if !request.scan {
         let paths = request.devices.iter().map(|word| word.to_string_lossy().into_owned());
         let watched = paths.map(|path| WatchedArray::new(watching(path, None), Origin::Named));
-        return watched.collect();
+        // The original's order.
+        return watched.rev().collect();
     }
     let of_line = |line: &ArrayLine| {
         let ArrayLineName::Word(word) = &line.name else { return None };

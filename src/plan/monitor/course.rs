@@ -1,11 +1,15 @@
 //! The monitor as a course: look, tell, wait.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    time::Duration,
+};
 
 use super::{
     cause,
-    event::ArrayEvent,
+    event::{ArrayEvent, EventKind},
     list::List,
+    moves::{Move, Sharing},
     step::AlertStep,
     telling::{self, Receivers},
 };
@@ -13,11 +17,15 @@ use crate::{
     model::monitor::Monitored,
     plan::{
         Plan, Step,
-        course::{Cause, Course, Deed, Event as Happened, Look, Said, Then, Turn, Unseen, Wait, Woke},
+        course::{
+            Cause, Course, Deed, Ending, Event as Happened, How, Look, Said, Then, Turn, Unseen, Wait, Woke,
+        },
+        manage::session::Manage,
     },
+    request::ManageOp,
 };
 
-/// What is said when a look fails is said once in so many looks.
+/// What follows from a change may be announced by nothing: the wait after it is at most so long.
 const AFTER_A_CHANGE: Duration = Duration::from_secs(5);
 
 /// What is asked for.
@@ -31,10 +39,11 @@ pub struct MonitorJob {
     pub delay: Duration,
     /// One look and no more.
     pub oneshot: bool,
+    /// Spares may move.
+    pub sharing: Option<Sharing>,
 }
 
 /// The monitor.
-#[derive(Debug)]
 pub struct Monitor {
     job: MonitorJob,
     stage: Stage,
@@ -43,20 +52,40 @@ pub struct Monitor {
     queue: VecDeque<Telling>,
     /// Something changed: what follows from it is looked for soon.
     soon: bool,
+    /// Moves that led nowhere, until something changes.
+    tried: BTreeSet<Move>,
+    begun: bool,
     /// The last look failed, and that was said.
     blind: bool,
     say: Vec<Said>,
 }
 
 /// What is waited for.
-#[derive(Debug)]
 enum Stage {
     Looking,
     /// Why these happened.
     Cause(Vec<ArrayEvent>),
     /// Somebody is told.
     Telling,
+    /// A spare moves.
+    Moving(Box<Moving>),
     Waiting,
+}
+
+/// A move that is under way.
+struct Moving {
+    what: Move,
+    act: Act,
+    course: Manage,
+}
+
+/// Its parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Act {
+    Remove,
+    Add,
+    /// It could not be added: the donor gets it back.
+    Back,
 }
 
 /// One piece of telling.
@@ -85,6 +114,8 @@ impl Monitor {
             seen: Monitored::default(),
             queue: VecDeque::new(),
             soon: false,
+            tried: BTreeSet::new(),
+            begun: false,
             blind: false,
             say: Vec::new(),
         }
@@ -112,6 +143,7 @@ impl Monitor {
                 }
                 self.go_on()
             }
+            (Stage::Moving(moving), event) => self.moving(*moving, event),
             (Stage::Waiting, Happened::Woke(woke)) => match woke {
                 Woke::Interrupted => Turn::end(0),
                 Woke::Changed => {
@@ -146,7 +178,13 @@ impl Monitor {
     fn seen(&mut self, seen: Monitored) -> Turn {
         self.blind = false;
         self.seen = seen;
+        if !std::mem::replace(&mut self.begun, true) {
+            self.say.extend(self.job.list.begin(&self.seen).into_iter().map(Said::error));
+        }
         let events = self.job.list.look(&self.seen);
+        if !events.is_empty() {
+            self.tried.clear();
+        }
         let words = cause::words(&events);
         if words.is_empty() {
             return self.tell(events, &[]);
@@ -186,14 +224,63 @@ impl Monitor {
                 }
             }
         }
+        if self.job.oneshot {
+            return Turn::end(0);
+        }
         if !self.job.list.has_redundancy() {
             self.say.push(Said::warn("No array with redundancy detected, stopping"));
             return Turn::end(0);
         }
-        if self.job.oneshot {
-            return Turn::end(0);
+        match self.job.sharing.as_ref().and_then(|it| it.find(&self.job.list, &self.seen, &self.tried)) {
+            Some(what) => self.move_spare(what, Act::Remove),
+            None => self.wait(),
         }
-        self.wait()
+    }
+
+    fn move_spare(&mut self, what: Move, act: Act) -> Turn {
+        let Some(sharing) = &self.job.sharing else { return self.wait() };
+        let (op, array) = match act {
+            Act::Remove => (ManageOp::Remove, &what.from),
+            Act::Add => (ManageOp::Add, &what.to),
+            Act::Back => (ManageOp::Add, &what.from),
+        };
+        let course = sharing.command(op, array, &what.disk);
+        self.moving(Moving { what, act, course }, Happened::Begin)
+    }
+
+    /// Hands everything on to the command that is under way.
+    fn moving(&mut self, mut moving: Moving, event: Happened) -> Turn {
+        let Turn { say, then } = moving.course.next(event);
+        // What it does is told by the event, what it could not do by itself.
+        self.say.extend(say.into_iter().filter(|said| matches!(said.how, How::Error | How::Warn)));
+        let ending = match then {
+            Then::End(ending) => ending,
+            then => {
+                self.stage = Stage::Moving(Box::new(moving));
+                return then.into();
+            }
+        };
+        let what = moving.what;
+        if let Ending::Refused(refusal) = &ending {
+            self.say.extend(Said::refusal(refusal));
+        }
+        match (moving.act, ending == Ending::Status(0)) {
+            (Act::Remove, true) => self.move_spare(what, Act::Add),
+            (Act::Add, true) => {
+                let event = ArrayEvent::new(EventKind::MoveSpare, &what.to).component(&what.from);
+                // What was seen is old: nothing more is decided on it.
+                self.seen.arrays.clear();
+                self.tell(vec![event], &[])
+            }
+            (Act::Add, false) => {
+                self.tried.insert(what.clone());
+                self.move_spare(what, Act::Back)
+            }
+            (Act::Remove | Act::Back, _) => {
+                self.tried.insert(what);
+                self.wait()
+            }
+        }
     }
 
     fn wait(&mut self) -> Turn {

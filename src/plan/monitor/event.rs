@@ -145,6 +145,8 @@ pub struct ArrayEvent {
     pub kernel: Option<String>,
     /// The original's third argument: a member, the array that gave a spare, or words.
     pub component: Option<String>,
+    /// More about it, for the sentence alone.
+    pub description: Option<String>,
     /// The disk that it is about.
     pub disk: Option<DiskWords>,
     /// What the kernel said about it, where it is known.
@@ -181,6 +183,7 @@ impl ArrayEvent {
             array: array.into(),
             kernel: None,
             component: None,
+            description: None,
             disk: None,
             cause: None,
             next: String::new(),
@@ -204,8 +207,11 @@ impl fmt::Display for ArrayEvent {
     /// The original's sentence.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} event detected on md device {}", self.kind, self.array)?;
-        match &self.component {
-            Some(component) => write!(f, ", component device {component}"),
+        if let Some(component) = &self.component {
+            write!(f, ", component device {component}")?;
+        }
+        match &self.description {
+            Some(description) => write!(f, ": {description}"),
             None => Ok(()),
         }
     }

@@ -62,7 +62,7 @@ impl WatchedArray {
         }
         let event = self.event(EventKind::DeviceDisappeared);
         let next = format!("mdctl explain {}", self.watching.path);
-        Some(ArrayEvent { component: why.map(str::to_owned), next, ..event })
+        Some(ArrayEvent { description: why.map(str::to_owned), next, ..event })
     }
 
     fn look(&mut self, seen: &Monitored) -> Vec<ArrayEvent> {
@@ -96,7 +96,7 @@ impl WatchedArray {
     }
 }
 
-fn find<'a>(seen: &'a Monitored, kernel: &str) -> Option<&'a ArraySeen> {
+pub(super) fn find<'a>(seen: &'a Monitored, kernel: &str) -> Option<&'a ArraySeen> {
     let here = |array: &&ArraySeen| array.status.is_running() || array.status.is_container();
     seen.arrays.iter().find(|array| array.status.kernel_name == kernel).filter(here)
 }
@@ -131,6 +131,21 @@ impl List {
     pub fn paths(&self) -> Vec<String> {
         let named = self.arrays.iter().filter(|array| array.origin != Origin::Found);
         named.map(|array| array.watching.path.clone()).collect()
+    }
+
+    /// What cannot be watched from the start is said once, and left out.
+    pub fn begin(&mut self, seen: &Monitored) -> Vec<String> {
+        let mut said = Vec::new();
+        self.arrays.retain(|array| {
+            let path = &array.watching.path;
+            match seen.named.get(path) {
+                Some(NamedArray::Absent(why)) => said.push(format!("error opening {path}: {why}")),
+                Some(NamedArray::NoArray) => said.push(format!("{path} does not appear to be an md device")),
+                Some(NamedArray::Array(_)) | None => return true,
+            }
+            false
+        });
+        said
     }
 
     /// The arrays.

@@ -5,6 +5,7 @@ mod changes;
 mod course;
 mod event;
 mod list;
+mod moves;
 mod step;
 mod telling;
 
@@ -12,5 +13,6 @@ pub use changes::{Watching, changes};
 pub use course::{Monitor, MonitorJob};
 pub use event::{ArrayEvent, DiskWords, EventKind, Gravity};
 pub use list::{List, Origin, WatchedArray};
+pub use moves::Sharing;
 pub use step::AlertStep;
 pub use telling::{Receivers, about};

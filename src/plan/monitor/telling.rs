@@ -25,9 +25,6 @@ pub struct Receivers {
     pub native: bool,
 }
 
-/// Whom mail is from where nobody said it.
-const USUAL_FROM: &str = "mdadm monitoring <root>";
-
 impl Receivers {
     /// Whether anybody is told at all, besides standard error.
     #[must_use]
@@ -72,7 +69,8 @@ impl Receivers {
     /// A message, with the original's headers and text first.
     #[must_use]
     pub fn mail(&self, event: &ArrayEvent, mdstat: &str) -> String {
-        let from = self.mail_from.as_deref().unwrap_or(USUAL_FROM);
+        let usual = format!("mdadm monitoring <root@{}>", self.host);
+        let from = self.mail_from.as_deref().unwrap_or(&usual);
         let to = self.mail_to.as_deref().unwrap_or("root");
         let subject = format!("{} event on {}:{}", event.kind, event.array, self.host);
         let mut text = String::new();
@@ -80,7 +78,7 @@ impl Receivers {
             text.push_str(&format!("{name}: {}\n", one_line(value)));
         }
         text.push_str("\nThis is an automatically generated mail message.\n");
-        text.push_str(&format!("{}\n\n", one_line(&event.to_string())));
+        text.push_str(&format!("{}\n", one_line(&event.to_string())));
         text.push_str("The /proc/mdstat file currently contains the following:\n\n");
         text.push_str(mdstat);
         if !mdstat.ends_with('\n') {
