@@ -92,7 +92,7 @@ pub static TABLE: &[Opt] = &[
     opt(OptionId::Name, &["name"], Required("NAME"), Nothing, "ACX", &[('N', Modes("ACX"))], "name of the array"),
     opt(OptionId::Config, &["config"], Required("FILE"), Nothing, "ACIXF", &[('c', Modes("-AIXF"))], "configuration file or directory, or `none`, or `partitions`"),
     opt(OptionId::Scan, &["scan"], No, Nothing, "AIXF", &[('s', Modes("AIXF"))], "take arrays or devices from the configuration and the kernel"),
-    opt(OptionId::Force, &["force"], No, Nothing, "ABCGMX", &[('f', Modes("ABCGX"))], "go on where it would be refused"),
+    opt(OptionId::Force, &["force"], No, Nothing, "ABCGIMX", &[('f', Modes("ABCGX"))], "go on where it would be refused"),
     opt(OptionId::Update, &["update"], Required("WHAT"), Nothing, "AMX", &[('U', Modes("AMX"))], "change a field of the metadata on the way"),
     opt(OptionId::Add, &["add"], No, MANAGE, "GM", &[('a', Modes("-GM"))], "add the devices that follow"),
     opt(OptionId::AddSpare, &["add-spare"], No, MANAGE, "M", &[], "add the devices that follow as spares"),

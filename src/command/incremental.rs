@@ -10,7 +10,7 @@ use crate::{
     model::World,
     plan::{
         assemble::{Home, Options, Session},
-        incremental::{Came, IncrementalJob, Joining},
+        incremental::{Came, IncrementalJob, Joining, Leaving, LeavingJob, Rebuilding, Starting},
     },
     report::incremental::{IncrementalArray, IncrementalReport},
     request::{Common, IncrementalRequest},
@@ -26,7 +26,29 @@ pub(super) fn run(request: &IncrementalRequest, common: &Common, machine: &Machi
     }
     let driver = Driver { common, machine, ui, config: &config, own_document: true };
     let names: Vec<String> = request.devices.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    if request.rebuild_map {
+        let status = driver.drive(&mut Rebuilding::new(session(request, common, machine, &config)))?;
+        if status != DONE {
+            return Ok(status);
+        }
+    }
+    if request.scan {
+        let mut course = Starting::new(session(request, common, machine, &config));
+        let status = driver.drive(&mut course)?;
+        if common.json {
+            tell(&IncrementalReport::new(None, course.came().iter().map(array).collect()), common)?;
+        }
+        return Ok(status);
+    }
     let Some(device) = names.first().cloned() else { return Ok(DONE) };
+    if request.fail {
+        return driver.drive(&mut Leaving::new(LeavingJob {
+            name: device.strip_prefix("/dev/").unwrap_or(&device).to_owned(),
+            path: request.path.as_ref().map(|path| path.to_string_lossy().into_owned()),
+            force: request.force,
+            slots: machine.places.run.join("mdadm/failed-slots").display().to_string(),
+        }));
+    }
     let job = IncrementalJob {
         permitted: inventory::is_permitted(&config, &names)?,
         device: device.clone(),

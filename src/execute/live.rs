@@ -196,7 +196,12 @@ impl Live {
                 drop(super::follow::start(&self.machine, lock, words)?)
             }
             Step::System(SystemStep::WriteFile { path, text, mode }) => {
-                files::replace(Path::new(path), text.as_bytes(), *mode)?
+                let path = Path::new(path);
+                // Nothing of it outlives a boot, directories neither.
+                if let Some(dir) = path.parent().filter(|dir| dir.starts_with(self.run_dir())) {
+                    files::make_dirs(dir, 0o755)?;
+                }
+                files::replace(path, text.as_bytes(), *mode)?
             }
             Step::Disk(DiskStep::PutStream { stream, target, header, bytes }) => {
                 let told = |done, total| (self.progress)(target, done, total);

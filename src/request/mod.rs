@@ -252,6 +252,8 @@ pub struct IncrementalRequest {
     pub fail: bool,
     pub path: Option<OsString>,
     pub no_degraded: bool,
+    /// Fail the device even where the array cannot do without it.
+    pub force: bool,
 }
 
 /// `--monitor`.

@@ -417,6 +417,7 @@ fn incremental(low: LowArgs) -> Result<IncrementalRequest, UsageError> {
         fail: low.op.is_some(),
         path: low.path,
         no_degraded: low.no_degraded,
+        force: low.force,
     })
 }
 

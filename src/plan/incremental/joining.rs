@@ -9,6 +9,7 @@ use super::{
     Came, IncrementalJob, Started,
     admission::{self, Denied},
     arrange::{Arrangement, arrange},
+    node,
 };
 use crate::{
     config::policy::Action,
@@ -16,7 +17,7 @@ use crate::{
     plan::{
         ArrayName, DiskStep, MdStep, Plan, Refusal, Step,
         assemble::{ArrayOutcome, CandidatePath, Claim, Options, Session, Verdict, Why},
-        course::{Course, Deed, Ending, Event, Look, Said, Then, Turn, Unseen},
+        course::{Course, Deed, Ending, Event, How, Look, Said, Then, Turn, Unseen},
         manage::{
             ManageContext,
             session::{Manage, ManageJob},
@@ -72,7 +73,16 @@ enum Stage {
     /// A plan.
     Acting(Box<Acting>),
     /// The words of manage, in an array that runs.
-    Late(Box<Manage>, Came),
+    Late(Box<Manage>, Late),
+}
+
+/// A member that comes to an array that runs.
+struct Late {
+    came: Came,
+    /// It is taken back where it stood.
+    re_add: bool,
+    /// It may become a spare where that is not possible.
+    as_spare: bool,
 }
 
 /// What is being done.
@@ -120,7 +130,7 @@ impl<'a> Joining<'a> {
     fn turn(&mut self, event: Event) -> Result<Turn, Unseen> {
         let stage = std::mem::replace(&mut self.stage, Stage::World);
         Ok(match (stage, event) {
-            (Stage::Late(manage, came), event) => self.late(manage, came, event),
+            (Stage::Late(manage, late), event) => self.late(manage, late, event),
             (_, Event::Begin) => Turn::look(Look::World { fresh: 0 }),
             (_, Event::Unseen(unseen)) => return Err(unseen),
             (Stage::World, Event::Seen(view)) => {
@@ -259,9 +269,9 @@ impl<'a> Joining<'a> {
             }
         }
         let word = admission::word(&self.session, mine).filter(|_| array.is_none());
-        let decided = self.session.decide(vec![0], word, &self.session.options, self.session.asked);
+        let decided = self.decided(word);
         let outcome = match decided {
-            Ok((outcome, _)) => outcome,
+            Ok(outcome) => outcome,
             Err(refusal) => return Turn::refuse(refusal.status(NOT_TAKEN)),
         };
         let out = outcome.out.iter().find(|(path, _)| *path == mine.path).map(|(_, why)| why.clone());
@@ -283,6 +293,20 @@ impl<'a> Joining<'a> {
         }
         let how = Arrangement { removed, tentative, mapped, wrong: Vec::new() };
         self.carry_out(outcome.plan, came, how, false)
+    }
+
+    /// Whoever insists starts what has enough members and lacks some; what has too few waits all the same.
+    fn decided(&self, word: Option<&str>) -> Result<ArrayOutcome, Refusal> {
+        let with = |options: &Options| {
+            let decided = self.session.decide(vec![0], word, options, self.session.asked);
+            decided.map(|(outcome, _)| outcome)
+        };
+        let options = self.session.options;
+        let outcome = with(&options)?;
+        if outcome.shortage.is_some() && options.run {
+            return with(&Options { run: false, ..options });
+        }
+        Ok(outcome)
     }
 
     /// Into an array that runs.
@@ -308,9 +332,15 @@ impl<'a> Joining<'a> {
             );
             return Turn::refuse(Refusal::new(text).status(NOT_TAKEN).hint(hint));
         }
-        let op = if in_sync { ManageOp::ReAdd } else { ManageOp::Add };
-        let path = format!("/dev/{}", array.name);
-        let word = ManageWord { op, device: mine.path.clone().into(), write_mostly: None, failfast: None };
+        let late = Late { came, re_add: in_sync, as_spare: action >= Action::ForceSpare };
+        self.manage(late, if in_sync { ManageOp::ReAdd } else { ManageOp::Add })
+    }
+
+    /// By manage's words, which know bitmaps and histories that parted.
+    fn manage(&mut self, late: Late, op: ManageOp) -> Turn {
+        let path = format!("/dev/{}", late.came.array.kernel);
+        let device = self.job.device.clone().into();
+        let word = ManageWord { op, device, write_mostly: None, failfast: None };
         let manage = Manage::new(ManageJob {
             members: vec![word],
             readonly: false,
@@ -328,28 +358,43 @@ impl<'a> Joining<'a> {
                 zone: self.job.zone.clone(),
             },
         });
-        self.late(Box::new(manage), came, Event::Begin)
+        self.late(Box::new(manage), late, Event::Begin)
     }
 
     /// The words of manage, until they end.
-    fn late(&mut self, mut manage: Box<Manage>, came: Came, event: Event) -> Turn {
+    fn late(&mut self, mut manage: Box<Manage>, late: Late, event: Event) -> Turn {
         let Turn { say, then } = manage.next(event);
         // What it says of its success is ours to say.
-        let ended = match &then {
-            Then::End(Ending::Status(status)) => Some(*status),
-            _ => None,
+        let quieter = |said: Said| match said.how {
+            How::Note | How::Out => Said::detail(said.text),
+            How::Detail | How::Warn | How::Ask | How::Error => said,
         };
-        let say =
-            say.into_iter().filter(|said| ended != Some(0) || said.how != crate::plan::course::How::Note);
-        self.say.extend(say);
-        match ended {
-            Some(0) => self.end(came),
-            Some(_) => Turn::end(NOT_TAKEN),
-            None => {
-                self.stage = Stage::Late(manage, came);
-                then.into()
+        let reason = match then {
+            Then::End(Ending::Status(0)) => {
+                self.say.extend(say.into_iter().map(quieter));
+                return self.end(late.came);
             }
+            Then::End(Ending::Status(_)) => None,
+            Then::End(Ending::Refused(refusal)) => Some(refusal.text),
+            then => {
+                self.say.extend(say.into_iter().map(quieter));
+                self.stage = Stage::Late(manage, late);
+                return then.into();
+            }
+        };
+        let said = say.into_iter().map(|said| Said::detail(said.text));
+        self.say.extend(said.chain(reason.map(Said::detail)));
+        let (device, path) = (&self.job.device, &late.came.array.path);
+        if !late.re_add {
+            return Turn::refuse(Refusal::new(format!("failed to add {device} to {path}")).status(NOT_TAKEN));
         }
+        if late.as_spare {
+            return self.manage(Late { re_add: false, ..late }, ManageOp::Add);
+        }
+        let text = format!("can only add {device} to {path} as a spare, and force-spare is not set.");
+        self.say.push(Said::error(text));
+        let text = format!("failed to add {device} to existing array {path}: Invalid argument.");
+        Turn::refuse(Refusal::new(text).status(NOT_TAKEN))
     }
 
     fn carry_out(&mut self, plan: Plan, came: Came, mut how: Arrangement, unseen: bool) -> Turn {
@@ -503,11 +548,6 @@ fn fewest(claim: &Claim) -> usize {
         Level::Raid10 => slots / 8,
         _ => 1,
     }
-}
-
-/// The node of a device by its kernel name.
-fn node(name: &str) -> String {
-    format!("/dev/{}", name.replace('!', "/"))
 }
 
 /// Whether two paths are of one device.

@@ -189,7 +189,9 @@ fn votes() {
 #[test]
 fn run_starts_what_is_there_and_takes_late_ones() {
     let config = Config::default();
-    let (outcome, _) = comes(raid5(), "/dev/a");
+    // Nothing can be done with too few.
+    let (outcome, came) = comes_with(&config, raid5(), "/dev/a", true);
+    assert_eq!((outcome.status(), started(&came)), (0, Some(Started::No)), "{}", outcome.text());
     let (outcome, came) = comes_with(&config, outcome.scene, "/dev/b", true);
     assert_eq!((outcome.status(), started(&came)), (0, Some(Started::Yes)), "{}", outcome.text());
     let (late, came) = comes(outcome.scene, "/dev/c");

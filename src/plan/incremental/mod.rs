@@ -10,17 +10,27 @@
 mod admission;
 mod arrange;
 pub mod joining;
+pub mod leaving;
+pub mod rebuilding;
+pub mod starting;
 
 #[cfg(test)]
 mod bench;
 #[cfg(test)]
 mod joining_tests;
+#[cfg(test)]
+mod leaving_tests;
+#[cfg(test)]
+mod starting_tests;
 
 use jiff::tz::TimeZone;
 
 use super::ArrayName;
 
 pub use joining::Joining;
+pub use leaving::{Leaving, LeavingJob};
+pub use rebuilding::Rebuilding;
+pub use starting::Starting;
 
 /// One device that came.
 #[derive(Clone, Debug)]
@@ -76,4 +86,9 @@ impl Started {
             Self::Yes => "yes",
         }
     }
+}
+
+/// The node of a device by its kernel name.
+fn node(name: &str) -> String {
+    format!("/dev/{}", name.replace('!', "/"))
 }

@@ -21,7 +21,7 @@ use crate::{
         },
         fake::{Fake, State},
     },
-    words::{ArrayState, MemberAttr, MemberState, SyncAction},
+    words::{ArrayAttr, ArrayState, MemberAttr, MemberState, SyncAction},
 };
 
 /// A disk, by what is on it.
@@ -251,6 +251,10 @@ impl Scene for Bench {
                 self.frozen = false;
                 return Ok(Vec::new());
             }
+            Step::Md(MdStep::SetAttr { attr: ArrayAttr::ArrayState, value, .. }) => {
+                self.array()?.detail.array_state = Some(value.as_str().into());
+                return Ok(Vec::new());
+            }
             Step::Md(MdStep::MakeReadonly { .. }) | Step::Md(MdStep::MakeWritable { .. }) => {
                 let readonly = matches!(step, Step::Md(MdStep::MakeReadonly { .. }));
                 let state = if readonly { ArrayState::ReadOnly } else { ArrayState::Clean };
@@ -297,6 +301,7 @@ impl Scene for Bench {
                 let arrays = self.array.iter().map(|array| RunningArray {
                     name: array.detail.kernel_name.clone(),
                     state: array.detail.array_state.clone().unwrap_or_default(),
+                    names: array.links.iter().map(|link| link.name.clone()).collect(),
                     ..RunningArray::default()
                 });
                 let fresh = (0..*fresh).map(|nth| superblock::MdUuid([u8::try_from(nth).unwrap() + 1; 16]));
@@ -307,6 +312,7 @@ impl Scene for Bench {
                 }))
             }
             Look::Candidates => View::Candidates(self.disks.keys().cloned().collect()),
+            Look::Free { arrays } => View::Free(arrays.clone()),
             other => {
                 return Err(Unseen { text: format!("nobody looks at {other:?} here"), errno: None });
             }

@@ -281,10 +281,10 @@ pub fn after(mut array: Managed, step: &Step) -> Managed {
 }
 
 #[cfg(test)]
-mod bench;
+pub(in crate::plan) mod bench;
 #[cfg(test)]
 mod data_tests;
 #[cfg(test)]
 mod session_tests;
 #[cfg(test)]
-pub(super) mod tests;
+pub(in crate::plan) mod tests;

@@ -75,7 +75,7 @@ pub(in crate::plan) fn superblock(number: u32, events: u64, level: Level, slots:
 }
 
 /// An array on ram0, ram1, …: `U` in sync, `F` failed in its slot, `_` empty; at event 20.
-pub(super) fn array(level: Level, slots: &str) -> Managed {
+pub(in crate::plan) fn array(level: Level, slots: &str) -> Managed {
     let count = u32::try_from(slots.len()).unwrap();
     let there = || (0..).zip(slots.chars()).filter(|(_, state)| *state != '_');
     let member = |(slot, state): (u32, char)| TableMember {
