@@ -127,6 +127,7 @@ pub enum OptionId {
     UpdateSubarray,
     UdevRules,
     OffRoot,
+    UseDevlinks,
     ExamineBadblocks,
     Dump,
     Restore,

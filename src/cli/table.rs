@@ -55,6 +55,7 @@ pub static TABLE: &[Opt] = &[
     opt(OptionId::UpdateSubarray, &["update-subarray"], Required("ID"), MISC, "X", &[], "change an array in a container"),
     opt(OptionId::UdevRules, &["udev-rules"], Optional("FILE"), MISC, "X", &[], "write udev rules for the POLICY lines"),
     any(OptionId::OffRoot, &["offroot"], No, &[], "accepted for older callers; does nothing"),
+    any(OptionId::UseDevlinks, &["use-devlinks-variable"], No, &[], "accepted; names in udev's DEVLINKS and ID_PATH are always used"),
     opt(OptionId::ExamineBadblocks, &["examine-badblocks"], No, Always(Misc), "X", &[], "list the bad blocks recorded on a member"),
     opt(OptionId::Dump, &["dump"], Required("DIR"), Always(Misc), "X", &[], "save metadata to sparse files in a directory"),
     opt(OptionId::Restore, &["restore"], Required("DIR|FILE"), Always(Misc), "X", &[], "write saved metadata back"),

@@ -354,7 +354,7 @@ fn an_option_reaches_the_request_of_each_of_its_modes() {
         "check", "ls", "wt", "bbl",
     ];
     let is_passed_over = |option: &options::Opt, mode: Mode| match option.id {
-        OptionId::OffRoot | OptionId::Auto => true,
+        OptionId::OffRoot | OptionId::UseDevlinks | OptionId::Auto => true,
         // The mode itself, and what it does unasked.
         _ => option.sets == options::Sets::Always(mode),
     };

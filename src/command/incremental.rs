@@ -49,9 +49,12 @@ pub(super) fn run(request: &IncrementalRequest, common: &Common, machine: &Machi
             slots: machine.places.run.join("mdadm/failed-slots").display().to_string(),
         }));
     }
+    let places = inventory::by_path_of_event();
     let job = IncrementalJob {
         permitted: inventory::is_permitted(&config, &names)?,
         device: device.clone(),
+        heir_of: inventory::failed_in(machine, &places),
+        places,
         run: request.run,
         export: common.export,
         bad_block_log: config.create.bbl != Some(false),
@@ -89,7 +92,7 @@ fn session<'a>(
         home: Home { host, required: !ignore },
         options: Options::default(),
         updating: None,
-        by_path: inventory::by_path(machine, config),
+        by_path: inventory::all_by_path(machine, config),
     }
 }
 

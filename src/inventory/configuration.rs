@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+use superblock::MdUuid;
+
 use super::nodes::Nodes;
 use crate::{
     config::{
@@ -104,6 +106,39 @@ fn in_directory(directory: &Path) -> Result<Vec<PathBuf>, KernelError> {
 pub fn by_path(machine: &Machine, config: &Config) -> BTreeMap<DevId, Vec<String>> {
     let wanted = config.policies.iter().any(|rule| !rule.auto.is_empty() && !rule.paths.is_empty());
     if wanted { Nodes::walk(machine).by_path() } else { BTreeMap::new() }
+}
+
+/// The same, where a POLICY line about anything wants to know.
+#[must_use]
+pub fn all_by_path(machine: &Machine, config: &Config) -> BTreeMap<DevId, Vec<String>> {
+    let wanted = config.policies.iter().any(|rule| !rule.paths.is_empty());
+    if wanted { Nodes::walk(machine).by_path() } else { BTreeMap::new() }
+}
+
+/// The names by the way to the device of the event that this process was started for: udev has not made the links yet.
+#[must_use]
+pub fn by_path_of_event() -> Vec<String> {
+    let text = |name| std::env::var(name).unwrap_or_default();
+    let links = text("DEVLINKS");
+    let links = links.split_ascii_whitespace().filter_map(|link| link.strip_prefix("/dev/disk/by-path/"));
+    let mut names: Vec<String> = links.map(str::to_owned).collect();
+    let id = text("ID_PATH");
+    if names.is_empty() && !id.is_empty() {
+        names.push(id);
+    }
+    names
+}
+
+/// The array of the disk that was in one of these places when it failed.
+#[must_use]
+pub fn failed_in(machine: &Machine, places: &[String]) -> Option<MdUuid> {
+    let dir = machine.places.run.join("mdadm/failed-slots");
+    let plain = places.iter().filter(|place| !place.contains('/') && !place.starts_with('.'));
+    plain.into_iter().find_map(|place| {
+        let bytes = files::read(&dir.join(place), LONGEST).ok()??;
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        text.split_ascii_whitespace().nth(1)?.parse().ok()
+    })
 }
 
 /// The host whose arrays are ours: the option, else the configuration's, else this machine's name.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use superblock::{Media, v1::Minor, window::Width};
+use superblock::{Bytes, Media, v1::Minor, window::Width};
 
 use super::devices::{Opened, describe, each, unusable};
 use crate::{
@@ -28,7 +28,10 @@ pub fn members(machine: &Machine, paths: &[String], explain: bool) -> Vec<Sight>
 fn one(machine: &Machine, path: &str, opened: Result<Opened<'_>, KernelError>) -> Sight {
     let opened = match opened {
         Ok(opened) => opened,
-        Err(error) => return Sight { path: path.to_owned(), found: Err(unusable(error)), magic: [None; 3] },
+        Err(error) => {
+            let found = Err(unusable(error));
+            return Sight { path: path.to_owned(), found, magic: [None; 3], bare: false };
+        }
     };
     let found = describe(machine, path, &opened);
     let window = &opened.window;
@@ -37,7 +40,19 @@ fn one(machine: &Machine, path: &str, opened: Result<Opened<'_>, KernelError>) -
         window.read_at(minor.place(window.len())?.bytes(), &mut bytes).ok()?;
         Some(u32::from_le_bytes(bytes))
     });
-    Sight { path: path.to_owned(), found, magic }
+    Sight { path: path.to_owned(), found, magic, bare: is_bare(window) }
+}
+
+/// Whether nobody wrote anything at either end; both are in memory.
+fn is_bare(window: &dyn Media) -> bool {
+    const END: usize = 4096;
+    let constant = |at: Option<Bytes>| {
+        let mut bytes = [0; END];
+        let read = at.is_some_and(|at| window.read_at(at, &mut bytes).is_ok());
+        read && matches!(bytes[0], 0 | 0x5a | 0xff) && bytes.iter().all(|byte| *byte == bytes[0])
+    };
+    let last = window.len().0.checked_sub(4096).map(Bytes);
+    constant(Some(Bytes(0))) && constant(last)
 }
 
 fn find_holders(machine: &Machine, device: &mut Device, explain: bool) {

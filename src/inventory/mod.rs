@@ -41,7 +41,8 @@ pub use below::{below, below_of};
 pub use bitmaps::{NoBitmap, NoLog, SeenBitmap, SeenLog, bad_blocks, bitmaps};
 pub use completion::{array_names, device_names, member_names};
 pub use configuration::{
-    by_path, candidates, candidates_afresh, configuration, configuration_to_show, homehost, is_permitted,
+    all_by_path, by_path, by_path_of_event, candidates, candidates_afresh, configuration,
+    configuration_to_show, failed_in, homehost, is_permitted,
 };
 pub use content::{content, in_place_of};
 pub use delta::{delta_fit, delta_head, kept_by};

@@ -20,6 +20,7 @@ mod faults;
 mod groups;
 mod guest;
 mod history;
+mod incremental;
 mod ioctl;
 mod killed;
 mod limits;
@@ -54,6 +55,7 @@ fn main() {
         ("archive", archive::cases()),
         ("history", history::cases()),
         ("assemble", assemble::cases()),
+        ("incremental", incremental::cases()),
         ("attributes", attributes::cases()),
         ("bounds", bounds::cases()),
         ("build", build::cases()),

@@ -421,7 +421,12 @@ fn is_passed_over(id: OptionId) -> bool {
     chooses_a_mode
         || matches!(
             id,
-            OptionId::Auto | OptionId::OffRoot | OptionId::Help | OptionId::HelpOptions | OptionId::Version
+            OptionId::Auto
+                | OptionId::OffRoot
+                | OptionId::UseDevlinks
+                | OptionId::Help
+                | OptionId::HelpOptions
+                | OptionId::Version
         )
 }
 

@@ -46,7 +46,6 @@ pub(super) fn arrange(plan: Plan, array: &ArrayName, how: &Arrangement) -> Plan 
     steps.extend(lines.map);
     steps.extend(lines.start);
     steps.push(Step::System(SystemStep::UnlockMap));
-    steps.extend(lines.shows);
     Plan { steps, ..plan }
 }
 
@@ -57,7 +56,6 @@ struct Lines {
     joins: Vec<Step>,
     map: Vec<Step>,
     start: Vec<Step>,
-    shows: Vec<Step>,
     committed: bool,
 }
 
@@ -70,7 +68,8 @@ impl Lines {
             Step::Md(MdStep::Expect { .. }) => self.expect.push(step),
             Step::System(SystemStep::MapAdd { .. }) if how.mapped => {}
             Step::System(SystemStep::MapAdd { .. }) => self.map.push(step),
-            Step::System(SystemStep::Node { .. }) => self.shows.push(step),
+            // What did not start has nothing to show: see [`show`].
+            Step::System(SystemStep::Node { .. }) => {}
             Step::Md(MdStep::Run { .. }) if how.tentative => self.start.push(read_auto(array)),
             Step::Md(MdStep::Run { .. } | MdStep::SetAttr { attr: ArrayAttr::ArrayState, .. }) => {
                 self.start.push(step);
@@ -78,6 +77,16 @@ impl Lines {
             other if self.committed => self.start.push(other),
             other => self.joins.push(other),
         }
+    }
+}
+
+/// Waits for the path of an array that was started.
+#[must_use]
+pub(super) fn show(array: &ArrayName) -> Plan {
+    Plan {
+        summary: format!("wait for {}", array.path),
+        steps: vec![Step::Commit, Step::System(SystemStep::Node { array: array.clone() })],
+        warnings: Vec::new(),
     }
 }
 

@@ -114,7 +114,12 @@ impl Lab {
             probe: superblock::probe::probe(disk),
             foreign: Vec::new(),
         });
-        Sight { path: path.to_owned(), found, magic: [None; 3] }
+        Sight {
+            path: path.to_owned(),
+            found,
+            magic: [None; 3],
+            bare: self.disks.get(path).is_some_and(|disk| disk.writes.is_empty()),
+        }
     }
 }
 
@@ -161,6 +166,7 @@ impl Scene for Lab {
                     members: members.iter().filter_map(id).collect(),
                     names: members.iter().map(|path| path.trim_start_matches("/dev/").to_owned()).collect(),
                     metadata: "1.2".into(),
+                    raid_disks: 3,
                     ..RunningArray::default()
                 });
                 let map = self.map.values().cloned().collect();
@@ -202,6 +208,8 @@ pub(super) fn joining_with<'a>(
     let mut job = IncrementalJob {
         device: device.to_owned(),
         permitted: true,
+        places: Vec::new(),
+        heir_of: None,
         run: false,
         export: false,
         bad_block_log: true,

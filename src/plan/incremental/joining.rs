@@ -8,12 +8,13 @@ use superblock::Level;
 use super::{
     Came, IncrementalJob, Started,
     admission::{self, Denied},
-    arrange::{Arrangement, arrange},
+    arrange::{Arrangement, arrange, show},
+    bare::Bare,
     node,
 };
 use crate::{
     config::policy::Action,
-    model::{DevId, RunningArray, world::MapEntry},
+    model::{DevId, RunningArray, Sight, world::MapEntry},
     plan::{
         ArrayName, DiskStep, MdStep, Plan, Refusal, Step,
         assemble::{ArrayOutcome, CandidatePath, Claim, Options, Session, Verdict, Why},
@@ -56,6 +57,8 @@ pub struct Joining<'a> {
     mine: Option<String>,
     /// Nodes that were looked at.
     looked: BTreeSet<String>,
+    /// The device, where nothing is on it.
+    bare: Option<Bare>,
     /// Lines of the map that are wrong.
     wrong: Vec<MapEntry>,
     came: Option<Came>,
@@ -72,6 +75,8 @@ enum Stage {
     Members,
     /// A plan.
     Acting(Box<Acting>),
+    /// The path of an array that was started.
+    Showing(Came),
     /// The words of manage, in an array that runs.
     Late(Box<Manage>, Late),
 }
@@ -83,6 +88,8 @@ struct Late {
     re_add: bool,
     /// It may become a spare where that is not possible.
     as_spare: bool,
+    /// There was nothing on it.
+    bare: bool,
 }
 
 /// What is being done.
@@ -115,6 +122,7 @@ impl<'a> Joining<'a> {
             closely: false,
             mine: None,
             looked: BTreeSet::new(),
+            bare: None,
             wrong: Vec::new(),
             came: None,
             say: Vec::new(),
@@ -142,17 +150,10 @@ impl<'a> Joining<'a> {
                     self.decide()
                 }
             }
-            (Stage::Device, Event::Seen(view)) => {
-                let sights = view.members()?;
-                let Some(sight) = sights.first() else { return Ok(Turn::end(FAILED)) };
-                if let Err(refusal) = admission::device(sight, self.job.permitted, &self.session.world) {
-                    return Ok(Turn::refuse(refusal));
-                }
-                self.mine = sight.found.as_ref().ok().map(|device| node(&device.kernel_name));
-                self.looked.extend(self.mine.clone());
-                self.session.candidates = vec![CandidatePath::new(sight, self.session.asked)];
-                self.decide()
-            }
+            (Stage::Device, Event::Seen(view)) => match view.members()?.first() {
+                Some(sight) => self.device(sight),
+                None => Turn::end(FAILED),
+            },
             (Stage::Members, Event::Seen(view)) => {
                 for sight in view.members()? {
                     let candidate = CandidatePath::new(&sight, self.session.asked);
@@ -167,10 +168,32 @@ impl<'a> Joining<'a> {
                 Some(deed) => self.done(*acting, deed),
                 None => Turn::end(FAILED),
             },
+            (Stage::Showing(came), Event::Done(deeds)) => {
+                if let Some(Deed::Failed(failure)) = deeds.first() {
+                    self.say.push(Said::warn(failure.why()));
+                }
+                self.end(came)
+            }
             (_, event) => {
                 return Err(Unseen { text: format!("an answer to no question: {event:?}"), errno: None });
             }
         })
+    }
+
+    /// The device was looked at.
+    fn device(&mut self, sight: &Sight) -> Turn {
+        if let Err(refusal) = admission::device(sight, self.job.permitted, &self.session.world) {
+            return Turn::refuse(refusal);
+        }
+        if let Ok(device) = &sight.found {
+            let places = self.session.by_path.entry(device.id).or_default();
+            places.extend(self.job.places.iter().cloned());
+            self.bare = Some(Bare::new(device, sight.bare));
+            self.mine = Some(node(&device.kernel_name));
+            self.looked.extend(self.mine.clone());
+        }
+        self.session.candidates = vec![CandidatePath::new(sight, self.session.asked)];
+        self.decide()
     }
 
     fn decide(&mut self) -> Turn {
@@ -205,15 +228,38 @@ impl<'a> Joining<'a> {
 
     fn denied(&mut self, denied: Denied) -> Turn {
         match denied {
-            Denied::Bare => {
-                Turn::refuse(Refusal::new(format!("no recognisable superblock on {}.", self.job.device)))
-            }
+            Denied::Bare => self.spare(),
             Denied::Refused(refusal) => Turn::refuse(refusal),
             Denied::Quietly(text) => {
                 self.say.push(Said::detail(text));
                 Turn::end(FAILED)
             }
         }
+    }
+
+    /// Nothing is on it: into the array that POLICY lines and their domains mean, if there is one.
+    fn spare(&mut self) -> Turn {
+        let nothing = format!("no recognisable superblock on {}.", self.job.device);
+        let heir_of = self.job.heir_of;
+        let Some(bare) = self.bare.clone().filter(|bare| bare.may_serve(&self.session, heir_of)) else {
+            return Turn::refuse(Refusal::new(nothing));
+        };
+        let native = |array: &&RunningArray| array.is_active() && !array.metadata.starts_with("external:");
+        let running = self.session.world.arrays.iter().filter(native);
+        let paths = running.flat_map(|array| &array.names).map(|name| node(name));
+        let paths: Vec<String> = paths.filter(|path| !self.looked.contains(path)).collect();
+        if !paths.is_empty() {
+            return self.look_at(paths);
+        }
+        self.say.push(Said::error(&nothing));
+        let Some(array) = bare.host(&self.session, heir_of).cloned() else {
+            self.say.push(Said::detail(format!("no array wants {} as a spare", self.job.device)));
+            return Turn::end(FAILED);
+        };
+        let message = format!("added {} as spare for {}", self.job.device, array.name);
+        let array = self.session.name_of(&array);
+        let came = Came { array, foreign: false, started: Some(Started::Already), message };
+        self.manage(Late { came, re_add: false, as_spare: true, bare: true }, ManageOp::Add)
     }
 
     fn look_at(&mut self, paths: Vec<String>) -> Turn {
@@ -332,7 +378,7 @@ impl<'a> Joining<'a> {
             );
             return Turn::refuse(Refusal::new(text).status(NOT_TAKEN).hint(hint));
         }
-        let late = Late { came, re_add: in_sync, as_spare: action >= Action::ForceSpare };
+        let late = Late { came, re_add: in_sync, as_spare: action >= Action::ForceSpare, bare: false };
         self.manage(late, if in_sync { ManageOp::ReAdd } else { ManageOp::Add })
     }
 
@@ -372,6 +418,10 @@ impl<'a> Joining<'a> {
         let reason = match then {
             Then::End(Ending::Status(0)) => {
                 self.say.extend(say.into_iter().map(quieter));
+                if late.bare {
+                    self.say.push(Said::detail(late.came.message));
+                    return Turn::end(0);
+                }
                 return self.end(late.came);
             }
             Then::End(Ending::Status(_)) => None,
@@ -386,7 +436,8 @@ impl<'a> Joining<'a> {
         self.say.extend(said.chain(reason.map(Said::detail)));
         let (device, path) = (&self.job.device, &late.came.array.path);
         if !late.re_add {
-            return Turn::refuse(Refusal::new(format!("failed to add {device} to {path}")).status(NOT_TAKEN));
+            let status = if late.bare { FAILED } else { NOT_TAKEN };
+            return Turn::refuse(Refusal::new(format!("failed to add {device} to {path}")).status(status));
         }
         if late.as_spare {
             return self.manage(Late { re_add: false, ..late }, ManageOp::Add);
@@ -406,6 +457,11 @@ impl<'a> Joining<'a> {
 
     fn done(&mut self, acting: Acting, deed: Deed) -> Turn {
         let failure = match deed {
+            Deed::Done if acting.came.started == Some(Started::Yes) => {
+                let plan = show(&acting.came.array);
+                self.stage = Stage::Showing(acting.came);
+                return Turn::carry_out(plan);
+            }
             Deed::Done | Deed::Shown => return self.end(acting.came),
             Deed::Failed(failure) => failure,
         };

@@ -171,8 +171,8 @@ impl Leaving {
 
     fn done(&mut self) -> Turn {
         let (name, kernel) = (&self.job.name, &self.array.kernel);
-        self.say.push(Said::note(format!("set {name} faulty in {kernel}")));
-        self.say.push(Said::note(format!("hot removed {name} from {kernel}")));
+        self.say.push(Said::detail(format!("set {name} faulty in {kernel}")));
+        self.say.push(Said::detail(format!("hot removed {name} from {kernel}")));
         Turn::end(0)
     }
 

@@ -9,11 +9,14 @@
 
 mod admission;
 mod arrange;
+mod bare;
 pub mod joining;
 pub mod leaving;
 pub mod rebuilding;
 pub mod starting;
 
+#[cfg(test)]
+mod bare_tests;
 #[cfg(test)]
 mod bench;
 #[cfg(test)]
@@ -24,6 +27,7 @@ mod leaving_tests;
 mod starting_tests;
 
 use jiff::tz::TimeZone;
+use superblock::MdUuid;
 
 use super::ArrayName;
 
@@ -39,6 +43,10 @@ pub struct IncrementalJob {
     pub device: String,
     /// Whether DEVICE lines let it be looked at.
     pub permitted: bool,
+    /// Its names by the way to it, as its event has them.
+    pub places: Vec<String>,
+    /// The array of the disk that failed in its place.
+    pub heir_of: Option<MdUuid>,
     /// Start with what is there; take members into arrays that run.
     pub run: bool,
     /// The answer is a document: sentences about it only with `--verbose`.

@@ -15,7 +15,7 @@ use crate::{
 
 use super::{
     Came, Started,
-    arrange::{Arrangement, arrange},
+    arrange::{Arrangement, arrange, show},
 };
 
 /// Exit status of a failure.
@@ -39,6 +39,10 @@ enum Stage {
     World,
     Members,
     Acting,
+    Showing {
+        /// Somebody was quicker with another one.
+        again: bool,
+    },
 }
 
 impl Course for Starting<'_> {
@@ -92,6 +96,14 @@ impl<'a> Starting<'a> {
                 self.start()
             }
             (Stage::Acting, Event::Done(deeds)) => self.done(deeds),
+            (Stage::Showing { again }, Event::Done(deeds)) => {
+                let failed = |deed: &Deed| match deed {
+                    Deed::Failed(failure) => Some(Said::warn(failure.why())),
+                    Deed::Done | Deed::Shown => None,
+                };
+                self.say.extend(deeds.iter().filter_map(failed));
+                self.end(again)
+            }
             (_, Event::Unseen(unseen)) => return Err(unseen),
             (_, event) => {
                 return Err(Unseen { text: format!("an answer to no question: {event:?}"), errno: None });
@@ -119,7 +131,7 @@ impl<'a> Starting<'a> {
                     plans.push(plan);
                     self.doing.push(came);
                 }
-                Err((name, refusal)) => self.fail(name, &refusal.text),
+                Err(refusal) => self.fail(self.session.name_of(&array), &refusal.text),
             }
         }
         if plans.is_empty() {
@@ -129,14 +141,14 @@ impl<'a> Starting<'a> {
         Then::Do(plans).into()
     }
 
-    fn decide(&self, array: &RunningArray) -> Result<(Plan, Came), (ArrayName, Refusal)> {
+    fn decide(&self, array: &RunningArray) -> Result<(Plan, Came), Refusal> {
         let name = self.session.name_of(array);
         let inside = |index: &usize| self.id(*index).is_some_and(|id| array.members.contains(&id));
         let members: Vec<usize> = (0..self.session.candidates.len()).filter(inside).collect();
         let decided = self.session.decide(members, None, &self.session.options, self.session.asked);
-        let (outcome, members) = decided.map_err(|refusal| (name.clone(), refusal))?;
+        let (outcome, members) = decided?;
         if let Verdict::Refuse(text) = &outcome.verdict {
-            return Err((name, Refusal::new(text)));
+            return Err(Refusal::new(text));
         }
         let first = members.first().and_then(|index| self.session.candidates.get(*index));
         let claim = first.and_then(|candidate| candidate.of(self.session.asked).ok());
@@ -176,9 +188,13 @@ impl<'a> Starting<'a> {
 
     fn done(&mut self, deeds: Vec<Deed>) -> Turn {
         let mut again = false;
+        let mut shown = Vec::new();
         for (came, deed) in std::mem::take(&mut self.doing).into_iter().zip(deeds) {
             match deed {
                 Deed::Done | Deed::Shown => {
+                    if matches!(deed, Deed::Done) {
+                        shown.push(show(&came.array));
+                    }
                     self.say.push(Said::note(&came.message));
                     self.came.push(came);
                 }
@@ -194,6 +210,14 @@ impl<'a> Starting<'a> {
                 }
             }
         }
+        if shown.is_empty() {
+            return self.end(again);
+        }
+        self.stage = Stage::Showing { again };
+        Then::Do(shown).into()
+    }
+
+    fn end(&mut self, again: bool) -> Turn {
         if !again {
             return Turn::end(self.status);
         }

@@ -203,6 +203,7 @@ impl Bench {
 }
 
 impl Scene for Bench {
+    #[expect(clippy::too_many_lines, reason = "one arm a step; the list is the point")]
     fn act(&mut self, step: &Step) -> Result<Vec<Write>> {
         match step {
             Step::Disk(DiskStep::Claim { device }) => {

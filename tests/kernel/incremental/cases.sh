@@ -22,7 +22,7 @@ c_text() { ready /dev/md0 5 3 ${D}0 ${D}1 ${D}2; act -I ${D}0; act -I ${D}1; act
 c_quiet() { ready /dev/md0 5 3 ${D}0 ${D}1 ${D}2; act -I -q ${D}0; act -Iq ${D}1; act -q -I ${D}2; show; }
 c_named() { ready /dev/md/home 1 2 --homehost=guest ${D}0 ${D}1; inc ${D}0; inc ${D}1; show; }
 c_options_after() { ready /dev/md/home 1 2 --homehost=guest ${D}0 ${D}1; act -I ${D}0 --export --offroot; act --export --incremental ${D}1; }
-c_metadata() { ready /dev/md0 1 2 ${D}0 ${D}1; inc -e 1.2 ${D}0; inc -e 0.90 ${D}1; show; }
+c_metadata() { ready /dev/md0 1 2 ${D}0 ${D}1; inc -e 1.2 ${D}0; inc -e 1 ${D}1; show; }
 c_no_degraded() { ready /dev/md0 1 2 ${D}0 ${D}1; inc --no-degraded ${D}0; }
 c_run_degraded() { ready /dev/md0 5 3 -b none ${D}0 ${D}1 ${D}2; inc ${D}0; inc -R ${D}1; show; inc ${D}2; }
 c_run_alone() { ready /dev/md0 1 2 ${D}0 ${D}1; inc --run ${D}0; show; }
@@ -46,13 +46,13 @@ c_permitted_by_alias() { ready /dev/md0 1 2 ${D}0 ${D}1; echo "DEVICE /dev/alias
 c_permitted_by_number() { ready /dev/md0 1 2 ${D}0 ${D}1; ln -sf ${D}1 /tmp/one-link; echo "DEVICE /tmp/one-link" | conf; inc ${D}1; inc ${D}0; rm /tmp/one-link; }
 c_ignored() { ready /dev/md0 1 2 ${D}0 ${D}1; echo "ARRAY <ignore> UUID=$U" | conf; inc ${D}0; }
 c_auto_no() { ready /dev/md0 1 2 ${D}0 ${D}1; echo "AUTO -all" | conf; inc ${D}0; }
-c_auto_homehost() { ready /dev/md/far 1 2 --homehost=other ${D}0 ${D}1; echo "AUTO homehost -all" | conf; inc ${D}0; act -I --homehost=other ${D}1; }
+d_auto_homehost() { ready /dev/md/far 1 2 --homehost=other ${D}0 ${D}1; echo "AUTO homehost -all" | conf; inc ${D}0; act -I --homehost=other ${D}1; }
 
 # --- who counts -------------------------------------------------------------------------------------------------------
 c_one_event_less() { ready /dev/md0 5 3 -b none ${D}0 ${D}1 ${D}2; events 17 ${D}0 ${D}1; events 16 ${D}2; inc ${D}0; inc ${D}1; inc ${D}2; show; }
 c_stale_last() { ready /dev/md0 5 3 -b none ${D}0 ${D}1 ${D}2; events 17 ${D}0 ${D}1; events 8 ${D}2; inc ${D}0; inc ${D}1; inc ${D}2; }
 c_stale_first() { create /dev/md0 1 2 -b none ${D}0 ${D}1; drop /dev/md0 ${D}1; stop /dev/md0; inc ${D}1; inc ${D}0; show; }
-c_slot_twice() { ready /dev/md0 5 3 -b none ${D}0 ${D}1 ${D}2; dd if=${D}0 of=${D}6 bs=1M count=20 status=none; events 8 ${D}6; inc ${D}6; inc ${D}0; inc ${D}1; show; }
+d_slot_twice() { ready /dev/md0 5 3 -b none ${D}0 ${D}1 ${D}2; dd if=${D}0 of=${D}6 bs=1M count=20 status=none; events 8 ${D}6; inc ${D}6; inc ${D}0; inc ${D}1; show; }
 d_parted() { ready /dev/md0 1 2 -b none ${D}0 ${D}1; alone ${D}0 6 1; alone ${D}1 17 0; inc ${D}0; inc ${D}1; show; }
 d_parted_fresh_first() { ready /dev/md0 1 2 -b none ${D}0 ${D}1; alone ${D}0 6 1; alone ${D}1 17 0; inc ${D}1; inc ${D}0; show; }
 
@@ -67,14 +67,14 @@ d_unmapped() { ready /dev/md0 1 2 ${D}0 ${D}1; inc ${D}0; rm /run/mdadm/map; inc
 # --- who is gone ------------------------------------------------------------------------------------------------------
 c_fail() { create /dev/md0 5 3 -b none ${D}0 ${D}1 ${D}2; act -If ram1; show; }
 c_fail_path() { create /dev/md0 1 2 ${D}0 ${D}1; act -If ${D}1 --path pci-1; cookie; show; }
-c_fail_unknown() { act -If ram9; act -If -v ram9; act -If /dev/ram9; }
-c_fail_inactive() { ready /dev/md0 5 3 ${D}0 ${D}1 ${D}2; inc ${D}0; inc ${D}1; act -If ram0; }
+c_fail_unknown() { create /dev/md0 1 2 ${D}0 ${D}1; act -If ram9; act -If -v ram9; act -If /dev/ram9; }
+d_fail_inactive() { ready /dev/md0 5 3 ${D}0 ${D}1 ${D}2; inc ${D}0; inc ${D}1; act -If ram0; show; inc ${D}2; inc ${D}0; }
 c_fail_spare() { create /dev/md0 1 2 -x 1 ${D}0 ${D}1 ${D}2; act -If ram2; show; }
 d_fail_last() { create /dev/md0 1 2 ${D}0 ${D}1; drop /dev/md0 ${D}1; act -If ram0; show; act -If --force ram0; }
 
 # --- all that wait ----------------------------------------------------------------------------------------------------
 c_start_all() { create /dev/md0 5 3 ${D}0 ${D}1 ${D}2; create2 /dev/md1 1 2 ${D}3 ${D}4; stop /dev/md0 /dev/md1; inc ${D}0; inc ${D}1; inc ${D}3; act -IRs; show; act -IRs; }
-c_start_all_too_few() { ready /dev/md0 5 3 ${D}0 ${D}1 ${D}2; inc ${D}0; act -IRs; }
+d_start_all_too_few() { ready /dev/md0 5 3 ${D}0 ${D}1 ${D}2; inc ${D}0; act -IRs; }
 c_rebuild_map() { create /dev/md/home 1 2 --homehost=guest ${D}0 ${D}1; create2 /dev/md9 1 2 ${D}2 ${D}3; rm /run/mdadm/map; act -Ir; show; }
 c_rebuild_and_start() { ready /dev/md0 5 3 ${D}0 ${D}1 ${D}2; inc ${D}0; inc ${D}1; rm /run/mdadm/map; act -IRsr; show; }
 

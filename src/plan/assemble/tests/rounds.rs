@@ -144,7 +144,7 @@ impl Lab {
             probe: superblock::probe::probe(disk),
             foreign: Vec::new(),
         });
-        Sight { path: path.to_owned(), found, magic: [None; 3] }
+        Sight { path: path.to_owned(), found, magic: [None; 3], bare: false }
     }
 
     /// Members of an array, on disks from this letter on.

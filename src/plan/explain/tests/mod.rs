@@ -219,7 +219,12 @@ impl Stand {
         let sights: Vec<Sight> = self
             .devices
             .into_iter()
-            .map(|device| Sight { path: device.path.clone(), found: Ok(device), magic: [None; 3] })
+            .map(|device| Sight {
+                path: device.path.clone(),
+                found: Ok(device),
+                magic: [None; 3],
+                bare: false,
+            })
             .collect();
         let session = Session {
             candidates: sights.iter().map(|sight| CandidatePath::new(sight, None)).collect(),
