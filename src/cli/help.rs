@@ -13,7 +13,7 @@ pub fn usage(program: &str) -> String {
 const MDADM: &str = "4.6";
 
 /// Modes of which there is only the grammar.
-const NOT_YET: &[Mode] = &[Mode::Grow, Mode::Incremental];
+const NOT_YET: &[Mode] = &[Mode::Grow];
 
 /// What `--version` says. Callers look for `mdadm - v` and a number that they know.
 pub fn version(program: &str) -> String {

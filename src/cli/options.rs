@@ -211,9 +211,9 @@ pub enum OptionId {
 }
 
 impl OptionId {
-    /// Whether mdadm does not have it.
+    /// Whether mdadm 4.6 does not have it.
     pub fn is_new(self) -> bool {
-        matches!(self, Self::Json | Self::DryRun | Self::NoArchive | Self::Destroy)
+        matches!(self, Self::Json | Self::DryRun | Self::NoArchive | Self::Destroy | Self::UseDevlinks)
     }
 }
 

@@ -217,6 +217,8 @@ fn every_option_is_accepted_where_it_should_be() {
             } else {
                 'o'
             };
+            // Ours alone: a device that is gone is failed even where its array is lost with it.
+            let verdict = if (name, *mode) == ("force", "-I") { 'o' } else { verdict };
             assert_eq!(found, verdict, "--{name} after {mode}: {said}");
             seen += 1;
         }

@@ -10,7 +10,7 @@ use crate::{
     model::World,
     plan::{
         assemble::{Home, Options, Session},
-        incremental::{Came, IncrementalJob, Joining, Leaving, LeavingJob, Rebuilding, Starting},
+        incremental::{Arrival, IncrementalJob, Joining, Leaving, LeavingJob, Rebuilding, Starting},
     },
     report::incremental::{IncrementalArray, IncrementalReport},
     request::{Common, IncrementalRequest},
@@ -96,7 +96,7 @@ fn session<'a>(
     }
 }
 
-fn array(came: &Came) -> IncrementalArray {
+fn array(came: &Arrival) -> IncrementalArray {
     IncrementalArray {
         array: came.array.path.clone(),
         kernel_name: came.array.kernel.clone(),

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use superblock::Level;
 
 use super::{
-    Came, IncrementalJob, Started,
+    Arrival, IncrementalJob, Started,
     admission::{self, Denied},
     arrange::{Arrangement, arrange, show},
     bare::Bare,
@@ -61,7 +61,7 @@ pub struct Joining<'a> {
     bare: Option<Bare>,
     /// Lines of the map that are wrong.
     wrong: Vec<MapEntry>,
-    came: Option<Came>,
+    came: Option<Arrival>,
     say: Vec<Said>,
 }
 
@@ -76,14 +76,14 @@ enum Stage {
     /// A plan.
     Acting(Box<Acting>),
     /// The path of an array that was started.
-    Showing(Came),
+    Showing(Arrival),
     /// The words of manage, in an array that runs.
     Late(Box<Manage>, Late),
 }
 
 /// A member that comes to an array that runs.
 struct Late {
-    came: Came,
+    came: Arrival,
     /// It is taken back where it stood.
     re_add: bool,
     /// It may become a spare where that is not possible.
@@ -95,7 +95,7 @@ struct Late {
 /// What is being done.
 struct Acting {
     plan: Plan,
-    came: Came,
+    came: Arrival,
     /// Without a look at the other members.
     unseen: bool,
 }
@@ -131,7 +131,7 @@ impl<'a> Joining<'a> {
 
     /// What became of its array.
     #[must_use]
-    pub fn came(self) -> Option<Came> {
+    pub fn came(self) -> Option<Arrival> {
         self.came
     }
 
@@ -258,7 +258,7 @@ impl<'a> Joining<'a> {
         };
         let message = format!("added {} as spare for {}", self.job.device, array.name);
         let array = self.session.name_of(&array);
-        let came = Came { array, foreign: false, started: Some(Started::Already), message };
+        let came = Arrival { array, foreign: false, started: Some(Started::Already), message };
         self.manage(Late { came, re_add: false, as_spare: true, bare: true }, ManageOp::Add)
     }
 
@@ -290,7 +290,7 @@ impl<'a> Joining<'a> {
             Ok((outcome, _)) => outcome,
             Err(refusal) => return Turn::refuse(refusal),
         };
-        let came = Came {
+        let came = Arrival {
             foreign: self.is_foreign(mine),
             started: Some(Started::No),
             message: not_enough(&mine.path, &name, array.members.len() + 1),
@@ -358,7 +358,7 @@ impl<'a> Joining<'a> {
     /// Into an array that runs.
     fn join_running(&mut self, mine: &Claim, array: &RunningArray) -> Turn {
         let name = self.session.name_of(array);
-        let came = Came {
+        let came = Arrival {
             foreign: self.is_foreign(mine),
             started: Some(Started::Already),
             message: format!("{} attached to {} which is already active.", mine.path, name.path),
@@ -448,7 +448,7 @@ impl<'a> Joining<'a> {
         Turn::refuse(Refusal::new(text).status(NOT_TAKEN))
     }
 
-    fn carry_out(&mut self, plan: Plan, came: Came, mut how: Arrangement, unseen: bool) -> Turn {
+    fn carry_out(&mut self, plan: Plan, came: Arrival, mut how: Arrangement, unseen: bool) -> Turn {
         how.wrong.clone_from(&self.wrong);
         let plan = arrange(plan, &came.array, &how);
         self.stage = Stage::Acting(Box::new(Acting { plan: plan.clone(), came, unseen }));
@@ -497,7 +497,7 @@ impl<'a> Joining<'a> {
     }
 
     /// The member is in; something of what follows did not happen.
-    fn half_done(&mut self, mut came: Came, step: Option<&Step>, failure: &Failure) -> Turn {
+    fn half_done(&mut self, mut came: Arrival, step: Option<&Step>, failure: &Failure) -> Turn {
         let starts = matches!(
             step,
             Some(Step::Md(MdStep::Run { .. } | MdStep::SetAttr { attr: ArrayAttr::ArrayState, .. }))
@@ -527,7 +527,7 @@ impl<'a> Joining<'a> {
         Turn::look(Look::World { fresh: 0 })
     }
 
-    fn end(&mut self, came: Came) -> Turn {
+    fn end(&mut self, came: Arrival) -> Turn {
         let quiet = self.job.export;
         self.say.push(if quiet { Said::detail(&came.message) } else { Said::note(&came.message) });
         self.came = Some(came);
@@ -562,7 +562,7 @@ impl<'a> Joining<'a> {
 }
 
 /// What is said when all went well.
-fn answer(mine: &Claim, outcome: &ArrayOutcome, foreign: bool) -> Came {
+fn answer(mine: &Claim, outcome: &ArrayOutcome, foreign: bool) -> Arrival {
     let (device, array) = (&mine.path, &outcome.name);
     let (started, message) = match (&outcome.verdict, outcome.shortage) {
         (Verdict::Start | Verdict::StartReadonly, _) => {
@@ -582,7 +582,7 @@ fn answer(mine: &Claim, outcome: &ArrayOutcome, foreign: bool) -> Came {
             (Started::Unsafe, text)
         }
     };
-    Came { array: array.clone(), foreign, started: Some(started), message }
+    Arrival { array: array.clone(), foreign, started: Some(started), message }
 }
 
 fn not_enough(device: &str, array: &ArrayName, count: usize) -> String {

@@ -3,7 +3,7 @@
 use superblock::{Level, v1};
 
 use super::{
-    Came, Started,
+    Arrival, Started,
     bench::{Lab, joining, joining_with},
 };
 use crate::{
@@ -21,17 +21,17 @@ use crate::{
 const ERRORS: &[Errno] = &[Errno::EBUSY, Errno::EIO, Errno::EINVAL];
 
 /// One device comes; what became of it.
-fn comes(lab: Lab, device: &str) -> (Outcome<Lab>, Option<Came>) {
+fn comes(lab: Lab, device: &str) -> (Outcome<Lab>, Option<Arrival>) {
     comes_with(&Config::default(), lab, device, false)
 }
 
-fn comes_with(config: &Config, lab: Lab, device: &str, run: bool) -> (Outcome<Lab>, Option<Came>) {
+fn comes_with(config: &Config, lab: Lab, device: &str, run: bool) -> (Outcome<Lab>, Option<Arrival>) {
     let mut course = joining_with(config, device, |job| job.run = run);
     let outcome = twin::drive(&mut course, lab, Answer::Yes, None, None);
     (outcome, course.came())
 }
 
-fn started(came: &Option<Came>) -> Option<Started> {
+fn started(came: &Option<Arrival>) -> Option<Started> {
     came.as_ref().and_then(|came| came.started)
 }
 

@@ -59,7 +59,7 @@ pub struct IncrementalJob {
 
 /// What became of the array that a device belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Came {
+pub struct Arrival {
     /// The array.
     pub array: ArrayName,
     /// It may be another host's.

@@ -14,7 +14,7 @@ use crate::{
 };
 
 use super::{
-    Came, Started,
+    Arrival, Started,
     arrange::{Arrangement, arrange, show},
 };
 
@@ -27,8 +27,8 @@ const MOST_OUTDATED: usize = 50;
 pub struct Starting<'a> {
     session: Session<'a>,
     stage: Stage,
-    doing: Vec<Came>,
-    came: Vec<Came>,
+    doing: Vec<Arrival>,
+    came: Vec<Arrival>,
     outdated: usize,
     status: u8,
     say: Vec<Said>,
@@ -70,7 +70,7 @@ impl<'a> Starting<'a> {
 
     /// What became of each.
     #[must_use]
-    pub fn came(self) -> Vec<Came> {
+    pub fn came(self) -> Vec<Arrival> {
         self.came
     }
 
@@ -141,7 +141,7 @@ impl<'a> Starting<'a> {
         Then::Do(plans).into()
     }
 
-    fn decide(&self, array: &RunningArray) -> Result<(Plan, Came), Refusal> {
+    fn decide(&self, array: &RunningArray) -> Result<(Plan, Arrival), Refusal> {
         let name = self.session.name_of(array);
         let inside = |index: &usize| self.id(*index).is_some_and(|id| array.members.contains(&id));
         let members: Vec<usize> = (0..self.session.candidates.len()).filter(inside).collect();
@@ -152,7 +152,7 @@ impl<'a> Starting<'a> {
         }
         let first = members.first().and_then(|index| self.session.candidates.get(*index));
         let claim = first.and_then(|candidate| candidate.of(self.session.asked).ok());
-        let came = Came {
+        let came = Arrival {
             message: format!("started array {}", name.path),
             foreign: claim.is_some_and(|claim| self.session.trust(claim) == NameTrust::Foreign),
             started: Some(Started::Yes),
@@ -183,7 +183,7 @@ impl<'a> Starting<'a> {
         let message = format!("failed to start array {}: {why}", array.path);
         self.say.push(Said::error(&message));
         self.status = FAILED;
-        self.came.push(Came { array, foreign: false, started: None, message });
+        self.came.push(Arrival { array, foreign: false, started: None, message });
     }
 
     fn done(&mut self, deeds: Vec<Deed>) -> Turn {
