@@ -74,6 +74,11 @@ impl Lines {
             Step::Md(MdStep::Run { .. } | MdStep::SetAttr { attr: ArrayAttr::ArrayState, .. }) => {
                 self.start.push(step);
             }
+            // Whoever is killed now leaves an array with this member, which is the others' as well: it is not noted as something to
+            // be taken back, as the members of an array that one command makes are.
+            Step::Md(MdStep::AddDisk { array, device, info }) => {
+                self.joins.push(Step::Md(MdStep::HotAdd { array, device, info }));
+            }
             other if self.committed => self.start.push(other),
             other => self.joins.push(other),
         }

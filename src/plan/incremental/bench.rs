@@ -130,7 +130,7 @@ impl Scene for Lab {
                 ensure!(self.disks.contains_key(device), "{device}: there is no such device");
                 ensure!(!self.held.contains(device), "{device}: {}", Errno::EBUSY);
             }
-            Step::Md(MdStep::AddDisk { device, .. }) => {
+            Step::Md(MdStep::HotAdd { device, .. }) => {
                 ensure!(self.disks.contains_key(device), "{device}: there is no such device");
             }
             Step::System(SystemStep::MapAdd { entry }) => {

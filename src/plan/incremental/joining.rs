@@ -484,7 +484,7 @@ impl<'a> Joining<'a> {
                 return self.again();
             }
             Some(Step::Disk(DiskStep::Claim { .. })) => (format!("cannot reopen {device}: {why}."), FAILED),
-            Some(Step::Md(MdStep::AddDisk { .. })) => {
+            Some(Step::Md(MdStep::HotAdd { .. })) => {
                 let refused = matches!(failure.errno, Some(Errno::EBUSY | Errno::EINVAL));
                 if acting.unseen && refused && !std::mem::replace(&mut self.closely, true) {
                     return self.again();

@@ -9,10 +9,11 @@ use super::{
 use crate::{
     config::{Config, conf},
     plan::{
+        MdStep, Step, SystemStep,
         assemble::tests::{UUID, array, faulty},
         course::{
-            Answer,
-            twin::{self, Change, Outcome},
+            Answer, Course, Event, Then,
+            twin::{self, Change, Outcome, Scene},
         },
     },
     words::Errno,
@@ -106,6 +107,26 @@ fn what_a_killed_process_left_is_finished_by_the_next_event() {
     let (outcome, came) = comes(lab, "/dev/b");
     assert_eq!((outcome.status(), started(&came)), (0, Some(Started::Yes)), "{}", outcome.text());
     assert_eq!(outcome.scene.map["md9"].uuid, UUID);
+}
+
+#[test]
+fn a_member_of_an_array_that_others_count_on_is_not_noted_as_something_to_be_taken_back() {
+    let lab = mirror();
+    let config = Config::default();
+    let mut course = joining(&config, "/dev/a");
+    let mut event = Event::Begin;
+    let steps = loop {
+        event = match course.next(event).then {
+            Then::Look(look) => Event::Seen(lab.see(&look).unwrap()),
+            Then::Do(plans) => break plans.into_iter().flat_map(|plan| plan.steps).collect::<Vec<_>>(),
+            then => panic!("{then:?}"),
+        };
+    };
+    assert!(!steps.iter().any(|step| matches!(step, Step::Md(MdStep::AddDisk { .. }))));
+    // From the commit on it is the others' array, and it comes right behind the member.
+    let commit = steps.iter().position(|step| *step == Step::Commit).unwrap();
+    assert!(matches!(steps[commit - 1], Step::Md(MdStep::HotAdd { .. })), "{steps:?}");
+    assert_eq!(steps[0], Step::System(SystemStep::LockMap));
 }
 
 #[test]

@@ -141,7 +141,7 @@ pub enum MdStep {
         /// Its number, slot and flags.
         info: DiskInfo,
     },
-    /// Give a member to an array that runs.
+    /// Give a member to an array that runs, or that others count on: it does not go away with the command that gives it.
     HotAdd {
         /// The array.
         array: ArrayName,
