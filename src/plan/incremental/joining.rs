@@ -462,7 +462,9 @@ impl<'a> Joining<'a> {
                 self.stage = Stage::Showing(acting.came);
                 return Turn::carry_out(plan);
             }
-            Deed::Done | Deed::Shown => return self.end(acting.came),
+            Deed::Done => return self.end(acting.came),
+            // It was shown, and nothing came of it.
+            Deed::Shown => return Turn::end(0),
             Deed::Failed(failure) => failure,
         };
         let step = acting.plan.steps.get(failure.at);

@@ -191,10 +191,9 @@ impl<'a> Starting<'a> {
         let mut shown = Vec::new();
         for (came, deed) in std::mem::take(&mut self.doing).into_iter().zip(deeds) {
             match deed {
-                Deed::Done | Deed::Shown => {
-                    if matches!(deed, Deed::Done) {
-                        shown.push(show(&came.array));
-                    }
+                Deed::Shown => {}
+                Deed::Done => {
+                    shown.push(show(&came.array));
                     self.say.push(Said::note(&came.message));
                     self.came.push(came);
                 }

@@ -22,7 +22,7 @@ c_text() { ready /dev/md0 5 3 ${D}0 ${D}1 ${D}2; act -I ${D}0; act -I ${D}1; act
 c_quiet() { ready /dev/md0 5 3 ${D}0 ${D}1 ${D}2; act -I -q ${D}0; act -Iq ${D}1; act -q -I ${D}2; show; }
 c_named() { ready /dev/md/home 1 2 --homehost=guest ${D}0 ${D}1; inc ${D}0; inc ${D}1; show; }
 c_options_after() { ready /dev/md/home 1 2 --homehost=guest ${D}0 ${D}1; act -I ${D}0 --export --offroot; act --export --incremental ${D}1; }
-c_metadata() { ready /dev/md0 1 2 ${D}0 ${D}1; inc -e 1.2 ${D}0; inc -e 1 ${D}1; show; }
+c_metadata() { ready /dev/md0 1 2 ${D}0 ${D}1; inc -e 1.2 ${D}0; inc -e 1.2 ${D}1; show; }
 c_no_degraded() { ready /dev/md0 1 2 ${D}0 ${D}1; inc --no-degraded ${D}0; }
 c_run_degraded() { ready /dev/md0 5 3 -b none ${D}0 ${D}1 ${D}2; inc ${D}0; inc -R ${D}1; show; inc ${D}2; }
 c_run_alone() { ready /dev/md0 1 2 ${D}0 ${D}1; inc --run ${D}0; show; }

@@ -61,6 +61,8 @@ const KNOWN: &[Difference] = &[
     ("-G", "error opening", "several mistakes in one line"),
     ("--bitmap=clustered", "can't get cluster name", "several mistakes in one line"),
     ("--detail-platform", "", "`--detail-platform`"),
+    ("-I", "--force not valid in incremental mode", "`-If` of the last good member"),
+    ("-I", "Cannot read /proc/mdstat file", "`-If` without the md driver"),
     ("clustered", "Something wrong with dlm library", "a clustered array without the cluster's libraries"),
 ];
 
