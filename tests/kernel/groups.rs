@@ -240,6 +240,10 @@ fn a_tool_that_fails_is_a_failure() {
     assert!(!failed.stdout.contains("done"), "{failed}");
     assert_eq!(failed.stderr.matches("run resize2fs").count(), 1, "{failed}");
     assert!(json.status == 1 && json.stdout.contains("\"incomplete\""), "{json}");
+    // The volume has the size already; the file system has not.
+    says(&volume("resize vg/v 36M --fs").ok(), "grow the file system in vg/v to 36 MiB");
+    sh("dumpe2fs -h /dev/vg/v 2>/dev/null | grep -q 'Block count: *36864' || dumpe2fs -h /dev/vg/v | grep -q 'Block count: *9216'").ok();
+    says(&volume("resize vg/v 36M --fs").ok(), "nothing");
     volume("resize vg/v +4M --fs").ok();
     sh("e2fsck -fn /dev/vg/v").ok();
     volume("deactivate vg").ok();

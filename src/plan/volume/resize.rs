@@ -39,7 +39,7 @@ pub struct Inside {
     pub absent: Vec<String>,
 }
 
-/// The plan; `None` where the size is what it was.
+/// The plan; `None` where the size is what it was, and the file system fills it where it is asked for.
 ///
 /// # Errors
 /// The group may only be read, or what is in the volume stands against it.
@@ -52,7 +52,8 @@ pub fn plan(
 ) -> Result<Option<Plan>, Refusal> {
     let what = request.name.to_string();
     if resized.after == resized.before {
-        return Ok(None);
+        let size = found.group.sectors(resized.after).bytes();
+        return if request.fs { fill((found, active), request, inside, size) } else { Ok(None) };
     }
     mover::refuse_moving(&found.group, &request.name.volume)?;
     let grows = resized.after > resized.before;
@@ -104,6 +105,29 @@ pub fn plan(
     let old = human::size(found.group.sectors(resized.before).bytes().0);
     let summary = format!("resize {what} from {old} to {}", human::size(size.0));
     Ok(Some(Plan { summary, steps, warnings }))
+}
+
+/// The volume has its size already, and the file system in it may not: an earlier command may have come no further.
+fn fill(
+    (found, active): (&FoundGroup, &Active),
+    request: &ResizeRequest,
+    inside: &Inside,
+    size: Bytes,
+) -> Result<Option<Plan>, Refusal> {
+    let what = request.name.to_string();
+    let own = inside.content.as_ref().and_then(|(_, own)| *own);
+    if own.is_some_and(|own| own >= size) {
+        return Ok(None);
+    }
+    let volume = &request.name.volume;
+    let is_active = !wanted(found, &found.group, head_of(&found.group, volume), active)?.is_empty();
+    let path = format!("/dev/mapper/{}", name::join(&found.group.name, volume, None));
+    let tools = growth(&what, &path, true, is_active, inside)?;
+    tools.refuse_absent(&inside.absent)?;
+    let tool = tools.after.into_iter().map(Step::Fs);
+    let steps = std::iter::once(Step::Commit).chain(tool).collect();
+    let summary = format!("grow the file system in {what} to {}", human::size(size.0));
+    Ok(Some(Plan { summary, steps, warnings: tools.said }))
 }
 
 fn with_snapshots(what: &str, group: &str, grows: bool) -> Refusal {

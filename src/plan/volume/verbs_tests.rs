@@ -241,6 +241,28 @@ fn resized(
 }
 
 #[test]
+fn a_file_system_that_does_not_fill_its_volume_grows() {
+    let found = with_volumes();
+    let (_, there) = active(&found);
+    let whole = found.group.sectors(found.group.volume("a").unwrap().extents()).bytes().0;
+    let ext4 = |size| Inside { content: Some((Kind::Ext4, Some(Bytes(size)))), ..Inside::default() };
+    let ask = |there: &Active, inside: &Inside, fs| {
+        let amount = Amount::Extents(found.group.volume("a").unwrap().extents());
+        let change = SizeChange { sign: None, amount };
+        let request = ResizeRequest { name: volume("a"), change, fs, force: false, on: Vec::new() };
+        let mut after = found.group.clone();
+        let resized = edit::resize(&mut after, &request, &means()).unwrap();
+        resize::plan((&found, there), (&after, &resized), &request, inside, &stamp())
+    };
+    let plan = ask(&there, &ext4(whole - 4096), true).unwrap().unwrap();
+    let expected = ["commit", "run e2fsck -f -p /dev/mapper/vg-a", "run resize2fs /dev/mapper/vg-a"];
+    assert_eq!(shown(&plan), expected);
+    assert_eq!(ask(&there, &ext4(whole), true).unwrap(), None);
+    assert_eq!(ask(&there, &ext4(whole - 4096), false).unwrap(), None);
+    assert!(ask(&Active::default(), &ext4(whole - 4096), true).unwrap_err().text.contains("is not active"));
+}
+
+#[test]
 fn growing_and_shrinking() {
     let found = with_volumes();
     let (up, there) = active(&found);
