@@ -259,7 +259,11 @@ impl Recover {
             return self.fail(turn);
         }
         if self.told.is_empty() {
-            self.told.push("nothing of it is left".to_owned());
+            let told = match self.left.committed {
+                true => "its change was made, and stays",
+                false => "nothing of it is left",
+            };
+            self.told.push(told.to_owned());
         }
         Turn::end(0).after(told_before(std::mem::take(&mut self.told)))
     }

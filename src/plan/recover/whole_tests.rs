@@ -216,6 +216,8 @@ fn all_of_it_is_taken_back_and_said_in_one_line() {
     assert_eq!(again.status(), 0);
     let nothing = Left { notes: "begun 1 x\n".into(), ..outcome.scene };
     assert_eq!((run(&nothing).status(), run(&nothing).text().as_str()), (0, "    nothing of it is left"));
+    let done = Left { notes: format!("begun 1 x\n{}", Note::Committed), ..nothing };
+    assert_eq!((run(&done).status(), run(&done).text().as_str()), (0, "    its change was made, and stays"));
     // What had passed its commit stays.
     let mut committed = Left::new();
     committed.notes.push_str(&Note::Committed.to_string());

@@ -212,11 +212,16 @@ pub fn never_was(about: &About, groups: &[(String, u32)]) -> Plan {
     let change = about.group.as_ref().and_then(|change| Some((&change.id, change.after?)));
     let is_done =
         change.is_none_or(|(id, after)| groups.iter().any(|(known, now)| known == id && *now >= after));
-    let steps = if is_done {
-        Vec::new()
+    if is_done {
+        Plan { summary: format!("forget {}", about.id), ..Plan::default() }
     } else {
-        vec![Step::System(SystemStep::Discard { id: about.id.clone() }), Step::Commit]
-    };
+        forgotten(about)
+    }
+}
+
+/// An entry goes.
+fn forgotten(about: &About) -> Plan {
+    let steps = vec![Step::System(SystemStep::Discard { id: about.id.clone() }), Step::Commit];
     Plan { summary: format!("forget {}", about.id), steps, warnings: Vec::new() }
 }
 

@@ -4,7 +4,7 @@
 use super::{
     DeviceTrust,
     decision::{Decision, Way},
-    never_was,
+    forgotten, never_was,
     session::written,
 };
 use crate::{
@@ -14,6 +14,7 @@ use crate::{
         Plan, Step, SystemStep,
         course::{Course, Deed, Event, Look, Said, Then, Turn, Unseen},
         recover::failed,
+        volume::recover::session::changed_since,
     },
 };
 
@@ -152,9 +153,13 @@ impl PutBack {
     fn forget(&mut self, groups: &Groups) -> Turn {
         let now: Vec<(String, u32)> =
             groups.groups.iter().map(|found| (found.group.id.to_string(), found.group.seqno)).collect();
-        let plan = self.about.as_ref().map(|about| never_was(about, &now)).unwrap_or_default();
+        let Some(about) = &self.about else { return self.end("it had overwritten nothing") };
+        let mut plan = never_was(about, &now);
         if plan.steps.is_empty() {
-            return self.end("its change of the group is done");
+            match became(about, groups) {
+                Became::Done(came) => return self.end(came),
+                Became::Nothing => plan = forgotten(about),
+            }
         }
         "its change of the group has not come about".clone_into(&mut self.came);
         self.stage = Stage::Ended;
@@ -186,6 +191,37 @@ impl PutBack {
     fn end(&mut self, came: impl Into<String>) -> Turn {
         self.came = came.into();
         Turn::end(0)
+    }
+}
+
+/// What has become of a change of a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Became {
+    /// It was done, in words.
+    Done(String),
+    /// Somebody else made the change that has its number.
+    Nothing,
+}
+
+/// By the number of the group's metadata, and by what that says of who wrote it.
+fn became(about: &About, groups: &Groups) -> Became {
+    let done = || Became::Done("its change of the group is done".to_owned());
+    let Some((change, after)) = about.group.as_ref().and_then(|change| Some((change, change.after?))) else {
+        return done();
+    };
+    let found = groups.groups.iter().find(|found| found.group.id.to_string() == change.id);
+    let Some(group) = found.map(|found| &found.group) else { return done() };
+    match group.seqno.saturating_sub(after) {
+        0 if group.written.description == about.command.join(" ") => {
+            Became::Done(format!("its change of group {} was made, and stays", group.name))
+        }
+        0 => Became::Nothing,
+        // Who made that one is not to be seen any more.
+        since => Became::Done(format!(
+            "whether its change of group {} came about is not known: {}",
+            group.name,
+            changed_since(since.into())
+        )),
     }
 }
 

@@ -45,6 +45,30 @@ fn what_never_came_about_leaves_no_entry() {
 }
 
 #[test]
+fn what_became_of_a_change_of_a_group_is_said() {
+    use superblock::lvm::{Group, LvmUuid};
+
+    use crate::{archive::GroupChange, model::volume::FoundGroup};
+    let mut group = Group::empty("vg".into());
+    (group.id, group.seqno) = (LvmUuid::from_random([9; 32]), 5);
+    group.written.description = "mdctl volume create vg/a 4M".into();
+    let mut about = Table::new().0.entries[0].about.clone();
+    about.command = ["mdctl", "volume", "create", "vg/a", "4M"].map(str::to_owned).to_vec();
+    let id = group.id.to_string();
+    about.group = Some(GroupChange { group: "vg".into(), id, before: Some(4), after: Some(5), back: None });
+    let ask = |group: &Group| {
+        let found = FoundGroup { group: group.clone(), ..FoundGroup::default() };
+        became(&about, &Groups { groups: vec![found], ..Groups::default() })
+    };
+    assert_eq!(ask(&group), Became::Done("its change of group vg was made, and stays".into()));
+    let Became::Done(since) = ask(&Group { seqno: 7, ..group.clone() }) else { panic!("not known") };
+    assert!(since.contains("is not known: the group was changed 2 times since"), "{since}");
+    // lvm2 made the change that has the number.
+    group.written.description = "lvcreate".into();
+    assert_eq!(ask(&group), Became::Nothing);
+}
+
+#[test]
 fn what_was_never_kept_was_never_overwritten() {
     let (mut table, Before { new, .. }) = Table::new();
     let id = table.id();

@@ -213,8 +213,22 @@ impl PutRight {
             self.missing.push(why);
             return self.end();
         }
+        self.told.extend(self.changes(seen));
         self.groups = self.held.iter().cloned().collect();
         self.tidy(seen)
+    }
+
+    /// What has become of the changes of groups that were committed.
+    fn changes(&self, seen: &VolumesSeen) -> Vec<String> {
+        let said = |(name, seqno): &(String, u64)| {
+            let now = u64::from(seen.groups.group(name)?.group.seqno);
+            Some(match now.checked_sub(*seqno)? {
+                0 => format!("its change of group {name} was made, and stays"),
+                since => format!("its change of group {name} was made; {}", changed_since(since)),
+            })
+        };
+        let groups = self.left.groups.iter().filter(|_| self.left.committed);
+        groups.filter_map(said).collect()
     }
 
     /// The next group that something is to be done with.
@@ -268,6 +282,15 @@ impl PutRight {
         }
         let said: Vec<Said> = told_before(self.told());
         failed(&self.missing.join("; ")).after(said)
+    }
+}
+
+/// What was changed may have been taken back by then.
+#[must_use]
+pub fn changed_since(times: u64) -> String {
+    match times {
+        1 => "the group was changed once since, which may have taken it back".to_owned(),
+        times => format!("the group was changed {times} times since, which may have taken it back"),
     }
 }
 

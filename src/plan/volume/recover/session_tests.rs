@@ -289,6 +289,26 @@ fn whenever_it_was_killed_the_devices_become_what_the_metadata_says() {
 }
 
 #[test]
+fn what_became_of_its_change_is_said() {
+    let said = |committed, changed: fn(&mut Killed)| {
+        let mut scene = Killed::at(0, 0, Some(0));
+        scene.notes.committed = committed;
+        changed(&mut scene);
+        let mut course = PutRight::new(&scene.notes, "mdctl");
+        let outcome = twin::drive(&mut course, scene, Answer::Nobody, None, None);
+        assert_eq!(outcome.status(), 0, "{}", outcome.text());
+        course.told().join("; ")
+    };
+    assert!(said(true, |_| {}).contains("its change of group vg was made, and stays"));
+    let since = said(true, |scene| scene.found.as_mut().unwrap().group.seqno += 1);
+    assert!(
+        since.contains("was made; the group was changed once since, which may have taken it back"),
+        "{since}"
+    );
+    assert!(!said(false, |_| {}).contains("its change"));
+}
+
+#[test]
 fn it_ends_whatever_fails_and_whoever_comes_between() {
     let changes: &[Change<Killed>] = &[
         ("the watching process ends it", Killed::watcher_ends_it),
