@@ -8,6 +8,7 @@ use crate::{
 pub(crate) fn cases() -> Vec<Case> {
     vec![
         Case::new("the_room_of_a_move_is_in_use", the_room_of_a_move_is_in_use),
+        Case::new("a_move_whose_volume_goes", a_move_whose_volume_goes),
         Case::new("a_rollback_that_cannot_happen", a_rollback_that_cannot_happen),
         Case::new("other_snapshots_are_kept", other_snapshots_are_kept),
         Case::new("a_restore_names_what_becomes_old", a_restore_names_what_becomes_old),
@@ -68,6 +69,30 @@ fn the_room_of_a_move_is_in_use() {
     script(
         "vgck vg; [ $(dmsetup ls | grep -c vg-) = 2 ]; lvs vg/data_moves_here 2>/dev/null && exit 1; true",
     );
+    done(disks);
+}
+
+fn a_move_whose_volume_goes() {
+    let disks = group();
+    script(
+        "head -c 16M /dev/urandom >/tmp/data.img; dd if=/tmp/data.img of=/dev/vg/data bs=1M oflag=direct status=none",
+    );
+    let from = script("lvs --noheadings -o devices vg/data").trim().replace("(0)", "");
+    speed("1");
+    volume(&format!("move vg/data {from}")).ok();
+    // Another name: it goes on under that, or stays where it was; the room is not left in any case.
+    script("lvrename -qq vg/data vg/other");
+    speed("100");
+    nobody_follows();
+    script("cmp /dev/vg/other /tmp/data.img; ! dmsetup table | grep mirror; vgck vg");
+    script("lvs vg/data_moves_here 2>/dev/null && exit 1; [ $(dmsetup ls | grep -c vg-) = 1 ]");
+    let from = script("lvs --noheadings -o devices vg/other").trim().replace("(0)", "");
+    speed("1");
+    volume(&format!("move vg/other {from}")).ok();
+    script("lvremove -qq -y vg/other");
+    speed("100");
+    nobody_follows();
+    script("lvs vg/other_moves_here 2>/dev/null && exit 1; ! dmsetup ls | grep vg-; vgck vg");
     done(disks);
 }
 

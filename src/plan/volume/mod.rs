@@ -24,6 +24,7 @@ pub mod rename;
 pub mod resize;
 pub mod restore;
 pub mod rollback;
+mod room;
 pub mod shift;
 pub mod siblings;
 pub mod snapshot;

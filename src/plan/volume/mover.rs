@@ -15,6 +15,7 @@ use super::{
     edit::Means,
     metadata,
     pieces::{self, Copying, Pieces},
+    room::{RoomTag, TAG, orphan, tag},
     shift::GroupScene,
     tree::Wanted,
 };
@@ -30,41 +31,7 @@ use crate::{
     request::volume::{PvWord, VolumeName},
 };
 
-/// What the tag of the room begins with; the volume's name follows, and the device that is emptied.
-const TAG: &str = "mdt:move=";
-/// Between them.
-const FROM: &str = "&from=";
-/// What ends it where the volume was not active before.
-const ASLEEP: &str = "&then=deactivate";
-
-/// A move that was begun.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Underway {
-    /// The volume that moves.
-    pub volume: String,
-    /// Its identity.
-    pub id: LvmUuid,
-    /// The volume that has the room.
-    pub room: String,
-    /// Index of the physical volume that is emptied.
-    pub from: usize,
-    /// It was not active before, and shall not be afterwards.
-    pub asleep: bool,
-}
-
-/// The moves of a group.
-#[must_use]
-pub fn underway(group: &Group) -> Vec<Underway> {
-    let of = |room: &LogicalVolume| {
-        let tag = room.tags.iter().find_map(|tag| tag.strip_prefix(TAG))?;
-        let (volume, from) = tag.split_once(FROM)?;
-        let (from, asleep) = from.strip_suffix(ASLEEP).map_or((from, false), |from| (from, true));
-        let (from, _) = group.pv(from.parse::<LvmUuid>().ok()?)?;
-        let id = group.volume(volume)?.id;
-        Some(Underway { volume: volume.to_owned(), id, room: room.name.clone(), from, asleep })
-    };
-    group.volumes.iter().filter_map(of).collect()
-}
+pub use super::room::{Underway, current, is_renamed, underway};
 
 /// Whether a move goes on.
 #[must_use]
@@ -91,11 +58,17 @@ pub enum Stand<'a> {
 pub const UNFIT: &str =
     "it, or the room that it moves to, has changed since its move began, and nothing is copied";
 
+/// Where somebody removed the volume.
+pub const REMOVED: &str = "it was removed while it was being moved";
+
 /// How a move stands.
 #[must_use]
 pub fn stand<'a>(scene: &GroupScene<'a>, move_: &Underway) -> Stand<'a> {
     let (group, active) = (&scene.found.group, scene.active);
     let layer = active.with(&pieces::layer_uuid(group, move_.id));
+    if orphan(group, move_).is_some() {
+        return Stand::Lost(REMOVED);
+    }
     if !is_underway(group, move_) {
         return layer.map_or(Stand::Over, |_| Stand::Lost("somebody took away the room that it moves to"));
     }
@@ -141,7 +114,7 @@ pub fn stuck(group: &Group) -> Vec<String> {
     group.volumes.iter().filter_map(in_room).collect()
 }
 
-/// Moves of which devices are left and the metadata knows nothing.
+/// Moves of which devices are left and the metadata knows nothing, or a room whose volume is gone.
 #[must_use]
 pub fn left(scene: &GroupScene<'_>) -> Vec<Underway> {
     let group = &scene.found.group;
@@ -153,7 +126,20 @@ pub fn left(scene: &GroupScene<'_>) -> Vec<Underway> {
         let volume = group.volumes.iter().find(|one| one.id == id).map_or_else(named, |one| one.name.clone());
         Some(Underway { volume, id, room: String::new(), from: 0, asleep: false })
     });
-    left.filter(|one| !known.iter().any(|move_| move_.id == one.id)).collect()
+    let mut left: Vec<Underway> = left.filter(|one| !known.iter().any(|move_| move_.id == one.id)).collect();
+    for room in &group.volumes {
+        let Some(tag) = RoomTag::of(room).filter(|tag| tag.volume_in(group).is_none()) else { continue };
+        let (volume, room) = (tag.volume.to_owned(), room.name.clone());
+        match left.iter_mut().find(|one| tag.is_of(one)) {
+            Some(one) => one.room = room,
+            None => {
+                // Without an identity nothing else is known of it.
+                let Some(id) = tag.id else { continue };
+                left.push(Underway { volume, id, room, from: 0, asleep: false });
+            }
+        }
+    }
+    left
 }
 
 /// The device of a move's room.
@@ -229,8 +215,7 @@ pub fn begin(
     room.creation_host = Some(means.host.clone());
     // Nobody activates it by accident.
     room.flags.insert(VolumeFlags::ACTIVATION_SKIP);
-    let then = if asleep { ASLEEP } else { "" };
-    room.tags = vec![format!("{TAG}{}{FROM}{}{then}", name.volume, id.plain())];
+    room.tags = vec![tag((&name.volume, volume_id), id, asleep)];
     room.segments = found.segments;
     let room_name = room.name.clone();
     group.add(room).map_err(|why| refused(why.to_string()))?;
@@ -327,25 +312,55 @@ pub fn abandon(scene: &GroupScene<'_>, move_: &Underway) -> Result<Plan, Refusal
         return Ok(scene.locked(shifted(scene, move_, None, None, summary)?));
     }
     // The volume is gone from the metadata. Whoever still has its device open keeps what it leads to, without the copy.
-    let Some(layer) = scene.active.with(&pieces::layer_uuid(group, move_.id)) else {
+    let layer = scene.active.with(&pieces::layer_uuid(group, move_.id));
+    let room = orphan(group, move_);
+    if layer.is_none() && room.is_none() {
         return Ok(Plan { summary, ..Plan::default() });
-    };
-    let flags = UdevFlags::HIDDEN;
-    let name = layer.info.name.clone();
-    let mut steps = Vec::new();
-    if scene.active.lead_to(&name) {
-        let table = pieces::without_copies(&scene.active.named(&layer.table));
-        steps.push(Step::Dm(DmStep::Load { name: name.clone(), table, read_only: layer.info.read_only }));
-        let before = Before { table: scene.active.named(&layer.table), read_only: layer.info.read_only };
-        let before = Some(Box::new(before));
-        steps.push(Step::Dm(DmStep::Resume { name, flags, quiesce: Quiesce::NO_FREEZE, before }));
-    } else {
-        steps.push(Step::Dm(DmStep::Remove { name, flags, deferred: false }));
     }
-    let rooms = scene.rooms_of(layer).into_iter();
-    steps.extend(rooms.map(|room| Step::Dm(DmStep::Remove { name: room.name, flags, deferred: false })));
-    steps.extend([Step::Commit, Step::Dm(DmStep::WaitForUdev)]);
-    Ok(scene.locked(Plan { summary, steps, warnings: Vec::new() }))
+    let mut steps = Vec::new();
+    let mut gone: Vec<&ActiveDevice> = Vec::new();
+    if let Some(layer) = layer {
+        if scene.active.lead_to(&layer.info.name) {
+            steps.extend(without_copy(scene, layer));
+        } else {
+            gone.push(layer);
+        }
+        let below = scene.rooms_of(layer);
+        let is_below = |device: &&ActiveDevice| below.iter().any(|room| room.name == device.info.name);
+        gone.extend(scene.active.devices.iter().filter(is_below));
+    }
+    let own = room.and_then(|room| scene.active.with(&uuid::lvm(group.id.plain(), room.id.plain(), None)));
+    let own = own.filter(|own| !gone.iter().any(|one| one.info.name == own.info.name));
+    gone.extend(own);
+    let gone: Vec<_> = gone.into_iter().map(|device| (device, UdevFlags::HIDDEN)).collect();
+    steps.extend(super::devices::withdrawn(&gone, scene.active));
+    let settled = [Step::Commit, Step::Dm(DmStep::WaitForUdev)];
+    let Some(room) = room else {
+        steps.extend(settled);
+        return Ok(scene.locked(Plan { summary, steps, warnings: Vec::new() }));
+    };
+    let mut after = group.clone();
+    let name = format!("{}/{}", group.name, room.name);
+    after.remove(&room.name).map_err(|why| Refusal::new(format!("{name}: {why}")))?;
+    let change = metadata::change(scene.found, &after, scene.stamp, false)?;
+    let mut all = change.before;
+    all.extend(steps);
+    all.push(change.commit);
+    all.extend(settled);
+    all.extend(change.after);
+    let summary = format!("remove {name}, to which nothing is moved any more");
+    Ok(Plan { summary, steps: all, warnings: Vec::new() })
+}
+
+/// The layer leads to the old extents alone.
+fn without_copy(scene: &GroupScene<'_>, layer: &ActiveDevice) -> [Step; 2] {
+    let (name, read_only) = (layer.info.name.clone(), layer.info.read_only);
+    let before = scene.active.named(&layer.table);
+    let table = pieces::without_copies(&before);
+    let before = Some(Box::new(Before { table: before, read_only }));
+    let resume =
+        DmStep::Resume { name: name.clone(), flags: UdevFlags::HIDDEN, quiesce: Quiesce::NO_FREEZE, before };
+    [DmStep::Load { name, table, read_only }, resume].map(Step::Dm)
 }
 
 /// Everything stays where it was.

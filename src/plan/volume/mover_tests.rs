@@ -159,7 +159,7 @@ const TAKEN: [Change; 5] = [
     (
         "another volume has the name",
         |found| found.group.volume_mut("a").unwrap().id = id(70),
-        "took away the room",
+        "it was removed",
     ),
 ];
 
@@ -236,6 +236,57 @@ fn what_lvm2_leaves_of_a_move_is_taken_away() {
         }
     }
     assert_eq!(dm.devices.keys().collect::<Vec<_>>(), ["vg-w"]);
+}
+
+#[test]
+fn the_room_of_a_volume_that_lvm2_removes_goes_with_it() {
+    let stamp = stamp();
+    // lvm2 takes the volume's device and its layer, and leaves the room's; or it leaves the layer as well.
+    for gone in [&["vg-a", "vg-a-moving"][..], &["vg-a"]] {
+        let mut world = begun("a");
+        world.found.group.remove("a").unwrap();
+        let mut dm = driver(&[&world.up, &world.begun]);
+        dm.devices.retain(|name, _| !gone.contains(&name.as_str()));
+        let there = seen(&dm);
+        let scene = GroupScene { found: &world.found, active: &there, stamp: &stamp };
+        assert_eq!(mover::stand(&scene, &world.move_), Stand::Lost(mover::REMOVED));
+        let [left] = mover::left(&scene).try_into().unwrap();
+        assert_eq!(
+            (left.volume.as_str(), left.id, left.room.as_str()),
+            ("a", world.move_.id, "a_moves_here")
+        );
+        let plan = mover::abandon(&scene, &left).unwrap();
+        for step in &plan.steps {
+            if let Step::Dm(step) = step {
+                dm.apply(step).unwrap();
+            }
+        }
+        assert_eq!(dm.devices.keys().collect::<Vec<_>>(), ["vg-w"]);
+        committed(&mut world.found, &plan);
+        assert!(world.found.group.volume("a_moves_here").is_none());
+        let scene = GroupScene { found: &world.found, active: &Active::default(), stamp: &stamp };
+        assert_eq!(mover::stand(&scene, &left), Stand::Over);
+    }
+}
+
+#[test]
+fn a_move_goes_on_under_another_name() {
+    let stamp = stamp();
+    let mut world = begun("a");
+    world.found.group.rename("a", "b").unwrap();
+    let there = seen(&driver(&[&world.up, &world.begun]));
+    let scene = GroupScene { found: &world.found, active: &there, stamp: &stamp };
+    assert!(mover::left(&scene).is_empty());
+    let now = mover::current(&world.found.group, world.move_.clone());
+    assert_eq!((now.volume.as_str(), now.id), ("b", world.move_.id));
+    assert!(mover::is_renamed(&world.found.group, &now));
+    assert!(matches!(mover::stand(&scene, &now), Stand::Copies(_)));
+    let mut done = world.found.group.clone();
+    let plan = mover::finish(&scene, &now).unwrap();
+    committed(&mut world.found, &plan);
+    done.remove("a_moves_here").unwrap();
+    assert_eq!(world.found.group.volumes.len(), done.volumes.len());
+    assert!(world.found.group.volume("b").is_some_and(|volume| volume.id == now.id));
 }
 
 fn room(found: &mut FoundGroup) -> &mut superblock::lvm::LogicalVolume {

@@ -57,6 +57,24 @@ enum For {
     Sleep(String),
 }
 
+impl For {
+    /// The same with the names of now.
+    fn current(self, found: &FoundGroup) -> Self {
+        let now = |move_| mover::current(&found.group, move_);
+        match self {
+            Self::Watch(move_) => Self::Watch(now(move_)),
+            Self::Resume(move_) => Self::Resume(now(move_)),
+            Self::Finish(move_) => Self::Finish(now(move_)),
+            Self::Abort(move_) => Self::Abort(now(move_)),
+            Self::Abandon(move_, why) => Self::Abandon(now(move_), why),
+            Self::Follow(move_, percent) => Self::Follow(now(move_), percent),
+            Self::First | Self::Next | Self::Wake(_) | Self::Begin(..) | Self::Begun(_) | Self::Sleep(_) => {
+                self
+            }
+        }
+    }
+}
+
 /// What is still to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Task {
@@ -135,6 +153,7 @@ impl<'a> Move<'a> {
             Ok(found) => found,
             Err(refusal) => return Turn::refuse(refusal),
         };
+        self.now = self.now.clone().current(found);
         match self.now.clone() {
             For::First => match self.first(seen, found) {
                 Ok(()) => self.next_task(seen, found),
@@ -336,6 +355,10 @@ impl<'a> Move<'a> {
             For::Finish(move_) | For::Abort(move_) if move_.asleep => self.go(For::Sleep(move_.volume)),
             For::Abandon(move_, "") if move_.asleep => self.go(For::Sleep(move_.volume)),
             For::Abandon(_, "") => self.go(For::Next),
+            For::Abandon(move_, mover::REMOVED) => {
+                let what = self.shown(&move_.volume);
+                self.fail(format!("{what}: {}: the copying has ended", mover::REMOVED))
+            }
             For::Abandon(move_, why) => {
                 let what = self.shown(&move_.volume);
                 self.fail(format!("{what}: {why}: the copying has ended, and {what} stays where it was"))
@@ -387,6 +410,16 @@ impl<'a> Move<'a> {
             Err(refusal) => Turn::refuse(refusal),
             // Somebody else ended it, or gave it up.
             Ok(Far::Over) => self.go(For::Next),
+            // Whoever gave it the name gave its device the table of the metadata.
+            Ok(Far::Interrupted)
+                if matches!(with(seen, |scene| mover::is_renamed(&scene.found.group, &move_)), Ok(true)) =>
+            {
+                self.say.push(Said::error(format!(
+                    "{what} was renamed while it was being moved: the copying has ended, and it stays where it was"
+                )));
+                self.status |= FAILED;
+                self.go(For::Abort(move_))
+            }
             Ok(Far::Interrupted) => self.fail(format!(
                 "{what} is not being copied; where it is active, mdctl volume move {what} begins again"
             )),
