@@ -410,14 +410,11 @@ impl<'a> Joining<'a> {
     /// The words of manage, until they end.
     fn late(&mut self, mut manage: Box<Manage>, late: Late, event: Event) -> Turn {
         let Turn { say, then } = manage.next(event);
-        // What it says of its success is ours to say.
-        let quieter = |said: Said| match said.how {
-            How::Note | How::Out => Said::detail(said.text),
-            How::Detail | How::Warn | How::Ask | How::Error => said,
-        };
+        // What it says of its way is ours to say; what went wrong on it is said.
+        let wrong = |said: &Said| matches!(said.how, How::Warn | How::Ask | How::Error);
         let reason = match then {
             Then::End(Ending::Status(0)) => {
-                self.say.extend(say.into_iter().map(quieter));
+                self.say.extend(say.into_iter().filter(wrong));
                 if late.bare {
                     self.say.push(Said::detail(late.came.message));
                     return Turn::end(0);
@@ -427,7 +424,7 @@ impl<'a> Joining<'a> {
             Then::End(Ending::Status(_)) => None,
             Then::End(Ending::Refused(refusal)) => Some(refusal.text),
             then => {
-                self.say.extend(say.into_iter().map(quieter));
+                self.say.extend(say.into_iter().filter(wrong));
                 self.stage = Stage::Late(manage, late);
                 return then.into();
             }
@@ -485,7 +482,11 @@ impl<'a> Joining<'a> {
                 self.busy += 1;
                 return self.again();
             }
-            Some(Step::Disk(DiskStep::Claim { .. })) => (format!("cannot reopen {device}: {why}."), FAILED),
+            Some(Step::Disk(DiskStep::Claim { .. })) => {
+                // Who holds it stands in the cause, behind the device's name.
+                let why = why.strip_prefix(&format!("{device}: ")).unwrap_or(&why).to_owned();
+                (format!("cannot reopen {device}: {why}."), FAILED)
+            }
             Some(Step::Md(MdStep::HotAdd { .. })) => {
                 let refused = matches!(failure.errno, Some(Errno::EBUSY | Errno::EINVAL));
                 if acting.unseen && refused && !std::mem::replace(&mut self.closely, true) {
