@@ -10,7 +10,7 @@ use super::{
     admission::{self, Denied},
     arrange::{Arrangement, arrange, show},
     bare::Bare,
-    node,
+    names, node,
 };
 use crate::{
     config::policy::Action,
@@ -59,6 +59,8 @@ pub struct Joining<'a> {
     looked: BTreeSet<String>,
     /// The device, where nothing is on it.
     bare: Option<Bare>,
+    /// Its array, which the map does not know.
+    unmapped: Option<String>,
     /// Lines of the map that are wrong.
     wrong: Vec<MapEntry>,
     came: Option<Arrival>,
@@ -123,6 +125,7 @@ impl<'a> Joining<'a> {
             mine: None,
             looked: BTreeSet::new(),
             bare: None,
+            unmapped: None,
             wrong: Vec::new(),
             came: None,
             say: Vec::new(),
@@ -202,7 +205,11 @@ impl<'a> Joining<'a> {
             Ok(claim) => claim.clone(),
             Err(denied) => return self.denied(denied),
         };
-        match self.session.existing(mine.facts.array, self.session.asked).cloned() {
+        let existing = self.session.existing(mine.facts.array, self.session.asked).cloned();
+        if let Some(array) = &existing {
+            self.name(array, &mine);
+        }
+        match existing {
             None => {
                 let strangers = self.strangers();
                 if !std::mem::replace(&mut self.searched, true) && !strangers.is_empty() {
@@ -223,6 +230,16 @@ impl<'a> Joining<'a> {
                 }
                 self.join(&mine, Some(&array))
             }
+        }
+    }
+
+    /// An array that the map does not know gets the name that it would have got.
+    fn name(&mut self, array: &RunningArray, mine: &Claim) {
+        if !self.session.world.map.iter().any(|entry| entry.devnm == array.name) {
+            let path = names::path(&self.session, array, mine);
+            let (devnm, metadata) = (array.name.clone(), String::new());
+            self.session.world.map.push(MapEntry { devnm, metadata, uuid: mine.facts.array, path });
+            self.unmapped = Some(array.name.clone());
         }
     }
 
@@ -525,6 +542,7 @@ impl<'a> Joining<'a> {
         self.session.candidates.truncate(1);
         self.looked = self.mine.iter().cloned().collect();
         self.wrong.clear();
+        self.unmapped = None;
         self.searched = false;
         self.stage = Stage::World;
         Turn::look(Look::World { fresh: 0 })
@@ -542,7 +560,9 @@ impl<'a> Joining<'a> {
     }
 
     fn is_mapped(&self, array: &RunningArray) -> bool {
-        self.session.world.map.iter().any(|entry| entry.devnm == array.name && !entry.path.is_empty())
+        let map = &self.session.world.map;
+        self.unmapped.as_ref() != Some(&array.name)
+            && map.iter().any(|entry| entry.devnm == array.name && !entry.path.is_empty())
     }
 
     /// Whether its members say that the array is another one than this member's. Where none can be read the map is believed.

@@ -101,6 +101,7 @@ fn what_a_killed_process_left_is_finished_by_the_next_event() {
     assert_eq!((outcome.status(), started(&came)), (0, Some(Started::Yes)), "{}", outcome.text());
     assert_eq!(outcome.scene.array_of("/dev/b"), Some(("md9", true)));
     assert_eq!(outcome.scene.map["md9"].uuid, UUID);
+    assert_eq!(outcome.scene.map["md9"].path, "/dev/md/0");
     // All members and not started.
     let mut lab = mirror();
     lab.has("md9", &["/dev/a", "/dev/b"], false, None);

@@ -12,6 +12,7 @@ mod arrange;
 mod bare;
 pub mod joining;
 pub mod leaving;
+mod names;
 pub mod rebuilding;
 pub mod starting;
 

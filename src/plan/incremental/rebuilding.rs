@@ -1,17 +1,15 @@
 //! The map is made again from what the kernel has: by the superblocks of the members, and by names that the map knew.
 
-use superblock::MdUuid;
-
 use crate::{
-    config::conf::ArrayLineName as LineName,
     model::{RunningArray, world::MapEntry},
     plan::{
         ArrayName, Plan, Step, SystemStep,
         assemble::{CandidatePath, Claim, Session},
         course::{Course, Deed, Event, Look, Said, Turn, Unseen},
-        naming,
     },
 };
+
+use super::names;
 
 /// The map.
 pub struct Rebuilding<'a> {
@@ -114,26 +112,10 @@ impl<'a> Rebuilding<'a> {
     fn entry(&self, array: &RunningArray, claim: &Claim, known: Option<&MapEntry>) -> MapEntry {
         let uuid = claim.facts.array;
         let known = known.filter(|entry| entry.uuid == uuid && !entry.path.is_empty());
-        let path = known.map(|entry| entry.path.clone()).or_else(|| self.line(uuid)).unwrap_or_else(|| {
-            let found = naming::found(
-                &claim.name(),
-                self.session.trust(claim),
-                &self.session.world,
-                self.session.config,
-            );
-            let named =
-                found.ok().map(|chosen| chosen.array.path).filter(|path| path.starts_with("/dev/md/"));
-            named.unwrap_or_else(|| format!("/dev/{}", array.name))
-        });
+        let path = known.map(|entry| entry.path.clone());
+        let path = path.unwrap_or_else(|| names::path(&self.session, array, claim));
         let metadata = claim.metadata.format().name().to_owned();
         MapEntry { devnm: array.name.clone(), metadata, uuid, path }
-    }
-
-    /// The path that an ARRAY line gives to it.
-    fn line(&self, uuid: MdUuid) -> Option<String> {
-        let line = self.session.config.arrays.iter().find(|line| line.uuid == Some(uuid))?;
-        let LineName::Word(word) = &line.name else { return None };
-        Some(if word.starts_with('/') { word.clone() } else { format!("/dev/md/{word}") })
     }
 }
 

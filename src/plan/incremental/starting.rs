@@ -4,7 +4,7 @@
 //! backup file is left alone.
 
 use crate::{
-    model::{DevId, RunningArray},
+    model::{DevId, RunningArray, world::MapEntry},
     plan::{
         ArrayName, Plan, Refusal,
         assemble::{ArrayOutcome, CandidatePath, Options, Session, Verdict},
@@ -16,6 +16,7 @@ use crate::{
 use super::{
     Arrival, Started,
     arrange::{Arrangement, arrange, show},
+    names,
 };
 
 /// Exit status of a failure.
@@ -27,6 +28,8 @@ const MOST_OUTDATED: usize = 50;
 pub struct Starting<'a> {
     session: Session<'a>,
     stage: Stage,
+    /// Arrays that the map does not know.
+    unmapped: Vec<String>,
     doing: Vec<Arrival>,
     came: Vec<Arrival>,
     outdated: usize,
@@ -60,6 +63,7 @@ impl<'a> Starting<'a> {
         Self {
             session,
             stage: Stage::World,
+            unmapped: Vec::new(),
             doing: Vec::new(),
             came: Vec::new(),
             outdated: 0,
@@ -80,6 +84,7 @@ impl<'a> Starting<'a> {
             (Stage::World, Event::Seen(view)) => {
                 self.session.world = *view.world()?;
                 self.session.candidates.clear();
+                self.unmapped.clear();
                 let names = self.waiting().into_iter().flat_map(|array| array.names);
                 let paths: Vec<String> = names.map(|name| super::node(&name)).collect();
                 if paths.is_empty() {
@@ -126,6 +131,7 @@ impl<'a> Starting<'a> {
     fn start(&mut self) -> Turn {
         let mut plans = Vec::new();
         for array in self.waiting() {
+            self.name(&array);
             match self.decide(&array) {
                 Ok((plan, came)) => {
                     plans.push(plan);
@@ -139,6 +145,19 @@ impl<'a> Starting<'a> {
         }
         self.stage = Stage::Acting;
         Then::Do(plans).into()
+    }
+
+    /// An array that the map does not know gets the name that it would have got.
+    fn name(&mut self, array: &RunningArray) {
+        let claims = self.session.candidates.iter().filter_map(|known| known.of(self.session.asked).ok());
+        let mut inside = claims.filter(|claim| array.members.contains(&claim.id));
+        let Some(claim) = inside.next() else { return };
+        if !self.session.world.map.iter().any(|entry| entry.devnm == array.name) {
+            let path = names::path(&self.session, array, claim);
+            let (devnm, metadata, uuid) = (array.name.clone(), String::new(), claim.facts.array);
+            self.session.world.map.push(MapEntry { devnm, metadata, uuid, path });
+            self.unmapped.push(array.name.clone());
+        }
     }
 
     fn decide(&self, array: &RunningArray) -> Result<(Plan, Arrival), Refusal> {
@@ -158,7 +177,7 @@ impl<'a> Starting<'a> {
             started: Some(Started::Yes),
             array: name,
         };
-        let mapped = self.session.world.map.iter().any(|entry| entry.devnm == array.name);
+        let mapped = !self.unmapped.contains(&array.name);
         let removed = self.removed(array, &outcome);
         let how = Arrangement { removed, tentative: true, mapped, wrong: Vec::new() };
         Ok((arrange(outcome.plan, &came.array, &how), came))

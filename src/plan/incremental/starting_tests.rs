@@ -37,7 +37,7 @@ fn all_that_wait_are_started() {
     let mut course = Starting::new(session(&config));
     let outcome = twin::drive(&mut course, waiting(), Answer::Yes, None, None);
     assert_eq!(outcome.status(), 0, "{}", outcome.text());
-    assert_eq!(outcome.text(), "started array /dev/md/md5\nstarted array /dev/md6");
+    assert_eq!(outcome.text(), "started array /dev/md/md5\nstarted array /dev/md/0");
     assert!(outcome.scene.state.arrays.values().all(|(_, runs)| *runs));
     assert!(course.came().iter().all(|came| came.started == Some(Started::Yes)));
     assert_eq!(outcome.scene.map["md6"].uuid, OTHER);
