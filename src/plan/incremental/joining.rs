@@ -36,6 +36,10 @@ const FAILED: u8 = 1;
 const NOT_TAKEN: u8 = 2;
 /// How often others may be quicker: each time one of them has done something, and an array has no more members.
 const MOST_OUTDATED: usize = 2 * 384;
+/// Numbers of arrays that nobody named are given out from here down.
+const LAST_NUMBER: u32 = 127;
+/// How many of them are passed over at most.
+const MOST_SPREAD: u32 = 97;
 /// How often the device may be held by others without being in an array. One that does the same for the same device lets
 /// the lock go only when it is in.
 const MOST_BUSY: usize = 2;
@@ -150,6 +154,7 @@ impl<'a> Joining<'a> {
                     self.stage = Stage::Device;
                     Turn::look(Look::Members { paths: vec![self.job.device.clone()], explain: false })
                 } else {
+                    self.spread();
                     self.decide()
                 }
             }
@@ -181,6 +186,22 @@ impl<'a> Joining<'a> {
                 return Err(Unseen { text: format!("an answer to no question: {event:?}"), errno: None });
             }
         })
+    }
+
+    /// All who begin an array at one time choose the same number, and all but one look again. From then on each
+    /// passes over so many free numbers as its array's identity says, so that they do not meet at the next one.
+    fn spread(&mut self) {
+        let claim = self.session.candidates.first().and_then(|known| known.of(self.session.asked).ok());
+        let Some(claim) = claim.filter(|_| self.outdated > 0) else { return };
+        let sum =
+            claim.facts.array.0.iter().fold(0, |sum: u32, byte| (sum * 31 + u32::from(*byte)) % MOST_SPREAD);
+        let arrays = &mut self.session.world.arrays;
+        for number in (0..=LAST_NUMBER).rev().take(usize::try_from(sum).unwrap_or(0)) {
+            let name = format!("md{number}");
+            if !arrays.iter().any(|array| array.name == name) {
+                arrays.push(RunningArray { name, ..RunningArray::default() });
+            }
+        }
     }
 
     /// The device was looked at.
