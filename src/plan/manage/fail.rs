@@ -76,7 +76,7 @@ pub(super) fn remove(
     let step = Step::Md(MdStep::Remove {
         array: context.array.clone(),
         member: member(todo, subject),
-        patient: context.force,
+        patient: context.force || has_failed(array, subject),
     });
     let refused = KernelRefusal::Because(format!("hot remove failed for {word}: "));
     let mut way = Attempt::new(format!("take {word} out of {shown}"), vec![step, Step::Commit], refused);
@@ -86,8 +86,13 @@ pub(super) fn remove(
 
 /// Whether it is one of those whose failure was too much.
 fn may_bring_back(array: &Managed, subject: &ManageSubject) -> bool {
+    let failed = array.is_redundant() && !array.geometry().enough(&array.present(None), true);
+    failed && has_failed(array, subject)
+}
+
+/// Whether it is there and has failed: the kernel lets go of it as soon as what is under way has ended.
+fn has_failed(array: &Managed, subject: &ManageSubject) -> bool {
     let Some(dev) = subject.dev else { return false };
     let here = array.detail.members.iter().find(|member| member.dev == dev && member.alive);
-    let failed = array.is_redundant() && !array.geometry().enough(&array.present(None), true);
-    failed && here.is_some_and(|member| member.state.faulty)
+    here.is_some_and(|member| member.state.faulty)
 }

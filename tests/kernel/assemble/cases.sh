@@ -108,7 +108,7 @@ c_stale_only_run() { create /dev/md0 1 2 ${D}0 ${D}1; drop /dev/md0 ${D}1; stop 
 c_stale_only() { create /dev/md0 1 2 ${D}0 ${D}1; drop /dev/md0 ${D}1; stop /dev/md0; act -A /dev/md0 ${D}1; show; }
 two_halves() { create /dev/md0 1 2 -b none ${D}0 ${D}1; stop /dev/md0; events 6 ${D}0; events 17 ${D}1; denies 1 ${D}0; denies 0 ${D}1; }
 c_two_halves() { two_halves; act -A -v /dev/md0 ${D}0 ${D}1; show; }
-c_two_halves_force() { two_halves; act -A --force -v /dev/md0 ${D}0 ${D}1; show; }
+d_two_halves_force() { two_halves; act -A --force -v /dev/md0 ${D}0 ${D}1; show; }
 # metadata as a lost power or a dying cable leaves it
 # the members from the second on believe that slot $1 failed
 denies() { local slot=$1; shift; for d; do poke $d $((4096+256+2*slot)) '\xfe\xff'; sum12 $d; done; }
