@@ -1,6 +1,9 @@
 //! `--monitor`: watch arrays and tell somebody.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::Result;
 
@@ -8,17 +11,22 @@ use super::{DONE, FAILED, drive::Driver};
 use crate::{
     config::{
         Config,
+        alerts::{self, SmtpServer},
         conf::{ArrayLine, ArrayLineName},
         sources::ConfigSources,
     },
     execute::follow,
     inventory,
     kernel::{Machine, files, host, message, second},
-    plan::monitor::{List, Monitor, MonitorJob, Origin, Receivers, Sharing, WatchedArray, Watching},
+    plan::monitor::{
+        List, Mailbox, Monitor, MonitorJob, Origin, Outbox, Receivers, Sharing, WatchedArray, Watching,
+    },
     request::{Common, MonitorRequest},
     ui::Ui,
 };
 
+/// Our own configuration of receivers.
+const ALERTS: &str = "/etc/mdctl.conf";
 /// Percents from one event of progress to the next, where nobody said it.
 const USUAL_INCREMENT: u32 = 20;
 /// Seconds between two looks, where nobody said it.
@@ -41,7 +49,8 @@ pub(super) fn run(request: &MonitorRequest, common: &Common, machine: &Machine, 
         host: host::hostname().unwrap_or_default(),
         native,
     };
-    if request.scan && !receivers.is_anybody() {
+    let boxes = mailboxes(&receivers, ui)?;
+    if request.scan && !receivers.is_anybody() && boxes.is_empty() {
         ui.error("No mail address or alert command - not monitoring.");
         return Ok(FAILED);
     }
@@ -59,11 +68,13 @@ pub(super) fn run(request: &MonitorRequest, common: &Common, machine: &Machine, 
     }
     let increment = u8::try_from(request.increment.unwrap_or(USUAL_INCREMENT)).unwrap_or(u8::MAX);
     let delay = request.delay.or(config.monitor_delay).unwrap_or(USUAL_DELAY);
+    let outbox = Outbox::new(spool(machine), boxes, format!("{}.{}", std::process::id(), host::now().0));
     let job = MonitorJob {
         list: List::new(watched(request, &config, increment), request.scan, increment, common.test),
         receivers,
         delay: Duration::from_secs(delay.into()),
         oneshot: request.oneshot,
+        outbox,
         sharing: shares.then(|| Sharing {
             rules: config.policies.clone(),
             bad_block_log: config.create.bbl != Some(false),
@@ -72,6 +83,24 @@ pub(super) fn run(request: &MonitorRequest, common: &Common, machine: &Machine, 
         }),
     };
     Driver { common, machine, ui, config: &config, own_document: false }.drive(&mut Monitor::new(job))
+}
+
+/// Where letters are kept until they were delivered.
+fn spool(machine: &Machine) -> String {
+    machine.state.join("mdctl/spool").display().to_string()
+}
+
+/// Who takes letters, by our own configuration.
+fn mailboxes(receivers: &Receivers, ui: &Ui) -> Result<Vec<Mailbox>> {
+    let Some(bytes) = files::read(Path::new(ALERTS), 1 << 20)? else { return Ok(Vec::new()) };
+    let (alerts, odd) = alerts::parse(&String::from_utf8_lossy(&bytes));
+    odd.iter().for_each(|odd| ui.warn(&format!("{ALERTS}: {odd}; it is passed over")));
+    let smtp = alerts.smtp.map(|server| {
+        let from = server.from.clone().or_else(|| receivers.bounces());
+        let to = server.to.clone().or_else(|| receivers.mail_to.clone());
+        Mailbox::Smtp(SmtpServer { from, to, ..server })
+    });
+    Ok(smtp.into_iter().chain(alerts.hooks.into_iter().map(Mailbox::Hook)).collect())
 }
 
 /// The devices that were given, or those that the configuration names.

@@ -1,5 +1,6 @@
 //! mdadm.conf and the map file: text in, values out. Nothing here opens a file.
 
+pub mod alerts;
 pub mod conf;
 pub mod format;
 pub mod glob;

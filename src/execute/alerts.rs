@@ -32,6 +32,7 @@ pub(super) fn tell(step: &AlertStep) -> Result<()> {
         }
         AlertStep::Syslog { priority, text } => message::syslog(*priority, "mdadm", text)?,
         AlertStep::Journal { fields } => message::journal(fields)?,
+        AlertStep::Deliver { to, letter } => super::post::deliver(to, letter)?,
         AlertStep::Keep { file, text } => {
             let path = Path::new(file);
             if let Some(dir) = path.parent() {

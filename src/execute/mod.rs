@@ -13,6 +13,7 @@ mod members;
 mod nodes;
 mod noting;
 mod overlays;
+mod post;
 mod tools;
 mod volumes;
 pub mod watch;

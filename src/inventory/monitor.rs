@@ -4,12 +4,15 @@ use std::path::Path;
 
 use super::{StatusLook, map_entries};
 use crate::{
-    kernel::{KernelError, Machine, host, kmsg::KernelLog, mdstat, node},
+    kernel::{KernelError, Machine, files, host, kmsg::KernelLog, mdstat, node},
     model::{
         monitor::{ArraySeen, Monitored, NamedArray, SyncPercent},
         status::ArrayStatus,
     },
 };
+
+/// The most that a letter is believed to be.
+const LONGEST_LETTER: u64 = 4 << 20;
 
 /// Looks.
 ///
@@ -54,6 +57,33 @@ fn named(machine: &Machine, path: &str) -> NamedArray {
             Some(_) | None => NamedArray::NoArray,
         },
     }
+}
+
+/// Letters that were kept by a process that is no more. Their names begin with its number, a dot and when it began.
+pub(super) fn letters(machine: &Machine, dir: &str) -> Result<Vec<(String, String)>, KernelError> {
+    let dir = Path::new(dir);
+    if !files::is_dir(dir) {
+        return Ok(Vec::new());
+    }
+    let mut found = Vec::new();
+    for name in files::names(dir)? {
+        let name = name.to_string_lossy().into_owned();
+        let Some(rest) = name.strip_suffix(".letter") else { continue };
+        let writer: Option<u32> = rest.split('.').next().and_then(|pid| pid.parse().ok());
+        let is_there = |pid: u32| {
+            let command = machine.procfs.command_name(pid);
+            command.is_some_and(|name| name.starts_with("mdadm") || name.starts_with("mdctl"))
+        };
+        if writer.is_some_and(|pid| pid != std::process::id() && is_there(pid)) {
+            continue;
+        }
+        let path = dir.join(&name);
+        if let Some(bytes) = files::read(&path, LONGEST_LETTER)? {
+            found.push((path.display().to_string(), String::from_utf8_lossy(&bytes).into_owned()));
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 /// The kernel's lines with one of the words, oldest first.

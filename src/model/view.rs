@@ -97,6 +97,11 @@ pub enum Look {
         /// The paths.
         paths: Vec<String>,
     },
+    /// Letters of the monitor that nobody is about to deliver.
+    Letters {
+        /// The directory of their files.
+        dir: String,
+    },
     /// What the kernel said about these, as words of a line.
     KernelLog {
         /// Names of arrays and disks.
@@ -227,6 +232,8 @@ views! {
     Acting(Acting) = acting,
     /// [`Look::Monitored`].
     Monitored(Box<Monitored>) = monitored,
+    /// [`Look::Letters`]: files and what is in them.
+    Letters(Vec<(String, String)>) = letters,
     /// [`Look::KernelLog`], oldest first; none where the log cannot be read.
     KernelLog(Vec<String>) = kernel_log,
     /// [`Look::Free`], in their order.

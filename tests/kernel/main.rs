@@ -28,6 +28,7 @@ mod manage;
 mod members;
 mod metadata;
 mod misc;
+mod monitor;
 mod moved;
 mod nodes;
 mod options;
@@ -73,6 +74,7 @@ fn main() {
         ("killed", killed::cases()),
         ("metadata", metadata::cases().into_iter().chain(alternate::cases()).collect()),
         ("misc", misc::cases()),
+        ("monitor", monitor::cases()),
         ("nodes", nodes::cases()),
         ("options", options::cases()),
         ("powercut", powercut::cases()),

@@ -9,6 +9,9 @@ use crate::{
     words::{MemberState, SyncAction},
 };
 
+/// From this many percent on a recovery is about to end.
+const ENDING: u8 = 99;
+
 /// What the events of an array depend on besides it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Watching {
@@ -20,14 +23,18 @@ pub struct Watching {
     pub increment: u8,
 }
 
-/// What there is to tell, in the order of the original: the array, its synchronisation, its members.
+/// What there is to tell, in the order of the original: what failed, what is synchronised, what is in sync.
 #[must_use]
 pub fn changes(before: Option<&ArraySeen>, now: &ArraySeen, watching: &Watching) -> Vec<ArrayEvent> {
     let mut events = match before {
         None => at_first(now, watching),
         Some(before) => {
-            let mut events = progress(before, now, watching);
-            events.extend(members(before, now, watching));
+            // In the order in which one thing leads to the other, also where one look sees all of it.
+            let (active, mut events): (Vec<_>, Vec<_>) = members(before, now, watching)
+                .into_iter()
+                .partition(|event| event.kind == EventKind::SpareActive);
+            events.extend(progress(before, now, watching));
+            events.extend(active);
             events.extend(health(before, now, watching));
             events
         }
@@ -37,6 +44,23 @@ pub fn changes(before: Option<&ArraySeen>, now: &ArraySeen, watching: &Watching)
         event.next = next(event, now);
     }
     events
+}
+
+/// The array as it is told of. A member that was filled is in sync a moment before its recovery is over; it counts from then
+/// on.
+#[must_use]
+pub(super) fn settled(before: Option<&ArraySeen>, now: &ArraySeen) -> ArraySeen {
+    let mut settled = now.clone();
+    let is_ending = now.percent.number().is_some_and(|percent| percent >= ENDING);
+    let Some(before) = before.filter(|_| is_ending) else { return settled };
+    for member in &mut settled.status.members {
+        let is_it = |other: &&MemberStatus| other.kernel_name == member.kernel_name && other.id == member.id;
+        let filled = |other: &&MemberStatus| other.slot == member.slot && !other.is(&MemberState::InSync);
+        if let Some(former) = before.status.members.iter().find(is_it).filter(filled) {
+            member.state.clone_from(&former.state);
+        }
+    }
+    settled
 }
 
 fn at_first(now: &ArraySeen, watching: &Watching) -> Vec<ArrayEvent> {

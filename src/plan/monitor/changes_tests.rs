@@ -188,3 +188,18 @@ fn a_failure_names_the_disk_and_the_next_command() {
         assert_eq!(event.disk.unwrap().to_string(), "Model, serial number S-sdb");
     }
 }
+
+#[test]
+fn one_look_at_a_failure_and_its_rebuild_tells_the_failure_first() {
+    let (a, spare) = (("sda", Some(0), "in_sync"), ("sdc", None, "spare"));
+    let before = with("UU", &[a, ("sdb", Some(1), "in_sync"), spare]);
+    let rebuilding = with("U_", &[a, ("sdb", None, "faulty"), ("sdc", Some(1), "spare")]);
+    let rebuilding = ArraySeen { percent: SyncPercent::At(99), ..rebuilding };
+    assert_eq!(told(Some(&before), &rebuilding), ["Fail /dev/sdb", "RebuildStarted"]);
+    // In sync a moment before the end of the recovery.
+    let ends = with("UU", &[a, ("sdb", None, "faulty"), ("sdc", Some(1), "in_sync")]);
+    let nearly = settled(Some(&rebuilding), &ArraySeen { percent: SyncPercent::At(99), ..ends.clone() });
+    assert!(told(Some(&rebuilding), &nearly).is_empty());
+    let end = settled(Some(&nearly), &ends);
+    assert_eq!(told(Some(&nearly), &end), ["RebuildFinished", "SpareActive /dev/sdc", "ArrayRestored"]);
+}

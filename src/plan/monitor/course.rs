@@ -10,6 +10,7 @@ use super::{
     event::{ArrayEvent, EventKind},
     list::List,
     moves::{Move, Sharing},
+    outbox::Outbox,
     step::AlertStep,
     telling::{self, Receivers},
 };
@@ -39,6 +40,8 @@ pub struct MonitorJob {
     pub delay: Duration,
     /// One look and no more.
     pub oneshot: bool,
+    /// Letters, for those who may not answer.
+    pub outbox: Outbox,
     /// Spares may move.
     pub sharing: Option<Sharing>,
 }
@@ -62,11 +65,17 @@ pub struct Monitor {
 
 /// What is waited for.
 enum Stage {
+    /// What a killed one left.
+    Letters,
     Looking,
     /// Why these happened.
     Cause(Vec<ArrayEvent>),
-    /// Somebody is told.
-    Telling,
+    /// Somebody is told; a log that takes no lines is a detail, as for the original.
+    Telling {
+        of_log: bool,
+    },
+    /// A letter is delivered, the one of this file.
+    Delivering(String),
     /// A spare moves.
     Moving(Box<Moving>),
     Waiting,
@@ -135,10 +144,11 @@ impl Monitor {
             }
             // Without the kernel's words an event is one all the same.
             (Stage::Cause(events), _) => self.tell(events, &[]),
-            (Stage::Telling, Happened::Done(deeds)) => {
+            (Stage::Telling { of_log }, Happened::Done(deeds)) => {
                 for deed in deeds {
                     if let Deed::Failed(failure) = deed {
-                        self.say.push(Said::warn(failure.why()));
+                        let why = failure.why();
+                        self.say.push(if of_log { Said::detail(why) } else { Said::warn(why) });
                     }
                 }
                 self.go_on()
@@ -152,7 +162,22 @@ impl Monitor {
                 }
                 Woke::Armed | Woke::TimeUp | Woke::Deaf => self.look(),
             },
-            (_, Happened::Begin) => self.look(),
+            (Stage::Letters, Happened::Seen(view)) => {
+                self.job.outbox.adopt(view.letters().unwrap_or_default());
+                self.look()
+            }
+            (Stage::Letters, Happened::Unseen(unseen)) => {
+                self.say.push(Said::warn(unseen.text));
+                self.look()
+            }
+            (Stage::Delivering(file), Happened::Done(deeds)) => self.delivered(&file, deeds),
+            (_, Happened::Begin) => match self.job.outbox.dir() {
+                Some(dir) => {
+                    self.stage = Stage::Letters;
+                    Turn::look(Look::Letters { dir: dir.to_owned() })
+                }
+                None => self.look(),
+            },
             (_, other) => {
                 Turn::refuse(Unseen { text: format!("an answer to no question: {other:?}"), errno: None })
             }
@@ -198,6 +223,12 @@ impl Monitor {
             event.cause = cause::cause(event, log);
             self.queue.extend(self.said(event).into_iter().map(Telling::Said));
             self.queue.extend(self.job.receivers.acts(event, &self.seen).into_iter().map(Telling::Act));
+            let now = self.seen.now;
+            for to in self.job.outbox.boxes().to_vec() {
+                if let Some(text) = self.job.receivers.letter(&to, event, &self.seen) {
+                    self.queue.push_back(Telling::Act(self.job.outbox.write(&to, text, now)));
+                }
+            }
         }
         self.go_on()
     }
@@ -217,12 +248,17 @@ impl Monitor {
             match telling {
                 Telling::Said(said) => self.say.push(said),
                 Telling::Act(act) => {
-                    self.stage = Stage::Telling;
+                    let of_log = matches!(act, AlertStep::Syslog { .. } | AlertStep::Journal { .. });
+                    self.stage = Stage::Telling { of_log };
                     let summary = act.to_string();
                     let steps = vec![Step::Alert(act)];
                     return Turn::carry_out(Plan { summary, steps, warnings: Vec::new() });
                 }
             }
+        }
+        if let Some((file, plan)) = self.job.outbox.due(self.seen.now) {
+            self.stage = Stage::Delivering(file);
+            return Turn::carry_out(plan);
         }
         if self.job.oneshot {
             return Turn::end(0);
@@ -235,6 +271,23 @@ impl Monitor {
             Some(what) => self.move_spare(what, Act::Remove),
             None => self.wait(),
         }
+    }
+
+    fn delivered(&mut self, file: &str, deeds: Vec<Deed>) -> Turn {
+        for deed in deeds {
+            match deed {
+                Deed::Done | Deed::Shown => self.job.outbox.delivered(file),
+                Deed::Failed(failure) if failure.committed => {
+                    self.job.outbox.delivered(file);
+                    self.say.push(Said::warn(failure.why()));
+                }
+                Deed::Failed(failure) => {
+                    let said = self.job.outbox.refused(file, &failure.why(), self.seen.now);
+                    self.say.extend(said.map(Said::warn));
+                }
+            }
+        }
+        self.go_on()
     }
 
     fn move_spare(&mut self, what: Move, act: Act) -> Turn {
@@ -286,8 +339,14 @@ impl Monitor {
     fn wait(&mut self) -> Turn {
         self.stage = Stage::Waiting;
         let soon = std::mem::take(&mut self.soon);
+        let until = self.job.outbox.until(self.seen.now).map_or(Duration::MAX, Duration::from_secs);
         let most = if soon { self.job.delay.min(AFTER_A_CHANGE) } else { self.job.delay };
-        Then::Wait(Wait { on: vec![Cause::Arrays], most, bar: None }).into()
+        Then::Wait(Wait {
+            on: vec![Cause::Arrays],
+            most: most.min(until.max(Duration::from_secs(1))),
+            bar: None,
+        })
+        .into()
     }
 }
 

@@ -35,7 +35,7 @@ impl Scene for Machine {
             Step::Alert(AlertStep::Program { words, .. }) => self.programs.push(words.join(" ")),
             Step::Alert(AlertStep::Sendmail { message, .. }) => self.mails.push(message.clone()),
             Step::Alert(AlertStep::Syslog { text, .. }) => self.logged.push(text.clone()),
-            Step::Alert(AlertStep::Journal { .. } | AlertStep::Keep { .. }) => {}
+            Step::Alert(AlertStep::Journal { .. } | AlertStep::Keep { .. } | AlertStep::Deliver { .. }) => {}
             other => anyhow::bail!("a monitor does not do this: {other}"),
         }
         Ok(Vec::new())
@@ -109,6 +109,7 @@ fn monitor(named: &[&str], oneshot: bool, test: bool) -> Monitor {
         receivers: receivers(),
         delay: Duration::from_secs(60),
         oneshot,
+        outbox: Outbox::default(),
         sharing: None,
     })
 }

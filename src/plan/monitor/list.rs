@@ -3,7 +3,7 @@
 use superblock::Level;
 
 use super::{
-    changes::{Watching, changes},
+    changes::{Watching, changes, settled},
     event::{ArrayEvent, EventKind},
 };
 use crate::model::{
@@ -90,8 +90,9 @@ impl WatchedArray {
             events.push(self.event(EventKind::NewArray));
         }
         self.looks_lost = 0;
-        events.extend(changes(self.before.as_ref(), array, &self.watching));
-        self.before = Some(array.clone());
+        let array = settled(self.before.as_ref(), array);
+        events.extend(changes(self.before.as_ref(), &array, &self.watching));
+        self.before = Some(array);
         events
     }
 }

@@ -3,9 +3,11 @@
 mod cause;
 mod changes;
 mod course;
+mod document;
 mod event;
 mod list;
 mod moves;
+mod outbox;
 mod step;
 mod telling;
 
@@ -14,5 +16,6 @@ pub use course::{Monitor, MonitorJob};
 pub use event::{ArrayEvent, DiskWords, EventKind, Gravity};
 pub use list::{List, Origin, WatchedArray};
 pub use moves::Sharing;
+pub use outbox::{Letter, Mailbox, Outbox};
 pub use step::AlertStep;
 pub use telling::{Receivers, about};

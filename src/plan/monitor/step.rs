@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::outbox::{Letter, Mailbox};
+
 /// One act. None has an undo: what was told cannot be untold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AlertStep {
@@ -38,6 +40,13 @@ pub enum AlertStep {
         /// All of it.
         text: String,
     },
+    /// Deliver a letter.
+    Deliver {
+        /// To whom.
+        to: Mailbox,
+        /// It.
+        letter: Letter,
+    },
 }
 
 impl fmt::Display for AlertStep {
@@ -47,6 +56,7 @@ impl fmt::Display for AlertStep {
             Self::Sendmail { .. } => write!(f, "send a mail by sendmail"),
             Self::Syslog { text, .. } => write!(f, "tell syslog: {text}"),
             Self::Journal { .. } => write!(f, "tell the journal"),
+            Self::Deliver { letter, .. } => write!(f, "deliver {} to {}", letter.id, letter.to),
             Self::Keep { file, .. } => write!(f, "keep the letter {file}"),
         }
     }

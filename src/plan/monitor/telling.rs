@@ -1,7 +1,9 @@
 //! Who is told of an event, and how: the acts for each receiver, in the original's order.
 
 use super::{
+    document::document,
     event::{ArrayEvent, EventKind},
+    outbox::Mailbox,
     step::AlertStep,
 };
 use crate::model::monitor::Monitored;
@@ -57,8 +59,22 @@ impl Receivers {
         acts
     }
 
+    /// What a mailbox is sent about an event; `None` where it is not told.
+    #[must_use]
+    pub(super) fn letter(&self, to: &Mailbox, event: &ArrayEvent, seen: &Monitored) -> Option<String> {
+        match to {
+            Mailbox::Hook(_) => Some(document(event, &self.host, seen.now)),
+            Mailbox::Smtp(server) => event.kind.is_mailed().then(|| {
+                let from = server.from.clone().or_else(|| self.mail_from.clone());
+                let to = server.to.clone().or_else(|| self.mail_to.clone());
+                Self { mail_from: from, mail_to: to, ..self.clone() }.mail(event, &seen.mdstat)
+            }),
+        }
+    }
+
     /// The address in MAILFROM, alone: nothing of it goes through a shell.
-    fn bounces(&self) -> Option<String> {
+    #[must_use]
+    pub fn bounces(&self) -> Option<String> {
         let from = self.mail_from.as_deref()?;
         let inner = from.split_once('<').and_then(|(_, rest)| rest.split_once('>')).map(|(inner, _)| inner);
         let address = inner.unwrap_or(from).trim();

@@ -1,0 +1,120 @@
+//! Receivers that refuse three of ten connections: each event arrives once, whenever the monitor is killed.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+    path::Path,
+    sync::{Arc, Mutex},
+    thread,
+};
+
+use super::{BOTH, Running};
+use crate::guest::{self, Disks, reference, sh};
+
+/// What a receiver took, by identity: how often.
+type Taken = Arc<Mutex<BTreeMap<String, usize>>>;
+
+/// Answers each connection on a thread; of ten it refuses three.
+fn serve(talk: impl Fn(TcpStream, bool, &Taken) + Send + Sync + 'static) -> (u16, Taken) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("a port").port();
+    let taken = Taken::default();
+    let notes = Arc::clone(&taken);
+    thread::spawn(move || {
+        for (number, stream) in listener.incoming().flatten().enumerate() {
+            talk(stream, number % 10 < 3, &notes);
+        }
+    });
+    (port, taken)
+}
+
+fn note(taken: &Taken, id: &str) {
+    *taken.lock().expect("nobody panics").entry(id.to_owned()).or_default() += 1;
+}
+
+fn web(mut stream: TcpStream, refuses: bool, taken: &Taken) {
+    let mut reader = BufReader::new(stream.try_clone().expect("a socket"));
+    let (mut length, mut id) = (0, String::new());
+    let mut line = String::new();
+    while reader.read_line(&mut line).is_ok_and(|read| read > 2) {
+        let (name, value) = line.trim_end().split_once(": ").unwrap_or_default();
+        match name.to_ascii_lowercase().as_str() {
+            "content-length" => length = value.parse().expect("a number"),
+            "idempotency-key" => id = value.to_owned(),
+            _ => {}
+        }
+        line.clear();
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).expect("a body");
+    let document: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+    assert_eq!(document["schema"], "mdctl.event.1");
+    let status = if refuses { "503 No" } else { "204 Fine" };
+    if !refuses {
+        note(taken, &format!("{id} {}", document["event"].as_str().expect("a name")));
+    }
+    let _ = write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+}
+
+fn mail(mut stream: TcpStream, refuses: bool, taken: &Taken) {
+    let mut reader = BufReader::new(stream.try_clone().expect("a socket"));
+    let mut say = |text: &str| stream.write_all(format!("{text}\r\n").as_bytes()).is_ok();
+    say("220 test");
+    let (mut line, mut inside, mut id) = (String::new(), false, String::new());
+    while reader.read_line(&mut line).is_ok_and(|read| read > 0) {
+        let words = line.trim_end().to_owned();
+        line.clear();
+        if inside {
+            if let Some(found) = words.strip_prefix("Message-ID: ") {
+                id = found.to_owned();
+            } else if words == "." {
+                inside = false;
+                note(taken, &id);
+                say("250 taken");
+            }
+            continue;
+        }
+        match words.get(..4).unwrap_or_default() {
+            "DATA" => {
+                inside = true;
+                say("354 go on")
+            }
+            "RCPT" if refuses => say("451 later"),
+            "QUIT" => say("221 bye"),
+            _ => say("250 yes"),
+        };
+    }
+}
+
+pub(super) fn refuse() {
+    let disks = Disks::new(3, 16 << 10);
+    let [a, b, c] = [0, 1, 2].map(|n| disks.path(n));
+    reference(&["-q", "-C", "/dev/md0", "--run", "-l1", "-n2", "-x1", "--assume-clean", a, b, c]).ok();
+    guest::settle();
+    let ((hook, hooked), (smtp, mailed)) = (serve(web), serve(mail));
+    let lines = format!(
+        "HOOK url=http://127.0.0.1:{hook}/\nSMTP server=127.0.0.1 port={smtp} tls=no from=md@box.test to=root@box.test\n"
+    );
+    fs::write("/etc/mdctl.conf", lines).expect("/etc takes a file");
+    let words = ["-F", "-s", "-d", "1", "-t", "-c", "none"];
+    let events = |taken: &Taken| taken.lock().expect("nobody panics").clone();
+    let is_told = |taken: &Taken, what: &str| events(taken).keys().any(|id| id.ends_with(what));
+    let running = Running::start(BOTH[1].0, "/tmp/told.our", &words);
+    guest::until("it looks", || is_told(&hooked, "NewArray"));
+    reference(&["-q", "/dev/md0", "--fail", b]).ok();
+    // Whatever it is at.
+    guest::until("it tells", || is_told(&hooked, " Fail") || Path::new("/var/lib/mdctl/spool").exists());
+    running.kill();
+    let running = Running::start(BOTH[1].0, "/tmp/told.our", &words);
+    let spooled = || sh("ls /var/lib/mdctl/spool").stdout.lines().count();
+    guest::until("all is delivered", || {
+        is_told(&hooked, "NewArray") && events(&mailed).len() >= 2 && spooled() == 0
+    });
+    drop(running);
+    sh("rm -f /etc/mdctl.conf").ok();
+    for (id, count) in events(&hooked).iter().chain(&events(&mailed)) {
+        assert_eq!(*count, 1, "{id}");
+    }
+}
