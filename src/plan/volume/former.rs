@@ -144,7 +144,13 @@ fn doubt(
 /// Whether the device is the one of then; `None` where nothing is known of that one.
 fn identity(traces: &Traces, pv: LvmUuid, bare: &Bare) -> Option<Sameness> {
     let kept = traces.kept.iter().filter(|(id, _)| *id == pv);
-    let judged = kept.filter_map(|(_, then)| Some(then.same(bare.identity.as_ref()?)));
+    let judged = kept.filter_map(|(_, then)| {
+        Some(match then.same(bare.identity.as_ref()?) {
+            // What was there before the volumes: blank disks of one size have it in common.
+            Sameness::Same(By::Content) => Sameness::CannotTell("it has no number of its own".into()),
+            judged => judged,
+        })
+    });
     let mut judged: Vec<Sameness> = judged.collect();
     let lasting = |kind: &str| LASTING.contains(&kind);
     let names = traces.names.iter().filter(|(id, (kind, _))| *id == pv && lasting(kind));
