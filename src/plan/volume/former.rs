@@ -4,8 +4,10 @@
 //! the device, or that the device is the one of then (its serial number or world-wide name, in one boot the kernel's own number)
 //! and nothing has been written where the label was.
 
+use std::io;
+
 use superblock::{
-    Bytes,
+    Bytes, Media,
     lvm::{Extent, Group, LvmUuid, PhysicalVolume, area},
 };
 
@@ -172,12 +174,30 @@ fn identity(traces: &Traces, pv: LvmUuid, bare: &Bare) -> Option<Sameness> {
 fn text(bare: &Bare, old: &Group, pv: LvmUuid) -> bool {
     let head = &bare.head;
     let in_area = || {
-        let area = area::read(head, Extent { start: AREA, size: Bytes(0) }).ok()?;
-        let text = area::text(head, &area, area.committed?).ok()?;
+        let size = bare.candidate.found.as_ref().ok()?.size;
+        let media = Head { bytes: head, size };
+        let area = area::read(&media, Extent { start: AREA, size: Bytes(0) }).ok()?;
+        let text = area::text(&media, &area, area.committed?).ok()?;
         let group = Group::parse(&text).ok()?;
         Some(group.id == old.id && group.pv(pv).is_some())
     };
     in_area() == Some(true) || is_blank(head.get(..START).unwrap_or_default()) && remains(head, old.id, pv)
+}
+
+/// The first bytes of a device: its areas may end far behind them.
+struct Head<'a> {
+    bytes: &'a Vec<u8>,
+    size: Bytes,
+}
+
+impl Media for Head<'_> {
+    fn len(&self) -> Bytes {
+        self.size
+    }
+
+    fn read_at(&self, at: Bytes, buffer: &mut [u8]) -> io::Result<()> {
+        self.bytes.read_at(at, buffer)
+    }
 }
 
 /// Whether a text of the group that names the physical volume begins at one of the sectors.

@@ -137,17 +137,20 @@ fn the_groups_text_proves_it_wherever_it_is() {
 
 #[test]
 fn a_committed_text_in_its_area_proves_it() {
-    let mut head = with_text(9);
-    let place = Extent { start: AREA, size: Bytes(1_044_480) };
-    let text = group().raw(&Default::default());
-    let area = Area::new(place);
-    let placed = area.place(&text).unwrap();
-    let header = area.with_committed(placed.slot).encode();
-    head[4096..][..header.data.len()].copy_from_slice(&header.data);
-    // Whatever took the label's place.
-    head[..512].fill(0x5a);
-    head[511] = 1;
-    assert_eq!(found(&[1, 3], &of(vec![bare("/dev/d2", head)]), false), Ok(vec!["/dev/d2".to_owned()]));
+    // The second one ends behind what is looked at.
+    for size in [1_044_480, 8_384_512] {
+        let mut head = with_text(9);
+        let place = Extent { start: AREA, size: Bytes(size) };
+        let text = group().raw(&Default::default());
+        let area = Area::new(place);
+        let placed = area.place(&text).unwrap();
+        let header = area.with_committed(placed.slot).encode();
+        head[4096..][..header.data.len()].copy_from_slice(&header.data);
+        // Whatever took the label's place.
+        head[..512].fill(0x5a);
+        head[511] = 1;
+        assert_eq!(found(&[1, 3], &of(vec![bare("/dev/d2", head)]), false), Ok(vec!["/dev/d2".to_owned()]));
+    }
 }
 
 #[test]
