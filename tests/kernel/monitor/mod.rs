@@ -14,9 +14,9 @@ use crate::guest::{self, Case, Disks, ours, reference, sh};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
-        Case::new("looks_once_as_the_reference_does", looks_once),
-        Case::new("a_failure_and_a_rebuild_are_the_same_events", failure_and_rebuild),
-        Case::new("a_spare_moves_within_a_group", moves_a_spare),
+        Case::new("looks_once_as_the_reference_does", looks_once).extra(),
+        Case::new("a_failure_and_a_rebuild_are_the_same_events", failure_and_rebuild).extra(),
+        Case::new("a_spare_moves_within_a_group", moves_a_spare).extra(),
         Case::new("of_two_monitors_that_scan_the_second_ends", only_one),
         #[cfg(all(feature = "mail", feature = "hook"))]
         Case::new("receivers_that_refuse_get_each_event_once", receivers::refuse),

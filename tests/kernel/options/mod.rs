@@ -63,6 +63,8 @@ const KNOWN: &[Difference] = &[
     ("--detail-platform", "", "`--detail-platform`"),
     ("-I", "--force not valid in incremental mode", "`-If` of the last good member"),
     ("-I", "Cannot read /proc/mdstat file", "`-If` without the md driver"),
+    // The original ends with a segmentation fault where the map cannot be read.
+    ("-I -Rs", "", "`-IRs`"),
     ("clustered", "Something wrong with dlm library", "a clustered array without the cluster's libraries"),
 ];
 
