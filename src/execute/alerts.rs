@@ -9,7 +9,7 @@ use crate::{
     plan::monitor::AlertStep,
 };
 
-/// A program that is told may take so long; then it is ended, for nobody else is told meanwhile.
+/// How long a program may run before it is killed: nobody else is notified meanwhile.
 const PROGRAM_WAIT: Duration = Duration::from_secs(600);
 /// The same for a mailer.
 const MAIL_WAIT: Duration = Duration::from_secs(120);

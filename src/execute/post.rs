@@ -57,7 +57,7 @@ fn by_smtp(server: &SmtpServer, letter: &Letter) -> Result<()> {
 
     let address = |text: &Option<String>| -> Result<Address> {
         let text = text.as_deref().unwrap_or_default();
-        text.parse().with_context(|| format!("`{text}` is no mail address"))
+        text.parse().with_context(|| format!("`{text}` is not a mail address"))
     };
     let envelope = Envelope::new(Some(address(&server.from)?), vec![address(&server.to)?])?;
     let mut builder = match server.protection {

@@ -59,7 +59,7 @@ fn named(machine: &Machine, path: &str) -> NamedArray {
     }
 }
 
-/// Letters that were kept by a process that is no more. Their names begin with its number, a dot and when it began.
+/// Letters kept by a process that has ended. Their names begin with its number, a dot and when it began.
 pub(super) fn letters(machine: &Machine, dir: &str) -> Result<Vec<(String, String)>, KernelError> {
     let dir = Path::new(dir);
     if !files::is_dir(dir) {

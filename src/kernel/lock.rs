@@ -17,7 +17,7 @@ use nix::fcntl::{Flock, FlockArg};
 
 use super::{DevId, Holder, KernelError, Procfs, wait::Deadline};
 
-/// Who waits longer is told what for.
+/// After a longer wait it is said what for.
 const LONG: Duration = Duration::from_secs(2);
 
 /// A lock file that is held, for as long as this lives; the file goes with it, as mdadm does it too.

@@ -103,7 +103,7 @@ pub fn call(
     let (sender, ended) = std::sync::mpsc::channel();
     // Others wait for the end of time; this one for the end of the program.
     let waiter = std::thread::spawn(move || {
-        // That nobody reads it is told by the status.
+        // The status says that nobody read it.
         let _ = pipe.map(|(mut pipe, bytes)| pipe.write_all(&bytes));
         let _ = sender.send(child.wait());
     });

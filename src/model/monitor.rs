@@ -26,7 +26,7 @@ pub struct Monitored {
 pub enum NamedArray {
     /// An array, by its kernel name.
     Array(String),
-    /// A device that is no array.
+    /// A device that is not an array.
     NoArray,
     /// Nothing that can be opened: the system's words.
     Absent(String),
