@@ -128,7 +128,7 @@ impl Identity {
 
 impl Carried {
     /// Whether it is the same member of the same array.
-    fn is_member(&self, now: &Self) -> bool {
+    pub(super) fn is_member(&self, now: &Self) -> bool {
         match (&self.member, &now.member) {
             (Some(then), Some(now)) => then == now,
             // 0.90 has no UUID of members.

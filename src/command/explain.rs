@@ -51,8 +51,10 @@ pub(super) fn run(request: &ExplainRequest, common: &Common, machine: &Machine, 
         log: &log,
         zone: &zone,
     };
-    let former = inventory::former(machine, &sights);
-    let told = |explanation| scene.with_former(explanation, &former);
+    let known = inventory::known_members(machine, &sights);
+    let told = |explanation| {
+        scene.with_overwritten(scene.with_former(explanation, &known.former), &known.overwritten)
+    };
     let mut problems = vec![];
     let mut shown = vec![];
     if request.subjects.is_empty() {
@@ -60,7 +62,7 @@ pub(super) fn run(request: &ExplainRequest, common: &Common, machine: &Machine, 
         let all = troubles.iter().map(|subject| told(explain::explain(&scene, subject)));
         let all: Vec<Explanation> = all.collect();
         shown.extend(all.iter().filter(|one| !one.is_fine()).map(report));
-        shown.extend(scene.lost(&former).iter().map(report));
+        shown.extend(scene.lost(&known.former).iter().map(report));
     }
     for word in &request.subjects {
         match scene.understand(word, number(word)) {

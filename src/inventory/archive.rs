@@ -11,7 +11,7 @@ use superblock::{
 };
 
 use crate::{
-    archive::{self, About, Entry, FileName, Former, Identity, Shelf, Shelved},
+    archive::{self, About, Entry, FileName, Former, Identity, Overwritten, Shelf, Shelved},
     config::Config,
     kernel::{self, Access, KernelError, Machine, files},
     model::{
@@ -69,9 +69,18 @@ pub fn entry(path: &Path) -> Result<(Entry, u64), String> {
     archive::decode(&bytes).map(|entry| (entry, size)).map_err(|error| error.to_string())
 }
 
-/// Which of these devices were members until a command took their superblock. Nothing is read of them where nothing is kept.
+/// What the archive knows of devices: members that lost their superblock, and those that lost their data.
+#[derive(Clone, Debug, Default)]
+pub struct KnownMembers {
+    /// A command took their superblock.
+    pub former: Vec<Former>,
+    /// An undo brought their superblock back, and not their data.
+    pub overwritten: Vec<Overwritten>,
+}
+
+/// What the archive knows of these devices. Nothing is read of them where nothing is kept.
 #[must_use]
-pub fn former(machine: &Machine, sights: &[Sight]) -> Vec<Former> {
+pub fn known_members(machine: &Machine, sights: &[Sight]) -> KnownMembers {
     let shelf = archive(machine).unwrap_or_default();
     let entries: Vec<(&About, &[Identity])> =
         shelf.entries.iter().map(|shelved| (&shelved.about, shelved.devices.as_slice())).collect();
@@ -88,7 +97,21 @@ pub fn former(machine: &Machine, sights: &[Sight]) -> Vec<Former> {
     let paths: Vec<String> = sights.iter().filter(of_size).map(|sight| sight.path.clone()).collect();
     let here: Vec<Identity> =
         super::like(machine, &paths, &known).into_iter().map(|sighted| sighted.identity).collect();
-    archive::former(&entries, &here)
+    KnownMembers {
+        former: archive::former(&entries, &here),
+        overwritten: archive::overwritten(&undos(&shelf), &entries, &here),
+    }
+}
+
+/// What was undone, with the undo itself. What cannot be read tells nothing.
+fn undos(shelf: &Shelf) -> Vec<(Entry, Entry)> {
+    let whole = |shelved: &Shelved| entry(&shelved.path).ok().map(|(entry, _)| entry);
+    let pair = |undo: &Shelved| {
+        let id = undo.about.undoes.as_ref()?;
+        let made = shelf.entries.iter().find(|made| made.about.id == *id)?;
+        Some((whole(made)?, whole(undo)?))
+    };
+    shelf.entries.iter().filter_map(pair).collect()
 }
 
 /// Every block device that is here, each once: by the path that the entry knows where that is one of its names.

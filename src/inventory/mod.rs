@@ -36,7 +36,7 @@ pub mod volumes;
 
 pub use crate::model::manage::{Absent, Depth};
 pub use active::{active, all_volumes, snapshots};
-pub use archive::{Image, archive, bytes_at, entry, former, here, image, present, ranges_of};
+pub use archive::{Image, archive, bytes_at, entry, here, image, known_members, present, ranges_of};
 pub use below::{below, below_of};
 pub use bitmaps::{NoBitmap, NoLog, SeenBitmap, SeenLog, bad_blocks, bitmaps};
 pub use completion::{array_names, device_names, member_names};

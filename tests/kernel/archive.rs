@@ -250,7 +250,14 @@ fn what_a_resync_wrote_is_told() {
     guest::wait_idle();
     stop();
     let undone = mdctl(&["undo", "-y"]).ok();
+    let told = |path: &str| undone.stderr.contains(&format!("{path}: a resync of array "));
     assert!(undone.stderr.contains("has written over data (all of it)"), "{undone}");
+    assert!(told(disks.path(0)) && !told(disks.path(2)), "the first member is only read: {undone}");
+    let explained = mdctl(&["explain", disks.path(0)]).ok().stdout;
+    assert!(explained.contains("its superblock is back, its data is not"), "{explained}");
+    let next = explained.split("next:").nth(1).expect("a next command");
+    let next = next.lines().find(|line| line.contains("mdctl")).expect("a line");
+    assert!(next.contains("--readonly --run") && !next.contains(disks.path(0)), "{explained}");
     let examined = reference(&["--examine", disks.path(0)]).ok();
     assert!(examined.stdout.contains("Raid Level : raid5"), "{examined}");
 }

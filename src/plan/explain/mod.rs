@@ -9,6 +9,7 @@ mod label;
 mod member;
 mod names;
 mod only_copy;
+mod overwritten;
 mod running;
 mod stopped;
 mod subject;
@@ -211,6 +212,8 @@ kinds! {
     NotMember = "no_md_metadata",
     /// It was a member until a command took its superblock, which is kept.
     Former = "former_member",
+    /// An undo brought its superblock back; its data was written over before that.
+    Overwritten = "data_overwritten",
     /// It was a physical volume of a group that counts on it; its label is gone.
     FormerLabel = "former_physical_volume",
     /// It is a member and in its place.

@@ -13,7 +13,7 @@ pub mod session;
 use std::collections::BTreeSet;
 
 use superblock::{
-    Bytes, MdUuid, Membership, Role, Sectors, Write, foreign,
+    Bytes, MdUuid, Membership, Write, foreign,
     probe::{self, Found},
 };
 
@@ -22,7 +22,10 @@ pub use find::{DeviceTrust, DevicesHere as FoundDevices, find};
 pub use put_back::PutBack;
 
 use super::{DiskStep, Plan, Refusal, Step, SystemStep, Warning};
-use crate::archive::{About, Carried, Entry, EntryId, GroupChange, Identity, KeptDevice, Pieces, Sameness};
+use crate::archive::{
+    About, Carried, CopiedOver, Entry, EntryId, GroupChange, Identity, KeptDevice, Pieces, Sameness,
+    copied_over,
+};
 
 /// The entry that is meant: the one that is named, else the newest. Asked twice it goes no further back: where the newest is
 /// an undo itself, it has to be named what is wanted.
@@ -118,7 +121,7 @@ pub fn plan(
     let mut said = BTreeSet::new();
     let mut lost = BTreeSet::new();
     let (mut checks, mut writes) = (Vec::new(), Vec::new());
-    for (kept, present) in entry.devices.iter().zip(present) {
+    for (nth, (kept, present)) in entry.devices.iter().zip(present).enumerate() {
         let differing = differing(kept, &present.now);
         if differing.is_empty() {
             continue;
@@ -126,7 +129,7 @@ pub fn plan(
         let path = &present.device.path;
         free(present, force)?;
         match unused(kept, present, about, trust) {
-            Ok(more) => said.extend(more),
+            Ok(()) => said.extend(stays_overwritten(&entry.devices, nth, present)),
             Err(why) if force => drop(said.insert(format!("{path}: {why}"))),
             Err(why) => return Err(changed(present, &why, &about.id)),
         }
@@ -276,21 +279,16 @@ fn differing(kept: &KeptDevice, now: &[Write]) -> Vec<Write> {
 }
 
 /// As [`untouched`]. A killed command's array never ran: where nobody asked, metadata that changed since is in use.
-fn unused(
-    kept: &KeptDevice,
-    present: &Present,
-    about: &About,
-    trust: DeviceTrust,
-) -> Result<Vec<String>, String> {
-    let said = untouched(kept, present, about)?;
+fn unused(kept: &KeptDevice, present: &Present, about: &About, trust: DeviceTrust) -> Result<(), String> {
+    untouched(kept, present, about)?;
     if trust == DeviceTrust::Unbroken && !as_left(kept, &present.now) {
         return Err("its array has been used".to_owned());
     }
-    Ok(said)
+    Ok(())
 }
 
-/// Whether the device is as the command left it, and what cannot come back; else what is different.
-fn untouched(kept: &KeptDevice, present: &Present, about: &About) -> Result<Vec<String>, String> {
+/// Whether the device is as the command left it; else what is different.
+fn untouched(kept: &KeptDevice, present: &Present, about: &About) -> Result<(), String> {
     let after = kept.after();
     let size = Bytes(kept.device.size);
     let media = Pieces { size, pieces: &after };
@@ -318,14 +316,12 @@ fn untouched(kept: &KeptDevice, present: &Present, about: &About) -> Result<Vec<
         .zip(made)
         .is_some_and(|((_, id, now), (made, after))| id == made && *now == after)
     {
-        return Ok(Vec::new());
+        return Ok(());
     }
     let is_there = |of: &Carried| now.iter().any(|found| Carried::of(found).is_same_as(of));
-    if !left.is_empty() && left_by_us.iter().all(is_there) {
-        return Ok(left.iter().filter_map(|left| overwritten(left, now)).collect());
-    }
-    if as_left(kept, &present.now) {
-        return Ok(Vec::new());
+    let is_ours = !left.is_empty() && left_by_us.iter().all(is_there);
+    if is_ours || as_left(kept, &present.now) {
+        return Ok(());
     }
     Err("its metadata is neither what it was nor what the command left".to_owned())
 }
@@ -351,31 +347,29 @@ fn was_written(written: &[Write], at: Bytes, sector: &[u8]) -> bool {
     })
 }
 
-/// What the kernel wrote over data of the array that the command made: that does not come back.
-fn overwritten(left: &Found, now: &[Found]) -> Option<String> {
-    let now = now.iter().find(|found| Carried::of(found).is_same_as(&Carried::of(left)))?;
-    let (was, is) = (membership(left), membership(now));
-    let array = was.array;
-    let far = |what: &str, at: Option<Sectors>| match at {
-        Some(Sectors(0)) => None,
-        Some(at) => Some(said(array, what, &format!("its first {} KiB", at.kib().0))),
-        None => Some(said(array, what, "all of it")),
+/// What the kernel wrote over data for the array that the command made: that does not come back.
+fn stays_overwritten(devices: &[KeptDevice], nth: usize, present: &Present) -> Vec<String> {
+    let path = &present.device.path;
+    let now = &present.device.probe.found;
+    let is_there = |array: &str| now.iter().any(|found| membership(found).array.to_string() == array);
+    let copied = copied_over(devices, nth, now).into_iter().filter(|copied| is_there(&copied.array));
+    let old = devices.get(nth).and_then(|kept| kept.device.md.first());
+    let way = match old {
+        Some(old) => format!(
+            "leave {path} out when you start array {}, and add it as a new device then (`mdctl explain` says how)",
+            old.array
+        ),
+        None => "check what is on it before you rely on it".to_owned(),
     };
-    if !was.clean {
-        let done = if is.clean { None } else { now.fields().resync_offset() };
-        return far("a resync", done);
-    }
-    match (was.role, is.role) {
-        (Role::Spare, Role::Slot { .. }) => far("a recovery", is.recovery_offset),
-        _ => None,
-    }
-}
-
-fn said(array: MdUuid, what: &str, how_much: &str) -> String {
-    format!(
-        "{what} of array {array} has written over data ({how_much}): the metadata comes back, that data does not; \
-         check what is on it before you rely on it"
-    )
+    let one = |copied: CopiedOver| {
+        format!(
+            "{path}: {} of array {} has written over data ({}): the metadata comes back, that data does not; {way}",
+            copied.cause.name(),
+            copied.array,
+            copied.extent()
+        )
+    };
+    copied.map(one).collect()
 }
 
 fn membership(found: &Found) -> Membership {

@@ -137,3 +137,62 @@ fn a_history_of_its_own_is_never_offered_as_one_that_missed_writes() {
         }
     }
 }
+
+fn written_over(path: &str) -> crate::archive::Overwritten {
+    crate::archive::Overwritten {
+        path: path.into(),
+        array: UUID.to_string(),
+        copied: crate::archive::CopiedOver {
+            array: "other".into(),
+            cause: crate::archive::CopyCause::Resync,
+            far: None,
+        },
+        by: "mdctl create /dev/md/x".into(),
+        since: NOW - 60,
+        undone: crate::archive::EntryId::try_from("1".to_owned()).unwrap(),
+    }
+}
+
+/// By its metadata the member is up to date; what is on it belongs to another array.
+#[test]
+fn a_member_whose_data_was_written_over_is_left_out() {
+    let stopped = |level, paths: &[&str]| {
+        let mut stand = Stand::stopped(&array(level, 3), &[7, 7, 7]);
+        stand.overwritten = paths.iter().map(|path| written_over(path)).collect();
+        stand.ask("home")
+    };
+    let explanation = stopped(Level::Raid5, &["/dev/sdb"]);
+    let next = "mdctl assemble /dev/md/home --readonly --run /dev/sda /dev/sdc";
+    check(&explanation, &[Kind::Overwritten, Kind::NotAssembled], Some(next));
+    assert!(explanation.devices[1].standing.contains("its data was written over"), "{explanation:#?}");
+    assert!(finding(&explanation, Kind::NotAssembled).command.is_none());
+    // Without both there are not enough.
+    let explanation = stopped(Level::Raid5, &["/dev/sda", "/dev/sdb"]);
+    check(
+        &explanation,
+        &[Kind::Overwritten, Kind::Overwritten, Kind::NotAssembled],
+        Some(&format!("{ASSEMBLE} --readonly")),
+    );
+    assert!(explanation.next().unwrap().effect.contains("what lies on /dev/sda /dev/sdb is wrong"));
+    // Of another array nothing is said.
+    let mut stand = Stand::stopped(&array(Level::Raid5, 3), &[7, 7, 7]);
+    stand.overwritten = vec![crate::archive::Overwritten { array: "x".into(), ..written_over("/dev/sdb") }];
+    check(&stand.ask("home"), &[Kind::NotAssembled], Some(ASSEMBLE));
+}
+
+#[test]
+fn a_member_whose_data_was_written_over_is_not_taken_back_as_it_is() {
+    let raid5 = array(Level::Raid5, 3);
+    let fresh = |number| disk(&raid5, number, 9, &[faulty(1)]);
+    let mut stand =
+        Stand::of(&[fresh(0), disk(&raid5, 1, 7, &[]), fresh(2)]).running(Level::Raid5, 3, &[0, 2]);
+    stand.overwritten = vec![written_over("/dev/sdb")];
+    let explanation = stand.ask("home");
+    assert_eq!(explanation.next().unwrap().line(), "mdctl --zero-superblock /dev/sdb", "{explanation:#?}");
+    assert!(finding(&explanation, Kind::Stale).command.is_none());
+    let mut stand = Stand::stopped(&raid5, &[7, 7, 7]).running(Level::Raid5, 3, &[0, 1, 2]);
+    stand.overwritten = vec![written_over("/dev/sdb")];
+    let explanation = stand.ask("home");
+    assert_eq!(explanation.next().unwrap().line(), "mdctl stop /dev/md/home", "{explanation:#?}");
+    assert!(!explanation.is_fine());
+}

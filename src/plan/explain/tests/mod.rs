@@ -153,6 +153,7 @@ struct Stand {
     host: Option<&'static str>,
     log: Vec<LogLine>,
     labels: Vec<FormerLabel>,
+    overwritten: Vec<crate::archive::Overwritten>,
 }
 
 impl Stand {
@@ -249,7 +250,7 @@ impl Stand {
             panic!("{word} means nothing")
         };
         assert_eq!(subjects.len(), 1, "{word}");
-        let explanation = explain(&scene, &subjects[0]);
+        let explanation = scene.with_overwritten(explain(&scene, &subjects[0]), &self.overwritten);
         if scene.is_blank() { scene.with_labels(explanation, &self.labels) } else { explanation }
     }
 }
