@@ -38,19 +38,29 @@ pub(crate) fn cases() -> Vec<Case> {
 /// Both programs, from the same state.
 fn same(create: &str, lines: &[&str]) {
     let disks = Disks::new(8, 16 << 10);
-    let tell = |program: fn(&[&str]) -> Output| {
+    let tell = |program: fn(&[&str]) -> Output, tries: usize| {
         disks.wipe();
         let words = format!("--create /dev/md0 --run --assume-clean {UUID} {create}");
         reference(&split(&words).iter().map(String::as_str).collect::<Vec<_>>()).ok();
         let mut told = String::new();
         for line in lines {
-            writeln!(told, "{}", one(program, line)).expect("a string takes all");
+            let answer = one(program, line);
+            if tries > 0 && gave_up(line, &answer) {
+                return None;
+            }
+            writeln!(told, "{answer}").expect("a string takes all");
         }
         settled(&mut told);
-        told
+        Some(told)
     };
-    let (theirs, mine) = (tell(reference), tell(ours));
+    let theirs = (0..4).rev().find_map(|tries| tell(reference, tries)).expect("the last try is taken as it is");
+    let mine = tell(ours, 0).expect("ours has one try");
     guest::same_text(&theirs, &mine);
+}
+
+/// The reference waits 50 ms for a member that it has failed in the same command: on a busy machine that is not always enough.
+fn gave_up(line: &str, answer: &str) -> bool {
+    line.contains("--fail") && line.contains("--remove") && answer.contains("Device or resource busy")
 }
 
 fn split(line: &str) -> Vec<String> {
