@@ -4,16 +4,15 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::{cluster, drive::Driver, print, refuse};
+use super::{cluster, drive::Driver, home, print, refuse};
 use crate::{
     config::{Config, sources::ConfigSources},
     inventory,
     kernel::{Machine, node},
-    model::World,
     plan::{
         Refusal,
         assemble::{
-            AssembleTarget, GatherWish, Home, Options, Session, Updating, WantedIdentity,
+            AssembleTarget, GatherWish, Options, Session, Updating, WantedIdentity,
             rounds::{self, AssembleJob, Came, Rounds},
         },
     },
@@ -98,8 +97,7 @@ fn session<'a>(
     machine: &Machine,
     config: &'a Config,
 ) -> Session<'a> {
-    let ignore = common.ignore_homehost || config.home_host.ignore;
-    let host = inventory::homehost(common.homehost.as_ref(), common.ignore_homehost, config);
+    let home = home(common, config);
     let options = Options {
         run: request.run,
         force: request.force,
@@ -112,23 +110,15 @@ fn session<'a>(
         what,
         uuid: request.uuid,
         name: request.name.clone(),
-        host: host.clone(),
+        host: home.host.clone(),
         nodes: request.nodes,
         cluster: request.home_cluster.clone(),
         unstarted: request.invalid_backup,
         force: request.force,
         fresh: Vec::new(),
     });
-    Session {
-        candidates: Vec::new(),
-        asked: request.metadata,
-        world: World::default(),
-        config,
-        home: Home { host, required: !ignore },
-        options,
-        updating,
-        by_path: inventory::by_path(machine, config),
-    }
+    let by_path = inventory::by_path(machine, config);
+    Session { asked: request.metadata, options, updating, by_path, ..Session::new(config, home) }
 }
 
 /// How many random identities the request may need: one for each member at most.

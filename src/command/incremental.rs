@@ -2,14 +2,13 @@
 
 use anyhow::Result;
 
-use super::{DONE, drive::Driver, print};
+use super::{DONE, drive::Driver, home, print};
 use crate::{
     config::{Config, sources::ConfigSources},
     inventory,
     kernel::Machine,
-    model::World,
     plan::{
-        assemble::{Home, Options, Session},
+        assemble::Session,
         incremental::{Arrival, IncrementalJob, Joining, Leaving, LeavingJob, Rebuilding, Starting},
     },
     report::incremental::{IncrementalArray, IncrementalReport},
@@ -82,18 +81,8 @@ fn session<'a>(
     machine: &Machine,
     config: &'a Config,
 ) -> Session<'a> {
-    let ignore = common.ignore_homehost || config.home_host.ignore;
-    let host = inventory::homehost(common.homehost.as_ref(), common.ignore_homehost, config);
-    Session {
-        candidates: Vec::new(),
-        asked: request.metadata,
-        world: World::default(),
-        config,
-        home: Home { host, required: !ignore },
-        options: Options::default(),
-        updating: None,
-        by_path: inventory::all_by_path(machine, config),
-    }
+    let by_path = inventory::all_by_path(machine, config);
+    Session { asked: request.metadata, by_path, ..Session::new(config, home(common, config)) }
 }
 
 fn array(came: &Arrival) -> IncrementalArray {

@@ -13,7 +13,7 @@ use crate::{
     inventory,
     kernel::{Machine, Meanwhile, files, host, parallel},
     model::{Sight, Unusable},
-    plan::{Plan, Refusal, Say, Step, Warning, create::CreateSettings, run::Failure},
+    plan::{Plan, Refusal, Say, Step, Warning, assemble::Home, create::CreateSettings, run::Failure},
     report::{outcome::Outcome, text::harmless},
     request::{Common, Invocation, MiscAction, MiscRequest, Request},
     ui::{self, Ui},
@@ -242,6 +242,12 @@ fn cluster(given: Option<&str>, config: &Config) -> Result<String, Refusal> {
                 .hint("name it with --home-cluster or in a HOMECLUSTER line of the configuration"))
         }
     }
+}
+
+/// Whose arrays are ours.
+fn home(common: &Common, config: &Config) -> Home {
+    let host = inventory::homehost(common.homehost.as_ref(), common.ignore_homehost, config);
+    Home { host, required: !(common.ignore_homehost || config.home_host.ignore) }
 }
 
 /// For arrays that are made.

@@ -1,17 +1,14 @@
 //! `--monitor`: watch arrays and tell somebody.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
 use anyhow::Result;
 
-use super::{DONE, FAILED, drive::Driver};
+use super::{DONE, FAILED, drive::Driver, refuse};
 use crate::{
     config::{
         Config,
-        alerts::{self, SmtpServer},
+        alerts::SmtpServer,
         conf::{ArrayLine, ArrayLineName},
         sources::ConfigSources,
     },
@@ -19,14 +16,12 @@ use crate::{
     inventory,
     kernel::{Machine, files, host, message, second},
     plan::monitor::{
-        List, Mailbox, Monitor, MonitorJob, Origin, Outbox, Receivers, Sharing, WatchedArray, Watching,
+        self, List, Mailbox, Monitor, MonitorJob, Origin, Outbox, Receivers, Sharing, WatchedArray, Watching,
     },
     request::{Common, MonitorRequest},
     ui::Ui,
 };
 
-/// Our own configuration of receivers.
-const ALERTS: &str = "/etc/mdctl.conf";
 /// Percents from one event of progress to the next, where nobody said it.
 const USUAL_INCREMENT: u32 = 20;
 /// Seconds between two looks, where nobody said it.
@@ -55,16 +50,13 @@ pub(super) fn run(request: &MonitorRequest, common: &Common, machine: &Machine, 
         return Ok(FAILED);
     }
     let shares = !(request.oneshot || request.no_sharing);
-    if shares {
-        if let Some(status) = other_monitor(request, machine, ui) {
-            return Ok(status);
-        }
+    let other = inventory::sharing_process(machine).filter(|_| shares);
+    match monitor::beside(other, request.scan) {
+        Ok(warning) => warning.iter().for_each(|text| ui.warn(text)),
+        Err(refusal) => return Ok(refuse(&refusal, common, ui)),
     }
     if request.daemonise {
         return daemonise(request, common, machine, ui);
-    }
-    if shares {
-        note_pid(machine);
     }
     let increment = u8::try_from(request.increment.unwrap_or(USUAL_INCREMENT)).unwrap_or(u8::MAX);
     let delay = request.delay.or(config.monitor_delay).unwrap_or(USUAL_DELAY);
@@ -81,6 +73,7 @@ pub(super) fn run(request: &MonitorRequest, common: &Common, machine: &Machine, 
             zone: inventory::local_zone(),
             dry_run: common.dry_run,
         }),
+        pid_file: shares.then(|| (inventory::sharing_file(machine), std::process::id())),
     };
     Driver { common, machine, ui, config: &config, own_document: false }.drive(&mut Monitor::new(job))
 }
@@ -92,9 +85,8 @@ fn spool(machine: &Machine) -> String {
 
 /// Who takes letters, by our own configuration.
 fn mailboxes(receivers: &Receivers, ui: &Ui) -> Result<Vec<Mailbox>> {
-    let Some(bytes) = files::read(Path::new(ALERTS), 1 << 20)? else { return Ok(Vec::new()) };
-    let (alerts, odd) = alerts::parse(&String::from_utf8_lossy(&bytes));
-    odd.iter().for_each(|odd| ui.warn(&format!("{ALERTS}: {odd}; it is passed over")));
+    let (alerts, odd) = inventory::alerts()?;
+    odd.iter().for_each(|odd| ui.warn(odd));
     let smtp = alerts.smtp.map(|server| {
         let from = server.from.clone().or_else(|| receivers.bounces());
         let to = server.to.clone().or_else(|| receivers.mail_to.clone());
@@ -120,37 +112,6 @@ fn watched(request: &MonitorRequest, config: &Config, increment: u8) -> Vec<Watc
         Some(watched)
     };
     config.arrays.iter().filter_map(of_line).collect()
-}
-
-/// Where the number of the one process stands that moves spares.
-fn pid_of_sharing(machine: &Machine) -> PathBuf {
-    machine.places.run.join("mdadm/autorebuild.pid")
-}
-
-/// Another process that moves spares: of two that scan the second ends.
-fn other_monitor(request: &MonitorRequest, machine: &Machine, ui: &Ui) -> Option<u8> {
-    let text = files::read(&pid_of_sharing(machine), 64).ok().flatten()?;
-    let pid: u32 = String::from_utf8_lossy(&text).trim().parse().ok()?;
-    let name = machine.procfs.command_name(pid).filter(|_| pid != std::process::id())?;
-    if !["mdadm", "mdctl"].iter().any(|ours| name.starts_with(ours)) {
-        return None;
-    }
-    if request.scan {
-        ui.error("Only one autorebuild process allowed in scan mode, aborting");
-        return Some(FAILED);
-    }
-    ui.warn(&format!("Warning: One autorebuild process already running (process {pid})"));
-    None
-}
-
-fn note_pid(machine: &Machine) {
-    let path = pid_of_sharing(machine);
-    let dir = machine.places.run.join("mdadm");
-    let written = files::make_dirs(&dir, 0o755)
-        .and_then(|()| files::replace(&path, format!("{}\n", std::process::id()).as_bytes(), 0o700));
-    if let Err(error) = written {
-        tracing::debug!(%error, "others do not know of this monitor");
-    }
 }
 
 /// Goes on as a process of its own; its number goes to the file, or to standard output.

@@ -7,7 +7,7 @@ use crate::{
     inventory,
     kernel::{Machine, terminal},
     model::Sight,
-    plan::assemble::{CandidatePath, Home, Options, Session},
+    plan::assemble::{CandidatePath, Options, Session},
     report::status::TextView,
     request::Common,
 };
@@ -29,18 +29,8 @@ pub(super) fn session<'a>(
     sights: &[Sight],
 ) -> Result<Session<'a>> {
     let world = inventory::world(machine, 0)?;
-    let ignore = common.ignore_homehost || config.home_host.ignore;
-    let host = inventory::homehost(common.homehost.as_ref(), common.ignore_homehost, config);
     let candidates = sights.iter().map(|sight| CandidatePath::new(sight, None)).collect();
     let options = Options { partial: true, ..Options::default() };
-    Ok(Session {
-        candidates,
-        asked: None,
-        world,
-        config,
-        home: Home { host, required: !ignore },
-        options,
-        updating: None,
-        by_path: inventory::by_path(machine, config),
-    })
+    let by_path = inventory::by_path(machine, config);
+    Ok(Session { candidates, world, options, by_path, ..Session::new(config, super::home(common, config)) })
 }

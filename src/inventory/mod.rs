@@ -54,6 +54,7 @@ pub use extents::Extents;
 pub use inside::inside;
 pub use manage::{managed, subject};
 pub use members::members;
+pub use monitor::{alerts, sharing_file, sharing_process};
 pub use names::arrays_in_order;
 pub use nodes::Nodes;
 pub use overlays::{all_overlays, overlay_store, overlays, pending, store_for_set, underlays};

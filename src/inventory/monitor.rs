@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::{StatusLook, map_entries};
 use crate::{
+    config::alerts::{self, Alerts},
     kernel::{KernelError, Machine, files, host, kmsg::KernelLog, mdstat, node},
     model::{
         monitor::{ArraySeen, Monitored, NamedArray, SyncPercent},
@@ -11,6 +12,8 @@ use crate::{
     },
 };
 
+/// Our own configuration of receivers.
+const ALERTS: &str = "/etc/mdctl.conf";
 /// The most that a letter is believed to be.
 const LONGEST_LETTER: u64 = 4 << 20;
 
@@ -57,6 +60,31 @@ fn named(machine: &Machine, path: &str) -> NamedArray {
             Some(_) | None => NamedArray::NoArray,
         },
     }
+}
+
+/// Where the number of the one process stands that moves spares.
+#[must_use]
+pub fn sharing_file(machine: &Machine) -> String {
+    machine.places.run.join("mdadm/autorebuild.pid").display().to_string()
+}
+
+/// Another process that moves spares.
+#[must_use]
+pub fn sharing_process(machine: &Machine) -> Option<u32> {
+    let text = files::read(Path::new(&sharing_file(machine)), 64).ok().flatten()?;
+    let pid: u32 = String::from_utf8_lossy(&text).trim().parse().ok()?;
+    let name = machine.procfs.command_name(pid).filter(|_| pid != std::process::id())?;
+    ["mdadm", "mdctl"].iter().any(|ours| name.starts_with(ours)).then_some(pid)
+}
+
+/// Who takes letters, by our own configuration, and what of it was passed over.
+///
+/// # Errors
+/// The file is there and cannot be read.
+pub fn alerts() -> Result<(Alerts, Vec<String>), KernelError> {
+    let Some(bytes) = files::read(Path::new(ALERTS), 1 << 20)? else { return Ok(Default::default()) };
+    let (alerts, odd) = alerts::parse(&String::from_utf8_lossy(&bytes));
+    Ok((alerts, odd.iter().map(|odd| format!("{ALERTS}: {odd}; it is passed over")).collect()))
 }
 
 /// Letters kept by a process that has ended. Their names begin with its number, a dot and when it began.

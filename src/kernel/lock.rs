@@ -20,22 +20,33 @@ use super::{DevId, Holder, KernelError, Procfs, wait::Deadline};
 /// After a longer wait it is said what for.
 const LONG: Duration = Duration::from_secs(2);
 
-/// A lock file that is held, for as long as this lives; the file goes with it, as mdadm does it too.
+/// A lock file that is held, for as long as this lives.
 #[derive(Debug)]
 pub struct Lock {
     path: PathBuf,
     file: Flock<File>,
-    alone: bool,
+    end: End,
+}
+
+/// What becomes of the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// It stays: of many who wait, only the next one is busy when it is let go.
+    Stays,
+    /// It is removed before it is let go.
+    Removed,
+    /// The last of those who have it together removes it.
+    RemovedByTheLast,
 }
 
 impl Lock {
     /// Takes the lock, waiting at most until the deadline.
     ///
-    /// Holders unlink the file before they let go, so whoever was waiting has locked a file that is not there any
-    /// more and begins again with the new one.
+    /// mdadm unlinks the file before it lets go: whoever was waiting has locked a file that is not there any more and
+    /// begins again with the new one. We leave it, for with many who wait each of them would do that each time.
     /// `told` is called once when that takes long.
     pub fn take(path: &Path, deadline: Deadline, told: &dyn Fn()) -> Result<Self, KernelError> {
-        Self::with(path, true, deadline, told)
+        Self::with(path, End::Stays, deadline, told)
     }
 
     /// Takes a lock as LVM2 does, alone or together with others: behind a second lock, so that one who wants it alone does
@@ -43,19 +54,19 @@ impl Lock {
     pub fn queue(path: &Path, alone: bool, deadline: Deadline, told: &dyn Fn()) -> Result<Self, KernelError> {
         let mut name = path.as_os_str().to_owned();
         name.push(":aux");
-        let turn = Self::with(Path::new(&name), true, deadline, told)?;
+        let turn = Self::with(Path::new(&name), End::Removed, deadline, told)?;
         if alone {
-            return Self::with(path, true, deadline, told);
+            return Self::with(path, End::Removed, deadline, told);
         }
         drop(turn);
-        Self::with(path, false, deadline, told)
+        Self::with(path, End::RemovedByTheLast, deadline, told)
     }
 
     /// Takes the lock if nobody has it.
     pub fn at_once(path: &Path) -> Result<Option<Self>, KernelError> {
         match Flock::lock(open(path)?, FlockArg::LockExclusiveNonblock) {
             Ok(file) => {
-                let lock = Self { path: path.to_owned(), file, alone: true };
+                let lock = Self { path: path.to_owned(), file, end: End::Removed };
                 // Else somebody let it go just now: he has it no more, and neither have we.
                 Ok(Some(lock).filter(Self::is_there))
             }
@@ -70,15 +81,16 @@ impl Lock {
         Ok(file.into())
     }
 
-    fn with(path: &Path, alone: bool, deadline: Deadline, told: &dyn Fn()) -> Result<Self, KernelError> {
+    fn with(path: &Path, end: End, deadline: Deadline, told: &dyn Fn()) -> Result<Self, KernelError> {
         let once = Cell::new(Some(told));
         let told = || once.take().into_iter().for_each(|told| told());
         loop {
+            let alone = end != End::RemovedByTheLast;
             let file = locked(path, open(path)?, alone, deadline, &told)?;
             let ours = file.metadata().map_err(|error| KernelError::io(path, "fstat", &error))?;
             match fs::symlink_metadata(path) {
                 Ok(there) if (there.dev(), there.ino()) == (ours.dev(), ours.ino()) => {
-                    return Ok(Self { path: path.to_owned(), file, alone });
+                    return Ok(Self { path: path.to_owned(), file, end });
                 }
                 _ if deadline.left().is_none() => return Err(late(path, deadline)),
                 _ => {}
@@ -100,8 +112,14 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Who has it together with others leaves the file to the last of them.
-        if self.alone || self.file.relock(FlockArg::LockExclusiveNonblock).is_ok() && self.is_there() {
+        let goes = match self.end {
+            End::Stays => false,
+            End::Removed => true,
+            End::RemovedByTheLast => {
+                self.file.relock(FlockArg::LockExclusiveNonblock).is_ok() && self.is_there()
+            }
+        };
+        if goes {
             // Before the lock is let go, see `take`. Left in place it would do no harm.
             let _ = fs::remove_file(&self.path);
         }
@@ -201,7 +219,19 @@ mod tests {
         gone.recv().unwrap();
         drop(held);
         drop(waiter.join().unwrap().unwrap());
-        assert!(!path.exists());
+        assert!(path.exists(), "the next one finds it");
+    }
+
+    #[test]
+    fn a_file_that_somebody_removed_is_not_the_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("map.lock");
+        let held = Lock::take(&path, Deadline::after(Duration::ZERO), &|| ()).unwrap();
+        // As mdadm does it before it lets go.
+        fs::remove_file(&path).unwrap();
+        let next = Lock::take(&path, Deadline::after(Duration::ZERO), &|| ()).unwrap();
+        drop(held);
+        assert!(next.is_there());
     }
 
     #[test]

@@ -66,6 +66,23 @@ pub enum AssembleTarget {
     Found(MdUuid),
 }
 
+impl<'a> Session<'a> {
+    /// Begins: nothing was looked at yet.
+    #[must_use]
+    pub fn new(config: &'a Config, home: Home) -> Self {
+        Self {
+            candidates: Vec::new(),
+            asked: None,
+            world: World::default(),
+            config,
+            home,
+            options: Options::default(),
+            updating: None,
+            by_path: BTreeMap::new(),
+        }
+    }
+}
+
 impl Session<'_> {
     /// Looks for the devices of a target and decides.
     #[must_use]

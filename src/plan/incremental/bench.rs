@@ -12,7 +12,7 @@ use crate::{
     model::{DevId, Device, RunningArray, Sight, Unusable, World, world::MapEntry},
     plan::{
         DiskStep, MdStep, Step, SystemStep,
-        assemble::{Home, Options, Session, tests::claim},
+        assemble::{Home, Session, tests::claim},
         course::{Look, Unseen, View, twin::Scene},
         fake::{Fake, State},
     },
@@ -220,14 +220,5 @@ pub(super) fn joining_with<'a>(
 }
 
 pub(super) fn session(config: &Config) -> Session<'_> {
-    Session {
-        candidates: Vec::new(),
-        asked: None,
-        world: World::default(),
-        config,
-        home: Home { host: Some("guest".into()), required: true },
-        options: Options::default(),
-        updating: None,
-        by_path: BTreeMap::default(),
-    }
+    Session::new(config, Home { host: Some("guest".into()), required: true })
 }

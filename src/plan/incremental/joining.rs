@@ -3,37 +3,32 @@
 
 use std::collections::BTreeSet;
 
-use superblock::Level;
-
 use super::{
     Arrival, IncrementalJob, Started,
     admission::{self, Denied},
     arrange::{Arrangement, arrange, show},
     bare::Bare,
+    late::Late,
     names, node,
+    words::{answer, fewest, not_enough, not_taken},
 };
 use crate::{
-    config::policy::Action,
     model::{DevId, RunningArray, Sight, world::MapEntry},
     plan::{
-        ArrayName, DiskStep, MdStep, Plan, Refusal, Step,
-        assemble::{ArrayOutcome, CandidatePath, Claim, Options, Session, Verdict, Why},
-        course::{Course, Deed, Ending, Event, How, Look, Said, Then, Turn, Unseen},
-        manage::{
-            ManageContext,
-            session::{Manage, ManageJob},
-        },
+        DiskStep, MdStep, Plan, Refusal, Step,
+        assemble::{ArrayOutcome, CandidatePath, Claim, Options, Session},
+        course::{Course, Deed, Event, Look, Said, Turn, Unseen},
+        manage::session::Manage,
         naming::NameTrust,
         run::Failure,
     },
-    request::{ManageOp, ManageWord},
     words::{ArrayAttr, Errno},
 };
 
 /// Exit status of a failure.
-const FAILED: u8 = 1;
+pub(super) const FAILED: u8 = 1;
 /// Exit status of a member that the array does not take.
-const NOT_TAKEN: u8 = 2;
+pub(super) const NOT_TAKEN: u8 = 2;
 /// How often others may be quicker: each time one of them has done something, and an array has no more members.
 const MOST_OUTDATED: usize = 2 * 384;
 /// Numbers of arrays that nobody named are given out from here down.
@@ -46,9 +41,9 @@ const MOST_BUSY: usize = 2;
 
 /// One device that came.
 pub struct Joining<'a> {
-    session: Session<'a>,
-    job: IncrementalJob,
-    stage: Stage,
+    pub(super) session: Session<'a>,
+    pub(super) job: IncrementalJob,
+    pub(super) stage: Stage,
     /// How often somebody else was quicker.
     outdated: usize,
     /// How often the device was held by somebody.
@@ -60,19 +55,19 @@ pub struct Joining<'a> {
     /// The device's own node.
     mine: Option<String>,
     /// Nodes that were looked at.
-    looked: BTreeSet<String>,
+    pub(super) looked: BTreeSet<String>,
     /// The device, where nothing is on it.
-    bare: Option<Bare>,
+    pub(super) bare: Option<Bare>,
     /// Its array, which the map does not know.
     unmapped: Option<String>,
     /// Lines of the map that are wrong.
     wrong: Vec<MapEntry>,
     came: Option<Arrival>,
-    say: Vec<Said>,
+    pub(super) say: Vec<Said>,
 }
 
 /// What is waited for.
-enum Stage {
+pub(super) enum Stage {
     /// The machine.
     World,
     /// The device.
@@ -87,19 +82,8 @@ enum Stage {
     Late(Box<Manage>, Late),
 }
 
-/// A member that comes to an array that runs.
-struct Late {
-    came: Arrival,
-    /// It is taken back where it stood.
-    re_add: bool,
-    /// It may become a spare where that is not possible.
-    as_spare: bool,
-    /// There was nothing on it.
-    bare: bool,
-}
-
 /// What is being done.
-struct Acting {
+pub(super) struct Acting {
     plan: Plan,
     came: Arrival,
     /// Without a look at the other members.
@@ -275,32 +259,7 @@ impl<'a> Joining<'a> {
         }
     }
 
-    /// Nothing is on it: into the array that POLICY lines and their domains mean, if there is one.
-    fn spare(&mut self) -> Turn {
-        let nothing = format!("no recognisable superblock on {}.", self.job.device);
-        let heir_of = self.job.heir_of;
-        let Some(bare) = self.bare.clone().filter(|bare| bare.may_serve(&self.session, heir_of)) else {
-            return Turn::refuse(Refusal::new(nothing));
-        };
-        let native = |array: &&RunningArray| array.is_active() && !array.metadata.starts_with("external:");
-        let running = self.session.world.arrays.iter().filter(native);
-        let paths = running.flat_map(|array| &array.names).map(|name| node(name));
-        let paths: Vec<String> = paths.filter(|path| !self.looked.contains(path)).collect();
-        if !paths.is_empty() {
-            return self.look_at(paths);
-        }
-        self.say.push(Said::error(&nothing));
-        let Some(array) = bare.host(&self.session, heir_of).cloned() else {
-            self.say.push(Said::detail(format!("no array wants {} as a spare", self.job.device)));
-            return Turn::end(FAILED);
-        };
-        let message = format!("added {} as spare for {}", self.job.device, array.name);
-        let array = self.session.name_of(&array);
-        let came = Arrival { array, foreign: false, started: Some(Started::Already), message };
-        self.manage(Late { came, re_add: false, as_spare: true, bare: true }, ManageOp::Add)
-    }
-
-    fn look_at(&mut self, paths: Vec<String>) -> Turn {
+    pub(super) fn look_at(&mut self, paths: Vec<String>) -> Turn {
         self.stage = Stage::Members;
         Turn::look(Look::Members { paths, explain: false })
     }
@@ -393,96 +352,6 @@ impl<'a> Joining<'a> {
         Ok(outcome)
     }
 
-    /// Into an array that runs.
-    fn join_running(&mut self, mine: &Claim, array: &RunningArray) -> Turn {
-        let name = self.session.name_of(array);
-        let came = Arrival {
-            foreign: self.is_foreign(mine),
-            started: Some(Started::Already),
-            message: format!("{} attached to {} which is already active.", mine.path, name.path),
-            array: name,
-        };
-        if array.members.contains(&mine.id) {
-            return self.end(came);
-        }
-        let action = self.session.policy(mine).action;
-        let in_sync = mine.slot().is_some();
-        if in_sync && !self.job.run && action < Action::ReAdd {
-            let text =
-                format!("not adding {} to active array (without --run) {}", mine.path, came.array.path);
-            let hint = format!(
-                "`mdadm --manage {} --re-add {}` takes it back, or a POLICY line with action=re-add",
-                came.array.path, mine.path
-            );
-            return Turn::refuse(Refusal::new(text).status(NOT_TAKEN).hint(hint));
-        }
-        let late = Late { came, re_add: in_sync, as_spare: action >= Action::ForceSpare, bare: false };
-        self.manage(late, if in_sync { ManageOp::ReAdd } else { ManageOp::Add })
-    }
-
-    /// By manage's words, which know bitmaps and histories that parted.
-    fn manage(&mut self, late: Late, op: ManageOp) -> Turn {
-        let path = format!("/dev/{}", late.came.array.kernel);
-        let device = self.job.device.clone().into();
-        let word = ManageWord { op, device, write_mostly: None, failfast: None };
-        let manage = Manage::new(ManageJob {
-            members: vec![word],
-            readonly: false,
-            run: false,
-            stop: false,
-            dry_run: false,
-            test: false,
-            outspoken: false,
-            context: ManageContext {
-                array: ArrayName { kernel: String::new(), path },
-                force: false,
-                update: None,
-                bad_block_log: self.job.bad_block_log,
-                fresh: Vec::new(),
-                zone: self.job.zone.clone(),
-            },
-        });
-        self.late(Box::new(manage), late, Event::Begin)
-    }
-
-    /// The words of manage, until they end.
-    fn late(&mut self, mut manage: Box<Manage>, late: Late, event: Event) -> Turn {
-        let Turn { say, then } = manage.next(event);
-        // What it says of its way is ours to say; what went wrong on it is said.
-        let wrong = |said: &Said| matches!(said.how, How::Warn | How::Ask | How::Error);
-        let reason = match then {
-            Then::End(Ending::Status(0)) => {
-                self.say.extend(say.into_iter().filter(wrong));
-                if late.bare {
-                    self.say.push(Said::detail(late.came.message));
-                    return Turn::end(0);
-                }
-                return self.end(late.came);
-            }
-            Then::End(Ending::Status(_)) => None,
-            Then::End(Ending::Refused(refusal)) => Some(refusal.text),
-            then => {
-                self.say.extend(say.into_iter().filter(wrong));
-                self.stage = Stage::Late(manage, late);
-                return then.into();
-            }
-        };
-        let said = say.into_iter().map(|said| Said::detail(said.text));
-        self.say.extend(said.chain(reason.map(Said::detail)));
-        let (device, path) = (&self.job.device, &late.came.array.path);
-        if !late.re_add {
-            let status = if late.bare { FAILED } else { NOT_TAKEN };
-            return Turn::refuse(Refusal::new(format!("failed to add {device} to {path}")).status(status));
-        }
-        if late.as_spare {
-            return self.manage(Late { re_add: false, ..late }, ManageOp::Add);
-        }
-        let text = format!("can only add {device} to {path} as a spare, and force-spare is not set.");
-        self.say.push(Said::error(text));
-        let text = format!("failed to add {device} to existing array {path}: Invalid argument.");
-        Turn::refuse(Refusal::new(text).status(NOT_TAKEN))
-    }
-
     fn carry_out(&mut self, plan: Plan, came: Arrival, mut how: Arrangement, unseen: bool) -> Turn {
         how.wrong.clone_from(&self.wrong);
         let plan = arrange(plan, &came.array, &how);
@@ -569,14 +438,14 @@ impl<'a> Joining<'a> {
         Turn::look(Look::World { fresh: 0 })
     }
 
-    fn end(&mut self, came: Arrival) -> Turn {
+    pub(super) fn end(&mut self, came: Arrival) -> Turn {
         let quiet = self.job.export;
         self.say.push(if quiet { Said::detail(&came.message) } else { Said::note(&came.message) });
         self.came = Some(came);
         Turn::end(0)
     }
 
-    fn is_foreign(&self, mine: &Claim) -> bool {
+    pub(super) fn is_foreign(&self, mine: &Claim) -> bool {
         self.session.trust(mine) == NameTrust::Foreign
     }
 
@@ -602,51 +471,6 @@ impl<'a> Joining<'a> {
         };
         let out = outcome.out.iter().filter_map(|(path, _)| Some((path.clone(), of(path)?)));
         out.filter(|(_, id)| array.members.contains(id)).collect()
-    }
-}
-
-/// What is said when all went well.
-fn answer(mine: &Claim, outcome: &ArrayOutcome, foreign: bool) -> Arrival {
-    let (device, array) = (&mine.path, &outcome.name);
-    let (started, message) = match (&outcome.verdict, outcome.shortage) {
-        (Verdict::Start | Verdict::StartReadonly, _) => {
-            (Started::Yes, format!("{device} attached to {}, which has been started.", array.path))
-        }
-        (Verdict::LeaveInactive | Verdict::Refuse(_), Some(_)) => {
-            (Started::No, not_enough(device, array, outcome.count.whole))
-        }
-        (Verdict::LeaveInactive | Verdict::Refuse(_), None) => {
-            let journal = mine.metadata.wants_journal() && outcome.count.journals == 0;
-            let complete = outcome.count.whole + outcome.count.rebuilding >= outcome.count.expected;
-            let text = if journal && complete {
-                "Journal device is missing, not safe to start yet.".to_owned()
-            } else {
-                format!("{device} attached to {}, not enough to start safely.", array.path)
-            };
-            (Started::Unsafe, text)
-        }
-    };
-    Arrival { array: array.clone(), foreign, started: Some(started), message }
-}
-
-fn not_enough(device: &str, array: &ArrayName, count: usize) -> String {
-    format!("{device} attached to {}, not enough to start ({count}).", array.path)
-}
-
-fn not_taken(mine: &Claim, array: &ArrayName, why: &Why) -> Refusal {
-    Refusal::new(format!("{} is not added to {}: {why}", mine.path, array.path)).status(NOT_TAKEN)
-}
-
-/// The fewest members with which an array of this shape may ever start; below it nobody needs to look at them.
-fn fewest(claim: &Claim) -> usize {
-    let slots = usize::try_from(claim.facts.raid_disks.min(claim.metadata.slots_before())).unwrap_or(0);
-    match claim.facts.level {
-        Level::Raid4 | Level::Raid5 => slots.saturating_sub(1),
-        Level::Raid6 => slots.saturating_sub(2),
-        Level::Raid0 | Level::Linear => slots,
-        // Half of them where each has one copy; more copies need fewer, and those are few.
-        Level::Raid10 => slots / 8,
-        _ => 1,
     }
 }
 

@@ -11,10 +11,12 @@ mod admission;
 mod arrange;
 mod bare;
 pub mod joining;
+mod late;
 pub mod leaving;
 mod names;
 pub mod rebuilding;
 pub mod starting;
+mod words;
 
 #[cfg(test)]
 mod bare_tests;

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     model::monitor::Monitored,
     plan::{
-        Plan, Step,
+        Plan, Step, SystemStep,
         course::{
             Cause, Course, Deed, Ending, Event as Happened, How, Look, Said, Then, Turn, Unseen, Wait, Woke,
         },
@@ -44,6 +44,8 @@ pub struct MonitorJob {
     pub outbox: Outbox,
     /// Spares may move.
     pub sharing: Option<Sharing>,
+    /// The file in which others find this process, and its number.
+    pub pid_file: Option<(String, u32)>,
 }
 
 /// The monitor.
@@ -65,6 +67,8 @@ pub struct Monitor {
 
 /// What is waited for.
 enum Stage {
+    /// The number of this process is written down.
+    Noting,
     /// What a killed one left.
     Letters,
     Looking,
@@ -171,17 +175,34 @@ impl Monitor {
                 self.look()
             }
             (Stage::Delivering(file), Happened::Done(deeds)) => self.delivered(&file, deeds),
-            (_, Happened::Begin) => match self.job.outbox.dir() {
-                Some(dir) => {
-                    self.stage = Stage::Letters;
-                    Turn::look(Look::Letters { dir: dir.to_owned() })
+            (Stage::Noting, Happened::Done(deeds)) => {
+                for deed in deeds {
+                    if let Deed::Failed(failure) = deed {
+                        self.say.push(Said::detail(failure.why()));
+                    }
                 }
-                None => self.look(),
+                self.letters()
+            }
+            (_, Happened::Begin) => match self.job.pid_file.take() {
+                Some((path, pid)) => {
+                    self.stage = Stage::Noting;
+                    let text = format!("{pid}\n");
+                    let note = Step::System(SystemStep::WriteFile { path, text, mode: 0o700 });
+                    Turn::carry_out(Plan { steps: vec![note, Step::Commit], ..Plan::default() })
+                }
+                None => self.letters(),
             },
             (_, other) => {
                 Turn::refuse(Unseen { text: format!("an answer to no question: {other:?}"), errno: None })
             }
         }
+    }
+
+    /// What a killed one left is looked for first.
+    fn letters(&mut self) -> Turn {
+        let Some(dir) = self.job.outbox.dir() else { return self.look() };
+        self.stage = Stage::Letters;
+        Turn::look(Look::Letters { dir: dir.to_owned() })
     }
 
     fn look(&mut self) -> Turn {

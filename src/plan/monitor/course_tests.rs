@@ -111,6 +111,7 @@ fn monitor(named: &[&str], oneshot: bool, test: bool) -> Monitor {
         oneshot,
         outbox: Outbox::default(),
         sharing: None,
+        pid_file: None,
     })
 }
 

@@ -3,6 +3,7 @@
 mod cause;
 mod changes;
 mod course;
+mod crowd;
 mod document;
 mod event;
 mod list;
@@ -13,6 +14,7 @@ mod telling;
 
 pub use changes::{Watching, changes};
 pub use course::{Monitor, MonitorJob};
+pub use crowd::beside;
 pub use event::{ArrayEvent, DiskWords, EventKind, Gravity};
 pub use list::{List, Origin, WatchedArray};
 pub use moves::Sharing;

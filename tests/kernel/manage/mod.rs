@@ -53,7 +53,8 @@ fn same(create: &str, lines: &[&str]) {
         settled(&mut told);
         Some(told)
     };
-    let theirs = (0..4).rev().find_map(|tries| tell(reference, tries)).expect("the last try is taken as it is");
+    let theirs =
+        (0..4).rev().find_map(|tries| tell(reference, tries)).expect("the last try is taken as it is");
     let mine = tell(ours, 0).expect("ours has one try");
     guest::same_text(&theirs, &mine);
 }

@@ -178,16 +178,8 @@ fn two_arrays() -> Lab {
 }
 
 fn rounds<'a>(config: &'a Config, job: AssembleJob, options: Options) -> Rounds<'a> {
-    let session = Session {
-        candidates: Vec::new(),
-        asked: None,
-        world: World::default(),
-        config,
-        home: Home { host: Some("guest".into()), required: true },
-        options,
-        updating: None,
-        by_path: BTreeMap::default(),
-    };
+    let home = Home { host: Some("guest".into()), required: true };
+    let session = Session { options, ..Session::new(config, home) };
     Rounds::new(session, job, 0)
 }
 

@@ -53,16 +53,10 @@ fn empty(path: &str) -> CandidatePath {
 }
 
 fn session(candidates: Vec<CandidatePath>, config: &Config) -> Session<'_> {
-    Session {
-        candidates,
-        asked: None,
-        world: World { udev: true, ..World::default() },
-        config,
-        home: Home { host: Some("guest".into()), required: true },
-        options: Options { partial: true, ..Options::default() },
-        updating: None,
-        by_path: Default::default(),
-    }
+    let home = Home { host: Some("guest".into()), required: true };
+    let world = World { udev: true, ..World::default() };
+    let options = Options { partial: true, ..Options::default() };
+    Session { candidates, world, options, ..Session::new(config, home) }
 }
 
 fn config(text: &str) -> Config {

@@ -229,13 +229,9 @@ impl Stand {
             .collect();
         let session = Session {
             candidates: sights.iter().map(|sight| CandidatePath::new(sight, None)).collect(),
-            asked: None,
             world: World { udev: true, now: Timestamp { seconds: NOW, micros: 0 }, ..World::default() },
-            config: &self.config,
-            home: Home { host: self.host.map(str::to_owned), required: true },
             options: Options { partial: true, ..Options::default() },
-            updating: None,
-            by_path: Default::default(),
+            ..Session::new(&self.config, Home { host: self.host.map(str::to_owned), required: true })
         };
         let zone = TimeZone::UTC;
         let scene = ExplainScene {

@@ -1,0 +1,31 @@
+//! Of two monitors that move spares, the second one ends.
+
+use crate::plan::Refusal;
+
+/// What a monitor that would move spares is told of one that does already; by its process.
+///
+/// # Errors
+/// The new one would watch all arrays, as the other one does.
+pub fn beside(other: Option<u32>, scan: bool) -> Result<Option<String>, Refusal> {
+    match other {
+        None => Ok(None),
+        Some(pid) if scan => {
+            let text = "Only one autorebuild process allowed in scan mode, aborting";
+            Err(Refusal::new(text)
+                .hint(format!("process {pid} watches and moves spares; --no-sharing watches only")))
+        }
+        Some(pid) => Ok(Some(format!("Warning: One autorebuild process already running (process {pid})"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_of_two_that_scan_ends() {
+        assert_eq!(beside(None, true).unwrap(), None);
+        assert!(beside(Some(7), false).unwrap().unwrap().contains("process 7"));
+        assert!(beside(Some(7), true).unwrap_err().text.contains("Only one"));
+    }
+}
