@@ -96,3 +96,28 @@ pub(super) fn tag((name, id): (&str, LvmUuid), from: LvmUuid, asleep: bool) -> S
     let then = if asleep { ASLEEP } else { "" };
     format!("{TAG}{name}{FROM}{}{ID}{}{then}", from.plain(), id.plain())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_says_what_it_was_made_of() {
+        let [id, from] = [b'a', b'b'].map(|byte| LvmUuid::from_random([byte; 32]));
+        let said = |text: String| {
+            let mut room = LogicalVolume::empty("a_moves_here".into());
+            room.tags = vec!["backup".into(), text];
+            RoomTag::of(&room).map(|tag| (tag.volume.to_owned(), tag.id, tag.from, tag.asleep))
+        };
+        for asleep in [false, true] {
+            assert_eq!(said(tag(("a", id), from, asleep)), Some(("a".into(), Some(id), from, asleep)));
+        }
+        // As it was written before volumes were known by their identities.
+        let old = format!("{TAG}a{FROM}{}", from.plain());
+        assert_eq!(said(old.clone()), Some(("a".into(), None, from, false)));
+        assert_eq!(said(format!("{old}{ASLEEP}")), Some(("a".into(), None, from, true)));
+        for bad in [format!("{old}{ID}no"), format!("{TAG}a"), "mdt:move".into()] {
+            assert_eq!(said(bad.clone()), None, "{bad}");
+        }
+    }
+}

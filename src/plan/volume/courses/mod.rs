@@ -1,5 +1,6 @@
 //! What volumes need many looks for: rollbacks and moves, which the kernel goes on with and somebody has to end.
 
+mod aim;
 mod change;
 mod in_turn;
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 
 use super::{
     Begun, Called, DONE, FAILED,
+    aim::{For, Subject, Task},
     change::{Next, OneChange, Over},
     changed, follow, interrupted, look, over, waiting, with,
 };
@@ -27,64 +28,6 @@ use crate::{
     },
     request::volume::{MoveRequest, Moving, VolumeName},
 };
-
-/// What the next look, and the change that follows it, are for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum For {
-    /// What is there?
-    First,
-    /// The next of the queue.
-    Next,
-    /// A volume that is not active becomes it, for the copy alone.
-    Wake(String),
-    /// Begins.
-    Begin(String, bool),
-    /// It was begun: what the metadata says of it.
-    Begun(String),
-    /// How far is it?
-    Watch(Underway),
-    /// The copy begins again.
-    Resume(Underway),
-    /// All is copied.
-    Finish(Underway),
-    /// Everything stays where it was.
-    Abort(Underway),
-    /// It does not fit any more.
-    Abandon(Underway, &'static str),
-    /// Somebody else is to end it.
-    Follow(Underway, u64),
-    /// What was active for its move alone is not active any more.
-    Sleep(String),
-}
-
-impl For {
-    /// The same with the names of now.
-    fn current(self, found: &FoundGroup) -> Self {
-        let now = |move_| mover::current(&found.group, move_);
-        match self {
-            Self::Watch(move_) => Self::Watch(now(move_)),
-            Self::Resume(move_) => Self::Resume(now(move_)),
-            Self::Finish(move_) => Self::Finish(now(move_)),
-            Self::Abort(move_) => Self::Abort(now(move_)),
-            Self::Abandon(move_, why) => Self::Abandon(now(move_), why),
-            Self::Follow(move_, percent) => Self::Follow(now(move_), percent),
-            Self::First | Self::Next | Self::Wake(_) | Self::Begin(..) | Self::Begun(_) | Self::Sleep(_) => {
-                self
-            }
-        }
-    }
-}
-
-/// What is still to be done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Task {
-    /// Goes on with what was begun.
-    End(Underway),
-    /// Moves a volume.
-    Begin(String),
-    /// Gives it up.
-    Abort(Underway),
-}
 
 /// How far a move is.
 enum Far {
@@ -153,7 +96,7 @@ impl<'a> Move<'a> {
             Ok(found) => found,
             Err(refusal) => return Turn::refuse(refusal),
         };
-        self.now = self.now.clone().current(found);
+        self.now = self.now.clone().current(&found.group);
         match self.now.clone() {
             For::First => match self.first(seen, found) {
                 Ok(()) => self.next_task(seen, found),
@@ -161,13 +104,13 @@ impl<'a> Move<'a> {
             },
             For::Next => self.next_task(seen, found),
             For::Wake(volume) => {
-                let decided = devices::activate(found, &seen.active, &[volume], false);
+                let decided = devices::activate(found, &seen.active, &[volume.name], false);
                 self.decide(decided.and_then(|done| match done.left_out.into_iter().next() {
                     Some(why) => Err(Refusal::new(why)),
                     None => Ok(Some(done.plan)),
                 }))
             }
-            For::Begin(volume, asleep) => self.begin(seen, found, volume, asleep),
+            For::Begin(volume, asleep) => self.begin(seen, found, &volume, asleep),
             For::Begun(volume) => self.begun_by(seen, found, &volume),
             For::Watch(move_) | For::Follow(move_, _) => self.watch(seen, move_),
             For::Resume(move_) => self.still(seen, |scene| match mover::stand(scene, &move_) {
@@ -186,13 +129,13 @@ impl<'a> Move<'a> {
                 Stand::Lost(_) => mover::abandon(scene, &move_).map(Some),
                 Stand::Over | Stand::Interrupted | Stand::Copies(_) | Stand::Unfit => Ok(None),
             }),
-            For::Sleep(volume) => self.sleep(seen, found, &volume),
+            For::Sleep(volume) => self.sleep(seen, found, &volume.name),
         }
     }
 
     /// A move that was begun, by us or by who was quicker.
-    fn begun_by(&mut self, seen: &GroupSeen, found: &FoundGroup, volume: &str) -> Turn {
-        let is_it = |move_: &Underway| move_.volume == volume;
+    fn begun_by(&mut self, seen: &GroupSeen, found: &FoundGroup, volume: &Subject) -> Turn {
+        let is_it = |move_: &Underway| move_.id == volume.id;
         let underway = mover::underway(&found.group).into_iter().find(is_it);
         // It may have been given up, or its room taken while its devices still copy.
         let left = || with(seen, |scene| mover::left(scene).into_iter().find(is_it));
@@ -237,7 +180,8 @@ impl<'a> Move<'a> {
             self.say.push(Said::note(format!("nothing of {name} is on {from}")));
         }
         volumes.retain(|volume| !known.contains(volume));
-        self.queue.extend(volumes.into_iter().map(Task::Begin));
+        let subject = |name: String| Some(Subject { id: found.group.volume(&name)?.id, name });
+        self.queue.extend(volumes.into_iter().filter_map(subject).map(Task::Begin));
         Ok(())
     }
 
@@ -254,12 +198,12 @@ impl<'a> Move<'a> {
                 }
             }
             Task::Begin(volume) => {
-                let top = devices::head_of(&found.group, &volume).to_owned();
+                let top = devices::head_of(&found.group, &volume.name).to_owned();
                 match with(seen, |scene| scene.is_active(&top)) {
                     Err(refusal) => return Turn::refuse(refusal),
                     Ok(true) => For::Begin(volume, false),
                     Ok(false) => {
-                        let name = self.shown(&volume);
+                        let name = self.shown(&volume.name);
                         self.say.push(Said::note(format!(
                             "{name} is not active: it is activated while it is copied"
                         )));
@@ -271,12 +215,12 @@ impl<'a> Move<'a> {
         self.seen(seen)
     }
 
-    fn begin(&mut self, seen: &GroupSeen, found: &FoundGroup, volume: String, asleep: bool) -> Turn {
+    fn begin(&mut self, seen: &GroupSeen, found: &FoundGroup, volume: &Subject, asleep: bool) -> Turn {
         let Moving::Move { from: Some(from), to, .. } = &self.request.what else {
             return Turn::end(self.status);
         };
         // Somebody else began it meanwhile.
-        if let Some(move_) = mover::underway(&found.group).into_iter().find(|move_| move_.volume == volume) {
+        if let Some(move_) = mover::underway(&found.group).into_iter().find(|move_| move_.id == volume.id) {
             return self.go(For::Watch(move_));
         }
         let Some(pv) = pv_of(found, seen, from) else { return Turn::refuse(no_device(from, self.group())) };
@@ -288,7 +232,7 @@ impl<'a> Move<'a> {
             host: seen.stamp.host.clone(),
             now: seen.stamp.time,
         };
-        let name = VolumeName { group: self.group().to_owned(), volume };
+        let name = VolumeName { group: self.group().to_owned(), volume: volume.name.clone() };
         let decided =
             with(seen, |scene| mover::begin(scene, &name, (pv, asleep), to.as_slice(), &mut means).map(Some));
         self.decide(decided.and_then(|decided| decided))
@@ -352,8 +296,9 @@ impl<'a> Move<'a> {
             For::Resume(move_) => self.go(For::Watch(move_)),
             // What could not be taken away then is taken away now.
             For::Finish(move_) | For::Abort(move_) if status != DONE => self.go(For::Abandon(move_, "")),
-            For::Finish(move_) | For::Abort(move_) if move_.asleep => self.go(For::Sleep(move_.volume)),
-            For::Abandon(move_, "") if move_.asleep => self.go(For::Sleep(move_.volume)),
+            For::Finish(move_) | For::Abort(move_) | For::Abandon(move_, "") if move_.asleep => {
+                self.go(For::Sleep(Subject { name: move_.volume, id: move_.id }))
+            }
             For::Abandon(_, "") => self.go(For::Next),
             For::Abandon(move_, mover::REMOVED) => {
                 let what = self.shown(&move_.volume);

@@ -109,6 +109,24 @@ fn breaks_the_configuration(lab: &mut Lab) {
     lab.is_broken = true;
 }
 
+fn lvremove(lab: &mut Lab) {
+    if lab.has("a") && lab.removed("vg-a") {
+        lab.group().remove("a").unwrap();
+        lab.committed();
+    }
+}
+
+fn lvrename(lab: &mut Lab) {
+    if lab.has("a") {
+        lab.group().rename("a", "b").unwrap();
+        lab.committed();
+        if let Some(device) = lab.state.dm.devices.remove("vg-a") {
+            lab.state.dm.devices.insert("vg-b".into(), device);
+        }
+        lab.reload("b");
+    }
+}
+
 const MOVES: &[Change<Lab>] = &[
     ("lvm2 wants the room, and makes a volume", lvremove_room),
     ("the room is taken out of the metadata by force", forced_away),
@@ -119,6 +137,8 @@ const MOVES: &[Change<Lab>] = &[
     ("the new disk dies", disk_dies),
     ("the configuration breaks", breaks_the_configuration),
     ("the group is removed", vgremove),
+    ("lvm2 removes the volume", lvremove),
+    ("lvm2 renames the volume", lvrename),
     ("somebody commits something else", another_commit),
 ];
 
