@@ -6,7 +6,7 @@ mod score;
 mod search;
 mod tries;
 
-use superblock::{Events, Level, MdUuid, Membership, Sectors};
+use superblock::{Events, Level, MdUuid, Membership, Role, Sectors};
 
 use super::{Geometry, stripes::Stripes};
 
@@ -167,6 +167,22 @@ impl Hypothesis {
         (level, layout, chunk, raid_disks, component_size, self.format, self.seats.clone())
     }
 
+    /// Whether the superblocks on the devices say just this, each of its own device: then it is assembled, and nothing is written.
+    #[must_use]
+    pub fn is_said_by(&self, seen: &[TrialSeen]) -> bool {
+        let says_so = |(nth, seat): (usize, &Option<Seat>)| {
+            let Some(seat) = seat else { return true };
+            let words = seen.get(seat.device).map(|seen| seen.words.as_slice()).unwrap_or_default();
+            words.iter().any(|word| {
+                let is_there = matches!(word.membership.role, Role::Slot { slot, .. } if usize::try_from(slot) == Ok(nth));
+                word.grounds == Grounds::Superblocks && Some(word.membership.array) == self.array && is_there
+            })
+        };
+        self.grounds == Grounds::Superblocks
+            && self.differs.is_empty()
+            && self.seats.iter().enumerate().all(says_so)
+    }
+
     /// Slots without a member.
     #[must_use]
     pub fn missing(&self) -> usize {
@@ -243,8 +259,8 @@ impl Scored {
         right > wrong || (wrong == 0 && (self.is_known() || mirrors && agrees))
     }
 
-    /// It is just what the superblocks on the devices say, all of which are there, and what could be looked at bears that
-    /// out; or there is nothing at all on them.
+    /// It starts from superblocks on the devices and contradicts none, no member is missing, and what could be looked at bears it
+    /// out; or there is nothing at all on them. A device without a superblock may be in it: see [`Hypothesis::is_said_by`].
     #[must_use]
     pub fn bears_superblocks_out(&self) -> bool {
         let Self { hypothesis, evidence } = self;

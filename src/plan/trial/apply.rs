@@ -9,7 +9,7 @@ use crate::{
     config::Metadata,
     model::{
         layout::layout_word,
-        trial::{Format, Grounds, Hypothesis, Scored},
+        trial::{Format, Hypothesis, Scored},
     },
     plan::Refusal,
     request::{BitmapKind, CreateRequest, DataOffset, MemberSource, MemberWord, SizeOrMax},
@@ -167,18 +167,4 @@ pub fn supported(scored: &Scored, number: usize, command: &str) -> Result<(), Re
          redundancy does not show it"
     );
     Err(Refusal::new(text).hint(format!("if you know that it is right: {command}")))
-}
-
-/// Whether the superblocks on the devices say just this: then it is assembled, and nothing is written.
-#[must_use]
-pub fn says_so_itself(guess: &Hypothesis, seen: &[TrialSeen]) -> bool {
-    let speaks = |device: usize| {
-        let words = seen.get(device).into_iter().flat_map(|seen| &seen.words);
-        words
-            .into_iter()
-            .any(|word| word.grounds == Grounds::Superblocks && Some(word.membership.array) == guess.array)
-    };
-    guess.grounds == Grounds::Superblocks
-        && guess.differs.is_empty()
-        && guess.seats.iter().flatten().all(|seat| speaks(seat.device))
 }

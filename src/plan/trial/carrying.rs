@@ -1,7 +1,7 @@
 //! Carrying a guess out on the devices themselves, as a course: whether anything speaks for it, whether somebody agrees, and what
 //! is written then.
 
-use super::{TrialDevice, TrialSeen, request, says_so_itself, supported};
+use super::{TrialDevice, TrialSeen, request, supported};
 use crate::{
     model::{Candidate, World, trial::Scored},
     plan::{
@@ -86,7 +86,7 @@ impl Carrying {
     #[must_use]
     pub fn new(job: CarryJob, seen: &[TrialSeen]) -> Self {
         Self {
-            said_there: says_so_itself(&job.scored.hypothesis, seen),
+            said_there: job.scored.hypothesis.is_said_by(seen),
             agreed: job.agreed,
             job,
             stage: Stage::World,

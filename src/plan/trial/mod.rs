@@ -17,9 +17,7 @@ use superblock::{Level, Sectors};
 use super::Refusal;
 use crate::model::trial::{Format, Grounds, SuperblockWord, TrialSeen};
 
-pub use apply::{
-    array_word, command_line, request, says_so_itself, supported, words_again, words_for_create,
-};
+pub use apply::{array_word, command_line, request, supported, words_again, words_for_create};
 pub use attempt::{SuperblockMark, TrialBench, TrialDevice};
 pub use carrying::{CarryJob, Carrying, ended, to_carry_out};
 pub use guess::{Anchor, Guesses, guesses};

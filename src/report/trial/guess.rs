@@ -182,6 +182,11 @@ impl Guess {
         }
     }
 
+    /// The slots without a member.
+    pub(super) fn absent(&self) -> impl Iterator<Item = usize> + '_ {
+        self.members.iter().enumerate().filter(|(_, member)| member.is_none()).map(|(slot, _)| slot)
+    }
+
     pub(super) fn shape(&self) -> String {
         let mut words = vec![self.level.unwrap_or("?").to_owned()];
         if self.chunk_kib > 0 {

@@ -9,7 +9,7 @@ use superblock::Bytes;
 use super::DiskText;
 use crate::model::{
     clock::ctime,
-    trial::{Behind, GuessVerdict, Scored, StandingGuess, Stopped, TrialSeen, Tried},
+    trial::{Behind, Grounds, GuessVerdict, Scored, Seat, StandingGuess, Stopped, TrialSeen, Tried},
 };
 use guess::{Guess, Kept, Member};
 
@@ -36,6 +36,8 @@ pub struct Trial {
     equal: usize,
     /// Members that were left behind.
     behind: Vec<Late>,
+    /// Devices on which no sound superblock is.
+    without_superblock: Vec<Bare>,
     /// What could not be read.
     unreadable: Vec<String>,
     guesses: Vec<Guess>,
@@ -88,6 +90,41 @@ impl Late {
     }
 }
 
+/// A device on which no sound superblock is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Bare {
+    device: String,
+    /// The entry of the archive that has one that was there.
+    kept_as: Option<String>,
+    /// Its slot in the first guess.
+    slot: Option<usize>,
+}
+
+impl Bare {
+    fn new(device: usize, seen: &TrialSeen, first: Option<&Scored>) -> Option<Self> {
+        if seen.words.iter().any(|word| word.grounds == Grounds::Superblocks) {
+            return None;
+        }
+        let kept_as = seen.words.iter().find_map(|word| match &word.grounds {
+            Grounds::Archive { id, .. } => Some(id.clone()),
+            Grounds::Superblocks | Grounds::Usual => None,
+        });
+        let sits = |seat: &Option<Seat>| seat.is_some_and(|seat| seat.device == device);
+        let slot = first.and_then(|first| first.hypothesis.seats.iter().position(sits));
+        Some(Self { device: seen.path.clone(), kept_as, slot })
+    }
+
+    fn text(&self) -> String {
+        let Self { device, kept_as, slot } = self;
+        let kept = kept_as.as_ref().map(|id| format!("; one that was there is kept as {id}"));
+        let slot = match slot {
+            Some(slot) => format!(": that it is slot {slot} is a guess"),
+            None => ": guess 1 does without it".to_owned(),
+        };
+        format!("{device}: no sound superblock is on it{}{slot}", kept.unwrap_or_default())
+    }
+}
+
 /// What is shown of a search.
 #[derive(Clone, Debug, Default)]
 pub struct Numbers {
@@ -129,6 +166,12 @@ fn left_out(stopped: Stopped) -> String {
     )
 }
 
+/// Devices without a superblock, and who sits there in the first guess.
+fn bare(ranked: &[(Scored, Option<Tried>, String)], seen: &[TrialSeen]) -> Vec<Bare> {
+    let first = ranked.first().map(|(scored, ..)| scored);
+    seen.iter().enumerate().filter_map(|(nth, seen)| Bare::new(nth, seen, first)).collect()
+}
+
 impl Trial {
     /// From a ranking.
     #[must_use]
@@ -161,10 +204,13 @@ impl Trial {
             conclusive: ranked.first().is_some_and(|(scored, ..)| scored.is_conclusive()) && equal == 0,
             agreed: numbers.behind.is_empty()
                 && ranked.first().is_some_and(|(scored, ..)| {
-                    scored.hypothesis.seats.len() == seen.len() && scored.bears_superblocks_out()
+                    scored.hypothesis.seats.len() == seen.len()
+                        && scored.hypothesis.is_said_by(seen)
+                        && scored.bears_superblocks_out()
                 }),
             equal,
             behind: numbers.behind.iter().filter_map(|behind| Late::new(behind, seen)).collect(),
+            without_superblock: bare(ranked, seen),
             unreadable: numbers.unreadable.iter().flatten().cloned().collect(),
             guesses: ranked.iter().enumerate().map(guess).collect(),
             kept: kept.map(Kept::from),
@@ -221,6 +267,11 @@ impl Trial {
     pub fn remarks(&self, zone: &TimeZone) -> Vec<String> {
         let mut remarks: Vec<String> = self.unreadable.clone();
         remarks.extend(self.behind.iter().map(|late| late.text(zone)));
+        // Where no device has one, all is a guess anyway.
+        if self.without_superblock.len() < self.devices.len() {
+            remarks.extend(self.without_superblock.iter().map(Bare::text));
+            remarks.extend(self.absent());
+        }
         if self.guesses.is_empty() {
             remarks.push("no guess is possible: the devices are too few or too small".to_owned());
             return remarks;
@@ -269,6 +320,16 @@ impl Trial {
         remarks
     }
 
+    /// What the first guess lacks.
+    fn absent(&self) -> Option<String> {
+        let slots: Vec<String> = self.guesses.first()?.absent().map(|slot| slot.to_string()).collect();
+        let s = if slots.len() == 1 { "" } else { "s" };
+        let text = || {
+            format!("guess 1 does without slot{s} {}: no device that was named is in it", slots.join(", "))
+        };
+        (!slots.is_empty()).then(text)
+    }
+
     /// How to look at the files of a guess that is up; nothing is to be written, not even a journal.
     fn mounting(&self, kept: &Kept) -> Option<String> {
         let guess = kept.number.checked_sub(1).and_then(|nth| self.guesses.get(nth))?;
@@ -307,5 +368,104 @@ impl Trial {
                     .to_owned()
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use superblock::{Events, Level, MdUuid, Membership, Role, Sectors};
+
+    use super::*;
+    use crate::model::{
+        Geometry,
+        trial::{Evidence, Format, Hypothesis, SuperblockWord},
+    };
+
+    const UUID: MdUuid = MdUuid([7; 16]);
+
+    fn word(slot: u32, grounds: Grounds) -> SuperblockWord {
+        let membership = Membership {
+            array: UUID,
+            member: None,
+            name: None,
+            minor: None,
+            level: Level::Raid5,
+            raid_disks: 3,
+            layout: 2,
+            chunk: Sectors(128),
+            component_size: Sectors(40960),
+            data_offset: Sectors(2048),
+            data_size: Sectors(40960),
+            events: Events(9),
+            role: Role::Slot { slot, replacement: false },
+            dev_number: slot,
+            created: 1,
+            updated: 1,
+            clean: true,
+            recovery_offset: None,
+            reshape_position: None,
+        };
+        let format = Format::V1(superblock::v1::Minor::V1_2);
+        SuperblockWord { grounds, format, membership, bitmap: false }
+    }
+
+    fn seen(path: &str, words: Vec<SuperblockWord>) -> TrialSeen {
+        TrialSeen { path: path.to_owned(), size: Sectors(65536), words }
+    }
+
+    fn remarks(seen: &[TrialSeen], seats: &[Option<usize>]) -> (bool, String) {
+        let seat = |device: usize| Seat { device, data_offset: Sectors(2048), room: Sectors(40960) };
+        let hypothesis = Hypothesis {
+            grounds: Grounds::Superblocks,
+            differs: Vec::new(),
+            format: Format::V1(superblock::v1::Minor::V1_2),
+            geometry: Geometry {
+                level: Level::Raid5,
+                layout: 2,
+                chunk: Sectors(128),
+                raid_disks: 3,
+                component_size: Sectors(40960),
+            },
+            seats: seats.iter().map(|device| device.map(seat)).collect(),
+            array: Some(UUID),
+            name: None,
+            bitmap: false,
+        };
+        let evidence =
+            Evidence { parity: Some(raid::Consistency { checked: 0, agree: 0 }), ..Evidence::default() };
+        let scored = Scored { hypothesis, evidence };
+        let trial = Trial::new(&[(scored, None, String::new())], seen, &Numbers::default(), None);
+        (trial.agreed, trial.remarks(&jiff::tz::TimeZone::UTC).join("\n"))
+    }
+
+    /// What is on devices is called sound, and what is not there is not.
+    #[test]
+    fn superblocks_that_are_not_there_are_named() {
+        let own = |slot| word(slot, Grounds::Superblocks);
+        let whole =
+            [seen("/dev/a", vec![own(0)]), seen("/dev/b", vec![own(1)]), seen("/dev/c", vec![own(2)])];
+        let (agreed, text) = remarks(&whole, &[Some(0), Some(1), Some(2)]);
+        assert!(agreed && text.contains("are sound and agree"), "{text}");
+
+        let mut erased = whole.clone();
+        erased[1].words.clear();
+        let (agreed, text) = remarks(&erased, &[Some(0), Some(1), Some(2)]);
+        assert!(!agreed && !text.contains("are sound"), "{text}");
+        let line = "/dev/b: no sound superblock is on it: that it is slot 1 is a guess";
+        assert!(text.lines().any(|found| found == line), "{text}");
+
+        let kept = Grounds::Archive { id: "e1".into(), command: "mdctl zero".into() };
+        erased[1].words.push(word(1, kept));
+        let (_, text) = remarks(&erased, &[Some(0), None, Some(2)]);
+        assert!(text.contains("one that was there is kept as e1: guess 1 does without it"), "{text}");
+        assert!(text.contains("guess 1 does without slot 1: no device that was named is in it"), "{text}");
+
+        // One whose superblock has it in another slot does not say so.
+        let mut moved = whole.clone();
+        moved[1].words = vec![own(2)];
+        assert!(!remarks(&moved, &[Some(0), Some(1), Some(2)]).0);
+        // Where no device has a superblock there is nothing to say of each.
+        let none: Vec<TrialSeen> = ["/dev/a", "/dev/b"].iter().map(|path| seen(path, Vec::new())).collect();
+        assert!(!remarks(&none, &[Some(0), Some(1), None]).1.contains("no sound superblock"));
     }
 }
