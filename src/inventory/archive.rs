@@ -98,8 +98,17 @@ pub fn known_members(machine: &Machine, sights: &[Sight]) -> KnownMembers {
     let here: Vec<Identity> =
         super::like(machine, &paths, &known).into_iter().map(|sighted| sighted.identity).collect();
     KnownMembers {
-        former: archive::former(&entries, &here),
+        former: archive::former(&entries, &here).into_iter().map(|one| judged(one, &shelf)).collect(),
         overwritten: archive::overwritten(&undos(&shelf), &entries, &here),
+    }
+}
+
+/// By the bytes of its entry; as it is where these cannot be read.
+fn judged(former: Former, shelf: &Shelf) -> Former {
+    let shelved = shelf.entries.iter().find(|shelved| shelved.about.id == former.id);
+    match shelved.and_then(|shelved| entry(&shelved.path).ok()) {
+        Some((entry, _)) => former.judged(&entry),
+        None => former,
     }
 }
 

@@ -26,7 +26,7 @@ impl ExplainScene<'_> {
             Some(array) => one.array == *array,
             None => one.path == explanation.subject,
         };
-        let found: Vec<Finding> = former.iter().filter(is_about).map(|one| self.taken(one)).collect();
+        let found: Vec<Finding> = former.iter().filter(is_about).map(|one| self.taken(one, former)).collect();
         explanation.findings.splice(0..0, found);
         explanation.sorted()
     }
@@ -49,29 +49,63 @@ impl ExplainScene<'_> {
             .map(|array| {
                 let of_array: Vec<&Former> =
                     missed.iter().copied().filter(|one| one.array == array).collect();
-                self.gone(array, &of_array)
+                self.gone(array, &of_array, former)
             })
             .collect()
     }
 
-    fn gone(&self, array: &str, members: &[&Former]) -> Explanation {
+    fn gone(&self, array: &str, members: &[&Former], all: &[Former]) -> Explanation {
         let name = members.iter().find_map(|one| one.name.clone()).unwrap_or_else(|| array.to_owned());
         Explanation {
             subject: name,
             uuid: array.parse::<MdUuid>().ok(),
             summary: "its superblocks are gone from all devices; the archive has them".to_owned(),
             devices: Vec::new(),
-            findings: members.iter().map(|one| self.taken(one)).collect(),
+            findings: members.iter().map(|one| self.taken(one, all)).collect(),
         }
         .sorted()
     }
 
-    fn taken(&self, one: &Former) -> Finding {
+    /// An undo is offered where it gives back what its command took, and overwrites nothing that came later.
+    fn taken(&self, one: &Former, all: &[Former]) -> Finding {
         let Former { path, array, .. } = one;
         let name = one.name.as_ref().map(|name| format!("{name:?}, ")).unwrap_or_default();
-        let text = format!("{path}: was a member of array {name}{array} until {}", self.when(one.until));
+        let when = self.when(one.until);
+        let by = one.by.escape_debug();
+        if !one.taken {
+            let text = format!("{path}: was a member of array {name}{array}, and its superblock is gone");
+            let by = format!("`{by}` still had it, {when}; no command of mdctl took it");
+            return Finding::new(Kind::Former, Severity::Blocks, text)
+                .of(path)
+                .because(by)
+                .try_next(self.tried(array, all));
+        }
+        let text = format!("{path}: was a member of array {name}{array} until {when}");
+        let by = format!("`{by}` took its superblock, which is kept as {}", one.id);
+        let found = Finding::new(Kind::Former, Severity::Blocks, text).of(path).because(by);
+        if !one.is_undone_by_its_entry() {
+            let is = match one.carries.first() {
+                Some(other) => format!("{path} is a member of array {other} now"),
+                None => format!("something else is on {path} now"),
+            };
+            return found.because(is).needs(format!(
+                "nothing, if it is to stay so: `mdctl undo {}` would overwrite what is on it",
+                one.id
+            ));
+        }
         let undo = NextCommand::new(["mdctl", "undo", one.id.as_str()], "puts back what that command took");
-        let by = format!("`{}` took its superblock, which is kept as {}", one.by.escape_debug(), one.id);
-        Finding::new(Kind::Former, Severity::Blocks, text).of(path).because(by).try_next(undo)
+        found.try_next(undo)
+    }
+
+    /// Looks for the array on overlays, with those that have its superblock and those that had it.
+    fn tried(&self, array: &str, all: &[Former]) -> NextCommand {
+        let has = self.claims().filter(|claim| claim.facts.array.to_string() == array);
+        let had = all.iter().filter(|one| one.array == array).map(|one| one.path.clone());
+        let paths: BTreeSet<String> = has.map(|claim| claim.path.clone()).chain(had).collect();
+        let effect =
+            "guesses what the array was by what is kept and what is on the devices; writes nothing to them";
+        let mut next = NextCommand::new(["mdctl", "trial"], effect);
+        next.words.extend(paths);
+        next
     }
 }

@@ -2,6 +2,7 @@
 //! needed, and the safest next command. What is true of members is decided by assembly's own functions.
 
 mod device;
+mod forced;
 mod former;
 mod idle;
 mod kernel;
@@ -260,6 +261,11 @@ impl Finding {
 
     fn needs(self, what: impl Into<String>) -> Self {
         Self { needs: Some(what.into()), ..self }
+    }
+
+    /// Whether it leads on by `--force` and not otherwise.
+    fn is_by_force(&self) -> bool {
+        self.command.as_ref().is_some_and(|next| next.effect.contains("--force"))
     }
 
     fn try_next(self, command: NextCommand) -> Self {

@@ -10,8 +10,8 @@ use super::{
 use crate::{
     model::{human, status::ArrayStatus},
     plan::assemble::{
-        ArrayOutcome, Claim, Count, DeviceClass, Lineup, Options, Shortage, Stop, Verdict, Why,
-        classify::classify, shape::Shapes,
+        ArrayOutcome, Claim, Count, DeviceClass, Lineup, Shortage, Stop, Verdict, Why, classify::classify,
+        shape::Shapes,
     },
 };
 
@@ -45,7 +45,13 @@ pub(super) fn explain(
     explanation.findings = work.members();
     explanation.findings.extend(work.missing());
     explanation.findings.extend(work.reshape());
-    explanation.findings.extend(work.verdict(uuid, &attempt));
+    let (forced, verdict): (Vec<_>, Vec<_>) =
+        work.verdict(uuid, &attempt).into_iter().partition(Finding::is_by_force);
+    // A look at metadata leads nowhere where force is the only way.
+    let leads = |finding: &Finding| finding.severity == Severity::Blocks && finding.command.is_some();
+    let at = if explanation.findings.iter().any(leads) { 0 } else { explanation.findings.len() };
+    explanation.findings.splice(at..at, forced);
+    explanation.findings.extend(verdict);
     explanation.findings.extend(work.kernel_words(&explanation.findings, &attempt));
     if let Some(claim) = work.model {
         explanation.findings.extend(names::findings(scene, array, claim));
@@ -55,12 +61,12 @@ pub(super) fn explain(
 
 type Attempt = Result<(ArrayOutcome, Vec<usize>), Stop>;
 
-struct Work<'a> {
-    scene: &'a ExplainScene<'a>,
-    array: Option<&'a ArrayStatus>,
-    claims: &'a [Claim],
+pub(super) struct Work<'a> {
+    pub(super) scene: &'a ExplainScene<'a>,
+    pub(super) array: Option<&'a ArrayStatus>,
+    pub(super) claims: &'a [Claim],
     lineup: Option<Lineup>,
-    slots: u32,
+    pub(super) slots: u32,
     /// The member whose copy counts.
     model: Option<&'a Claim>,
 }
@@ -279,7 +285,8 @@ impl<'a> Work<'a> {
                 let said = refusal.said.iter().map(|warning| warning.text.clone());
                 // Only what comes before it tells anything.
                 let last = (refusal.said.is_empty()).then(|| refusal.text.clone());
-                vec![Finding::new(Kind::NotAssembled, Severity::Blocks, text).also(said).also(last)]
+                let found = Finding::new(Kind::NotAssembled, Severity::Blocks, text).also(said).also(last);
+                vec![Finding { command: self.forced(uuid, ""), ..found }]
             }
         }
     }
@@ -464,19 +471,6 @@ impl<'a> Work<'a> {
             Some(command) => finding.try_next(command),
             None => finding,
         }
-    }
-
-    /// What force would do, where that is enough; shown, not done.
-    fn forced(&self, uuid: MdUuid, path: &str) -> Option<NextCommand> {
-        let session = self.scene.session;
-        let options = Options { force: true, ..session.options };
-        let (outcome, _) = session.try_found(uuid, &options).result.ok()?;
-        let starts = matches!(outcome.verdict, Verdict::Start | Verdict::StartReadonly);
-        let path = if path.is_empty() { outcome.name.path.as_str() } else { path };
-        let uuid = format!("--uuid={uuid}");
-        let effect =
-            "shows what --force would overwrite, and overwrites nothing; the same without --dry-run does it";
-        starts.then(|| NextCommand::new(["mdctl", "assemble", path, &uuid, "--force", "--dry-run"], effect))
     }
 
     /// Starts the array by its identity; read-only where it is not as it was, so that looking at the data changes

@@ -196,3 +196,40 @@ fn a_member_whose_data_was_written_over_is_not_taken_back_as_it_is() {
     assert_eq!(explanation.next().unwrap().line(), "mdctl stop /dev/md/home", "{explanation:#?}");
     assert!(!explanation.is_fine());
 }
+
+fn former(path: &str, taken: bool, carries: &[&str]) -> crate::archive::Former {
+    crate::archive::Former {
+        path: path.into(),
+        array: UUID.to_string(),
+        name: Some("guest:home".into()),
+        until: NOW - 60,
+        by: "mdctl assemble --force /dev/md/home".into(),
+        id: crate::archive::EntryId::try_from("1".to_owned()).unwrap(),
+        blank: carries.is_empty(),
+        carries: carries.iter().map(ToString::to_string).collect(),
+        nth: 0,
+        taken,
+        as_left: false,
+    }
+}
+
+/// An undo gives back what its command took, and nothing else.
+#[test]
+fn an_undo_is_offered_for_what_its_command_took() {
+    let raid5 = array(Level::Raid5, 3);
+    let with = |former: crate::archive::Former| {
+        let mut stand = Stand::stopped(&raid5, &[9]);
+        stand.former = vec![former];
+        stand.ask("home")
+    };
+    let next = |explanation: &Explanation| explanation.next().map(NextCommand::line);
+    let erased = with(former("/dev/sdb", true, &[]));
+    assert_eq!(next(&erased).as_deref(), Some("mdctl undo 1"), "{erased:#?}");
+    let forced = with(former("/dev/sdb", false, &[]));
+    assert_eq!(next(&forced).as_deref(), Some("mdctl trial /dev/sda /dev/sdb"), "{forced:#?}");
+    let evidence = &finding(&forced, Kind::Former).evidence;
+    assert!(evidence[0].contains("no command of mdctl took it"), "{evidence:#?}");
+    let elsewhere = with(former("/dev/sdb", true, &["other"]));
+    assert_eq!(next(&elsewhere), None, "{elsewhere:#?}");
+    assert!(finding(&elsewhere, Kind::Former).needs.as_deref().unwrap().starts_with("nothing, if"));
+}

@@ -154,6 +154,7 @@ struct Stand {
     log: Vec<LogLine>,
     labels: Vec<FormerLabel>,
     overwritten: Vec<crate::archive::Overwritten>,
+    former: Vec<crate::archive::Former>,
 }
 
 impl Stand {
@@ -246,7 +247,8 @@ impl Stand {
             panic!("{word} means nothing")
         };
         assert_eq!(subjects.len(), 1, "{word}");
-        let explanation = scene.with_overwritten(explain(&scene, &subjects[0]), &self.overwritten);
+        let explanation = scene.with_former(explain(&scene, &subjects[0]), &self.former);
+        let explanation = scene.with_overwritten(explanation, &self.overwritten);
         if scene.is_blank() { scene.with_labels(explanation, &self.labels) } else { explanation }
     }
 }

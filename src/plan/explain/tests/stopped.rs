@@ -205,3 +205,40 @@ fn kept_down_by_the_configuration() {
     stand.config = conf::parse([("test", "AUTO -all\n")]).0;
     check(&stand.ask("home"), &[Kind::Configured], None);
 }
+
+/// The command that is the only one that helps is named, with what is at risk: also where the array is in the kernel already,
+/// and where no superblock is sound.
+#[test]
+fn what_is_at_risk_with_force() {
+    let raid5 = array(Level::Raid5, 3);
+    let risk = |explanation: &Explanation| explanation.next().expect("a command").effect.clone();
+    let stale = risk(&Stand::stopped(&raid5, &[9, 4]).ask("home"));
+    assert!(stale.contains("/dev/sdb (slot 1) counts as up to date although it missed 5 events"), "{stale}");
+    assert!(!stale.contains("/dev/sda (slot"), "{stale}");
+
+    let dirty = v1::NewArray { clean: false, ..raid5.clone() };
+    let cut_off = risk(&Stand::stopped(&dirty, &[9, 9]).ask("home"));
+    assert!(cut_off.contains("what was being written when it went down may be wrong"), "{cut_off}");
+
+    let mut inactive = Stand::stopped(&dirty, &[9, 9]).running(Level::Raid5, 3, &[0, 1]);
+    inactive.array().state = "inactive".into();
+    inactive.array().raid_disks = 0;
+    let explanation = inactive.ask("md127");
+    let next = explanation.next().expect("a command");
+    assert_eq!(next.line(), "mdctl stop /dev/md/home", "{explanation:#?}");
+    let words = "mdctl assemble /dev/md/home --uuid=11111111:11111111:11111111:11111111 --force";
+    assert!(next.effect.contains(words) && next.effect.contains("may be wrong"), "{}", next.effect);
+
+    let raid1 = array(Level::Raid1, 2);
+    let broken = |number| {
+        let mut disk = disk(&raid1, number, 9, &[]);
+        disk.writes[0].data[192] ^= 1;
+        disk
+    };
+    let explanation = Stand::of(&[broken(0), broken(1)]).ask("home");
+    let next = explanation.next().expect("a command");
+    assert!(next.line().ends_with("--force --dry-run"), "{explanation:#?}");
+    assert!(next.effect.contains("the damaged superblock of /dev/sda is believed"), "{}", next.effect);
+    // Not even force is enough.
+    assert_eq!(Stand::stopped(&raid5, &[9]).ask("home").next(), None);
+}
