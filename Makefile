@@ -9,9 +9,10 @@ BASHDIR ?= $(DATADIR)/bash-completion/completions
 ZSHDIR ?= $(DATADIR)/zsh/site-functions
 FISHDIR ?= $(DATADIR)/fish/vendor_completions.d
 TARGET := $(or $(CARGO_TARGET_DIR),target)
+BINARY ?= $(TARGET)/*-linux-*/release/mdctl
 TERMINAL := $(shell [ -t 1 ] && echo 1)
 
-.PHONY: all test demo bench install install-mdadm clean
+.PHONY: all test demo bench boot deb install install-mdadm install-boot clean
 
 # The release build: one static program.
 all:
@@ -36,7 +37,7 @@ bench:
 
 # Beside an installed mdadm: nothing of its name is touched.
 install:
-	install -D -m 755 $(TARGET)/*-linux-*/release/mdctl $(DESTDIR)$(SBINDIR)/mdctl
+	install -D -m 755 $(BINARY) $(DESTDIR)$(SBINDIR)/mdctl
 	for page in $(filter-out man/mdadm%,$(wildcard man/*.[58])); do install -D -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}; done
 	install -D -m 644 packaging/completions/mdctl.bash $(DESTDIR)$(BASHDIR)/mdctl
 	install -D -m 644 packaging/completions/_mdctl $(DESTDIR)$(ZSHDIR)/_mdctl
@@ -48,6 +49,18 @@ install-mdadm: install
 	for page in $(wildcard man/mdadm*.[58]); do install -D -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}; done
 	ln -sf mdctl $(DESTDIR)$(BASHDIR)/mdadm
 	ln -sf mdctl.fish $(DESTDIR)$(FISHDIR)/mdadm.fish
+
+# What a machine needs to start from its arrays: rules, units, and what initramfs-tools, dracut and mkinitcpio read.
+install-boot:
+	packaging/install "$(DESTDIR)" "$(SBINDIR)"
+
+# The Debian package of the release build, which takes the place of mdadm.
+deb:
+	packaging/debian/build $(BINARY) $(TARGET)
+
+# That package in a Debian machine of its own, started from its arrays in QEMU.
+boot:
+	tests/boot/run
 
 clean:
 	cargo clean
