@@ -12,7 +12,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 BINARY ?= $(TARGET)/*-linux-*/release/mdctl
 TERMINAL := $(shell [ -t 1 ] && echo 1)
 
-.PHONY: all test demo bench boot deb install install-mdadm install-boot clean
+.PHONY: all test demo bench boot deb rpm install install-mdadm install-boot clean
 
 # The release build: one static program.
 all:
@@ -58,7 +58,12 @@ install-boot:
 deb:
 	packaging/debian/build $(BINARY) $(TARGET)
 
-# That package in a Debian machine of its own, started from its arrays in QEMU.
+# The same for distributions with RPM.
+rpm:
+	rpmbuild -bb --quiet --build-in-place --define "binary $(abspath $(wildcard $(BINARY)))" \
+		--define "_topdir $(abspath $(TARGET))/rpm" packaging/rpm/mdctl-raid.spec
+
+# The Debian package in a Debian machine of its own, started from its arrays in QEMU.
 boot:
 	tests/boot/run
 
