@@ -1,0 +1,168 @@
+# What the machine is started from: each function lays the disks (in the order of the bus) and says what has to become of it.
+# Read by tests/boot/run; the current directory is the scenario's own.
+# shellcheck shell=bash disable=SC2034  # the variables are run's
+
+SMALL=11111111-2222-3333-4444-555555555555
+FULL=11111111-2222-3333-4444-666666666666
+SRV=11111111-2222-3333-4444-777777777777
+UUID=0123456789abcdef0123456789abcdef
+OTHER=fedcba9876543210fedcba9876543210
+
+scenarios() {
+    sed -n 's/^scenario_\([a-z0-9_]*\)() .*/\1/p' "${BASH_SOURCE[0]}"
+}
+
+array() { # array LEVEL NAME UUID CONTENT MEMBER...
+    perl "$HERE/array.pl" "level=$1" "name=$2" "uuid=$3" "content=$IMAGES/$4.img" "${@:5}"
+}
+
+scenario_whole() {
+    array 1 alpha:root "$UUID" small a b
+    disks=(a b)
+    words="root=UUID=$SMALL"
+    expected=('^array md[0-9]+ [a-z-]+ raid_disks=2 degraded=0' '^link /dev/md/root ')
+}
+
+scenario_one_missing() {
+    array 1 alpha:root "$UUID" small a -
+    disks=(a)
+    words="root=UUID=$SMALL"
+    expected=('^array md[0-9]+ [a-z-]+ raid_disks=2 degraded=1' '^link /dev/md/root ')
+}
+
+# /srv lacks a disk, and nothing before the switch to the root waits for it.
+scenario_other_missing() {
+    array 1 alpha:root "$UUID" full a b
+    array 1 alpha:srv "$OTHER" srv c -
+    disks=(a b c)
+    words="root=UUID=$FULL systemd.mount-extra=UUID=$SRV:/srv:ext4"
+    expected=('raid_disks=2 degraded=0' 'raid_disks=2 degraded=1' '^link /dev/md/srv ')
+    clean=(a b)
+}
+
+scenario_volume() {
+    array 5 alpha:pv "$UUID" volume a b c
+    disks=(a b c)
+    words="root=/dev/mapper/vg-root rd.lvm.lv=vg/root"
+    expected=('raid_disks=3 degraded=0' '^root /dev/(mapper/vg-root|dm-)')
+}
+
+scenario_volume_one_missing() {
+    array 5 alpha:pv "$UUID" volume a - c
+    disks=(a c)
+    words="root=/dev/mapper/vg-root rd.lvm.lv=vg/root"
+    expected=('raid_disks=3 degraded=1' '^root /dev/(mapper/vg-root|dm-)')
+}
+
+# The one that was put out comes first on the bus.
+scenario_stale_first() {
+    array 1 alpha:root "$UUID" small a,events=90 b,events=100,gone=0
+    disks=(a b)
+    words="root=UUID=$SMALL"
+    expected=('raid_disks=2 degraded=1' '\[2/1\] \[_U\]')
+}
+
+scenario_by_name() {
+    array 1 alpha:root "$UUID" small a b
+    disks=(a b)
+    words="root=/dev/md/root"
+    expected=('raid_disks=2 degraded=0')
+}
+
+scenario_foreign() {
+    array 1 beta:root "$UUID" small a b
+    disks=(a b)
+    words="root=UUID=$SMALL"
+    expected=('raid_disks=2 degraded=0')
+}
+
+scenario_foreign_one_missing() {
+    array 1 beta:root "$UUID" small a -
+    disks=(a)
+    words="root=UUID=$SMALL"
+    expected=('raid_disks=2 degraded=1')
+}
+
+scenario_resync_cut() {
+    array 1 alpha:root "$UUID" small dirty=1 a b
+    disks=(a b)
+    words="root=UUID=$SMALL"
+    expected=('raid_disks=2 degraded=0')
+}
+
+# Parity may not fit the data, and a member's data can only be had from parity: not without somebody's word.
+scenario_dirty_one_missing() {
+    array 5 alpha:pv "$UUID" volume dirty=1 a - c
+    disks=(a c)
+    words="root=/dev/mapper/vg-root rd.lvm.lv=vg/root"
+    refused='md_mod.start_dirty_degraded=1'
+}
+
+scenario_sixty_four() {
+    array 5 alpha:root "$UUID" small m{1..64}
+    disks=(m{1..64})
+    words="root=UUID=$SMALL"
+    expected=('raid_disks=64 degraded=0')
+}
+
+scenario_late_member() {
+    array 1 alpha:root "$UUID" small a b
+    disks=(a)
+    late=(b) late_after=25
+    words="root=UUID=$SMALL"
+    expected=('raid_disks=2 degraded=0')
+}
+
+# without FILE...: the image with nothing in these files.
+without() {
+    local file
+    for file; do
+        mkdir -p "overlay/$(dirname "$file")"
+        printf '# Nothing.\n' >"overlay/$file"
+    done
+    overlay=overlay
+}
+
+# The machine's name is nowhere, so that nobody can tell whose array it is.
+scenario_nothing_known() {
+    array 1 alpha:root "$UUID" small a b
+    without etc/mdadm/mdadm.conf etc/mdadm.conf.d/90-homehost.conf etc/hostname
+    disks=(a b)
+    words="root=/dev/md/root"
+    expected=('raid_disks=2 degraded=0')
+}
+
+scenario_config_of_others() {
+    array 1 alpha:root "$UUID" small a b
+    mkdir -p overlay/etc/mdadm
+    printf 'ARRAY /dev/md/other UUID=%s\n' 00000000:00000000:00000000:00000001 >overlay/etc/mdadm/mdadm.conf
+    cp overlay/etc/mdadm/mdadm.conf overlay/etc/mdadm.conf
+    overlay=overlay
+    disks=(a b)
+    words="root=UUID=$SMALL"
+    expected=('raid_disks=2 degraded=0')
+}
+
+# Nobody acts on events: the scripts find the array.
+scenario_rules_missing() {
+    array 1 alpha:root "$UUID" small a b
+    without usr/lib/udev/rules.d/6{3-md-raid-arrays,4-md-raid-assembly}.rules etc/udev/rules.d/65-md-incremental-imsm.rules
+    disks=(a b)
+    words="root=/dev/md/root"
+    expected=('raid_disks=2 degraded=0')
+}
+
+scenario_rules_and_member_missing() {
+    array 1 alpha:root "$UUID" small a -
+    without usr/lib/udev/rules.d/6{3-md-raid-arrays,4-md-raid-assembly}.rules etc/udev/rules.d/65-md-incremental-imsm.rules
+    disks=(a)
+    words="root=/dev/md/root"
+    expected=('raid_disks=2 degraded=1')
+}
+
+scenario_sixty_four_one_missing() {
+    array 5 alpha:root "$UUID" small m{1..63} -
+    disks=(m{1..63})
+    words="root=UUID=$SMALL"
+    expected=('raid_disks=64 degraded=1')
+}
