@@ -18,14 +18,16 @@ use crate::{
     },
 };
 
-/// The traces of the physical volumes of a group that are missing; none where none is.
+/// The traces of the physical volumes of a group that are missing, and of the group on those that are of none now.
 ///
 /// # Errors
 /// The archive cannot be read.
 pub fn traces(machine: &Machine, groups: &Groups, group: &Group) -> Result<Traces, KernelError> {
     let missing: Vec<&PhysicalVolume> = group.pvs.iter().filter(|pv| !groups.has(pv.id)).collect();
+    let lone = groups.lone.iter().filter(|device| group.pv(device.label.id).is_some());
+    let lone = lone.map(|device| head(&device.path)).collect();
     if missing.is_empty() {
-        return Ok(Traces::default());
+        return Ok(Traces { lone, ..Traces::default() });
     }
     let mut paths: Vec<String> = missing.iter().map(|pv| pv.device.clone()).collect();
     let labelled =
@@ -39,7 +41,7 @@ pub fn traces(machine: &Machine, groups: &Groups, group: &Group) -> Result<Trace
     let kept = kept(machine, &missing)?;
     let names = names(groups, &missing);
     let devices = devices(machine, &paths, &kept);
-    Ok(Traces { devices, kept, names })
+    Ok(Traces { devices, kept, lone, names })
 }
 
 /// Each device once, by the first of its paths.

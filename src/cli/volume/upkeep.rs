@@ -45,7 +45,7 @@ pub(super) struct RestoreArgs {
     /// Only show the states that are kept
     #[arg(long, short = 'l')]
     list: bool,
-    /// The state after this change; see --list
+    /// The state after this change, see --list; without it the state before the newest one
     #[arg(long, value_name = "SEQNO")]
     at: Option<u32>,
     /// The state in this file

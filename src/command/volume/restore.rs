@@ -8,8 +8,8 @@ use crate::{
     inventory,
     model::clock,
     plan::volume::{
-        former, missing,
-        restore::{self, Which},
+        former, missing, restore,
+        which::{self, Which},
     },
     report::volume_check,
     request::volume::RestoreRequest,
@@ -17,11 +17,15 @@ use crate::{
 
 pub(super) fn run(work: &Work<'_>, request: &RestoreRequest) -> Result<u8> {
     let name = &request.group;
-    let mut kept = match &request.file {
-        Some(file) => inventory::kept::kept_in(file)?.into_iter().collect(),
-        None => inventory::kept::kept(work.machine, name)?,
+    let all = inventory::kept::kept(work.machine, name)?;
+    let (kept, which) = match (&request.file, request.at) {
+        (Some(file), _) => {
+            let state = inventory::kept::kept_in(file)?.filter(|kept| kept.group.name == *name);
+            (state.into_iter().collect(), Which::OfFile(file.display().to_string()))
+        }
+        (None, Some(seqno)) => (all.clone(), Which::At(seqno)),
+        (None, None) => (all.clone(), Which::Last),
     };
-    kept.retain(|kept| kept.group.name == *name);
     if request.list {
         let zone = inventory::local_zone();
         let date = |time: i64| clock::ctime(u64::try_from(time).unwrap_or(0), &zone);
@@ -32,15 +36,16 @@ pub(super) fn run(work: &Work<'_>, request: &RestoreRequest) -> Result<u8> {
             volume_check::kept(&kept, &date)
         }));
     }
-    let which = request.at.map_or(Which::Last, Which::At);
     let stamp = work.stamp();
     work.change(|groups| {
-        let chosen = restore::choose(name, groups, &kept, &which)?;
+        let states = which::with_its_own(&kept, groups.group(name), &which);
+        let chosen = which::choose(name, groups, &states, &which)?;
         // A device that lost its label gets it again.
         let traces = inventory::labels::traces(work.machine, groups, &chosen.group)?;
         let bare = former::find(groups, &chosen.group, &traces, request.force)?;
         let (groups, labels) = missing::with_labels(groups, &chosen.group, &bare)?;
-        let plan = restore::plan(&groups, chosen, request.force, &stamp);
+        let highest = which::highest(&chosen.group, &groups, &all, &traces);
+        let plan = restore::plan(&groups, chosen, highest, request.force, &stamp);
         Ok(plan.map(|plan| Some(missing::with_steps(plan, &labels))))
     })
 }

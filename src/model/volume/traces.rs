@@ -27,6 +27,8 @@ pub struct Traces {
     pub devices: Vec<Bare>,
     /// Devices on which the archive has the label, oldest first.
     pub kept: Vec<(LvmUuid, Identity)>,
+    /// The first [`SEARCHED`] bytes of the group's devices that have a label and are of no group now.
+    pub lone: Vec<Vec<u8>>,
     /// Names that last, kind and name: the devices file's and the group's.
     pub names: Vec<(LvmUuid, (String, String))>,
 }

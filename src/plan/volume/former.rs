@@ -23,6 +23,8 @@ use crate::{
 
 /// Label and area header are before this; texts come after.
 const START: usize = 4608;
+/// A number of changes has at most so many.
+const DIGITS: usize = 10;
 /// Texts begin at a sector.
 const SECTOR: usize = 512;
 /// The kinds of names in a devices file that belong to the device and to no other.
@@ -202,17 +204,29 @@ impl Media for Head<'_> {
 
 /// Whether a text of the group that names the physical volume begins at one of the sectors.
 fn remains(head: &[u8], group: LvmUuid, pv: LvmUuid) -> bool {
-    let first = format!("{{\nid = \"{group}\"\n");
     let named = format!("id = \"{pv}\"\n");
-    head.chunks(SECTOR).enumerate().any(|(nth, sector)| {
-        let name = sector.iter().position(|byte| *byte == b'{').unwrap_or(sector.len());
-        let begins = sector.get(name..).is_some_and(|rest| rest.starts_with(first.as_bytes()));
-        begins && {
-            let rest = head.get(nth.saturating_mul(SECTOR)..).unwrap_or_default();
-            let end = rest.iter().position(|byte| *byte == 0).unwrap_or(rest.len());
-            let rest = rest.get(..end).unwrap_or_default();
-            rest.windows(named.len()).any(|window| window == named.as_bytes())
-        }
+    texts(head, group).any(|text| text.windows(named.len()).any(|window| window == named.as_bytes()))
+}
+
+/// The numbers of the group's texts that are left in the first bytes of a device. The last number there is says nothing: none
+/// can come after it.
+pub(super) fn numbers(head: &[u8], group: LvmUuid) -> impl Iterator<Item = u32> {
+    texts(head, group).filter_map(|text| {
+        let rest = text.strip_prefix(b"seqno = ")?;
+        let digits: Vec<u8> = rest.iter().copied().take_while(u8::is_ascii_digit).take(DIGITS).collect();
+        String::from_utf8(digits).ok()?.parse().ok().filter(|number| *number < u32::MAX)
+    })
+}
+
+/// The group's texts that begin at one of the sectors, each from behind the group's identity to its end.
+fn texts(head: &[u8], group: LvmUuid) -> impl Iterator<Item = &[u8]> {
+    let first = format!("{{\nid = \"{group}\"\n");
+    head.chunks(SECTOR).enumerate().filter_map(move |(nth, sector)| {
+        let name = sector.iter().position(|byte| *byte == b'{')?;
+        let rest = head.get(nth.saturating_mul(SECTOR).saturating_add(name)..)?;
+        let rest = rest.strip_prefix(first.as_bytes())?;
+        let end = rest.iter().position(|byte| *byte == 0).unwrap_or(rest.len());
+        rest.get(..end)
     })
 }
 

@@ -224,11 +224,25 @@ pub fn change(
     stamp: &Stamp,
     global: bool,
 ) -> Result<ChangeOfGroup, Refusal> {
+    change_after(found, new, stamp, global, found.group.seqno)
+}
+
+/// The same where the number of changes is above the group's own: `last` is the highest that was given.
+///
+/// # Errors
+/// As [`change`].
+pub fn change_after(
+    found: &FoundGroup,
+    new: &Group,
+    stamp: &Stamp,
+    global: bool,
+    last: u32,
+) -> Result<ChangeOfGroup, Refusal> {
     refuse_read_only(found)?;
     let areas: Vec<(String, Area)> =
         found.areas().map(|(path, area)| (path.to_owned(), area.clone())).collect();
     let old = found.group.name.clone();
-    let mut change = written(new, stamp, &areas, found.group.seqno)?;
+    let mut change = written(new, stamp, &areas, last)?;
     let mut before = vec![
         Step::Lvm(LvmStep::Lock { global, groups: names(&old, &new.name) }),
         Step::Lvm(LvmStep::Check { group: old.clone(), areas }),
@@ -242,12 +256,18 @@ pub fn change(
     Ok(change)
 }
 
-/// The steps that write a group which is not there yet, into areas that belong to none. The locks are the caller's.
+/// The steps that write a group which is not there, into areas that belong to none. `last`: the highest number that a change of
+/// it has had, 0 for a new one.
 ///
 /// # Errors
 /// That the text does not fit, that the group would not be sound.
-pub fn create(new: &Group, stamp: &Stamp, areas: &[(String, Area)]) -> Result<ChangeOfGroup, Refusal> {
-    let mut change = written(new, stamp, areas, 0)?;
+pub fn create(
+    new: &Group,
+    stamp: &Stamp,
+    areas: &[(String, Area)],
+    last: u32,
+) -> Result<ChangeOfGroup, Refusal> {
+    let mut change = written(new, stamp, areas, last)?;
     let lock = Step::Lvm(LvmStep::Lock { global: true, groups: vec![new.name.clone()] });
     let check = Step::Lvm(LvmStep::Check { group: new.name.clone(), areas: areas.to_vec() });
     change.before.splice(0..0, [lock, check]);

@@ -31,6 +31,7 @@ pub mod snapshot;
 pub mod standing;
 pub mod tree;
 pub mod turns;
+pub mod which;
 
 #[cfg(test)]
 mod lab;
