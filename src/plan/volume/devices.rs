@@ -223,7 +223,7 @@ fn found_again(group: &Group, head: &str, wanted: &[Wanted], active: &Active) ->
 }
 
 /// Device steps under the group's lock, with one wait for udev.
-fn locked(found: &FoundGroup, devices: Vec<Step>) -> Vec<Step> {
+pub(super) fn locked(found: &FoundGroup, devices: Vec<Step>) -> Vec<Step> {
     let group = found.group.name.clone();
     let areas = found.areas().map(|(path, area)| (path.to_owned(), area.clone())).collect();
     let mut steps = vec![
@@ -326,11 +326,11 @@ pub fn devices_of<'a>(
     all
 }
 
-fn layer(device: &ActiveDevice) -> Option<&str> {
+pub(super) fn layer(device: &ActiveDevice) -> Option<&str> {
     uuid::parse(device.info.uuid.as_deref()?)?.layer
 }
 
-fn is_of(device: &ActiveDevice, ids: &[&str]) -> bool {
+pub(super) fn is_of(device: &ActiveDevice, ids: &[&str]) -> bool {
     let parsed = device.info.uuid.as_deref().and_then(uuid::parse);
     parsed.is_some_and(|parsed| ids.contains(&parsed.volume))
 }
@@ -356,76 +356,6 @@ pub fn unused(group: &str, devices: &[(&ActiveDevice, UdevFlags)]) -> Result<(),
         Some(at) => refusal.hint(format!("umount {at}")),
         None => refusal,
     })
-}
-
-/// Takes devices of volumes away; of all of the group where none are named.
-///
-/// # Errors
-/// One is not there, or somebody uses it.
-pub fn deactivate(found: &FoundGroup, active: &Active, names: &[String]) -> Result<Plan, Refusal> {
-    let group = &found.group;
-    let heads = chosen(group, names)?;
-    let devices = devices_of(found, active, &heads);
-    unmoved(group, &heads, &devices)?;
-    unused(&group.name, &devices)?;
-    // A room alone cannot go while something is copied there.
-    let moves = mover::underway(group);
-    let is_apart = |move_: &&Underway| {
-        heads.contains(&move_.room.as_str()) && !heads.contains(&head_of(group, &move_.volume))
-    };
-    if let Some(move_) = moves.iter().find(is_apart) {
-        mover::refuse_moving(group, &move_.room)?;
-    }
-    let mut plan = Plan { summary: format!("deactivate {}", shown(group, names)), ..Plan::default() };
-    for name in names.iter().filter(|name| head_of(group, name) != name.as_str()) {
-        let origin = head_of(group, name);
-        plan.warnings.push(Warning::note(format!(
-            "{0}/{name} is a snapshot: its origin {0}/{origin} is deactivated with it",
-            group.name
-        )));
-    }
-    if !devices.is_empty() {
-        plan.steps = locked(found, removed(&devices));
-    }
-    Ok(plan)
-}
-
-/// What `pvmove` is moving has devices of LVM2's below it, which go in an order of its own.
-fn unmoved(group: &Group, heads: &[&str], devices: &[(&ActiveDevice, UdevFlags)]) -> Result<(), Refusal> {
-    let on_move = |head: &str| {
-        let stores = group.snapshots_of(head).map(|snapshot| snapshot.cow);
-        stores.chain([head]).filter_map(|name| group.volume(name)).any(LogicalVolume::is_on_move)
-    };
-    let is_active = |head: &str| devices.iter().any(|(device, _)| is_of(device, &family_ids(group, head)));
-    let Some(head) = heads.iter().find(|head| on_move(head) && is_active(head)) else { return Ok(()) };
-    Err(Refusal::new(format!("{}/{head} is being moved by `pvmove`", group.name))
-        .hint(format!("`lvchange -an {}/{head}` deactivates it with the devices that move it", group.name)))
-}
-
-/// Takes devices away of which no metadata is there any more: as the driver has them, what stands on others first.
-///
-/// # Errors
-/// There are none of that name, or somebody uses one.
-pub fn deactivate_left(group: &str, active: &Active, names: &[String]) -> Result<Plan, Refusal> {
-    let volume = |device: &ActiveDevice| crate::model::dm::name::split(&device.info.name).1;
-    if let Some(name) =
-        names.iter().find(|name| !active.devices.iter().any(|device| volume(device) == **name))
-    {
-        return Err(Refusal::new(format!("there is no device of a volume {group}/{name}")));
-    }
-    let meant = |device: &&ActiveDevice| names.is_empty() || names.contains(&volume(device));
-    let devices: Vec<(&ActiveDevice, UdevFlags)> = top_down(active)
-        .into_iter()
-        .filter(meant)
-        .map(|device| (device, if layer(device).is_some() { UdevFlags::HIDDEN } else { UdevFlags::VISIBLE }))
-        .collect();
-    unused(group, &devices)?;
-    let text =
-        format!("no metadata of group {group} is there: its devices are removed as the kernel has them");
-    let mut steps = vec![Step::Lvm(LvmStep::Lock { global: false, groups: vec![group.to_owned()] })];
-    steps.extend(removed(&devices));
-    steps.extend([Step::Commit, Step::Dm(DmStep::WaitForUdev), Step::Lvm(LvmStep::Unlock)]);
-    Ok(Plan { summary: format!("deactivate {group}"), steps, warnings: vec![Warning::note(text)] })
 }
 
 /// Devices in an order in which nothing goes before what stands on it.

@@ -6,6 +6,7 @@ pub mod backup;
 pub mod change;
 pub mod courses;
 pub mod create;
+pub mod deactivate;
 pub mod delta;
 pub mod devices;
 pub mod edit;

@@ -3,7 +3,7 @@
 use superblock::Sectors;
 
 use super::{
-    devices,
+    deactivate, devices,
     edit::Means,
     mover::{self, Stand, Underway},
     pieces, recover,
@@ -128,11 +128,11 @@ fn the_room_of_a_move_is_in_use() {
         assert!(table(&after, "vg-a").starts_with(at), "{}", table(&after, "vg-a"));
     }
     // What stands on others goes first, and the room not alone.
-    let down = devices::deactivate(&world.found, &there, &[]).unwrap();
+    let down = deactivate::plan(&world.found, &there, &[]).unwrap();
     assert_eq!(driver(&[&world.up, &world.begun, &down]), FakeDm::default());
-    let down = devices::deactivate(&world.found, &there, &["a".into()]).unwrap();
+    let down = deactivate::plan(&world.found, &there, &["a".into()]).unwrap();
     assert_eq!(driver(&[&world.up, &world.begun, &down]).devices.keys().collect::<Vec<_>>(), ["vg-w"]);
-    let refused = devices::deactivate(&world.found, &there, &["a_moves_here".into()]).unwrap_err();
+    let refused = deactivate::plan(&world.found, &there, &["a_moves_here".into()]).unwrap_err();
     assert_eq!(refused.text, "vg/a_moves_here is where vg/a is being moved");
 }
 

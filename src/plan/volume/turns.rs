@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::{
     activate::Target,
     courses::{Called, InTurn},
-    devices, groups, missing,
+    deactivate, groups, missing,
 };
 use crate::{
     model::{
@@ -112,10 +112,10 @@ fn active(seen: &VolumesSeen, group: &str) -> Active {
 fn decide(seen: &VolumesSeen, target: &Target) -> Result<Plan, Refusal> {
     let left = left(seen, &target.group);
     if !left.devices.is_empty() {
-        return devices::deactivate_left(&target.group, &left, &target.volumes);
+        return deactivate::left(&target.group, &left, &target.volumes);
     }
     let found = groups::named(&seen.groups, &target.group)?;
-    devices::deactivate(found, &active(seen, &target.group), &target.volumes)
+    deactivate::plan(found, &active(seen, &target.group), &target.volumes)
 }
 
 /// Devices of a group whose metadata is gone with its disks, known by their names alone.

@@ -19,7 +19,7 @@ use crate::{
         course::{Course, Deed, Event, Look, Said, Turn, Woke},
         volume::{
             change::Decided,
-            create, devices,
+            create, deactivate, devices,
             edit::Means,
             groups,
             mover::{self, Stand, Underway},
@@ -411,7 +411,7 @@ impl<'a> Move<'a> {
         let what = self.shown(volume);
         // Its snapshots, or its origin, may be on their way still.
         let plan = mover::refuse_moving(&found.group, volume)
-            .and_then(|()| devices::deactivate(found, &seen.active, &[volume.to_owned()]));
+            .and_then(|()| deactivate::plan(found, &seen.active, &[volume.to_owned()]));
         match plan {
             Ok(plan) => self.decide(Ok(Some(plan))),
             Err(refusal) => {
