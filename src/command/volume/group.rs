@@ -14,7 +14,7 @@ use crate::{
         Refusal,
         volume::{
             group::{self, New},
-            turns,
+            reduce, turns,
         },
     },
     request::volume::GroupRequest,
@@ -36,7 +36,7 @@ pub(super) fn run(work: &Work<'_>, request: &GroupRequest) -> Result<u8> {
         GroupRequest::Reduce { group, devices } => work.change(|groups| {
             let found = one(groups, group)?;
             let numbers: Vec<DevId> = devices.iter().map(|path| number(path)).collect::<Result<_>>()?;
-            Ok(group::reduce(found, &numbers, devices, &work.stamp()).map(Some))
+            Ok(reduce::plan(found, &numbers, devices, &work.stamp()).map(Some))
         }),
         GroupRequest::Forget { group, force } => {
             work.in_turn(&mut turns::forget(group, *force, work.called()))

@@ -46,7 +46,7 @@ impl Means<'_> {
         let mut places = Vec::new();
         for word in on {
             let pv = (self.pv_of)(&word.path).ok_or_else(|| {
-                Refusal::new(format!("{} is no device of group {}", word.path, group.name))
+                Refusal::new(format!("{} is not a device of group {}", word.path, group.name))
                     .hint(format!("mdctl volume show {} lists its devices", group.name))
             })?;
             let count = group.pvs.get(pv).map_or(0, |pv| pv.pe_count);
@@ -408,7 +408,7 @@ mod tests {
         volume.on = on("/dev/md7", &[]);
         assert_eq!(
             create(&mut group, std::slice::from_ref(&volume), &mut means()).unwrap_err().text,
-            "/dev/md7 is no device of group vg"
+            "/dev/md7 is not a device of group vg"
         );
         volume.on = on("/dev/md0", &[(10, None)]);
         assert_eq!(

@@ -86,7 +86,7 @@ pub fn create(
         add(&mut group, one)?;
     }
     let areas: Vec<(String, Area)> = taken.iter().map(|one| (one.path.clone(), one.area.clone())).collect();
-    let change = metadata::create(&group, stamp, &areas)?;
+    let change = metadata::create(&group, stamp, &areas, 0)?;
     let free = free(Some(name), groups, &taken);
     Ok(finished(format!("make group {name} of {}", paths(&taken)), (change, free), taken, warnings))
 }
@@ -413,54 +413,8 @@ fn lcm(a: u64, b: u64) -> Option<u64> {
     (a.checked_div(x)?).checked_mul(b)
 }
 
-/// Takes devices out of a group on which nothing is.
-///
-/// # Errors
-/// A volume is on one of them, it is none of the group's, or nothing would be left.
-pub fn reduce(
-    found: &FoundGroup,
-    devices: &[crate::model::DevId],
-    shown: &[String],
-    stamp: &Stamp,
-) -> Result<Plan, Refusal> {
-    let mut group = found.group.clone();
-    let mut left = found.clone();
-    let mut gone: Vec<PvDevice> = Vec::new();
-    for (dev, path) in devices.iter().zip(shown) {
-        let pv = found.present().find(|(_, pv)| pv.dev == *dev).map(|(_, pv)| pv.clone());
-        let pv = pv.ok_or_else(|| Refusal::new(format!("{path} is no device of group {}", group.name)))?;
-        group.remove_pv(pv.label.id).map_err(|why| match why {
-            superblock::lvm::BadEdit::PvUsed(volume) => {
-                Refusal::new(format!("{path}: volume {}/{volume} is on it", found.group.name))
-                    .hint(format!("mdctl volume move {} {path} moves what is on it", found.group.name))
-            }
-            superblock::lvm::BadEdit::LastPv => {
-                Refusal::new(format!("{path} is the last device of group {}", found.group.name))
-                    .hint(format!("mdctl volume group remove {}", found.group.name))
-            }
-            why => refused(path, &why),
-        })?;
-        left.devices.retain(|device| device.as_ref().is_none_or(|device| device.dev != *dev));
-        gone.push(pv);
-    }
-    let change = metadata::change(&left, &group, stamp, true)?;
-    let mut steps = change.before;
-    for pv in &gone {
-        steps.push(Step::Disk(DiskStep::Claim { device: pv.path.clone() }));
-        steps.push(bare(pv));
-    }
-    steps.extend([change.commit, Step::Commit]);
-    let ids = gone.iter().map(|pv| pv.label.id).collect();
-    steps.push(Step::Lvm(LvmStep::Devices { add: Vec::new(), remove: ids }));
-    steps.push(Step::Lvm(LvmStep::ForgetHints));
-    steps.extend(gone.iter().map(|pv| Step::Disk(DiskStep::Release { device: pv.path.clone() })));
-    steps.extend(change.after);
-    let summary = format!("take {} out of group {}", shown.join(", "), group.name);
-    Ok(Plan { summary, steps, warnings: change.warnings.iter().map(Warning::note).collect() })
-}
-
 /// A device that is nobody's again: neither label nor area.
-fn bare(pv: &PvDevice) -> Step {
+pub(super) fn bare(pv: &PvDevice) -> Step {
     let at = pv.label.sector.saturating_mul(512);
     let mut places: Vec<Bytes> = vec![Bytes(at).round_down(Bytes(4096))];
     places.extend(pv.label.metadata.iter().map(|area| area.start.round_down(Bytes(4096))));

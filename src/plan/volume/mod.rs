@@ -20,6 +20,7 @@ pub mod mover;
 pub mod pace;
 mod pieces;
 pub mod recover;
+pub mod reduce;
 pub mod remove;
 pub mod rename;
 pub mod resize;

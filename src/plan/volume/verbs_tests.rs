@@ -10,11 +10,11 @@ use superblock::{
 };
 
 use super::{
-    create, devices,
+    create, deactivate, devices,
     edit::{self, Means},
     group::{self, New},
     metadata::LvmStep,
-    mover, remove, rename,
+    mover, reduce, remove, rename,
     resize::{self, Inside},
     shift::GroupScene,
     snapshot,
@@ -184,11 +184,11 @@ fn activation_and_a_second_one() {
     half.devices[0].info.live = false;
     let finished = devices::activate(&found, &half, &[], false).unwrap().plan;
     assert_eq!(shown(&finished).iter().filter(|step| step.contains("vg-")).count(), 2);
-    let gone = devices::deactivate(&found, &there, &[]).unwrap();
+    let gone = deactivate::plan(&found, &there, &[]).unwrap();
     assert_eq!(shown(&gone).iter().filter(|step| step.starts_with("remove device")).count(), 2);
     let mut used = there;
     used.devices[1].holders = vec!["the file system mounted at /srv".into()];
-    let refusal = devices::deactivate(&found, &used, &[]).unwrap_err();
+    let refusal = deactivate::plan(&found, &used, &[]).unwrap_err();
     assert_eq!(refusal.text, "vg/w is in use by the file system mounted at /srv");
     assert_eq!(refusal.hint.as_deref(), Some("umount /srv"));
 }
@@ -218,10 +218,10 @@ fn what_is_missing_is_named_and_the_rest_goes() {
         "{text}"
     );
     every_failure_leaves_no_trace_after(&all.plan, &back.plan);
-    let gone = devices::deactivate(&found, &partly, &["w".into()]).unwrap();
+    let gone = deactivate::plan(&found, &partly, &["w".into()]).unwrap();
     assert_eq!(shown(&gone).iter().filter(|step| step.starts_with("remove device")).count(), 2);
     // None of its devices is there, nor is its metadata.
-    let gone = devices::deactivate_left("vg", &partly, &[]).unwrap();
+    let gone = deactivate::left("vg", &partly, &[]).unwrap();
     let text = shown(&gone).join("\n");
     assert!(text.find("remove device vg-w\n") < text.find("remove device vg-w-missing_0_1"), "{text}");
 }
@@ -415,12 +415,12 @@ fn groups_come_and_go() {
     let more = group::extend(&found, &third, (&groups, None), &stamp()).unwrap();
     every_failure_leaves_no_trace(&more);
     let devs = [DevId { major: 9, minor: 1 }];
-    let less = group::reduce(&found, &devs, &["/dev/md1".into()], &stamp()).unwrap();
+    let less = reduce::plan(&found, &devs, &["/dev/md1".into()], &stamp()).unwrap();
     every_failure_leaves_no_trace(&less);
     let gone = group::remove(&found).unwrap();
     every_failure_leaves_no_trace(&gone);
     assert!(group::remove(&with_volumes()).unwrap_err().text.contains("has volumes: a, w"));
-    let used = group::reduce(&with_volumes(), &devs, &["/dev/md1".into()], &stamp()).unwrap_err();
+    let used = reduce::plan(&with_volumes(), &devs, &["/dev/md1".into()], &stamp()).unwrap_err();
     assert!(used.text.contains("vg/w is on it"), "{}", used.text);
     let mut busy = candidate(8);
     if let Ok(device) = &mut busy.0.found {
