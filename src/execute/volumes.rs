@@ -51,22 +51,22 @@ pub(super) struct Volumes {
 /// Somebody has it for longer than `limit`.
 pub(super) fn hold(machine: &Machine, group: &str, limit: Duration) -> Result<Lock> {
     // What a killed command left is put right whatever the configuration says.
-    let dir = lock_dir(machine, understood(machine)?)?;
+    let dir = lock_dir(machine, understood(machine))?;
     take(machine, &dir.join(format!("V_{group}")), limit)
 }
 
 /// What LVM2's files say of where it locks and what it remembers. Nothing is locked, and so nothing changed, where they cannot
 /// be understood: they may say that what is about to be written is not ours.
 fn settings(machine: &Machine) -> Result<Settings> {
-    let settings = understood(machine)?;
+    let settings = understood(machine);
     match settings.faults.first() {
         Some(fault) => bail!("{fault}"),
         None => Ok(settings),
     }
 }
 
-fn understood(machine: &Machine) -> Result<Settings> {
-    Ok(Settings::of(&machine.lvm, |path| files::read(path, LONGEST))?)
+fn understood(machine: &Machine) -> Settings {
+    Settings::of(&machine.lvm, |path| files::read_plain(path, LONGEST))
 }
 
 fn lock_dir(machine: &Machine, settings: Settings) -> Result<PathBuf> {
@@ -220,7 +220,7 @@ impl Volumes {
 
     fn devices(&mut self, add: &[ListedDevice], remove: &[LvmUuid]) -> Result<()> {
         let path = self.etc.join("devices/system.devices");
-        let Some(text) = files::read(&path, LONGEST)? else { return Ok(()) };
+        let Some(text) = files::read_plain(&path, LONGEST)? else { return Ok(()) };
         let text = String::from_utf8_lossy(&text).into_owned();
         let entries: Vec<_> = add.iter().map(entry).collect();
         let gone: Vec<&str> = remove.iter().map(LvmUuid::plain).collect();

@@ -50,18 +50,22 @@ enum Seen {
 /// # Errors
 /// What of the machine could not be read at all; one bad device is among the refused.
 pub fn groups(machine: &Machine) -> Result<Groups, KernelError> {
-    let settings = Settings::of(&machine.lvm, |path| files::read(path, lvm::LONGEST))?;
+    let settings = Settings::of(&machine.lvm, |path| files::read_plain(path, lvm::LONGEST));
     let active = dm::list(machine, crate::model::dm::uuid::LVM)?;
+    let mut faults = settings.faults.clone();
     let mut groups = Groups {
-        local: local_ids(&settings)?,
-        faults: settings.faults.clone(),
+        local: local_ids(&settings, &mut faults),
         change_with_duplicates: settings.change_with_duplicates,
         active,
         ..Groups::default()
     };
     let file = machine.lvm.join("devices/system.devices");
     let is_used = settings.use_devices_file != Some(false);
-    if let Some(text) = if is_used { files::read(&file, lvm::LONGEST)? } else { None } {
+    let listed = if is_used { files::read_plain(&file, lvm::LONGEST) } else { Ok(None) };
+    // A list that cannot be read may have any device, or none.
+    let listed = listed.map_err(|why| faults.push(why.to_string()));
+    groups.faults = faults;
+    if let Ok(Some(text)) = listed {
         let text = String::from_utf8_lossy(&text).into_owned();
         groups.devices_file = Some(DevicesFile { path: file.display().to_string(), text });
     }
@@ -130,23 +134,27 @@ pub fn stamp(command: &str) -> Stamp {
 }
 
 /// The ids by which groups may say that they are this machine's.
-fn local_ids(settings: &Settings) -> Result<Vec<String>, KernelError> {
-    let text = |path: &str| {
-        Ok(files::read(Path::new(path), 4096)?.map(|text| String::from_utf8_lossy(&text).into_owned()))
+fn local_ids(settings: &Settings, faults: &mut Vec<String>) -> Vec<String> {
+    let mut text = |path: &str| match files::read_plain(Path::new(path), 4096) {
+        Ok(text) => text.map(|text| String::from_utf8_lossy(&text).into_owned()),
+        Err(why) => {
+            faults.push(why.to_string());
+            None
+        }
     };
     let own = match settings.system_id_source.as_deref() {
         Some("lvmlocal") => settings.system_id.as_deref().map(lvm::system_id),
         Some("uname") => host::hostname().map(|name| lvm::system_id(&name)),
-        Some("machineid") => text("/etc/machine-id")?.map(|text| lvm::system_id(&text)),
+        Some("machineid") => text("/etc/machine-id").map(|text| lvm::system_id(&text)),
         Some("file") => match &settings.system_id_file {
-            Some(file) => text(file)?.map(|text| lvm::system_id_in(&text)),
+            Some(file) => text(file).map(|text| lvm::system_id_in(&text)),
             None => None,
         },
         // Of "appmachineid" the id is not known here: what has it is somebody else's until extra_system_ids says otherwise.
         Some(_) | None => None,
     };
     let all = own.into_iter().chain(settings.extra_system_ids.iter().cloned());
-    Ok(all.filter(|id| !id.is_empty()).collect())
+    all.filter(|id| !id.is_empty()).collect()
 }
 
 /// Every block device that has a size and is no volume of LVM2's, no disk with partitions, nothing that is held back.

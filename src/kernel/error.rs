@@ -28,6 +28,9 @@ pub enum ErrorCause {
     /// The kernel or a file answered something that is not understood.
     #[error("unexpected content {:?}", .0)]
     Unexpected(String),
+    /// What should be a plain file is something else: what, with its article.
+    #[error("it is {0}, and should be a plain file")]
+    NotAFile(&'static str),
     /// The device is shorter than the range that was asked for.
     #[error("the range ends after the end of the device")]
     PastEnd,
@@ -73,6 +76,7 @@ impl KernelError {
         match self.cause {
             ErrorCause::Errno(errno) | ErrorCause::Explained(errno, _) => Some(errno),
             ErrorCause::Unexpected(_)
+            | ErrorCause::NotAFile(_)
             | ErrorCause::PastEnd
             | ErrorCause::TimedOut(_)
             | ErrorCause::Suspended(_)
@@ -99,9 +103,10 @@ impl From<KernelError> for io::Error {
             ErrorCause::Errno(errno) | ErrorCause::Explained(errno, _) => errno.into(),
             ErrorCause::PastEnd => io::ErrorKind::UnexpectedEof.into(),
             ErrorCause::TimedOut(_) => io::ErrorKind::TimedOut.into(),
-            ErrorCause::Unexpected(_) | ErrorCause::Suspended(_) | ErrorCause::Program(_) => {
-                io::Error::other(error)
-            }
+            ErrorCause::Unexpected(_)
+            | ErrorCause::NotAFile(_)
+            | ErrorCause::Suspended(_)
+            | ErrorCause::Program(_) => io::Error::other(error),
         }
     }
 }

@@ -28,6 +28,15 @@ pub fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, KernelError> {
     }
 }
 
+/// The same of what has to be a plain file, or a link to one: anything else is an error, and is not opened. A link that leads
+/// nowhere is one, too, for what it should lead to may only not be there yet.
+pub fn read_plain(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, KernelError> {
+    match in_the_way(&at(path)) {
+        Some(what) => Err(KernelError::other(path.display().to_string(), "read", ErrorCause::NotAFile(what))),
+        None => read(path, limit),
+    }
+}
+
 /// Text from standard input, at most so much.
 pub fn standard_input(most: u64) -> Result<String, KernelError> {
     let mut text = String::new();
@@ -62,6 +71,8 @@ pub fn in_the_way(path: &Path) -> Option<&'static str> {
         "a block device"
     } else if kind.is_char_device() {
         "a character device"
+    } else if kind.is_fifo() {
+        "a FIFO"
     } else if kind.is_symlink() {
         "a link that leads nowhere"
     } else {
@@ -73,8 +84,7 @@ pub fn in_the_way(path: &Path) -> Option<&'static str> {
 /// is not replaced.
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), KernelError> {
     if let Some(what) = in_the_way(path) {
-        let cause = ErrorCause::Unexpected(format!("it is {what}, which a file would take the place of"));
-        return Err(KernelError::other(path.display().to_string(), "write", cause));
+        return Err(KernelError::other(path.display().to_string(), "write", ErrorCause::NotAFile(what)));
     }
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
@@ -241,7 +251,7 @@ mod tests {
             ("up", "a directory"),
             ("null", "a character device"),
             ("nowhere", "a link that leads nowhere"),
-            ("fifo", "not a plain file"),
+            ("fifo", "a FIFO"),
         ] {
             assert_eq!(in_the_way(&at(name)), Some(what), "{name}");
             let before = fs::symlink_metadata(at(name)).unwrap().ino();
@@ -252,6 +262,31 @@ mod tests {
             assert_eq!(in_the_way(&at(name)), None, "{name}");
             replace(&at(name), b"new", 0o600).unwrap();
         }
+    }
+
+    #[test]
+    fn only_a_plain_file_is_read_as_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        fs::create_dir(at("dir")).unwrap();
+        fs::write(at("file"), "text").unwrap();
+        nix::unistd::mkfifo(&at("fifo"), nix::sys::stat::Mode::S_IRUSR).unwrap();
+        for (link, to) in [("null", "/dev/null"), ("nowhere", "/nowhere"), ("there", "file")] {
+            std::os::unix::fs::symlink(to, at(link)).unwrap();
+        }
+        for (name, what) in [
+            ("dir", "read: it is a directory, and should be a plain file"),
+            ("null", "read: it is a character device, and should be a plain file"),
+            ("nowhere", "read: it is a link that leads nowhere, and should be a plain file"),
+            ("fifo", "read: it is a FIFO, and should be a plain file"),
+        ] {
+            let error = read_plain(&at(name), 10).unwrap_err().to_string();
+            assert_eq!(error, format!("{}: {what}", at(name).display()));
+        }
+        for name in ["file", "there"] {
+            assert_eq!(read_plain(&at(name), 10).unwrap().unwrap(), b"text", "{name}");
+        }
+        assert_eq!(read_plain(&at("missing"), 10).unwrap(), None);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 mod filter;
 mod grammar;
 
-use std::path::Path;
+use std::{fmt, path::Path};
 
 pub use filter::Filter;
 use grammar::Value;
@@ -44,18 +44,18 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// What the files in LVM2's directory say. `read` answers with nothing for one that is not there.
-    ///
-    /// # Errors
-    /// That of `read`; what a file says and cannot be understood is among the faults.
-    pub fn of<E>(dir: &Path, read: impl Fn(&Path) -> Result<Option<Vec<u8>>, E>) -> Result<Self, E> {
+    /// What the files in LVM2's directory say. `read` answers with nothing for one that is not there, and with an error that
+    /// names the file for one that cannot be read: that is a fault as much as what is not understood.
+    pub fn of<E: fmt::Display>(dir: &Path, read: impl Fn(&Path) -> Result<Option<Vec<u8>>, E>) -> Self {
         let mut settings = Self::default();
         for path in FILES.map(|name| dir.join(name)) {
-            if let Some(text) = read(&path)? {
-                settings.read(&path.display().to_string(), &text);
+            match read(&path) {
+                Ok(Some(text)) => settings.read(&path.display().to_string(), &text),
+                Ok(None) => {}
+                Err(why) => settings.faults.push(why.to_string()),
             }
         }
-        Ok(settings)
+        settings
     }
 
     /// Takes in what a file says; what it does not say stays.
@@ -290,6 +290,17 @@ mod tests {
             "/etc/lvm/lvm.conf: devices/filter: patterns have to be strings"
         );
         assert_eq!(faults("# nothing\n"), "");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_a_fault_and_the_other_one_counts() {
+        let read = |path: &Path| match path.file_name().and_then(|name| name.to_str()) {
+            Some("lvm.conf") => Err("/etc/lvm/lvm.conf: read: it is a FIFO, and should be a plain file"),
+            _ => Ok(Some(b"local { system_id = \"box\" }".to_vec())),
+        };
+        let settings = Settings::of(Path::new("/etc/lvm"), read);
+        assert_eq!(settings.faults, ["/etc/lvm/lvm.conf: read: it is a FIFO, and should be a plain file"]);
+        assert_eq!(settings.system_id.as_deref(), Some("box"));
     }
 
     #[test]
