@@ -34,6 +34,22 @@ pub fn kept(machine: &Machine, group: &str) -> Result<Vec<KeptState>, KernelErro
     Ok(all)
 }
 
+/// The states in LVM2's backup directory of groups that were not found. One that was found is not read: it may be large.
+///
+/// # Errors
+/// The directory, or a file in it, cannot be read.
+pub fn of_absent(machine: &Machine, groups: &Groups) -> Result<Vec<KeptState>, KernelError> {
+    let directory = machine.lvm.join("backup");
+    let mut all = Vec::new();
+    for name in files::names(&directory)? {
+        let text = name.to_string_lossy();
+        if !groups.groups.iter().any(|found| found.group.name == text) {
+            all.extend(kept_in(&directory.join(&name))?.filter(|kept| kept.group.name == text));
+        }
+    }
+    Ok(all)
+}
+
 /// The physical volumes that were last seen at a path, each with its group, by groups that are here and by the backups of those
 /// that are not. Whether the device that is there now is the one of then is not looked at.
 ///

@@ -6,8 +6,8 @@ use crate::{
     command::{DONE, FAILED, print},
     inventory,
     kernel::{Machine, node},
-    model::volume::{Checked, FoundGroup, Groups},
-    plan::volume::mover,
+    model::volume::{Checked, FoundGroup, Groups, KeptState},
+    plan::volume::{groups, mover},
     report::volume_check,
     request::Common,
     ui::Ui,
@@ -16,18 +16,24 @@ use crate::{
 pub(super) fn run(names: &[String], common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
     let groups = inventory::volumes::groups(machine)?;
     groups.faults.iter().for_each(|fault| ui.warn(fault));
+    let absent = inventory::kept::of_absent(machine, &groups)?;
+    let lost = |state: &KeptState| groups::lost(state, &groups);
     let mut all = Vec::new();
     let mut unknown = false;
     if names.is_empty() {
         all.extend(groups.groups.iter().map(group));
         all.extend(groups.lone.iter().map(inventory::inspect::lone));
         all.extend(groups.refused.iter().map(inventory::inspect::refused));
+        absent.iter().filter_map(lost).for_each(|lost| ui.warn(&lost));
     }
     for name in names {
         match one(name, &groups)? {
             Some(checked) => all.extend(checked),
             None => {
-                ui.error(&format!("{name} is neither a group nor a device with a physical volume on it"));
+                let lost = absent.iter().find(|state| state.group.name == *name).and_then(lost);
+                ui.error(&lost.unwrap_or_else(|| {
+                    format!("{name} is neither a group nor a device with a physical volume on it")
+                }));
                 unknown = true;
             }
         }

@@ -66,19 +66,26 @@ pub(super) fn list(work: &Work<'_>, request: &ListRequest) -> Result<u8> {
         Ok(table) => drop(print(&table)),
         Err(why) => return Ok(refuse(&Refusal::new(why).status(2), work.common, work.ui)),
     }
-    remarks(work, &groups);
+    remarks(work, &groups)?;
     // The program ends here, and giving ten thousand volumes back piece by piece takes longer than listing them.
     std::mem::forget(groups);
     Ok(DONE)
 }
 
 /// What is not as it should be, on standard error.
-fn remarks(work: &Work<'_>, groups: &Groups) {
+fn remarks(work: &Work<'_>, groups: &Groups) -> Result<()> {
     groups::remarks(groups).iter().for_each(|remark| work.ui.warn(remark));
+    let absent = inventory::kept::of_absent(work.machine, groups)?;
+    absent.iter().filter_map(|state| groups::lost(state, groups)).for_each(|lost| work.ui.warn(&lost));
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for found in &groups.groups {
         // What concerns all of them is said once.
-        if let Some(why) = found.objections.iter().find(|why| !groups.faults.contains(why)) {
+        let partial = groups::partial(found);
+        let said = |why: &String| {
+            groups.faults.contains(why) || found.gone().iter().any(|index| found.why_absent(*index) == *why)
+        };
+        partial.iter().for_each(|partial| work.ui.warn(partial));
+        if let Some(why) = found.objections.iter().find(|why| !said(why)) {
             work.ui.warn(&format!("group {} can only be read: {why}", found.group.name));
         }
         counts.insert(&found.group.name, found.remarks.len());
@@ -88,6 +95,7 @@ fn remarks(work: &Work<'_>, groups: &Groups) {
             "group {group}: mdctl volume show {group} tells what is not as it should be ({count})"
         ));
     }
+    Ok(())
 }
 
 fn below(work: &Work<'_>, groups: &Groups) -> Vec<crate::model::Below> {

@@ -65,7 +65,7 @@ impl Checked {
             self.read_only.retain(|other| *other != why);
             self.problems.push(why);
         }
-        let gone: Vec<usize> = absent.into_iter().filter(|index| !found.is_left_out(*index)).collect();
+        let gone = found.gone();
         if gone.is_empty() {
             return;
         }
@@ -81,11 +81,17 @@ impl Checked {
         if !volumes.is_empty() {
             self.remarks.push(format!("on what is missing: {}", volumes.join(", ")));
         }
-        self.remarks.push(format!(
-            "where only the label is lost, `mdctl volume restore {group}` writes it again; what is gone for good is taken out by \
-             `mdctl volume group reduce {group} --missing`"
-        ));
+        self.remarks.push(way_on(group));
     }
+}
+
+/// What leads on where a device of a group is missing.
+#[must_use]
+pub fn way_on(group: &str) -> String {
+    format!(
+        "where only the label is lost, `mdctl volume restore {group}` writes it again; what is gone for good is taken out by \
+         `mdctl volume group reduce {group} --missing`"
+    )
 }
 
 impl FoundGroup {

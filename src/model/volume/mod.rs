@@ -7,7 +7,7 @@ mod traces;
 
 use std::{collections::BTreeMap, fmt};
 
-pub use checked::{Checked, FormerLabel, KeptState};
+pub use checked::{Checked, FormerLabel, KeptState, way_on};
 pub use seen::{GroupLook, GroupSeen, StoreSeen, VolumesSeen};
 use superblock::{
     Bytes, Sectors,
@@ -265,6 +265,13 @@ impl FoundGroup {
             }
             Some(RefusedDevice { path, cause, .. }) => format!("{what} is left out: {path} {cause}"),
         }
+    }
+
+    /// The physical volumes that are gone, by their index: no device is known that might be one of them.
+    #[must_use]
+    pub fn gone(&self) -> Vec<usize> {
+        let absent = self.devices.iter().enumerate().filter(|(_, device)| device.is_none());
+        absent.map(|(index, _)| index).filter(|index| !self.is_left_out(*index)).collect()
     }
 
     /// Whether a physical volume is there although no device of it counts.

@@ -1,7 +1,9 @@
 //! Which group is meant, whether anything may be changed at all, and what is said of devices that do not count.
 
+use std::collections::BTreeSet;
+
 use crate::{
-    model::volume::{FoundGroup, Groups, LeftOutCause, RefusedDevice},
+    model::volume::{FoundGroup, Groups, KeptState, LeftOutCause, RefusedDevice, way_on},
     plan::Refusal,
 };
 
@@ -63,6 +65,44 @@ pub fn remarks(groups: &Groups) -> Vec<String> {
     said
 }
 
+/// What a list says of a group that lacks devices: which, and the commands that lead on.
+#[must_use]
+pub fn partial(found: &FoundGroup) -> Option<String> {
+    let gone = found.gone();
+    let name = &found.group.name;
+    let missing: Vec<String> = gone.iter().map(|index| found.why_absent(*index)).collect();
+    (!gone.is_empty()).then(|| format!("group {name} is partial: {}; {}", missing.join("; "), way_on(name)))
+}
+
+/// What LVM2's backup says of a group that is not there, although devices that it was on are: their labels are lost. `None`
+/// where none of them is there, or each of those that are is another group's now.
+#[must_use]
+pub fn lost(state: &KeptState, groups: &Groups) -> Option<String> {
+    let group = &state.group;
+    let is_here =
+        groups.groups.iter().any(|found| found.group.id == group.id || found.group.name == group.name);
+    if is_here || groups.refused.iter().any(|refused| refused.group.as_deref() == Some(&group.name)) {
+        return None;
+    }
+    let others = groups.groups.iter().flat_map(|found| found.present().map(|(_, device)| device));
+    let labelled: BTreeSet<&str> = others.chain(&groups.lone).map(|device| device.path.as_str()).collect();
+    let refused = |path: &str| groups.refused.iter().any(|refused| refused.path == path);
+    let is_bare = |path: &str| {
+        groups.looked_at.iter().any(|there| there == path) && !labelled.contains(path) && !refused(path)
+    };
+    let left = group.pvs.iter().filter(|pv| groups.has(pv.id) || is_bare(&pv.device));
+    let paths: Vec<String> = left.map(|pv| pv.device.escape_debug().to_string()).collect();
+    let name = &group.name;
+    (!paths.is_empty()).then(|| {
+        format!(
+            "group {name} is not there, and its backup {} has it on {}: where its labels or metadata are lost, `mdctl volume \
+             restore {name}` writes them again; where nobody wants it any more, remove that file",
+            state.path,
+            paths.join(", ")
+        )
+    })
+}
+
 /// What was not read, and might have what is missed.
 #[must_use]
 pub fn unread(groups: &Groups) -> Vec<String> {
@@ -86,6 +126,7 @@ pub fn unread(groups: &Groups) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::volume::verbs_tests::with_volumes;
 
     fn refused(path: &str, group: Option<&str>, cause: LeftOutCause) -> RefusedDevice {
         RefusedDevice { path: path.into(), dev: None, pv: None, group: group.map(str::to_owned), cause }
@@ -111,6 +152,58 @@ mod tests {
         let groups = Groups { refused: vec![unlisted], ..Groups::default() };
         assert_eq!(said(&groups).0, "group vg cannot be used: /dev/a is not in the devices file");
         assert_eq!(remarks(&groups), ["/dev/a (of group vg) is not in the devices file"]);
+    }
+
+    #[test]
+    fn a_partial_group_is_named_with_the_way_on() {
+        let mut found = with_volumes();
+        assert_eq!(partial(&found), None);
+        found.devices[1] = None;
+        let said = partial(&found).expect("a device is missing");
+        let id = found.group.pvs[1].id;
+        assert!(
+            said.starts_with(&format!(
+                "group vg is partial: pv1 ({id}), last seen as /dev/md1, is missing; "
+            )) && said.contains("mdctl volume restore vg")
+                && said.contains("mdctl volume group reduce vg --missing"),
+            "{said}"
+        );
+        // One that is there and does not count is not gone.
+        found.absent.insert(1, refused("/dev/md1", None, LeftOutCause::Filtered));
+        assert_eq!(partial(&found), None);
+    }
+
+    #[test]
+    fn a_group_that_lost_all_its_labels_is_known_by_its_backup() {
+        let found = with_volumes();
+        let state = KeptState { path: "/etc/lvm/backup/vg".into(), group: found.group.clone() };
+        let looked_at = |paths: &[&str]| Groups {
+            looked_at: paths.iter().map(|path| (*path).to_owned()).collect(),
+            ..Groups::default()
+        };
+        let said = lost(&state, &looked_at(&["/dev/md1", "/dev/sda"])).expect("one of its devices is there");
+        assert!(
+            said.starts_with("group vg is not there, and its backup /etc/lvm/backup/vg has it on /dev/md1: ")
+                && said.contains("mdctl volume restore vg"),
+            "{said}"
+        );
+        // Its disks were taken elsewhere.
+        assert_eq!(lost(&state, &looked_at(&["/dev/sda"])), None);
+        // It is there; or what is there is another group's.
+        let there = Groups { groups: vec![found.clone()], ..looked_at(&["/dev/md0", "/dev/md1"]) };
+        assert_eq!(lost(&state, &there), None);
+        let mut other = found.clone();
+        (other.group.id, other.group.name) = (crate::plan::volume::verbs_tests::id(50), "other".into());
+        other
+            .devices
+            .iter_mut()
+            .flatten()
+            .for_each(|device| device.label.id = crate::plan::volume::verbs_tests::id(51));
+        let there = Groups { groups: vec![other], ..looked_at(&["/dev/md0", "/dev/md1"]) };
+        assert_eq!(lost(&state, &there), None);
+        // A label is there, and no text.
+        let lone = Groups { lone: found.devices.iter().flatten().cloned().collect(), ..looked_at(&[]) };
+        assert!(lost(&state, &lone).is_some());
     }
 
     #[test]

@@ -49,6 +49,8 @@ pub struct GroupShown {
     /// Of the room that a metadata area has for one text.
     metadata_used_percent: u64,
     tags: Vec<String>,
+    /// A physical volume is missing.
+    partial: bool,
     /// Why it can only be read.
     objections: Vec<String>,
     remarks: Vec<String>,
@@ -278,6 +280,7 @@ fn group_shown(found: &FoundGroup, known: &BesideMetadata) -> GroupShown {
         extent_bytes: group.extent_size.bytes().0,
         metadata_used_percent: used.checked_div(limit).unwrap_or(100),
         tags: group.tags.clone(),
+        partial: !found.gone().is_empty(),
         objections: found.objections.clone(),
         remarks: found.remarks.clone(),
         devices: devices.collect(),

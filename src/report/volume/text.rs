@@ -36,8 +36,9 @@ impl VolumeReport<'_> {
 impl GroupShown {
     fn text(&self) -> String {
         let mut text = format!(
-            "group {}: {} of {} free, extents of {}, change {}, metadata {} % full\n",
+            "group {}{}: {} of {} free, extents of {}, change {}, metadata {} % full\n",
             shown(&self.name),
+            if self.partial { " (partial)" } else { "" },
             size(self.free_bytes),
             size(self.size_bytes),
             size(self.extent_bytes),
