@@ -147,6 +147,39 @@ fn a_reshape_needs_members_of_both_shapes() {
 }
 
 #[test]
+fn a_reshape_that_keeps_enough_of_both_shapes_stops_no_failure() {
+    let fails = |level, slots: &str, (before, after): (u32, u32), victim: u32| {
+        let mut world = array(level, slots);
+        world.detail.counts.raid_disks = after;
+        world.slots_before = Some(before);
+        let subject = ManageSubject { dev: Some(dev(victim)), ..ManageSubject::default() };
+        let todo = path(ManageOp::Fail, victim);
+        let insisting = ManageContext { force: true, ..context() };
+        assert!(decide(&todo, &world, &subject, &insisting).is_ok(), "{level:?} {slots} {victim}");
+        decide(&todo, &world, &subject, &context()).is_ok()
+    };
+    for (level, slots, counts, victim, expected) in [
+        // It grows: any one may go, old or new, and no second one.
+        (Level::Raid5, "UUUU", (3, 4), 0, true),
+        (Level::Raid5, "UUUU", (3, 4), 3, true),
+        (Level::Raid5, "UUU_", (3, 4), 0, false),
+        (Level::Raid5, "_UUU", (3, 4), 3, false),
+        (Level::Raid6, "UUUUU", (4, 5), 1, true),
+        (Level::Raid6, "U_UUU", (4, 5), 2, true),
+        (Level::Raid6, "U__UU", (4, 5), 0, false),
+        // It shrinks.
+        (Level::Raid5, "UUUU", (4, 3), 0, true),
+        (Level::Raid5, "UUU_", (4, 3), 0, false),
+        (Level::Raid6, "UUUU_", (5, 4), 0, true),
+        // Its layout or chunk changes.
+        (Level::Raid5, "UUU", (3, 3), 1, true),
+        (Level::Raid5, "U_U", (3, 3), 0, false),
+    ] {
+        assert_eq!(fails(level, slots, counts, victim), expected, "{level:?} {slots} {counts:?} {victim}");
+    }
+}
+
+#[test]
 fn what_may_bring_a_failed_array_back_stays() {
     let world = array(Level::Raid5, "UFF");
     let todo = path(ManageOp::Remove, 1);

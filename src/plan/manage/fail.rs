@@ -4,7 +4,10 @@ use superblock::Level;
 
 use super::{Attempt, KernelRefusal, ManageContext, ManageDecision, Todo, is_member_array, member};
 use crate::{
-    model::manage::{ManageSubject, Managed},
+    model::{
+        DevId,
+        manage::{ManageSubject, Managed},
+    },
     plan::{
         MdStep, Refusal, Step,
         only_copy::{Need, need},
@@ -92,7 +95,11 @@ fn may_bring_back(array: &Managed, subject: &ManageSubject) -> bool {
 
 /// Whether it is there and has failed: the kernel lets go of it as soon as what is under way has ended.
 fn has_failed(array: &Managed, subject: &ManageSubject) -> bool {
-    let Some(dev) = subject.dev else { return false };
+    subject.dev.is_some_and(|dev| is_failed(array, dev))
+}
+
+/// The same by its number.
+pub(super) fn is_failed(array: &Managed, dev: DevId) -> bool {
     let here = array.detail.members.iter().find(|member| member.dev == dev && member.alive);
     here.is_some_and(|member| member.state.faulty)
 }

@@ -8,11 +8,11 @@ use std::collections::VecDeque;
 
 use super::{
     Attempt, KernelRefusal, ManageContext, ManageDecision, Meaning, NamedMember, Otherwise, Todo, after,
-    decide, meaning, thaw, twin,
+    decide, fail, meaning, thaw, twin,
 };
 use crate::{
     model::{
-        World,
+        DevId, World,
         manage::{Absent, Depth, ManageSubject, Managed},
     },
     plan::{
@@ -102,6 +102,8 @@ enum Stage {
     Identities(Todo, Box<ManageSubject>),
     /// One way of a word.
     Way(Box<Doing>),
+    /// The array, for a member that the kernel answered to be busy: it may have failed all the same.
+    Doubted(Box<Doing>, Failure),
     /// The machine, for this.
     World(Switch),
     /// The array as a whole.
@@ -187,6 +189,13 @@ impl Manage {
                 self.decide(todo, &subject)
             }
             (Stage::Way(doing), Event::Done(deeds)) => self.done(*doing, one(deeds)?),
+            (Stage::Doubted(doing, failure), Event::Seen(view)) => {
+                let array = view.managed()?.ok();
+                match array.filter(|array| fails(&doing.way).is_some_and(|dev| fail::is_failed(array, dev))) {
+                    Some(_) => self.failed_all_the_same(&doing),
+                    None => self.failed(*doing, &failure),
+                }
+            }
             (Stage::World(switch), Event::Seen(view)) => self.switch(switch, &*view.world()?),
             (Stage::Switched(switch, said), Event::Done(deeds)) => self.switched(switch, said, one(deeds)?),
             (Stage::Thawing(ending), Event::Done(deeds)) => {
@@ -372,6 +381,9 @@ impl Manage {
             }
             Deed::Failed(failure) => {
                 self.known = None;
+                if !failure.committed && failure.errno == Some(Errno::EBUSY) && fails(&doing.way).is_some() {
+                    return self.doubt(doing, failure);
+                }
                 if !failure.committed {
                     return self.failed(doing, &failure);
                 }
@@ -382,6 +394,26 @@ impl Manage {
                 self.say.push(Said::warn(format!("{}: {:#}", failure.step, failure.cause)));
             }
         }
+        self.word()
+    }
+
+    /// The kernel says EBUSY of a member that it keeps, and of one whose failure the array did not survive. The original does not
+    /// ask which.
+    fn doubt(&mut self, doing: Doing, failure: Failure) -> Turn {
+        if !self.job.outspoken {
+            return self.failed(doing, &failure);
+        }
+        self.stage = Stage::Doubted(Box::new(doing), failure);
+        Turn::look(Look::Managed { array: self.array().path.clone() })
+    }
+
+    fn failed_all_the_same(&mut self, doing: &Doing) -> Turn {
+        self.came(doing);
+        self.say.extend(doing.way.detail.iter().map(Said::detail));
+        let (word, shown) = (&doing.todo.word, &self.array().path);
+        self.say.push(Said::warn(format!(
+            "{word} is failed, and {shown} has failed with it, for too few members are left; mdctl explain {shown} says what can be done"
+        )));
         self.word()
     }
 
@@ -532,6 +564,14 @@ impl Manage {
             }
             Switch::Run | Switch::Stop => self.finish(Ending::Status(0)),
         }
+    }
+}
+
+/// The member that an attempt marks as failed.
+fn fails(way: &Attempt) -> Option<DevId> {
+    match way.plan.steps.first() {
+        Some(Step::Md(MdStep::Fail { member, .. })) => member.dev,
+        _ => None,
     }
 }
 

@@ -160,6 +160,37 @@ fn statuses_are_the_originals() {
 }
 
 #[test]
+fn a_member_that_failed_although_the_kernel_says_busy_is_failed() {
+    let bench = Bench::new(array(Level::Raid5, "U_U"), &[]);
+    let native = ManageJob {
+        context: ManageContext { force: true, ..context() },
+        ..job(&[(ManageOp::Fail, "/dev/ram0")])
+    };
+    let original = ManageJob { outspoken: false, ..native.clone() };
+    let failed: Change<Bench> = ("the member fails", |bench| bench.lose(0));
+    let ends = |job: &ManageJob, change| {
+        let busy = Some(Fault::Step(0, Errno::EBUSY));
+        let outcome = twin::drive(&mut Manage::new(job.clone()), bench.clone(), Answer::Yes, busy, change);
+        (outcome.status(), outcome.text())
+    };
+    // The kernel did it between our look and our next one.
+    let last = went(&native, &bench).turns - 1;
+    let (status, said) = ends(&native, Some((last, failed)));
+    assert_eq!(status, 0, "{said}");
+    assert!(
+        said.contains("/dev/ram0 is failed, and /dev/md0 has failed with it")
+            && said.contains("mdctl explain /dev/md0")
+            && !said.contains("set device faulty failed"),
+        "{said}"
+    );
+    // It keeps the member; and the original does not ask.
+    for (job, change) in [(&native, None), (&original, None), (&original, Some((last, failed)))] {
+        let (status, said) = ends(job, change);
+        assert!(status == 2 && said.contains("set device faulty failed for /dev/ram0"), "{said}");
+    }
+}
+
+#[test]
 fn a_copy_of_a_member_is_found_by_looking_at_both() {
     let mut bench = Bench::new(array(Level::Raid1, "UU"), &[9]);
     let copy = Some(superblock(1, 20, Level::Raid1, 2));
