@@ -9,6 +9,8 @@
 //! long as it is written to. And nothing is believed to be copied unless metadata and tables still say the same ([`stand`]): of
 //! whatever does not fit any more the devices are taken away ([`abandon`]).
 
+use std::collections::BTreeSet;
+
 use superblock::lvm::{Found as Room, Group, LogicalVolume, LvmUuid, Wish, group::VolumeFlags};
 
 use super::{
@@ -374,7 +376,26 @@ pub fn abort(scene: &GroupScene<'_>, move_: &Underway) -> Result<Plan, Refusal> 
         return Err(Refusal::new(format!("{name} is not being moved any more")));
     }
     group.remove(&move_.room).map_err(|why| Refusal::new(format!("{name}: {why}")))?;
-    shifted(scene, move_, Some(&group), None, format!("leave {name} where it was"))
+    let stays = places(scene, &move_.volume).join(", ");
+    shifted(
+        scene,
+        move_,
+        Some(&group),
+        None,
+        format!("give up the move of {name}: all its data stays on {stays}"),
+    )
+}
+
+/// The devices that a volume's extents are on, by the metadata: each once, those that are missing by the path of then.
+fn places(scene: &GroupScene<'_>, volume: &str) -> Vec<String> {
+    let group = &scene.found.group;
+    let segments = group.volume(volume).into_iter().flat_map(|volume| &volume.segments);
+    let on: BTreeSet<usize> = segments.flat_map(|segment| segment.legs()).map(|leg| leg.pv).collect();
+    let path = |pv: usize| {
+        let there = scene.found.devices.get(pv).and_then(Option::as_ref).map(|device| device.path.clone());
+        there.or_else(|| group.pvs.get(pv).map(|pv| format!("{} (missing)", pv.device.escape_debug())))
+    };
+    on.into_iter().filter_map(path).collect()
 }
 
 fn group_name<'a>(scene: &GroupScene<'a>) -> &'a str {

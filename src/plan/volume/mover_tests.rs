@@ -116,6 +116,7 @@ fn the_room_of_a_move_is_in_use() {
     let finish = mover::finish(&scene, &world.move_).unwrap();
     assert!(shown(&finish).join("\n").contains("make sure that vg-a-moving is copied\nsuspend vg-a"));
     let abort = mover::abort(&scene, &world.move_).unwrap();
+    assert_eq!(abort.summary, "give up the move of vg/a: all its data stays on /dev/md0");
     let abandon = mover::abandon(&scene, &world.move_).unwrap();
     assert!(!shown(&abandon).join("\n").contains("make change"), "the metadata stays");
     for (plan, at) in [
