@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::{DONE, Ended, carry_out, preview, print};
+use super::{DONE, Ended, NATIVE, carry_out, preview, print};
 use crate::{
     inventory::{self, StatusLook},
     kernel::{Machine, files},
@@ -37,6 +37,9 @@ pub(super) fn run(request: &MiscRequest, common: &Common, machine: &Machine, ui:
         } else {
             ui.error(text);
         }
+    }
+    if ui.program() == NATIVE {
+        decision.held.iter().for_each(|held| ui.error(held));
     }
     let Some(plan) = decision.plan else {
         if common.json {

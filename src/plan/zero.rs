@@ -15,6 +15,7 @@ use crate::{
         world::LogLine,
     },
     request::Metadata,
+    words::MemberState,
 };
 
 /// What the original sets to zero of a 0.90 superblock.
@@ -47,6 +48,8 @@ pub struct ZeroDecision {
     pub plan: Option<Plan>,
     /// Remarks, and whether `--quiet` silences them.
     pub said: Vec<(String, bool)>,
+    /// Who holds the devices that could not be opened, and what lets them go: the original does not say that.
+    pub held: Vec<String>,
     /// The exit status so far: the worst of all devices.
     pub status: u8,
 }
@@ -78,7 +81,10 @@ pub fn plan(wish: ZeroWish, targets: &[ZeroTarget], around: Around<'_>) -> ZeroD
         let again = target.candidate.found.as_ref().is_ok_and(|device| !seen.insert(device.id));
         let verdict = match &target.candidate.found {
             Ok(_) if again => unrecognised(path, wish),
-            Ok(device) if device.busy && !wish.force => not_opened(path),
+            Ok(device) if device.busy && !wish.force => {
+                decision.held.push(around.holder(device));
+                not_opened(path)
+            }
             Ok(device) if !wish.force && device.users().is_some() => used(path, device),
             Ok(device) => match around.needs(device).filter(|_| !wish.force) {
                 Some(why) => Verdict::Not(why, false, 1),
@@ -103,6 +109,31 @@ pub fn plan(wish: ZeroWish, targets: &[ZeroTarget], around: Around<'_>) -> ZeroD
 }
 
 impl Around<'_> {
+    /// Who holds a device, and which command lets it go.
+    fn holder(&self, device: &Device) -> String {
+        let path = &device.path;
+        let member = |array: &ArrayStatus| {
+            array
+                .members
+                .iter()
+                .find(|member| member.id == Some(device.id))
+                .map(|member| member.state.clone())
+        };
+        let Some((array, state)) = self.arrays.iter().find_map(|array| Some((array, member(array)?))) else {
+            let by =
+                if device.holders.is_empty() { "somebody".to_owned() } else { device.holders.join(", ") };
+            return format!("{path} is in use by {by}");
+        };
+        let shown = array.shown();
+        let serves = state.contains(&MemberState::InSync);
+        let out = match (array.is_running(), serves) {
+            (false, _) => String::new(),
+            (true, true) => format!(", or `mdctl manage {shown} --fail {path} --remove {path}`"),
+            (true, false) => format!(", or `mdctl manage {shown} --remove {path}`"),
+        };
+        format!("{path} is in use by {shown}: `mdctl stop {shown}`{out} first")
+    }
+
     /// Why an array that runs without this device needs it nevertheless.
     fn needs(&self, device: &Device) -> Option<String> {
         let path = &device.path;
@@ -320,6 +351,64 @@ mod tests {
             let zeroed: Vec<u64> = writes.flatten().map(|write| write.at.0).collect();
             assert_eq!((zeroed, decision.status), (expected, status), "{metadata:?}");
         }
+    }
+
+    #[test]
+    fn who_holds_a_device_is_named_with_what_lets_it_go() {
+        use crate::{
+            model::{DevId, status::MemberStatus},
+            plan::manage::tests::{UUID, disk, superblock},
+        };
+        let target = |holders: &[&str]| {
+            let mut candidate = disk(0, Some(superblock(0, 20, superblock::Level::Raid1, 2))).seen.unwrap();
+            let device = candidate.found.as_mut().unwrap();
+            device.busy = true;
+            device.holders = holders.iter().map(|holder| (*holder).to_owned()).collect();
+            ZeroTarget { candidate, reasons: Vec::new() }
+        };
+        let path = target(&[]).candidate.path;
+        let id = target(&[]).candidate.found.unwrap().id;
+        let array = |state: &str, member: &str| ArrayStatus {
+            kernel_name: "md0".into(),
+            uuid: Some(UUID),
+            state: state.into(),
+            level: Some(superblock::Level::Raid1),
+            raid_disks: 2,
+            members: vec![
+                MemberStatus { id: Some(id), state: vec![member.into()], ..MemberStatus::default() },
+                MemberStatus { id: Some(DevId { major: 9, minor: 9 }), ..MemberStatus::default() },
+            ],
+            ..ArrayStatus::default()
+        };
+        let held = |arrays: &[ArrayStatus], holders: &[&str], force| {
+            let around = Around { arrays, log: &[] };
+            let decision = plan(ZeroWish { metadata: None, force }, &[target(holders)], around);
+            assert_eq!((decision.plan.is_some(), decision.status), (force, if force { 0 } else { 2 }));
+            decision.held.join("\n")
+        };
+        assert_eq!(
+            held(&[array("clean", "in_sync")], &[], false),
+            format!(
+                "{path} is in use by /dev/md0: `mdctl stop /dev/md0`, or `mdctl manage /dev/md0 --fail {path} --remove {path}` first"
+            )
+        );
+        for member in ["faulty", "spare"] {
+            assert_eq!(
+                held(&[array("clean", member)], &[], false),
+                format!(
+                    "{path} is in use by /dev/md0: `mdctl stop /dev/md0`, or `mdctl manage /dev/md0 --remove {path}` first"
+                )
+            );
+        }
+        assert_eq!(
+            held(&[array("inactive", "in_sync")], &[], false),
+            format!("{path} is in use by /dev/md0: `mdctl stop /dev/md0` first")
+        );
+        assert_eq!(
+            held(&[], &["the file system mounted at /srv"], false),
+            format!("{path} is in use by the file system mounted at /srv")
+        );
+        assert_eq!(held(&[array("clean", "in_sync")], &[], true), "");
     }
 
     #[test]
