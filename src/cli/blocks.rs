@@ -21,12 +21,15 @@ pub(super) struct Acting {
     /// Say more
     #[arg(long, short, action = clap::ArgAction::Count)]
     verbose: u8,
+    /// Only warnings and errors
+    #[arg(long, short)]
+    quiet: bool,
 }
 
 impl Acting {
     pub(super) fn common(self) -> Common {
-        let Self { dry_run, json, yes, verbose } = self;
-        Common { verbose: verbose.into(), ..Common::of_verb(json, dry_run, yes) }
+        let Self { dry_run, json, yes, verbose, quiet } = self;
+        Common { verbose: i32::from(verbose) - i32::from(quiet), ..Common::of_verb(json, dry_run, yes) }
     }
 }
 

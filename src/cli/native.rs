@@ -52,6 +52,9 @@ enum Verb {
     Readonly(Words),
     /// Make arrays writable
     Readwrite(Words),
+    /// Erase the RAID metadata of devices, so that they belong to no array
+    #[command(alias = "zero")]
+    ZeroSuperblock(Words),
     /// Wait until resync, recovery or reshape is over
     Wait(Words),
     /// Show all arrays and their members at a glance
@@ -185,6 +188,7 @@ impl Verb {
             Self::Run(words) => ("--run", words),
             Self::Readonly(words) => ("--readonly", words),
             Self::Readwrite(words) => ("--readwrite", words),
+            Self::ZeroSuperblock(words) => ("--zero-superblock", words),
             Self::Wait(words) => ("--wait", words),
             Self::Build(words) => ("--build", words),
             Self::Grow(words) => ("--grow", words),
@@ -392,6 +396,9 @@ fn with_bitmap(invocation: &mut Invocation) {
     let Request::Create(request) = &mut invocation.request else { return };
     if could_have_bitmap(request) {
         request.bitmap = Some(BitmapKind::Internal);
+        if invocation.common.verbose < 0 {
+            return;
+        }
         let text = "with an internal write-intent bitmap, so that a crash costs no whole resync (--bitmap=none: without)";
         invocation.notices.push(text.to_owned());
     }
@@ -402,7 +409,7 @@ fn known(word: &OsStr) -> Result<(), UsageError> {
     let word = word.to_string_lossy();
     let command = Native::command();
     let names = || command.get_subcommands().map(clap::Command::get_name);
-    if names().any(|name| name == word) {
+    if command.find_subcommand(&*word).is_some() {
         return Ok(());
     }
     let meant = verbs::nearest(&word, names()).map(|verb| format!(", did you mean `{verb}`?"));
@@ -421,7 +428,7 @@ fn behind_the_verb(args: &[OsString]) -> Option<Vec<OsString>> {
     let verb = rest.first()?.to_string_lossy();
     // Cheap questions first: clap's commands take longer to make than most lines take to be understood.
     let could_be = !before.is_empty() && verb.starts_with(|c: char| c.is_ascii_lowercase());
-    let is_verb = could_be && Native::command().get_subcommands().any(|known| known.get_name() == verb);
+    let is_verb = could_be && Native::command().find_subcommand(&*verb).is_some();
     is_verb.then(|| [rest, before].concat())
 }
 
@@ -462,6 +469,9 @@ mod tests {
             ("create /dev/md0 -l5 -n3 --write-journal=j a b c", (None, 0)),
             ("create /dev/md0 -l0 -n2 a b", (None, 0)),
             ("--create /dev/md0 -l1 -n2 a b", (None, 0)),
+            // Quiet is quiet, wherever the word stands.
+            ("-q create /dev/md0 -l1 -n2 a b", (Some(BitmapKind::Internal), 0)),
+            ("create /dev/md0 -l1 -n2 a b --quiet", (Some(BitmapKind::Internal), 0)),
         ] {
             assert_eq!(bitmap(line), expected, "{line}");
         }
@@ -479,6 +489,8 @@ mod tests {
             ("detail -b /dev/md0", "-D -b /dev/md0"),
             ("stop --scan", "-S --scan"),
             ("wait /dev/md0", "-W /dev/md0"),
+            ("zero-superblock /dev/x --force", "--zero-superblock /dev/x --force"),
+            ("zero -q /dev/x", "--zero-superblock -q /dev/x"),
             ("grow /dev/md0 -n4 -a /dev/x", "-G /dev/md0 -n4 -a /dev/x"),
             ("monitor -1s", "-F1s"),
             ("-S /dev/md0", "-S /dev/md0"),
@@ -498,6 +510,8 @@ mod tests {
             ("--json volume list", "volume list --json"),
             ("--dry-run -v undo x", "undo x --dry-run -v"),
             ("--json status", "status --json"),
+            ("-q volume deactivate vg", "volume deactivate vg --quiet"),
+            ("--quiet undo x -y", "undo x -qy"),
         ] {
             assert_eq!(parse(words(before)), parse(words(behind)), "{before}");
             assert!(parse(words(before)).is_ok(), "{before}");

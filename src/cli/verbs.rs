@@ -13,7 +13,7 @@ use super::{
 const GROUPS: &[(&str, &[&str])] = &[
     ("Look", &["status", "explain", "detail", "examine", "query"]),
     ("Make, find, stop", &["create", "assemble", "build", "run", "stop", "readonly", "readwrite"]),
-    ("Change and wait", &["replace", "manage", "grow", "wait"]),
+    ("Change and wait", &["replace", "manage", "grow", "zero-superblock", "wait"]),
     ("Volumes", &["volume"]),
     ("Try", &["trial", "overlay"]),
     ("Take back", &["history", "undo"]),
@@ -39,7 +39,7 @@ pub(super) fn list(command: &Command) -> String {
         }
         for verb in below {
             let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
-            let _ = writeln!(text, "  {:<12}{about}", verb.get_name());
+            let _ = writeln!(text, "  {:<17}{about}", verb.get_name());
         }
     }
     text.push_str(
@@ -77,6 +77,7 @@ pub(super) fn of(verb: &str, about: &str, mode: Mode) -> String {
         ],
         "query" | "wait" => &[],
         "stop" => &[OptionId::Scan, OptionId::DryRun],
+        "zero-superblock" => &[OptionId::Metadata, OptionId::Force, OptionId::DryRun],
         _ => &[OptionId::DryRun],
     };
     let all = [own, &[OptionId::Json, OptionId::Verbose, OptionId::Quiet, OptionId::Help]].concat();

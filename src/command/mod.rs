@@ -314,6 +314,7 @@ fn say(kind: Say, text: &str, ui: &Ui) {
         // The one document is alone on standard output.
         Say::Out if output::is_json() => ui.warn(text),
         Say::Out => drop(print(&format!("{}: {}\n", ui.program(), harmless(text)))),
+        Say::Tell => ui.note(text),
         Say::Note | Say::Ask => ui.warn(text),
     }
 }

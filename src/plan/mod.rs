@@ -65,6 +65,8 @@ pub struct Warning {
 pub enum Say {
     /// An answer, on standard output.
     Out,
+    /// Worth knowing and no more, on standard error; not with `--quiet`.
+    Tell,
     /// A remark, on standard error.
     Note,
     /// A remark, and going on needs a yes (or `--run`).
@@ -76,6 +78,12 @@ impl Warning {
     #[must_use]
     pub fn out(text: impl Into<String>) -> Self {
         Self { text: text.into(), kind: Say::Out }
+    }
+
+    /// Worth knowing.
+    #[must_use]
+    pub fn tell(text: impl Into<String>) -> Self {
+        Self { text: text.into(), kind: Say::Tell }
     }
 
     /// A warning to be read.

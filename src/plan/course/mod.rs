@@ -337,6 +337,7 @@ impl From<&Warning> for Said {
     fn from(warning: &Warning) -> Self {
         let how = match warning.kind {
             Say::Out => How::Out,
+            Say::Tell => How::Note,
             Say::Note => How::Warn,
             Say::Ask => How::Ask,
         };

@@ -142,7 +142,7 @@ fn rounded(what: &str, amount: Amount, group: &Group, extents: u64) -> Option<Wa
     let Amount::Bytes(wanted) = amount else { return None };
     let size = group.sectors(extents).bytes();
     (size != wanted).then(|| {
-        Warning::note(format!(
+        Warning::tell(format!(
             "{what}: {} is rounded up to {} ({extents} extents)",
             human::size(wanted.0),
             human::size(size.0)

@@ -386,8 +386,8 @@ fn extent(
 }
 
 fn uneven(path: &str, extent: Bytes, stripe: Bytes) -> Warning {
-    Warning::note(format!(
-        "{path}: extents of {} are no whole number of full stripes ({}); volumes begin on one where there is room",
+    Warning::tell(format!(
+        "{path}: extents of {} are not a whole number of full stripes ({}); volumes begin on one where there is room",
         human::size(extent.0),
         human::size(stripe.0)
     ))

@@ -55,7 +55,7 @@ pub fn plan(
                 return Err(refusal);
             }
             warnings.extend(old.into_iter().map(Warning::ask));
-            warnings.extend(other(&found.group, &new).into_iter().map(Warning::note));
+            warnings.extend(other(&found.group, &new).into_iter().map(Warning::tell));
             metadata::change_after(found, &new, stamp, true, highest.max(found.group.seqno))?
         }
         None => {

@@ -77,7 +77,7 @@ fn edit(
     if new.size.is_some() && count != asked {
         let size = human::size(group.sectors(count).bytes().0);
         let why = if count < asked { "a store never needs more" } else { "the least that a store needs" };
-        said.push(Warning::note(format!("{what}: its store gets {size}, {why}")));
+        said.push(Warning::tell(format!("{what}: its store gets {size}, {why}")));
     }
     let wish = Wish { extents: count, on: places, align: means.stripes.clone(), ..Wish::default() };
     let found = group.allocate(&wish).map_err(|why| {
