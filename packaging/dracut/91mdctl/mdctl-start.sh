@@ -8,6 +8,9 @@ getargbool 1 rd.md -d -n rd_NO_MD || exit 0
 wanted=$(getargs rd.md.uuid -d rd_MD_UUID=)
 [ -n "$wanted" ] || getargbool 0 rd.auto || exit 0
 
+root=$(getarg root=)
+/usr/lib/mdctl/root-name "${root#block:}"
+
 state=/run/mdadm/initqueue
 read -r now _ </proc/uptime
 now=${now%%.*}
@@ -35,4 +38,8 @@ echo "$since $here" >"$state"
 echo "$since over" >"$state"
 echo "<4>mdadm: no member has come for $((now - since)) seconds; starting arrays without those that are missing" >/dev/kmsg
 /sbin/mdraid_start
+dmesg | sed -n 's|.*md/raid:\(md[^:]*\): cannot start dirty degraded.*|\1|p' | sort -u | while read -r name; do
+    echo "<4>mdadm: $name: not started: writes were under way when it last ran, and a member is missing, so that blocks may be wrong" >/dev/kmsg
+    echo "<4>mdadm: $name: with md_mod.start_dirty_degraded=1 on the kernel's command line it starts all the same" >/dev/kmsg
+done
 exit 0

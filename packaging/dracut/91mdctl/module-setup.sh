@@ -16,6 +16,7 @@ depends() {
 install() {
     local name=
     inst_script "${moddir:?}/mdctl-start.sh" /sbin/mdctl-start
+    inst_script /usr/lib/mdctl/root-name
     inst_hook initqueue/settled 60 "${moddir:?}/mdctl-assemble.sh"
     [[ -s ${dracutsysrootdir-}/etc/hostname ]] && read -r name <"${dracutsysrootdir-}/etc/hostname"
     if [[ $name && $name != localhost ]]; then
