@@ -29,7 +29,9 @@ const USUAL_DELAY: u32 = 60;
 
 /// Watches until there is nothing left to watch, or a signal comes.
 pub(super) fn run(request: &MonitorRequest, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
-    let (config, _) = inventory::configuration(&ConfigSources::from_option(common.config.as_deref()))?;
+    let (config, diagnostics) =
+        inventory::configuration(&ConfigSources::from_option(common.config.as_deref()))?;
+    diagnostics.iter().for_each(|diagnostic| ui.error(&diagnostic.text));
     let native = ui.program() == super::NATIVE;
     let receivers = Receivers {
         program: request
@@ -95,13 +97,12 @@ fn mailboxes(receivers: &Receivers, ui: &Ui) -> Result<Vec<Mailbox>> {
     Ok(smtp.into_iter().chain(alerts.hooks.into_iter().map(Mailbox::Hook)).collect())
 }
 
-/// The devices that were given, or those that the configuration names.
+/// The devices that were given, or those that the configuration names; the last one first, as in the original.
 fn watched(request: &MonitorRequest, config: &Config, increment: u8) -> Vec<WatchedArray> {
     let watching = |path: String, expected_spares| Watching { path, expected_spares, increment };
     if !request.scan {
         let paths = request.devices.iter().map(|word| word.to_string_lossy().into_owned());
         let watched = paths.map(|path| WatchedArray::new(watching(path, None), Origin::Named));
-        // The original's order.
         return watched.rev().collect();
     }
     let of_line = |line: &ArrayLine| {
@@ -111,7 +112,7 @@ fn watched(request: &MonitorRequest, config: &Config, increment: u8) -> Vec<Watc
         watched.spare_group.clone_from(&line.spare_group);
         Some(watched)
     };
-    config.arrays.iter().filter_map(of_line).collect()
+    config.arrays.iter().rev().filter_map(of_line).collect()
 }
 
 /// Goes on as a process of its own; its number goes to the file, or to standard output.
