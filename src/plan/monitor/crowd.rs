@@ -9,11 +9,7 @@ use crate::plan::Refusal;
 pub fn beside(other: Option<u32>, scan: bool) -> Result<Option<String>, Refusal> {
     match other {
         None => Ok(None),
-        Some(pid) if scan => {
-            let text = "Only one autorebuild process allowed in scan mode, aborting";
-            Err(Refusal::new(text)
-                .hint(format!("process {pid} watches and moves spares; --no-sharing watches only")))
-        }
+        Some(_) if scan => Err(Refusal::new("Only one autorebuild process allowed in scan mode, aborting")),
         Some(pid) => Ok(Some(format!("Warning: One autorebuild process already running (process {pid})"))),
     }
 }

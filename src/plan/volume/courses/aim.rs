@@ -35,6 +35,8 @@ pub(super) enum For {
     Begun(Subject),
     /// How far is it?
     Watch(Underway),
+    /// Nothing copies: is somebody changing the group?
+    Settle(Underway),
     /// The copy begins again.
     Resume(Underway),
     /// All is copied.
@@ -55,6 +57,7 @@ impl For {
         let now = |move_| mover::current(group, move_);
         match self {
             Self::Watch(move_) => Self::Watch(now(move_)),
+            Self::Settle(move_) => Self::Settle(now(move_)),
             Self::Resume(move_) => Self::Resume(now(move_)),
             Self::Finish(move_) => Self::Finish(now(move_)),
             Self::Abort(move_) => Self::Abort(now(move_)),
@@ -78,4 +81,16 @@ pub(super) enum Task {
     Begin(Subject),
     /// Gives it up.
     Abort(Underway),
+}
+
+/// How far a move is.
+pub(super) enum Far {
+    Over,
+    Interrupted,
+    Unfit,
+    Lost(&'static str),
+    /// One of its devices does not take writes.
+    Fails,
+    /// So many regions of so many.
+    Copied(u64, u64),
 }

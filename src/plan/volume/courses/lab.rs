@@ -49,6 +49,8 @@ pub(super) struct Lab {
     /// Chunks that are still to be put back, and free ones of the other snapshot's store.
     pub(super) merging: (u64, u64),
     pub(super) clock: u64,
+    /// Somebody who has the lock of the group removes this volume from its metadata before letting it go.
+    pub(super) removing: Option<&'static str>,
 }
 
 pub(super) const EXTENT: u64 = 8192;
@@ -84,6 +86,7 @@ impl Lab {
             spoiled: Vec::new(),
             merging: (3, 100),
             clock: 0,
+            removing: None,
         };
         for step in &up.steps {
             if let Step::Dm(step) = step {
@@ -259,6 +262,13 @@ impl Lab {
 
 impl Scene for Lab {
     fn act(&mut self, step: &Step) -> anyhow::Result<Vec<Write>> {
+        if let (Step::Lvm(LvmStep::Lock { .. }), Some(volume)) = (step, self.removing) {
+            self.removing = None;
+            if self.has(volume) {
+                self.group().remove(volume).unwrap();
+                self.committed();
+            }
+        }
         if let Step::Lvm(LvmStep::Check { areas, .. }) = step {
             let now: Vec<_> =
                 self.found.iter().flat_map(|found| found.areas()).map(|(_, area)| area.clone()).collect();

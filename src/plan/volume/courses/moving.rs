@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use super::{
     Begun, Called, DONE, FAILED,
-    aim::{For, Subject, Task},
+    aim::{Far, For, Subject, Task},
     change::{Next, OneChange, Over},
     changed, follow, interrupted, look, over, waiting, with,
 };
@@ -15,7 +15,7 @@ use crate::{
         volume::{FoundGroup, GroupSeen},
     },
     plan::{
-        Refusal,
+        Plan, Refusal, Step,
         course::{Course, Deed, Event, Look, Said, Turn, Woke},
         volume::{
             change::Decided,
@@ -29,18 +29,6 @@ use crate::{
     request::volume::{MoveRequest, Moving, VolumeName},
 };
 
-/// How far a move is.
-enum Far {
-    Over,
-    Interrupted,
-    Unfit,
-    Lost(&'static str),
-    /// One of its devices does not take writes.
-    Fails,
-    /// So many regions of so many.
-    Copied(u64, u64),
-}
-
 /// Moves of one group.
 #[derive(Debug)]
 pub struct Move<'a> {
@@ -50,6 +38,8 @@ pub struct Move<'a> {
     queue: VecDeque<Task>,
     change: OneChange,
     begun: Begun,
+    /// Nobody was in the midst of changing the group when it was seen that nothing copies.
+    settled: bool,
     status: u8,
     say: Vec<Said>,
 }
@@ -59,7 +49,17 @@ impl<'a> Move<'a> {
     #[must_use]
     pub fn new(request: &'a MoveRequest, called: Called) -> Self {
         let (change, say, queue) = (OneChange::default(), Vec::new(), VecDeque::new());
-        Self { request, called, now: For::First, queue, change, begun: None, status: DONE, say }
+        Self {
+            request,
+            called,
+            now: For::First,
+            queue,
+            change,
+            begun: None,
+            settled: false,
+            status: DONE,
+            say,
+        }
     }
 
     fn group(&self) -> &'a str {
@@ -112,7 +112,7 @@ impl<'a> Move<'a> {
             }
             For::Begin(volume, asleep) => self.begin(seen, found, &volume, asleep),
             For::Begun(volume) => self.begun_by(seen, found, &volume),
-            For::Watch(move_) | For::Follow(move_, _) => self.watch(seen, move_),
+            For::Watch(move_) | For::Settle(move_) | For::Follow(move_, _) => self.watch(seen, move_),
             For::Resume(move_) => self.still(seen, |scene| match mover::stand(scene, &move_) {
                 Stand::Interrupted => mover::resume(scene, &move_).map(Some),
                 Stand::Over | Stand::Copies(_) | Stand::Lost(_) | Stand::Unfit => Ok(None),
@@ -125,10 +125,7 @@ impl<'a> Move<'a> {
                     mover::abandon(scene, &move_).map(Some)
                 }
             }),
-            For::Abandon(move_, _) => self.still(seen, |scene| match mover::stand(scene, &move_) {
-                Stand::Lost(_) => mover::abandon(scene, &move_).map(Some),
-                Stand::Over | Stand::Interrupted | Stand::Copies(_) | Stand::Unfit => Ok(None),
-            }),
+            For::Abandon(move_, why) => self.abandon(seen, move_, why),
             For::Sleep(volume) => self.sleep(seen, found, &volume.name),
         }
     }
@@ -312,6 +309,7 @@ impl<'a> Move<'a> {
             | For::Next
             | For::Begun(_)
             | For::Watch(_)
+            | For::Settle(_)
             | For::Follow(..)
             | For::Finish(_)
             | For::Abort(_)
@@ -365,6 +363,7 @@ impl<'a> Move<'a> {
                 self.status |= FAILED;
                 self.go(For::Abort(move_))
             }
+            Ok(Far::Interrupted) if !self.settled && !self.called.dry_run => self.settle(seen, move_),
             Ok(Far::Interrupted) => self.fail(format!(
                 "{what} is not being copied; where it is active, mdctl volume move {what} begins again"
             )),
@@ -395,6 +394,35 @@ impl<'a> Move<'a> {
                 follow(lock, ["volume", "move", &what, "--wait"])
             }
         }
+    }
+
+    /// Whoever took the devices away may be about to change the metadata too: who has the lock sees the end of it.
+    fn settle(&mut self, seen: &GroupSeen, move_: Underway) -> Turn {
+        self.settled = true;
+        let summary = format!("wait for the lock of {}", self.group());
+        let waits = Plan { summary, steps: vec![Step::Commit], warnings: Vec::new() };
+        match with(seen, |scene| scene.locked(waits)) {
+            Ok(plan) => {
+                self.now = For::Settle(move_);
+                Turn::carry_out(plan)
+            }
+            Err(refusal) => Turn::refuse(refusal),
+        }
+    }
+
+    /// Ends what does not fit any more, for the reason that there is now.
+    fn abandon(&mut self, seen: &GroupSeen, move_: Underway, why: &'static str) -> Turn {
+        let stands = with(seen, |scene| match mover::stand(scene, &move_) {
+            Stand::Lost(why) => Some(why),
+            Stand::Over | Stand::Interrupted | Stand::Copies(_) | Stand::Unfit => None,
+        });
+        match stands {
+            Err(refusal) => return Turn::refuse(refusal),
+            Ok(None) => return self.decide(Ok(None)),
+            Ok(Some(now)) if !why.is_empty() => self.now = For::Abandon(move_.clone(), now),
+            Ok(Some(_)) => {}
+        }
+        self.still(seen, |scene| mover::abandon(scene, &move_).map(Some))
     }
 
     fn followed(&mut self, move_: &Underway, percent: u64, deed: Option<Deed>) -> Turn {
@@ -450,6 +478,7 @@ impl Course for Move<'_> {
             Event::Woke(_) => self.look(),
             Event::Done(deeds) => match self.now.clone() {
                 For::Follow(move_, percent) => self.followed(&move_, percent, deeds.into_iter().next()),
+                For::Settle(move_) => self.go(For::Watch(move_)),
                 _ => {
                     let next = self.change.next(Event::Done(deeds));
                     self.come(next)

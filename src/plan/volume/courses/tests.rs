@@ -127,6 +127,16 @@ fn lvrename(lab: &mut Lab) {
     }
 }
 
+/// The devices are gone; the metadata follows.
+fn lvremove_begins(lab: &mut Lab) {
+    if lab.has("a") {
+        for name in ["vg-a", "vg-a-moving", "vg-a_moves_here"] {
+            lab.removed(name);
+        }
+        lab.removing = Some("a");
+    }
+}
+
 const MOVES: &[Change<Lab>] = &[
     ("lvm2 wants the room, and makes a volume", lvremove_room),
     ("the room is taken out of the metadata by force", forced_away),
@@ -138,6 +148,7 @@ const MOVES: &[Change<Lab>] = &[
     ("the configuration breaks", breaks_the_configuration),
     ("the group is removed", vgremove),
     ("lvm2 removes the volume", lvremove),
+    ("lvm2 begins to remove the volume", lvremove_begins),
     ("lvm2 renames the volume", lvrename),
     ("somebody commits something else", another_commit),
 ];
@@ -221,6 +232,23 @@ fn a_move_in_the_background_and_one_given_up() {
     assert!(taken.text().contains("vg/a: somebody took away the room that it moves to"), "{}", taken.text());
     assert!(taken.status() == 1 && !copies(&taken.scene));
     assert_eq!(taken.scene.state.dm.devices.keys().collect::<Vec<_>>(), ["vg-a", "vg-w"]);
+}
+
+#[test]
+fn a_move_ends_with_its_volume() {
+    let request = MoveRequest {
+        name: Named { group: "vg".into(), volume: Some("a".into()) },
+        what: Moving::Move { from: Some("/dev/md0".into()), to: Vec::new(), wait: true },
+    };
+    for change in [lvremove, lvremove_begins] {
+        let change = ("removed", change as fn(&mut Lab));
+        let mut course = Move::new(&request, called());
+        let lab = Lab::new(with_volumes());
+        let ended = twin::drive(&mut course, lab, Answer::Yes, None, Some((3, change)));
+        assert!(ended.text().contains("it was removed while it was being moved"), "{}", ended.text());
+        assert!(!ended.scene.has("a") && !ended.scene.has("a_moves_here"), "{}", ended.text());
+        assert_eq!((ended.status(), copies(&ended.scene)), (1, false), "{}", ended.text());
+    }
 }
 
 /// `a` with snapshots `w`, which is put back, and `t`.
