@@ -240,8 +240,9 @@ fn a_move_ends_with_its_volume() {
         name: Named { group: "vg".into(), volume: Some("a".into()) },
         what: Moving::Move { from: Some("/dev/md0".into()), to: Vec::new(), wait: true },
     };
-    for change in [lvremove, lvremove_begins] {
-        let change = ("removed", change as fn(&mut Lab));
+    let changes: [fn(&mut Lab); 2] = [lvremove, lvremove_begins];
+    for change in changes {
+        let change = ("removed", change);
         let mut course = Move::new(&request, called());
         let lab = Lab::new(with_volumes());
         let ended = twin::drive(&mut course, lab, Answer::Yes, None, Some((3, change)));
