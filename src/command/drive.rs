@@ -7,6 +7,7 @@ use anyhow::Result;
 use super::{
     Outcome,
     keep::{self, Kept},
+    noted::Noted,
     preview_kept, refuse, tell, volume,
 };
 use crate::{
@@ -44,6 +45,7 @@ impl Driver<'_> {
         // For a dry run, which shows what becomes of a group.
         let mut groups = Groups::default();
         let mut held = Vec::new();
+        let mut progress = Noted::default();
         let mut event = Event::Begin;
         loop {
             let turn = course.next(event);
@@ -73,7 +75,12 @@ impl Driver<'_> {
                     Err(unseen) => Event::Unseen(unseen),
                 },
                 Then::Do(plans) | Then::Instead(plans) => {
-                    Event::Done(self.carry_out(self.kept(&plans), &groups, &mut untold))
+                    if !self.common.dry_run {
+                        progress.before(&*course, &plans, self.machine);
+                    }
+                    let deeds = self.carry_out(self.kept(&plans), &groups, &mut untold);
+                    progress.after(&deeds);
+                    Event::Done(deeds)
                 }
                 Then::Undo(plan, entry) => {
                     let kept = Kept::undoing(&plan, self.machine, self.common, Some(entry));

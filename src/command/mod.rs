@@ -36,6 +36,7 @@ mod incremental;
 mod keep;
 mod manage;
 mod monitor;
+mod noted;
 mod output;
 mod overlay;
 mod platform;

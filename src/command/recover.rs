@@ -1,12 +1,12 @@
 //! Before a command does its own work: what a killed one left behind.
 
-use super::{DONE, drive::Driver};
+use super::drive::Driver;
 use crate::{
     config::Config,
-    inventory,
+    inventory::{self, KilledNotes},
     kernel::{Machine, notes::Notes},
     model::{clock::ctime, unfinished::Unfinished},
-    plan::recover::Recover,
+    plan::recover::{Killed, leaves_anything, progress},
     request::{Common, MiscAction, OverlayRequest, Request},
     ui::Ui,
 };
@@ -20,6 +20,7 @@ fn changes(request: &Request) -> bool {
         | Request::Grow(_)
         | Request::Incremental(_)
         | Request::Manage(_)
+        | Request::Replace(_)
         | Request::Trial(_)
         | Request::Undo(_) => true,
         Request::Volume(request) => request.changes(),
@@ -29,7 +30,11 @@ fn changes(request: &Request) -> bool {
             request.action,
             MiscAction::Stop | MiscAction::Run | MiscAction::ZeroSuperblock | MiscAction::Restore(_)
         ),
-        _ => false,
+        Request::Monitor(_)
+        | Request::AutoDetect
+        | Request::Status(_)
+        | Request::Explain(_)
+        | Request::History => false,
     }
 }
 
@@ -43,36 +48,46 @@ pub(super) fn unfinished(request: &Request, common: &Common, machine: &Machine, 
         Ok(found) => found,
         Err(error) => return tracing::debug!(%error, "no notes of other commands"),
     };
-    for (notes, left) in found {
+    for command in found {
         if changes && !common.dry_run {
-            one(notes, &left, (common, machine, ui));
+            one(command, (common, machine, ui));
         } else {
-            notes.leave();
-            ui.warn(&format!(
-                "{}; the next command that changes something takes it back",
-                interrupted(&left)
-            ));
+            ui.warn(&interrupted(&command));
+            progress(command.iter().map(|(_, left)| left))
+                .iter()
+                .for_each(|line| ui.warn(&format!("    {line}")));
+            if command.iter().any(|(_, left)| leaves_anything(left)) {
+                ui.warn("    the next command that changes something takes back what is left of it");
+            }
+            command.into_iter().for_each(|(notes, _)| notes.leave());
         }
     }
 }
 
-fn interrupted(left: &Unfinished) -> String {
-    let at = ctime(left.time, &inventory::local_zone());
-    format!("`{}` was killed at its work ({at})", left.command)
+fn interrupted(command: &KilledNotes) -> String {
+    let (words, time) =
+        command.first().map(|(_, left)| (left.command.as_str(), left.time)).unwrap_or_default();
+    let at = ctime(time, &inventory::local_zone());
+    format!("`{words}` was killed at its work ({at})")
 }
 
 /// What cannot be taken back now may be another time: then the notes stay.
-fn one(notes: Notes, left: &Unfinished, (common, machine, ui): (&Common, &Machine, &Ui)) {
-    ui.warn(&interrupted(left));
+fn one(command: KilledNotes, (common, machine, ui): (&Common, &Machine, &Ui)) {
+    ui.warn(&interrupted(&command));
     let config = Config::default();
     let driver = Driver { common, machine, ui, config: &config, own_document: true };
-    let file = notes.path().display().to_string();
-    match driver.drive(&mut Recover::new(left, &file, &common.words.join(" "))) {
-        Ok(DONE) => {}
-        Ok(_) => notes.leave(),
-        Err(error) => {
+    let file = |notes: &Notes| notes.path().display().to_string();
+    let parts: Vec<(Unfinished, String)> =
+        command.iter().map(|(notes, left)| (left.clone(), file(notes))).collect();
+    let mut course = Killed::new(&parts, &common.words.join(" "));
+    if let Err(error) = driver.drive(&mut course) {
+        ui.error(&format!("what it left could not be taken back: {error:#}"));
+    }
+    for (nth, (notes, _)) in command.into_iter().enumerate() {
+        if course.is_over(nth) {
+            drop(notes);
+        } else {
             notes.leave();
-            ui.error(&format!("what it left could not be taken back: {error:#}"));
         }
     }
 }

@@ -22,3 +22,4 @@ mod zeroing;
 pub use holding::{Held, hold};
 pub use live::Live;
 pub use many::run_all;
+pub use noting::begin as begin_notes;

@@ -101,7 +101,11 @@ fn freeze(array: &str, machine: &Machine) -> Result<(), KernelError> {
     Ok(())
 }
 
-fn begin(machine: &Machine) -> Result<Notes, KernelError> {
+/// Begins notes with the words of this command.
+///
+/// # Errors
+/// They cannot be written.
+pub fn begin(machine: &Machine) -> Result<Notes, KernelError> {
     let mut notes = Notes::begin(&machine.places.unfinished())?;
     let command = machine.procfs.command_line(std::process::id()).unwrap_or_default();
     notes.add(&Note::Begun { command, time: host::now().0 }.to_string())?;

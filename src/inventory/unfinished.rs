@@ -5,13 +5,26 @@ use crate::{
     model::unfinished::Unfinished,
 };
 
-/// The notes of commands that are not running any more. They are gone when the handle is dropped, unless left.
+/// The notes of one killed command, each file with what it says. They are gone when the handles are dropped, unless left.
+pub type KilledNotes = Vec<(Notes, Unfinished)>;
+
+/// The notes of commands that are not running any more, by the command: it may have had several at once, and processes of its own that
+/// went with it.
 ///
 /// # Errors
 /// What could not be read.
-pub fn unfinished(machine: &Machine) -> Result<Vec<(Notes, Unfinished)>, KernelError> {
-    let found = Notes::abandoned(&machine.places.unfinished())?;
-    Ok(found.into_iter().map(|(notes, text)| (notes, Unfinished::parse(&text))).collect())
+pub fn unfinished(machine: &Machine) -> Result<Vec<KilledNotes>, KernelError> {
+    let mut commands: Vec<KilledNotes> = Vec::new();
+    for (notes, text) in Notes::abandoned(&machine.places.unfinished())? {
+        let left = Unfinished::parse(&text);
+        let is_of =
+            |command: &&mut KilledNotes| command.iter().any(|(_, other)| other.command == left.command);
+        match commands.iter_mut().find(is_of) {
+            Some(command) => command.push((notes, left)),
+            None => commands.push(vec![(notes, left)]),
+        }
+    }
+    Ok(commands)
 }
 
 /// The arrays that are marked as being created.

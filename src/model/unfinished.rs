@@ -36,6 +36,12 @@ pub struct Unfinished {
     pub forgotten: Vec<(String, String)>,
     /// It had come past the point of no return.
     pub committed: bool,
+    /// What it had done before, plan by plan, in words.
+    pub did: Vec<String>,
+    /// The plan that it was at.
+    pub doing: Option<String>,
+    /// What it had not begun yet.
+    pub ahead: Vec<String>,
 }
 
 /// One line of them.
@@ -87,6 +93,12 @@ pub enum Note {
     },
     /// The commit was passed.
     Committed,
+    /// A plan of several is about to be carried out; what comes after it is noted anew.
+    Doing(String),
+    /// What comes after it.
+    Ahead(String),
+    /// It is done.
+    Did(String),
     /// What it left of arrays, and of what was on their members, was taken back: what is there now is not its any more.
     Over,
 }
@@ -107,6 +119,9 @@ impl fmt::Display for Note {
             Self::Overlays { set, store } => writeln!(f, "overlays {set} {store}"),
             Self::Forgotten { set, store } => writeln!(f, "forgotten {set} {store}"),
             Self::Committed => writeln!(f, "committed"),
+            Self::Doing(what) => writeln!(f, "doing {}", what.escape_debug()),
+            Self::Ahead(what) => writeln!(f, "ahead {}", what.escape_debug()),
+            Self::Did(what) => writeln!(f, "did {}", what.escape_debug()),
             // The line before it may have been cut off: it is not to become a whole one.
             Self::Over => writeln!(f, "\u{18}\nover"),
         }
@@ -143,6 +158,12 @@ impl Unfinished {
                 "overlays" => notes.overlays.extend(set_in(rest)),
                 "forgotten" => notes.forgotten.extend(set_in(rest)),
                 "committed" => notes.committed = true,
+                "doing" => (notes.doing, notes.ahead) = (Some(rest.to_owned()), Vec::new()),
+                "ahead" => notes.ahead.push(rest.to_owned()),
+                "did" => {
+                    notes.doing = None;
+                    notes.did.push(rest.to_owned());
+                }
                 "over" => notes.forget_arrays(),
                 _ => {}
             }
@@ -226,6 +247,7 @@ mod tests {
             overlays: vec![("trial7_1".into(), "/run/a b".into())],
             forgotten: vec![("t.1".into(), "/run".into())],
             committed: false,
+            ..Unfinished::default()
         };
         assert_eq!(read, expected);
         assert!(Unfinished::parse(&format!("{text}{}", Note::Committed)).committed);
@@ -239,6 +261,17 @@ mod tests {
         );
         let cut = Unfinished::parse(&format!("{text}device vg.1-b{}", Note::Over));
         assert_eq!(cut.devices, ["vg.1-a"], "a name that was cut off");
+        let steps = [
+            Note::Doing("fail a".into()),
+            Note::Ahead("--remove a".into()),
+            Note::Ahead("--add b".into()),
+            Note::Did("fail a".into()),
+            Note::Doing("remove a".into()),
+            Note::Ahead("--add b".into()),
+        ];
+        let read = Unfinished::parse(&steps.iter().map(ToString::to_string).collect::<String>());
+        assert_eq!((read.did, read.doing), (vec!["fail a".to_owned()], Some("remove a".to_owned())));
+        assert_eq!(read.ahead, ["--add b"]);
         assert_eq!(Unfinished::parse("made ../../x\nmade \nwhat\n"), Unfinished::default());
     }
 }

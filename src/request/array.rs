@@ -177,6 +177,24 @@ pub enum ManageOp {
     ClusterConfirm,
 }
 
+impl ManageOp {
+    /// The option's name.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Add => "add",
+            Self::AddSpare => "add-spare",
+            Self::AddJournal => "add-journal",
+            Self::ReAdd => "re-add",
+            Self::Remove => "remove",
+            Self::Fail => "fail",
+            Self::Replace => "replace",
+            Self::With => "with",
+            Self::ClusterConfirm => "cluster-confirm",
+        }
+    }
+}
+
 /// A member word of manage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ManageWord {

@@ -22,6 +22,21 @@ const FAILED: u8 = 1;
 pub trait Course {
     /// What comes next, after this. The first event is [`Event::Begin`]; after [`Then::End`] there is none.
     fn next(&mut self, event: Event) -> Turn;
+
+    /// What is noted of a plan that it has just handed out: of a course that does several things one after the other, each of
+    /// which counts, so that the next command can tell how far a killed one had come.
+    fn progress(&self, _plan: &Plan) -> Option<Progress> {
+        None
+    }
+}
+
+/// How far a course is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// What the plan does.
+    pub doing: String,
+    /// What comes after it.
+    pub ahead: Vec<String>,
 }
 
 /// What happened since the last turn.

@@ -16,8 +16,8 @@ use crate::{
         manage::{Absent, Depth, ManageSubject, Managed},
     },
     plan::{
-        ArrayName, MdStep, Refusal, Step,
-        course::{Course, Deed, Ending, Event, Look, Said, Then, Turn, Unseen},
+        ArrayName, MdStep, Plan, Refusal, Step,
+        course::{Course, Deed, Ending, Event, Look, Progress, Said, Then, Turn, Unseen},
         run::Failure,
         stop, switch,
     },
@@ -128,6 +128,13 @@ impl Course for Manage {
     fn next(&mut self, event: Event) -> Turn {
         let turn = self.turn(event).unwrap_or_else(|unseen| self.finish(Ending::Refused(unseen.into())));
         turn.after(std::mem::take(&mut self.say))
+    }
+
+    fn progress(&self, plan: &Plan) -> Option<Progress> {
+        let words = self.queue.iter().map(|todo| format!("--{} {}", todo.op.word(), todo.word));
+        let run = self.job.run.then(|| "--run".to_owned());
+        let stop = self.job.stop.then(|| "--stop".to_owned());
+        Some(Progress { doing: plan.summary.clone(), ahead: words.chain(run).chain(stop).collect() })
     }
 }
 

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     plan::{
         course::{
-            Answer,
+            Answer, Course, Event, Then, Turn,
             twin::{self, Change, Fault, Outcome, Tally},
         },
         replace::session as replacing,
@@ -238,4 +238,43 @@ fn a_replacement_is_started_watched_and_verified_whatever_happens() {
     }
     println!("replace: {all:?}");
     assert!(all.reaches(30, 80, 150), "{all:?}");
+}
+
+/// A course, and what would be noted of it.
+struct Noted {
+    course: Manage,
+    notes: Vec<(String, Vec<String>)>,
+}
+
+impl Course for Noted {
+    fn next(&mut self, event: Event) -> Turn {
+        let turn = self.course.next(event);
+        if let Then::Do(plans) | Then::Instead(plans) = &turn.then {
+            let noted = plans.iter().filter_map(|plan| self.course.progress(plan));
+            self.notes.extend(noted.map(|progress| (progress.doing, progress.ahead)));
+        }
+        turn
+    }
+}
+
+/// Whenever it is killed, the next command can tell what was done, and what was not begun.
+#[test]
+fn how_far_it_is_can_be_told_at_any_time() {
+    let bench = Bench::new(array(Level::Raid1, "UUU"), &[5, 6, 9]);
+    let words =
+        [(ManageOp::Fail, "/dev/ram1"), (ManageOp::Remove, "/dev/ram1"), (ManageOp::Add, "/dev/ram5")];
+    let mut noted = Noted { course: Manage::new(job(&words)), notes: Vec::new() };
+    let outcome = twin::drive(&mut noted, bench, Answer::Yes, None, None);
+    assert_eq!(outcome.status(), 0, "{}", outcome.text());
+    let acts: Vec<&str> = noted.notes.iter().take(3).map(|(doing, _)| doing.as_str()).collect();
+    assert_eq!(
+        acts,
+        [
+            "mark /dev/ram1 in /dev/md0 as failed",
+            "take /dev/ram1 out of /dev/md0",
+            "add /dev/ram5 to /dev/md0"
+        ]
+    );
+    let ahead: Vec<String> = noted.notes.iter().take(3).map(|(_, ahead)| ahead.join(", ")).collect();
+    assert_eq!(ahead, ["--remove /dev/ram1, --add /dev/ram5", "--add /dev/ram5", ""]);
 }

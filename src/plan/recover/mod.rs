@@ -1,9 +1,11 @@
 //! After a command that was killed: what it had begun in the kernel is taken back, as if one of its steps had failed.
 
+mod killed;
 pub mod session;
 mod whole;
 
-pub use whole::Recover;
+pub use killed::{Killed, leaves_anything, progress};
+use whole::Recover;
 
 use super::{
     ArrayName, MdStep, Plan, Step, SystemStep,

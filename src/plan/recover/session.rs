@@ -118,7 +118,8 @@ impl TakeBack {
 
     fn below(&mut self) -> Turn {
         let Recovery { stopped, running, thawed, put_back, .. } = &self.recovery;
-        self.told.extend(stopped.iter().map(|array| format!("{array} is stopped")));
+        self.told
+            .extend(stopped.iter().map(|array| format!("{array}, which it had begun to make, is stopped")));
         self.told.extend(running.iter().map(|array| format!("{array} runs, and is left as it is")));
         if self.missing.is_none() {
             self.told.extend(thawed.iter().map(|array| format!("recovery of {array} may start again")));
@@ -136,7 +137,7 @@ impl TakeBack {
         let Turn { say, then } = self.put_back.next(event);
         match then {
             Then::End(Ending::Status(0)) => {
-                self.told.push(self.put_back.came().to_owned());
+                self.told.extend(self.put_back.came().map(ToOwned::to_owned));
                 self.end().after(say)
             }
             then @ Then::End(_) => self.fail(Turn { say, then }),
@@ -145,10 +146,15 @@ impl TakeBack {
     }
 
     fn end(&mut self) -> Turn {
-        match self.missing.take() {
-            Some(why) => self.fail(failed(&why)),
-            None => Turn::end(0),
+        if let Some(why) = self.missing.take() {
+            return self.fail(failed(&why));
         }
+        let is_back = !self.recovery.stopped.is_empty() || self.put_back.is_back();
+        let was_making = !self.left.made.is_empty() || !self.left.hidden.is_empty();
+        if is_back && was_making && self.recovery.running.is_empty() {
+            self.told.push("run it again if it is still wanted".to_owned());
+        }
+        Turn::end(0)
     }
 
     fn fail(&mut self, turn: Turn) -> Turn {

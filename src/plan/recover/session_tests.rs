@@ -135,7 +135,14 @@ fn a_second_run_takes_nothing_back_twice_and_says_what_is_so() {
     let over = format!("{notes}{}", Note::Over);
     let (first, told) = run(&notes, &scene);
     assert_eq!((first.status(), &first.scene.table.disks.0), (0, &old), "{}", first.text());
-    assert_eq!(told, ["md0 is stopped", "the metadata from before is back on /dev/a, /dev/b"]);
+    assert_eq!(
+        told,
+        [
+            "md0, which it had begun to make, is stopped",
+            "the metadata from before is back on /dev/a, /dev/b",
+            "run it again if it is still wanted"
+        ]
+    );
     // Killed before it could note that: the bytes say it.
     let (second, told) = run(&notes, &first.scene);
     assert_eq!((second.status(), &second.scene.table.disks.0), (0, &old));
@@ -175,7 +182,7 @@ fn what_was_done_before_a_failure_is_said() {
     let outcome = twin::drive(&mut course, scene, Answer::Nobody, Some(fault), None);
     let lines: Vec<String> = outcome.said.iter().map(|said| said.text.clone()).collect();
     assert_eq!((outcome.status(), lines.len()), (1, 2), "{lines:?}");
-    assert_eq!(lines[0], "    md0 is stopped");
+    assert_eq!(lines[0], "    md0, which it had begun to make, is stopped");
     assert!(lines[1].starts_with("what it left could not be taken back: "), "{lines:?}");
 }
 

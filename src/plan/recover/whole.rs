@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use super::{devices, failed, session::TakeBack, told_before};
+use super::{devices, failed, session::TakeBack};
 use crate::{
     model::{
         DevId,
@@ -26,7 +26,7 @@ const MOST_STOPS: u32 = 3;
 
 /// Takes back what one command left. It ends with 0 where its notes are of no use any more.
 #[derive(Debug)]
-pub struct Recover {
+pub(super) struct Recover {
     left: Unfinished,
     /// The file of its notes.
     notes: String,
@@ -69,14 +69,14 @@ enum Stage {
 
 impl Course for Recover {
     fn next(&mut self, event: Event) -> Turn {
-        self.turn(event).unwrap_or_else(|unseen| self.fail(failed(&unseen.text)))
+        self.turn(event).unwrap_or_else(|unseen| failed(&unseen.text))
     }
 }
 
 impl Recover {
     /// Begins with the notes of the killed command, and their file. `command`: this one's words.
     #[must_use]
-    pub fn new(left: &Unfinished, notes: &str, command: &str) -> Self {
+    pub(super) fn new(left: &Unfinished, notes: &str, command: &str) -> Self {
         let sets = made(left).chain(&left.forgotten).cloned().collect();
         Self {
             left: left.clone(),
@@ -90,6 +90,12 @@ impl Recover {
             missing: Vec::new(),
             told: Vec::new(),
         }
+    }
+
+    /// What was done, in words, whether it came to its end or not.
+    #[must_use]
+    pub(super) fn told(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.told)
     }
 
     fn turn(&mut self, event: Event) -> Result<Turn, Unseen> {
@@ -108,7 +114,7 @@ impl Recover {
             (_, Event::Done(deeds)) => self.done(deeds),
             (_, Event::Unseen(unseen)) => return Err(unseen),
             (_, Event::Seen(_) | Event::Woke(_) | Event::Answered(_)) => {
-                self.fail(failed("it was answered what nobody had asked"))
+                failed("it was answered what nobody had asked")
             }
         })
     }
@@ -151,7 +157,7 @@ impl Recover {
             }
             (_, why) => {
                 let why = why.unwrap_or_else(|| "it ended what nobody had begun".to_owned());
-                self.fail(failed(&why))
+                failed(&why)
             }
         }
     }
@@ -188,7 +194,7 @@ impl Recover {
                 self.stage = Stage::Set;
                 Turn::carry_out(plan)
             }
-            Err(refusal) => self.fail(failed(&refusal.text)),
+            Err(refusal) => failed(&refusal.text),
         }
     }
 
@@ -202,7 +208,7 @@ impl Recover {
                 let plan = Plan { summary, steps: vec![Step::Commit, note], warnings: Vec::new() };
                 Turn::carry_out(plan).after(turn.say)
             }
-            Then::End(_) => self.fail(turn),
+            Then::End(_) => turn,
             _ => turn,
         }
     }
@@ -213,7 +219,7 @@ impl Recover {
                 self.told.extend(self.volumes.told());
                 self.cookies().after(turn.say)
             }
-            Then::End(_) => self.fail(turn),
+            Then::End(_) => turn,
             _ => turn,
         }
     }
@@ -255,22 +261,9 @@ impl Recover {
         let forgotten = self.left.forgotten.iter();
         self.told.extend(forgotten.map(|(set, _)| format!("the files of overlays {set} are gone")));
         if !self.missing.is_empty() {
-            let turn = failed(&self.missing.join("; "));
-            return self.fail(turn);
+            return failed(&self.missing.join("; "));
         }
-        if self.told.is_empty() {
-            let told = match self.left.committed {
-                true => "its change was made, and stays",
-                false => "nothing of it is left",
-            };
-            self.told.push(told.to_owned());
-        }
-        Turn::end(0).after(told_before(std::mem::take(&mut self.told)))
-    }
-
-    /// What was done before is said before what was not.
-    fn fail(&mut self, turn: Turn) -> Turn {
-        turn.after(told_before(std::mem::take(&mut self.told)))
+        Turn::end(0)
     }
 }
 

@@ -6,7 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{bail, ensure};
 use superblock::{Bytes, Write};
 
-use super::*;
+use super::{
+    super::{Killed, leaves_anything},
+    *,
+};
 use crate::{
     model::{
         DevId, RunningArray, World,
@@ -82,8 +85,9 @@ impl Left {
         }
     }
 
-    fn course(&self) -> Recover {
-        Recover::new(&Unfinished::parse(&self.notes), "/run/mdctl/unfinished/7-0", "mdctl")
+    fn course(&self) -> Killed {
+        let notes = (Unfinished::parse(&self.notes), "/run/mdctl/unfinished/7-0".to_owned());
+        Killed::new(&[notes], "mdctl")
     }
 
     /// What is not the killed command's stays.
@@ -209,7 +213,7 @@ fn all_of_it_is_taken_back_and_said_in_one_line() {
     assert!(outcome.status() == 0 && outcome.scene.is_clean(), "{}: {:?}", outcome.text(), outcome.scene);
     assert_eq!(
         outcome.text(),
-        "    md0 is stopped; device half, which never had a table, is removed; its overlays are gone, the members are as \
+        "    md0, which it had begun to make, is stopped; run it again if it is still wanted; device half, which never had a table, is removed; its overlays are gone, the members are as \
          they were"
     );
     let again = run(&outcome.scene);
@@ -223,6 +227,35 @@ fn all_of_it_is_taken_back_and_said_in_one_line() {
     committed.notes.push_str(&Note::Committed.to_string());
     let outcome = run(&committed);
     assert_eq!((outcome.status(), outcome.scene.overlays.len()), (0, 2), "{}", outcome.text());
+}
+
+/// One command, several notes: what is left of it is said once, and nothing contradicts it.
+#[test]
+fn one_killed_command_one_truth() {
+    let notes = |parts: &[&str]| -> Vec<(Unfinished, String)> {
+        parts.iter().map(|text| (Unfinished::parse(text), "/run/mdctl/unfinished/7-0".to_owned())).collect()
+    };
+    let scene = Left { notes: String::new(), ..Left::new() };
+    let told = |parts: &[&str]| {
+        let mut course = Killed::new(&notes(parts), "mdctl");
+        let outcome = twin::drive(&mut course, scene.clone(), Answer::Nobody, None, None);
+        assert_eq!(outcome.status(), 0);
+        assert!((0..parts.len()).all(|nth| course.is_over(nth)));
+        outcome.text()
+    };
+    assert_eq!(told(&["begun 1 x\n", "begun 1 x\n"]), "    nothing of it is left");
+    let made = "begun 1 x\nmade md0\nmember 8:1 md0\n";
+    let stopped = "    md0, which it had begun to make, is stopped; run it again if it is still wanted";
+    assert_eq!(told(&["begun 1 x\n", made]), stopped);
+    assert_eq!(told(&["begun 1 x\ncommitted\n", "begun 1 x\n"]), "    its change was made, and stays");
+    let words = "begun 1 x\ndoing fail a\nahead --remove a\nahead --add b\ndid fail a\n";
+    assert_eq!(told(&[words]), "    it had done: fail a; it had not begun: --remove a, --add b");
+    let at = format!("{words}doing take a out\nahead --add b\n");
+    assert_eq!(
+        told(&[&at, "begun 1 x\n"]),
+        "    it had done: fail a; it was at, and may not have done: take a out; it had not begun: --add b"
+    );
+    assert!(!leaves_anything(&Unfinished::parse(words)) && leaves_anything(&Unfinished::parse(made)));
 }
 
 #[test]

@@ -12,7 +12,9 @@ use crate::{
     },
     plan::{
         Plan, Refusal,
-        course::{Bar, Cause, Course, Deed, Ending, Event, Look, Said, Then, Turn, Unseen, Wait, Woke},
+        course::{
+            Bar, Cause, Course, Deed, Ending, Event, Look, Progress, Said, Then, Turn, Unseen, Wait, Woke,
+        },
         manage::{
             ManageContext,
             session::{no_array, one},
@@ -109,6 +111,29 @@ impl Course for Replace {
     fn next(&mut self, event: Event) -> Turn {
         let turn = self.turn(event).unwrap_or_else(|unseen| self.blind(unseen));
         turn.after(std::mem::take(&mut self.say))
+    }
+
+    /// Once it is begun the kernel goes on by itself, and only the old member is left to be taken out.
+    fn progress(&self, plan: &Plan) -> Option<Progress> {
+        let (ReplaceJob { old, new, .. }, shown) = (&self.job, self.shown());
+        Some(match self.stage {
+            Stage::TakeOut(_) | Stage::Verify(_) => {
+                Progress { doing: plan.summary.clone(), ahead: Vec::new() }
+            }
+            Stage::Begin
+            | Stage::New
+            | Stage::Twin(_)
+            | Stage::Named
+            | Stage::Identities
+            | Stage::Start
+            | Stage::Watch
+            | Stage::Wait => Progress {
+                doing: format!(
+                    "let the kernel fill {new} for {old} in {shown}, which goes on (mdctl wait {shown})"
+                ),
+                ahead: vec![format!("take {old} out once {new} serves")],
+            },
+        })
     }
 }
 

@@ -8,7 +8,7 @@ use super::{
     session::written,
 };
 use crate::{
-    archive::{About, Shelf},
+    archive::{About, Identity, Shelf},
     model::volume::Groups,
     plan::{
         Plan, Step, SystemStep,
@@ -27,6 +27,8 @@ pub struct PutBack {
     id: String,
     stage: Stage,
     about: Option<About>,
+    /// The devices as they were.
+    known: Vec<Identity>,
     decision: Option<Decision>,
     plan: Plan,
     again: u32,
@@ -62,6 +64,7 @@ impl PutBack {
             id: id.to_owned(),
             stage: Stage::Shelf,
             about: None,
+            known: Vec::new(),
             decision: None,
             plan: Plan::default(),
             again: 0,
@@ -70,10 +73,16 @@ impl PutBack {
         }
     }
 
-    /// What came of it, in words.
+    /// What came of it, in words; none where the command had overwritten nothing.
     #[must_use]
-    pub fn came(&self) -> &str {
-        &self.came
+    pub fn came(&self) -> Option<&str> {
+        Some(self.came.as_str()).filter(|came| !came.is_empty())
+    }
+
+    /// Whether bytes were put back.
+    #[must_use]
+    pub fn is_back(&self) -> bool {
+        matches!(self.stage, Stage::Ended) && !self.plan.steps.is_empty() && !self.came.is_empty()
     }
 
     fn turn(&mut self, event: Event) -> Result<Turn, Unseen> {
@@ -99,10 +108,11 @@ impl PutBack {
 
     fn begin(&mut self, shelf: Shelf) -> Turn {
         let Some(shelved) = shelf.entries.iter().find(|shelved| shelved.about.id.as_str() == self.id) else {
-            return self.end("it had overwritten nothing");
+            return self.end("");
         };
         let (about, is_of_group) = (shelved.about.clone(), shelved.devices.is_empty());
         self.about = Some(about.clone());
+        self.known.clone_from(&shelved.devices);
         if is_of_group {
             self.stage = Stage::Groups;
             return Turn::look(Look::Groups);
@@ -132,7 +142,7 @@ impl PutBack {
             return self.nothing_written(plan.summary);
         };
         let id = about.id.clone();
-        self.came = format!("the metadata from before is back on {}", written(&plan).join(", "));
+        self.came = back_on(&written(&plan), &self.known);
         self.plan.clone_from(&plan);
         self.stage = Stage::Ended;
         Then::Undo(plan, id).into()
@@ -153,7 +163,7 @@ impl PutBack {
     fn forget(&mut self, groups: &Groups) -> Turn {
         let now: Vec<(String, u32)> =
             groups.groups.iter().map(|found| (found.group.id.to_string(), found.group.seqno)).collect();
-        let Some(about) = &self.about else { return self.end("it had overwritten nothing") };
+        let Some(about) = &self.about else { return self.end("") };
         let mut plan = never_was(about, &now);
         if plan.steps.is_empty() {
             match became(about, groups) {
@@ -192,6 +202,20 @@ impl PutBack {
         self.came = came.into();
         Turn::end(0)
     }
+}
+
+/// What is on devices again, by what they were.
+fn back_on(paths: &[&str], known: &[Identity]) -> String {
+    let is_blank = |path: &&str| {
+        let then = known.iter().find(|then| then.path == **path);
+        then.is_some_and(|then| then.md.is_empty() && then.foreign.is_empty())
+    };
+    let (blank, others): (Vec<&str>, Vec<&str>) = paths.iter().partition(|path| is_blank(path));
+    let blank =
+        (!blank.is_empty()).then(|| format!("{} has nothing of it any more, as before it", blank.join(", ")));
+    let others =
+        (!others.is_empty()).then(|| format!("the metadata from before is back on {}", others.join(", ")));
+    others.into_iter().chain(blank).collect::<Vec<_>>().join("; ")
 }
 
 /// What has become of a change of a group.

@@ -218,17 +218,28 @@ impl PutRight {
         self.tidy(seen)
     }
 
-    /// What has become of the changes of groups that were committed.
+    /// What has become of the changes of groups. Where an entry was kept, that tells of those that had not passed the commit.
     fn changes(&self, seen: &VolumesSeen) -> Vec<String> {
+        let tells = self.left.committed || self.left.archive.is_none();
         let said = |(name, seqno): &(String, u64)| {
-            let now = u64::from(seen.groups.group(name)?.group.seqno);
-            Some(match now.checked_sub(*seqno)? {
-                0 => format!("its change of group {name} was made, and stays"),
-                since => format!("its change of group {name} was made; {}", changed_since(since)),
+            let group = &seen.groups.group(name)?.group;
+            let since = u64::from(group.seqno).checked_sub(*seqno);
+            let by = &group.written.description;
+            // Who wrote a number that was not seen to be committed, only its words tell.
+            let ours = self.left.committed || (!by.is_empty() && self.left.command.ends_with(by));
+            Some(match since {
+                None if self.left.committed => return None,
+                None => format!("its change of group {name} has not come about"),
+                Some(0) if ours => format!("its change of group {name} was made, and stays"),
+                Some(since) if self.left.committed => {
+                    format!("its change of group {name} was made; {}", changed_since(since))
+                }
+                Some(_) => format!(
+                    "whether its change of group {name} came about is not known: `mdctl volume list {name}` shows what is there"
+                ),
             })
         };
-        let groups = self.left.groups.iter().filter(|_| self.left.committed);
-        groups.filter_map(said).collect()
+        self.left.groups.iter().filter(|_| tells).filter_map(said).collect()
     }
 
     /// The next group that something is to be done with.

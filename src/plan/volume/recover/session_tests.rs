@@ -305,7 +305,17 @@ fn what_became_of_its_change_is_said() {
         since.contains("was made; the group was changed once since, which may have taken it back"),
         "{since}"
     );
-    assert!(!said(false, |_| {}).contains("its change"));
+    // It was killed before it could note that, and nothing is kept: the words in the group tell.
+    assert!(said(false, |_| {}).contains("whether its change of group vg came about is not known"));
+    let ours = said(false, |scene| {
+        scene.notes.command = "/sbin/mdctl volume resize a".into();
+        scene.found.as_mut().unwrap().group.written.description = "mdctl volume resize a".into();
+    });
+    assert!(ours.contains("its change of group vg was made, and stays"), "{ours}");
+    let before = said(false, |scene| scene.found.as_mut().unwrap().group.seqno -= 1);
+    assert!(before.contains("its change of group vg has not come about"), "{before}");
+    // Where an entry was kept, that is asked.
+    assert!(!said(false, |scene| scene.notes.archive = Some("1".into())).contains("its change"));
 }
 
 #[test]
