@@ -261,6 +261,11 @@ mod tests {
         );
         let cut = Unfinished::parse(&format!("{text}device vg.1-b{}", Note::Over));
         assert_eq!(cut.devices, ["vg.1-a"], "a name that was cut off");
+        assert_eq!(Unfinished::parse("made ../../x\nmade \nwhat\n"), Unfinished::default());
+    }
+
+    #[test]
+    fn how_far_a_command_had_come() {
         let steps = [
             Note::Doing("fail a".into()),
             Note::Ahead("--remove a".into()),
@@ -272,6 +277,5 @@ mod tests {
         let read = Unfinished::parse(&steps.iter().map(ToString::to_string).collect::<String>());
         assert_eq!((read.did, read.doing), (vec!["fail a".to_owned()], Some("remove a".to_owned())));
         assert_eq!(read.ahead, ["--add b"]);
-        assert_eq!(Unfinished::parse("made ../../x\nmade \nwhat\n"), Unfinished::default());
     }
 }
