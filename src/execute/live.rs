@@ -65,6 +65,8 @@ pub struct Live {
     noting: Noting,
     /// Where the archive's entry is, where it is not in the usual place.
     kept_elsewhere: Option<String>,
+    /// What else is worth a word.
+    remarks: Vec<String>,
     /// device-mapper.
     dm: Dm,
     /// LVM2's metadata.
@@ -244,6 +246,7 @@ impl Live {
             log,
             noting: Noting::default(),
             kept_elsewhere: None,
+            remarks: Vec::new(),
         }
     }
 
@@ -256,6 +259,7 @@ impl Live {
     pub fn remarks(&mut self) -> Vec<String> {
         let mut remarks = std::mem::take(&mut self.dm.remarks);
         remarks.append(&mut self.volumes.remarks);
+        remarks.append(&mut self.remarks);
         remarks.extend(self.kept_elsewhere.take());
         remarks
     }
@@ -543,8 +547,7 @@ impl Live {
         let opened = match self.arrays.remove(&array.kernel) {
             Some(device) => device,
             None => {
-                let dev = sysfs.array(&array.kernel).dev()?;
-                let dev = dev.ok_or_else(|| anyhow!("{}: there is no such array", array.kernel))?;
+                let dev = self.number(&array.kernel)?;
                 let open =
                     || node::open_number(&self.machine.places, dev, Access::ReadExclusive, &array.path);
                 let again = |error: &KernelError| error.is(Errno::EBUSY) && self.only_processes_hold_md(dev);
@@ -559,8 +562,27 @@ impl Live {
             .map_err(|error| self.explain_busy(&array.path, error))
             .with_context(|| format!("failed to stop array {}", array.path))?;
         drop(opened);
-        gone.wait(Deadline::after(UDEV_WAIT))?;
-        Ok(())
+        let Err(late) = gone.wait(Deadline::after(UDEV_WAIT)) else { return Ok(()) };
+        // The driver lets an empty device stay as long as somebody has it open, and makes it again for who opens its node.
+        match sysfs.array(&array.kernel).state() {
+            Ok(None | Some(kernel::sysfs::ArrayState::Clear)) => {
+                let dev = sysfs.array(&array.kernel).dev().ok().flatten();
+                let by = |dev| kernel::holders::holders(&sysfs, &self.machine.procfs, dev).ok();
+                let holders = dev.and_then(by).unwrap_or_default();
+                let by = match holders.as_slice() {
+                    [] => String::new(),
+                    some => format!(" (held by {})", held(some)),
+                };
+                self.remarks.push(format!("{} is stopped; its empty device is still there{by}", array.path));
+                Ok(())
+            }
+            Ok(Some(_)) | Err(_) => Err(late.into()),
+        }
+    }
+
+    fn number(&self, kernel: &str) -> Result<DevId> {
+        let dev = self.machine.sysfs.array(kernel).dev()?;
+        dev.ok_or_else(|| anyhow!("{kernel}: there is no such array"))
     }
 
     fn only_processes_hold_md(&self, dev: DevId) -> bool {
