@@ -8,7 +8,7 @@ use crate::{
     },
     plan::{DiskInfo, DiskStep, MdStep, Refusal, Step, SystemStep, Warning, create, disk_state},
     request::ManageOp,
-    words::ArrayState,
+    words::{ArrayState, MemberState},
 };
 use superblock::{
     Bytes, Format, Judge, MdUuid, Native, Sectors, Unverified, Write, journal, ppl, v0,
@@ -16,7 +16,7 @@ use superblock::{
 };
 
 use super::{
-    Attempt, Copy, KernelRefusal, ManageContext, ManageDecision, Otherwise, Todo,
+    Attempt, Copy, KernelRefusal, ManageContext, ManageDecision, Otherwise, Todo, already,
     apart::{self, Apart},
     copy, freeze, is_member_array, readd,
 };
@@ -78,7 +78,8 @@ fn detached(
     subject: &ManageSubject,
     context: &ManageContext,
 ) -> Result<(Vec<Attempt>, Otherwise), Refusal> {
-    let device = device(todo, subject)?;
+    let device =
+        device(todo, subject).map_err(|refusal| is_member(todo, subject, array, context, refusal))?;
     unused(todo, device, context)?;
     let mut remarks = Vec::new();
     if let Some(twin) = subject.twin.as_ref().filter(|_| !context.force) {
@@ -128,6 +129,26 @@ fn detached(
                 way.plan.warnings.clone_from(&remarks);
             }
             Ok((ways, Otherwise::Nothing))
+        }
+    }
+}
+
+/// Who holds it is the array itself: then it is said as what.
+fn is_member(
+    todo: &Todo,
+    subject: &ManageSubject,
+    array: &Managed,
+    context: &ManageContext,
+    refusal: Refusal,
+) -> Refusal {
+    let (word, shown) = (&todo.word, &context.array.path);
+    let link = subject.dev.and_then(|dev| array.link_of(dev));
+    let Some(link) = link.filter(|link| !link.is(&MemberState::Faulty)) else { return refusal };
+    match already::not_yet(word, subject.dev, array, shown) {
+        Ok(()) => refusal.hint(format!("{word} is a member of {shown} already: {}", already::role(link))),
+        Err(already) => {
+            let hint = already.hint.map(|hint| format!("; {hint}")).unwrap_or_default();
+            refusal.hint(format!("{}{hint}", already.text))
         }
     }
 }

@@ -2,6 +2,7 @@
 //! decided by itself: from the array as it is then, and the device that the word names.
 
 mod add;
+pub mod already;
 mod apart;
 mod copy;
 mod fail;

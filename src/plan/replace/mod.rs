@@ -125,11 +125,9 @@ pub fn plan(
     let (old_word, new_word) = words;
     let shown = &context.array.path;
     able(array, shown)?;
+    manage::already::not_yet(new_word, new.dev, array, shown)?;
     let spare = match new.dev.and_then(|dev| array.link_of(dev)) {
         None => None,
-        Some(link) if link.slot.is_some() => {
-            return Err(Refusal::new(format!("{new_word} is a member of {shown} already")));
-        }
         Some(link) if link.is(&MemberState::Faulty) => {
             return Err(Refusal::new(format!("{new_word} has failed in {shown}"))
                 .hint(format!("take it out first: mdctl manage {shown} --remove {new_word}")));

@@ -16,7 +16,7 @@ use crate::{
             Bar, Cause, Course, Deed, Ending, Event, Look, Progress, Said, Then, Turn, Unseen, Wait, Woke,
         },
         manage::{
-            ManageContext,
+            ManageContext, already,
             session::{no_array, one},
             twin,
         },
@@ -267,6 +267,7 @@ impl Replace {
         let ReplaceJob { old: old_word, new: new_word, context, .. } = &self.job;
         let gone = || Refusal::new(format!("Cannot get array info for {}", context.array.path));
         let array = self.array.as_ref().ok_or_else(gone)?;
+        already::not_yet(new_word, self.new.dev, array, &context.array.path)?;
         let old = old(old_word, array, &self.named, &context.array.path)?;
         let first = plan((old_word, new_word), old, array, &self.new, context)?;
         if self.new.dev.is_none() {

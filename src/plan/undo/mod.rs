@@ -13,7 +13,7 @@ pub mod session;
 use std::collections::BTreeSet;
 
 use superblock::{
-    Bytes, MdUuid, Membership, Write, foreign,
+    Bytes, MdUuid, Membership, Role, Write, foreign,
     probe::{self, Found},
 };
 
@@ -127,6 +127,10 @@ pub fn plan(
             continue;
         }
         let path = &present.device.path;
+        if let Some(serves) = serves(kept, present).filter(|_| trust == DeviceTrust::Unbroken) {
+            said.insert(serves);
+            continue;
+        }
         free(present, force)?;
         match unused(kept, present, about, trust) {
             Ok(()) => said.extend(stays_overwritten(&entry.devices, nth, present)),
@@ -139,7 +143,8 @@ pub fn plan(
         writes.push((path.clone(), differing));
     }
     if writes.is_empty() && trust == DeviceTrust::Unbroken {
-        return Ok(Plan { summary: nothing_to_do(present), ..Plan::default() });
+        let warnings = said.into_iter().map(Warning::note).collect();
+        return Ok(Plan { summary: nothing_to_do(present), steps: Vec::new(), warnings });
     }
     if writes.is_empty() {
         return Err(nothing_to_put_back(present, &about.id));
@@ -234,6 +239,23 @@ fn what_goes(kept: &KeptDevice, present: &Present) -> Vec<String> {
     let gone = present.inside.iter().filter(|(array, _)| !was(array));
     gone.map(|(array, what)| format!("array {array} will be gone, and with it what is on it: {what}"))
         .collect()
+}
+
+/// A device that serves in the array that the command gave it to: there it stays.
+fn serves(kept: &KeptDevice, present: &Present) -> Option<String> {
+    let device = &present.device;
+    let array = device.holders.iter().filter(|_| device.busy).find_map(|by| by.strip_prefix("array "))?;
+    let after = kept.after();
+    let left = probe::probe(&Pieces { size: Bytes(kept.device.size), pieces: &after }).found;
+    let is_left = |found: &&Found| left.iter().any(|left| Carried::of(left).is_same_as(&Carried::of(found)));
+    let role = match membership(device.probe.found.iter().find(is_left)?).role {
+        Role::Slot { slot, replacement: false } => format!("in slot {slot}"),
+        Role::Slot { slot, replacement: true } => format!("the replacement of slot {slot}"),
+        Role::Spare => "a spare".to_owned(),
+        Role::Faulty => "failed".to_owned(),
+        Role::Journal => "its journal".to_owned(),
+    };
+    Some(format!("{} is a member of {array} by now ({role}), and stays", device.path))
 }
 
 fn free(present: &Present, force: bool) -> Result<(), Refusal> {

@@ -138,6 +138,11 @@ impl PutBack {
                 return self.end(format!("{text}: it is left as it is; {kept}"));
             }
         };
+        // What came about is not forgotten.
+        if plan.steps.is_empty() && !plan.warnings.is_empty() {
+            let told: Vec<&str> = plan.warnings.iter().map(|warning| warning.text.as_str()).collect();
+            return self.end(told.join("; "));
+        }
         let Some(about) = self.about.as_ref().filter(|_| !plan.steps.is_empty()) else {
             return self.nothing_written(plan.summary);
         };

@@ -142,6 +142,34 @@ fn after_a_killed_command_what_is_as_it_was_is_called_so() {
     assert_eq!(gone.summary, "nothing was put back: none of its devices is known to be here as it was");
 }
 
+/// Nobody asked for that: a device that has joined the array that it was given to is not to be taken from it.
+#[test]
+fn what_has_joined_its_array_by_now_stays() {
+    let mut disks = Disks::new();
+    let entry = disks.create(Level::Raid1, 0);
+    let mut present = disks.present(&entry);
+    for one in &mut present {
+        one.device.busy = true;
+        one.device.holders = vec!["array md1".into()];
+    }
+    let left = plan(&entry, &present, &[], DeviceTrust::Unbroken).expect("nothing to be done");
+    assert!(left.steps.is_empty());
+    let told: Vec<&str> = left.warnings.iter().map(|warning| warning.text.as_str()).collect();
+    assert_eq!(
+        told,
+        [
+            "/dev/a is a member of md1 by now (in slot 0), and stays",
+            "/dev/b is a member of md1 by now (in slot 1), and stays"
+        ]
+    );
+    // Held by another array it is in somebody's use.
+    disks.create(Level::Raid1, 2);
+    let mut others = disks.present(&entry);
+    others[0].device.busy = true;
+    others[0].device.holders = vec!["array md7".into()];
+    assert!(plan(&entry, &others, &[], DeviceTrust::Unbroken).is_err());
+}
+
 #[test]
 fn all_metadata_of_a_member_is_kept_wherever_it_lies() {
     let mut disks = Disks::new();
