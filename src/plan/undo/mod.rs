@@ -149,10 +149,18 @@ pub fn plan(
     if writes.is_empty() {
         return Err(nothing_to_put_back(present, &about.id));
     }
+    let steps = steps(writes, checks, &about.id);
+    let summary = format!("undo {}: {}", about.id, about.summary);
+    let warnings = said.into_iter().map(Warning::note).chain(lost.into_iter().map(Warning::ask)).collect();
+    Ok(Plan { summary, steps, warnings })
+}
+
+/// Claims first, then what was seen is compared, written and read back.
+fn steps(writes: Vec<(String, Vec<Write>)>, checks: Vec<Step>, id: &EntryId) -> Vec<Step> {
     let mut steps: Vec<Step> =
         writes.iter().map(|(device, _)| Step::Disk(DiskStep::Claim { device: device.clone() })).collect();
     steps.extend(checks);
-    let what = format!("the bytes from before {}", entry.about.id);
+    let what = format!("the bytes from before {}", id);
     for (device, writes) in &writes {
         steps.push(Step::Disk(DiskStep::Write {
             device: device.clone(),
@@ -167,9 +175,7 @@ pub fn plan(
     );
     steps.push(Step::Commit);
     steps.extend(writes.into_iter().map(|(device, _)| Step::Disk(DiskStep::Release { device })));
-    let summary = format!("undo {}: {}", about.id, about.summary);
-    let warnings = said.into_iter().map(Warning::note).chain(lost.into_iter().map(Warning::ask)).collect();
-    Ok(Plan { summary, steps, warnings })
+    steps
 }
 
 fn nothing_to_put_back(present: &[Present], id: &EntryId) -> Refusal {
