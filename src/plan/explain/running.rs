@@ -27,6 +27,8 @@ pub(super) fn explain(scene: &ExplainScene<'_>, array: &ArrayStatus) -> Explanat
     let mut findings = work.members();
     findings.extend(work.outside());
     findings.extend(work.missing());
+    // What is missing comes back first: a member that still works is not replaced before that.
+    findings.sort_by_key(|finding| finding.kind == Kind::Worn);
     findings.extend(work.blocks());
     findings.extend(work.journal());
     findings.extend(work.state());
@@ -140,11 +142,7 @@ impl Work<'_> {
                             .of(&shown)
                             .also(evidence)
                             .also(self.log(&[&member.kernel_name]))
-                            .needs(format!(
-                                "a look at the disk itself (smartctl -a {shown}); a new device takes its place with: \
-                                 mdctl replace {} {shown} NEW-DEVICE",
-                                self.array.shown()
-                            )),
+                            .needs(self.of_worn(&shown)),
                     );
                 }
                 MemberRole::Active
@@ -156,6 +154,14 @@ impl Work<'_> {
             }
         }
         found
+    }
+
+    fn of_worn(&self, shown: &str) -> String {
+        let first = if self.array.missing().is_empty() { "" } else { "once no slot is empty any more, " };
+        let array = self.array.shown();
+        format!(
+            "a look at the disk itself (smartctl -a {shown}); {first}a new device takes its place with: mdctl replace {array} {shown} NEW-DEVICE"
+        )
     }
 
     /// Devices that say that they belong here, and do not.

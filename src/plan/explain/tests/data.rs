@@ -233,3 +233,21 @@ fn an_undo_is_offered_for_what_its_command_took() {
     assert_eq!(next(&elsewhere), None, "{elsewhere:#?}");
     assert!(finding(&elsewhere, Kind::Former).needs.as_deref().unwrap().starts_with("nothing, if"));
 }
+
+/// A member that works with errors is not replaced before the slot that is empty is filled again.
+#[test]
+fn what_is_missing_comes_back_before_anything_is_replaced() {
+    let raid5 = array(Level::Raid5, 3);
+    let fresh = |number| disk(&raid5, number, 9, &[faulty(1)]);
+    let mut stand =
+        Stand::of(&[fresh(0), disk(&raid5, 1, 7, &[]), fresh(2)]).running(Level::Raid5, 3, &[0, 2]);
+    stand.array().members[0].errors = 3;
+    let explanation = stand.ask("home");
+    let found = kinds(&explanation);
+    let at = |kind: Kind| found.iter().position(|found| *found == kind).expect("it is found");
+    assert!(at(Kind::Stale) < at(Kind::Worn) && at(Kind::MemberMissing) < at(Kind::Worn), "{found:?}");
+    let next = explanation.next().expect("a command").line();
+    assert_eq!(next, "mdctl /dev/md/home --add /dev/sdb");
+    let needs = finding(&explanation, Kind::Worn).needs.clone().unwrap_or_default();
+    assert!(needs.contains("once no slot is empty any more, a new device"), "{needs}");
+}
