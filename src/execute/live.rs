@@ -45,11 +45,11 @@ const BUSY_WAIT: Duration = Duration::from_secs(5);
 pub(super) const UDEV_WAIT: Duration = Duration::from_secs(10);
 
 /// Is told how far a long step is: the device, what is done and what there is.
-pub type Progress = Box<dyn Fn(&str, Bytes, Bytes) + Send + Sync>;
+pub type ShowProgress = Box<dyn Fn(&str, Bytes, Bytes) + Send + Sync>;
 
 /// Carries steps out for real.
 pub struct Live {
-    progress: Progress,
+    progress: ShowProgress,
     pub(super) machine: Machine,
     claims: BTreeMap<String, Claimed>,
     /// Whole disks that udev is kept from, by kernel name.
@@ -230,7 +230,7 @@ impl Live {
 impl Live {
     /// Ready to act.
     #[must_use]
-    pub fn new(machine: Machine, progress: Progress) -> Self {
+    pub fn new(machine: Machine, progress: ShowProgress) -> Self {
         let log = KernelLog::mark(&machine.places.dev.join("kmsg"));
         Self {
             progress,
