@@ -25,14 +25,14 @@ pub trait Course {
 
     /// What is noted of a plan that it has just handed out: of a course that does several things one after the other, each of
     /// which counts, so that the next command can tell how far a killed one had come.
-    fn progress(&self, _plan: &Plan) -> Option<Progress> {
+    fn progress(&self, _plan: &Plan) -> Option<CourseProgress> {
         None
     }
 }
 
 /// How far a course is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Progress {
+pub struct CourseProgress {
     /// What the plan does.
     pub doing: String,
     /// What comes after it.
@@ -208,7 +208,7 @@ pub enum Cause {
     Arrays,
 }
 
-/// Progress.
+/// CourseProgress.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bar {
     /// What it is of.

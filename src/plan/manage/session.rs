@@ -17,7 +17,7 @@ use crate::{
     },
     plan::{
         ArrayName, MdStep, Plan, Refusal, Step,
-        course::{Course, Deed, Ending, Event, Look, Progress, Said, Then, Turn, Unseen},
+        course::{Course, CourseProgress, Deed, Ending, Event, Look, Said, Then, Turn, Unseen},
         run::Failure,
         stop, switch,
     },
@@ -130,11 +130,11 @@ impl Course for Manage {
         turn.after(std::mem::take(&mut self.say))
     }
 
-    fn progress(&self, plan: &Plan) -> Option<Progress> {
+    fn progress(&self, plan: &Plan) -> Option<CourseProgress> {
         let words = self.queue.iter().map(|todo| format!("--{} {}", todo.op.word(), todo.word));
         let run = self.job.run.then(|| "--run".to_owned());
         let stop = self.job.stop.then(|| "--stop".to_owned());
-        Some(Progress { doing: plan.summary.clone(), ahead: words.chain(run).chain(stop).collect() })
+        Some(CourseProgress { doing: plan.summary.clone(), ahead: words.chain(run).chain(stop).collect() })
     }
 }
 

@@ -13,7 +13,8 @@ use crate::{
     plan::{
         Plan, Refusal,
         course::{
-            Bar, Cause, Course, Deed, Ending, Event, Look, Progress, Said, Then, Turn, Unseen, Wait, Woke,
+            Bar, Cause, Course, CourseProgress, Deed, Ending, Event, Look, Said, Then, Turn, Unseen, Wait,
+            Woke,
         },
         manage::{
             ManageContext, already,
@@ -24,7 +25,7 @@ use crate::{
     words::{ArrayAttr, SyncKind},
 };
 
-/// Progress is not an event: look this often.
+/// CourseProgress is not an event: look this often.
 const SLICE: Duration = Duration::from_millis(500);
 /// The kernel takes a moment to begin, and to tell that it ended: so many slices of standing still are the end.
 const IDLE_SLICES: u32 = 10;
@@ -114,11 +115,11 @@ impl Course for Replace {
     }
 
     /// Once it is begun the kernel goes on by itself, and only the old member is left to be taken out.
-    fn progress(&self, plan: &Plan) -> Option<Progress> {
+    fn progress(&self, plan: &Plan) -> Option<CourseProgress> {
         let (ReplaceJob { old, new, .. }, shown) = (&self.job, self.shown());
         Some(match self.stage {
             Stage::TakeOut(_) | Stage::Verify(_) => {
-                Progress { doing: plan.summary.clone(), ahead: Vec::new() }
+                CourseProgress { doing: plan.summary.clone(), ahead: Vec::new() }
             }
             Stage::Begin
             | Stage::New
@@ -127,7 +128,7 @@ impl Course for Replace {
             | Stage::Identities
             | Stage::Start
             | Stage::Watch
-            | Stage::Wait => Progress {
+            | Stage::Wait => CourseProgress {
                 doing: format!(
                     "let the kernel fill {new} for {old} in {shown}, which goes on (mdctl wait {shown})"
                 ),
