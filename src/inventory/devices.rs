@@ -147,7 +147,8 @@ fn one(machine: &Machine, path: &str, opened: &Opened<'_>, exclusive: bool) -> R
     }
     if let Some(dev) = opened.device.dev().filter(|_| opened.busy) {
         let found = holders::holders(&machine.sysfs, &machine.procfs, dev).unwrap_or_default();
-        device.busy = true;
+        // Whoever is not found may have had it for a moment only: others look, too.
+        device.busy = !found.is_empty() || kernel::BlockDevice::is_claimed(Path::new(path)).unwrap_or(true);
         device.holders = found.iter().map(ToString::to_string).collect();
     }
     Ok(device)
