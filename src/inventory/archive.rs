@@ -17,6 +17,7 @@ use crate::{
     model::{
         Device, Sight, Unusable,
         archive::{Found, Present, Spot},
+        manage::WrittenOver,
     },
 };
 
@@ -101,6 +102,23 @@ pub fn known_members(machine: &Machine, sights: &[Sight]) -> KnownMembers {
         former: archive::former(&entries, &here).into_iter().map(|one| judged(one, &shelf)).collect(),
         overwritten: archive::overwritten(&undos(&shelf), &entries, &here),
     }
+}
+
+/// Whether a device carries a superblock that an undo brought back without its data. Nothing is read where nothing was undone.
+pub(super) fn written_over(machine: &Machine, path: &str) -> Option<WrittenOver> {
+    let shelf = archive(machine).ok()?;
+    let undid_bytes = |shelved: &&Shelved| shelved.about.undoes.is_some() && !shelved.devices.is_empty();
+    shelf.entries.iter().find(undid_bytes)?;
+    let entries: Vec<(&About, &[Identity])> =
+        shelf.entries.iter().map(|shelved| (&shelved.about, shelved.devices.as_slice())).collect();
+    let known: Vec<Identity> = entries.iter().flat_map(|(_, devices)| *devices).cloned().collect();
+    let here: Vec<Identity> = super::like(machine, &[path.to_owned()], &known)
+        .into_iter()
+        .map(|sighted| sighted.identity)
+        .collect();
+    let found = archive::overwritten(&undos(&shelf), &entries, &here).into_iter().next()?;
+    let by = format!("{} of array {}", found.copied.cause.name(), found.copied.array);
+    Some(WrittenOver { array: found.array, by })
 }
 
 /// By the bytes of its entry; as it is where these cannot be read.

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use superblock::{Bytes, Media, Native, Sectors, bitmap};
+use superblock::{Bytes, Media, Native, Role, Sectors, bitmap, probe};
 
-use super::{Absent, DetailLook, Nodes, devices::look_to_write};
+use super::{Absent, DetailLook, Nodes, archive::written_over, devices::look_to_write};
 use crate::{
     kernel::{Access, BlockDevice, ErrorCause, KernelError, Machine, node, sysfs::MemberAttr},
     model::manage::Depth,
@@ -97,7 +97,15 @@ pub fn subject(machine: &Machine, path: &str, depth: Depth) -> ManageSubject {
     let seen = look_to_write(machine, &[path.to_owned()]).into_iter().next();
     let (bitmap, bits) = seen.as_ref().and_then(own_bitmap).unzip();
     let log = if seen.as_ref().is_some_and(leaves_open) { super::kernel_log(machine) } else { Vec::new() };
-    ManageSubject { dev, seen, log, bits, bitmap, ..ManageSubject::default() }
+    let written_over =
+        seen.as_ref().filter(|seen| has_slot(seen)).and_then(|seen| written_over(machine, &seen.path));
+    ManageSubject { dev, seen, log, bits, bitmap, written_over, ..ManageSubject::default() }
+}
+
+/// Whether it was a member in a slot: only such a one can come back as what it was.
+fn has_slot(seen: &Candidate) -> bool {
+    let in_slot = |found: &probe::Found| matches!(found.fields().membership().role, Role::Slot { .. });
+    seen.found.as_ref().is_ok_and(|device| device.probe.found.iter().any(in_slot))
 }
 
 /// Whether its metadata says that nothing is in sync, or that the array was being written to: the log knows which.

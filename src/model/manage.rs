@@ -94,6 +94,17 @@ pub struct ManageSubject {
     pub bits: Option<bitmap::Count>,
     /// The superblock of that bitmap.
     pub bitmap: Option<bitmap::Superblock>,
+    /// Its superblock is one that an undo brought back, without the data that belongs to it.
+    pub written_over: Option<WrittenOver>,
+}
+
+/// What was written over a device's data before its superblock came back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrittenOver {
+    /// The identity of the array whose superblock it has again, as text.
+    pub array: String,
+    /// What wrote: `a resync of array …`.
+    pub by: String,
 }
 
 /// Why a word is no device.

@@ -4,7 +4,7 @@ use crate::{
     model::{
         Device, Unusable,
         detail::MemberSuperblock,
-        manage::{ManageSubject, Managed},
+        manage::{ManageSubject, Managed, WrittenOver},
     },
     plan::{DiskInfo, DiskStep, MdStep, Refusal, Step, SystemStep, Warning, create, disk_state},
     request::ManageOp,
@@ -71,6 +71,22 @@ pub(super) fn add(
     }
 }
 
+/// What was written over its data since it was a member, where the superblock that it has is this array's.
+fn written_over<'a>(array: &Managed, device: &Device, subject: &'a ManageSubject) -> Option<&'a WrittenOver> {
+    let uuid = superblock_of(array, device)?.fields().membership().array.to_string();
+    subject.written_over.as_ref().filter(|written_over| written_over.array == uuid)
+}
+
+/// Its superblock says that it missed little, and it lacks more than that.
+fn no_way_back(todo: &Todo, written_over: &WrittenOver, context: &ManageContext) -> Refusal {
+    let (word, shown) = (&todo.word, &context.array.path);
+    let by = &written_over.by;
+    Refusal::new(format!(
+        "{word} cannot come back as what it was: an undo brought its superblock back, and {by} may have written over its data"
+    ))
+    .hint(format!("mdctl {shown} --add {word} copies everything onto it"))
+}
+
 /// A device that is not a member now.
 fn detached(
     todo: &Todo,
@@ -101,6 +117,14 @@ fn detached(
         }
         remarks.push(apart.lost(&todo.word, context));
     }
+    let written_over = written_over(array, device, subject);
+    if let Some(written_over) = written_over.filter(|_| todo.op != ManageOp::ClusterConfirm) {
+        let refusal = no_way_back(todo, written_over, context);
+        if todo.op == ManageOp::ReAdd {
+            return if todo.quiet { Ok((Vec::new(), Otherwise::Warn(refusal))) } else { Err(refusal) };
+        }
+        remarks.push(Warning::note(refusal.text));
+    }
     apart::keep_only_copy(todo, array, device, subject, context)?;
     fits_v0(todo, array, device, context, &mut remarks)?;
     same_blocks(todo, array, device, context)?;
@@ -116,7 +140,7 @@ fn detached(
         big_enough(todo, array, room(sample, device))?;
     }
     let mut ways = Vec::new();
-    if todo.op != ManageOp::AddSpare && apart.is_none() {
+    if todo.op != ManageOp::AddSpare && apart.is_none() && written_over.is_none() {
         ways.extend(readd::former(todo, array, device, context)?);
     }
     let new = newcomer(todo, array, device, context);

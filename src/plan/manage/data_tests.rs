@@ -1,12 +1,15 @@
 //! What nothing may take from an array, or give to it, without being asked twice.
 
-use superblock::{Level, Native, Role, Sectors, bitmap, probe::Found, v1};
+use superblock::{Level, MdUuid, Native, Role, Sectors, bitmap, probe::Found, v1};
 
 use super::{
     tests::{UUID, array, context, dev, disk, path, superblock},
     *,
 };
-use crate::plan::replace::{self, OldMember};
+use crate::{
+    model::manage::WrittenOver,
+    plan::replace::{self, OldMember},
+};
 
 /// The same disk with a change in its superblock.
 fn edited(minor: u32, sb: v1::Superblock, edits: &[v1::Edit]) -> ManageSubject {
@@ -95,6 +98,36 @@ fn two_lost_members_come_back_one_after_the_other() {
         let decision = decide(&path(ManageOp::ReAdd, own), &world, &subject, &context()).unwrap();
         assert!(matches!(decision.ways[0].copy, Some(Copy::Bitmap { .. })), "{decision:?}");
     }
+}
+
+#[test]
+fn a_superblock_that_came_back_without_its_data_brings_nothing_back() {
+    let world = with_bitmap(array(Level::Raid1, "U_"));
+    let written_over = |of: MdUuid| ManageSubject {
+        written_over: Some(WrittenOver { array: of.to_string(), by: "a resync of array x".into() }),
+        ..disk(1, Some(superblock(1, 15, Level::Raid1, 2)))
+    };
+    let by_bitmap = |decision: &ManageDecision| matches!(decision.ways[0].copy, Some(Copy::Bitmap { .. }));
+    for op in [ManageOp::ReAdd, ManageOp::Add] {
+        let of_another = decide(&path(op, 1), &world, &written_over(MdUuid([9; 16])), &context()).unwrap();
+        assert!(by_bitmap(&of_another), "{of_another:?}");
+    }
+    let refused = decide(&path(ManageOp::ReAdd, 1), &world, &written_over(UUID), &context()).unwrap_err();
+    assert!(refused.text.contains("a resync of array x may have written over its data"), "{refused:?}");
+    assert!(refused.hint.unwrap().contains("--add /dev/ram1 copies everything"));
+    let quiet = Todo { quiet: true, ..path(ManageOp::ReAdd, 1) };
+    let passed = decide(&quiet, &world, &written_over(UUID), &context()).unwrap();
+    assert!(passed.ways.is_empty() && matches!(passed.otherwise, Otherwise::Warn(_)));
+    for op in [ManageOp::Add, ManageOp::AddSpare] {
+        let added = decide(&path(op, 1), &world, &written_over(UUID), &context()).unwrap();
+        let [way] = added.ways.as_slice() else { panic!("{added:?}") };
+        assert!(matches!(way.copy, Some(Copy::Full { .. })), "{:?}", way.copy);
+        assert!(way.plan.warnings[0].text.contains("an undo brought its superblock back"));
+    }
+    let missing = ("missing", "/dev/ram1");
+    let replaced =
+        replace::plan(missing, OldMember::Missing, &world, &written_over(UUID), &context()).unwrap();
+    assert!(format!("{replaced:?}").contains("Full"), "{replaced:?}");
 }
 
 #[test]
