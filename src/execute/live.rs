@@ -625,7 +625,7 @@ pub(super) fn map_lock(machine: &Machine) -> Result<MapLock> {
     files::make_dirs(&dir, 0o755)?;
     let path = dir.join("map.lock");
     let told = || waits(machine, "the lock of the map file", &path, LOCK_WAIT);
-    let lock = Lock::take(&path, Deadline::after(LOCK_WAIT), &told).map_err(|error| {
+    let lock = Lock::take_of_many(&path, Deadline::after(LOCK_WAIT), &told).map_err(|error| {
         let by = lock::holders(&machine.procfs, &path).unwrap_or_default();
         match held(&by) {
             by if by.is_empty() => error.into(),

@@ -42,10 +42,16 @@ enum End {
 impl Lock {
     /// Takes the lock, waiting at most until the deadline.
     ///
-    /// mdadm unlinks the file before it lets go: whoever was waiting has locked a file that is not there any more and
-    /// begins again with the new one. We leave it, for with many who wait each of them would do that each time.
+    /// Holders unlink the file before they let go, so whoever was waiting has locked a file that is not there any
+    /// more and begins again with the new one.
     /// `told` is called once when that takes long.
     pub fn take(path: &Path, deadline: Deadline, told: &dyn Fn()) -> Result<Self, KernelError> {
+        Self::with(path, End::Removed, deadline, told)
+    }
+
+    /// The same where many may wait, each of whom would begin again each time: the file stays. Others, as mdadm, may unlink
+    /// it all the same.
+    pub fn take_of_many(path: &Path, deadline: Deadline, told: &dyn Fn()) -> Result<Self, KernelError> {
         Self::with(path, End::Stays, deadline, told)
     }
 
@@ -219,19 +225,21 @@ mod tests {
         gone.recv().unwrap();
         drop(held);
         drop(waiter.join().unwrap().unwrap());
-        assert!(path.exists(), "the next one finds it");
+        assert!(!path.exists());
     }
 
     #[test]
     fn a_file_that_somebody_removed_is_not_the_lock() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("map.lock");
-        let held = Lock::take(&path, Deadline::after(Duration::ZERO), &|| ()).unwrap();
+        let held = Lock::take_of_many(&path, Deadline::after(Duration::ZERO), &|| ()).unwrap();
         // As mdadm does it before it lets go.
         fs::remove_file(&path).unwrap();
-        let next = Lock::take(&path, Deadline::after(Duration::ZERO), &|| ()).unwrap();
+        let next = Lock::take_of_many(&path, Deadline::after(Duration::ZERO), &|| ()).unwrap();
         drop(held);
         assert!(next.is_there());
+        drop(next);
+        assert!(path.exists(), "the next one finds it");
     }
 
     #[test]

@@ -426,7 +426,7 @@ pub(crate) fn clean() {
         }
     }
     assert!(arrays().is_empty(), "cannot stop {:?}\n{}", arrays(), mdstat());
-    sh("udevadm settle; ! mountpoint -q /mnt || umount -R /mnt; losetup -D; dmsetup remove_all; rm -rf /tmp/*.img /run/mdadm/* /run/mdctl /var/lib/mdctl \
+    sh("udevadm settle; for at in /mnt /var/lib/mdctl /run/mdctl; do ! mountpoint -q $at || umount -R $at; done; losetup -D; dmsetup remove_all; rm -rf /tmp/*.img /run/mdadm/* /run/mdctl /var/lib/mdctl \
         /etc/mdadm.conf /etc/mdadm/* /etc/mdadm.conf.d; \
         echo 200000 >/proc/sys/dev/raid/speed_limit_max; echo 1000 >/proc/sys/dev/raid/speed_limit_min; ! [ -e /sys/module/brd ] || rmmod brd")
     .ok();
