@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail};
 use nix::{errno::Errno, fcntl::Flock};
 use superblock::{Bytes, Write};
 
@@ -25,22 +25,22 @@ use super::{
 use crate::{
     config::map,
     kernel::{
-        self, Access, BlockDevice, Deadline, KernelError, Lock, Machine, MdDevice, appear::Disappearance,
-        files, kmsg::KernelLog, lock, md, module, node, notes, wait,
+        self, Access, BlockDevice, Deadline, KernelError, Lock, Machine, MdDevice, files, kmsg::KernelLog,
+        lock, md, node, notes, wait,
     },
     model::world::MapEntry,
     plan::{
-        ArrayName, DiskInfo, DiskStep, MdStep, Step, SystemStep,
+        ArrayName, DiskStep, MdStep, Step, SystemStep,
         dm::DmStep,
         run::{Host, Trouble},
     },
-    words::{ArrayAttr, DevId, MD_MAJOR},
+    words::ArrayAttr,
 };
 
 /// How long another program may keep the map's lock.
 const LOCK_WAIT: Duration = Duration::from_secs(30);
 /// How long a short-lived open by somebody else (udev's probe) is waited out.
-const BUSY_WAIT: Duration = Duration::from_secs(5);
+pub(super) const BUSY_WAIT: Duration = Duration::from_secs(5);
 /// How long udev has for one event.
 pub(super) const UDEV_WAIT: Duration = Duration::from_secs(10);
 
@@ -51,7 +51,7 @@ pub type ShowProgress = Box<dyn Fn(&str, Bytes, Bytes) + Send + Sync>;
 pub struct Live {
     progress: ShowProgress,
     pub(super) machine: Machine,
-    claims: BTreeMap<String, Claimed>,
+    pub(super) claims: BTreeMap<String, Claimed>,
     /// Whole disks that udev is kept from, by kernel name.
     pub(super) hidden: BTreeMap<String, Flock<File>>,
     pub(super) arrays: BTreeMap<String, MdDevice>,
@@ -60,13 +60,13 @@ pub struct Live {
     lock: Option<MapLock>,
     /// The lock of several plans that are carried out at once.
     shared: Option<MapLock>,
-    log: KernelLog,
+    pub(super) log: KernelLog,
     /// For whoever comes after us if we are killed.
     noting: Noting,
     /// Where the archive's entry is, where it is not in the usual place.
     kept_elsewhere: Option<String>,
     /// What else is worth a word.
-    remarks: Vec<String>,
+    pub(super) remarks: Vec<String>,
     /// device-mapper.
     dm: Dm,
     /// LVM2's metadata.
@@ -299,7 +299,7 @@ impl Live {
             .unwrap_or_default()
     }
 
-    fn explain_busy(&self, path: &str, error: KernelError) -> anyhow::Error {
+    pub(super) fn explain_busy(&self, path: &str, error: KernelError) -> anyhow::Error {
         if !error.is(Errno::EBUSY) {
             return error.into();
         }
@@ -382,51 +382,6 @@ impl Live {
         Ok(())
     }
 
-    /// Both doors. An array that is there already is refused: nothing is adopted by accident.
-    fn new_array(&mut self, array: &ArrayName, id: Option<DevId>) -> Result<()> {
-        let sysfs = &self.machine.sysfs;
-        module::ensure_md(sysfs).context("the md driver is not in this kernel")?;
-        // From 6.18: the device is gone when STOP_ARRAY returns. Elsewhere we wait for it.
-        if let Err(error) = module::remove_at_once(sysfs) {
-            tracing::debug!(%error, "legacy_async_del_gendisk stays");
-        }
-        let by_name = node::new_array(sysfs, &array.kernel);
-        let made = match by_name {
-            Ok(made) => made,
-            Err(error) if error.is(Errno::EEXIST) => false,
-            Err(error) => return Err(error.into()),
-        };
-        let dev = match (made, sysfs.array(&array.kernel).dev().ok().flatten(), id) {
-            (_, Some(dev), _) => dev,
-            (false, None, Some(id)) => id,
-            _ => bail!("{}: this kernel makes no array of that name", array.kernel),
-        };
-        let opened = self.open_new(array, dev);
-        if opened.is_err() && made {
-            self.clear(array);
-        }
-        self.arrays.insert(array.kernel.clone(), opened?);
-        Ok(())
-    }
-
-    fn open_new(&self, array: &ArrayName, dev: DevId) -> Result<MdDevice> {
-        let open = || node::open_number(&self.machine.places, dev, Access::WriteExclusive, &array.path);
-        let device = wait::retry(Deadline::after(BUSY_WAIT), open, |error| error.is(Errno::EBUSY))?;
-        match device.array_info() {
-            Err(error) if error.is(Errno::ENODEV) => Ok(device),
-            Err(error) => Err(error.into()),
-            Ok(_) => bail!("{} is already in use.", array.path),
-        }
-    }
-
-    /// Takes an empty array away again; there is nothing to say if that fails.
-    fn clear(&self, array: &ArrayName) {
-        let below = format!("block/{}/md/array_state", array.kernel);
-        if let Err(error) = self.machine.sysfs.write(below, "clear") {
-            tracing::debug!(%error, "an empty array stays");
-        }
-    }
-
     /// Where things are.
     pub(super) fn machine(&self) -> &Machine {
         &self.machine
@@ -443,65 +398,6 @@ impl Live {
         self.arrays.get(&array.kernel).ok_or_else(|| anyhow!("{}: not open", array.kernel))
     }
 
-    fn set(&mut self, array: &ArrayName, attr: ArrayAttr, value: &str, optional: bool) -> Result<()> {
-        match self.machine.sysfs.array(&array.kernel).write(attr, value) {
-            Err(error) if optional && error.is(Errno::ENOENT) => Ok(()),
-            Err(error) => Err(self.with_log(array, error)),
-            Ok(()) => Ok(()),
-        }
-    }
-
-    /// What the configuration names may be an attribute that we do not know.
-    fn configure(&mut self, array: &ArrayName, attr: &str, value: &str) -> Result<()> {
-        let written = self.machine.sysfs.write(format!("block/{}/md/{attr}", array.kernel), value);
-        written.map_err(|error| self.with_log(array, error))
-    }
-
-    /// Any array's node takes the request; 9:0 is what everybody uses.
-    fn auto_detect(&self) -> Result<()> {
-        let first = DevId { major: MD_MAJOR, minor: 0 };
-        let opened = node::open_number(&self.machine.places, first, Access::Read, "md0")?;
-        Ok(opened.raid_autorun()?)
-    }
-
-    /// The kernel claims the member itself, so our claim ends just before.
-    fn add_disk(&mut self, array: &ArrayName, path: &str, info: DiskInfo) -> Result<()> {
-        let dev = match self.claims.remove(path) {
-            Some(claimed) => {
-                self.forget_partitions(&claimed.device);
-                claimed.device.dev()
-            }
-            None => node::number_of(Path::new(path))?,
-        };
-        let dev = dev.ok_or_else(|| anyhow!("{path} is not a block device."))?;
-        let flags = md::DiskFlags::from_bits_retain(i32::try_from(info.state).unwrap_or(0));
-        let disk = md::MduDiskInfo::of(dev, info.number, info.raid_disk, flags);
-        self.array(array)?.add_new_disk(&disk).map_err(|error| {
-            let error = KernelError { device: path.to_owned(), ..error };
-            if error.is(Errno::EBUSY) { self.explain_busy(path, error) } else { self.with_log(array, error) }
-        })
-    }
-
-    /// A member's old partitions must not stay visible beside the array.
-    fn forget_partitions(&self, device: &BlockDevice) {
-        let entry = device.dev().and_then(|dev| self.machine.sysfs.name_of(dev));
-        let entry = entry.and_then(|name| self.machine.sysfs.block(&name).ok().flatten());
-        let Some(kernel::sysfs::Shape::Whole { partitions }) = entry.map(|e| e.shape) else { return };
-        for name in partitions {
-            let Ok(Some(part)) = self.machine.sysfs.block(&name) else { continue };
-            let kernel::sysfs::Shape::Partition { number, .. } = part.shape else { continue };
-            let Ok(number) = u16::try_from(number) else { continue };
-            if let Err(error) = device.delete_partition(number) {
-                tracing::debug!(%error, "a partition stays");
-            }
-        }
-    }
-
-    fn run(&mut self, array: &ArrayName) -> Result<()> {
-        let started = self.array(array)?.run_array();
-        started.map_err(|error| self.with_log(array, error))
-    }
-
     /// The errno, and what the kernel logged meanwhile: the last line about this array, else the last about md that
     /// says more than that something failed.
     pub(super) fn with_log(&mut self, array: &ArrayName, error: KernelError) -> anyhow::Error {
@@ -513,88 +409,12 @@ impl Live {
             None => error.into(),
         }
     }
-
-    fn make_readonly(&mut self, array: &ArrayName) -> Result<()> {
-        match self.array(array)?.stop_array_ro() {
-            // Read-only already: the kernel answers as if it were not there.
-            Err(error) if error.is(Errno::ENXIO) && self.is_readonly(array) => Ok(()),
-            Err(error) if error.is(Errno::EBUSY) => Err(self.explain_busy(&array.path, error)),
-            other => Ok(other?),
-        }
-    }
-
-    fn is_readonly(&self, array: &ArrayName) -> bool {
-        let state = self.machine.sysfs.array(&array.kernel).state();
-        matches!(state, Ok(Some(kernel::sysfs::ArrayState::ReadOnly)))
-    }
-
-    fn make_writable(&mut self, array: &ArrayName) -> Result<()> {
-        match self.array(array)?.restart_array_rw() {
-            // It was not read-only.
-            Err(error) if error.is(Errno::EBUSY) => Ok(()),
-            other => Ok(other?),
-        }
-    }
-
-    /// STOP_ARRAY, and then the device must go: from /sys, from /dev, and from udev's work list.
-    fn stop(&mut self, array: &ArrayName) -> Result<()> {
-        let sysfs = self.machine.sysfs.clone();
-        let gone = Disappearance::listen(&sysfs, &self.machine.places, &array.kernel, self.machine.udev)?;
-        // Whoever made the array may not have asked for it.
-        if let Err(error) = module::remove_at_once(&sysfs) {
-            tracing::debug!(%error, "legacy_async_del_gendisk stays");
-        }
-        let opened = match self.arrays.remove(&array.kernel) {
-            Some(device) => device,
-            None => {
-                let dev = self.number(&array.kernel)?;
-                let open =
-                    || node::open_number(&self.machine.places, dev, Access::ReadExclusive, &array.path);
-                let again = |error: &KernelError| error.is(Errno::EBUSY) && self.only_processes_hold_md(dev);
-                wait::retry(Deadline::after(BUSY_WAIT), open, again)
-                    .map_err(|error| self.explain_busy(&array.path, error))
-                    .with_context(|| format!("Cannot get exclusive access to {}", array.path))?
-            }
-        };
-        let stopped =
-            wait::retry(Deadline::after(BUSY_WAIT), || opened.stop_array(), |error| error.is(Errno::EBUSY));
-        stopped
-            .map_err(|error| self.explain_busy(&array.path, error))
-            .with_context(|| format!("failed to stop array {}", array.path))?;
-        drop(opened);
-        let Err(late) = gone.wait(Deadline::after(UDEV_WAIT)) else { return Ok(()) };
-        // The driver lets an empty device stay as long as somebody has it open, and makes it again for who opens its node.
-        match sysfs.array(&array.kernel).state() {
-            Ok(None | Some(kernel::sysfs::ArrayState::Clear)) => {
-                let dev = sysfs.array(&array.kernel).dev().ok().flatten();
-                let by = |dev| kernel::holders::holders(&sysfs, &self.machine.procfs, dev).ok();
-                let holders = dev.and_then(by).unwrap_or_default();
-                let by = match holders.as_slice() {
-                    [] => String::new(),
-                    some => format!(" (held by {})", held(some)),
-                };
-                self.remarks.push(format!("{} is stopped; its empty device is still there{by}", array.path));
-                Ok(())
-            }
-            Ok(Some(_)) | Err(_) => Err(late.into()),
-        }
-    }
-
-    fn number(&self, kernel: &str) -> Result<DevId> {
-        let dev = self.machine.sysfs.array(kernel).dev()?;
-        dev.ok_or_else(|| anyhow!("{kernel}: there is no such array"))
-    }
-
-    fn only_processes_hold_md(&self, dev: DevId) -> bool {
-        let holders = kernel::holders::holders(&self.machine.sysfs, &self.machine.procfs, dev);
-        holders.unwrap_or_default().iter().all(|holder| matches!(holder, kernel::Holder::Process { .. }))
-    }
 }
 
 /// A device that nobody else can claim meanwhile. It is opened for writing only when something is to be written: whoever
 /// closes such a descriptor makes udev probe the device again.
-struct Claimed {
-    device: BlockDevice,
+pub(super) struct Claimed {
+    pub(super) device: BlockDevice,
     writer: Option<BlockDevice>,
 }
 

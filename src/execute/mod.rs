@@ -1,6 +1,7 @@
 //! Doing: the live machine as a [`Host`](crate::plan::run::Host), on which [`crate::plan::run`] carries plans out.
 
 mod alerts;
+mod arrays;
 mod critical;
 pub mod delta;
 pub mod dm;

@@ -11,6 +11,7 @@ mod readd;
 pub mod session;
 pub mod twin;
 mod update;
+mod whole;
 mod words;
 
 use crate::{

@@ -8,27 +8,26 @@ use std::collections::VecDeque;
 
 use super::{
     Attempt, KernelRefusal, ManageContext, ManageDecision, Meaning, NamedMember, Otherwise, Todo, after,
-    decide, fail, meaning, thaw, twin,
+    decide, fail, meaning, twin, whole::Switch,
 };
 use crate::{
     model::{
-        DevId, World,
+        DevId,
         manage::{Absent, Depth, ManageSubject, Managed},
     },
     plan::{
         ArrayName, MdStep, Plan, Refusal, Step,
         course::{Course, CourseProgress, Deed, Ending, Event, Look, Said, Then, Turn, Unseen},
         run::Failure,
-        stop, switch,
     },
     request::{ManageOp, ManageWord},
     words::Errno,
 };
 
 /// Exit status of a failure.
-const FAILED: u8 = 1;
+pub(super) const FAILED: u8 = 1;
 /// Nothing was changed, and `--test` asked; or the kernel kept a member that it needs.
-const NOTHING_DONE: u8 = 2;
+pub(super) const NOTHING_DONE: u8 = 2;
 /// So many other commands at once are let go first.
 const MOST_COLLISIONS: u32 = 8;
 /// Random identities that one word may need.
@@ -57,37 +56,29 @@ pub struct ManageJob {
 
 /// One command.
 pub struct Manage {
-    job: ManageJob,
-    stage: Stage,
+    pub(super) job: ManageJob,
+    pub(super) stage: Stage,
     queue: VecDeque<Todo>,
     switches: VecDeque<Switch>,
     /// The array before the first word.
     begun: Option<Managed>,
     /// The array as it is, where nothing changed it since it was looked at.
-    known: Option<Managed>,
+    pub(super) known: Option<Managed>,
     /// Slots that wait for their `--with`.
     marked: VecDeque<u32>,
     /// Recovery is kept from starting.
-    frozen: bool,
+    pub(super) frozen: bool,
     /// How many words changed something.
-    count: usize,
+    pub(super) count: usize,
     /// How often a number was taken by another command in the meantime.
     collisions: u32,
     /// What is tried next takes the place of what failed last.
     instead: bool,
-    say: Vec<Said>,
-}
-
-/// What is done to the array as a whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Switch {
-    ReadOnly,
-    Run,
-    Stop,
+    pub(super) say: Vec<Said>,
 }
 
 /// What is waited for.
-enum Stage {
+pub(super) enum Stage {
     /// The first look at the array.
     Begin,
     /// The array, for the next word.
@@ -113,7 +104,7 @@ enum Stage {
 }
 
 /// A word that is being done.
-struct Doing {
+pub(super) struct Doing {
     todo: Todo,
     /// The way that is tried.
     way: Attempt,
@@ -160,7 +151,7 @@ impl Manage {
         }
     }
 
-    fn array(&self) -> &ArrayName {
+    pub(super) fn array(&self) -> &ArrayName {
         &self.job.context.array
     }
 
@@ -231,13 +222,13 @@ impl Manage {
         self.word()
     }
 
-    fn no_info(&mut self) -> Turn {
+    pub(super) fn no_info(&mut self) -> Turn {
         let refusal = Refusal::new(format!("Cannot get array info for {}", self.array().path));
         self.finish(Ending::Refused(refusal))
     }
 
     /// The next word; each sees what those before have left.
-    fn word(&mut self) -> Turn {
+    pub(super) fn word(&mut self) -> Turn {
         if let Some(switch) = self.switches.pop_front() {
             self.stage = Stage::World(switch);
             return Turn::look(Look::World { fresh: 0 });
@@ -485,92 +476,6 @@ impl Manage {
         // What the original does not say is said under its name only when asked for; where data is at stake, at once.
         let hint = refusal.hint.clone().filter(|_| self.job.outspoken || !refusal.said.is_empty());
         self.finish(Ending::Refused(Refusal { hint, ..refusal }))
-    }
-
-    /// The end of the words: recovery may start again, and then the rest of the command.
-    fn finish(&mut self, ending: Ending) -> Turn {
-        let ending = match ending {
-            Ending::Status(0) if self.job.test && self.count == 0 && !self.job.members.is_empty() => {
-                Ending::Status(NOTHING_DONE)
-            }
-            ending => ending,
-        };
-        if std::mem::take(&mut self.frozen) {
-            self.stage = Stage::Thawing(ending);
-            return Turn::carry_out(thaw(self.array()));
-        }
-        if ending != Ending::Status(0) {
-            return Then::End(ending).into();
-        }
-        let switch = match (std::mem::take(&mut self.job.run), self.job.stop) {
-            (true, _) => Switch::Run,
-            (false, true) => {
-                self.job.stop = false;
-                Switch::Stop
-            }
-            (false, false) => return Turn::end(0),
-        };
-        self.stage = Stage::World(switch);
-        Turn::look(Look::World { fresh: 0 })
-    }
-
-    fn switch(&mut self, switch: Switch, world: &World) -> Turn {
-        let ArrayName { kernel, path } = self.array().clone();
-        let Some(array) = world.arrays.iter().find(|array| array.name == kernel) else {
-            return self.no_info();
-        };
-        if let (Switch::Stop, Err(refusal)) = (switch, stop::check(array, &path, world)) {
-            return self.finish(Ending::Refused(refusal));
-        }
-        let (plan, said) = match switch {
-            Switch::ReadOnly => (Some(switch::readonly(array, &path)), Said::detail(String::new())),
-            Switch::Run => {
-                let said = Said::note(format!("started array {}", switch::known_as(array, world)));
-                (switch::start(array, &path), said)
-            }
-            Switch::Stop => (Some(stop::plan(array, &path, world)), Said::out(format!("stopped {path}"))),
-        };
-        match plan {
-            None => self.switched_on(switch),
-            Some(plan) => {
-                self.stage = Stage::Switched(switch, said);
-                Turn::carry_out(plan)
-            }
-        }
-    }
-
-    fn switched(&mut self, switch: Switch, said: Said, deed: Deed) -> Turn {
-        match deed {
-            Deed::Failed(failure) if !failure.committed => {
-                let what = match switch {
-                    Switch::ReadOnly => format!("failed to set readonly for {}: ", self.array().path),
-                    Switch::Run | Switch::Stop => String::new(),
-                };
-                self.say.push(Said::error(format!("{what}{:#}", failure.cause)));
-                let left = failure.not_undone.iter();
-                self.say.extend(left.map(|left| Said::error(format!("could not undo: {left}"))));
-                return self.finish(Ending::Status(FAILED));
-            }
-            Deed::Failed(failure) => {
-                self.say.push(Said::warn(format!("{}: {:#}", failure.step, failure.cause)));
-            }
-            Deed::Done if said.text.is_empty() => {}
-            Deed::Done => self.say.push(said),
-            Deed::Shown => {}
-        }
-        self.switched_on(switch)
-    }
-
-    fn switched_on(&mut self, switch: Switch) -> Turn {
-        match switch {
-            Switch::ReadOnly => {
-                if !self.job.dry_run {
-                    self.known = None;
-                }
-                self.word()
-            }
-            Switch::Run | Switch::Stop => self.finish(Ending::Status(0)),
-        }
     }
 }
 
