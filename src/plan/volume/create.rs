@@ -65,7 +65,7 @@ pub fn plan(
             let what: Vec<&str> = old.signatures.iter().map(|(what, _)| what.as_str()).collect();
             let (group, what) = (&after.name, what.join(", "));
             warnings.push(Warning::ask(format!(
-                "{group}/{name}: there is {what} in its place, which will be wiped (--wipe yes wipes without a question)"
+                "{group}/{name}: found {what} in its place, which will be wiped (--wipe yes wipes without a question)"
             )));
         }
     }

@@ -214,7 +214,7 @@ fn take(
         }));
         for foreign in &device.foreign {
             warnings.push(Warning::ask(format!(
-                "{}: there is {} on it, which will be overwritten",
+                "{}: found {} on it, which will be overwritten",
                 device.path,
                 foreign.kind.name()
             )));
