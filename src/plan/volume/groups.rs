@@ -28,8 +28,9 @@ pub fn named<'a>(groups: &'a Groups, name: &str) -> Result<&'a FoundGroup, Refus
         return Err(Refusal::new(format!("group {name} cannot be used: {refused}")));
     }
     let known: Vec<&str> = groups.groups.iter().map(|found| found.group.name.as_str()).collect();
-    let known = if known.is_empty() { "there is none".to_owned() } else { known.join(", ") };
-    let refusal = Refusal::new(format!("there is no group {name} (groups: {known})"));
+    let known =
+        if known.is_empty() { "there are none".to_owned() } else { format!("groups: {}", known.join(", ")) };
+    let refusal = Refusal::new(format!("there is no group {name} ({known})"));
     let unread = unread(groups);
     Err(if unread.is_empty() { refusal } else { refusal.hint(unread.join("; ")) })
 }
@@ -138,7 +139,7 @@ mod tests {
             let refusal = named(groups, "vg").expect_err("there is none");
             (refusal.text, refusal.hint.unwrap_or_default())
         };
-        let none = "there is no group vg (groups: there is none)".to_owned();
+        let none = "there is no group vg (there are none)".to_owned();
         assert_eq!(said(&Groups::default()), (none.clone(), String::new()));
         let filtered =
             ["/dev/a", "/dev/b", "/dev/c", "/dev/d"].map(|path| refused(path, None, LeftOutCause::Filtered));
