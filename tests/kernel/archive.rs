@@ -260,6 +260,16 @@ fn what_a_resync_wrote_is_told() {
     assert!(next.contains("--readonly --run") && !next.contains(disks.path(0)), "{explained}");
     let examined = reference(&["--examine", disks.path(0)]).ok();
     assert!(examined.stdout.contains("Raid Level : raid5"), "{examined}");
+    // Its bitmap knows nothing of what was written over it: it does not come back as what it was, and is filled anew.
+    let others = &members[1..];
+    ours(&[&["--assemble", "/dev/md0", "--run"], others].concat()).ok();
+    let refused = mdctl(&["manage", "/dev/md0", "--re-add", disks.path(0)]).fails(1);
+    assert!(refused.stderr.contains("an undo brought its superblock back"), "{refused}");
+    mdctl(&["manage", "/dev/md0", "--add", disks.path(0)]).ok();
+    guest::wait_for("it is filled", |text| text.contains("[UUUU]"));
+    guest::wait_idle();
+    ours(&["--stop", "/dev/md0"]).ok();
+    files_are_intact(&disks);
 }
 
 fn archive_that_cannot_be_written() {
