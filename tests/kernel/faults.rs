@@ -46,7 +46,7 @@ fn no_trace() {
     let held: Vec<String> = guest::arrays().into_iter().filter(|name| name != "md9").collect();
     assert!(held.is_empty(), "arrays are left: {held:?}\n{}", guest::mdstat());
     let left =
-        sh("ls /run/mdadm | grep -v '^map$' || true; grep -v '^md9 ' /run/mdadm/map 2>/dev/null || true")
+        sh("ls /run/mdadm | grep -vE '^map(.lock)?$' || true; grep -v '^md9 ' /run/mdadm/map 2>/dev/null || true")
             .ok();
     assert_eq!(left.stdout, "", "something is left in /run/mdadm");
     let links = sh("ls /dev/md 2>/dev/null | grep -v '^kept$' || true").ok();
