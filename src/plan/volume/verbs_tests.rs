@@ -149,7 +149,7 @@ fn creating_volumes() {
     let request = CreateVolumes { volumes, from: None, wipe: Wipe::Ask, inactive: false };
     let plan = create::plan(&found, (&edited.0, edited.1), &request, &old, &stamp()).unwrap();
     assert!(
-        plan.needs_consent() && plan.warnings[0].text.contains("vg/a: there is btrfs"),
+        plan.needs_consent() && plan.warnings[0].text.contains("vg/a: found btrfs"),
         "{:?}",
         plan.warnings
     );
