@@ -76,7 +76,7 @@ pub(super) fn list(work: &Work<'_>, request: &ListRequest) -> Result<u8> {
 fn remarks(work: &Work<'_>, groups: &Groups) -> Result<()> {
     groups::remarks(groups).iter().for_each(|remark| work.ui.warn(remark));
     let absent = inventory::kept::of_absent(work.machine, groups)?;
-    absent.iter().filter_map(|state| groups::lost(state, groups)).for_each(|lost| work.ui.warn(&lost));
+    groups::all_lost(&absent, groups).iter().for_each(|lost| work.ui.warn(lost));
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for found in &groups.groups {
         // What concerns all of them is said once.

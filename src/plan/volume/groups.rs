@@ -75,6 +75,17 @@ pub fn partial(found: &FoundGroup) -> Option<String> {
     (!gone.is_empty()).then(|| format!("group {name} is partial: {}; {}", missing.join("; "), way_on(name)))
 }
 
+/// The same of all of them in a line, for those who only list; [`lost`] says more.
+#[must_use]
+pub fn all_lost(absent: &[KeptState], groups: &Groups) -> Option<String> {
+    let lost = absent.iter().filter(|state| lost(state, groups).is_some());
+    let names: Vec<String> = lost.map(|state| state.group.name.escape_debug().to_string()).collect();
+    let checks = |name: &String| format!("`mdctl volume check {name}`");
+    names.first().map(checks).map(|check| {
+        format!("not there, though there are backups of them and devices that they were on: {} ({check} says more)", names.join(", "))
+    })
+}
+
 /// What LVM2's backup says of a group that is not there, although devices that it was on are: their labels are lost. `None`
 /// where none of them is there, or each of those that are is another group's now.
 #[must_use]
@@ -183,6 +194,9 @@ mod tests {
             ..Groups::default()
         };
         let said = lost(&state, &looked_at(&["/dev/md1", "/dev/sda"])).expect("one of its devices is there");
+        let listed = all_lost(&[state.clone(), state.clone()], &looked_at(&["/dev/md1"])).expect("two");
+        assert!(listed.contains("vg, vg (`mdctl volume check vg` says more)"), "{listed}");
+        assert_eq!(all_lost(&[state.clone()], &looked_at(&["/dev/sda"])), None);
         assert!(
             said.starts_with("group vg is not there, and its backup /etc/lvm/backup/vg has it on /dev/md1: ")
                 && said.contains("mdctl volume restore vg"),
