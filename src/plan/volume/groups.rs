@@ -196,7 +196,7 @@ mod tests {
         let said = lost(&state, &looked_at(&["/dev/md1", "/dev/sda"])).expect("one of its devices is there");
         let listed = all_lost(&[state.clone(), state.clone()], &looked_at(&["/dev/md1"])).expect("two");
         assert!(listed.contains("vg, vg (`mdctl volume check vg` says more)"), "{listed}");
-        assert_eq!(all_lost(&[state.clone()], &looked_at(&["/dev/sda"])), None);
+        assert_eq!(all_lost(std::slice::from_ref(&state), &looked_at(&["/dev/sda"])), None);
         assert!(
             said.starts_with("group vg is not there, and its backup /etc/lvm/backup/vg has it on /dev/md1: ")
                 && said.contains("mdctl volume restore vg"),
