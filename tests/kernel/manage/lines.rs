@@ -122,7 +122,8 @@ pub(super) const SAME: &[(&str, &[Scenario])] = &[
             ("-e1.0 -l1 -n2 D0 D1", &["md0 --add D2", "--manage md0 --failfast --add D3"]),
             ("-e1.0 -l5 -n3 -b internal D0 D1 D2", &["md0 --fail D1 --remove D1", "md0 --add D3", "@full"]),
             ("-e1.1 -l1 -n2 -b internal D0 D1", &["md0 --add D2"]),
-            ("-l10 -n4 D0 D1 D2 D3", &["md0 --fail set-A --remove set-A --add D0 D2", "@full"]),
+            // In one command the reference finds the set only as long as the kernel has not taken it out of its slots.
+            ("-l10 -n4 D0 D1 D2 D3", &["md0 --fail set-A", "md0 --remove faulty --add D0 D2", "@full"]),
         ],
     ),
     (
