@@ -192,9 +192,9 @@ impl Live {
         }
     }
 
-    fn number(&self, kernel: &str) -> Result<DevId> {
+    pub(super) fn number(&self, kernel: &str) -> Result<DevId> {
         let dev = self.machine.sysfs.array(kernel).dev()?;
-        dev.ok_or_else(|| anyhow!("{kernel}: there is no such array"))
+        dev.ok_or_else(|| anyhow!("{kernel}: no such array"))
     }
 
     fn only_processes_hold_md(&self, dev: DevId) -> bool {

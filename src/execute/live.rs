@@ -390,8 +390,7 @@ impl Live {
     /// The opened array.
     pub(super) fn array(&mut self, array: &ArrayName) -> Result<&MdDevice> {
         if !self.arrays.contains_key(&array.kernel) {
-            let dev = self.machine.sysfs.array(&array.kernel).dev()?;
-            let dev = dev.ok_or_else(|| anyhow!("{}: there is no such array", array.kernel))?;
+            let dev = self.number(&array.kernel)?;
             let device = node::open_number(&self.machine.places, dev, Access::Read, &array.path)?;
             self.arrays.insert(array.kernel.clone(), device);
         }

@@ -93,7 +93,7 @@ pub enum Note {
     },
     /// The commit was passed.
     Committed,
-    /// A plan of several is about to be carried out; what comes after it is noted anew.
+    /// A plan of several is about to be carried out; what comes after it is noted again.
     Doing(String),
     /// What comes after it.
     Ahead(String),

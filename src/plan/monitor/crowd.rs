@@ -2,7 +2,7 @@
 
 use crate::plan::Refusal;
 
-/// What a monitor that would move spares is told of one that does already; by its process.
+/// What a monitor that moves spares says where another process, given by its number, does so already.
 ///
 /// # Errors
 /// The new one would watch all arrays, as the other one does.

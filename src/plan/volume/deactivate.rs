@@ -120,7 +120,7 @@ pub fn left(group: &str, active: &Active, names: &[String]) -> Result<Plan, Refu
     if let Some(name) =
         names.iter().find(|name| !active.devices.iter().any(|device| volume(device) == **name))
     {
-        return Err(Refusal::new(format!("there is no device of a volume {group}/{name}")));
+        return Err(Refusal::new(format!("no active device belongs to a volume {group}/{name}")));
     }
     let meant = |device: &&ActiveDevice| names.is_empty() || names.contains(&volume(device));
     let devices: Vec<(&ActiveDevice, UdevFlags)> = top_down(active)

@@ -91,6 +91,6 @@ pub(super) enum Far {
     Lost(&'static str),
     /// One of its devices does not take writes.
     Fails,
-    /// So many regions of so many.
+    /// The regions that are copied, and all of them.
     Copied(u64, u64),
 }
