@@ -11,7 +11,7 @@ use superblock::{
 };
 
 use crate::{
-    archive::{self, About, Entry, FileName, Former, Identity, Overwritten, Shelf, Shelved},
+    archive::{self, Entry, FileName, Former, Identity, Overwritten, Shelf, Shelved},
     config::Config,
     kernel::{self, Access, KernelError, Machine, files},
     model::{
@@ -83,8 +83,7 @@ pub struct KnownMembers {
 #[must_use]
 pub fn known_members(machine: &Machine, sights: &[Sight]) -> KnownMembers {
     let shelf = archive(machine).unwrap_or_default();
-    let entries: Vec<(&About, &[Identity])> =
-        shelf.entries.iter().map(|shelved| (&shelved.about, shelved.devices.as_slice())).collect();
+    let entries = shelf.known();
     let known: Vec<Identity> = entries
         .iter()
         .flat_map(|(_, devices)| *devices)
@@ -109,8 +108,7 @@ pub(super) fn written_over(machine: &Machine, path: &str) -> Option<WrittenOver>
     let shelf = archive(machine).ok()?;
     let undid_bytes = |shelved: &&Shelved| shelved.about.undoes.is_some() && !shelved.devices.is_empty();
     shelf.entries.iter().find(undid_bytes)?;
-    let entries: Vec<(&About, &[Identity])> =
-        shelf.entries.iter().map(|shelved| (&shelved.about, shelved.devices.as_slice())).collect();
+    let entries = shelf.known();
     let known: Vec<Identity> = entries.iter().flat_map(|(_, devices)| *devices).cloned().collect();
     let here: Vec<Identity> = super::like(machine, &[path.to_owned()], &known)
         .into_iter()

@@ -49,9 +49,11 @@ pub(super) fn list(work: &Work<'_>, request: &ListRequest) -> Result<u8> {
     let snapshots = inventory::snapshots(work.machine, &groups)?;
     let below = if work.common.json { below(work, &groups) } else { Vec::new() };
     let known = BesideMetadata { below, snapshots, all: request.all };
+    // An answer without a group, where something kept us from looking, answers nothing.
+    let told = if groups.groups.is_empty() && !groups.faults.is_empty() { FAILED } else { DONE };
     let wanted = wanted(&request.names);
     if work.common.json {
-        return Ok(print(&VolumeReport::new(&groups, &known, &wanted).json()));
+        return Ok(print(&VolumeReport::new(&groups, &known, &wanted).json()).max(told));
     }
     match table(&groups, &known, &wanted, &request.columns) {
         Ok(none) if none.is_empty() => {
@@ -69,7 +71,7 @@ pub(super) fn list(work: &Work<'_>, request: &ListRequest) -> Result<u8> {
     remarks(work, &groups)?;
     // The program ends here, and giving ten thousand volumes back piece by piece takes longer than listing them.
     std::mem::forget(groups);
-    Ok(DONE)
+    Ok(told)
 }
 
 /// What is not as it should be, on standard error.

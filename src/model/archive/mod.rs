@@ -156,6 +156,14 @@ pub struct Shelf {
     pub damaged: Vec<(PathBuf, String)>,
 }
 
+impl Shelf {
+    /// What each entry is about, and the devices as they were then.
+    #[must_use]
+    pub fn known(&self) -> Vec<(&About, &[Identity])> {
+        self.entries.iter().map(|shelved| (&shelved.about, shelved.devices.as_slice())).collect()
+    }
+}
+
 /// Where to look on a device of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spot {
