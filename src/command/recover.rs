@@ -3,10 +3,10 @@
 use super::drive::Driver;
 use crate::{
     config::Config,
-    inventory::{self, KilledNotes},
+    inventory,
     kernel::{Machine, notes::Notes},
     model::{clock::ctime, unfinished::Unfinished},
-    plan::recover::{Killed, leaves_anything, progress},
+    plan::recover::{Killed, interrupted, only_told},
     request::{Common, MiscAction, OverlayRequest, Request},
     ui::Ui,
 };
@@ -48,42 +48,30 @@ pub(super) fn unfinished(request: &Request, common: &Common, machine: &Machine, 
         Ok(found) => found,
         Err(error) => return tracing::debug!(%error, "no notes of other commands"),
     };
-    for command in found {
+    for killed in found {
+        let (notes, parts): (Vec<Notes>, Vec<Unfinished>) = killed.into_iter().unzip();
+        let at = parts.first().map(|left| ctime(left.time, &inventory::local_zone())).unwrap_or_default();
         if changes && !common.dry_run {
-            one(command, (common, machine, ui));
+            parts.first().into_iter().for_each(|left| ui.warn(&interrupted(left, &at)));
+            take_back(notes, &parts, (common, machine, ui));
         } else {
-            ui.warn(&interrupted(&command));
-            progress(command.iter().map(|(_, left)| left))
-                .iter()
-                .for_each(|line| ui.warn(&format!("    {line}")));
-            if command.iter().any(|(_, left)| leaves_anything(left)) {
-                ui.warn("    the next command that changes something takes back what is left of it");
-            }
-            command.into_iter().for_each(|(notes, _)| notes.leave());
+            only_told(&parts, &at).iter().for_each(|line| ui.warn(line));
+            notes.into_iter().for_each(Notes::leave);
         }
     }
 }
 
-fn interrupted(command: &KilledNotes) -> String {
-    let (words, time) =
-        command.first().map(|(_, left)| (left.command.as_str(), left.time)).unwrap_or_default();
-    let at = ctime(time, &inventory::local_zone());
-    format!("`{words}` was killed at its work ({at})")
-}
-
 /// What cannot be taken back now may be another time: then the notes stay.
-fn one(command: KilledNotes, (common, machine, ui): (&Common, &Machine, &Ui)) {
-    ui.warn(&interrupted(&command));
+fn take_back(notes: Vec<Notes>, parts: &[Unfinished], (common, machine, ui): (&Common, &Machine, &Ui)) {
     let config = Config::default();
     let driver = Driver { common, machine, ui, config: &config, own_document: true };
     let file = |notes: &Notes| notes.path().display().to_string();
-    let parts: Vec<(Unfinished, String)> =
-        command.iter().map(|(notes, left)| (left.clone(), file(notes))).collect();
+    let parts: Vec<(Unfinished, String)> = parts.iter().cloned().zip(notes.iter().map(file)).collect();
     let mut course = Killed::new(&parts, &common.words.join(" "));
     if let Err(error) = driver.drive(&mut course) {
         ui.error(&format!("what it left could not be taken back: {error:#}"));
     }
-    for (nth, (notes, _)) in command.into_iter().enumerate() {
+    for (nth, notes) in notes.into_iter().enumerate() {
         if course.is_over(nth) {
             drop(notes);
         } else {

@@ -63,7 +63,7 @@ pub use status::StatusLook;
 pub use stores::{group, store, stores};
 pub use superblocks::{Format, Shown, SuperblockMissing, SuperblockSeen, missing, superblocks};
 pub use trial::{checked, kept_entries, with_members};
-pub use unfinished::{KilledNotes, creating, unfinished};
+pub use unfinished::{creating, unfinished};
 pub use view::see;
 
 use std::path::{Path, PathBuf};

@@ -6,7 +6,7 @@ use crate::{
 };
 
 /// The notes of one killed command, each file with what it says. They are gone when the handles are dropped, unless left.
-pub type KilledNotes = Vec<(Notes, Unfinished)>;
+type KilledNotes = Vec<(Notes, Unfinished)>;
 
 /// The notes of commands that are not running any more, by the command: it may have had several at once, and processes of its own that
 /// went with it.

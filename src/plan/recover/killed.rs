@@ -106,9 +106,25 @@ impl Course for Killed {
     }
 }
 
-/// How far a command of several acts had come; `None` where that was not noted.
+/// That a command was killed, and when.
 #[must_use]
-pub fn progress<'a>(parts: impl IntoIterator<Item = &'a Unfinished>) -> Option<String> {
+pub fn interrupted(left: &Unfinished, at: &str) -> String {
+    format!("`{}` was killed at its work ({at})", left.command)
+}
+
+/// What a report says of a killed command, for it takes nothing back.
+#[must_use]
+pub fn only_told(parts: &[Unfinished], at: &str) -> Vec<String> {
+    let mut lines: Vec<String> = parts.first().map(|left| interrupted(left, at)).into_iter().collect();
+    lines.extend(progress(parts).map(|line| format!("    {line}")));
+    if parts.iter().any(leaves_anything) {
+        lines.push("    the next command that changes something takes back what is left of it".to_owned());
+    }
+    lines
+}
+
+/// How far a command of several acts had come; `None` where that was not noted.
+fn progress<'a>(parts: impl IntoIterator<Item = &'a Unfinished>) -> Option<String> {
     let part = parts.into_iter().find(|left| !left.did.is_empty() || left.doing.is_some())?;
     let all =
         |what: &str, steps: &[String]| (!steps.is_empty()).then(|| format!("{what}: {}", steps.join(", ")));
@@ -121,8 +137,7 @@ pub fn progress<'a>(parts: impl IntoIterator<Item = &'a Unfinished>) -> Option<S
 }
 
 /// Whether there is anything to be taken back.
-#[must_use]
-pub fn leaves_anything(left: &Unfinished) -> bool {
+fn leaves_anything(left: &Unfinished) -> bool {
     let told = Unfinished {
         command: left.command.clone(),
         time: left.time,

@@ -4,7 +4,7 @@ mod killed;
 pub mod session;
 mod whole;
 
-pub use killed::{Killed, leaves_anything, progress};
+pub use killed::{Killed, interrupted, only_told};
 use whole::Recover;
 
 use super::{

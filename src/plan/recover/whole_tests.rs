@@ -7,7 +7,7 @@ use anyhow::{bail, ensure};
 use superblock::{Bytes, Write};
 
 use super::{
-    super::{Killed, leaves_anything},
+    super::{Killed, only_told},
     *,
 };
 use crate::{
@@ -255,7 +255,15 @@ fn one_killed_command_one_truth() {
         told(&[&at, "begun 1 x\n"]),
         "    it had done: fail a; it was at, and may not have done: take a out; it had not begun: --add b"
     );
-    assert!(!leaves_anything(&Unfinished::parse(words)) && leaves_anything(&Unfinished::parse(made)));
+    let report = |notes: &str| only_told(&[Unfinished::parse(notes)], "then").join("\n");
+    assert_eq!(
+        report(words),
+        "`x` was killed at its work (then)\n    it had done: fail a; it had not begun: --remove a, --add b"
+    );
+    assert_eq!(
+        report(made),
+        "`x` was killed at its work (then)\n    the next command that changes something takes back what is left of it"
+    );
 }
 
 #[test]
