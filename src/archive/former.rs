@@ -62,8 +62,16 @@ pub fn former(entries: &[(&About, &[Identity])], here: &[Identity]) -> Vec<Forme
     let in_force = |about: &About| !undone.contains(&about.id) && about.undoes.is_none();
     let last = |now: &Identity| {
         let then = entries.iter().filter(|(about, _)| in_force(about)).find_map(|(about, devices)| {
-            let was = |then: &&Identity| !then.md.is_empty() && matches!(then.same(now), Sameness::Same(_));
-            let nth = devices.iter().position(|then| was(&then))?;
+            let before = || {
+                let earlier = entries.iter().filter(|(other, _)| other.order() <= about.order());
+                earlier.flat_map(|(_, devices)| devices.iter())
+            };
+            let was = |then: &Identity| {
+                !then.md.is_empty()
+                    && matches!(then.same(now), Sameness::Same(_))
+                    && !then.is_only_like(now, before(), here)
+            };
+            let nth = devices.iter().position(was)?;
             Some((*about, nth, devices.get(nth)?))
         });
         let (about, nth, then) = then?;

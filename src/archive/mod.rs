@@ -102,4 +102,6 @@ pub fn undone<'a>(entries: impl IntoIterator<Item = &'a About>) -> BTreeSet<&'a 
 }
 
 #[cfg(test)]
+pub(crate) use overwritten::tests as overwritten_bench;
+#[cfg(test)]
 pub(crate) mod tests;

@@ -52,13 +52,15 @@ impl CopiedOver {
     }
 }
 
-/// A member whose superblock an undo brought back, and whose data was written over before that.
+/// A former member whose data was written over before its metadata was put back by an undo.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Overwritten {
     /// Where it is now.
     pub path: String,
-    /// The array whose superblock it has again.
+    /// The array that it was a member of.
     pub array: String,
+    /// Whether it has that array's superblock again; else the undo left it without any.
+    pub is_back: bool,
     /// What was written over it.
     pub copied: CopiedOver,
     /// The words of the command that made the other array.
@@ -189,13 +191,15 @@ pub fn overwritten(
         for (nth, kept) in made.devices.iter().enumerate() {
             let Some(taken) = undo.devices.iter().find(|taken| is_one(kept, &taken.device)) else { continue };
             let copied = copied_over(&made.devices, nth, &carried(&taken.before, taken));
-            let Some((copied, (path, array))) = copied.into_iter().next().zip(is_back(kept, undo, all, here))
-            else {
+            let back = is_back(kept, undo, all, here).map(|(path, array)| (path, array, true));
+            let place = back.or_else(|| is_left_out(kept, taken, (undo, all), here));
+            let Some((copied, (path, array, is_back))) = copied.into_iter().next().zip(place) else {
                 continue;
             };
             found.push(Overwritten {
                 path,
                 array,
+                is_back,
                 copied,
                 by: made.about.command.join(" "),
                 since: undo.about.time,
@@ -223,18 +227,38 @@ fn is_back(
     here: &[Identity],
 ) -> Option<(String, String)> {
     let then = &kept.device;
-    let changed_since = |now: &Identity| {
-        all.iter().any(|(about, devices)| {
-            let later = about.order() > undo.about.order() && about.undoes.is_none();
-            later && devices.iter().any(|device| matches!(device.same(now), Sameness::Same(_)))
-        })
-    };
     here.iter().filter(|now| matches!(then.same(now), Sameness::Same(_))).find_map(|now| {
         let member = now.md.iter().find(|sb| then.md.iter().any(|known| known.is_member(sb)))?;
-        (member.member.is_some() || !changed_since(now)).then(|| (now.path.clone(), member.array.clone()))
+        let counts = member.member.is_some() || !changed_since(undo, now, all);
+        counts.then(|| (now.path.clone(), member.array.clone()))
+    })
+}
+
+/// The same for one that the undo left without a superblock, and that has had nothing put on it since.
+fn is_left_out(
+    kept: &KeptDevice,
+    taken: &KeptDevice,
+    (undo, all): (&Entry, &[(&About, &[Identity])]),
+    here: &[Identity],
+) -> Option<(String, String, bool)> {
+    let array = &kept.device.md.first()?.array;
+    if !carried(&taken.after(), taken).is_empty() {
+        return None;
+    }
+    let is_it = |now: &&Identity| {
+        now.md.is_empty() && now.foreign.is_empty() && is_one(taken, now) && !changed_since(undo, now, all)
+    };
+    here.iter().find(is_it).map(|now| (now.path.clone(), array.clone(), false))
+}
+
+/// Whether a later command than this undo wrote to the device.
+fn changed_since(undo: &Entry, now: &Identity, all: &[(&About, &[Identity])]) -> bool {
+    all.iter().any(|(about, devices)| {
+        let later = about.order() > undo.about.order() && about.undoes.is_none();
+        later && devices.iter().any(|device| matches!(device.same(now), Sameness::Same(_)))
     })
 }
 
 #[cfg(test)]
 #[path = "overwritten_tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -3,11 +3,11 @@ use superblock::{Bytes, Events, MdUuid, Write, sectors::SectorMap, v1};
 use super::*;
 use crate::archive::tests::about;
 
-const OLD: MdUuid = MdUuid([0x11; 16]);
-const NEW: MdUuid = MdUuid([0x22; 16]);
-const SIZE: u64 = 32 << 20;
+pub(crate) const OLD: MdUuid = MdUuid([0x11; 16]);
+pub(crate) const NEW: MdUuid = MdUuid([0x22; 16]);
+pub(crate) const SIZE: u64 = 32 << 20;
 
-fn array(uuid: MdUuid, level: Level, layout: u32, disks: u32, clean: bool) -> v1::NewArray {
+pub(crate) fn array(uuid: MdUuid, level: Level, layout: u32, disks: u32, clean: bool) -> v1::NewArray {
     v1::NewArray {
         minor: v1::Minor::V1_2,
         uuid,
@@ -29,7 +29,7 @@ fn array(uuid: MdUuid, level: Level, layout: u32, disks: u32, clean: bool) -> v1
     }
 }
 
-fn member(array: &v1::NewArray, number: u32, events: u64, flags: DevFlags) -> v1::Superblock {
+pub(crate) fn member(array: &v1::NewArray, number: u32, events: u64, flags: DevFlags) -> v1::Superblock {
     let uuid = MdUuid([array.uuid.0[0] + u8::try_from(number).unwrap() + 1; 16]);
     let new = v1::NewMember {
         number,
@@ -43,8 +43,13 @@ fn member(array: &v1::NewArray, number: u32, events: u64, flags: DevFlags) -> v1
 }
 
 /// The device of an entry of a create: it was the old array's, and became the new one's.
-fn kept(made: &v1::NewArray, number: u32, flags: DevFlags) -> KeptDevice {
-    let old = member(&array(OLD, Level::Raid5, 2, 3, true), number, 7, DevFlags::empty()).encode();
+pub(crate) fn kept(made: &v1::NewArray, number: u32, flags: DevFlags) -> KeptDevice {
+    kept_of(&array(OLD, Level::Raid5, 2, 3, true), made, number, flags)
+}
+
+/// The same for another old array.
+pub(crate) fn kept_of(was: &v1::NewArray, made: &v1::NewArray, number: u32, flags: DevFlags) -> KeptDevice {
+    let old = member(was, number, 7, DevFlags::empty()).encode();
     let page = |write: &Write| {
         let mut map = SectorMap::zeros(Bytes(SIZE));
         map.write(write);
@@ -73,7 +78,7 @@ fn read(map: &SectorMap) -> Write {
 }
 
 /// What a member of the made array says after it ran.
-fn after(made: &v1::NewArray, number: u32, events: u64, resync: Option<u64>) -> Write {
+pub(crate) fn after(made: &v1::NewArray, number: u32, events: u64, resync: Option<u64>) -> Write {
     let mut made = made.clone();
     made.clean = resync.is_none();
     let sb = member(&made, number, events, DevFlags::empty()).encode();
@@ -98,7 +103,7 @@ fn judged(made: &v1::NewArray, flags: &[DevFlags], events: u64, resync: Option<u
     (0..devices.len()).map(one).collect()
 }
 
-const NONE: DevFlags = DevFlags::empty();
+pub(crate) const NONE: DevFlags = DevFlags::empty();
 
 #[test]
 fn a_first_resync_reads_one_copy_and_writes_the_others() {
@@ -154,6 +159,16 @@ fn a_superblock_that_came_back_without_its_data_is_known() {
     let [one] = found.as_slice() else { panic!("{found:?}") };
     assert_eq!((one.path.as_str(), one.array.clone()), ("/dev/1", OLD.to_string()));
     assert_eq!((one.copied.array.clone(), one.copied.cause), (NEW.to_string(), CopyCause::Resync));
+    assert!(one.is_back);
+    // The undo left it without a superblock.
+    let mut without = pairs.clone();
+    without[0].1.devices[1].written[0].data.fill(0);
+    let blank = [here[0].clone(), Identity { md: Vec::new(), ..here[1].clone() }];
+    let found = overwritten(&without, &all, &blank);
+    assert_eq!(found, [Overwritten { is_back: false, ..one.clone() }]);
+    let formatted = [Identity { foreign: vec!["ext4".into()], ..blank[1].clone() }];
+    assert_eq!(overwritten(&without, &all, &formatted), [], "it is somebody's now");
+    assert_eq!(overwritten(&pairs, &all, &blank), [], "somebody else erased it");
     // It was added as a new member since.
     let mut added = here.clone();
     added[1].md[0].member = Some("another".into());

@@ -38,7 +38,7 @@ impl Identity {
         if let Some(why) = self.differs(now) {
             return Sameness::Another(why);
         }
-        if self.boot.is_some() && self.boot == now.boot && equal(&self.diskseq, &now.diskseq) {
+        if self.is_of_one_boot(now) && equal(&self.diskseq, &now.diskseq) {
             return Sameness::Same(By::Kernel);
         }
         let own = [(&self.wwn, &now.wwn), (&self.serial, &now.serial), (&self.uuid, &now.uuid)];
@@ -58,6 +58,10 @@ impl Identity {
     fn differs(&self, now: &Self) -> Option<String> {
         if self.size != now.size {
             return Some(format!("it has {} bytes, not {}", now.size, self.size));
+        }
+        // Numbers only go up: it was here already, as another device.
+        if self.is_of_one_boot(now) && now.diskseq.zip(self.diskseq).is_some_and(|(now, then)| now < then) {
+            return Some("it was attached before that one".to_owned());
         }
         let own = [
             ("serial number", &self.serial, &now.serial),
@@ -88,6 +92,29 @@ impl Identity {
         (unlike && !known).then(|| format!("its name is {}", is.join(", ")))
     }
 
+    fn is_of_one_boot(&self, now: &Self) -> bool {
+        equal(&self.boot, &now.boot)
+    }
+
+    /// Whether `now` is this device by its content alone, while this one is known to be elsewhere: mirrors have the same content.
+    /// `before`: devices as they were at this time or earlier; `here`: all that are here now.
+    #[must_use]
+    pub fn is_only_like<'a>(
+        &self,
+        now: &Self,
+        before: impl IntoIterator<Item = &'a Self>,
+        here: &[Self],
+    ) -> bool {
+        let proven = |other: &Self| matches!(self.same(other), Sameness::Same(By::Kernel | By::Own));
+        let was_there = |other: &Self| {
+            other.is_of_one_boot(now)
+                && equal(&other.diskseq, &now.diskseq)
+                && !equal(&self.diskseq, &now.diskseq)
+        };
+        self.same(now) == Sameness::Same(By::Content)
+            && (here.iter().any(proven) || self.is_of_one_boot(now) && before.into_iter().any(was_there))
+    }
+
     fn names(&self) -> Vec<&str> {
         let lasting = |name: &&str| {
             let last = name.rsplit('/').next().unwrap_or(name);
@@ -112,10 +139,7 @@ impl Identity {
     }
 
     fn why_not(&self, now: &Self) -> String {
-        let again = self.boot.is_some()
-            && self.boot == now.boot
-            && self.diskseq.is_some()
-            && self.diskseq != now.diskseq;
+        let again = self.is_of_one_boot(now) && self.diskseq.is_some() && self.diskseq != now.diskseq;
         let first = if again { "it was attached since, " } else { "" };
         let second = "it has no serial number or name of its own";
         let third = match self.prints.as_slice() {
@@ -223,6 +247,8 @@ mod tests {
         let Sameness::CannotTell(why) = seen("b1", Some(8)) else { panic!("attached again") };
         assert!(why.starts_with("it was attached since, "), "{why}");
         assert!(matches!(seen("b1", None), Sameness::CannotTell(_)));
+        let older = Identity { diskseq: Some(6), ..blank() };
+        assert!(matches!(blank().same(&older), Sameness::Another(_)), "numbers only go up");
         assert!(matches!(seen("b2", Some(7)), Sameness::CannotTell(_)), "numbers begin again with each boot");
     }
 
@@ -255,6 +281,20 @@ mod tests {
             ..blank()
         };
         assert_eq!(disk("ata-s").same(&disk("usb-s")), Sameness::Same(By::Own));
+    }
+
+    /// The other half of a mirror, whose superblock is gone as well.
+    #[test]
+    fn what_looks_the_same_is_not_taken_for_a_disk_that_is_known_to_be_elsewhere() {
+        let half = Identity { path: "/dev/vde".into(), diskseq: Some(9), ..blank() };
+        assert_eq!(blank().same(&half), Sameness::Same(By::Content));
+        let only_like = |before: &[Identity], here: &[Identity]| blank().is_only_like(&half, before, here);
+        assert!(!only_like(&[], &[half.clone()]), "it may have been attached again");
+        assert!(only_like(&[], &[half.clone(), blank()]), "the disk itself is here");
+        assert!(only_like(&[half.clone()], &[half.clone()]), "both were here at one time");
+        let of_other_boot = Identity { boot: Some("b0".into()), ..half.clone() };
+        assert!(!only_like(&[of_other_boot], &[half.clone()]));
+        assert!(!blank().is_only_like(&blank(), [&half], &[blank()]), "the kernel knows it");
     }
 
     #[test]

@@ -114,7 +114,8 @@ pub(super) fn written_over(machine: &Machine, path: &str) -> Option<WrittenOver>
         .into_iter()
         .map(|sighted| sighted.identity)
         .collect();
-    let found = archive::overwritten(&undos(&shelf), &entries, &here).into_iter().next()?;
+    let mut found = archive::overwritten(&undos(&shelf), &entries, &here).into_iter();
+    let found = found.find(|one| one.is_back)?;
     let by = format!("{} of array {}", found.copied.cause.name(), found.copied.array);
     Some(WrittenOver { array: found.array, by })
 }

@@ -268,7 +268,7 @@ fn damaged(device: &Device, force: bool) -> Result<Vec<Write>, Option<Verdict>> 
     }
 }
 
-fn zeroes(at: Sectors, superblock: &Native) -> Write {
+pub(super) fn zeroes(at: Sectors, superblock: &Native) -> Write {
     let length = match superblock {
         Native::V0(_) => V0_LENGTH,
         Native::V1(_) => V1_LENGTH,

@@ -11,6 +11,7 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("undo_is_undone", undo_is_undone),
         Case::new("undo_refuses_what_changed_since", undo_refuses_what_changed_since),
         Case::new("what_a_resync_wrote_is_told", what_a_resync_wrote_is_told),
+        Case::new("what_a_resync_wrote_and_force", what_a_resync_wrote_and_force),
         Case::new("archive_that_cannot_be_written", archive_that_cannot_be_written),
         Case::new("killed_between_archive_and_write", killed_between_archive_and_write),
         Case::new("damaged_entries_are_refused_by_name", damaged_entries_are_refused_by_name),
@@ -253,6 +254,31 @@ fn what_a_resync_wrote_is_told() {
     let told = |path: &str| undone.stderr.contains(&format!("{path}: a resync of array "));
     assert!(undone.stderr.contains("has written over data (all of it)"), "{undone}");
     assert!(told(disks.path(0)) && !told(disks.path(2)), "the first member is only read: {undone}");
+    assert!(undone.stderr.contains("so it is left without a superblock"), "{undone}");
+    assert!(reference(&["--examine", disks.path(0)]).fails(1).stderr.contains("No md superblock"));
+    // Whoever starts it, starts it without that member, and it is filled again.
+    mdctl(&["assemble", "--scan"]).ok();
+    sh("mount -o ro /dev/md0 /mnt && cd /mnt && sha256sum --quiet -c /tmp/sums; s=$?; cd /; umount /mnt; exit $s").ok();
+    let explained = mdctl(&["explain"]).ok().stdout;
+    assert!(explained.contains("has written over its data (all of it)"), "{explained}");
+    let next = format!("manage /dev/md0 --add {}", disks.path(0));
+    assert!(explained.contains(&next), "{explained}");
+    mdctl(&next.split(' ').collect::<Vec<_>>()).ok();
+    guest::wait_for("it is filled", |text| text.contains("[UUUU]"));
+    guest::wait_idle();
+    ours(&["--stop", "/dev/md0"]).ok();
+    files_are_intact(&disks);
+}
+
+/// With force all of it comes back: then it is known, and told, that the data is not right.
+fn what_a_resync_wrote_and_force() {
+    let disks = with_files();
+    let members = disks.all();
+    let create = ["--create", "/dev/md0", "--run", "-l1", "-n2", "--bitmap=none", members[2], members[0]];
+    ours(&create).ok();
+    guest::wait_idle();
+    stop();
+    mdctl(&["undo", "-y", "--force"]).ok();
     let explained = mdctl(&["explain", disks.path(0)]).ok().stdout;
     assert!(explained.contains("its superblock is back, its data is not"), "{explained}");
     let next = explained.split("next:").nth(1).expect("a next command");

@@ -1,5 +1,5 @@
-//! Members whose superblock an undo brought back, and whose data was written over before that: by their metadata they are up
-//! to date, so nothing but the archive keeps them out.
+//! Members whose data was written over before an undo. Most have no superblock any more; of those that have theirs again nothing
+//! but the archive knows that they are not up to date.
 
 use std::collections::BTreeSet;
 
@@ -17,16 +17,24 @@ impl ExplainScene<'_> {
     #[must_use]
     pub fn with_overwritten(&self, mut explanation: Explanation, all: &[Overwritten]) -> Explanation {
         let Some(uuid) = explanation.uuid else { return explanation };
-        let of_array: Vec<&Overwritten> = all.iter().filter(|one| one.array == uuid.to_string()).collect();
-        let Some(first) = of_array.first() else { return explanation };
+        let of_array = all.iter().filter(|one| one.array == uuid.to_string());
+        let (of_array, out): (Vec<&Overwritten>, Vec<&Overwritten>) = of_array.partition(|one| one.is_back);
+        let left_out: Vec<Finding> = out.into_iter().map(|one| self.left_out(uuid, one)).collect();
+        explanation.findings.extend(left_out);
+        let Some(first) = of_array.first() else { return explanation.sorted() };
         let paths: BTreeSet<&str> = of_array.iter().map(|one| one.path.as_str()).collect();
         let array = self.arrays.iter().find(|array| self.uuid_of(array) == Some(uuid));
         let running = array.filter(|array| array.is_running());
         for seen in explanation.devices.iter_mut().filter(|seen| paths.contains(seen.path.as_str())) {
             seen.standing = format!("{}, by its metadata; its data was written over", seen.standing);
         }
+        let inside = |array: &ArrayStatus| {
+            array.members.iter().any(|member| member.path.as_deref().is_some_and(|path| paths.contains(path)))
+        };
         let is_led_on = |finding: &Finding| match running {
-            Some(_) => finding.device.as_deref().is_some_and(|device| paths.contains(device)),
+            Some(array) => {
+                inside(array) || finding.device.as_deref().is_some_and(|device| paths.contains(device))
+            }
             None => matches!(finding.kind, Kind::NotAssembled | Kind::NotStarted),
         };
         explanation.findings.retain(|finding| finding.kind != Kind::Fine);
@@ -64,6 +72,32 @@ impl ExplainScene<'_> {
             ))
             .because("what was written to that array itself lies on any of its members")
             .needs(format!("{path} left out when the array is started, then added as a new device"))
+    }
+
+    /// One that is no member any more, and that the array can be filled up with.
+    fn left_out(&self, uuid: MdUuid, one: &Overwritten) -> Finding {
+        let Overwritten { path, copied, .. } = one;
+        let text = format!(
+            "{path}: was a member, and has no superblock any more: {} of another array has written over its data ({})",
+            copied.cause.name(),
+            copied.extent()
+        );
+        let finding = Finding::new(Kind::Overwritten, Severity::Note, text).of(path).because(format!(
+            "`{}` had made it a member of array {}; when that was undone {}, {path} was left out",
+            one.by.escape_debug(),
+            copied.array,
+            self.when(one.since)
+        ));
+        let array = self.arrays.iter().find(|array| self.uuid_of(array) == Some(uuid));
+        match array.filter(|array| array.is_running() && !array.missing().is_empty()) {
+            Some(array) => {
+                let effect = format!("everything that belongs on {path} is copied onto it");
+                let shown = array.shown();
+                Finding { severity: Severity::Weakens, ..finding }
+                    .try_next(NextCommand::new(["mdctl", "manage", &shown, "--add", path], effect))
+            }
+            None => finding,
+        }
     }
 
     /// Starts it from the others, where they are enough.

@@ -107,7 +107,7 @@ pub fn seen(devices: &[Device]) -> Vec<TrialSeen> {
 /// and what it says has to stand before the bytes.
 pub fn add_kept(seen: &mut [TrialSeen], here: &[Identity], entries: impl Iterator<Item = Entry>) {
     for entry in entries {
-        let Ok(found) = undo::find(&entry, here, DeviceTrust::Path) else { continue };
+        let Ok(found) = undo::find(&entry, (here, &[]), DeviceTrust::Path) else { continue };
         let command = entry.about.command.join(" ");
         let grounds = Grounds::Archive { id: entry.about.id.to_string(), command };
         for (kept, at) in &found.places {

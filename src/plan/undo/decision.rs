@@ -103,7 +103,9 @@ impl Decision {
 
     fn find(&mut self, here: &[Identity]) -> Result<Way, Refusal> {
         let Some(entry) = &mut self.entry else { return Err(Refusal::new("the entry is gone")) };
-        let found = find(entry, here, self.trust)?;
+        let earlier = self.shelf.entries.iter().filter(|other| other.about.order() <= self.about.order());
+        let before: Vec<&Identity> = earlier.flat_map(|other| &other.devices).collect();
+        let found = find(entry, (here, &before), self.trust)?;
         self.lacks = !found.left_out.is_empty();
         self.said.extend(found.left_out.iter().map(Said::warn));
         let mut spots = Vec::new();

@@ -18,21 +18,26 @@ pub enum DeviceTrust {
 
 /// For each device of the entry its place among those that are here.
 ///
-/// With [`DeviceTrust::Proof`] all of them are found; otherwise those that are not are left out, and said.
+/// `here`: all devices that are here; `before`: devices as entries up to this one knew them. With [`DeviceTrust::Proof`] all of them are found; otherwise those that are not are left out, and said.
 ///
 /// # Errors
 /// One of them is not here, or nothing tells that it is, or there are two that could be it.
-pub fn find(entry: &Entry, here: &[Identity], trust: DeviceTrust) -> Result<DevicesHere, Refusal> {
+pub fn find(
+    entry: &Entry,
+    (here, before): (&[Identity], &[&Identity]),
+    trust: DeviceTrust,
+) -> Result<DevicesHere, Refusal> {
     let mut found = DevicesHere::default();
     for kept in &entry.devices {
-        let one =
-            one(kept, here, trust).and_then(|at| match found.places.iter().find(|(_, taken)| *taken == at) {
+        let one = one(kept, (here, before), trust).and_then(|at| {
+            match found.places.iter().find(|(_, taken)| *taken == at) {
                 Some((other, _)) => Err(Refusal::new(format!(
                     "{} and {} seem to be one device now",
                     other.device.path, kept.device.path
                 ))),
                 None => Ok(at),
-            });
+            }
+        });
         match (one, trust) {
             (Ok(at), _) => found.places.push((kept.clone(), at)),
             (Err(refusal), DeviceTrust::Proof) => return Err(refusal),
@@ -54,9 +59,17 @@ pub struct DevicesHere {
 /// A device that is the one of then, its place, and by what it is known.
 type Known<'a> = (usize, By, &'a Identity);
 
-fn one(kept: &KeptDevice, here: &[Identity], trust: DeviceTrust) -> Result<usize, Refusal> {
+fn one(
+    kept: &KeptDevice,
+    (here, before): (&[Identity], &[&Identity]),
+    trust: DeviceTrust,
+) -> Result<usize, Refusal> {
+    let judge = |it: &Identity| match kept.device.is_only_like(it, before.iter().copied(), here) {
+        true => Sameness::Another("it is the other disk that had the same content".to_owned()),
+        false => kept.same(it),
+    };
     let judged: Vec<(usize, Sameness, &Identity)> =
-        here.iter().enumerate().map(|(at, it)| (at, kept.same(it), it)).collect();
+        here.iter().enumerate().map(|(at, it)| (at, judge(it), it)).collect();
     let known: Vec<Known<'_>> = judged
         .iter()
         .filter_map(|(at, same, it)| match same {

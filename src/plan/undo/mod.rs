@@ -7,6 +7,7 @@
 
 mod decision;
 mod find;
+mod left_out;
 mod put_back;
 pub mod session;
 
@@ -24,7 +25,6 @@ pub use put_back::PutBack;
 use super::{DiskStep, Plan, Refusal, Step, SystemStep, Warning};
 use crate::archive::{
     About, Carried, CopiedOver, Entry, EntryId, GroupChange, Identity, KeptDevice, Pieces, Sameness,
-    copied_over,
 };
 
 /// The entry that is meant: the one that is named, else the newest. Asked twice it goes no further back: where the newest is
@@ -121,8 +121,14 @@ pub fn plan(
     let mut said = BTreeSet::new();
     let mut lost = BTreeSet::new();
     let (mut checks, mut writes) = (Vec::new(), Vec::new());
+    let out = match trust {
+        DeviceTrust::Proof => left_out::left_out(entry, present),
+        DeviceTrust::Path | DeviceTrust::Unbroken => BTreeSet::new(),
+    };
     for (nth, (kept, present)) in entry.devices.iter().zip(present).enumerate() {
-        let differing = differing(kept, &present.now);
+        let is_out = out.contains(&nth);
+        let back = if is_out { left_out::without_superblock(kept) } else { kept.before.clone() };
+        let differing = differing(back, &present.now);
         if differing.is_empty() {
             continue;
         }
@@ -133,14 +139,14 @@ pub fn plan(
         }
         free(present, force)?;
         match unused(kept, present, about, trust) {
-            Ok(()) => said.extend(stays_overwritten(&entry.devices, nth, present)),
+            Ok(()) => said.extend(stays_overwritten(&entry.devices, nth, present, is_out)),
             Err(why) if force => drop(said.insert(format!("{path}: {why}"))),
             Err(why) => return Err(changed(present, &why, &about.id)),
         }
         lost.extend(what_goes(kept, present));
         let seen = present.now.iter().chain(&present.ends).cloned().collect();
         checks.push(Step::Disk(DiskStep::Unchanged { device: path.clone(), seen }));
-        writes.push((path.clone(), differing));
+        writes.push(Back { device: path.clone(), is_out, writes: differing });
     }
     if writes.is_empty() && trust == DeviceTrust::Unbroken {
         let warnings = said.into_iter().map(Warning::note).collect();
@@ -155,26 +161,33 @@ pub fn plan(
     Ok(Plan { summary, steps, warnings })
 }
 
+/// What is written to one device.
+struct Back {
+    device: String,
+    /// It gets no superblock.
+    is_out: bool,
+    writes: Vec<Write>,
+}
+
+/// What the write to a device is called that gets no superblock.
+const NO_SUPERBLOCK: &str = "no superblock";
+
 /// Claims first, then what was seen is compared, written and read back.
-fn steps(writes: Vec<(String, Vec<Write>)>, checks: Vec<Step>, id: &EntryId) -> Vec<Step> {
-    let mut steps: Vec<Step> =
-        writes.iter().map(|(device, _)| Step::Disk(DiskStep::Claim { device: device.clone() })).collect();
+fn steps(backs: Vec<Back>, checks: Vec<Step>, id: &EntryId) -> Vec<Step> {
+    let claim = |back: &Back| Step::Disk(DiskStep::Claim { device: back.device.clone() });
+    let write = |back: &Back| {
+        let what = if back.is_out { NO_SUPERBLOCK.to_owned() } else { format!("the bytes from before {id}") };
+        Step::Disk(DiskStep::Write { device: back.device.clone(), what, writes: back.writes.clone() })
+    };
+    let verify = |back: &Back| {
+        Step::Disk(DiskStep::Verify { device: back.device.clone(), writes: back.writes.clone() })
+    };
+    let mut steps: Vec<Step> = backs.iter().map(claim).collect();
     steps.extend(checks);
-    let what = format!("the bytes from before {}", id);
-    for (device, writes) in &writes {
-        steps.push(Step::Disk(DiskStep::Write {
-            device: device.clone(),
-            what: what.clone(),
-            writes: writes.clone(),
-        }));
-    }
-    steps.extend(
-        writes
-            .iter()
-            .map(|(device, w)| Step::Disk(DiskStep::Verify { device: device.clone(), writes: w.clone() })),
-    );
+    steps.extend(backs.iter().map(write));
+    steps.extend(backs.iter().map(verify));
     steps.push(Step::Commit);
-    steps.extend(writes.into_iter().map(|(device, _)| Step::Disk(DiskStep::Release { device })));
+    steps.extend(backs.into_iter().map(|back| Step::Disk(DiskStep::Release { device: back.device })));
     steps
 }
 
@@ -300,10 +313,9 @@ fn changed(present: &Present, why: &str, id: &EntryId) -> Refusal {
     refusal.hint("--force puts the old bytes back all the same; what is there now is kept first")
 }
 
-/// The ranges that are not as they were, with the bytes from before.
-fn differing(kept: &KeptDevice, now: &[Write]) -> Vec<Write> {
-    let same = |before: &Write| now.iter().any(|now| now == before);
-    kept.before.iter().filter(|before| !same(before)).cloned().collect()
+/// The ranges that are not as they are to be.
+fn differing(back: Vec<Write>, now: &[Write]) -> Vec<Write> {
+    back.into_iter().filter(|back| !now.contains(back)).collect()
 }
 
 /// As [`untouched`]. A killed command's array never ran: where nobody asked, metadata that changed since is in use.
@@ -376,28 +388,30 @@ fn was_written(written: &[Write], at: Bytes, sector: &[u8]) -> bool {
 }
 
 /// What the kernel wrote over data for the array that the command made: that does not come back.
-fn stays_overwritten(devices: &[KeptDevice], nth: usize, present: &Present) -> Vec<String> {
+fn stays_overwritten(devices: &[KeptDevice], nth: usize, present: &Present, is_out: bool) -> Vec<String> {
     let path = &present.device.path;
-    let now = &present.device.probe.found;
-    let is_there = |array: &str| now.iter().any(|found| membership(found).array.to_string() == array);
-    let copied = copied_over(devices, nth, now).into_iter().filter(|copied| is_there(&copied.array));
     let old = devices.get(nth).and_then(|kept| kept.device.md.first());
-    let way = match old {
-        Some(old) => format!(
-            "leave {path} out when you start array {}, and add it as a new device then (`mdctl explain` says how)",
+    let way = match (old, is_out) {
+        (Some(old), true) => format!(
+            "so it is left without a superblock; start array {} without it, then `mdctl manage ARRAY --add {path}` fills it again",
             old.array
         ),
-        None => "check what is on it before you rely on it".to_owned(),
+        (Some(old), false) => format!(
+            "the metadata comes back, that data does not; leave {path} out when you start array {}, and add it as a new device then (`mdctl explain` says how)",
+            old.array
+        ),
+        (None, _) => "the metadata comes back, that data does not; check what is on it before you rely on it"
+            .to_owned(),
     };
     let one = |copied: CopiedOver| {
         format!(
-            "{path}: {} of array {} has written over data ({}): the metadata comes back, that data does not; {way}",
+            "{path}: {} of array {} has written over data ({}): {way}",
             copied.cause.name(),
             copied.array,
             copied.extent()
         )
     };
-    copied.map(one).collect()
+    left_out::copied_now(devices, nth, present).into_iter().map(one).collect()
 }
 
 fn membership(found: &Found) -> Membership {

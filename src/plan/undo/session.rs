@@ -4,7 +4,7 @@
 use jiff::tz::TimeZone;
 
 use super::{
-    DeviceTrust, choose,
+    DeviceTrust, NO_SUPERBLOCK, choose,
     decision::{Decision, Way},
 };
 use crate::{
@@ -233,8 +233,12 @@ impl Undo {
             .filter(|other| other.undoes.as_ref() == Some(&about.id) && Some(order(other)) > self.newest);
         let again = ours.max_by_key(|other| order(other)).map(|other| &other.id);
         let again = again.map(|id| format!("; `mdctl undo {id}` takes this back")).unwrap_or_default();
-        let (what, paths) = (plain(&about.summary), written(&self.plan).join(", "));
-        let out = format!("undid {}: {what}; put back on {paths}{again}", about.id);
+        let out: Vec<&str> = self.plan.steps.iter().filter(|step| is_out(step)).filter_map(device).collect();
+        let paths: Vec<&str> = written(&self.plan).into_iter().filter(|path| !out.contains(path)).collect();
+        let out =
+            if out.is_empty() { String::new() } else { format!("; no superblock on {}", out.join(", ")) };
+        let (what, paths) = (plain(&about.summary), paths.join(", "));
+        let out = format!("undid {}: {what}; put back on {paths}{out}{again}", about.id);
         Turn::end(0).after(vec![Said::out(out)])
     }
 }
@@ -249,6 +253,11 @@ fn device(step: &Step) -> Option<&str> {
         Step::Disk(DiskStep::Write { device, .. }) => Some(device),
         _ => None,
     }
+}
+
+/// Whether it is the write to a device that gets no superblock.
+fn is_out(step: &Step) -> bool {
+    matches!(step, Step::Disk(DiskStep::Write { what, .. }) if what == NO_SUPERBLOCK)
 }
 
 fn order(about: &About) -> (u64, EntryId) {

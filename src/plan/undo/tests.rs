@@ -404,7 +404,8 @@ fn devices_are_found_under_other_names_and_never_guessed() {
     let (disks, _, mut entry) = overwritten();
     entry.devices.truncate(1);
     let at = |entry: &Entry, here: &[Identity], trust: DeviceTrust| {
-        find(entry, here, trust).map(|found| found.places.into_iter().map(|(_, at)| at).collect::<Vec<_>>())
+        find(entry, (here, &[]), trust)
+            .map(|found| found.places.into_iter().map(|(_, at)| at).collect::<Vec<_>>())
     };
     let proof = |entry: &Entry, here: &[Identity]| at(entry, here, DeviceTrust::Proof);
     let here = |path: &str, n: usize| Identity {
@@ -418,7 +419,7 @@ fn devices_are_found_under_other_names_and_never_guessed() {
     assert!(unsure.hint.unwrap().ends_with("--force takes /dev/a"));
     assert_eq!(at(&entry, &twins, DeviceTrust::Path), Ok(vec![0]), "mirrors look the same");
     let elsewhere = [here("/dev/x", 0), here("/dev/y", 0)];
-    assert!(find(&entry, &elsewhere, DeviceTrust::Path).expect("left out").places.is_empty());
+    assert!(find(&entry, (&elsewhere, &[]), DeviceTrust::Path).expect("left out").places.is_empty());
     let blank = |path: &str| Identity { path: path.into(), size: SIZE, ..Identity::default() };
     let unsure = proof(&entry, &[blank("/dev/b"), blank("/dev/a")]).unwrap_err();
     assert!(unsure.text.contains("/dev/a: nothing tells that this is the disk of then"), "{unsure}");
@@ -429,10 +430,10 @@ fn devices_are_found_under_other_names_and_never_guessed() {
         "by its path"
     );
     assert!(proof(&entry, &[blank("/dev/b")]).unwrap_err().text.contains("is not here"));
-    let forced = find(&entry, &[blank("/dev/b")], DeviceTrust::Path).expect("forced");
+    let forced = find(&entry, (&[blank("/dev/b")], &[]), DeviceTrust::Path).expect("forced");
     assert_eq!((forced.places.len(), forced.left_out.len()), (0, 1));
     let other_size = Identity { size: 4096, ..blank("/dev/a") };
-    let forced = find(&entry, &[other_size], DeviceTrust::Path).expect("forced");
+    let forced = find(&entry, (&[other_size], &[]), DeviceTrust::Path).expect("forced");
     assert!(forced.places.is_empty(), "never another device, whatever the force");
     entry.devices[0].device.serial = Some("S1".into());
     let serial = |path: &str, serial: &str| Identity { serial: Some(serial.into()), ..blank(path) };
@@ -465,7 +466,7 @@ fn a_disk_in_anothers_place_is_not_written_to() {
     let ours = vec![print(8192, 1), print(12288, 2)];
     let theirs = vec![print(8192, 8), print(12288, 9)];
     let found = |here: &[Identity], trust| {
-        find(&entry, here, trust).map(|found| found.places[..].iter().map(|p| p.1).collect())
+        find(&entry, (here, &[]), trust).map(|found| found.places[..].iter().map(|p| p.1).collect())
     };
     let swapped = [disk("/dev/a", "two", 3, theirs.clone()), disk("/dev/b", "two", 4, ours.clone())];
     assert_eq!(found(&swapped, DeviceTrust::Proof), Ok(vec![1]));
@@ -474,7 +475,7 @@ fn a_disk_in_anothers_place_is_not_written_to() {
 
     // In one boot: the loop was detached, another file attached. Nobody asked for what comes now.
     let swapped = [disk("/dev/a", "one", 9, theirs)];
-    let left = find(&entry, &swapped, DeviceTrust::Unbroken).expect("left out");
+    let left = find(&entry, (&swapped, &[]), DeviceTrust::Unbroken).expect("left out");
     assert!(left.places.is_empty() && left.left_out[0].contains("another disk is there now"), "{left:?}");
     let again = [disk("/dev/a", "one", 9, ours.clone())];
     assert_eq!(found(&again, DeviceTrust::Proof), Ok(vec![0]), "asked for, its content is enough");
@@ -492,5 +493,10 @@ fn two_devices_of_then_are_never_one_now() {
         ..entry.devices[0].clone()
     });
     let here = [entry.devices[0].device.clone()];
-    assert!(find(&entry, &here, DeviceTrust::Proof).unwrap_err().text.contains("seem to be one device now"));
+    assert!(
+        find(&entry, (&here, &[]), DeviceTrust::Proof)
+            .unwrap_err()
+            .text
+            .contains("seem to be one device now")
+    );
 }

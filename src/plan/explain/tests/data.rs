@@ -140,6 +140,7 @@ fn a_history_of_its_own_is_never_offered_as_one_that_missed_writes() {
 
 fn written_over(path: &str) -> crate::archive::Overwritten {
     crate::archive::Overwritten {
+        is_back: true,
         path: path.into(),
         array: UUID.to_string(),
         copied: crate::archive::CopiedOver {
