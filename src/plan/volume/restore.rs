@@ -30,14 +30,15 @@ pub fn plan(
             .hint("`vgcfgrestore -f FILE` restores what only lvm knows"));
     }
     let mut warnings = Vec::new();
+    let mut gone = Vec::new();
     let change = match groups.group(name) {
         Some(found) => {
             let new = onto(found, old)?;
-            let lost = lost(&found.group, &new);
-            if !lost.is_empty() {
-                warnings.push(Warning::ask(format!(
+            gone = lost(&found.group, &new);
+            if !gone.is_empty() {
+                warnings.push(Warning::tell(format!(
                     "volumes that this state does not have will be gone: {}",
-                    lost.join(", ")
+                    gone.join(", ")
                 )));
             }
             active(groups, found, &new)?;
@@ -54,7 +55,7 @@ pub fn plan(
                 refusal.said = warnings;
                 return Err(refusal);
             }
-            warnings.extend(old.into_iter().map(Warning::ask));
+            warnings.extend(old.into_iter().map(Warning::tell));
             warnings.extend(other(&found.group, &new).into_iter().map(Warning::tell));
             metadata::change_after(found, &new, stamp, true, highest.max(found.group.seqno))?
         }
@@ -64,8 +65,10 @@ pub fn plan(
         }
     };
     warnings.extend(change.warnings.iter().map(Warning::note));
+    // A yes is to these names.
+    let without = if gone.is_empty() { String::new() } else { format!(", without {}", gone.join(", ")) };
     warnings.push(Warning::ask(format!(
-        "group {name} will be as it was after change {}{}",
+        "group {name} will be as it was after change {}{}{without}",
         old.seqno,
         before(&old.written.description)
     )));

@@ -13,8 +13,8 @@ use crate::{
 /// Which state is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Which {
-    /// None is named. Of a group that is whole: the one before its newest change. Of one that lacks a device, or of which
-    /// nothing is left: the newest.
+    /// None is named: the newest, for a group that lacks a device, or of which nothing is left. A group that is whole is not
+    /// changed by that: run twice, a command that repairs would take a change back.
     Last,
     /// The one in this file.
     OfFile(String),
@@ -40,7 +40,7 @@ pub fn choose<'a>(
             .copied()
             .ok_or_else(|| Refusal::new(format!("{file} does not have a state of group {name}"))),
         Which::Last => match groups.group(name).filter(|found| found.devices.iter().all(Option::is_some)) {
-            Some(found) => before(found, &kept),
+            Some(found) => Err(lacks_nothing(found, before(found, &kept)?)),
             None => {
                 let newest = kept.into_iter().max_by_key(|kept| (kept.group.seqno, kept.group.written.time));
                 newest.ok_or_else(|| none(name, format!("no state of group {name} is kept")))
@@ -82,6 +82,19 @@ fn after_change<'a>(name: &str, kept: &[&'a KeptState], seqno: u32) -> Result<&'
         )),
         None => Ok(first),
     }
+}
+
+fn lacks_nothing(found: &FoundGroup, before: &KeptState) -> Refusal {
+    let Group { name, seqno, written, .. } = &found.group;
+    let command = match written.description.as_str() {
+        "" => String::new(),
+        words => format!(", `{}`", words.escape_debug()),
+    };
+    Refusal::new(format!("group {name} lacks nothing: there is nothing to repair")).hint(format!(
+        "`mdctl volume restore {name} --at {}` takes its newest change ({seqno}{command}) back; \
+         `mdctl volume restore --list {name}` shows all states",
+        before.group.seqno
+    ))
 }
 
 /// The state before the newest change. Where lvm2 put an old one back, numbers that were given before are higher than the
@@ -197,7 +210,9 @@ mod tests {
         other.group.id = id(200);
         let all = [other, kept(3, &["a"], "one")];
         let there = world(group(4, &["a", "b"]));
-        assert_eq!(choose("vg", &there, &all, &Which::Last).unwrap().path, "one");
+        assert!(
+            choose("vg", &there, &all, &Which::Last).unwrap_err().hint.unwrap().contains("restore vg --at 3")
+        );
         assert!(
             choose("vg", &there, &all, &Which::At(9))
                 .unwrap_err()
@@ -215,18 +230,22 @@ mod tests {
     }
 
     #[test]
-    fn of_a_whole_group_the_state_before_its_newest_change() {
+    fn of_a_whole_group_only_a_state_that_is_named() {
         // Before the removal it was archived, after it backed up.
         let all = [kept(5, &["a"], "backup"), kept(4, &["a", "b"], "archive"), kept(3, &["a"], "older")];
-        let there = world(group(5, &["a"]));
-        assert_eq!(choose("vg", &there, &all, &Which::Last).unwrap().path, "archive");
+        let offered = |there: &Groups, all: &[KeptState]| {
+            let refusal = choose("vg", there, all, &Which::Last).unwrap_err();
+            assert_eq!(refusal.text, "group vg lacks nothing: there is nothing to repair");
+            refusal.hint.unwrap()
+        };
+        let hint = offered(&world(group(5, &["a"])), &all);
+        assert!(hint.starts_with("`mdctl volume restore vg --at 4` takes its newest change (5"), "{hint}");
         // What that did is taken back in the same way.
         let all =
             [kept(6, &["a", "b"], "backup"), kept(5, &["a"], "archived"), kept(4, &["a", "b"], "archive")];
-        assert_eq!(choose("vg", &world(group(6, &["a", "b"])), &all, &Which::Last).unwrap().path, "archived");
+        assert!(offered(&world(group(6, &["a", "b"])), &all).contains("restore vg --at 5`"));
         // Where lvm2 has gone back, what is kept has higher numbers.
-        let there = world(group(2, &["c"]));
-        assert_eq!(choose("vg", &there, &all, &Which::Last).unwrap().path, "backup");
+        assert!(offered(&world(group(2, &["c"])), &all).contains("restore vg --at 6`"));
         // Other paths of its devices are not another state.
         let mut moved = kept(5, &["a"], "backup");
         moved.group.pvs[0].device = "/dev/elsewhere".into();
