@@ -211,9 +211,8 @@ impl Scored {
             .map(|differs| match differs {
                 Differs::StaleIn => points::STALE_IN,
                 Differs::FreshOut => points::FRESH_OUT,
-                Differs::Order | Differs::Level | Differs::Chunk | Differs::Layout | Differs::DataOffset => {
-                    points::DIFFERS
-                }
+                Differs::Level => points::LEVEL,
+                Differs::Order | Differs::Chunk | Differs::Layout | Differs::DataOffset => points::DIFFERS,
             })
             .sum();
         found.saturating_sub(penalty).saturating_sub(points::ELSEWHERE * self.elsewhere())
@@ -231,12 +230,16 @@ impl Scored {
         u32::try_from(offsets.len().saturating_sub(most)).unwrap_or(0)
     }
 
-    /// Whether it leaves no doubt: all that was found is right, and that is a lot.
+    /// Whether it leaves no doubt: all that was found is right, and that is a lot. Another level than superblocks say needs
+    /// redundancy that agrees: what is in place on the first member is so in any array that begins with it.
     #[must_use]
     pub fn is_conclusive(&self) -> bool {
         let (right, wrong) = self.evidence.tally();
-        let agrees = self.evidence.parity.is_none_or(|count| count.agree == count.checked);
-        wrong == 0 && right >= points::CONCLUSIVE && agrees
+        let parity = self.evidence.parity.filter(|count| count.checked > 0);
+        let agrees = parity.is_none_or(|count| count.agree == count.checked);
+        let Hypothesis { grounds, differs, .. } = &self.hypothesis;
+        let is_against = *grounds != Grounds::Usual && differs.contains(&Differs::Level);
+        wrong == 0 && right >= points::CONCLUSIVE && agrees && (parity.is_some() || !is_against)
     }
 
     /// It is what superblocks say, on the devices or in the archive, but for who is in and who is out.

@@ -26,6 +26,9 @@ pub(super) const UNKNOWN: u64 = 240;
 pub(super) const STALE_IN: u32 = 80;
 /// Taken away for a member that is left out though it says it is up to date.
 pub(super) const FRESH_OUT: u32 = 14;
+/// Taken away for another level than superblocks say: more than for a member that is left out, for the beginning of a mirror
+/// is in place in much that is not one.
+pub(super) const LEVEL: u32 = 20;
 /// Taken away for anything else in which a guess differs.
 pub(super) const DIFFERS: u32 = 4;
 /// Taken away for each member that would begin where the others do not, without a superblock that says so.

@@ -155,7 +155,13 @@ impl Tries {
         let wanted = self.job.keep.or(self.job.apply);
         match wanted.filter(|number| self.guess(*number).is_none()) {
             Some(number) => self.refuse(format!("there is no guess {number}")),
-            None => self.go_on(),
+            None => {
+                if wanted.is_some() && self.job.dry_run && self.job.count > 0 {
+                    let text = "no guess was started (--dry-run): what comes of that may give them other numbers";
+                    self.say.push(Said::note(text));
+                }
+                self.go_on()
+            }
         }
     }
 
