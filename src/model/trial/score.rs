@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use superblock::{
-    Level, Media, Sectors,
+    Level, MdUuid, Media, Sectors,
     content::{self, Content},
 };
 
@@ -96,7 +96,16 @@ pub fn examine(
     } else {
         redundancy(&array, effort)
     };
-    Some(Evidence { parity, contents: content::find(&array, effort.places) })
+    let mut contents = content::find(&array, effort.places);
+    contents.retain(|content| !is_a_members_own(content, hypothesis));
+    Some(Evidence { parity, contents })
+}
+
+/// A superblock that is in the array only because a member is taken to begin where its superblock is, and so no sign of that.
+fn is_a_members_own(content: &Content, hypothesis: &Hypothesis) -> bool {
+    let begins_at_0 = hypothesis.seats.iter().flatten().any(|seat| seat.data_offset == Sectors(0));
+    let is_known = |array: MdUuid| content.id.as_deref() == Some(array.to_string().as_str());
+    content.kind == "md superblock" && begins_at_0 && hypothesis.array.is_none_or(is_known)
 }
 
 /// The array that a guess makes of these devices.

@@ -45,9 +45,14 @@ impl Work<'_> {
             "{path}: failed before a resync was finished: {from} cannot be made from the others, and what {array} shows there is wrong"
         );
         let (text, way) = match only.way {
-            WayBack::Alone => {
-                (only_there, format!("then mdctl assemble --run {array} {path} starts it with {path} alone"))
-            }
+            WayBack::Alone => (
+                only_there,
+                format!(
+                    "then `mdctl assemble --run {array} {path}` starts it with {path} alone. Where its data is right, \
+                     each other member needs `mdctl zero-superblock` and `mdctl {array} --add` before it is started again: \
+                     with what they say now the next start takes one of them"
+                ),
+            ),
             WayBack::WithoutMirrors { first, copies } => (
                 only_there,
                 format!(

@@ -7,6 +7,7 @@ use crate::model::{
     Geometry,
     layout::default_layout,
     stripes::Stripes,
+    trial,
     trial::{
         Cached, Differs, Evidence, Grounds, GuessClass, Hypothesis, Scored, Searched, Stopped, anchored,
         assembled, search,
@@ -228,6 +229,47 @@ fn a_stale_member_stays_out() {
     assert_eq!(order(&best.hypothesis), [Some(0), None, Some(2)], "{best:#?}");
     let stale = searched.best.iter().find(|one| one.hypothesis.differs == [Differs::StaleIn]).unwrap();
     assert!(stale.evidence.parity.unwrap().agree < stale.evidence.parity.unwrap().checked);
+}
+
+/// Two copies that parted: that each begins with the file system makes no linear array of them.
+#[test]
+fn halves_of_a_mirror_are_not_another_level() {
+    let mut broken = Broken::new(Level::Raid1, 0, 0, 2, OFFSET);
+    broken.members[1][(2048 + (20 << 11)) * 512..][..2 << 20].fill(0x5a);
+    let seen = broken.seen(|nth| vec![broken.word(u32::try_from(nth).unwrap(), broken.geometry, 20)]);
+    let searched = broken.search(&seen, &Asked::default());
+    let best = first(&searched);
+    assert_eq!(best.hypothesis.geometry.level, Level::Raid1, "{:#?}", searched.best);
+    for other in searched.best.iter().filter(|one| one.hypothesis.differs.contains(&Differs::Level)) {
+        assert!(!other.is_conclusive() && other.points() < best.points(), "{other:#?}");
+    }
+}
+
+/// A guess that begins at a member's first sector has the member's own superblock inside: that says nothing.
+#[test]
+fn a_members_own_superblock_is_no_evidence() {
+    let mut broken = Broken::new(Level::Raid10, 0x102, 128, 4, 0);
+    broken.members.iter_mut().for_each(|member| member.fill(0));
+    let (_, superblock) = crate::archive::tests::superblock();
+    broken.members[0][4096..][..superblock.data.len()].copy_from_slice(&superblock.data);
+    let geometry = broken.geometry;
+    let seat = |device| Some(trial::Seat { device, data_offset: Sectors(0), room: geometry.component_size });
+    let guess = |array| Hypothesis {
+        grounds: Grounds::Superblocks,
+        differs: vec![Differs::Level],
+        format: Format::V1(Minor::V1_0),
+        geometry,
+        seats: (0..4).map(seat).collect(),
+        array,
+        name: None,
+        bitmap: false,
+    };
+    let devices: Vec<&dyn Media> = broken.members.iter().map(|member| -> &dyn Media { member }).collect();
+    let looked = |array| {
+        trial::examine(&guess(array), &devices, trial::Effort::QUICK, &mut trial::Sums::default()).unwrap()
+    };
+    assert!(looked(Some(MdUuid([0x33; 16]))).contents.is_empty() && looked(None).contents.is_empty());
+    assert_eq!(looked(Some(MdUuid([8; 16]))).contents.len(), 1, "an array of another name on this one");
 }
 
 /// The superblock of one member is gone: its slot is known, and parity says that it belongs there.

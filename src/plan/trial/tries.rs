@@ -157,7 +157,8 @@ impl Tries {
             Some(number) => self.refuse(format!("there is no guess {number}")),
             None => {
                 if wanted.is_some() && self.job.dry_run && self.job.count > 0 {
-                    let text = "no guess was started (--dry-run): what comes of that may give them other numbers";
+                    let text =
+                        "no guess was started (--dry-run): what comes of that may give them other numbers";
                     self.say.push(Said::note(text));
                 }
                 self.go_on()
