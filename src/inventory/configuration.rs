@@ -17,7 +17,7 @@ use crate::{
         sources::{self, ConfigPlace, ConfigSources, USUAL},
     },
     kernel::{Deadline, ErrorCause, KernelError, Machine, files, host, node},
-    model::DevId,
+    model::{DevId, overlay},
 };
 
 /// The most that a configuration file is believed to be.
@@ -159,7 +159,14 @@ pub fn homehost(option: Option<&HostName>, ignore: bool, config: &Config) -> Opt
 /// What could not be read.
 pub fn candidates_afresh(machine: &Machine, config: &Config) -> Result<Vec<String>, KernelError> {
     let by_number = config.device_words().contains(&DeviceWord::Partitions);
-    candidates(machine, config, &if by_number { Nodes::walk(machine) } else { Nodes::default() })
+    let nodes = if by_number { Nodes::walk(machine) } else { Nodes::default() };
+    candidates_of(config, || partitions(machine, &nodes, |name| !is_overlay(machine, name)))
+}
+
+/// Overlays are private: what is tried on one is assembled where it is named.
+fn is_overlay(machine: &Machine, name: &str) -> bool {
+    let uuid = || machine.sysfs.block_attr(name, "dm/uuid").ok().flatten();
+    name.starts_with("dm-") && uuid().is_some_and(|uuid| uuid.starts_with(overlay::PREFIX))
 }
 
 /// The devices to look at when none is named, in the order in which the original looks at them.
@@ -167,11 +174,18 @@ pub fn candidates_afresh(machine: &Machine, config: &Config) -> Result<Vec<Strin
 /// # Errors
 /// What could not be read.
 pub fn candidates(machine: &Machine, config: &Config, nodes: &Nodes) -> Result<Vec<String>, KernelError> {
+    candidates_of(config, || partitions(machine, nodes, |_| true))
+}
+
+fn candidates_of(
+    config: &Config,
+    partitions: impl Fn() -> Result<Vec<String>, KernelError>,
+) -> Result<Vec<String>, KernelError> {
     let mut patterns = vec![];
     let mut listed = vec![];
     for word in config.device_words() {
         match word {
-            DeviceWord::Partitions => listed.extend(partitions(machine, nodes)?),
+            DeviceWord::Partitions => listed.extend(partitions()?),
             DeviceWord::Containers => {}
             // The word's last path comes first, as the original has it.
             DeviceWord::Pattern(pattern) => patterns.extend(expand(pattern)?.into_iter().rev()),
@@ -212,10 +226,14 @@ pub fn is_permitted(config: &Config, names: &[String]) -> Result<bool, KernelErr
 }
 
 /// The last that the kernel lists comes first.
-fn partitions(machine: &Machine, nodes: &Nodes) -> Result<Vec<String>, KernelError> {
+fn partitions(
+    machine: &Machine,
+    nodes: &Nodes,
+    counts: impl Fn(&str) -> bool,
+) -> Result<Vec<String>, KernelError> {
     let lines = machine.procfs.partitions()?;
     let name = |dev: DevId| nodes.path(dev, None).unwrap_or_else(|| dev.to_string());
-    Ok(lines.iter().rev().map(|line| name(line.dev)).collect())
+    Ok(lines.iter().rev().filter(|line| counts(&line.name)).map(|line| name(line.dev)).collect())
 }
 
 /// More devices than any machine has.

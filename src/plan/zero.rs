@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     model::{
-        Candidate, Device, Unusable,
+        Candidate, Device, Unusable, overlay,
         status::{ArrayStatus, Health},
         world::LogLine,
     },
@@ -122,7 +122,13 @@ impl Around<'_> {
         let Some((array, state)) = self.arrays.iter().find_map(|array| Some((array, member(array)?))) else {
             let by =
                 if device.holders.is_empty() { "somebody".to_owned() } else { device.holders.join(", ") };
-            return format!("{path} is in use by {by}");
+            let name = by.strip_prefix("device-mapper device ").unwrap_or_default();
+            return match overlay::parts(name) {
+                Some((set, _)) => {
+                    format!("{path} is under the overlay set {set}: `mdctl overlay discard {set}` first")
+                }
+                None => format!("{path} is in use by {by}"),
+            };
         };
         let shown = array.shown();
         let serves = state.contains(&MemberState::InSync);

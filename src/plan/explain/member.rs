@@ -4,7 +4,7 @@ use superblock::{Bytes, Events, Native, Role, Sectors, bitmap, v1};
 
 use super::{ExplainScene, ExplainSeen, Finding, Kind, NextCommand, Severity, kernel};
 use crate::{
-    model::{Device, human},
+    model::{Device, human, overlay},
     plan::assemble::Claim,
 };
 
@@ -113,6 +113,12 @@ fn release(path: &str, holder: &str) -> Option<NextCommand> {
         return Some(NextCommand::new(["swapoff", path], "moves what is swapped out back to memory"));
     }
     let name = holder.strip_prefix("device-mapper device ")?.split(" (").next()?;
+    if let Some((set, _)) = overlay::parts(name) {
+        let effect = format!(
+            "shows the overlays; `mdctl overlay discard {set}` takes set {set} away, and what was tried on it"
+        );
+        return Some(NextCommand::new(["mdctl", "overlay", "list"], effect));
+    }
     let effect = format!("shows what {name} is; nothing is changed");
     Some(NextCommand::new(["dmsetup", "table", name], effect))
 }

@@ -40,6 +40,11 @@ fn overlays() {
     // With the rule that assembles whatever appears, none does.
     sh("mkdir -p /run/udev/rules.d && cp /opt/reference/udev/64-* /run/udev/rules.d/ && udevadm control --reload").ok();
     mdctl(&[&["overlay", "create", "--name", "t1"][..], &members].concat()).ok();
+    // A scan takes an overlay for no member.
+    let scanned = mdctl(&["assemble", "--scan"]);
+    assert!(!scanned.stderr.contains("has been started"), "{scanned}");
+    let held = mdctl(&["zero-superblock", members[0]]).fails(2);
+    assert!(held.stderr.contains("`mdctl overlay discard t1` first"), "{held}");
     settle();
     let mdstat = sh("cat /proc/mdstat; udevadm info /dev/mapper/MDOV-t1-ram0").ok().stdout;
     sh("rm /run/udev/rules.d/64-*; udevadm control --reload").ok();

@@ -158,6 +158,7 @@ fn held_by_somebody() {
         ("array md5", Some("mdctl explain md5")),
         ("swap", Some("swapoff /dev/sdb")),
         ("device-mapper device vg-lv (dm-3)", Some("dmsetup table vg-lv")),
+        ("device-mapper device MDOV-try-sdb (dm-3)", Some("mdctl overlay list")),
         ("process 12 (dd)", Some(ASSEMBLE)),
     ] {
         let mut stand = Stand::stopped(&raid1, &[9, 9]);
