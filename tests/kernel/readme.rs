@@ -55,7 +55,13 @@ fn commands_work_as_written() {
             guest::wait_idle();
             sh("mdctl stop --scan; for d in 0 1 2; do blkdiscard -z /dev/ram$d; done; udevadm settle").ok();
         }
-        let disks = [("/dev/vda", "/dev/ram0"), ("/dev/vdb", "/dev/ram1"), ("/dev/vdc", "/dev/ram2")];
+        let disks = [
+            ("/dev/vda", "/dev/ram0"),
+            ("/dev/vdb", "/dev/ram1"),
+            ("/dev/vdc", "/dev/ram2"),
+            ("/dev/vdd", "/dev/ram0"),
+            ("/dev/vde", "/dev/ram1"),
+        ];
         let real = disks.iter().fold(command.to_owned(), |text, (word, disk)| text.replace(word, disk));
         let output = sh(&real).ok();
         if command.contains("--json") {

@@ -1,7 +1,7 @@
 //! Making an array, as a course: what there is to ask, and a second look at the devices after each yes, for whoever thinks about
 //! an answer gives others time.
 
-use super::{CreateContext, CreateSettings, asks_for_bitmap, plan, waits_for_writes, without_boot_note};
+use super::{CreateContext, CreateSettings, asks_for_bitmap, plan, waits_for_writes, with_boot_remark, without_boot_note};
 use crate::{
     model::World,
     plan::{
@@ -101,6 +101,10 @@ impl Making {
                 self.consent.give(&self.plan);
                 Ok(self.look())
             }
+            (Stage::Asked, Event::Answered(Answer::Nobody)) if self.job.settings.native => {
+                let why = Refusal::new("nothing was written: nobody can be asked here");
+                Ok(Turn::refuse(why.hint("--run goes on without a question")))
+            }
             (Stage::Asked, Event::Answered(Answer::No | Answer::Nobody)) => {
                 Ok(Turn::refuse(Refusal::new("create aborted.")))
             }
@@ -131,7 +135,8 @@ impl Making {
 
     fn decide(&mut self) -> Result<Turn, Refusal> {
         let context = self.job.settings.context(&self.job.request, &self.world)?;
-        self.plan = plan(&self.job.request, &context, &self.world)?;
+        let plan = plan(&self.job.request, &context, &self.world)?;
+        self.plan = if self.job.settings.native { with_boot_remark(plan) } else { plan };
         self.context = Some(context);
         if self.asks {
             return Ok(self.ask_for_bitmap());

@@ -128,6 +128,14 @@ pub fn waits_for_writes(plan: &Plan, array: &ArrayName) -> Option<String> {
     })
 }
 
+/// A plan whose remark on boot loaders is a remark: nobody has to agree to it.
+fn with_boot_remark(mut plan: Plan) -> Plan {
+    for warning in plan.warnings.iter_mut().filter(|warning| warning.text == size::BOOT_NOTE) {
+        *warning = Warning::note(size::BOOT_REMARK);
+    }
+    plan
+}
+
 /// A refusal without the remark on boot loaders: nothing was made from which one could boot.
 #[must_use]
 pub fn without_boot_note(mut refusal: Refusal) -> Refusal {

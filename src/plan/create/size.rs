@@ -12,6 +12,9 @@ use crate::{
     request::{ConsistencyPolicy, CreateRequest, DataOffset, MemberSource, MemberWord, SizeOrMax},
 };
 
+/// The same in a line, where it is no question.
+pub(super) const BOOT_REMARK: &str =
+    "a boot loader reads /boot from it only if it knows this metadata (--metadata=1.0: every one can)";
 /// The original's remark on metadata where a boot loader does not look for it.
 pub(super) const BOOT_NOTE: &str = "Note: this array has metadata at the start and
     may not be suitable as a boot device.  If you plan to
