@@ -11,6 +11,7 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("undo_is_undone", undo_is_undone),
         Case::new("undo_refuses_what_changed_since", undo_refuses_what_changed_since),
         Case::new("what_a_resync_wrote_is_told", what_a_resync_wrote_is_told),
+        Case::new("an_array_that_went_on_keeps_its_metadata", an_array_that_went_on_keeps_its_metadata),
         Case::new("what_a_resync_wrote_and_force", what_a_resync_wrote_and_force),
         Case::new("archive_that_cannot_be_written", archive_that_cannot_be_written),
         Case::new("killed_between_archive_and_write", killed_between_archive_and_write),
@@ -268,6 +269,46 @@ fn what_a_resync_wrote_is_told() {
     guest::wait_idle();
     ours(&["--stop", "/dev/md0"]).ok();
     files_are_intact(&disks);
+}
+
+/// A member that missed writes would count as up to date again, and one that serves would be lost.
+fn an_array_that_went_on_keeps_its_metadata() {
+    for metadata in ["0.90", "1.2"] {
+        empty_archive();
+        let disks = Disks::new(3, 16 << 10);
+        let [first, second, third] = [0, 1, 2].map(|n| disks.path(n));
+        let create = [
+            "--create",
+            "/dev/md0",
+            "--run",
+            "-e",
+            metadata,
+            "-l1",
+            "-n2",
+            "--bitmap=none",
+            "--assume-clean",
+        ];
+        reference(&[&create[..], &[first, second]].concat()).ok();
+        stop();
+        ours(&["--assemble", "/dev/md0", "--update=uuid", first, second]).ok();
+        ours(&["/dev/md0", "--fail", first, "--remove", first]).ok();
+        sh("dd if=/dev/urandom of=/dev/md0 bs=1M count=1 conv=fsync status=none").ok();
+        stop();
+        let refused = mdctl(&["undo", "-y"]).fails(1);
+        assert!(refused.stderr.contains("went on without it"), "{refused}");
+        let undo = mdctl(&["history", "--json"]).ok();
+        assert!(!undo.stdout.contains("\"undoes\": \""), "{undo}");
+        // A disk that was added and has become the last copy.
+        ours(&["--assemble", "/dev/md0", "--run", second]).ok();
+        mdctl(&["manage", "/dev/md0", "--add", third]).ok();
+        guest::wait_for("it is filled", |text| text.contains("[UU]"));
+        guest::wait_idle();
+        ours(&["/dev/md0", "--fail", second, "--remove", second]).ok();
+        sh("dd if=/dev/urandom of=/dev/md0 bs=1M count=1 conv=fsync status=none").ok();
+        stop();
+        let refused = mdctl(&["undo", "-y"]).fails(1);
+        assert!(refused.stderr.contains("is an up-to-date member of array"), "{refused}");
+    }
 }
 
 /// With force all of it comes back: then it is known, and told, that the data is not right.

@@ -1,7 +1,10 @@
 //! Making an array, as a course: what there is to ask, and a second look at the devices after each yes, for whoever thinks about
 //! an answer gives others time.
 
-use super::{CreateContext, CreateSettings, asks_for_bitmap, plan, waits_for_writes, with_boot_remark, without_boot_note};
+use super::{
+    CreateContext, CreateSettings, asks_for_bitmap, plan, waits_for_writes, with_boot_remark,
+    without_boot_note,
+};
 use crate::{
     model::World,
     plan::{

@@ -4,7 +4,11 @@ use std::path::PathBuf;
 
 use superblock::{Bytes, Write, foreign::Kind};
 
-use super::{DeviceTrust, Present, find, later, plan};
+use super::{
+    DeviceTrust, Present, find, later,
+    moved_on::{Around, around},
+    plan,
+};
 use crate::{
     archive::{About, Entry, EntryId, Identity, Shelf},
     model::{
@@ -29,6 +33,8 @@ pub(super) struct Decision {
     stage: Stage,
     entry: Option<Entry>,
     present: Vec<Present>,
+    /// What other devices say of arrays.
+    around: Around,
     /// Some of its devices are not here.
     lacks: bool,
     /// What is to be said of it so far.
@@ -70,6 +76,7 @@ impl Decision {
             stage: Stage::Entry,
             entry: None,
             present: Vec::new(),
+            around: Around::new(),
             lacks: true,
             said: Vec::new(),
         })
@@ -106,6 +113,8 @@ impl Decision {
         let earlier = self.shelf.entries.iter().filter(|other| other.about.order() <= self.about.order());
         let before: Vec<&Identity> = earlier.flat_map(|other| &other.devices).collect();
         let found = find(entry, (here, &before), self.trust)?;
+        let places: Vec<usize> = found.places.iter().map(|(_, at)| *at).collect();
+        self.around = around(here, &places);
         self.lacks = !found.left_out.is_empty();
         self.said.extend(found.left_out.iter().map(Said::warn));
         let mut spots = Vec::new();
@@ -160,7 +169,7 @@ impl Decision {
         }
         let gone = || Refusal::new("the entry is gone");
         let decided = self.entry.as_ref().ok_or_else(gone);
-        Way::Decided(decided.and_then(|entry| plan(entry, &self.present, &later, self.trust)))
+        Way::Decided(decided.and_then(|entry| plan(entry, &self.present, &later, (self.trust, &self.around))))
     }
 }
 

@@ -8,6 +8,7 @@
 mod decision;
 mod find;
 mod left_out;
+mod moved_on;
 mod put_back;
 pub mod session;
 
@@ -21,6 +22,8 @@ use superblock::{
 pub use crate::model::archive::Present;
 pub use find::{DeviceTrust, DevicesHere as FoundDevices, find};
 pub use put_back::PutBack;
+
+use moved_on::Around;
 
 use super::{DiskStep, Plan, Refusal, Step, SystemStep, Warning};
 use crate::archive::{
@@ -97,7 +100,7 @@ fn touches(one: &Identity, other: &Identity) -> bool {
     }
 }
 
-/// Decides what is put back. `later`: what came after, as [`later`] has it.
+/// Decides what is put back. `later`: what came after, as [`later`] has it; `around`: what devices say that the entry is not about.
 ///
 /// # Errors
 /// Something came later, a device is in use, or was changed since by somebody else (unless it is forced); the change is one of a
@@ -107,7 +110,7 @@ pub fn plan(
     entry: &Entry,
     present: &[Present],
     later: &[&About],
-    trust: DeviceTrust,
+    (trust, around): (DeviceTrust, &Around),
 ) -> Result<Plan, Refusal> {
     let about = &entry.about;
     let force = trust == DeviceTrust::Path;
@@ -119,6 +122,11 @@ pub fn plan(
         return Err(Refusal::new(what).hint(format!("take that back first: {}", newest.back())));
     }
     let mut said = BTreeSet::new();
+    match moved_on::why_not(entry, present, around) {
+        Some((path, why)) if force => drop(said.insert(format!("{path}: {why}"))),
+        Some((path, why)) if trust == DeviceTrust::Proof => return Err(went_on(&path, &why, &about.id)),
+        Some(_) | None => {}
+    }
     let mut lost = BTreeSet::new();
     let (mut checks, mut writes) = (Vec::new(), Vec::new());
     let out = match trust {
@@ -296,6 +304,11 @@ fn free(present: &Present, force: bool) -> Result<(), Refusal> {
         Some(array) => refusal.hint(format!("stop it first: mdctl stop /dev/{array}")),
         None => refusal,
     })
+}
+
+fn went_on(path: &str, why: &str, id: &EntryId) -> Refusal {
+    Refusal::new(format!("{path} cannot be as it was before {id}: {why}"))
+        .hint("--force puts the old bytes back all the same; what is there now is kept first")
 }
 
 fn changed(present: &Present, why: &str, id: &EntryId) -> Refusal {

@@ -96,7 +96,7 @@ impl Disks {
     }
 
     fn undo(&self, entry: &Entry) -> Result<Plan, Refusal> {
-        plan(entry, &self.present(entry), &[], DeviceTrust::Proof)
+        plan(entry, &self.present(entry), &[], (DeviceTrust::Proof, &Around::new()))
     }
 }
 
@@ -128,8 +128,9 @@ fn what_was_overwritten_comes_back_to_the_byte_and_can_go_again() {
 #[test]
 fn after_a_killed_command_what_is_as_it_was_is_called_so() {
     let (mut disks, _, entry) = overwritten();
-    let take_back =
-        |present: &[Present]| plan(&entry, present, &[], DeviceTrust::Unbroken).expect("not an error");
+    let take_back = |present: &[Present]| {
+        plan(&entry, present, &[], (DeviceTrust::Unbroken, &Around::new())).expect("not an error")
+    };
     let written = take_back(&disks.present(&entry));
     assert!(written.steps.iter().any(|step| matches!(step, Step::Disk(DiskStep::Write { .. }))), "{written}");
     disks.apply(&written);
@@ -152,7 +153,8 @@ fn what_has_joined_its_array_by_now_stays() {
         one.device.busy = true;
         one.device.holders = vec!["array md1".into()];
     }
-    let left = plan(&entry, &present, &[], DeviceTrust::Unbroken).expect("nothing to be done");
+    let left =
+        plan(&entry, &present, &[], (DeviceTrust::Unbroken, &Around::new())).expect("nothing to be done");
     assert!(left.steps.is_empty());
     let told: Vec<&str> = left.warnings.iter().map(|warning| warning.text.as_str()).collect();
     assert_eq!(
@@ -167,7 +169,7 @@ fn what_has_joined_its_array_by_now_stays() {
     let mut others = disks.present(&entry);
     others[0].device.busy = true;
     others[0].device.holders = vec!["array md7".into()];
-    assert!(plan(&entry, &others, &[], DeviceTrust::Unbroken).is_err());
+    assert!(plan(&entry, &others, &[], (DeviceTrust::Unbroken, &Around::new())).is_err());
 }
 
 #[test]
@@ -203,7 +205,8 @@ fn all_metadata_of_a_member_is_kept_wherever_it_lies() {
             disks.0[n].write(&Write { at: piece.at, data: vec![0; piece.data.len()] });
         }
     }
-    let back = plan(&entry, &disks.present(&entry), &[], DeviceTrust::Path).expect("forced");
+    let back =
+        plan(&entry, &disks.present(&entry), &[], (DeviceTrust::Path, &Around::new())).expect("forced");
     disks.apply(&back);
     assert_eq!(disks.0, old);
 }
@@ -218,7 +221,8 @@ fn what_the_kernel_changes_in_its_superblocks_is_no_change() {
         disks.0[n].write(&page);
     }
     // What nobody asked for is not done to an array that somebody ran since.
-    let refusal = plan(&entry, &disks.present(&entry), &[], DeviceTrust::Unbroken).expect_err("it ran");
+    let refusal = plan(&entry, &disks.present(&entry), &[], (DeviceTrust::Unbroken, &Around::new()))
+        .expect_err("it ran");
     assert!(refusal.text.ends_with("its array has been used"), "{refusal}");
     let undo = disks.undo(&entry).expect("it is still the array that was made");
     disks.apply(&undo);
@@ -230,14 +234,16 @@ fn what_others_did_since_is_refused_unless_forced() {
     let (mut disks, _, entry) = overwritten();
     disks.create(Level::Raid1, 2);
     let later = about(1_900_000_000);
-    let refusal = plan(&entry, &disks.present(&entry), &[], DeviceTrust::Proof).expect_err("another array");
+    let refusal = plan(&entry, &disks.present(&entry), &[], (DeviceTrust::Proof, &Around::new()))
+        .expect_err("another array");
     assert!(refusal.text.contains("it carries a superblock of array"), "{refusal}");
     assert!(refusal.hint.unwrap().starts_with("`mdctl explain /dev/"), "no word of force");
-    let refusal =
-        plan(&entry, &disks.present(&entry), &[&later], DeviceTrust::Proof).expect_err("another array");
+    let refusal = plan(&entry, &disks.present(&entry), &[&later], (DeviceTrust::Proof, &Around::new()))
+        .expect_err("another array");
     assert!(refusal.text.contains("came later and is about the same"), "{refusal}");
     assert_eq!(refusal.hint, Some(format!("take that back first: mdctl undo {}", later.id)));
-    let forced = plan(&entry, &disks.present(&entry), &[], DeviceTrust::Path).expect("forced");
+    let forced =
+        plan(&entry, &disks.present(&entry), &[], (DeviceTrust::Path, &Around::new())).expect("forced");
     assert_eq!(forced.warnings.len(), 2, "{forced}");
 
     let (mut disks, _, entry) = overwritten();
@@ -249,7 +255,7 @@ fn what_others_did_since_is_refused_unless_forced() {
     let mut present = disks.present(&entry);
     present[0].device.busy = true;
     present[0].device.holders = vec!["array md5".into()];
-    let refusal = plan(&entry, &present, &[], DeviceTrust::Path).expect_err("in use");
+    let refusal = plan(&entry, &present, &[], (DeviceTrust::Path, &Around::new())).expect_err("in use");
     assert_eq!(refusal.hint.as_deref(), Some("stop it first: mdctl stop /dev/md5"));
 }
 
@@ -332,10 +338,16 @@ fn what_came_later_and_still_counts() {
     assert_eq!(numbers(&first, &a, &[(&first, &a), (&second, &a), (&of_first, &a)]), [3, 2]);
     let (made, changed) = (group(1), group(2));
     assert_eq!(numbers(&made, &a, &[(&made, &a), (&changed, &[])]), [2], "a change of the same group");
-    let refusal = plan(&Entry { about: first, devices: Vec::new() }, &[], &[&changed], DeviceTrust::Proof);
+    let refusal = plan(
+        &Entry { about: first, devices: Vec::new() },
+        &[],
+        &[&changed],
+        (DeviceTrust::Proof, &Around::new()),
+    );
     let hint = refusal.expect_err("later").hint;
     assert_eq!(hint.as_deref(), Some("take that back first: mdctl volume restore vg --at 1"));
-    let refusal = plan(&Entry { about: changed, devices: Vec::new() }, &[], &[], DeviceTrust::Path);
+    let refusal =
+        plan(&Entry { about: changed, devices: Vec::new() }, &[], &[], (DeviceTrust::Path, &Around::new()));
     let hint = refusal.expect_err("not by bytes, whatever the force").hint;
     assert_eq!(hint.as_deref(), Some("this takes it back: mdctl volume restore vg --at 1"));
 }
@@ -358,7 +370,8 @@ fn what_the_command_itself_left_is_its_own() {
     ours.devices[0].before.push(Write { at: Bytes(0), data: vec![0; 1024] });
     ours.devices[0].before.rotate_right(1);
     ours.devices[0].written.push(Write { at: Bytes(0), data: read(&label(), Bytes(0), 1024) });
-    let decide = |entry: &Entry, present: &[Present], trust| plan(entry, present, &[], trust);
+    let decide =
+        |entry: &Entry, present: &[Present], trust| plan(entry, present, &[], (trust, &Around::new()));
     assert_eq!(
         decide(&ours, &present("id", 1), DeviceTrust::Proof).map(|plan| plan.steps.len()).ok(),
         Some(6)
@@ -391,10 +404,12 @@ fn what_is_on_an_array_that_goes_is_asked_about() {
     let mut disks = Disks::new();
     let entry = disks.create(Level::Raid1, 0);
     let mut present = disks.present(&entry);
-    assert!(!plan(&entry, &present, &[], DeviceTrust::Proof).expect("a plan").needs_consent());
+    assert!(
+        !plan(&entry, &present, &[], (DeviceTrust::Proof, &Around::new())).expect("a plan").needs_consent()
+    );
     let array = membership(&present[0].device.probe.found[0]).array;
     present[0].inside = vec![(array, "ext4 \"home\"".into())];
-    let asked = plan(&entry, &present, &[], DeviceTrust::Proof).expect("a plan");
+    let asked = plan(&entry, &present, &[], (DeviceTrust::Proof, &Around::new())).expect("a plan");
     let text = &asked.warnings.last().expect("a question").text;
     assert!(asked.needs_consent() && text.contains("with it what is on it: ext4 \"home\""), "{text}");
 }
