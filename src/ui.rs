@@ -56,6 +56,12 @@ impl Ui {
         self.say(text);
     }
 
+    /// How the program is used, which says why a line is not understood.
+    pub fn usage(&self, text: &str) {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).push(text.trim_end().to_owned());
+        self.plain(text);
+    }
+
     /// Text without the program's name.
     pub fn plain(&self, text: &str) {
         // Nobody is left to be told that standard error is gone.

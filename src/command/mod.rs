@@ -129,7 +129,7 @@ fn misunderstood(error: &cli::UsageError, name: &str, ui: &Ui) -> u8 {
         ui.error(&error.message);
     }
     if error.usage {
-        ui.plain(&help::usage(name));
+        ui.usage(&help::usage(name));
     }
     error.status
 }
