@@ -30,7 +30,7 @@ use crate::{
     },
     model::world::MapEntry,
     plan::{
-        ArrayName, DiskStep, MdStep, Step, SystemStep,
+        ArrayName, DiskStep, MdStep, MemberName, Step, SystemStep,
         dm::DmStep,
         run::{Host, Trouble},
     },
@@ -174,6 +174,10 @@ impl Live {
             Step::Md(MdStep::DenyDevice { array }) => self.array(array)?.clustered_disk_nack()?,
             Step::Md(MdStep::Fail { array, member }) => self.fail(array, member)?,
             Step::Md(MdStep::Remove { array, member, patient }) => self.remove(array, member, *patient)?,
+            Step::Md(MdStep::Withdraw { array, device, dev }) => {
+                let member = MemberName { shown: device.clone(), dev: Some(*dev), link: None };
+                self.remove(array, &member, true)?
+            }
             Step::Md(MdStep::SetMember { array, member, attr, value }) => {
                 self.set_member(array, member, *attr, value)?
             }

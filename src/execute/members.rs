@@ -38,18 +38,18 @@ impl Live {
         // What was just added is known by its path.
         let by_path = || node::number_of(Path::new(&member.shown)).ok().flatten();
         let dev = member.dev.or_else(|| member.link.is_none().then(by_path).flatten());
-        let removed = match dev {
-            Some(dev) => {
-                let opened = self.array(array)?;
-                wait::retry(limit, || opened.hot_remove_disk(dev), |error| error.is(Errno::EBUSY))
+        let busy = |error: &KernelError| error.is(Errno::EBUSY);
+        if let Some(dev) = dev {
+            let opened = self.array(array)?;
+            match wait::retry(limit, || opened.hot_remove_disk(dev), busy) {
+                // It does not run: the ioctl knows no such array, its attributes do.
+                Err(error) if error.is(Errno::ENODEV) => {}
+                removed => return removed.map_err(|error| of(member, error).into()),
             }
-            None => {
-                let name = self.name_of(array, member)?;
-                let member = self.machine().sysfs.array(&array.kernel).member(&name);
-                let remove = || member.write(MemberAttr::State, "remove");
-                wait::retry(limit, remove, |error| error.is(Errno::EBUSY))
-            }
-        };
+        }
+        let name = self.name_of(array, &MemberName { dev, ..member.clone() })?;
+        let link = self.machine().sysfs.array(&array.kernel).member(&name);
+        let removed = wait::retry(limit, || link.write(MemberAttr::State, "remove"), busy);
         removed.map_err(|error| of(member, error).into())
     }
 

@@ -184,6 +184,7 @@ impl Draft {
         let inside: BTreeSet<_> = adopted.iter().flat_map(|adopted| &adopted.members).collect();
         let inside = |index: &usize| self.claims.get(*index).is_some_and(|claim| inside.contains(&claim.id));
         let had = adopted.map(|adopted| adopted.members.clone());
+        let leaving = self.lineup.out.iter().map(|(index, _)| *index).filter(inside).collect();
         let adopted = adopted.map(|_| members.iter().copied().filter(inside).collect());
         let after = self.added(&adopted);
         let repair = options.force
@@ -202,6 +203,7 @@ impl Draft {
                     freshest: self.model,
                     rewrites: self.rewrites,
                     adopted,
+                    leaving,
                     had,
                     start,
                     repair,

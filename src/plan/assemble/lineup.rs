@@ -1,6 +1,6 @@
 //! Who stands where: the best device for every slot, the rest with the reason why it is left out.
 
-use std::fmt;
+use std::{cmp::Reverse, collections::BTreeMap, fmt};
 
 use superblock::Events;
 
@@ -31,6 +31,11 @@ pub enum Why {
         /// That device.
         of: String,
     },
+    /// Another device, as fresh or fresher, has got its number in the array: the kernel takes one of each.
+    SameNumber {
+        /// That device.
+        of: String,
+    },
     /// The checksum is wrong, or a number out of bounds.
     Damaged(String),
     /// It claims a slot that the array does not have.
@@ -52,6 +57,7 @@ impl fmt::Display for Why {
             Self::Split { freshest } => write!(f, "it reports {freshest} as failed"),
             Self::Duplicate { of } => write!(f, "{of} has the same slot"),
             Self::Copy { of } => write!(f, "it is a copy of {of}: both have the same device UUID"),
+            Self::SameNumber { of } => write!(f, "{of} has its number in the array by now"),
             Self::Damaged(what) => write!(f, "{what}"),
             Self::NoSuchSlot(slot) => write!(f, "the array has no slot {slot}"),
             Self::OtherShape(what) => write!(f, "it describes another shape of the array: {what}"),
@@ -132,6 +138,7 @@ impl Lineup {
                 lineup.place(claims, index, class)?;
             }
         }
+        lineup.drop_same_numbers(claims);
         let without = lineup.without_other_histories(claims);
         Ok(if force && !without.can_start(claims) { lineup } else { without })
     }
@@ -178,6 +185,38 @@ impl Lineup {
             DeviceClass::NoSuchSlot(slot) => self.out.push((index, Why::NoSuchSlot(slot))),
         }
         Ok(())
+    }
+
+    /// Whoever was replaced for good may come back under a number that was given to another one since: the kernel takes only
+    /// one of each. Who is in a slot and up to date stays, then the fresher one, then the first.
+    fn drop_same_numbers(&mut self, claims: &[Claim]) {
+        let spares = self.spares.iter().map(|claim| {
+            let events = events(claims.get(*claim));
+            PlacedDevice { claim: *claim, class: DeviceClass::Spare, events }
+        });
+        let mut used: Vec<PlacedDevice> = self.seats().copied().chain(self.journal).chain(spares).collect();
+        let is_current = |place: &PlacedDevice| {
+            matches!(place.class, DeviceClass::Active { .. } | DeviceClass::Journal { current: true })
+        };
+        used.sort_by_key(|place| (!is_current(place), Reverse(place.events), place.claim));
+        let mut numbers = BTreeMap::new();
+        for place in used {
+            let Some(claim) = claims.get(place.claim) else { continue };
+            let Some(of) = numbers.insert(claim.facts.dev_number, claim.path.clone()) else { continue };
+            numbers.insert(claim.facts.dev_number, of.clone());
+            self.take_out(place.claim);
+            self.out.push((place.claim, Why::SameNumber { of }));
+        }
+    }
+
+    /// From the place that it has.
+    fn take_out(&mut self, claim: usize) {
+        let is_it = |place: &PlacedDevice| place.claim == claim;
+        let seats = self.holders.iter_mut().chain(&mut self.replacements).chain([&mut self.journal]);
+        for seat in seats.filter(|seat| seat.as_ref().is_some_and(is_it)) {
+            *seat = None;
+        }
+        self.spares.retain(|spare| *spare != claim);
     }
 
     /// The split-brain guard: who certainly has a history of its own beside that of the freshest member stays out.

@@ -273,7 +273,7 @@ impl Session<'_> {
         })
     }
 
-    /// The members in their order, and those that the array has already.
+    /// Those that the array has already, and the members in their order.
     fn with_members_of(
         &self,
         array: &RunningArray,
@@ -284,7 +284,10 @@ impl Session<'_> {
         let uuid = model.facts.array;
         let inside = |claim: &Claim| claim.facts.array == uuid && array.members.contains(&claim.id);
         let wanted = |index: &usize| members.contains(index) || self.claim(*index, asked).is_some_and(inside);
-        (0..self.candidates.len()).filter(wanted).collect()
+        let mut all: Vec<usize> = (0..self.candidates.len()).filter(wanted).collect();
+        // Of two that are alike the one that is in the array stays.
+        all.sort_by_key(|index| !self.claim(*index, asked).is_some_and(inside));
+        all
     }
 
     pub(in crate::plan) fn name_of(&self, array: &RunningArray) -> ArrayName {

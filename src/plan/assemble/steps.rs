@@ -50,6 +50,8 @@ pub struct StepParts<'a> {
     pub rewrites: Vec<Rewrite>,
     /// The inactive array that has these members already, where there is one.
     pub adopted: Option<Vec<usize>>,
+    /// Members of it that must not be in it when it starts.
+    pub leaving: Vec<usize>,
     /// All members that it had when it was seen.
     pub had: Option<Vec<DevId>>,
     /// How it comes up.
@@ -104,6 +106,10 @@ pub fn steps(parts: &StepParts<'_>) -> Vec<Step> {
             steps.push(attr(array, ArrayAttr::BitmapType, "llbitmap", false));
         }
     }
+    // Before the new ones: the kernel takes no two members with one number.
+    steps.extend(parts.leaving.iter().filter_map(claim).map(|claim| {
+        Step::Md(MdStep::Withdraw { array: array.clone(), device: claim.path.clone(), dev: claim.id })
+    }));
     steps.extend(new.iter().map(|claim| {
         Step::Md(MdStep::AddDisk { array: array.clone(), device: claim.path.clone(), info: info(claim) })
     }));

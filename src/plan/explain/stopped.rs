@@ -201,7 +201,11 @@ impl<'a> Work<'a> {
                 let text = format!("{path}: the journal is out of date");
                 Finding::new(Kind::JournalMissing, Severity::Blocks, text).of(path)
             }
-            Why::NoSuchSlot(_) | Why::OtherShape(_) | Why::Busy(_) | Why::Refused(_) => {
+            Why::SameNumber { .. }
+            | Why::NoSuchSlot(_)
+            | Why::OtherShape(_)
+            | Why::Busy(_)
+            | Why::Refused(_) => {
                 Finding::new(Kind::Misfit, Severity::Weakens, format!("{path}: {why}")).of(path)
             }
         })

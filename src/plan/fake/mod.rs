@@ -209,6 +209,13 @@ impl Fake {
                 ensure!(members.remove(&member.shown), "no such member");
                 state.failed.remove(&member.shown);
             }
+            Step::Md(MdStep::Withdraw { array, device, .. }) => {
+                let Some((members, running)) = state.arrays.get_mut(&array.kernel) else {
+                    bail!("no such array")
+                };
+                ensure!(!*running, "it runs");
+                ensure!(members.remove(device), "no such member");
+            }
             Step::Md(MdStep::SetMember { array, member, attr, value }) => {
                 let Some((members, _)) = state.arrays.get(&array.kernel) else { bail!("no such array") };
                 ensure!(members.contains(&member.shown), "no such member");

@@ -5,17 +5,17 @@
 //! when the kernel has the member: from then on the array is never taken back, for the other devices' processes count on
 //! it. The map's line and the start come after; an array without a line is found by its members.
 
+use std::collections::BTreeSet;
+
 use crate::{
-    model::{DevId, world::MapEntry},
-    plan::{ArrayName, DiskStep, MdStep, MemberName, Plan, Step, SystemStep},
+    model::world::MapEntry,
+    plan::{ArrayName, DiskStep, MdStep, Plan, Step, SystemStep},
     words::ArrayAttr,
 };
 
 /// What a plan of assembly becomes here.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Arrangement {
-    /// Members of the inactive array that must not be in it when it starts.
-    pub(super) removed: Vec<(String, DevId)>,
     /// The first write makes it writable: until then nothing of it changes.
     pub(super) tentative: bool,
     /// The map has its line.
@@ -31,16 +31,11 @@ pub(super) fn arrange(plan: Plan, array: &ArrayName, how: &Arrangement) -> Plan 
     for step in plan.steps {
         lines.take(step, array, how);
     }
-    let removed = how.removed.iter().map(|(path, dev)| {
-        let member = MemberName { shown: path.clone(), dev: Some(*dev), link: None };
-        Step::Md(MdStep::Remove { array: array.clone(), member, patient: true })
-    });
     let wrong = how.wrong.iter().cloned().map(|entry| Step::System(SystemStep::MapRemove { entry }));
     let mut steps = vec![Step::System(SystemStep::LockMap)];
     steps.extend(lines.claims);
     steps.extend(wrong);
     steps.extend(lines.expect);
-    steps.extend(removed);
     steps.extend(lines.joins);
     steps.push(Step::Commit);
     steps.extend(lines.map);
@@ -83,6 +78,15 @@ impl Lines {
             other => self.joins.push(other),
         }
     }
+}
+
+/// Members of the inactive array that leave it before it starts.
+pub(super) fn leaving(plan: &Plan) -> BTreeSet<String> {
+    let leaves = |step: &Step| match step {
+        Step::Md(MdStep::Withdraw { device, .. }) => Some(device.clone()),
+        _ => None,
+    };
+    plan.steps.iter().filter_map(leaves).collect()
 }
 
 /// Waits for the path of an array that was started.

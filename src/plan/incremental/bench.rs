@@ -12,7 +12,7 @@ use crate::{
     model::{DevId, Device, RunningArray, Sight, Unusable, World, world::MapEntry},
     plan::{
         DiskStep, MdStep, Step, SystemStep,
-        assemble::{Home, Session, tests::claim},
+        assemble::{CandidatePath, Home, Session, tests::claim},
         course::{Look, Unseen, View, twin::Scene},
         fake::{Fake, State},
     },
@@ -99,6 +99,12 @@ impl Lab {
             .map(|(name, (_, runs))| (name.as_str(), *runs))
     }
 
+    /// The number that a member has in its array: the kernel takes one of each.
+    fn number(&self, path: &str) -> Option<u32> {
+        let candidate = CandidatePath::new(&self.sight(path), None);
+        candidate.of(None).ok().map(|claim| claim.facts.dev_number)
+    }
+
     fn sight(&self, path: &str) -> Sight {
         let found = self.disks.get(path).ok_or_else(|| Unusable::Open("No such file or directory".into()));
         let found = found.map(|disk| Device {
@@ -130,8 +136,16 @@ impl Scene for Lab {
                 ensure!(self.disks.contains_key(device), "{device}: there is no such device");
                 ensure!(!self.held.contains(device), "{device}: {}", Errno::EBUSY);
             }
-            Step::Md(MdStep::HotAdd { device, .. }) => {
+            Step::Md(MdStep::HotAdd { array, device, .. }) => {
                 ensure!(self.disks.contains_key(device), "{device}: there is no such device");
+                let members =
+                    self.state.arrays.get(&array.kernel).into_iter().flat_map(|(members, _)| members);
+                let number = self.number(device);
+                ensure!(
+                    !members.into_iter().any(|path| self.number(path) == number),
+                    "{device}: {}",
+                    Errno::EBUSY
+                );
             }
             Step::System(SystemStep::MapAdd { entry }) => {
                 self.map.insert(entry.devnm.clone(), entry.clone());

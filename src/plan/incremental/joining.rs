@@ -6,14 +6,14 @@ use std::collections::BTreeSet;
 use super::{
     Arrival, IncrementalJob, Started,
     admission::{self, Denied},
-    arrange::{Arrangement, arrange, show},
+    arrange::{Arrangement, arrange, leaving, show},
     bare::Bare,
     late::Late,
     names, node,
     words::{answer, fewest, not_enough, not_taken},
 };
 use crate::{
-    model::{DevId, RunningArray, Sight, world::MapEntry},
+    model::{RunningArray, Sight, world::MapEntry},
     plan::{
         DiskStep, MdStep, Plan, Refusal, Step,
         assemble::{ArrayOutcome, CandidatePath, Claim, Options, Session},
@@ -322,19 +322,18 @@ impl<'a> Joining<'a> {
             return Turn::refuse(not_taken(mine, &outcome.name, &why));
         }
         let foreign = self.is_foreign(mine);
-        let removed = array.map(|array| self.removed(array, &outcome)).unwrap_or_default();
-        for (path, why) in outcome.out.iter().filter(|(path, _)| removed.iter().any(|(gone, _)| gone == path))
-        {
+        let leaving = leaving(&outcome.plan);
+        for (path, why) in outcome.out.iter().filter(|(path, _)| leaving.contains(path)) {
             self.say.push(Said::note(format!("{path} is taken out of {}: {why}", outcome.name.path)));
         }
         let tentative = foreign || (self.job.run && !outcome.is_complete());
         let mapped = array.is_some_and(|array| self.is_mapped(array));
         let came = answer(mine, &outcome, foreign);
         let starts = came.started == Some(Started::Yes);
-        if inside && !starts && removed.is_empty() && mapped {
+        if inside && !starts && leaving.is_empty() && mapped {
             return self.end(came);
         }
-        let how = Arrangement { removed, tentative, mapped, wrong: Vec::new() };
+        let how = Arrangement { tentative, mapped, wrong: Vec::new() };
         self.carry_out(outcome.plan, came, how, false)
     }
 
@@ -461,16 +460,6 @@ impl<'a> Joining<'a> {
         let inside = claims.filter(|claim| array.members.contains(&claim.id));
         let mut same = inside.map(|claim| claim.facts.array == mine.facts.array).peekable();
         same.peek().is_some() && !same.any(|same| same)
-    }
-
-    /// Who is in the array and must not be.
-    fn removed(&self, array: &RunningArray, outcome: &ArrayOutcome) -> Vec<(String, DevId)> {
-        let of = |path: &String| {
-            let candidate = self.session.candidates.iter().find(|candidate| candidate.path == *path)?;
-            candidate.of(self.session.asked).ok().map(|claim| claim.id)
-        };
-        let out = outcome.out.iter().filter_map(|(path, _)| Some((path.clone(), of(path)?)));
-        out.filter(|(_, id)| array.members.contains(id)).collect()
     }
 }
 

@@ -1,10 +1,10 @@
 //! Devices that come, in every order, on machines that change under them.
 
-use superblock::{Level, v1};
+use superblock::{Level, Role, v1};
 
 use super::{
     Arrival, Started,
-    bench::{Lab, joining, joining_with},
+    bench::{Disk, Lab, joining, joining_with},
 };
 use crate::{
     config::{Config, conf},
@@ -179,6 +179,89 @@ fn of_two_with_one_slot_the_fresher_stays_whatever_the_order() {
         assert_eq!((four.status(), started(&came)), (0, Some(Started::Yes)), "{}", four.text());
         assert_eq!(four.scene.array_of("/dev/a"), None);
         assert_eq!(four.scene.array_of("/dev/f"), Some(("md0", true)));
+    }
+}
+
+/// `/dev/f` by the superblock of another disk, with these events.
+fn copy(lab: &mut Lab, array: &v1::NewArray, number: u32, events: u64, edits: &[v1::Edit]) {
+    let mut other = Lab::default();
+    other.put_one(array, b'a', number, events, edits);
+    let (_, disk) = other.disks.pop_first().unwrap();
+    lab.disks.insert("/dev/f".into(), Disk { minor: 5, ..disk });
+}
+
+#[test]
+fn a_stale_copy_that_came_first_leaves() {
+    let config = Config::default();
+    for level in [Level::Raid1, Level::Raid5, Level::Raid10] {
+        let array = array(level, if level == Level::Raid10 { 0x102 } else { 2 }, 3);
+        let mut lab = Lab::default();
+        lab.put(&array, b'a', &[20, 20, 20]);
+        copy(&mut lab, &array, 1, 7, &[]);
+        let (one, _) = comes(lab, "/dev/f");
+        let twin = || joining(&config, "/dev/b");
+        let in_one = |outcome: &Outcome<Lab>, what: &str| {
+            let inside = ["/dev/b", "/dev/f"].map(|path| outcome.scene.array_of(path).is_some());
+            assert!(inside.contains(&true), "{level:?}, {what}: {}", outcome.text());
+            assert!(
+                outcome.status() != 0 || inside == [true, false],
+                "{level:?}, {what}: {}",
+                outcome.text()
+            );
+        };
+        twin::everything(twin, &one.scene, ERRORS, &[], in_one);
+        let (two, _) = comes(one.scene, "/dev/b");
+        assert_eq!(two.status(), 0, "{level:?}: {}", two.text());
+        let (three, _) = comes(two.scene, "/dev/a");
+        let (four, came) = comes(three.scene, "/dev/c");
+        assert_eq!((four.status(), started(&came)), (0, Some(Started::Yes)), "{level:?}: {}", four.text());
+        assert_eq!(four.scene.array_of("/dev/f"), None);
+    }
+}
+
+#[test]
+fn of_two_that_are_alike_the_first_one_stays() {
+    let mut lab = mirror();
+    copy(&mut lab, &array(Level::Raid1, 0, 2), 1, 7, &[]);
+    for (first, second) in [("/dev/f", "/dev/b"), ("/dev/b", "/dev/f")] {
+        let (one, _) = comes(lab.clone(), first);
+        let (two, came) = comes(one.scene, second);
+        let why = format!(
+            "{second} is not added to /dev/md/0: it is a copy of {first}: both have the same device UUID"
+        );
+        assert_eq!((two.status(), came, two.text()), (2, None, why));
+        let (three, came) = comes(two.scene, "/dev/a");
+        assert_eq!((three.status(), started(&came)), (0, Some(Started::Yes)), "{}", three.text());
+        assert_eq!(three.scene.array_of(first), Some(("md0", true)));
+    }
+}
+
+/// A spare that was taken away comes back; the disk that came for it has its number and is in a slot.
+#[test]
+fn a_stale_spare_makes_way_for_who_has_its_number() {
+    let mirror = array(Level::Raid1, 0, 2);
+    let mut lab = Lab::default();
+    let slot = v1::Edit::Role { number: 2, role: Role::Slot { slot: 1, replacement: false } };
+    lab.put_one(&mirror, b'a', 0, 20, &[slot, faulty(1)]);
+    lab.put_one(&mirror, b'a', 2, 20, &[slot, faulty(1), v1::Edit::DeviceUuid(superblock::MdUuid([9; 16]))]);
+    copy(&mut lab, &mirror, 2, 7, &[]);
+    for order in
+        [["/dev/f", "/dev/c", "/dev/a"], ["/dev/f", "/dev/a", "/dev/c"], ["/dev/c", "/dev/f", "/dev/a"]]
+    {
+        let mut lab = lab.clone();
+        let mut last = None;
+        for device in order {
+            let (outcome, came) = comes(lab, device);
+            assert_eq!(
+                outcome.status(),
+                if device == "/dev/f" && device != order[0] { 2 } else { 0 },
+                "{order:?}: {}",
+                outcome.text()
+            );
+            last = started(&came);
+            lab = outcome.scene;
+        }
+        assert_eq!((last, lab.array_of("/dev/f")), (Some(Started::Yes), None), "{order:?}");
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{
     model::{DevId, RunningArray, world::MapEntry},
     plan::{
         ArrayName, Plan, Refusal,
-        assemble::{ArrayOutcome, CandidatePath, Options, Session, Verdict},
+        assemble::{CandidatePath, Options, Session, Verdict},
         course::{Course, Deed, Event, Look, Said, Then, Turn, Unseen},
         naming::NameTrust,
     },
@@ -178,24 +178,13 @@ impl<'a> Starting<'a> {
             array: name,
         };
         let mapped = !self.unmapped.contains(&array.name);
-        let removed = self.removed(array, &outcome);
-        let how = Arrangement { removed, tentative: true, mapped, wrong: Vec::new() };
+        let how = Arrangement { tentative: true, mapped, wrong: Vec::new() };
         Ok((arrange(outcome.plan, &came.array, &how), came))
     }
 
     fn id(&self, index: usize) -> Option<DevId> {
         let candidate = self.session.candidates.get(index)?;
         candidate.of(self.session.asked).ok().map(|claim| claim.id)
-    }
-
-    /// Who is in the array and must not be.
-    fn removed(&self, array: &RunningArray, outcome: &ArrayOutcome) -> Vec<(String, DevId)> {
-        let of = |path: &String| {
-            let nth = self.session.candidates.iter().position(|candidate| candidate.path == *path)?;
-            self.id(nth)
-        };
-        let out = outcome.out.iter().filter_map(|(path, _)| Some((path.clone(), of(path)?)));
-        out.filter(|(_, id)| array.members.contains(id)).collect()
     }
 
     fn fail(&mut self, array: ArrayName, why: &str) {

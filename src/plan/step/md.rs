@@ -171,6 +171,15 @@ pub enum MdStep {
         /// Wait for the kernel to let it go.
         patient: bool,
     },
+    /// Take a member out of an array that waits for its start; its undo gives it back.
+    Withdraw {
+        /// The array.
+        array: ArrayName,
+        /// Path of the member.
+        device: String,
+        /// Its number.
+        dev: DevId,
+    },
     /// Write an attribute of a member.
     SetMember {
         /// The array.
@@ -241,6 +250,12 @@ impl MdStep {
                 member: MemberName { shown: device.clone(), dev: None, link: None },
                 patient: true,
             },
+            // The kernel reads slot and number from the superblock, of one that it has had before as well.
+            Self::Withdraw { array, device, .. } => Self::HotAdd {
+                array: array.clone(),
+                device: device.clone(),
+                info: DiskInfo { number: -1, raid_disk: -1, state: 0 },
+            },
             Self::SetMember { array, member, attr, value } => Self::SetMember {
                 array: array.clone(),
                 member: member.clone(),
@@ -306,6 +321,7 @@ impl fmt::Display for MdStep {
             Self::DenyDevice { array } => write!(f, "deny the device that the cluster of {array} asks about"),
             Self::Fail { array, member } => write!(f, "mark {} in {array} as failed", member.shown),
             Self::Remove { array, member, .. } => write!(f, "take {} out of {array}", member.shown),
+            Self::Withdraw { array, device, .. } => write!(f, "take {device} out of {array}"),
             Self::SetMember { array, member, attr, value } => {
                 write!(f, "set {attr} of {} in {array} to {value}", member.shown)
             }

@@ -53,6 +53,20 @@ c_one_event_less() { ready /dev/md0 5 3 -b none ${D}0 ${D}1 ${D}2; events 17 ${D
 c_stale_last() { ready /dev/md0 5 3 -b none ${D}0 ${D}1 ${D}2; events 17 ${D}0 ${D}1; events 8 ${D}2; inc ${D}0; inc ${D}1; inc ${D}2; }
 c_stale_first() { create /dev/md0 1 2 -b none ${D}0 ${D}1; drop /dev/md0 ${D}1; stop /dev/md0; inc ${D}1; inc ${D}0; show; }
 d_slot_twice() { ready /dev/md0 5 3 -b none ${D}0 ${D}1 ${D}2; dd if=${D}0 of=${D}6 bs=1M count=20 status=none; events 8 ${D}6; inc ${D}6; inc ${D}0; inc ${D}1; show; }
+# a member was replaced, and comes first: $1 level, $2 its members
+replaced() { local n=$2 m=() i; for i in $(seq 0 $((n - 1))); do m+=(${D}$i); done; create /dev/md0 $1 $n "${m[@]}"; drop /dev/md0 ${D}$((n - 1)); quiet $R /dev/md0 -a ${D}7; idle; sleep 0.5; stop /dev/md0; inc ${D}$((n - 1)); for i in $(seq 0 $((n - 2))); do inc ${D}$i; done; inc ${D}7; show; stop_all; rm -f /run/mdadm/map; for i in $(seq 1 $((n - 1))); do inc ${D}$i; done; inc ${D}7; inc ${D}0; show; }
+d_replaced_raid1() { replaced 1 2; }
+d_replaced_raid5() { replaced 5 3; }
+d_replaced_raid6() { replaced 6 4; }
+d_replaced_raid10() { replaced 10 4; }
+# a dd copy of member 1 from before the last writes comes first
+old_copy() { local n=$2 m=() i; for i in $(seq 0 $((n - 1))); do m+=(${D}$i); done; ready /dev/md0 $1 $n "${m[@]}"; dd if=${D}1 of=${D}6 bs=1M count=20 status=none; quiet $R -A /dev/md0 "${m[@]}"; quiet dd if=/dev/urandom of=/dev/md0 bs=64k count=4 oflag=direct; sleep 0.5; stop /dev/md0; inc ${D}6; }
+d_old_copy_raid1() { old_copy 1 2; inc ${D}1; inc ${D}0; show; }
+d_old_copy_raid5() { old_copy 5 3; inc ${D}0; inc ${D}1; inc ${D}2; show; }
+d_old_copy_raid10() { old_copy 10 4; inc ${D}3; inc ${D}2; inc ${D}1; inc ${D}0; show; }
+d_old_copy_and_assemble() { old_copy 5 3; act -A /dev/md0 ${D}0 ${D}1 ${D}2 ${D}6; show; }
+d_equal_copy() { ready /dev/md0 1 2 ${D}0 ${D}1; dd if=${D}1 of=${D}6 bs=1M count=20 status=none; inc ${D}1; inc ${D}6; inc ${D}0; show; }
+d_spare_number() { create /dev/md0 1 2 -x 1 ${D}0 ${D}1 ${D}2; quiet $R /dev/md0 -r ${D}2; drop /dev/md0 ${D}1; quiet $R /dev/md0 -a ${D}3; idle; sleep 0.5; stop /dev/md0; inc ${D}2; inc ${D}3; inc ${D}0; show; }
 d_parted() { ready /dev/md0 1 2 -b none ${D}0 ${D}1; alone ${D}0 6 1; alone ${D}1 17 0; inc ${D}0; inc ${D}1; show; }
 d_parted_fresh_first() { ready /dev/md0 1 2 -b none ${D}0 ${D}1; alone ${D}0 6 1; alone ${D}1 17 0; inc ${D}1; inc ${D}0; show; }
 

@@ -19,6 +19,9 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("a_second_event_is_answered_as_the_first", a_second_event_is_answered_as_the_first),
         Case::new("histories_that_parted_stay_apart", histories_that_parted_stay_apart),
         Case::new("the_fresher_of_two_with_one_slot_stays", the_fresher_of_two_with_one_slot_stays),
+        Case::new("who_was_replaced_and_comes_first_makes_way", who_was_replaced_makes_way),
+        Case::new("an_old_copy_that_comes_first_makes_way", an_old_copy_makes_way),
+        Case::new("of_two_copies_that_are_alike_the_first_stays", of_two_alike_the_first_stays),
         Case::new("a_device_in_use_is_left_alone", a_device_in_use_is_left_alone),
         Case::new("an_array_without_a_line_is_found", an_array_without_a_line_is_found),
         Case::new("the_last_good_member_breaks_nothing", the_last_good_member_breaks_nothing),
@@ -90,6 +93,41 @@ fn histories_that_parted_stay_apart() {
 fn the_fresher_of_two_with_one_slot_stays() {
     let text = ours("d_slot_twice");
     assert!(text.contains("it is a copy of") || text.contains("has the same slot"), "{text}");
+    assert_eq!(answers(&text), ["no", "0", "2", "no", "0"], "{text}");
+}
+
+/// All slots are served, none by these.
+fn whole_without(text: &str, out: &str) {
+    for line in text.lines().filter(|line| line.contains("mdstat: md0 :")) {
+        assert!(line.contains(" active ") && !line.contains(out), "{text}");
+    }
+    assert!(text.contains("UU]") && !text.contains("U_") && !text.contains("_U"), "{text}");
+    let failed = answers(text).into_iter().find(|answer| !["0", "no", "unsafe", "yes"].contains(answer));
+    assert_eq!(failed, None, "{text}");
+}
+
+fn who_was_replaced_makes_way() {
+    for (case, gone) in
+        [("d_replaced_raid1", "ram1["), ("d_replaced_raid5", "ram2["), ("d_replaced_raid6", "ram3[")]
+    {
+        whole_without(&ours(case), gone);
+    }
+    whole_without(&ours("d_replaced_raid10"), "ram3[");
+    // A spare that was taken away: who came for it has its number.
+    whole_without(&ours("d_spare_number"), "ram2[");
+}
+
+fn an_old_copy_makes_way() {
+    for case in ["d_old_copy_raid1", "d_old_copy_raid5", "d_old_copy_raid10", "d_old_copy_and_assemble"] {
+        whole_without(&ours(case), "ram6[");
+    }
+}
+
+fn of_two_alike_the_first_stays() {
+    let text = ours("d_equal_copy");
+    assert_eq!(answers(&text), ["unsafe", "0", "2", "yes", "0"], "{text}");
+    assert!(text.contains("/dev/ram6 is not added to /dev/md/0: it is a copy of /dev/ram1"), "{text}");
+    assert!(text.contains("[UU]") && text.contains("ram1["), "{text}");
 }
 
 fn a_device_in_use_is_left_alone() {
