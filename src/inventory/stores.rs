@@ -63,11 +63,10 @@ pub fn group(machine: &Machine, look: &GroupLook) -> Result<GroupSeen, KernelErr
     if let Some(found) = seen.groups.group(&look.name) {
         seen.active = super::active(machine, &seen.groups.active, found.group.id.plain())?;
         // One store alone has no siblings.
-        let snapshot = look.stores_of.as_deref().and_then(|name| found.group.snapshot_in(name));
-        let origin = snapshot
-            .map(|snapshot| snapshot.origin)
-            .filter(|origin| found.group.snapshots_of(origin).nth(1).is_some());
-        seen.stores = origin.map(|origin| stores(found, origin)).unwrap_or_default();
+        let of = look.stores_of.iter().filter_map(|name| found.group.snapshot_in(name));
+        let origins = of.map(|snapshot| snapshot.origin);
+        let origins = origins.filter(|origin| found.group.snapshots_of(origin).nth(1).is_some());
+        seen.stores = origins.flat_map(|origin| stores(found, origin)).collect();
     }
     for path in &look.paths {
         if let Ok(Some(dev)) = node::number_of(Path::new(path)) {

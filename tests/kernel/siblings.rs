@@ -11,6 +11,7 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("a_move_whose_volume_goes", a_move_whose_volume_goes),
         Case::new("a_rollback_that_cannot_happen", a_rollback_that_cannot_happen),
         Case::new("other_snapshots_are_kept", other_snapshots_are_kept),
+        Case::new("other_snapshots_are_kept_at_the_activation", other_snapshots_are_kept_at_the_activation),
         Case::new("a_restore_names_what_becomes_old", a_restore_names_what_becomes_old),
         Case::new("no_device_becomes_a_file", no_device_becomes_a_file),
     ]
@@ -142,6 +143,37 @@ fn other_snapshots_are_kept() {
     script(
         "[ \"$(md5sum </dev/vg/data)\" = \"$(cat /tmp/one.img)\" ]; [ \"$(md5sum </dev/vg/s2)\" = \"$(cat /tmp/two.img)\" ]",
     );
+    done(disks);
+}
+
+fn other_snapshots_are_kept_at_the_activation() {
+    let disks = group();
+    script("head -c 16M /dev/urandom | dd of=/dev/vg/data bs=1M iflag=fullblock oflag=direct status=none");
+    volume("create vg/other 4M").ok();
+    for begin in ["mdctl volume rollback vg/s1 --on-next-activation -y", "lvconvert --merge vg/s1"] {
+        volume("snapshot vg/data s1 --size 16M").ok();
+        script("dd if=/dev/urandom of=/dev/vg/data bs=1M count=2 oflag=direct status=none");
+        volume("snapshot vg/data s2 --size 4M").ok();
+        script("md5sum </dev/vg/s1 >/tmp/one.img; md5sum </dev/vg/s2 >/tmp/two.img");
+        // There is room when it is asked for, and none any more when it would begin.
+        script(&format!("exec 3</dev/vg/data; {begin}"));
+        script("dd if=/dev/urandom of=/dev/vg/data bs=1M seek=8 count=3 oflag=direct status=none");
+        volume("deactivate vg").ok();
+        let up = volume("activate vg").fails(1);
+        assert!(up.stderr.contains("vg/data is not activated, because its rollback to s1 would begin"), "{up}");
+        assert!(up.stderr.contains("snapshot vg/s2 would overflow and be lost"), "{up}");
+        assert!(!up.stderr.contains("goes on"), "{up}");
+        script("[ \"$(dmsetup ls)\" = \"$(dmsetup ls | grep vg-other)\" ]");
+        volume("resize vg/s2 +8M").ok();
+        volume("activate vg/data").ok();
+        sh("mdctl volume rollback vg/s1 --wait");
+        until("it is put back", || sh("lvs vg/s1").status != 0);
+        script(
+            "[ \"$(md5sum </dev/vg/data)\" = \"$(cat /tmp/one.img)\" ]; [ \"$(md5sum </dev/vg/s2)\" = \"$(cat /tmp/two.img)\" ]",
+        );
+        volume("remove -y vg/s2").ok();
+    }
+    volume("remove -y vg/other").ok();
     done(disks);
 }
 

@@ -16,8 +16,8 @@ pub struct GroupLook {
     pub name: String,
     /// What is done, for the metadata.
     pub command: String,
-    /// Also what the stores have of this snapshot and of the others of its origin.
-    pub stores_of: Option<String>,
+    /// Also what the stores have of these snapshots and of the others of their origins.
+    pub stores_of: Vec<String>,
     /// Paths whose devices' numbers are asked for.
     pub paths: Vec<String>,
     /// So many random identities.

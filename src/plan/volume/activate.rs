@@ -8,9 +8,14 @@ use super::{
     devices::{self, GoesOn},
     groups, mover,
     rollback::{self, State},
+    siblings::Stores,
 };
 use crate::{
-    model::{active::Active, dm::name, volume::Groups},
+    model::{
+        active::Active,
+        dm::name,
+        volume::{GroupLook, GroupSeen, Groups},
+    },
     plan::{
         Plan, Refusal,
         course::{Course, Deed, Ending, Event, Look, Said, Then, Turn, View},
@@ -29,6 +34,8 @@ pub struct Activate {
     goes_on: GoesOn,
     /// A group that was activated, and rollbacks with it that may have no end.
     unsure: Option<(String, GoesOn)>,
+    /// What the snapshots have of the first volumes that are rolled back.
+    stores: Stores,
     rounds: usize,
     status: u8,
     called: Called,
@@ -106,6 +113,7 @@ impl Activate {
             plan: Plan::default(),
             goes_on: GoesOn::default(),
             unsure: None,
+            stores: Stores::default(),
             rounds: 0,
             status: 0,
             begun: VecDeque::new(),
@@ -178,6 +186,7 @@ impl Activate {
     /// The first group is done with.
     fn next_group(&mut self) {
         self.rounds = 0;
+        self.stores.clear();
         self.queue.as_mut().and_then(VecDeque::pop_front);
     }
 
@@ -214,7 +223,9 @@ impl Activate {
     fn rollbacks_seen(&mut self, active: &Active, group: String, goes_on: GoesOn) -> Turn {
         let Some(found) = self.groups.group(&group) else { return self.go_on(Vec::new()) };
         let is_lost = |name: &String| rollback::state(&found.group, active, name) == State::Overflowed;
-        let (lost, rollbacks): (Vec<_>, Vec<_>) = goes_on.rollbacks.into_iter().partition(is_lost);
+        let (lost, mut rollbacks): (Vec<_>, Vec<_>) = goes_on.rollbacks.into_iter().partition(is_lost);
+        // Of a volume that was left out nobody ends anything.
+        rollbacks.retain(|name| rollback::state(&found.group, active, name) != State::Requested);
         let said: Vec<Said> =
             lost.iter().flat_map(|name| Said::refusal(&rollback::overflowed(&found.group, name))).collect();
         if !lost.is_empty() {
@@ -233,9 +244,12 @@ impl Activate {
             return Turn::end(self.status);
         };
         self.rounds += 1;
+        if let Some(look) = self.stores_to_look_at(active, &target) {
+            return Turn::look(Look::Group(look));
+        }
         let decided = groups::named(&self.groups, &target.group).and_then(|found| {
             let goes_on = devices::goes_on(found, active, &target.volumes);
-            let done = devices::activate(found, active, &target.volumes, self.request.partial)?;
+            let done = devices::activate(found, active, &self.stores, &target.volumes, self.request.partial)?;
             Ok((goes_on, done, mover::stuck(&found.group)))
         });
         let (goes_on, activation, stuck) = match decided {
@@ -260,11 +274,28 @@ impl Activate {
         Turn::carry_out(self.plan.clone()).after(said)
     }
 
-    fn left_out(&mut self, why: &[String]) -> Vec<Said> {
+    /// Where a rollback would begin beside other snapshots, all that their stores have is looked at first.
+    fn stores_to_look_at(&self, active: &Active, target: &Target) -> Option<GroupLook> {
+        let found = self.groups.group(&target.group)?;
+        let stores_of = devices::merges_beside_others(found, active, &target.volumes);
+        let is_new = stores_of.iter().any(|name| !self.stores.contains_key(name));
+        let name = target.group.clone();
+        (is_new && self.rounds <= ROUNDS).then(|| GroupLook { name, stores_of, ..GroupLook::default() })
+    }
+
+    fn stores_seen(&mut self, seen: GroupSeen) -> Turn {
+        if let Err(refusal) = groups::refuse_unreadable(&seen.groups) {
+            return Turn::refuse(refusal);
+        }
+        (self.groups, self.stores) = (seen.groups, seen.stores);
+        self.active_seen(&seen.active)
+    }
+
+    fn left_out(&mut self, why: &[Refusal]) -> Vec<Said> {
         if !why.is_empty() {
             self.status = self.status.max(1);
         }
-        why.iter().map(Said::error).collect()
+        why.iter().flat_map(Said::refusal).collect()
     }
 
     /// The first group is active now, and what was begun in it goes on.
@@ -332,6 +363,7 @@ impl Activate {
             Event::Begin => Turn::look(Look::Groups),
             Event::Seen(View::Groups(groups)) => self.groups_seen(*groups),
             Event::Seen(View::Active(active)) => self.active_seen(&active),
+            Event::Seen(View::Group(seen)) => self.stores_seen(*seen),
             Event::Seen(other) => match other.active() {
                 Ok(active) => self.active_seen(&active),
                 Err(unseen) => Turn::refuse(unseen),

@@ -150,3 +150,49 @@ fn a_rollback_that_cannot_happen_is_said() {
     println!("activate with a rollback: {tally:?}");
     assert!(tally.reaches(6, 10, 20), "{tally:?}");
 }
+
+#[test]
+fn a_rollback_that_would_cost_another_snapshot_does_not_begin() {
+    let room = twin::drive(
+        &mut course(&["vg"]),
+        Lab::with_a_rollback_beside(Sectors(1 << 14)),
+        Answer::Yes,
+        None,
+        None,
+    );
+    assert_eq!(room.status(), 0, "{}", room.text());
+    assert!(live(&room).contains(&"vg-a") && room.scene.state.followed.contains("rollback-vg-s"));
+    for names in [&["vg"][..], &[], &["vg/a", "vg/z"], &["vg/s", "vg/z"]] {
+        let small = Lab::with_a_rollback_beside(Sectors(1 << 12));
+        let outcome = twin::drive(&mut course(names), small, Answer::Yes, None, None);
+        let said = outcome.text();
+        assert_eq!((outcome.status(), live(&outcome)), (1, vec!["vg-z"]), "{names:?}: {said}");
+        for part in [
+            "vg/a is not activated, because its rollback to s would begin: snapshot vg/t would overflow and be lost: it has to \
+             keep 4 MiB of what vg/a has now, and 2 MiB of its store are free",
+            "mdctl volume resize vg/t +3M gives it the room; mdctl volume remove vg/t gives it up; then mdctl volume activate vg/a",
+        ] {
+            assert!(said.contains(part), "{names:?}: {said}");
+        }
+        assert!(outcome.scene.state.followed.is_empty() && !said.contains("goes on"), "{said}");
+    }
+    // Whoever is quicker, and whatever fails: it begins only with room for the other one.
+    let check = |outcome: &Outcome<Lab>, what: &str| {
+        let is_up = live(outcome).contains(&"vg-a");
+        let activated = what.starts_with("lvm2 activates") || what.starts_with("lvm2 removes");
+        assert!(!is_up || activated, "{what}: {}", outcome.text());
+    };
+    let tally = twin::everything(
+        || course(&["vg"]),
+        &Lab::with_a_rollback_beside(Sectors(1 << 12)),
+        &[Errno::EIO],
+        &[
+            ("lvm2 makes a volume", Lab::lvm2_makes_a_volume),
+            ("lvm2 exports the group", Lab::lvm2_exports_the_group),
+            ("lvm2 activates", Lab::lvm2_activates),
+            ("a device goes", Lab::a_device_goes),
+        ],
+        check,
+    );
+    assert!(tally.reaches(4, 5, 10), "{tally:?}");
+}

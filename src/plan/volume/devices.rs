@@ -7,7 +7,8 @@ use superblock::lvm::{Group, LogicalVolume, Part, group::VolumeFlags};
 use super::{
     metadata::LvmStep,
     mover::{self, Underway},
-    pieces,
+    pieces, rollback,
+    siblings::Stores,
     tree::{Family, MISSING, NoTree, Wanted},
 };
 use crate::{
@@ -62,7 +63,7 @@ pub struct Activation {
     /// The steps; none where everything is active already.
     pub plan: Plan,
     /// Volumes that cannot be activated, and why.
-    pub left_out: Vec<String>,
+    pub left_out: Vec<Refusal>,
 }
 
 /// What goes on with an activation, and somebody has to end.
@@ -72,6 +73,25 @@ pub struct GoesOn {
     pub rollbacks: Vec<String>,
     /// Moves.
     pub moves: Vec<Underway>,
+}
+
+/// The snapshot that activating a volume begins, or goes on, to put back.
+fn about_to_merge<'a>(group: &'a Group, active: &Active, head: &'a str) -> Option<&'a str> {
+    let id = group.volume(head)?.id;
+    let device = active.with(&uuid::lvm(group.id.plain(), id.plain(), None));
+    if device.is_some_and(|device| device.info.live) {
+        return None;
+    }
+    group.snapshots_of(head).find(|one| one.merging).map(|one| one.cow)
+}
+
+/// Snapshots that an activation puts back, of volumes that have others, too: what their stores have decides.
+#[must_use]
+pub fn merges_beside_others(found: &FoundGroup, active: &Active, names: &[String]) -> Vec<String> {
+    let group = &found.group;
+    let heads = chosen(group, names).unwrap_or_default().into_iter();
+    let heads = heads.filter(|head| group.snapshots_of(head).nth(1).is_some());
+    heads.filter_map(|head| about_to_merge(group, active, head)).map(str::to_owned).collect()
 }
 
 /// What was begun with the volumes that an activation is about. A rollback that waits until its volume is closed is not among it.
@@ -130,6 +150,7 @@ pub fn no_devices(found: &FoundGroup, why: &NoTree) -> Refusal {
 pub fn activate(
     found: &FoundGroup,
     active: &Active,
+    stores: &Stores,
     names: &[String],
     partial: bool,
 ) -> Result<Activation, Refusal> {
@@ -148,11 +169,17 @@ pub fn activate(
         }
         let family = if partial { Family::of(group, name, &lenient) } else { Family::of(group, name, &find) };
         match family {
-            Ok(_) if is_strange(group, name) => done.left_out.push(format!(
+            Ok(_) if is_strange(group, name) => done.left_out.push(Refusal::new(format!(
                 "{0}/{name}: its metadata has words that are not known to this program: `lvchange -ay {0}/{name}`",
                 group.name
-            )),
+            ))),
             Ok(family) => {
+                if let Some(snapshot) = about_to_merge(group, active, name) {
+                    if let Err(why) = rollback::may_begin(group, snapshot, stores) {
+                        done.left_out.push(why);
+                        continue;
+                    }
+                }
                 let wanted = family.wanted();
                 let before = steps.len();
                 steps.extend(wanted.iter().flat_map(|one| made(one, active)));
@@ -164,7 +191,7 @@ pub fn activate(
                     )));
                 }
             }
-            Err(why) => done.left_out.push(left_out(found, &why)),
+            Err(why) => done.left_out.push(no_devices(found, &why)),
         }
     }
     done.plan.summary = format!("activate {}", shown(group, names));

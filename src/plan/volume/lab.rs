@@ -7,13 +7,13 @@ use superblock::{
     },
 };
 
-use super::metadata::LvmStep;
+use super::{metadata::LvmStep, siblings::Stores};
 use crate::{
     model::{
         DevId,
         active::{Active, ActiveDevice},
         dm::{DeviceInfo, Listed, SnapshotStatus, Status},
-        volume::{AreaSeen, FoundGroup, Groups, PvDevice, VolumesSeen, gather},
+        volume::{AreaSeen, FoundGroup, GroupSeen, Groups, PvDevice, StoreSeen, VolumesSeen, gather},
     },
     plan::{
         Step,
@@ -43,6 +43,8 @@ pub(super) struct Lab {
     pub(super) fault: Option<String>,
     /// What the kernel says of what it puts back.
     merges: Option<SnapshotStatus>,
+    /// What the snapshots' stores have.
+    pub(super) stores: Stores,
     pub(super) state: State,
 }
 
@@ -58,7 +60,8 @@ impl Lab {
         }
         let (next, before, fault, merges) = (None, None, None, None);
         let (is_half, is_lost) = (false, false);
-        let mut lab = Self { group, next, before, is_half, is_lost, fault, merges, state: State::default() };
+        let (stores, state) = (Stores::default(), State::default());
+        let mut lab = Self { group, next, before, is_half, is_lost, fault, merges, stores, state };
         volumes.iter().for_each(|name| lab.add(name));
         lab
     }
@@ -87,6 +90,24 @@ impl Lab {
         lab.group.make_snapshot("a", "s", Sectors(8), id(60)).expect("both are there");
         lab.group.set_merging("s", true).expect("it is a snapshot");
         lab.merges = Some(status);
+        lab
+    }
+
+    /// The same beside another snapshot of the volume, whose store has so much left for the 4 MiB that are put back, and beside
+    /// another volume.
+    pub(super) fn with_a_rollback_beside(free: Sectors) -> Self {
+        let mut lab = Self::new(&["a", "s", "t", "z"]);
+        for (name, seed) in [("s", 20), ("t", 21)] {
+            lab.group.make_snapshot("a", name, Sectors(8), id(seed)).expect("both are there");
+        }
+        lab.group.set_merging("s", true).expect("it is a snapshot");
+        let (allocated, total, metadata) = (Sectors(64), Sectors(128), Sectors(16));
+        lab.merges = Some(SnapshotStatus::Usage { allocated, total, metadata });
+        let store = |free, changed: &[(u64, u64)]| {
+            Ok(StoreSeen { is_valid: true, chunk: Sectors(8), free, changed: changed.to_vec() })
+        };
+        lab.stores.insert("s".to_owned(), store(Sectors(64), &[(0, 1024)]));
+        lab.stores.insert("t".to_owned(), store(free, &[]));
         lab
     }
 
@@ -131,7 +152,7 @@ impl Lab {
         use crate::plan::volume::devices;
         let groups = self.groups();
         let Some(found) = groups.group("vg") else { return };
-        let Ok(done) = devices::activate(found, &self.active(), &["a".to_owned()], false) else { return };
+        let Ok(done) = devices::activate(found, &self.active(), &Default::default(), &["a".to_owned()], false) else { return };
         for step in done.plan.steps.iter().filter(|step| matches!(step, Step::Dm(_))) {
             let _ = self.act(step);
         }
@@ -223,6 +244,13 @@ impl Scene for Lab {
         Ok(match look {
             Look::Groups => View::Groups(Box::new(self.groups())),
             Look::Active { .. } => View::Active(self.active()),
+            Look::Group(look) => View::Group(Box::new(GroupSeen {
+                name: look.name.clone(),
+                groups: self.groups(),
+                active: self.active(),
+                stores: self.stores.clone(),
+                ..GroupSeen::default()
+            })),
             Look::Volumes { .. } => View::Volumes(Box::new(VolumesSeen {
                 groups: self.groups(),
                 active: [(self.group.id.plain().to_owned(), self.active())].into(),

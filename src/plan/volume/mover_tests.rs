@@ -334,7 +334,7 @@ fn a_striped_volume_moves_on_a_layer() {
     assert!(
         matches!(mover::stand(&scene, &move_), Stand::Copies(device) if device.info.name == "vg-w-moving")
     );
-    let again = devices::activate(&found, &there, &[], false).unwrap();
+    let again = devices::activate(&found, &there, &Default::default(), &[], false).unwrap();
     assert!(again.plan.steps.is_empty(), "{:?}", shown(&again.plan));
     // A command that was killed meanwhile leaves nothing of it to be tidied up.
     assert!(recover::tidy(&found, &there, &stamp).is_empty());

@@ -153,9 +153,43 @@ pub fn begin(
     scene.plan(Shift { group: &group, origin: &origin, freeze: false, hold: true, zero: Vec::new(), summary })
 }
 
+/// Whether a rollback may begin with the activation of its volume, or go on with it. It is not activated without that: a part
+/// of it may have been put back before, and only the kernel knows how to read it then.
+///
+/// # Errors
+/// Another snapshot would be lost; with what to do about it, and how to go on.
+pub fn may_begin(group: &Group, snapshot: &str, stores: &Stores) -> Result<(), Refusal> {
+    let origin = super::devices::head_of(group, snapshot);
+    if group.snapshots_of(origin).nth(1).is_none() {
+        return Ok(());
+    }
+    let looked = match stores.contains_key(snapshot) {
+        true => siblings(group, snapshot, stores),
+        false => Err(Refusal::new(format!(
+            "{}/{snapshot} and other snapshots: their stores were not looked at",
+            group.name
+        ))),
+    };
+    looked.map_err(|refusal| {
+        let whole = format!("{}/{origin}", group.name);
+        let then = format!("mdctl volume activate {whole}");
+        let hint = match refusal.hint {
+            Some(hint) => format!("{hint}; then {then}"),
+            None => then,
+        };
+        Refusal::new(format!(
+            "{whole} is not activated, because its rollback to {snapshot} would begin: {}",
+            refusal.text
+        ))
+        .hint(hint)
+    })
+}
+
 /// Refuses to lose other snapshots of the volume, which have to keep what is overwritten.
 fn siblings(group: &Group, snapshot: &str, stores: &Stores) -> Result<(), Refusal> {
     let written = match stores.get(snapshot) {
+        // The kernel puts nothing back from one that overflowed.
+        Some(Ok(store)) if !store.is_valid => return Ok(()),
         Some(Ok(store)) => siblings::written_by_rollback(store),
         Some(Err(why)) => return Err(Refusal::new(format!("{}/{snapshot}: {why}", group.name))),
         None => return Ok(()),

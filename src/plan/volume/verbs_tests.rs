@@ -107,7 +107,7 @@ pub(super) fn with_volumes() -> FoundGroup {
 }
 
 pub(super) fn active(found: &FoundGroup) -> (Plan, Active) {
-    let plan = devices::activate(found, &Active::default(), &[], false).unwrap().plan;
+    let plan = devices::activate(found, &Active::default(), &Default::default(), &[], false).unwrap().plan;
     devices_made_by(&plan)
 }
 
@@ -177,12 +177,12 @@ fn activation_and_a_second_one() {
     let (plan, there) = active(&found);
     every_failure_leaves_no_trace(&plan);
     assert_eq!(shown(&plan).iter().filter(|step| step.contains("vg-")).count(), 6, "three requests each");
-    let again = devices::activate(&found, &there, &[], false).unwrap();
+    let again = devices::activate(&found, &there, &Default::default(), &[], false).unwrap();
     assert_eq!(again.plan.steps, Vec::new());
     // One that was left without a table is finished.
     let mut half = there.clone();
     half.devices[0].info.live = false;
-    let finished = devices::activate(&found, &half, &[], false).unwrap().plan;
+    let finished = devices::activate(&found, &half, &Default::default(), &[], false).unwrap().plan;
     assert_eq!(shown(&finished).iter().filter(|step| step.contains("vg-")).count(), 2);
     let gone = deactivate::plan(&found, &there, &[]).unwrap();
     assert_eq!(shown(&gone).iter().filter(|step| step.starts_with("remove device")).count(), 2);
@@ -197,11 +197,11 @@ fn activation_and_a_second_one() {
 fn what_is_missing_is_named_and_the_rest_goes() {
     let mut found = with_volumes();
     found.devices[1] = None;
-    let some = devices::activate(&found, &Active::default(), &[], false).unwrap();
+    let some = devices::activate(&found, &Active::default(), &Default::default(), &[], false).unwrap();
     assert_eq!(some.left_out.len(), 1);
-    assert!(some.left_out[0].starts_with("vg/w needs a device that is missing"), "{:?}", some.left_out);
+    assert!(some.left_out[0].text.starts_with("vg/w needs a device that is missing"), "{:?}", some.left_out);
     assert!(shown(&some.plan).iter().any(|step| step == "make device vg-a"));
-    let all = devices::activate(&found, &Active::default(), &["w".into()], true).unwrap();
+    let all = devices::activate(&found, &Active::default(), &Default::default(), &["w".into()], true).unwrap();
     let text = shown(&all.plan);
     for step in [
         "load into vg-w-missing_0_1: 0 32768 error",
@@ -211,7 +211,7 @@ fn what_is_missing_is_named_and_the_rest_goes() {
     }
     // The device comes back: the volume goes on on it, and what stood in goes.
     let (_, partly) = devices_made_by(&all.plan);
-    let back = devices::activate(&with_volumes(), &partly, &["w".into()], false).unwrap();
+    let back = devices::activate(&with_volumes(), &partly, &Default::default(), &["w".into()], false).unwrap();
     let text = shown(&back.plan).join("\n");
     assert!(
         text.contains("striped 2 128 9:0 34816 9:1 2048") && text.contains("remove device vg-w-missing_0_1"),

@@ -104,9 +104,9 @@ impl<'a> Move<'a> {
             },
             For::Next => self.next_task(seen, found),
             For::Wake(volume) => {
-                let decided = devices::activate(found, &seen.active, &[volume.name], false);
+                let decided = devices::activate(found, &seen.active, &seen.stores, &[volume.name], false);
                 self.decide(decided.and_then(|done| match done.left_out.into_iter().next() {
-                    Some(why) => Err(Refusal::new(why)),
+                    Some(why) => Err(why),
                     None => Ok(Some(done.plan)),
                 }))
             }

@@ -66,7 +66,7 @@ impl<'a> Rollback<'a> {
         let mut look = look(&self.name().group, &self.called);
         // The stores are read only where something begins.
         if matches!(self.now, For::First | For::Begin | For::Start) {
-            look.stores_of = Some(self.name().volume.clone());
+            look.stores_of.push(self.name().volume.clone());
         }
         Turn::look(Look::Group(look))
     }

@@ -71,7 +71,7 @@ fn restarted(lab: &mut Lab) {
     lab.copied.clear();
     lab.let_go();
     let Some(found) = lab.found.clone() else { return };
-    let plan = devices::activate(&found, &Default::default(), &[], false).unwrap().plan;
+    let plan = devices::activate(&found, &Default::default(), &Default::default(), &[], false).unwrap().plan;
     for step in &plan.steps {
         if let Step::Dm(step) = step {
             lab.state.dm.apply(step).unwrap();
