@@ -13,6 +13,7 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("other_snapshots_are_kept", other_snapshots_are_kept),
         Case::new("other_snapshots_are_kept_at_the_activation", other_snapshots_are_kept_at_the_activation),
         Case::new("a_restore_names_what_becomes_old", a_restore_names_what_becomes_old),
+        Case::new("a_restore_knows_who_had_extents_since", a_restore_knows_who_had_extents_since),
         Case::new("no_device_becomes_a_file", no_device_becomes_a_file),
     ]
 }
@@ -156,11 +157,15 @@ fn other_snapshots_are_kept_at_the_activation() {
         volume("snapshot vg/data s2 --size 4M").ok();
         script("md5sum </dev/vg/s1 >/tmp/one.img; md5sum </dev/vg/s2 >/tmp/two.img");
         // There is room when it is asked for, and none any more when it would begin.
-        script(&format!("exec 3</dev/vg/data; {begin}"));
+        // The shell stays: lvm2 closes what it inherits.
+        script(&format!("exec 3</dev/vg/data; {begin}; exec 3<&-"));
         script("dd if=/dev/urandom of=/dev/vg/data bs=1M seek=8 count=3 oflag=direct status=none");
         volume("deactivate vg").ok();
         let up = volume("activate vg").fails(1);
-        assert!(up.stderr.contains("vg/data is not activated, because its rollback to s1 would begin"), "{up}");
+        assert!(
+            up.stderr.contains("vg/data is not activated, because its rollback to s1 would begin"),
+            "{up}"
+        );
         assert!(up.stderr.contains("snapshot vg/s2 would overflow and be lost"), "{up}");
         assert!(!up.stderr.contains("goes on"), "{up}");
         script("[ \"$(dmsetup ls)\" = \"$(dmsetup ls | grep vg-other)\" ]");
@@ -203,6 +208,45 @@ fn a_restore_names_what_becomes_old() {
     script("lvs vg/x");
     volume(&format!("restore vg --at {newest} --force -y")).ok();
     script("vgchange -qq -ay vg; [ \"$(md5sum </dev/vg/data)\" = \"$(cat /tmp/new.img)\" ]; vgck vg");
+    done(disks);
+}
+
+fn a_restore_knows_who_had_extents_since() {
+    let disks = group();
+    let number = || script("vgs --noheadings -o seqno vg").trim().to_owned();
+    let restore = format!("restore vg --at {}", number());
+    // Another volume was where it was, and is gone as well.
+    volume("remove -y vg/data").ok();
+    volume("create vg/other 16M").ok();
+    volume("remove -y vg/other").ok();
+    let refused = volume(&format!("{restore} -y")).fails(1);
+    let given = "vg/data would come back, and what it had has been given to other volumes since: other had some of it";
+    assert!(refused.stderr.contains(given) && refused.stderr.contains("--force"), "{refused}");
+    volume(&format!("{restore} --force -y")).ok();
+    // It was made smaller, and its end was another one's.
+    let restore = format!("restore vg --at {}", number());
+    script("lvreduce -qq -y -f --fs ignore -L 4M vg/data");
+    volume(&format!("{restore} -y --dry-run")).ok();
+    script("lvcreate -qq -y -Wn -Zn -L 12M -n other vg; lvremove -qq -y vg/other");
+    let refused = volume(&format!("{restore} -y")).fails(1);
+    assert!(
+        refused.stderr.contains("vg/data would have extents back that have been given to other"),
+        "{refused}"
+    );
+    // What nothing is known of is not taken for unused.
+    let restore = format!("restore vg --at {}", number());
+    volume("remove -y vg/data").ok();
+    volume("create vg/x 4M").ok();
+    let gap = number();
+    volume("remove -y vg/x").ok();
+    script(&format!("grep -lx \"[[:space:]]*seqno = {gap}\" /etc/lvm/archive/* | xargs rm"));
+    let refused = volume(&format!("{restore} -y")).fails(1);
+    assert!(
+        refused.stderr.contains(&format!("nobody can tell: no state after change {gap} is kept")),
+        "{refused}"
+    );
+    volume(&format!("{restore} -y --force")).ok();
+    script("vgchange -qq -ay vg; vgck vg");
     done(disks);
 }
 

@@ -45,7 +45,7 @@ pub(super) fn run(work: &Work<'_>, request: &RestoreRequest) -> Result<u8> {
         let bare = former::find(groups, &chosen.group, &traces, request.force)?;
         let (groups, labels) = missing::with_labels(groups, &chosen.group, &bare)?;
         let highest = which::highest(&chosen.group, &groups, &all, &traces);
-        let plan = restore::plan(&groups, chosen, highest, request.force, &stamp);
+        let plan = restore::plan(&groups, chosen, (highest, &all), request.force, &stamp);
         Ok(plan.map(|plan| Some(missing::with_steps(plan, &labels))))
     })
 }

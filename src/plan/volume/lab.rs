@@ -152,7 +152,11 @@ impl Lab {
         use crate::plan::volume::devices;
         let groups = self.groups();
         let Some(found) = groups.group("vg") else { return };
-        let Ok(done) = devices::activate(found, &self.active(), &Default::default(), &["a".to_owned()], false) else { return };
+        let Ok(done) =
+            devices::activate(found, &self.active(), &Default::default(), &["a".to_owned()], false)
+        else {
+            return;
+        };
         for step in done.plan.steps.iter().filter(|step| matches!(step, Step::Dm(_))) {
             let _ = self.act(step);
         }

@@ -140,7 +140,8 @@ fn a_label_is_written_again_and_the_group_restored() {
     assert!(after.groups[0].objections.is_empty(), "{:?}", after.groups[0].objections);
     let kept = [KeptState { path: "x".into(), group: group() }];
     let chosen = choose("vg", &groups, &kept, &Which::Last).unwrap();
-    let plan = with_steps(restore::plan(&after, chosen, 4, false, &Stamp::default()).unwrap(), &labels);
+    let plan =
+        with_steps(restore::plan(&after, chosen, (4, &[]), false, &Stamp::default()).unwrap(), &labels);
     assert!(
         plan.warnings[0].text.starts_with("/dev/d2 has no label: label and metadata area of physical volume")
     );
@@ -154,7 +155,8 @@ fn a_label_is_written_again_and_the_group_restored() {
     let bare = (id(2), &candidate);
     let (after, labels) = with_labels(&lone, &group(), &[bare]).unwrap();
     assert_eq!((after.lone.len(), labels.len()), (2, 1));
-    let plan = with_steps(restore::plan(&after, chosen, 4, false, &Stamp::default()).unwrap(), &labels);
+    let plan =
+        with_steps(restore::plan(&after, chosen, (4, &[]), false, &Stamp::default()).unwrap(), &labels);
     assert_eq!(every_failure_leaves_no_trace(&plan), 7);
 }
 

@@ -12,6 +12,7 @@ pub mod devices;
 pub mod edit;
 pub mod former;
 pub mod fs;
+mod given;
 pub mod group;
 pub mod groups;
 pub mod metadata;

@@ -1,8 +1,13 @@
 //! An earlier state of a group comes back: whether it fits what is there, and the steps. Which one is for [`super::which`] to say.
 
+use std::collections::BTreeMap;
+
 use superblock::lvm::{Area, Group, Kind, LogicalVolume, LvmUuid, Stamp, group::PvStatus};
 
-use super::metadata::{self, LvmStep};
+use super::{
+    given::Since,
+    metadata::{self, LvmStep},
+};
 use crate::{
     model::{
         dm::{Listed, uuid},
@@ -12,14 +17,15 @@ use crate::{
     plan::{Plan, Refusal, Step, Warning},
 };
 
-/// The steps that make a state the group's present one. `highest`: of the numbers that changes of it have had.
+/// The steps that make a state the group's present one. `highest`: of the numbers that changes of it have had; `all`: what is
+/// kept of it.
 ///
 /// # Errors
 /// It cannot be written, its devices are not there, a volume that is active would change.
 pub fn plan(
     groups: &Groups,
     kept: &KeptState,
-    highest: u32,
+    (highest, all): (u32, &[KeptState]),
     force: bool,
     stamp: &Stamp,
 ) -> Result<Plan, Refusal> {
@@ -42,7 +48,8 @@ pub fn plan(
                 )));
             }
             active(groups, found, &new)?;
-            let old = contents(&found.group, &new);
+            let given = Since::new(&kept.group, &found.group, all).given(&found.group, &new);
+            let old = contents(&found.group, &new, &given);
             if !old.is_empty() && !force {
                 let mut refusal = Refusal::new(format!(
                     "group {name} as it was after change {}: {}",
@@ -161,27 +168,26 @@ fn places(volume: &LogicalVolume) -> Vec<(&Kind, u64, u64)> {
 }
 
 /// Volumes that would have other contents than now: a sentence each.
-fn contents(now: &Group, new: &Group) -> Vec<String> {
+fn contents(now: &Group, new: &Group, given: &BTreeMap<LvmUuid, String>) -> Vec<String> {
     let mut all = Vec::new();
     for volume in new.volumes.iter().filter(|volume| !volume.is_row()) {
         let name = format!("{}/{}", new.name, volume.name);
         let snapshot = new.snapshot_in(&volume.name);
-        match (by_id(now, volume), snapshot) {
-            (Some(was), _) if begins_alike(&was, volume) && takes_used(now, new, volume) => all.push(format!(
-                "{name} would have extents back that have been given to other volumes since"
-            )),
-            (Some(was), _) if begins_alike(&was, volume) => {}
-            (Some(_), _) => all.push(format!(
+        match (by_id(now, volume), snapshot, given.get(&volume.id)) {
+            (Some(was), _, given) if begins_alike(&was, volume) => {
+                all.extend(given.map(|given| format!("{name} would have extents back that have {given}")));
+            }
+            (Some(_), _, _) => all.push(format!(
                 "{name} is at other extents now: it would have what is there, and nothing of what was written to it since"
             )),
-            (None, Some(snapshot)) => all.push(format!(
+            (None, Some(snapshot), _) => all.push(format!(
                 "snapshot {name} would come back without what it should have kept of {}/{} since",
                 new.name, snapshot.origin
             )),
-            (None, None) if takes_used(now, new, volume) => all.push(format!(
-                "{name} would come back, and what it had has been given to other volumes since"
-            )),
-            (None, None) => {}
+            (None, None, Some(given)) => {
+                all.push(format!("{name} would come back, and what it had has {given}"));
+            }
+            (None, None, None) => {}
         }
     }
     all
@@ -194,20 +200,6 @@ fn begins_alike(a: &LogicalVolume, b: &LogicalVolume) -> bool {
     let Some(whole) = common.checked_sub(1) else { return a.len() == b.len() };
     let last = a.get(whole).zip(b.get(whole));
     a.iter().zip(&b).take(whole).all(|(a, b)| a == b) && last.is_some_and(|(a, b)| (a.0, a.1) == (b.0, b.1))
-}
-
-/// Whether extents of a volume belong to others now.
-fn takes_used(now: &Group, new: &Group, volume: &LogicalVolume) -> bool {
-    let used = |group: &Group, volume: &LogicalVolume| -> Vec<(LvmUuid, u64, u64)> {
-        let runs = volume.segments.iter().flat_map(crate::model::extents::on_devices);
-        runs.filter_map(|(pv, first, last)| Some((group.pvs.get(pv)?.id, first, last))).collect()
-    };
-    let mine = used(new, volume);
-    let others = now.volumes.iter().filter(|other| other.id != volume.id);
-    let meets = |(pv, first, last): (LvmUuid, u64, u64)| {
-        mine.iter().any(|(own, from, to)| *own == pv && *from <= last && first <= *to)
-    };
-    others.flat_map(|other| used(now, other)).any(meets)
 }
 
 /// What else will be different: a sentence each.

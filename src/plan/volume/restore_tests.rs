@@ -63,18 +63,18 @@ pub(in crate::plan::volume) fn kept(seqno: u32, volumes: &[&str], path: &str) ->
 
 #[test]
 fn every_step_may_fail() {
-    let plan =
-        plan(&world(group(7, &["a", "b"])), &kept(3, &["a"], "x"), 0, false, &Stamp::default()).unwrap();
+    let plan = plan(&world(group(7, &["a", "b"])), &kept(3, &["a"], "x"), (0, &[]), false, &Stamp::default())
+        .unwrap();
     let asked: Vec<_> = plan.warnings.iter().map(|warning| warning.text.as_str()).collect();
     assert_eq!(asked[0], "volumes that this state does not have will be gone: b");
     assert_eq!(every_failure_leaves_no_trace(&plan), 6);
     // Nobody knows the group any more.
     let lone = Groups { lone: vec![device(1, false), device(2, false)], ..Groups::default() };
-    let anew = super::plan(&lone, &kept(3, &["a"], "x"), 0, false, &Stamp::default()).unwrap();
+    let anew = super::plan(&lone, &kept(3, &["a"], "x"), (0, &[]), false, &Stamp::default()).unwrap();
     assert_eq!(every_failure_leaves_no_trace(&anew), 5);
     let half = Groups { lone: vec![device(1, false)], ..Groups::default() };
     assert!(
-        super::plan(&half, &kept(3, &["a"], "x"), 0, false, &Stamp::default())
+        super::plan(&half, &kept(3, &["a"], "x"), (0, &[]), false, &Stamp::default())
             .unwrap_err()
             .text
             .contains("is not there")
@@ -84,8 +84,9 @@ fn every_step_may_fail() {
 #[test]
 fn what_must_not_come_back() {
     let groups = world(group(7, &["a", "b"]));
-    let refused =
-        |groups: &Groups, kept: &KeptState| plan(groups, kept, 0, false, &Stamp::default()).unwrap_err().text;
+    let refused = |groups: &Groups, kept: &KeptState| {
+        plan(groups, kept, (0, &[]), false, &Stamp::default()).unwrap_err().text
+    };
     let mut other = kept(3, &["a"], "x");
     other.group.id = id(8);
     assert!(refused(&groups, &other).contains("the one that was kept"));
@@ -101,28 +102,34 @@ fn what_must_not_come_back() {
     assert_eq!(refused(&locked, &kept(3, &["a"], "x")), "group vg can only be read: of a reason");
 }
 
+fn words(refusal: &Refusal) -> String {
+    format!("{}\n{}", refusal.text, refusal.hint.clone().unwrap_or_default())
+}
+
 #[test]
 fn other_contents_are_named_and_not_restored_without_force() {
     let groups = world(group(7, &["a", "b"]));
-    let ask = |now: &Group, old: Group, force: bool| {
+    let asked = |now: &Group, old: Group, force: bool| {
         let groups = Groups {
             groups: vec![FoundGroup { group: now.clone(), ..groups.groups[0].clone() }],
             ..Groups::default()
         };
-        plan(&groups, &KeptState { path: "x".into(), group: old }, 0, force, &Stamp::default())
+        let between = |seqno| KeptState { path: "y".into(), group: Group { seqno, ..now.clone() } };
+        let all: Vec<KeptState> = (4..7).map(between).collect();
+        plan(&groups, &KeptState { path: "x".into(), group: old }, (0, &all), force, &Stamp::default())
     };
     // It was moved since.
     let mut moved = group(7, &["a", "b"]);
     let Kind::Striped { legs, .. } = &mut moved.volume_mut("a").unwrap().segments[0].kind else { panic!() };
     legs[0].pv = 1;
-    let refusal = ask(&moved, group(3, &["a"]), false).unwrap_err();
+    let refusal = asked(&moved, group(3, &["a"]), false).unwrap_err();
     assert_eq!(
         refusal.text,
         "group vg as it was after change 3: vg/a is at other extents now: it would have what is there, and nothing of what \
          was written to it since"
     );
     assert!(refusal.said[0].text.contains("will be gone: b") && refusal.hint.unwrap().contains("--force"));
-    let forced = ask(&moved, group(3, &["a"]), true).unwrap();
+    let forced = asked(&moved, group(3, &["a"]), true).unwrap();
     assert!(
         forced.needs_consent()
             && forced.warnings.iter().any(|it| it.text.starts_with("vg/a is at other extents"))
@@ -132,8 +139,8 @@ fn other_contents_are_named_and_not_restored_without_force() {
     longer.volume_mut("b").unwrap().segments[0].len = 3;
     longer.rename("a", "c").unwrap();
     longer.remove("c").unwrap();
-    let plan = ask(&longer, group(3, &["a", "b"]), false).unwrap();
-    let said: Vec<&str> = plan.warnings.iter().map(|it| it.text.as_str()).collect();
+    let longer = asked(&longer, group(3, &["a", "b"]), false).unwrap();
+    let said: Vec<&str> = longer.warnings.iter().map(|it| it.text.as_str()).collect();
     assert!(
         said.contains(&"vg/a comes back") && said.contains(&"vg/b has 8 MiB again, not 12 MiB"),
         "{said:?}"
@@ -141,16 +148,31 @@ fn other_contents_are_named_and_not_restored_without_force() {
     // What it had is somebody else's now.
     let mut reused = group(7, &["z"]);
     reused.volumes[0].id = id(77);
-    let refusal = ask(&reused, group(3, &["a"]), false).unwrap_err();
+    let refusal = asked(&reused, group(3, &["a"]), false).unwrap_err();
     assert!(
         refusal.text.contains("vg/a would come back, and what it had has been given"),
         "{}",
         refusal.text
     );
+    // Who had it is gone again; or nobody knows.
+    let groups = world(group(5, &[]));
+    let had = KeptState { path: "y".into(), group: Group { seqno: 4, ..reused } };
+    let ask = |all: &[KeptState]| {
+        plan(&groups, &kept(3, &["a"], "x"), (0, all), false, &Stamp::default()).unwrap_err()
+    };
+    let refusal = words(&ask(&[had]));
+    assert!(
+        refusal.contains("been given to other volumes since: z had some of it after change 4"),
+        "{refusal}"
+    );
+    let refusal = words(&ask(&[]));
+    assert!(
+        refusal.contains("nobody can tell: no state after change 4 is kept") && refusal.contains("--force")
+    );
     // A snapshot that was removed has not kept what was written since.
     let mut with = group(3, &["a", "s"]);
     with.make_snapshot("a", "s", Sectors(8), id(50)).unwrap();
-    let refusal = ask(&group(7, &["a"]), with, false).unwrap_err();
+    let refusal = asked(&group(7, &["a"]), with, false).unwrap_err();
     assert!(
         refusal.text.contains("snapshot vg/s would come back without what it should have kept of vg/a"),
         "{}",
@@ -171,8 +193,9 @@ fn the_change_is_above_every_number_that_is_known() {
         });
         written.unwrap()
     };
-    let ask =
-        |groups: &Groups, highest| plan(groups, &kept(3, &["a"], "x"), highest, false, &Stamp::default());
+    let ask = |groups: &Groups, highest| {
+        plan(groups, &kept(3, &["a"], "x"), (highest, &[]), false, &Stamp::default())
+    };
     // Nobody knows the group any more: LVM2 goes on from the text, and so do we.
     let lone = Groups { lone: vec![device(1, false), device(2, false)], ..Groups::default() };
     assert_eq!(number(ask(&lone, 0)), 4);
@@ -188,7 +211,7 @@ fn the_change_is_above_every_number_that_is_known() {
 fn what_a_state_was_archived_before_is_asked_about() {
     let mut state = kept(3, &["a", "b"], "x");
     state.group.written.description = "Created *before* executing 'mdctl volume remove vg/b'".into();
-    let plan = plan(&world(group(4, &["a"])), &state, 4, false, &Stamp::default()).unwrap();
+    let plan = plan(&world(group(4, &["a"])), &state, (4, &[]), false, &Stamp::default()).unwrap();
     let last = plan.warnings.last().unwrap();
     assert_eq!(last.text, "group vg will be as it was after change 3, before `mdctl volume remove vg/b`");
 }

@@ -201,7 +201,8 @@ fn what_is_missing_is_named_and_the_rest_goes() {
     assert_eq!(some.left_out.len(), 1);
     assert!(some.left_out[0].text.starts_with("vg/w needs a device that is missing"), "{:?}", some.left_out);
     assert!(shown(&some.plan).iter().any(|step| step == "make device vg-a"));
-    let all = devices::activate(&found, &Active::default(), &Default::default(), &["w".into()], true).unwrap();
+    let all =
+        devices::activate(&found, &Active::default(), &Default::default(), &["w".into()], true).unwrap();
     let text = shown(&all.plan);
     for step in [
         "load into vg-w-missing_0_1: 0 32768 error",
@@ -211,7 +212,8 @@ fn what_is_missing_is_named_and_the_rest_goes() {
     }
     // The device comes back: the volume goes on on it, and what stood in goes.
     let (_, partly) = devices_made_by(&all.plan);
-    let back = devices::activate(&with_volumes(), &partly, &Default::default(), &["w".into()], false).unwrap();
+    let back =
+        devices::activate(&with_volumes(), &partly, &Default::default(), &["w".into()], false).unwrap();
     let text = shown(&back.plan).join("\n");
     assert!(
         text.contains("striped 2 128 9:0 34816 9:1 2048") && text.contains("remove device vg-w-missing_0_1"),

@@ -137,7 +137,10 @@ impl Lab {
         if !self.state.dm.devices.contains_key(&device) {
             return;
         }
-        let plan = devices::activate(&found, &Default::default(), &Default::default(), &[name.to_owned()], false).unwrap().plan;
+        let plan =
+            devices::activate(&found, &Default::default(), &Default::default(), &[name.to_owned()], false)
+                .unwrap()
+                .plan;
         for step in plan.steps {
             if let Step::Dm(crate::plan::dm::DmStep::Load { name, table, .. }) = step {
                 self.state.dm.devices.get_mut(&name).unwrap().live = Some(table);
