@@ -262,7 +262,7 @@ fn what_a_resync_wrote_is_told() {
     sh("mount -o ro /dev/md0 /mnt && cd /mnt && sha256sum --quiet -c /tmp/sums; s=$?; cd /; umount /mnt; exit $s").ok();
     let explained = mdctl(&["explain"]).ok().stdout;
     assert!(explained.contains("has written over its data (all of it)"), "{explained}");
-    let next = format!("manage /dev/md0 --add {}", disks.path(0));
+    let next = format!("manage /dev/md/0 --add {}", disks.path(0));
     assert!(explained.contains(&next), "{explained}");
     mdctl(&next.split(' ').collect::<Vec<_>>()).ok();
     guest::wait_for("it is filled", |text| text.contains("[UUUU]"));

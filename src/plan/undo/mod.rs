@@ -122,11 +122,6 @@ pub fn plan(
         return Err(Refusal::new(what).hint(format!("take that back first: {}", newest.back())));
     }
     let mut said = BTreeSet::new();
-    match moved_on::why_not(entry, present, around) {
-        Some((path, why)) if force => drop(said.insert(format!("{path}: {why}"))),
-        Some((path, why)) if trust == DeviceTrust::Proof => return Err(went_on(&path, &why, &about.id)),
-        Some(_) | None => {}
-    }
     let mut lost = BTreeSet::new();
     let (mut checks, mut writes) = (Vec::new(), Vec::new());
     let out = match trust {
@@ -155,6 +150,11 @@ pub fn plan(
         let seen = present.now.iter().chain(&present.ends).cloned().collect();
         checks.push(Step::Disk(DiskStep::Unchanged { device: path.clone(), seen }));
         writes.push(Back { device: path.clone(), is_out, writes: differing });
+    }
+    match moved_on::why_not(entry, present, around) {
+        Some((path, why)) if force => drop(said.insert(format!("{path}: {why}"))),
+        Some((path, why)) if trust == DeviceTrust::Proof => return Err(went_on(&path, &why, &about.id)),
+        Some(_) | None => {}
     }
     if writes.is_empty() && trust == DeviceTrust::Unbroken {
         let warnings = said.into_iter().map(Warning::note).collect();

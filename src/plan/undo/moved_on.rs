@@ -116,6 +116,10 @@ fn made_then(entry: &Entry, device: &History<'_>) -> bool {
 /// A device that the command gave to an array that was there before, and that the array relies on by now.
 fn serves(device: &History<'_>, beside: Events) -> Option<String> {
     let is = device.now.membership();
+    // As the command left it, it has not served since.
+    if is.events <= device.left.events() {
+        return None;
+    }
     let in_sync = is.recovery_offset.is_none() && is_current(&is, &device.now, beside);
     in_sync.then(|| {
         format!(
@@ -220,6 +224,8 @@ mod tests {
         assert!(asked(&[added(serving.clone())], 0).is_some(), "the others are gone");
         assert_eq!(asked(&[added(serving)], 55), None, "it was taken out");
         assert_eq!(asked(&[added(page(&three, 2, 9, &[0, 1]))], 50), None, "a spare");
+        let written_back = [blank.clone(), page(&three, 2, 7, &[0, 1, 2]), page(&three, 2, 7, &[0, 1, 2])];
+        assert_eq!(asked(&[written_back], 7), None, "its superblock was restored, and nothing came of it");
         // Those of which the command made the array go with it.
         let made = |number, left: &[u32]| {
             [blank.clone(), page(&three, number, 0, left), page(&three, number, 30, &[0, 1, 2])]
