@@ -21,7 +21,7 @@ use crate::{
         run::Failure,
     },
     request::{ManageOp, ManageWord},
-    words::Errno,
+    words::{ArrayState, Errno},
 };
 
 /// Exit status of a failure.
@@ -74,6 +74,8 @@ pub struct Manage {
     collisions: u32,
     /// What is tried next takes the place of what failed last.
     instead: bool,
+    /// One of the devices that were looked for was refused.
+    pub(super) left: bool,
     pub(super) say: Vec<Said>,
 }
 
@@ -147,6 +149,7 @@ impl Manage {
             count: 0,
             collisions: 0,
             instead: false,
+            left: false,
             say: Vec::new(),
         }
     }
@@ -189,9 +192,14 @@ impl Manage {
             (Stage::Way(doing), Event::Done(deeds)) => self.done(*doing, one(deeds)?),
             (Stage::Doubted(doing, failure), Event::Seen(view)) => {
                 let array = view.managed()?.ok();
-                match array.filter(|array| fails(&doing.way).is_some_and(|dev| fail::is_failed(array, dev))) {
-                    Some(_) => self.failed_all_the_same(&doing),
-                    None => self.failed(*doing, &failure),
+                let marked =
+                    |array: &Managed| fails(&doing.way).is_some_and(|dev| fail::is_failed(array, dev));
+                let broken = |array: &Managed| array.detail.array_state == Some(ArrayState::Broken);
+                match array {
+                    Some(array) if marked(&array) => self.failed_all_the_same(&doing, true),
+                    // The last one with its data is not marked: the array fails instead.
+                    Some(array) if broken(&array) => self.failed_all_the_same(&doing, false),
+                    _ => self.failed(*doing, &failure),
                 }
             }
             (Stage::World(switch), Event::Seen(view)) => self.switch(switch, &*view.world()?),
@@ -356,6 +364,7 @@ impl Manage {
             Otherwise::Warn(refusal) => {
                 self.say.extend(refusal.said.iter().map(Said::from));
                 self.say.push(Said::warn(refusal.text));
+                self.left = true;
             }
             Otherwise::Refuse(refusal) => return self.refused(refusal),
             Otherwise::Instead(todos) => todos.into_iter().rev().for_each(|todo| self.queue.push_front(todo)),
@@ -405,13 +414,19 @@ impl Manage {
         Turn::look(Look::Managed { array: self.array().path.clone() })
     }
 
-    fn failed_all_the_same(&mut self, doing: &Doing) -> Turn {
+    fn failed_all_the_same(&mut self, doing: &Doing, marked: bool) -> Turn {
         self.came(doing);
-        self.say.extend(doing.way.detail.iter().map(Said::detail));
         let (word, shown) = (&doing.todo.word, &self.array().path);
-        self.say.push(Said::warn(format!(
-            "{word} is failed, and {shown} has failed with it, for too few members are left; mdctl explain {shown} says what can be done"
-        )));
+        let what = if marked {
+            format!("{word} is failed, and {shown} has failed with it, for too few members are left")
+        } else {
+            format!(
+                "{shown} has failed, for it cannot do without {word}: every write to it fails from now on"
+            )
+        };
+        let text = format!("{what}; mdctl explain {shown} says what can be done");
+        self.say.extend(doing.way.detail.iter().filter(|_| marked).map(Said::detail));
+        self.say.push(Said::warn(text));
         self.word()
     }
 

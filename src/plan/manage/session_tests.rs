@@ -183,6 +183,17 @@ fn a_member_that_failed_although_the_kernel_says_busy_is_failed() {
             && !said.contains("set device faulty failed"),
         "{said}"
     );
+    // The last one with its data is not marked: the array is broken instead.
+    let broken: Change<Bench> = ("the array breaks", |bench| {
+        if let Some(array) = &mut bench.array {
+            array.detail.array_state = Some("broken".into());
+        }
+    });
+    let (status, said) = ends(&native, Some((last, broken)));
+    assert!(
+        status == 0 && said.contains("/dev/md0 has failed, for it cannot do without /dev/ram0"),
+        "{said}"
+    );
     // It keeps the member; and the original does not ask.
     for (job, change) in [(&native, None), (&original, None), (&original, Some((last, failed)))] {
         let (status, said) = ends(job, change);

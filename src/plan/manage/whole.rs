@@ -28,6 +28,7 @@ impl Manage {
             Ending::Status(0) if self.job.test && self.count == 0 && !self.job.members.is_empty() => {
                 Ending::Status(NOTHING_DONE)
             }
+            Ending::Status(0) if self.left => Ending::Status(FAILED),
             ending => ending,
         };
         if std::mem::take(&mut self.frozen) {
