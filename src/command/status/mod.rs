@@ -98,8 +98,9 @@ impl Work<'_> {
         }
         let session = session(self.machine, &config, self.common, &sights)?;
         let zone = inventory::local_zone();
+        let log = inventory::kernel_log(self.machine);
         let scene =
-            ExplainScene { arrays, sights: &sights, session: &session, device: None, log: &[], zone: &zone };
+            ExplainScene { arrays, sights: &sights, session: &session, device: None, log: &log, zone: &zone };
         Ok(Some(scene.idle().into_iter().map(not_running).collect()))
     }
 }
@@ -112,6 +113,7 @@ fn not_running(idle: Idle) -> NotRunning {
         raid_devices: idle.raid_disks,
         present_devices: idle.present,
         startable: idle.startable,
+        kernel_refused: idle.refused,
         devices: idle.devices,
     }
 }

@@ -175,6 +175,9 @@ impl Draft {
             Verdict::StartReadonly => Start::Readonly,
             Verdict::LeaveInactive | Verdict::Refuse(_) => Start::Leave,
         };
+        if start != Start::Leave {
+            self.before.extend(self.other_sides());
+        }
         let done = match &verdict {
             Verdict::Refuse(text) => text.clone(),
             Verdict::LeaveInactive => count.left(&self.path),
@@ -213,6 +216,23 @@ impl Draft {
         let out = self.lineup.out.into_iter();
         let out = out.filter_map(|(index, why)| Some((self.claims.get(index)?.path.clone(), why))).collect();
         ArrayOutcome { name, before: self.before, after, done, verdict, plan, count, shortage, out }
+    }
+
+    /// Two histories: what starts is one of them, and which is for people to choose.
+    fn other_sides(&self) -> Option<Remark> {
+        let (mut chosen, mut others) = (None, Vec::new());
+        for (index, why) in &self.lineup.out {
+            if let Why::Split { freshest } = why {
+                chosen = Some(freshest);
+                others.extend(self.claims.get(*index).map(|claim| claim.path.as_str()));
+            }
+        }
+        let chosen = chosen?;
+        Some(Remark::note(format!(
+            "{chosen} and {} were written to without each other, and only the side of {chosen} is started: mdctl explain {}",
+            others.join(", "),
+            self.path
+        )))
     }
 
     /// What `--verbose` says of each place, in the order in which the kernel gets the members.

@@ -2,7 +2,7 @@
 
 use superblock::{Level, MdUuid};
 
-use super::ExplainScene;
+use super::{ExplainScene, kernel};
 use crate::plan::assemble::{Claim, Lineup, Verdict};
 
 /// One such array.
@@ -20,6 +20,8 @@ pub struct Idle {
     pub present: usize,
     /// Whether it would be started now.
     pub startable: bool,
+    /// The kernel refused to start it since its last update.
+    pub refused: bool,
     /// Its devices.
     pub devices: Vec<String>,
 }
@@ -39,13 +41,17 @@ impl ExplainScene<'_> {
         let model = freshest.or(claims.first())?;
         let attempt = self.session.try_found(uuid, &self.session.options).result;
         let starts = |verdict: &Verdict| matches!(verdict, Verdict::Start | Verdict::StartReadonly);
+        let name = attempt.ok().filter(|(outcome, _)| starts(&outcome.verdict));
+        let name = name.map(|(outcome, _)| outcome.name.kernel);
+        let refused = name.as_ref().is_some_and(|name| !kernel::refusals(self, model, name).is_empty());
         Some(Idle {
             uuid,
             name: model.facts.name.as_ref().map(|_| model.name()).filter(|name| !name.is_empty()),
             level: model.facts.level,
             raid_disks: model.facts.raid_disks,
             present: lineup.present().iter().filter(|here| **here).count(),
-            startable: attempt.is_ok_and(|(outcome, _)| starts(&outcome.verdict)),
+            startable: name.is_some() && !refused,
+            refused,
             devices: claims.iter().map(|claim| claim.path.clone()).collect(),
         })
     }

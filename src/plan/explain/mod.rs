@@ -268,6 +268,10 @@ impl Finding {
         self.command.as_ref().is_some_and(|next| next.effect.contains("--force"))
     }
 
+    fn command(self, command: Option<NextCommand>) -> Self {
+        Self { command, ..self }
+    }
+
     fn try_next(self, command: NextCommand) -> Self {
         Self { command: Some(command), ..self }
     }

@@ -6,7 +6,7 @@ use superblock::Role;
 use super::{ExplainScene, Explanation, Finding, Kind, NextCommand, Severity, kernel, member, names};
 use crate::{
     model::{
-        human,
+        Geometry, human,
         status::{ArrayStatus, Health, MemberRole, MemberStatus},
     },
     plan::{
@@ -83,6 +83,7 @@ impl Work<'_> {
         match self.inside(claim) {
             Some(member) => match self.array.role_of(member) {
                 MemberRole::Active => "in sync",
+                MemberRole::Rebuilding if self.array.state == ArrayState::Broken => "filled in part",
                 MemberRole::Rebuilding => "being filled",
                 MemberRole::Replacement => "replacement",
                 MemberRole::Spare => "spare",
@@ -200,10 +201,14 @@ impl Work<'_> {
         let line = HistoryLine::of(&fresh.metadata, fresh.slots(), fresh.facts.events);
         let parted = parted(&claim.metadata, &claim.facts, &line);
         if let Some(parted) = parted.as_ref().filter(|parted| parted.how != Certainty::Replaced) {
-            let way = format!("mdctl {array} --add --force {} gives it what {array} has", claim.path);
             let found = split(self.scene, claim, fresh, parted.how == Certainty::Sure);
             let needs = found.needs.clone().unwrap_or_default();
-            return found.needs(format!("{needs}: {way}"));
+            let words = side(&array, std::slice::from_ref(&claim.path));
+            let other = NextCommand { words, effect: String::new() }.line();
+            return found.needs(format!(
+                "{needs}. To look at the other side: mdctl stop {array}, then {other}. To go on with this one: mdctl manage {array} --add --force {}, which copies everything onto it",
+                claim.path
+            ));
         }
         let free = self.array.missing().contains(&slot);
         let stale = member::stale(self.scene, claim, slot, fresh);
@@ -312,18 +317,24 @@ impl Work<'_> {
     }
 
     fn not_enough(&self, missing: &[u32]) -> Option<Finding> {
-        let failed = self.array.health() == Health::Failed;
+        let enough = |geometry: Geometry| geometry.enough(&self.array.present(), true);
+        let short = !self.array.geometry().is_some_and(enough);
+        let failed = self.array.health() == Health::Failed && short;
         failed.then(|| {
-            let text = format!("{} of {} slots have no working device: more than {} stands", missing.len(), self.array.raid_disks, self.array.level.and_then(superblock::Level::name).unwrap_or("the level"));
-            let shown = self.array.shown();
+            let empty = self.array.present().iter().filter(|here| !**here).count();
+            let what = if empty == missing.len() { "working device" } else { "device with all its data" };
+            let text = format!("{empty} of {} slots have no {what}: more than {} stands", self.array.raid_disks, self.array.level.and_then(superblock::Level::name).unwrap_or("the level"));
             Finding::new(Kind::NotEnough, Severity::Blocks, text)
                 .also(self.log(&[&self.array.kernel_name]))
                 .needs("the devices that failed last: where they work again (cable, power), stop the array and assemble it")
-                .try_next(NextCommand::new(
-                    ["mdctl", "stop", &shown],
-                    "stops it and changes nothing on its devices; mdctl explain says then how it is assembled",
-                ))
+                .try_next(self.stop())
         })
+    }
+
+    fn stop(&self) -> NextCommand {
+        let effect =
+            "stops it and changes nothing on its devices; mdctl explain says then how it is assembled";
+        NextCommand::new(["mdctl", "stop", &self.array.shown()], effect)
     }
 
     /// Members whose blocks are larger than those of others: all of the array's are.
@@ -384,6 +395,8 @@ impl Work<'_> {
             ArrayState::Broken => {
                 Finding::new(Kind::NotEnough, Severity::Blocks, "the array is broken: every write fails")
                     .also(broken())
+                    .needs("the device that failed last: where it works again (cable, power), stop the array and assemble it")
+                    .try_next(self.stop())
             }
             ArrayState::Suspended => {
                 Finding::new(Kind::ReadOnly, Severity::Blocks, "the array is suspended: requests wait")
@@ -420,6 +433,12 @@ pub(super) fn copy_of(claim: &Claim, original: &str, runs: bool) -> Finding {
             ),
             false => "your choice: take the one that is the copy off the machine, so that nothing takes it for the other".to_owned(),
         })
+}
+
+/// Starts these devices of an array, and nothing is written.
+pub(super) fn side(path: &str, devices: &[String]) -> Vec<String> {
+    let words = ["mdctl", "assemble", path, "--readonly", "--run"].map(str::to_owned);
+    words.into_iter().chain(devices.iter().cloned()).collect()
 }
 
 /// Two histories: one says that the other failed. `sure`: both were written to.

@@ -189,7 +189,8 @@ impl<'a> Work<'a> {
                 Finding::new(Kind::MarkedFaulty, Severity::Weakens, text).of(path)
             }
             Why::Split { freshest } => match self.claims.iter().find(|claim| claim.path == *freshest) {
-                Some(fresh) => running::split(self.scene, claim, fresh, true),
+                // What to do about it stands with the array.
+                Some(fresh) => running::split(self.scene, claim, fresh, true).command(None),
                 None => return None,
             },
             Why::Copy { of } => running::copy_of(claim, of, false),
@@ -313,7 +314,8 @@ impl<'a> Work<'a> {
         // A start that was refused left only the number that the array was to have; what the number had to do with
         // before the array's last update was not that.
         if let (None, Ok((outcome, _)), Some(model)) = (self.array, attempt, self.model) {
-            let refused = kernel::lines(self.scene, model.facts.updated, &[&outcome.name.kernel]);
+            let (updated, level) = (model.facts.updated, model.facts.level);
+            let refused = kernel::lines_of(self.scene, updated, &[&outcome.name.kernel], Some(level));
             lines.extend(
                 refused.into_iter().filter(|line| !names.iter().any(|name| line.contains(name.as_str()))),
             );
@@ -342,6 +344,9 @@ impl<'a> Work<'a> {
         let clean = model.facts.clean || model.metadata.has_ppl();
         let shown = array.shown();
         match crate::plan::assemble::startable::shortage(&Shapes::of(model), &lineup.present(), clean) {
+            None if !kernel::refusals(self.scene, model, &array.kernel_name).is_empty() => {
+                vec![self.kernel_refused(kernel::refusals(self.scene, model, &array.kernel_name))]
+            }
             None => {
                 let text = "it is in the kernel with enough devices to run, and nobody has started it";
                 let effect =
@@ -371,18 +376,14 @@ impl<'a> Work<'a> {
 
     fn startable(&self, uuid: MdUuid, outcome: &ArrayOutcome) -> Finding {
         let kernels = self.array.map_or(outcome.name.kernel.as_str(), |array| array.kernel_name.as_str());
-        let updated = self.model.map_or(0, |model| model.facts.updated);
-        let refusals = kernel::refusals(self.scene, updated, &[kernels]);
+        let refusals =
+            self.model.map(|model| kernel::refusals(self.scene, model, kernels)).unwrap_or_default();
         if self.model.is_some_and(|model| model.facts.level == Level::Raid0 && self.is_layout_unknown(model))
         {
             return self.layout_unknown(uuid, outcome).also(refusals);
         }
         if !refusals.is_empty() {
-            let text = "the kernel refused to start it, and nothing has changed on its devices since";
-            let found = Finding::new(Kind::KernelRefused, Severity::Blocks, text).also(refusals);
-            return found.needs(
-                "what the kernel's line names; when that is mended: mdctl assemble, or mdctl explain",
-            );
+            return self.kernel_refused(refusals);
         }
         let count = &outcome.count;
         let whole = outcome.is_complete() && outcome.out.is_empty();
@@ -396,8 +397,58 @@ impl<'a> Work<'a> {
         } else {
             format!("{} of {} devices are enough to start it", count.whole, count.slots)
         };
+        if let Some(found) = self.one_side(&outcome.name.path) {
+            return Finding { kind, ..found };
+        }
         let command = self.assemble(&outcome.name.path, uuid, count, !whole);
         Finding::new(kind, Severity::Blocks, text).because(enough).try_next(command)
+    }
+
+    /// The kernel's last word, which is later than that of the devices.
+    fn kernel_refused(&self, refusals: Vec<String>) -> Finding {
+        let level = self.model.map(|model| model.facts.level);
+        let lacks = |level: &Level| refusals.iter().any(|line| kernel::lacks_driver(line, *level));
+        if let Some((name, module)) =
+            level.filter(lacks).and_then(|level| Some((level.name()?, kernel::module(level)?)))
+        {
+            let text = format!("the kernel had no driver for {name} when it was to start");
+            let effect = "loads the driver, where this kernel has it; then mdctl assemble starts the array";
+            return Finding::new(Kind::KernelRefused, Severity::Blocks, text)
+                .also(refusals)
+                .needs(format!("the module {module}"))
+                .try_next(NextCommand::new(["modprobe", module], effect));
+        }
+        let text = "the kernel refused to start it, and nothing has changed on its devices since";
+        let found = Finding::new(Kind::KernelRefused, Severity::Blocks, text).also(refusals);
+        found.needs("what the kernel's line names; when that is mended: mdctl assemble, or mdctl explain")
+    }
+
+    /// Two histories, each with devices to start: which is kept is for people to choose, so both are looked at first.
+    fn one_side(&self, path: &str) -> Option<Finding> {
+        let lineup = self.lineup.as_ref()?;
+        let name = |index: usize| self.claims.get(index).map(|claim| claim.path.clone());
+        let split = |(index, why): &(usize, Why)| matches!(why, Why::Split { .. }).then_some(*index);
+        let other: Vec<String> = lineup.out.iter().filter_map(split).filter_map(name).collect();
+        let fresh: Vec<String> = lineup.seats().filter_map(|place| name(place.claim)).collect();
+        let first = NextCommand { words: running::side(path, &fresh), effect: String::new() };
+        let second = NextCommand { words: running::side(path, &other), effect: String::new() };
+        if other.is_empty() {
+            return None;
+        }
+        let text = "it is not assembled, and there are two histories of it to choose from";
+        let effect = format!(
+            "starts one side to be looked at, and writes nothing; then: mdctl stop {path}, and the other side: {}",
+            second.line()
+        );
+        Some(
+            Finding::new(Kind::NotAssembled, Severity::Blocks, text)
+                .because(format!("one side: {}", fresh.join(", ")))
+                .because(format!("the other: {}", other.join(", ")))
+                .needs(format!(
+                    "your choice, after a look at both; to go on with one: start it without --readonly, then mdctl manage {path} --add --force and the other's devices, which copies everything onto them"
+                ))
+                .try_next(NextCommand { effect, ..first }),
+        )
     }
 
     /// Whether the layout matters, for members differ in size, and is not recorded: 0.90 has no place for it, and 1.x

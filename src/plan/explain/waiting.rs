@@ -1,6 +1,6 @@
 //! What synchronises in an array that runs, or waits, and for what.
 
-use crate::words::{MemberState, SyncAction, SyncKind};
+use crate::words::{ArrayState, MemberState, SyncAction, SyncKind};
 use superblock::Sectors;
 
 use super::{Finding, Kind, NextCommand, Severity, running::Work};
@@ -18,7 +18,9 @@ const SMALL: Sectors = Sectors(512);
 impl Work<'_> {
     /// All of it.
     pub(super) fn sync(&self) -> Vec<Finding> {
-        let activity = self.array.activity.as_ref().map(|activity| self.activity(activity));
+        // Whatever the kernel still counts there: nothing that is written to a broken array arrives.
+        let works = self.array.state != ArrayState::Broken;
+        let activity = self.array.activity.as_ref().filter(|_| works).map(|activity| self.activity(activity));
         [self.frozen(), activity, self.reshape(), self.mismatches()].into_iter().flatten().collect()
     }
 

@@ -120,6 +120,8 @@ pub struct NotRunning {
     pub present_devices: usize,
     /// Whether that is enough to start it.
     pub startable: bool,
+    /// The kernel refused to start it since its last update.
+    pub kernel_refused: bool,
     pub devices: Vec<String>,
 }
 

@@ -131,6 +131,7 @@ fn every_key_is_documented() {
         raid_devices: 2,
         present_devices: 1,
         startable: true,
+        kernel_refused: false,
         devices: vec![],
     };
     let problem = Problem { device: String::new(), error: String::new() };

@@ -102,7 +102,11 @@ impl NotRunning {
     fn line(&self) -> String {
         let level = self.level.unwrap_or("unknown level");
         let name = self.name.as_ref().map(|name| format!("{name}, ")).unwrap_or_default();
-        let enough = if self.startable { "could be started" } else { "not enough to start" };
+        let enough = match (self.startable, self.kernel_refused) {
+            (true, _) => "could be started",
+            (false, true) => "the kernel refused to start it",
+            (false, false) => "not enough to start",
+        };
         format!(
             "not running: {name}{level}, {} of {} devices, {enough}\n{INDENT}mdctl explain {}\n",
             self.present_devices, self.raid_devices, self.uuid

@@ -28,6 +28,15 @@ fn what_the_kernel_refused_after_the_last_update_is_no_way() {
     let explanation = with(vec![line(NOW - 50, refused)]);
     check(&explanation, &[Kind::KernelRefused], None);
     assert!(finding(&explanation, Kind::KernelRefused).evidence[0].ends_with(refused), "{explanation:#?}");
+    // No driver for the level: the line names no array.
+    let driver = with(vec![line(NOW - 50, "md: personality for level 5 is not loaded!")]);
+    check(&driver, &[Kind::KernelRefused], Some("modprobe raid456"));
+    let another = with(vec![line(NOW - 50, "md: personality for level 10 is not loaded!")]);
+    check(&another, &[Kind::NotAssembled], Some(ASSEMBLE));
+    // The number was another array's, whose level has another driver.
+    let other = "md/raid0:md127: cannot assemble multi-zone RAID0 with default_layout setting";
+    let another = with(vec![line(NOW - 50, other)]);
+    check(&another, &[Kind::NotAssembled], Some(ASSEMBLE));
     // A member that failed while it ran, and a refusal before the last update, keep nothing down.
     let before = with(vec![line(NOW - 110, refused)]);
     check(&before, &[Kind::NotAssembled], Some(ASSEMBLE));
@@ -114,8 +123,13 @@ fn two_histories() {
     let raid1 = array(Level::Raid1, 2);
     let disks = [disk(&raid1, 0, 9, &[faulty(1)]), disk(&raid1, 1, 8, &[faulty(0)])];
     let explanation = Stand::of(&disks).ask("home");
-    let next = format!("{ASSEMBLE} --readonly");
-    check(&explanation, &[Kind::NotAssembled, Kind::Split, Kind::MemberMissing], Some(&next));
+    // No side is chosen: both are looked at, and nothing is written.
+    let next = "mdctl assemble /dev/md/home --readonly --run /dev/sda";
+    check(&explanation, &[Kind::NotAssembled, Kind::Split, Kind::MemberMissing], Some(next));
+    let found = finding(&explanation, Kind::NotAssembled);
+    let effect = &found.command.as_ref().unwrap().effect;
+    assert!(effect.contains("mdctl assemble /dev/md/home --readonly --run /dev/sdb"), "{effect}");
+    assert!(found.needs.as_ref().unwrap().contains("mdctl manage /dev/md/home --add --force"), "{found:#?}");
     let running = Stand::of(&disks).running(Level::Raid1, 2, &[0]).ask("md127");
     let next = "mdctl examine /dev/sdb /dev/sda";
     check(&running, &[Kind::Split, Kind::MemberMissing, Kind::Name], Some(next));
