@@ -289,11 +289,14 @@ mod tests {
         let half = Identity { path: "/dev/vde".into(), diskseq: Some(9), ..blank() };
         assert_eq!(blank().same(&half), Sameness::Same(By::Content));
         let only_like = |before: &[Identity], here: &[Identity]| blank().is_only_like(&half, before, here);
-        assert!(!only_like(&[], &[half.clone()]), "it may have been attached again");
+        assert!(!only_like(&[], std::slice::from_ref(&half)), "it may have been attached again");
         assert!(only_like(&[], &[half.clone(), blank()]), "the disk itself is here");
-        assert!(only_like(&[half.clone()], &[half.clone()]), "both were here at one time");
+        assert!(
+            only_like(std::slice::from_ref(&half), std::slice::from_ref(&half)),
+            "both were here at one time"
+        );
         let of_other_boot = Identity { boot: Some("b0".into()), ..half.clone() };
-        assert!(!only_like(&[of_other_boot], &[half.clone()]));
+        assert!(!only_like(&[of_other_boot], std::slice::from_ref(&half)));
         assert!(!blank().is_only_like(&blank(), [&half], &[blank()]), "the kernel knows it");
     }
 

@@ -5,7 +5,7 @@ use std::{collections::HashMap, io, path::Path};
 
 use superblock::{
     Bytes, Media, cow,
-    lvm::{Group, Kind, Label, LogicalVolume, area, label},
+    lvm::{Group, Kind, Label, LogicalVolume, LvmUuid, area, label},
 };
 
 use crate::{
@@ -62,6 +62,22 @@ pub fn lone(pv: &PvDevice) -> Checked {
 pub fn refused(refused: &RefusedDevice) -> Checked {
     let problems = vec![refused.to_string()];
     Checked { subject: refused.path.clone(), problems, ..Checked::default() }
+}
+
+/// A device with what is left of a label of a physical volume, and the group that has that.
+#[must_use]
+pub fn damaged(path: &str, of: &dyn Fn(LvmUuid) -> Option<String>) -> Option<Checked> {
+    let device = BlockDevice::open(Path::new(path), Access::Read).ok()?;
+    if !matches!(label::read(&device), Ok(None) | Err(_)) {
+        return None;
+    }
+    let id = label::remains(&device)?;
+    let restores = of(id).map_or_else(
+        || "no group is known that has it".to_owned(),
+        |group| format!("`mdctl volume restore {group}` writes it again"),
+    );
+    let problems = vec![format!("{path}: the label of physical volume {id} is damaged; {restores}")];
+    Some(Checked { subject: path.to_owned(), problems, ..Checked::default() })
 }
 
 fn device(pv: &PvDevice, group: Option<&Group>, checked: &mut Checked) {

@@ -27,7 +27,7 @@ pub(super) fn run(names: &[String], common: &Common, machine: &Machine, ui: &Ui)
         absent.iter().filter_map(lost).for_each(|lost| ui.warn(&lost));
     }
     for name in names {
-        match one(name, &groups)? {
+        match one(name, &groups, &absent)? {
             Some(checked) => all.extend(checked),
             None => {
                 let lost = absent.iter().find(|state| state.group.name == *name).and_then(lost);
@@ -49,7 +49,7 @@ fn group(found: &FoundGroup) -> Checked {
     checked
 }
 
-fn one(name: &str, groups: &Groups) -> Result<Option<Vec<Checked>>> {
+fn one(name: &str, groups: &Groups, absent: &[KeptState]) -> Result<Option<Vec<Checked>>> {
     if !name.contains('/') {
         let named = groups.groups.iter().filter(|found| found.group.name == name);
         let checked: Vec<_> = named.map(group).collect();
@@ -60,5 +60,11 @@ fn one(name: &str, groups: &Groups) -> Result<Option<Vec<Checked>>> {
     let checked = found.map(|(found, pv)| found.map_or_else(|| inventory::inspect::lone(pv), group));
     let left_out =
         || groups.refused.iter().find(|refused| refused.path == name).map(inventory::inspect::refused);
-    Ok(checked.or_else(left_out).map(|checked| vec![checked]))
+    let group_of = |id| {
+        let here = groups.groups.iter().map(|found| &found.group);
+        let mut all = here.chain(absent.iter().map(|state| &state.group));
+        all.find(|group| group.pv(id).is_some()).map(|group| group.name.clone())
+    };
+    let damaged = || inventory::inspect::damaged(name, &group_of);
+    Ok(checked.or_else(damaged).or_else(left_out).map(|checked| vec![checked]))
 }

@@ -129,20 +129,20 @@ mod tests {
         assert_eq!(out(&raid5, &filled), [2], "a new RAID5 fills its last member");
         assert_eq!(
             out(&raid5, &array(NEW, Level::Raid5, 2, 3, false)),
-            [] as [usize; 0],
+            Vec::<usize>::new(),
             "none has all of its data"
         );
         assert_eq!(
             out(&raid5, &array(NEW, Level::Raid1, 0, 2, true)),
-            [] as [usize; 0],
+            Vec::<usize>::new(),
             "nothing was written"
         );
         let dirty = array(OLD, Level::Raid5, 2, 3, false);
-        assert_eq!(out(&dirty, &mirror), [] as [usize; 0], "dirty and short is not enough");
-        assert_eq!(out(&array(OLD, Level::Raid0, 0, 3, true), &mirror), [] as [usize; 0]);
+        assert_eq!(out(&dirty, &mirror), Vec::<usize>::new(), "dirty and short is not enough");
+        assert_eq!(out(&array(OLD, Level::Raid0, 0, 3, true), &mirror), Vec::<usize>::new());
         let three = array(NEW, Level::Raid1, 0, 3, false);
         assert_eq!(out(&array(OLD, Level::Raid6, 2, 4, true), &three), [1, 2]);
-        assert_eq!(out(&raid5, &three), [] as [usize; 0], "two are too many");
+        assert_eq!(out(&raid5, &three), Vec::<usize>::new(), "two are too many");
         assert_eq!(out(&array(OLD, Level::Raid10, 0x102, 4, true), &mirror), [1]);
     }
 

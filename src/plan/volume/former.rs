@@ -11,12 +11,12 @@ use superblock::{
     lvm::{Extent, Group, LvmUuid, PhysicalVolume, area},
 };
 
-use super::missing::{AREA, relabel};
+use super::missing::{AREA, is_label_of, relabel};
 use crate::{
     archive::{By, Sameness},
     model::{
         Candidate, DevId,
-        volume::{Bare, Groups, Traces},
+        volume::{Bare, Groups, LeftOutCause, RefusedDevice, Traces},
     },
     plan::Refusal,
 };
@@ -43,7 +43,7 @@ pub fn find<'a>(
     let missing: Vec<&PhysicalVolume> = old.pvs.iter().filter(|pv| !groups.has(pv.id)).collect();
     let mut all: Vec<(LvmUuid, &Candidate)> = Vec::new();
     for pv in &missing {
-        let bare = one(&missing, old, pv, traces, force)?;
+        let bare = one((groups, &missing), old, pv, traces, force)?;
         let same = |other: &Candidate| number(other).is_some() && number(other) == number(bare);
         if let Some((other, _)) = all.iter().find(|(_, taken)| same(taken)) {
             return Err(Refusal::new(format!(
@@ -61,13 +61,14 @@ fn number(candidate: &Candidate) -> Option<DevId> {
 }
 
 fn one<'a>(
-    missing: &[&PhysicalVolume],
+    (groups, missing): (&Groups, &[&PhysicalVolume]),
     old: &Group,
     pv: &PhysicalVolume,
     traces: &'a Traces,
     force: bool,
 ) -> Result<&'a Candidate, Refusal> {
-    let free = |bare: &&Bare| relabel(old, pv.id, &bare.candidate).is_ok();
+    let free =
+        |bare: &&Bare| turned_away(groups, bare).is_none() && relabel(old, pv.id, &bare.candidate).is_ok();
     let proven = |bare: &&Bare| free(bare) && doubt(traces, missing, old, pv, bare).is_none();
     let known: Vec<&Bare> = traces.devices.iter().filter(proven).collect();
     let by_path = traces.devices.iter().find(|bare| bare.candidate.path == pv.device);
@@ -88,11 +89,26 @@ fn one<'a>(
         );
         return Err(Refusal::new(text).hint("attach its device, then try again"));
     };
+    if let Some(refused) = turned_away(groups, bare) {
+        let text = format!("physical volume {} of group {} is missing, and {refused}", pv.id, old.name);
+        let hint = "a label that is written there would not count either: let LVM2's configuration take the device first";
+        let refusal = Refusal::new(text);
+        return Err(match refused.cause {
+            LeftOutCause::Filtered | LeftOutCause::NotListed => refusal.hint(hint),
+            _ => refusal,
+        });
+    }
     relabel(old, pv.id, &bare.candidate)?;
     match doubt(traces, missing, old, pv, bare) {
         Some(doubt) if !force => Err(unproven(old, pv, &doubt)),
         Some(_) | None => Ok(&bare.candidate),
     }
+}
+
+/// A device that would not count with a label either. One whose label is damaged would.
+fn turned_away<'a>(groups: &'a Groups, bare: &Bare) -> Option<&'a RefusedDevice> {
+    let device = bare.candidate.found.as_ref().ok()?;
+    groups.left_out(device.id).filter(|refused| !matches!(refused.cause, LeftOutCause::NotUnderstood { .. }))
 }
 
 fn unproven(old: &Group, pv: &PhysicalVolume, doubt: &str) -> Refusal {
@@ -128,6 +144,11 @@ fn doubt(
         Some(Sameness::Same(_)) => true,
         Some(Sameness::CannotTell(_)) | None => false,
     };
+    // What is left of its label has its identity.
+    let found = bare.candidate.found.as_ref().ok();
+    if found.is_some_and(|device| device.foreign.iter().any(|left| is_label_of(left, pv.id))) {
+        return None;
+    }
     let alike = missing.iter().find(|other| other.id != pv.id && other.dev_size == pv.dev_size);
     match (is_same, text(bare, old, pv.id), alike) {
         (true, true, _) | (false, true, None) => None,

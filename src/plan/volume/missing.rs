@@ -2,6 +2,7 @@
 
 use superblock::{
     Bytes, Write,
+    foreign::{self, Foreign},
     lvm::{Area, Extent, Group, Label, LvmUuid, Stamp},
 };
 
@@ -141,7 +142,7 @@ pub struct Relabelled {
 }
 
 /// Label and area of a physical volume, as the kept state describes it, for a device of that size that nobody uses and that has
-/// nothing else on it. Whether it was that physical volume is for [`super::former`] to say.
+/// nothing else on it; what is left of its own label is not in the way. Whether it was that physical volume is for [`super::former`] to say.
 ///
 /// # Errors
 /// It is somebody's, or of another size.
@@ -157,7 +158,7 @@ pub fn relabel(old: &Group, pv: LvmUuid, candidate: &Candidate) -> Result<Relabe
         Ok(device) => device,
         Err(_) => return Err(no(", where it was last seen, is not there".into())),
     };
-    in_the_way(device).map_or(Ok(()), |why| Err(no(why)))?;
+    in_the_way(device, pv.id).map_or(Ok(()), |why| Err(no(why)))?;
     if pv.dev_size.0 > 0 && device.size.sectors() != pv.dev_size {
         let (has, had) = (device.size.sectors().0, pv.dev_size.0);
         return Err(no(format!("has {has} sectors, where that had {had}")));
@@ -180,8 +181,14 @@ pub fn relabel(old: &Group, pv: LvmUuid, candidate: &Candidate) -> Result<Relabe
     Ok(Relabelled { path: path.clone(), pv: pv.id, label, area, write: Write { at: Bytes(0), data } })
 }
 
+/// Whether a signature is what `wipefs` or a bad sector left of this physical volume's label.
+#[must_use]
+pub(super) fn is_label_of(found: &Foreign, pv: LvmUuid) -> bool {
+    found.kind == foreign::Kind::Lvm2 && found.uuid.as_ref().is_some_and(|uuid| *uuid == pv.to_string())
+}
+
 /// What else the device is.
-fn in_the_way(device: &Device) -> Option<String> {
+fn in_the_way(device: &Device, pv: LvmUuid) -> Option<String> {
     if device.busy {
         let by = if device.holders.is_empty() { "somebody".to_owned() } else { device.holders.join(", ") };
         return Some(format!("is in use by {by}"));
@@ -195,7 +202,7 @@ fn in_the_way(device: &Device) -> Option<String> {
     if let Some(by) = device.users() {
         return Some(format!("is used by {by}"));
     }
-    let other = device.foreign.first()?;
+    let other = device.foreign.iter().find(|found| !is_label_of(found, pv))?;
     Some(format!("has {} on it", other.kind.name()))
 }
 

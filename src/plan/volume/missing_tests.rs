@@ -188,6 +188,17 @@ fn another_device_is_not_labelled() {
     let labelled = superblock::foreign::Foreign { kind: superblock::foreign::Kind::Lvm2, ..foreign.clone() };
     let labelled = changed(&|device| device.foreign = vec![labelled.clone()]);
     assert!(why(&labelled).contains("has LVM2 physical volume on it"));
+    // What is left of its own label is not in the way; what is left of another one is.
+    let left = |id: LvmUuid| {
+        let kind = superblock::foreign::Kind::Lvm2;
+        superblock::foreign::Foreign { kind, uuid: Some(id.to_string()), ..foreign.clone() }
+    };
+    assert_eq!(why(&changed(&|device| device.foreign = vec![left(id(2))])), "");
+    assert!(
+        why(&changed(&|device| device.foreign = vec![left(id(1))])).contains("LVM2 physical volume on it")
+    );
+    let both = changed(&|device| device.foreign = vec![left(id(2)), foreign.clone()]);
+    assert!(why(&both).contains("has ext4 on it"));
     let gone = Candidate { path: "/dev/d2".into(), found: Err(crate::model::Unusable::Open("x".into())) };
     assert!(why(&gone).contains("is not there"));
 }

@@ -78,6 +78,16 @@ pub fn read(media: &dyn Media) -> Result<Option<Label>, Damage> {
     Ok(None)
 }
 
+/// The identity in what is left of a label that is none any more: without its type, as `wipefs` leaves it, or with a wrong
+/// checksum.
+#[must_use]
+pub fn remains(media: &dyn Media) -> Option<LvmUuid> {
+    let mut first = [0; 2048];
+    media.read_at(Bytes(0), &mut first).ok()?;
+    let left = first.chunks_exact(512).find(|sector| sector.starts_with(MAGIC))?;
+    left.get(32..64)?.try_into().ok().and_then(LvmUuid::from_stored)
+}
+
 fn decode(number: u64, sector: &[u8]) -> Result<Label, Damage> {
     let at = Sectors(number);
     let field = |field, value: i128, rule| Damage::Corrupt {
