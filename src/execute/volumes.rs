@@ -15,7 +15,10 @@ use superblock::{
 
 use crate::{
     config::lvm::{LONGEST, Settings},
-    kernel::{Access, BlockDevice, Deadline, Lock, Machine, files, host, lock},
+    kernel::{
+        Access, BlockDevice, Deadline, Lock, Machine, files, host, lock,
+        sysfs::{Suspended, Sysfs},
+    },
     model::volume::AreaTarget,
     plan::volume::metadata::{ListedDevice, LvmStep},
 };
@@ -282,7 +285,9 @@ fn free(name: Option<&str>, take: &[String], (among, known): (&[String], &[LvmUu
     }
     let Some(name) = name else { return Ok(()) };
     let begins = format!("{name} {{");
-    for path in among {
+    // What stands on a suspended device never answers, and LVM2's lock would be held until it does.
+    let suspended = Suspended::look(&Sysfs::default());
+    for path in among.iter().filter(|path| suspended.check(Path::new(path)).is_ok()) {
         let texts = texts(path).map(|(_, texts)| texts).unwrap_or_default();
         let Some(text) = texts.iter().find(|text| text.starts_with(begins.as_bytes())) else { continue };
         // Planning again would not help, and lvm2 sees two groups of the name as long as that text is there.

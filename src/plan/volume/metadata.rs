@@ -277,10 +277,12 @@ pub fn create(
 /// A second look under the locks, at a name and at devices.
 #[must_use]
 pub fn free(name: Option<&str>, take: Vec<String>, groups: &Groups) -> Step {
+    // What did not answer before would not answer now.
+    let answered = |path: &&String| !groups.unopened.iter().any(|unread| unread.path == **path);
     Step::Lvm(LvmStep::Free {
         name: name.map(str::to_owned),
         take,
-        among: groups.looked_at.clone(),
+        among: groups.looked_at.iter().filter(answered).cloned().collect(),
         known: groups.groups.iter().map(|found| found.group.id).collect(),
     })
 }
