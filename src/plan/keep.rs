@@ -6,7 +6,13 @@
 
 use superblock::{Bytes, Native, Sectors, Write, bitmap, lvm::Group, probe::Found};
 
-use super::{DiskStep, MdStep, Plan, Step, SystemStep, volume::metadata::LvmStep};
+use super::{
+    DiskStep, MdStep, Plan, Step, SystemStep,
+    volume::{
+        metadata::LvmStep,
+        way_back::{self, Made, WayBack},
+    },
+};
 use crate::{
     archive::{About, GroupChange, Record, Sighted, WantedBytes, prints},
     model::{Device, volume::AreaTarget},
@@ -74,7 +80,7 @@ pub fn keep(plan: &Plan, devices: &[Sighted], about: About) -> (Plan, Option<usi
         device.prints = prints::outside(&device.prints, &ranges);
         WantedBytes { device, ranges, written }
     };
-    let about = About { group: group_change(plan), ..about };
+    let about = About { group: group_change(plan, &about.command), ..about };
     let devices: Vec<WantedBytes> = devices.iter().map(wanted).filter(|w| !w.ranges.is_empty()).collect();
     let mut kept = plan.clone();
     kept.steps.insert(at, Step::System(SystemStep::Archive { record: Box::new(Record { about, devices }) }));
@@ -107,7 +113,7 @@ fn of_group(plan: &Plan, path: &str) -> Vec<Write> {
 }
 
 /// What the plan does to a group, and the command that takes it back.
-fn group_change(plan: &Plan) -> Option<GroupChange> {
+fn group_change(plan: &Plan, words: &[String]) -> Option<GroupChange> {
     let old = plan.steps.iter().find_map(|step| match step {
         Step::Lvm(LvmStep::Archive { text, .. }) => Group::parse(text).ok(),
         _ => None,
@@ -121,35 +127,31 @@ fn group_change(plan: &Plan) -> Option<GroupChange> {
             Step::Lvm(LvmStep::RemoveBackup { group }) => Some(group.clone()),
             _ => None,
         });
-        let nothing = GroupChange { group: gone?, id: String::new(), before: None, after: None, back: None };
+        let nothing = GroupChange {
+            group: gone?,
+            id: String::new(),
+            before: None,
+            after: None,
+            back: None,
+            no_way: None,
+        };
         return Some(nothing);
+    };
+    let at_once = plan.steps.iter().any(|step| matches!(step, Step::Critical(_)));
+    let back = old.as_ref().map(|old| way_back::of(old, &new, Made { words, at_once }));
+    let (back, no_way) = match back {
+        Some(WayBack::Command(command)) => (Some(command), None),
+        Some(WayBack::Nothing(why)) => (None, Some(why)),
+        None => (None, None),
     };
     Some(GroupChange {
         group: new.name.clone(),
         id: new.id.to_string(),
         before: old.as_ref().map(|old| old.seqno),
         after: Some(new.seqno),
-        back: old.as_ref().map(|old| back(old, &new)),
+        back,
+        no_way,
     })
-}
-
-/// The command that makes a group what it was. Devices that came or went carry labels, which no text brings back.
-fn back(old: &Group, new: &Group) -> String {
-    let name = &new.name;
-    let beyond = |many: &Group, few: &Group| {
-        let missing = many.pvs.iter().filter(|pv| few.pvs.iter().all(|other| other.id != pv.id));
-        missing.map(|pv| pv.device.clone()).collect::<Vec<_>>().join(" ")
-    };
-    let (came, went) = (beyond(new, old), beyond(old, new));
-    if old.name != *name {
-        format!("mdctl volume group rename {name} {}", old.name)
-    } else if !came.is_empty() {
-        format!("mdctl volume group reduce {name} {came}")
-    } else if !went.is_empty() {
-        format!("mdctl volume group extend {name} {went}")
-    } else {
-        format!("mdctl volume restore {name} --at {}", old.seqno)
-    }
 }
 
 /// Where the device has metadata, sound or not.

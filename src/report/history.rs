@@ -40,9 +40,9 @@ pub struct HistoryEntry {
     number: u64,
     /// The change of a group of volumes.
     group: Option<Group>,
-    /// The command that takes it back.
-    back: String,
-    /// What that brings back, in words.
+    /// The command that takes it back; null where nothing does.
+    back: Option<String>,
+    /// What that brings back, in words; or why nothing does.
     brings_back: String,
 }
 
@@ -109,14 +109,20 @@ impl HistoryEntry {
                 change_before: change.before,
                 change_after: change.after,
             }),
-            back: about.back(),
-            brings_back: brings_back(about, parts.devices),
+            back: about.back().ok(),
+            brings_back: match about.back() {
+                Ok(back) => brings_back(about, &back, parts.devices),
+                Err(why) => why.to_owned(),
+            },
         }
     }
 }
 
 /// What taking it back brings back.
-fn brings_back(about: &About, devices: &[Identity]) -> String {
+fn brings_back(about: &About, back: &str, devices: &[Identity]) -> String {
+    if back.starts_with("mdctl volume move ") && !back.ends_with(" --abort") {
+        return "the volume on its devices of before, with what is in it now".to_owned();
+    }
     if let Some(change) = about.group.as_ref().filter(|change| change.before.is_some()) {
         let before = change.before.unwrap_or_default();
         return format!("group {} as after change {before}", change.group);
@@ -183,7 +189,10 @@ impl History {
                 let (before, after) = (number(group.change_before), number(group.change_after));
                 text += &format!("    group {}: from change {before} to {after}\n", shown(&group.name));
             }
-            text += &format!("    {} brings back: {}\n", shown(&entry.back), shown(&entry.brings_back));
+            text += &match &entry.back {
+                Some(back) => format!("    {} brings back: {}\n", shown(back), shown(&entry.brings_back)),
+                None => format!("    nothing takes it back: {}\n", shown(&entry.brings_back)),
+            };
         }
         text
     }

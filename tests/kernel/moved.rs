@@ -2,12 +2,44 @@
 //! did in between is noticed.
 
 use crate::{
-    guest::{Case, Disks, sh, until},
+    guest::{Case, Disks, mdctl, sh, until},
     snapshot::{done, nothing_suspended, script, volume},
 };
 
 pub(crate) fn cases() -> Vec<Case> {
-    vec![Case::new("striped_while_in_use", striped_while_in_use), Case::new("asleep", asleep).extra()]
+    vec![
+        Case::new("striped_while_in_use", striped_while_in_use),
+        Case::new("taken_back", taken_back),
+        Case::new("asleep", asleep).extra(),
+    ]
+}
+
+/// What takes a move back is a move; the state in its midst, in which the old extents would be copied over the new ones, is not
+/// brought back.
+fn taken_back() {
+    let disks = disks();
+    volume("group create vg /dev/ram0 /dev/ram1").ok();
+    volume("create vg/a 8M --on /dev/ram0").ok();
+    volume("move vg/a /dev/ram0 --wait").ok();
+    script(
+        "dd if=/dev/urandom of=/dev/vg/a bs=1M count=8 oflag=direct status=none; sha256sum </dev/vg/a >/tmp/sum.img",
+    );
+    let refused = mdctl(&["undo", "--yes"]).fails(1);
+    assert!(
+        refused.stderr.contains("this takes it back: mdctl volume move vg/a /dev/ram1 /dev/ram0"),
+        "{refused}"
+    );
+    volume("deactivate vg").ok();
+    let refused = volume("restore vg --at 3 --yes --force").fails(1);
+    assert!(refused.stderr.contains("vg/a was being moved then"), "{refused}");
+    assert!(refused.stderr.contains("--at 2 before it, --at 4 (that of now) after it"), "{refused}");
+    volume("activate vg").ok();
+    volume("move vg/a /dev/ram1 /dev/ram0 --wait").ok();
+    script(
+        "sha256sum </dev/vg/a | cmp - /tmp/sum.img; lvs --noheadings -o devices vg/a | grep -q ram0; vgck vg",
+    );
+    volume("deactivate vg").ok();
+    done(disks);
 }
 
 const WHOLE: &str = "sync; echo 3 >/proc/sys/vm/drop_caches; [ \"$(find /mnt -type f | sort | xargs cat | md5sum)\" = \"$(cat /tmp/sum.img)\" ]";

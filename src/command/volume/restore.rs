@@ -8,7 +8,7 @@ use crate::{
     inventory,
     model::clock,
     plan::volume::{
-        former, missing, restore,
+        former, halfway, missing, restore,
         which::{self, Which},
     },
     report::volume_check,
@@ -45,6 +45,11 @@ pub(super) fn run(work: &Work<'_>, request: &RestoreRequest) -> Result<u8> {
         let bare = former::find(groups, &chosen.group, &traces, request.force)?;
         let (groups, labels) = missing::with_labels(groups, &chosen.group, &bare)?;
         let highest = which::highest(&chosen.group, &groups, &all, &traces);
+        if let Err(refusal) = halfway::refuse(chosen, &all, &groups, highest)
+            .and_then(|()| halfway::refuse_to_leave(&groups, chosen, request.force))
+        {
+            return Ok(Err(refusal));
+        }
         let plan = restore::plan(&groups, chosen, (highest, &all), request.force, &stamp);
         Ok(plan.map(|plan| Some(missing::with_steps(plan, &labels))))
     })

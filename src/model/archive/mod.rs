@@ -92,10 +92,16 @@ impl About {
     }
 
     /// The command that takes it back.
-    #[must_use]
-    pub fn back(&self) -> String {
-        let by = self.group.as_ref().and_then(|change| change.back.clone());
-        by.unwrap_or_else(|| format!("mdctl undo {}", self.id))
+    ///
+    /// # Errors
+    /// Nothing does: why.
+    pub fn back(&self) -> Result<String, &str> {
+        let change = self.group.as_ref();
+        if let Some(why) = change.and_then(|change| change.no_way.as_deref()) {
+            return Err(why);
+        }
+        let by = change.and_then(|change| change.back.clone());
+        Ok(by.unwrap_or_else(|| format!("mdctl undo {}", self.id)))
     }
 }
 
@@ -110,8 +116,11 @@ pub struct GroupChange {
     pub before: Option<u32>,
     /// The number after; none where the group is gone.
     pub after: Option<u32>,
-    /// The command that takes the change back; none where `mdctl undo` does it.
+    /// The command that takes the change back; none where `mdctl undo` does it, or nothing.
     pub back: Option<String>,
+    /// Why nothing takes it back.
+    #[serde(default)]
+    pub no_way: Option<String>,
 }
 
 /// One device of an entry.

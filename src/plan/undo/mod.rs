@@ -119,7 +119,10 @@ pub fn plan(
     }
     if let Some(newest) = later.first().filter(|_| !force) {
         let what = format!("{} came later and is about the same: {}", newest.id, newest.command.join(" "));
-        return Err(Refusal::new(what).hint(format!("take that back first: {}", newest.back())));
+        return Err(Refusal::new(what).hint(match newest.back() {
+            Ok(back) => format!("take that back first: {back}"),
+            Err(why) => format!("nothing takes that back: {why}"),
+        }));
     }
     let mut said = BTreeSet::new();
     let mut lost = BTreeSet::new();
@@ -224,6 +227,11 @@ fn not_by_bytes(entry: &Entry, present: &[Present], force: bool) -> Option<Refus
     if let Some(back) = back {
         let text = format!("{} changed the metadata of group {group}", entry.about.id);
         return Some(Refusal::new(text).hint(format!("this takes it back: {back}")));
+    }
+    if let Some(why) = &change.no_way {
+        let text =
+            format!("{} changed the metadata of group {group}, and nothing takes that back", entry.about.id);
+        return Some(Refusal::new(text).hint(why.clone()));
     }
     let after = change.after?;
     let since = present.iter().filter_map(|present| present.group.as_ref());

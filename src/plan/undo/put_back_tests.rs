@@ -55,7 +55,14 @@ fn what_became_of_a_change_of_a_group_is_said() {
     let mut about = Table::new().0.entries[0].about.clone();
     about.command = ["mdctl", "volume", "create", "vg/a", "4M"].map(str::to_owned).to_vec();
     let id = group.id.to_string();
-    about.group = Some(GroupChange { group: "vg".into(), id, before: Some(4), after: Some(5), back: None });
+    about.group = Some(GroupChange {
+        group: "vg".into(),
+        id,
+        before: Some(4),
+        after: Some(5),
+        back: None,
+        no_way: None,
+    });
     let ask = |group: &Group| {
         let found = FoundGroup { group: group.clone(), ..FoundGroup::default() };
         became(&about, &Groups { groups: vec![found], ..Groups::default() })

@@ -323,6 +323,7 @@ fn what_came_later_and_still_counts() {
             before: Some(1),
             after: Some(2),
             back: Some("mdctl volume restore vg --at 1".into()),
+            no_way: None,
         }),
         ..entry(seq, None)
     };
@@ -356,8 +357,14 @@ fn what_came_later_and_still_counts() {
 #[test]
 fn what_the_command_itself_left_is_its_own() {
     let mut entry = crate::archive::tests::entry();
-    entry.about.group =
-        Some(GroupChange { group: "vg".into(), id: "id".into(), before: None, after: Some(1), back: None });
+    entry.about.group = Some(GroupChange {
+        group: "vg".into(),
+        id: "id".into(),
+        before: None,
+        after: Some(1),
+        back: None,
+        no_way: None,
+    });
     let present = |id: &str, seqno| {
         let mut device = device("/dev/a", 1 << 20).found.expect("a device");
         device.foreign = foreign::scan(&label()).expect("it can be read");

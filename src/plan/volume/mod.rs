@@ -15,6 +15,7 @@ pub mod fs;
 mod given;
 pub mod group;
 pub mod groups;
+pub mod halfway;
 pub mod metadata;
 pub mod missing;
 pub mod mover;
@@ -34,6 +35,7 @@ pub mod snapshot;
 pub mod standing;
 pub mod tree;
 pub mod turns;
+pub mod way_back;
 pub mod which;
 
 #[cfg(test)]

@@ -35,6 +35,7 @@ pub fn plan(
         gone.iter().filter(|name| !gone.iter().any(|head| head == head_of(before, name) && head != *name))
     {
         rollback::refuse_merging(before, active, name)?;
+        refuse_promised(before, active, name)?;
     }
     let heads: Vec<&str> =
         gone.iter().filter(|name| head_of(before, name) == name.as_str()).map(String::as_str).collect();
@@ -74,6 +75,19 @@ pub fn plan(
     }
     steps.extend(change.after);
     Ok(Plan { summary: format!("remove {}", shown(before, &gone)), steps, warnings })
+}
+
+/// Without its snapshot a volume is not rolled back to it, as was agreed to.
+fn refuse_promised(group: &Group, active: &Active, snapshot: &str) -> Result<(), Refusal> {
+    if rollback::state(group, active, snapshot) != rollback::State::Requested {
+        return Ok(());
+    }
+    let (name, origin) = (&group.name, head_of(group, snapshot));
+    Err(Refusal::new(format!("{name}/{origin} is to be rolled back to {name}/{snapshot} when it is activated the next time"))
+        .hint(format!(
+            "mdctl volume rollback {name}/{snapshot} --wait does it as soon as nobody uses them; to take it back: \
+             `mdctl volume restore {name} --at SEQNO`, the number from before it (`mdctl history` has it)"
+        )))
 }
 
 fn lost(found: &FoundGroup, active: &Active, name: &str) -> String {
@@ -129,4 +143,27 @@ fn in_use(group: &Group, active: &Active, was: &[Wanted], gone: &[String]) -> Re
         unused(&group.name, &open)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use superblock::Sectors;
+
+    use super::*;
+    use crate::plan::volume::verbs_tests::{id, stamp, volume, with_volumes};
+
+    #[test]
+    fn a_snapshot_that_waits_to_be_put_back_stays() {
+        let mut found = with_volumes();
+        found.group.make_snapshot("a", "w", Sectors(8), id(60)).unwrap();
+        let remove =
+            |found: &FoundGroup, name| plan(found, &Active::default(), &[volume(name)], &stamp()).map(|_| ());
+        assert_eq!(remove(&found, "w"), Ok(()));
+        found.group.set_merging("w", true).unwrap();
+        let refusal = remove(&found, "w").unwrap_err();
+        assert_eq!(refusal.text, "vg/a is to be rolled back to vg/w when it is activated the next time");
+        let hint = refusal.hint.unwrap();
+        assert!(hint.contains("rollback vg/w --wait") && hint.contains("volume restore vg --at"), "{hint}");
+        assert_eq!(remove(&found, "a"), Ok(()), "with all that it is for");
+    }
 }

@@ -4,7 +4,10 @@ use std::iter;
 
 use superblock::lvm::{Group, LvmUuid, group::PvStatus};
 
-use super::former;
+use super::{
+    former,
+    way_back::{self, Made, WayBack},
+};
 use crate::{
     model::volume::{AreaSeen, FoundGroup, Groups, KeptState, Traces},
     plan::Refusal,
@@ -90,11 +93,15 @@ fn lacks_nothing(found: &FoundGroup, before: &KeptState) -> Refusal {
         "" => String::new(),
         words => format!(", `{}`", words.escape_debug()),
     };
-    Refusal::new(format!("group {name} lacks nothing: there is nothing to repair")).hint(format!(
-        "`mdctl volume restore {name} --at {}` takes its newest change ({seqno}{command}) back; \
-         `mdctl volume restore --list {name}` shows all states",
-        before.group.seqno
-    ))
+    let words: Vec<String> = written.description.split_whitespace().map(str::to_owned).collect();
+    let back = match way_back::of(&before.group, &found.group, Made { words: &words, at_once: false }) {
+        WayBack::Command(back) => {
+            format!("`{back}` takes its newest change ({seqno}{command}) back")
+        }
+        WayBack::Nothing(why) => format!("nothing takes its newest change ({seqno}{command}) back: {why}"),
+    };
+    Refusal::new(format!("group {name} lacks nothing: there is nothing to repair"))
+        .hint(format!("{back}; `mdctl volume restore --list {name}` shows all states"))
 }
 
 /// The state before the newest change. Where lvm2 put an old one back, numbers that were given before are higher than the
@@ -113,7 +120,7 @@ fn before<'a>(found: &FoundGroup, kept: &[&'a KeptState]) -> Result<&'a KeptStat
 }
 
 /// Whether two states are the same but for their number, who wrote them, and where devices were seen.
-fn alike(a: &Group, b: &Group) -> bool {
+pub(super) fn alike(a: &Group, b: &Group) -> bool {
     let plain = |group: &Group| {
         let mut plain = Group { seqno: 0, written: Default::default(), ..group.clone() };
         for pv in &mut plain.pvs {
