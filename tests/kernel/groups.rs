@@ -11,6 +11,7 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("a_lost_label_comes_back", a_lost_label_comes_back),
         Case::new("a_path_is_no_proof_of_a_lost_label", a_path_is_no_proof_of_a_lost_label),
         Case::new("what_is_gone_is_taken_out", what_is_gone_is_taken_out),
+        Case::new("what_comes_back_is_taken_in_again", what_comes_back_is_taken_in_again),
         Case::new("a_tool_that_fails_is_a_failure", a_tool_that_fails_is_a_failure),
     ]
 }
@@ -224,6 +225,38 @@ fn what_is_gone_is_taken_out() {
     volume("activate vg").ok();
     assert_eq!(devices(), "vg-here");
     volume("deactivate vg").ok();
+    done(disks);
+}
+
+fn what_comes_back_is_taken_in_again() {
+    let disks = disks(3);
+    volume("group create vg /dev/ram0 /dev/ram1").ok();
+    volume("create vg/there 8M --on /dev/ram1").ok();
+    sh("dd if=/dev/urandom of=/dev/vg/there bs=1M count=8 oflag=direct status=none; sha256sum </dev/vg/there >/tmp/sum").ok();
+    volume("deactivate vg").ok();
+    let out = "dd if=/dev/ram1 of=/tmp/out.img bs=1M iflag=direct status=none; \
+               dd if=/dev/zero of=/dev/ram1 bs=1M count=64 oflag=direct status=none; rm -f /run/lvm/hints";
+    sh(out).ok();
+    volume("group reduce vg --missing --force -y").ok();
+    let is_back = || {
+        volume("check vg").ok();
+        volume("activate vg").ok();
+        sh("sha256sum </dev/vg/there | cmp - /tmp/sum; vgck vg; pvs --noheadings /dev/ram1 | grep -q vg")
+            .ok();
+        volume("deactivate vg").ok();
+    };
+    sh("dd if=/tmp/out.img of=/dev/ram1 bs=1M oflag=direct status=none; rm -f /run/lvm/hints").ok();
+    says(&mdctl(&["undo", "--yes"]).fails(1), "this takes it back: mdctl volume restore vg --at 2");
+    says(&volume("group extend vg /dev/ram1").fails(1), "`mdctl volume restore vg --at 2` takes it in again");
+    volume("restore vg --at 2 -y").ok();
+    is_back();
+    // Taken out in order, and another one in its place, which goes again.
+    volume("remove vg/there -y").ok();
+    volume("group reduce vg /dev/ram1").ok();
+    volume("group extend vg /dev/ram2").ok();
+    volume("restore vg --at 4 -y").ok();
+    is_back();
+    sh("[ $(vgs --noheadings -o pv_count vg) = 2 ]; pvs --noheadings -o vg_name /dev/ram2 2>/dev/null | grep -q vg && exit 1; rm /tmp/out.img").ok();
     done(disks);
 }
 

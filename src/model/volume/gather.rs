@@ -179,6 +179,9 @@ fn leave_out(groups: &mut Groups, pv: PvDevice, texts: &[Arc<Text>]) {
         Err(why) => LeftOutCause::NotUnderstood { why: why.clone() },
     });
     let damaged = || pv.damaged.first().map(|why| LeftOutCause::NotUnderstood { why: why.clone() });
+    if let Some(LeftOutCause::Old { .. }) = cause {
+        groups.outdated.push(pv.clone());
+    }
     match cause.or_else(damaged) {
         Some(cause) => groups.refused.push(left_out(pv, texts, cause)),
         None => groups.lone.push(pv),

@@ -24,6 +24,8 @@ pub struct Groups {
     pub groups: Vec<FoundGroup>,
     /// Physical volumes that belong to no group.
     pub lone: Vec<PvDevice>,
+    /// Physical volumes with an old state of a group that does not know them any more; they are among the refused ones, too.
+    pub outdated: Vec<PvDevice>,
     /// Devices that are physical volumes or look like it, and are left out.
     pub refused: Vec<RefusedDevice>,
     /// Devices that were not read: nobody can say what is on them.

@@ -212,6 +212,7 @@ fn take(
                 device.path
             ))
         }));
+        warnings.extend(was_in_group(device, groups));
         for foreign in &device.foreign {
             warnings.push(Warning::ask(format!(
                 "{}: found {} on it, which will be overwritten",
@@ -223,6 +224,18 @@ fn take(
         taken.push(prepared(new, device, room)?);
     }
     Ok(taken)
+}
+
+/// It left a group, and can come back as what it was.
+fn was_in_group(device: &Device, groups: &Groups) -> Option<Warning> {
+    let pv = groups.outdated.iter().find(|pv| pv.dev == device.id)?;
+    let (id, seqno) = pv.areas.iter().find_map(|seen| seen.holds)?;
+    let name = &groups.groups.iter().find(|found| found.group.id == id)?.group.name;
+    Some(Warning::ask(format!(
+        "{} was in group {name} until change {seqno}: as a new physical volume it forgets what volumes had there; \
+         `mdctl volume restore {name} --at {seqno}` takes it in again, with what is on it",
+        device.path
+    )))
 }
 
 /// It is in a group: taken out of it by whoever may change that.

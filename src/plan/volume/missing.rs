@@ -75,8 +75,10 @@ pub fn reduce(
     }));
     let ids: Vec<String> = gone.iter().map(ToString::to_string).collect();
     warnings.push(Warning::ask(format!(
-        "group {name} will forget {}: should it come back, what is on it is of no group",
-        ids.join(", ")
+        "group {name} will forget {}: should it come back, `mdctl volume restore {name} --at {}` takes it in again, with what \
+         is on it",
+        ids.join(", "),
+        found.group.seqno
     )));
     let mut steps = change.before;
     steps.extend([change.commit, Step::Commit]);
@@ -264,6 +266,11 @@ fn seen(one: &Relabelled, device: &Device) -> PvDevice {
 /// A plan that restores a group, with the labels written before its metadata and everything asked about.
 #[must_use]
 pub fn with_steps(mut plan: Plan, labels: &[Relabelled]) -> Plan {
+    // Claimed and let go here, whatever else is done to them.
+    let is_its = |path: &String| labels.iter().any(|label| label.path == *path);
+    plan.steps.retain(|step| {
+        !matches!(step, Step::Disk(DiskStep::Claim { device } | DiskStep::Release { device }) if is_its(device))
+    });
     let locked = plan.steps.iter().position(|step| matches!(step, Step::Lvm(LvmStep::Lock { .. })));
     let at = locked.map_or(0, |at| at.saturating_add(1));
     plan.steps.splice(at..at, labels.iter().flat_map(Relabelled::steps));

@@ -27,6 +27,7 @@ pub mod remove;
 pub mod rename;
 pub mod resize;
 pub mod restore;
+mod returned;
 pub mod rollback;
 mod room;
 pub mod shift;

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use superblock::lvm::{Area, Group, Kind, LogicalVolume, LvmUuid, Stamp, group::PvStatus};
+use superblock::lvm::{Area, Group, Kind, LogicalVolume, LvmUuid, Stamp};
 
 use super::{
     given::Since,
     metadata::{self, LvmStep},
+    returned::{Rearranged, rearranged},
 };
 use crate::{
     model::{
@@ -39,7 +40,8 @@ pub fn plan(
     let mut gone = Vec::new();
     let change = match groups.group(name) {
         Some(found) => {
-            let new = onto(found, old)?;
+            let devices = onto(groups, found, old)?;
+            let new = devices.group.clone();
             gone = lost(&found.group, &new);
             if !gone.is_empty() {
                 warnings.push(Warning::tell(format!(
@@ -64,7 +66,11 @@ pub fn plan(
             }
             warnings.extend(old.into_iter().map(Warning::tell));
             warnings.extend(other(&found.group, &new).into_iter().map(Warning::tell));
-            metadata::change_after(found, &new, stamp, true, highest.max(found.group.seqno))?
+            warnings.extend(devices.warnings());
+            let last = highest.max(found.group.seqno);
+            let mut change = metadata::change_after(&devices.found, &new, stamp, true, last)?;
+            devices.complete(&mut change);
+            change
         }
         None => {
             let (new, areas) = anew(groups, old)?;
@@ -94,36 +100,14 @@ fn before(description: &str) -> String {
 }
 
 /// The old state with what is of today: where devices are, how often the group was changed.
-fn onto(found: &FoundGroup, old: &Group) -> Result<Group, Refusal> {
-    let name = &old.name;
+fn onto(groups: &Groups, found: &FoundGroup, old: &Group) -> Result<Rearranged, Refusal> {
     if found.group.id != old.id {
         return Err(Refusal::new(format!(
-            "the group {name} that is there has UUID {}, the one that was kept {}",
-            found.group.id, old.id
+            "the group {} that is there has UUID {}, the one that was kept {}",
+            old.name, found.group.id, old.id
         )));
     }
-    let same = |a: &Group, b: &Group| {
-        let mut ids: [Vec<_>; 2] = [a, b].map(|group| group.pvs.iter().map(|pv| pv.id).collect());
-        ids.iter_mut().for_each(|ids| ids.sort());
-        let [a, b] = ids;
-        a == b
-    };
-    if !same(&found.group, old) {
-        return Err(Refusal::new(format!(
-            "group {name} had other physical volumes after change {}",
-            old.seqno
-        ))
-        .hint("`vgcfgrestore` together with `pvcreate --restorefile` can bring them back"));
-    }
-    let mut new = old.clone();
-    for pv in &mut new.pvs {
-        if let Some((_, now)) = found.group.pv(pv.id) {
-            pv.device.clone_from(&now.device);
-            pv.device_id.clone_from(&now.device_id);
-            pv.status.remove(PvStatus::MISSING);
-        }
-    }
-    Ok(new)
+    rearranged(groups, found, old)
 }
 
 /// Where no device knows of the group any more, but all its physical volumes are there.

@@ -416,6 +416,16 @@ fn groups_come_and_go() {
     let third = [New { candidate: &third, below: &below, id: id(57), listed: None }];
     let more = group::extend(&found, &third, (&groups, None), &stamp()).unwrap();
     every_failure_leaves_no_trace(&more);
+    // It was this group's until it was taken out while it was away.
+    let device = third[0].candidate.found.as_ref().unwrap();
+    let mut left = found.devices[0].clone().unwrap();
+    (left.dev, left.areas[0].holds) = (device.id, Some((found.group.id, 4)));
+    let known = Groups { outdated: vec![left], ..groups.clone() };
+    let asked = group::extend(&found, &third, (&known, None), &stamp()).unwrap();
+    assert!(asked.needs_consent(), "{:?}", asked.warnings);
+    let text = "/dev/md7 was in group vg until change 4: as a new physical volume it forgets";
+    assert!(asked.warnings[0].text.starts_with(text), "{:?}", asked.warnings);
+    assert!(asked.warnings[0].text.contains("`mdctl volume restore vg --at 4`"));
     let devs = [DevId { major: 9, minor: 1 }];
     let less = reduce::plan(&found, &devs, &["/dev/md1".into()], &stamp()).unwrap();
     every_failure_leaves_no_trace(&less);
