@@ -13,6 +13,7 @@ pub(crate) fn about(seconds: u64) -> About {
         version: "0.1.0".into(),
         host: Some("host".into()),
         undoes: None,
+        cleans_up: false,
         seq: 0,
         group: None,
     }

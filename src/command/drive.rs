@@ -82,8 +82,8 @@ impl Driver<'_> {
                     progress.after(&deeds);
                     Event::Done(deeds)
                 }
-                Then::Undo(plan, entry) => {
-                    let kept = Kept::undoing(&plan, self.machine, self.common, Some(entry));
+                Then::Undo(plan, entry, whose) => {
+                    let kept = Kept::undoing(&plan, self.machine, self.common, Some((entry, whose)));
                     Event::Done(self.carry_out(vec![kept], &groups, &mut untold))
                 }
                 Then::Hold(hold) => Event::Done(vec![match execute::hold(self.machine, &hold) {

@@ -7,7 +7,9 @@ use crate::{
     kernel::{Machine, host},
     model::world::Timestamp,
     plan::{
-        Plan, keep,
+        Plan,
+        course::Whose,
+        keep,
         run::{self, Failure},
     },
     request::Common,
@@ -27,7 +29,12 @@ impl Kept {
     }
 
     /// The same for a plan that puts an entry back.
-    pub(super) fn undoing(plan: &Plan, machine: &Machine, common: &Common, undoes: Option<EntryId>) -> Self {
+    pub(super) fn undoing(
+        plan: &Plan,
+        machine: &Machine,
+        common: &Common,
+        undoes: Option<(EntryId, Whose)>,
+    ) -> Self {
         let paths = keep::endangered(plan);
         if !keep::leaves_entry(plan) || common.no_archive {
             return Self { plan: plan.clone(), at: None };
@@ -41,7 +48,8 @@ impl Kept {
             summary: plan.summary.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             host: host::hostname(),
-            undoes,
+            cleans_up: matches!(undoes, Some((_, Whose::CleanUp))),
+            undoes: undoes.map(|(entry, _)| entry),
             // The number is given when it is stored, the change of a group is read from the plan.
             seq: 0,
             group: None,

@@ -172,6 +172,7 @@ mod tests {
                 version: "1".into(),
                 host: None,
                 undoes: None,
+                cleans_up: false,
                 seq: 0,
                 group: None,
             };

@@ -75,6 +75,9 @@ pub struct About {
     pub host: Option<String>,
     /// The entry that this command put back.
     pub undoes: Option<EntryId>,
+    /// Nobody asked for that: the command of that entry was killed.
+    #[serde(default)]
+    pub cleans_up: bool,
     /// The entry's number: later ones have higher ones, whatever the clock says. It is given as the entry is stored; older
     /// programs gave none.
     #[serde(default)]

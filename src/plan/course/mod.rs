@@ -102,6 +102,15 @@ pub struct Turn {
     pub then: Then,
 }
 
+/// For whom an entry of the archive is put back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// A person asked for it.
+    Persons,
+    /// Nobody did: its command was killed.
+    CleanUp,
+}
+
 /// What the driver does.
 #[derive(Debug)]
 pub enum Then {
@@ -111,8 +120,8 @@ pub enum Then {
     Do(Vec<Plan>),
     /// The same in place of what has just failed, which is told nowhere then: it was one way of several.
     Instead(Vec<Plan>),
-    /// Carry a plan out that puts this entry of the archive back. Answered by [`Event::Done`].
-    Undo(Plan, EntryId),
+    /// Carry a plan out that puts this entry of the archive back, for whom. Answered by [`Event::Done`].
+    Undo(Plan, EntryId, Whose),
     /// Keep others away until the course ends; plans of the course take the same locks no more. Answered by
     /// [`Event::Done`] with one deed.
     Hold(Hold),

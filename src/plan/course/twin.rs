@@ -180,7 +180,7 @@ pub(crate) fn drive<S: Scene>(
                 let deeds = plans.iter().map(|plan| carry_out(plan, None, &mut scene, &mut calls, fault));
                 Event::Done(deeds.collect())
             }
-            Then::Undo(plan, id) => {
+            Then::Undo(plan, id, _) => {
                 Event::Done(vec![carry_out(&plan, Some(&id), &mut scene, &mut calls, fault)])
             }
             Then::Hold(hold) => {

@@ -41,6 +41,9 @@ pub fn choose<'a>(word: Option<&str>, abouts: &[&'a About]) -> Result<&'a About,
             return Err(Refusal::new("there is nothing to undo").hint("mdctl history lists what is kept"));
         };
         let Some(undone) = &newest.undoes else { return Ok(newest) };
+        if newest.cleans_up {
+            return after_clean_up(undone, abouts);
+        }
         return Err(Refusal::new(format!("the last change is an undo itself: {undone} is undone")).hint(
             format!("`mdctl undo {}` does it again; mdctl history lists what came before", newest.id),
         ));
@@ -57,6 +60,19 @@ pub fn choose<'a>(word: Option<&str>, abouts: &[&'a About]) -> Result<&'a About,
         _ => Err(Refusal::new(format!("{} fits several entries", word.escape_default()))
             .hint("give more of the name")),
     }
+}
+
+/// After a killed command was cleaned up: what had been undone, had it not been killed at that. What the clean-up itself kept is
+/// a part of what the command did, and nobody wants that back.
+fn after_clean_up<'a>(killed: &EntryId, abouts: &[&'a About]) -> Result<&'a About, Refusal> {
+    let find = |id: &EntryId| abouts.iter().find(|about| about.id == *id);
+    let killed_at = find(killed).and_then(|killed| killed.undoes.as_ref());
+    if let Some(wanted) = killed_at.and_then(find) {
+        return Ok(wanted);
+    }
+    let words = find(killed).map_or_else(|| killed.to_string(), |killed| killed.command.join(" "));
+    Err(Refusal::new(format!("the last change, `{words}`, was killed, and is taken back already"))
+        .hint("mdctl history lists what came before"))
 }
 
 /// What came after an entry and is about the same devices, arrays or group, and still counts; the newest first. A change that

@@ -12,7 +12,7 @@ use crate::{
     model::volume::Groups,
     plan::{
         Plan, Step, SystemStep,
-        course::{Course, Deed, Event, Look, Said, Then, Turn, Unseen},
+        course::{Course, Deed, Event, Look, Said, Then, Turn, Unseen, Whose},
         recover::failed,
         volume::recover::session::changed_since,
     },
@@ -150,7 +150,7 @@ impl PutBack {
         self.came = back_on(&written(&plan), &self.known);
         self.plan.clone_from(&plan);
         self.stage = Stage::Ended;
-        Then::Undo(plan, id).into()
+        Then::Undo(plan, id, Whose::CleanUp).into()
     }
 
     /// An entry of what never came about would be undone for nothing, and would count as the undo that it was to be.

@@ -12,7 +12,7 @@ use crate::{
     model::clock::ctime,
     plan::{
         DiskStep, Plan, Refusal, Step, Warning,
-        course::{Answer, Course, Deed, Event, Look, Said, Then, Turn},
+        course::{Answer, Course, Deed, Event, Look, Said, Then, Turn, Whose},
     },
 };
 
@@ -196,7 +196,7 @@ impl Undo {
     fn carry_out(&mut self) -> Turn {
         let Some(about) = &self.about else { return Turn::end(FAILED) };
         self.stage = Stage::Undoing;
-        Then::Undo(self.plan.clone(), about.id.clone()).into()
+        Then::Undo(self.plan.clone(), about.id.clone(), Whose::Persons).into()
     }
 
     fn look_again(&mut self) -> Result<Turn, Refusal> {

@@ -83,7 +83,7 @@ fn what_changes_over_a_question_is_asked_about_again() {
                 }
                 Event::Answered(Answer::Yes)
             }
-            Then::Undo(plan, _) => {
+            Then::Undo(plan, ..) => {
                 for step in &plan.steps {
                     twin::Scene::act(&mut scene, step).expect("nothing fails");
                 }

@@ -296,6 +296,21 @@ fn the_newest_is_meant_by_its_number_and_never_one_before_an_undo() {
     assert!(chosen(Some(""), &abouts[..1]).is_err(), "an empty word means nothing");
     assert!(chosen(Some("2027"), &abouts).unwrap_err().contains("fits several"));
     assert!(chosen(Some("x\n"), &abouts).unwrap_err().starts_with("x\\n: no such"));
+    // An undo that was killed and cleaned up: what it was to undo is meant, not the part of it that the clean-up kept.
+    let cleaned = |seq: u64, killed: &About| About {
+        seq,
+        undoes: Some(killed.id.clone()),
+        cleans_up: true,
+        ..about(1_800_000_000 + seq)
+    };
+    let zeroed = About { seq: 10, ..about(1_800_000_010) };
+    let killed = About { seq: 11, undoes: Some(zeroed.id.clone()), ..about(1_800_000_011) };
+    let mended = cleaned(12, &killed);
+    assert_eq!(choose(None, &[&zeroed, &killed, &mended]).map(|about| about.seq).ok(), Some(10));
+    // Any other command that was killed: nothing of it is left, and nobody is led into the past.
+    let mended = cleaned(11, &zeroed);
+    let refusal = choose(None, &[&zeroed, &mended]).expect_err("taken back already");
+    assert!(refusal.text.contains("was killed, and is taken back already"), "{refusal}");
     assert!(choose(None, &[]).is_err());
     // Entries of older programs have no number; they come before those that have one.
     let old = About { seq: 0, ..about(1_900_000_000) };
