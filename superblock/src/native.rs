@@ -314,6 +314,17 @@ impl Native {
         }
     }
 
+    /// It was last written at this time.
+    pub fn set_updated(&mut self, seconds: u64) {
+        match self {
+            Self::V0(superblock) => {
+                let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
+                force(superblock.edit(v0::Edit::Updated(seconds)));
+            }
+            Self::V1(superblock) => force(superblock.edit(v1::Edit::Updated(seconds))),
+        }
+    }
+
     /// No resync needed.
     pub fn mark_clean(&mut self) {
         match self {

@@ -20,6 +20,11 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("only_copy_of_parity", only_copy_of_parity),
         Case::new("failed_in_mid_rebuild", failed_in_mid_rebuild),
         Case::new("copy_of_a_member", copy_of_a_member),
+        Case::new("stale_copy_of_a_mirror", || stale_copy("-l1 -n2", 2, &[0, 1])),
+        Case::new("stale_copy_of_parity", || stale_copy("-l5 -n3", 3, &[1])),
+        Case::new("stale_copy_of_parity_old", || stale_copy("-l5 -n3 -e0.90", 3, &[1])),
+        Case::new("stale_copy_of_raid10", || stale_copy("-l10 -n2", 2, &[0])),
+        Case::new("stale_copy_incremental", stale_copy_incremental),
         Case::new("larger_blocks_are_noticed", larger_blocks_are_noticed),
     ]
 }
@@ -221,6 +226,77 @@ fn copy_of_a_member() {
     let explained = mdctl(&["explain", "/dev/md7"]).ok().stdout;
     assert!(explained.contains("a copy of") && !explained.contains("can become a spare"), "{explained}");
     mdctl(&["stop", "/dev/md7"]).ok();
+}
+
+/// Writes 8 MiB over the array, lets it become clean, and gives their sum.
+fn fill(seed: &str) -> String {
+    sh(&format!(
+        "yes {seed} | dd of=/dev/md7 bs=1M count=8 iflag=fullblock oflag=direct status=none; sync; sleep 1.2"
+    ))
+    .ok();
+    sum()
+}
+
+fn sum() -> String {
+    sh("dd if=/dev/md7 bs=1M count=8 iflag=direct status=none | sha256sum").ok().stdout
+}
+
+fn stop() {
+    mdctl(&["stop", "/dev/md7"]).ok();
+}
+
+/// Copies one member on to the last disk while the array is idle; the array goes on.
+fn copied(shape: &str, count: usize, slot: usize) -> String {
+    create(&format!("{shape} --assume-clean"), count);
+    fill("old");
+    sh(&format!("dd if=/dev/ram{slot} of=/dev/ram{count} bs=1M iflag=direct oflag=direct status=none; sync"))
+        .ok();
+    let sum = fill("new");
+    stop();
+    sum
+}
+
+/// Has the event count of the member and its old data.
+fn stale_copy(shape: &str, count: usize, slots: &[usize]) {
+    for slot in slots {
+        let _disks = Disks::new(count + 1, 24 << 10);
+        let right = copied(shape, count, *slot);
+        let explained = mdctl(&["explain"]).stdout;
+        assert!(explained.contains(&format!("/dev/ram{count}: a copy of /dev/ram{slot}")), "{explained}");
+        let mut devices: Vec<usize> = (0..=count).collect();
+        for _ in 0..2 {
+            devices.reverse();
+            let said = mdctl(&refs(&with(&["assemble", "/dev/md7"], &paths(&devices)))).ok();
+            let told = format!("ignoring /dev/ram{count} as it is a copy of /dev/ram{slot}");
+            assert!(said.stderr.contains(&told), "{said}");
+            assert!(!guest::mdstat().contains(&format!("ram{count}[")), "{said}");
+            assert_eq!(sum(), right);
+            stop();
+        }
+        let said = mdctl(&["assemble", "--scan"]).ok();
+        assert!(said.stderr.contains("as it is a copy of"), "{said}");
+        assert!(!guest::mdstat().contains(&format!("ram{count}[")), "{said}");
+        mdctl(&["stop", "--scan"]).ok();
+    }
+}
+
+/// Before the member and after it.
+fn stale_copy_incremental() {
+    for order in [[0, 3, 2, 1], [3, 0, 2, 1], [0, 1, 3, 2], [1, 3, 0, 2], [3, 1, 0, 2]] {
+        let _disks = Disks::new(4, 24 << 10);
+        let right = copied("-l5 -n3", 3, 1);
+        for disk in order {
+            ours(&["-I", &format!("/dev/ram{disk}")]);
+        }
+        let mdstat = guest::mdstat();
+        assert!(!mdstat.contains("ram3["), "{order:?}: {mdstat}");
+        assert!(mdstat.contains("[UUU]"), "{order:?}: {mdstat}");
+        let md = mdstat.lines().find_map(|line| line.split(' ').next().filter(|word| word.starts_with("md")));
+        let md = md.expect("it runs").to_owned();
+        let read = sh(&format!("dd if=/dev/{md} bs=1M count=8 iflag=direct status=none | sha256sum"));
+        assert_eq!(read.ok().stdout, right, "{order:?}");
+        mdctl(&["stop", "--scan"]).ok();
+    }
 }
 
 fn larger_blocks_are_noticed() {

@@ -8,7 +8,7 @@ use super::claim::Claim;
 
 /// A member may be this far behind: the kernel counts one event when it marks the array dirty or clean, and not all
 /// members need have been written when the power went.
-const MARGIN: u64 = 1;
+pub(super) const MARGIN: u64 = 1;
 
 /// What a device is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

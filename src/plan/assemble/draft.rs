@@ -81,9 +81,12 @@ impl Draft {
 
     /// Stale members that are needed get the freshest event count.
     pub(super) fn promote(&mut self) {
+        let updated = self.claims.get(self.model).map(|claim| claim.facts.updated).unwrap_or_default();
         for promotion in force::promote(&mut self.lineup, &self.claims, &self.shapes) {
             let Some(claim) = self.claims.get_mut(promotion.claim) else { continue };
             claim.metadata.set_events(promotion.to);
+            // Nobody takes it for a copy from before the others' last update, should it be stopped before it is written to.
+            claim.metadata.set_updated(updated);
             self.before.push(Remark::note(format!(
                 "forcing event count in {}({}) from {} up to {}",
                 claim.path, promotion.slot, promotion.from, promotion.to
@@ -304,8 +307,9 @@ fn left_out(claims: &[Claim], lineup: &Lineup) -> Vec<Remark> {
             Why::Split { freshest } => {
                 Remark::note(format!("ignoring {device} as it reports {freshest} as failed"))
             }
-            Why::Copy { of } => Remark::note(format!(
-                "ignoring {device} as it is a copy of {of}: both have the same device UUID"
+            Why::Copy { .. } => Remark::note(format!("ignoring {device} as {why}")),
+            Why::Older { .. } => Remark::note(format!(
+                "ignoring {device}: {why} (--force takes it where there are not enough without)"
             )),
             Why::OtherShape(what) => Remark::note(format!(
                 "ignoring {device}: its superblock describes another shape than the freshest member's: {what}"

@@ -7,6 +7,7 @@ use superblock::Events;
 use super::{
     claim::Claim,
     classify::{DeviceClass, classify, newest},
+    copies::{Copies, is_older},
     shape::{self, Shapes},
 };
 use crate::plan::histories::{Certainty, HistoryLine, parted};
@@ -30,6 +31,13 @@ pub enum Why {
     Copy {
         /// That device.
         of: String,
+        /// It has what that device had some time ago.
+        stale: bool,
+    },
+    /// It counts the same events as another member and was updated before that one.
+    Older {
+        /// That member.
+        than: String,
     },
     /// Another device, as fresh or fresher, has got its number in the array: the kernel takes one of each.
     SameNumber {
@@ -56,8 +64,20 @@ impl fmt::Display for Why {
             Self::Faulty => write!(f, "its own metadata says that it failed"),
             Self::Split { freshest } => write!(f, "it reports {freshest} as failed"),
             Self::Duplicate { of } => write!(f, "{of} has the same slot"),
-            Self::Copy { of } => write!(f, "it is a copy of {of}: both have the same device UUID"),
             Self::SameNumber { of } => write!(f, "{of} has its number in the array by now"),
+            Self::Copy { of, stale: false } => {
+                write!(f, "it is a copy of {of}: both have the same device UUID")
+            }
+            Self::Copy { of, stale: true } => {
+                write!(
+                    f,
+                    "it is a copy of {of}, out of date: both are one member, and {of} was written later"
+                )
+            }
+            Self::Older { than } => write!(
+                f,
+                "it was last written before {than}, though both count the same events: a copy from when the array was in use, or put back since"
+            ),
             Self::Damaged(what) => write!(f, "{what}"),
             Self::NoSuchSlot(slot) => write!(f, "the array has no slot {slot}"),
             Self::OtherShape(what) => write!(f, "it describes another shape of the array: {what}"),
@@ -123,23 +143,29 @@ impl Lineup {
     /// a member, and one of them may be the other seen through an overlapping partition.
     pub fn new(claims: &[Claim], slots: u32, force: bool) -> Result<Self, Twins> {
         let usable = |claim: &&Claim| claim.is_usable(force);
-        let newest = newest(claims.iter().filter(usable)).unwrap_or_default();
+        let copies = Copies::of(claims, force);
+        let is_copy = |index: usize| copies.original(index).is_some();
+        let originals =
+            claims.iter().enumerate().filter(|(index, _)| !is_copy(*index)).map(|(_, claim)| claim);
+        let newest = newest(originals.filter(usable)).unwrap_or_default();
         let width = usize::try_from(slots).unwrap_or(0);
         let mut lineup =
             Self { holders: vec![None; width], replacements: vec![None; width], newest, ..Self::default() };
-        let model = freshest(claims, newest, force).and_then(|index| claims.get(index));
+        let model = freshest(claims, newest, force, &copies).and_then(|index| claims.get(index));
         for (index, claim) in claims.iter().enumerate() {
             if let Some(damage) = claim.damage.as_ref().filter(|_| !claim.is_usable(force)) {
                 lineup.out.push((index, Why::Damaged(damage.clone())));
             } else if let Some(what) = model.and_then(|model| shape::difference(model, claim)) {
                 lineup.out.push((index, Why::OtherShape(what)));
+            } else if let Some(why) = copies.original(index).and_then(|of| copied(claim, claims.get(of)?)) {
+                lineup.out.push((index, why));
             } else {
                 let class = classify(claim, slots, newest);
                 lineup.place(claims, index, class)?;
             }
         }
         lineup.drop_same_numbers(claims);
-        let without = lineup.without_other_histories(claims);
+        let without = lineup.without_other_histories(claims).without_older(claims);
         Ok(if force && !without.can_start(claims) { lineup } else { without })
     }
 
@@ -164,10 +190,7 @@ impl Lineup {
                 };
                 let winner = seat.map_or(index, |seat| seat.claim);
                 let of = claims.get(winner).map(|claim| claim.path.clone()).unwrap_or_default();
-                let uuid = |index: usize| claims.get(index).and_then(|claim| claim.facts.member);
-                let is_copy = uuid(winner).is_some() && uuid(winner) == uuid(loser.claim);
-                let why = if is_copy { Why::Copy { of } } else { Why::Duplicate { of } };
-                self.out.push((loser.claim, why));
+                self.out.push((loser.claim, Why::Duplicate { of }));
             }
             DeviceClass::Spare => self.spares.push(index),
             DeviceClass::Journal { current } => {
@@ -217,6 +240,21 @@ impl Lineup {
             *seat = None;
         }
         self.spares.retain(|spare| *spare != claim);
+    }
+
+    /// Who certainly lacks what another member with the same event count has stays out.
+    fn without_older(&self, claims: &[Claim]) -> Self {
+        let mut kept = self.clone();
+        let fellows = || self.seats().filter_map(|place| claims.get(place.claim));
+        for seat in kept.holders.iter_mut().chain(&mut kept.replacements) {
+            let Some(claim) = seat.and_then(|held| claims.get(held.claim)) else { continue };
+            let newer = fellows().filter(|fellow| is_older(claim, fellow));
+            if let Some(newer) = newer.max_by_key(|fellow| fellow.facts.updated) {
+                let why = Why::Older { than: newer.path.clone() };
+                kept.out.extend(seat.take().map(|held| (held.claim, why)));
+            }
+        }
+        kept
     }
 
     /// The split-brain guard: who certainly has a history of its own beside that of the freshest member stays out.
@@ -279,11 +317,20 @@ impl Lineup {
 }
 
 /// The first of the members with the most events; a sound one where there is one, for a damaged one may say anything.
-fn freshest(claims: &[Claim], newest: Events, force: bool) -> Option<usize> {
+fn freshest(claims: &[Claim], newest: Events, force: bool, copies: &Copies) -> Option<usize> {
     let candidate = |claim: &Claim| claim.facts.events == newest && claim.is_usable(force);
     let in_slot = |claim: &Claim| candidate(claim) && claim.slot().is_some();
-    let sound = claims.iter().position(|claim| in_slot(claim) && claim.damage.is_none());
-    sound.or_else(|| claims.iter().position(in_slot)).or_else(|| claims.iter().position(candidate))
+    let sound = |claim: &Claim| in_slot(claim) && claim.damage.is_none();
+    let position = |is_it: &dyn Fn(&Claim) -> bool| {
+        claims.iter().enumerate().position(|(index, claim)| copies.original(index).is_none() && is_it(claim))
+    };
+    position(&sound).or_else(|| position(&in_slot)).or_else(|| position(&candidate))
+}
+
+fn copied(claim: &Claim, original: &Claim) -> Option<Why> {
+    let state = |claim: &Claim| (claim.facts.events, claim.facts.updated);
+    let stale = state(claim) != state(original);
+    Some(Why::Copy { of: original.path.clone(), stale })
 }
 
 fn are_twins(a: Option<&Claim>, b: Option<&Claim>) -> bool {

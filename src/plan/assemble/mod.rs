@@ -7,6 +7,7 @@
 
 pub mod claim;
 pub mod classify;
+mod copies;
 mod draft;
 pub mod force;
 pub mod gather;

@@ -151,6 +151,8 @@ kinds! {
     OnlyCopy = "only_copy",
     /// It is a copy of another member.
     Copy = "copy_of_member",
+    /// It was last written before another member with its event count.
+    Older = "older_member",
     /// Its blocks are larger than those of the other members.
     LargerBlocks = "larger_blocks",
     /// Two devices for one slot.

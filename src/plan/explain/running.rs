@@ -1,7 +1,7 @@
 //! An array that runs: what it lacks, what it waits for.
 
 use crate::words::{ArrayState, MemberState, SyncAction};
-use superblock::Role;
+use superblock::{Role, Sectors};
 
 use super::{ExplainScene, Explanation, Finding, Kind, NextCommand, Severity, kernel, member, names};
 use crate::{
@@ -143,7 +143,7 @@ impl Work<'_> {
                             .of(&shown)
                             .also(evidence)
                             .also(self.log(&[&member.kernel_name]))
-                            .needs(self.of_worn(&shown)),
+                            .needs(self.of_worn(&shown, member.bad_sectors)),
                     );
                 }
                 MemberRole::Active
@@ -157,9 +157,16 @@ impl Work<'_> {
         found
     }
 
-    fn of_worn(&self, shown: &str) -> String {
+    fn of_worn(&self, shown: &str, bad: Sectors) -> String {
         let first = if self.array.missing().is_empty() { "" } else { "once no slot is empty any more, " };
         let array = self.array.shown();
+        if bad.0 > 0 {
+            return format!(
+                "a look at the disk itself (smartctl -a {shown}), and at what is in its bad blocks (mdctl --examine-badblocks {shown}): \
+                 where no other member has the data either, reads end with errors until it is written again; \
+                 {first}a new device takes its place with: mdctl replace {array} {shown} NEW-DEVICE, and gets only what can be read"
+            );
+        }
         format!(
             "a look at the disk itself (smartctl -a {shown}); {first}a new device takes its place with: mdctl replace {array} {shown} NEW-DEVICE"
         )
@@ -170,7 +177,9 @@ impl Work<'_> {
         let mut found = vec![];
         for claim in self.claims {
             let inside = self.inside(claim).is_some();
-            found.extend(member::troubles(self.scene, claim, inside));
+            // A path of a disk is in use by the member that stands on it.
+            let below = claim.busy && self.original(claim).is_some();
+            found.extend(member::troubles(self.scene, claim, inside || below));
             if inside {
                 continue;
             }
@@ -187,16 +196,21 @@ impl Work<'_> {
         found
     }
 
-    /// A device with a slot's data of some time ago.
-    fn left_out(&self, claim: &Claim, slot: u32, fresh: &Claim) -> Finding {
-        let array = self.array.shown();
+    /// The member of the array that has this one's identity.
+    fn original(&self, claim: &Claim) -> Option<&Claim> {
         let same = |other: &&Claim| {
             other.facts.member.is_some()
                 && other.facts.member == claim.facts.member
                 && self.inside(other).is_some()
         };
-        if let Some(original) = self.claims.iter().find(same) {
-            return copy_of(claim, &original.path, true);
+        self.claims.iter().find(same)
+    }
+
+    /// A device with a slot's data of some time ago.
+    fn left_out(&self, claim: &Claim, slot: u32, fresh: &Claim) -> Finding {
+        let array = self.array.shown();
+        if let Some(original) = self.original(claim) {
+            return copy_of(claim, &original.path, Told::Runs);
         }
         let line = HistoryLine::of(&fresh.metadata, fresh.slots(), fresh.facts.events);
         let parted = parted(&claim.metadata, &claim.facts, &line);
@@ -412,8 +426,19 @@ impl Work<'_> {
     }
 }
 
-/// A copy of a member, made byte by byte: md takes either for it. `runs`: the array runs on the original.
-pub(super) fn copy_of(claim: &Claim, original: &str, runs: bool) -> Finding {
+/// How a copy is told from its original.
+#[derive(Clone, Copy)]
+pub(super) enum Told {
+    /// The array runs on the original.
+    Runs,
+    /// The original was written later.
+    OutOfDate,
+    /// Not at all.
+    Alike,
+}
+
+/// A copy of a member, made byte by byte: md takes either for it.
+pub(super) fn copy_of(claim: &Claim, original: &str, told: Told) -> Finding {
     // The paths of one disk have its superblock, too: they are in use by the device that stands on them.
     if claim.busy {
         let text = format!("{}: has the identity of {original} and is in use", claim.path);
@@ -426,12 +451,16 @@ pub(super) fn copy_of(claim: &Claim, original: &str, runs: bool) -> Finding {
     Finding::new(Kind::Copy, Severity::Weakens, text)
         .of(&claim.path)
         .also(uuid)
-        .needs(match runs {
-            true => format!(
+        .needs(match told {
+            Told::Runs => format!(
                 "your choice: the array runs on {original}; take the copy, {}, off the machine, so that nothing takes it for {original}",
                 claim.path
             ),
-            false => "your choice: take the one that is the copy off the machine, so that nothing takes it for the other".to_owned(),
+            Told::OutOfDate => format!(
+                "your choice: {original} was written later, and is the member; take the copy, {}, off the machine, so that nothing takes it for {original}",
+                claim.path
+            ),
+            Told::Alike => "your choice: take the one that is the copy off the machine, so that nothing takes it for the other".to_owned(),
         })
 }
 

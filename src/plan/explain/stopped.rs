@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use superblock::{Level, MdUuid};
 
 use super::{
-    ExplainScene, Explanation, Finding, Kind, NextCommand, Severity, kernel, member, names, running,
+    ExplainScene, Explanation, Finding, Kind, NextCommand, Severity, kernel, member, names,
+    running::{self, Told},
 };
 use crate::{
     model::{human, status::ArrayStatus},
@@ -193,7 +194,22 @@ impl<'a> Work<'a> {
                 Some(fresh) => running::split(self.scene, claim, fresh, true).command(None),
                 None => return None,
             },
-            Why::Copy { of } => running::copy_of(claim, of, false),
+            Why::Copy { of, stale: true } => running::copy_of(claim, of, Told::OutOfDate),
+            Why::Copy { of, stale: false } => running::copy_of(claim, of, Told::Alike),
+            Why::Older { than } => {
+                let text = format!("{path}: counts the events of {than}, and was last written before it");
+                let when = |claim: &Claim| {
+                    format!("{}: last update {}", claim.path, self.scene.when(claim.facts.updated))
+                };
+                let fellow = self.claims.iter().find(|claim| claim.path == *than);
+                Finding::new(Kind::Older, Severity::Weakens, text).of(path)
+                    .also(fellow.map(when))
+                    .because(when(claim))
+                    .needs(
+                        "the member itself: this one is a copy of it from when the array was in use, or had its superblock put back; \
+                         without it --force takes this one, and what was written since is lost from it",
+                    )
+            }
             Why::Duplicate { of } => {
                 let text = format!("{path}: {of} has the same slot and is as fresh or fresher");
                 Finding::new(Kind::Duplicate, Severity::Weakens, text).of(path)

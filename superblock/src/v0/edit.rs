@@ -120,6 +120,8 @@ impl Superblock {
 pub enum Edit {
     /// The event count (`--force`: bring a stale member up to date).
     Events(Events),
+    /// The time of the last update, in seconds since 1970.
+    Updated(u32),
     /// An entry of the table, by its number (`assemble`).
     Disk(Disk),
     /// This device's own entry.
@@ -161,6 +163,7 @@ impl Superblock {
         let order = self.order;
         match edit {
             Edit::Events(events) => self.raw.events.set(order, events.0),
+            Edit::Updated(seconds) => self.raw.utime.set(order, seconds),
             Edit::Disk(disk) => disk.write_to(self.entry(disk.number)?, order),
             Edit::ThisDisk(disk) => disk.write_to(&mut self.raw.this_disk, order),
             Edit::MarkClean => self.set_state(ArrayState::CLEAN, true),

@@ -1,7 +1,7 @@
 //! Changes to a superblock that exists. Each changes its fields and nothing else; unknown bytes stay.
 
 use super::{
-    BadBlockLog, COMPLETE, DevFlags, FeatureMap, MAX_DEVICES, Ppl, ROLE_SPARE, Superblock,
+    BadBlockLog, COMPLETE, DevFlags, FeatureMap, MAX_DEVICES, Ppl, ROLE_SPARE, Stamp, Superblock,
     create::stored_role,
 };
 use crate::{Events, MdUuid, Role, units::Sectors};
@@ -11,6 +11,8 @@ use crate::{Events, MdUuid, Role, units::Sectors};
 pub enum Edit {
     /// The event count (`--force`: bring a stale member up to date).
     Events(Events),
+    /// The time of the last update, in seconds since 1970.
+    Updated(u64),
     /// The role of a device by its number; `max_dev` grows where it must (`assemble`).
     Role {
         /// The device.
@@ -80,6 +82,7 @@ impl Superblock {
         let head = &mut self.page.head;
         match edit {
             Edit::Events(events) => head.events.set(events.0),
+            Edit::Updated(seconds) => head.utime.set(Stamp { seconds, micros: 0 }.raw()),
             Edit::Role { number, role } => self.set_role(number, role)?,
             Edit::DevNumber(number) => head.dev_number.set(number),
             Edit::DeviceUuid(uuid) => head.device_uuid = uuid.0,

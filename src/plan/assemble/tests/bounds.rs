@@ -106,7 +106,7 @@ fn stumbles(data: &[u8]) -> Option<String> {
     (!wrong.is_empty()).then(|| wrong.join(", "))
 }
 
-pub(super) fn device(number: u32, write: Write) -> Device {
+pub(in crate::plan::assemble) fn device(number: u32, write: Write) -> Device {
     Device {
         path: format!("/dev/{}", char::from(b'a' + u8::try_from(number).unwrap())),
         kernel_name: String::new(),
@@ -144,7 +144,7 @@ fn v1_members(level: Level, layout: u32, disks: u32, bitmap: bool) -> Vec<Write>
     (0..disks).map(member).collect()
 }
 
-fn v0_members(level: Level, layout: u32, disks: u32) -> Vec<Write> {
+pub(in crate::plan::assemble) fn v0_members(level: Level, layout: u32, disks: u32) -> Vec<Write> {
     let state = DiskState::ACTIVE | DiskState::SYNC;
     let disk = |number| Disk { number, major: 1, minor: number, raid_disk: number, state };
     let array = v0::NewArray {

@@ -1,6 +1,6 @@
 //! Arrays made of superblocks by hand: who is taken, what is said, and which steps follow.
 
-mod bounds;
+pub(super) mod bounds;
 mod rounds;
 mod session;
 mod shape;
@@ -69,11 +69,11 @@ pub(in crate::plan) fn claim(array: &v1::NewArray, number: u32, events: u64, edi
     Claim::from_v1(&device, superblock, None)
 }
 
-fn name() -> ArrayName {
+pub(super) fn name() -> ArrayName {
     ArrayName { kernel: "md0".into(), path: "/dev/md0".into() }
 }
 
-fn decide(claims: Vec<Claim>, options: Options) -> ArrayOutcome {
+pub(super) fn decide(claims: Vec<Claim>, options: Options) -> ArrayOutcome {
     plan(claims, name(), None, &options).unwrap()
 }
 
@@ -85,7 +85,7 @@ fn notes(outcome: &ArrayOutcome) -> Vec<&str> {
     outcome.before.iter().filter(|remark| !remark.detail).map(|remark| remark.text.as_str()).collect()
 }
 
-fn added(outcome: &ArrayOutcome) -> Vec<&str> {
+pub(super) fn added(outcome: &ArrayOutcome) -> Vec<&str> {
     let mut added = Vec::new();
     for step in &outcome.plan.steps {
         if let Step::Md(MdStep::AddDisk { device, .. }) = step {
@@ -330,10 +330,11 @@ fn fresher_of_two_devices_in_a_slot_wins() {
     let raid1 = array(Level::Raid1, 0, 2);
     let mut copy = claim(&raid1, 0, 3, &[]);
     copy.path = "/dev/copy".into();
+    copy.id.minor += 100;
     let members = vec![copy, claim(&raid1, 0, 9, &[]), claim(&raid1, 1, 9, &[])];
     let outcome = decide(members, Options::default());
     assert_eq!(added(&outcome), ["/dev/b", "/dev/a"]);
-    assert_eq!(outcome.out, [("/dev/copy".to_owned(), Why::Copy { of: "/dev/a".to_owned() })]);
+    assert_eq!(outcome.out, [("/dev/copy".to_owned(), Why::Copy { of: "/dev/a".to_owned(), stale: true })]);
 }
 
 #[test]

@@ -94,6 +94,27 @@ fn a_copy_is_named_and_never_offered() {
 }
 
 #[test]
+fn the_copy_from_when_the_array_was_in_use_is_the_copy() {
+    let raid1 = array(Level::Raid1, 2);
+    let at = |number, updated| disk(&raid1, number, 9, &[v1::Edit::Updated(updated)]);
+    let explanation = Stand::of(&[at(0, 200), at(1, 100), at(1, 200)]).ask("home");
+    let found = finding(&explanation, Kind::Copy);
+    assert_eq!(found.text, "/dev/sdb: a copy of /dev/sdc");
+    let needs = found.needs.as_deref().unwrap_or_default();
+    assert!(
+        needs.contains("/dev/sdc was written later, and is the member; take the copy, /dev/sdb, off"),
+        "{needs}"
+    );
+    let standing =
+        |path: &str| &explanation.devices.iter().find(|member| member.path == path).unwrap().standing;
+    assert_eq!(standing("/dev/sdc"), "up to date");
+    assert!(standing("/dev/sdb").starts_with("left out: it is a copy of /dev/sdc, out of date"));
+    let alone = Stand::of(&[at(0, 200), at(1, 100)]).ask("home");
+    let found = finding(&alone, Kind::Older);
+    assert_eq!(found.text, "/dev/sdb: counts the events of /dev/sda, and was last written before it");
+}
+
+#[test]
 fn larger_blocks_are_named() {
     let raid1 = array(Level::Raid1, 2);
     let mut stand = Stand::stopped(&raid1, &[9, 9]).running(Level::Raid1, 2, &[0, 1]);
