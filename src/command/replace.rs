@@ -10,6 +10,7 @@ use crate::{
     plan::{
         ArrayName,
         manage::ManageContext,
+        replace::lost::LostRange,
         replace::session::{Replace, ReplaceEnd, ReplaceJob},
     },
     report::replace::ReplaceReport,
@@ -40,6 +41,9 @@ pub(super) fn run(request: &ReplaceRequest, common: &Common, machine: &Machine, 
     if let Some((came, copy)) = replace.came().filter(|_| common.json) {
         let told = match came {
             ReplaceEnd::Done { slot, missing } => ReplaceReport::done(*slot, *missing),
+            ReplaceEnd::Partly { slot, missing, lost } => {
+                ReplaceReport::partly(*slot, *missing, lost.iter().map(LostRange::parts))
+            }
             ReplaceEnd::Running => ReplaceReport::running(),
             ReplaceEnd::Failed(reason) => ReplaceReport::failed(reason.clone()),
         };

@@ -6,7 +6,7 @@ use superblock::{Bytes, Media, Native, Role, Sectors, bitmap, probe};
 
 use super::{Absent, DetailLook, Nodes, archive::written_over, devices::look_to_write};
 use crate::{
-    kernel::{Access, BlockDevice, ErrorCause, KernelError, Machine, node, sysfs::MemberAttr},
+    kernel::{self, Access, BlockDevice, ErrorCause, KernelError, Machine, node, sysfs::MemberAttr},
     model::manage::Depth,
     model::{
         Candidate,
@@ -28,6 +28,8 @@ pub fn managed(machine: &Machine, path: &str) -> Result<Managed, Absent> {
         dev: member.dev().ok().flatten(),
         slot: member.read(MemberAttr::Slot).ok().flatten().and_then(|slot| slot.trim().parse().ok()),
         states: member.state().ok().flatten().unwrap_or_default(),
+        data_offset: member.data_offset().ok().flatten().unwrap_or_default(),
+        bad: bad_blocks(&member),
     });
     let links = links.collect();
     let queue = format!("block/{}/queue/logical_block_size", detail.kernel_name);
@@ -44,6 +46,15 @@ pub fn managed(machine: &Machine, path: &str) -> Result<Managed, Absent> {
         frozen: false,
         detail,
     })
+}
+
+/// The kernel's list, and what it has not written down yet.
+fn bad_blocks(member: &kernel::sysfs::Member<'_>) -> Vec<(Sectors, Sectors)> {
+    let lists = [member.bad_blocks(), member.unacknowledged_bad_blocks()];
+    let mut all: Vec<_> = lists.into_iter().filter_map(|list| list.ok().flatten()).flatten().collect();
+    all.sort_unstable();
+    all.dedup();
+    all
 }
 
 /// The bitmap as the first member in sync has it.

@@ -55,7 +55,7 @@ pub struct Managed {
 }
 
 /// A member in sysfs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Link {
     /// The kernel's name of the device (`sda1`).
     pub name: String,
@@ -65,6 +65,11 @@ pub struct Link {
     pub slot: Option<u32>,
     /// Words of its `state`.
     pub states: Vec<MemberState>,
+    /// Where its data begins.
+    pub data_offset: Sectors,
+    /// Sectors of the device that have no data of the array, as it could not be read when they were to be filled: first and
+    /// length.
+    pub bad: Vec<(Sectors, Sectors)>,
 }
 
 impl Link {

@@ -312,6 +312,16 @@ impl Member<'_> {
         self.value(MemberAttr::RecoveryStart, values::sectors_or_none)
     }
 
+    /// `offset`: where the data begins.
+    pub fn data_offset(&self) -> Answer<Sectors> {
+        self.value(MemberAttr::Offset, |text| text.parse().ok().map(Sectors))
+    }
+
+    /// `unacknowledged_bad_blocks`: those that are in no superblock yet.
+    pub fn unacknowledged_bad_blocks(&self) -> Answer<Vec<(Sectors, Sectors)>> {
+        self.value(MemberAttr::UnacknowledgedBadBlocks, values::ranges)
+    }
+
     /// `bad_blocks`: first sector and length of each.
     pub fn bad_blocks(&self) -> Answer<Vec<(Sectors, Sectors)>> {
         self.value(MemberAttr::BadBlocks, values::ranges)

@@ -20,6 +20,26 @@ pub fn not_yet(word: &str, dev: Option<DevId>, array: &Managed, shown: &str) -> 
     }
 }
 
+/// Refuses a member that is being replaced already: the kernel has one replacement a slot, and to try it interrupts the copy.
+///
+/// # Errors
+/// By whom.
+pub fn not_replaced(word: &str, slot: u32, array: &Managed, shown: &str) -> Result<(), Refusal> {
+    let seated = |link: &&Link| link.slot == Some(slot) && link.is(&MemberState::Replacement);
+    match array.links.iter().find(seated) {
+        Some(link) => {
+            let text = format!("{word} of {shown} is being replaced by {} already", path(link, array));
+            Err(Refusal::new(text).hint(format!("what was begun goes on: mdctl wait {shown}")))
+        }
+        None => Ok(()),
+    }
+}
+
+fn path(link: &Link, array: &Managed) -> String {
+    let member = array.detail.members.iter().find(|member| Some(member.dev) == link.dev);
+    member.and_then(|member| member.path.clone()).unwrap_or_else(|| link.name.clone())
+}
+
 /// What a member is, in words.
 #[must_use]
 pub fn role(link: &Link) -> String {

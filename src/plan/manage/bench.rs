@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use superblock::{Write, v1};
+use superblock::{Sectors, Write, v1};
 
 use super::tests::{dev, disk, superblock};
 use crate::{
@@ -44,6 +44,8 @@ pub(in crate::plan) struct Bench {
     /// Every device that was ever in sync, and whatever became of it: overwritten with what?
     written: BTreeSet<String>,
     waited: u32,
+    /// Places of a new member that cannot be filled.
+    pub(in crate::plan) unreadable: Vec<(Sectors, Sectors)>,
 }
 
 impl Bench {
@@ -63,7 +65,7 @@ impl Bench {
         }
         free.iter().for_each(|minor| put(*minor, None));
         let (state, written) = (State::default(), BTreeSet::new());
-        Self { array: Some(array), disks, state, frozen: false, written, waited: 0 }
+        Self { array: Some(array), disks, state, frozen: false, written, waited: 0, unreadable: Vec::new() }
     }
 
     fn dev_of(&self, path: &str) -> Option<DevId> {
@@ -112,6 +114,8 @@ impl Bench {
             dev: Some(dev),
             slot: slot.filter(|_| serves),
             states: vec![if serves { MemberState::InSync } else { MemberState::Spare }],
+            data_offset: Sectors(2048),
+            bad: Vec::new(),
         });
         Ok(())
     }
@@ -160,7 +164,9 @@ impl Bench {
     /// The kernel fills whoever waits for it.
     fn recover(&mut self) {
         let Some(array) = self.array.as_mut().filter(|_| !self.frozen) else { return };
+        let unreadable = self.unreadable.clone();
         let serve = |array: &mut Managed, link: usize, slot: u32| {
+            array.links[link].bad.clone_from(&unreadable);
             array.links[link].slot = Some(slot);
             array.links[link].states = vec![MemberState::InSync];
             let dev = array.links[link].dev;

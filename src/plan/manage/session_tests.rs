@@ -1,6 +1,6 @@
 //! Commands about members, with everything that goes wrong on the way.
 
-use superblock::Level;
+use superblock::{Level, Sectors};
 
 use super::{
     bench::{Bench, Disk},
@@ -249,6 +249,41 @@ fn a_replacement_is_started_watched_and_verified_whatever_happens() {
     }
     println!("replace: {all:?}");
     assert!(all.reaches(30, 80, 150), "{all:?}");
+}
+
+/// md calls a copy complete that has holes: the old member may still have what is missing.
+#[test]
+fn a_copy_with_holes_is_not_done_and_the_old_member_stays() {
+    for (level, state, old, stays) in [
+        (Level::Raid1, "UU", "/dev/ram1", true),
+        (Level::Raid5, "UUU", "/dev/ram1", true),
+        (Level::Raid5, "UFU", "ram1", true),
+        (Level::Raid6, "U_UU", "missing", false),
+    ] {
+        let mut bench = Bench::new(array(level, state), &[5, 9]);
+        bench.unreadable = vec![(Sectors(4096), Sectors(8))];
+        let job = replacing::ReplaceJob {
+            old: old.to_owned(),
+            new: "/dev/ram5".to_owned(),
+            no_wait: false,
+            json: false,
+            context: context(),
+        };
+        let make = || replacing::Replace::new(job.clone());
+        let mut course = make();
+        let outcome = twin::drive(&mut course, bench.clone(), Answer::Yes, None, None);
+        let text = outcome.text();
+        assert_eq!(outcome.status(), 1, "{state} {old}: {text}");
+        let told =
+            "/dev/ram5 serves in slot 1 of /dev/md0, but 4 KiB of it could not be read: sectors 4096 to 4103";
+        assert!(text.contains(told) && text.contains("until it is written to"), "{text}");
+        assert_eq!(text.contains(&format!("{old} is not taken out")), stays, "{text}");
+        let links = &outcome.scene.array.as_ref().unwrap().links;
+        assert_eq!(links.iter().any(|link| link.name == "ram1"), stays, "{text}");
+        let came = course.came().map(|(came, _)| came.clone());
+        assert!(matches!(came, Some(replacing::ReplaceEnd::Partly { slot: 1, missing: 0, .. })), "{came:?}");
+        twin::everything(make, &bench, ERRORS, CHANGES, Bench::check);
+    }
 }
 
 /// A course, and what would be noted of it.

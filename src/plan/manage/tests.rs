@@ -96,6 +96,7 @@ pub(in crate::plan) fn array(level: Level, slots: &str) -> Managed {
         dev: Some(dev(slot)),
         slot: (state == 'U').then_some(slot),
         states: vec![if state == 'U' { "in_sync" } else { "faulty" }.into()],
+        ..Link::default()
     };
     Managed {
         detail: ArrayDetail {
@@ -471,6 +472,7 @@ fn the_end_of_a_replacement_is_read_off_the_array() {
         dev: Some(dev(5)),
         slot,
         states: states.iter().map(|&word| word.into()).collect(),
+        ..Link::default()
     };
     assert_eq!(replace::standing(&world, dev(5), &serving), Standing::Lost);
     world.links.push(seat(&["spare", "replacement"], Some(1)));

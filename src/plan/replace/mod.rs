@@ -1,5 +1,6 @@
 //! `mdctl replace ARRAY OLD NEW`: one verb for a member that still serves, one that failed, and one that is gone.
 
+pub mod lost;
 pub mod session;
 
 use superblock::{Level, probe::Found};
@@ -126,6 +127,9 @@ pub fn plan(
     let shown = &context.array.path;
     able(array, shown)?;
     manage::already::not_yet(new_word, new.dev, array, shown)?;
+    if let OldMember::Serving { slot, .. } = old {
+        manage::already::not_replaced(old_word, slot, array, shown)?;
+    }
     let spare = match new.dev.and_then(|dev| array.link_of(dev)) {
         None => None,
         Some(link) if link.is(&MemberState::Faulty) => {

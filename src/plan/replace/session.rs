@@ -3,7 +3,11 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use super::{OldMember, Replacing, Standing, old, plan, standing, take_out, thawed};
+use super::{
+    OldMember, Replacing, Standing,
+    lost::{self, LostRange},
+    old, plan, standing, take_out, thawed,
+};
 use crate::{
     model::{
         DevId,
@@ -60,6 +64,15 @@ pub enum ReplaceEnd {
         slot: u32,
         /// So many are missing still.
         missing: u64,
+    },
+    /// The new member serves, and could not be given all of the data.
+    Partly {
+        /// In this slot.
+        slot: u32,
+        /// So many are missing still.
+        missing: u64,
+        /// What it has no data for.
+        lost: Vec<LostRange>,
     },
     /// The kernel goes on.
     Running,
@@ -338,6 +351,10 @@ impl Replace {
         let Some(dev) = self.new.dev else { return self.lost("it is not a block device") };
         match standing(array, dev, &self.old) {
             Standing::Done { slot } => {
+                let lost = lost::lost(array, dev, slot);
+                if !lost.is_empty() {
+                    return self.partly(slot, lost, array);
+                }
                 return match take_out(&self.job.old, array, &self.old, &self.job.context) {
                     Some(plan) => {
                         self.stage = Stage::TakeOut(slot);
@@ -375,9 +392,32 @@ impl Replace {
         Then::End(Ending::Status(FAILED)).into()
     }
 
+    /// The kernel calls it complete, and some of it could not be read from anywhere. The old member may give it yet.
+    fn partly(&mut self, slot: u32, lost: Vec<LostRange>, array: &Managed) -> Turn {
+        let (old, new, shown) = (&self.job.old, &self.job.new, self.shown());
+        let error = format!("{new} serves in slot {slot} of {shown}, but {}", lost::text(&lost, new));
+        let mut said = vec![Said::error(error)];
+        let stays = take_out(old, array, &self.old, &self.job.context).is_some();
+        if lost.iter().any(|range| range.place != lost::Place::Parity) {
+            said.push(Said::note(
+                "reads of that end with errors until it is written to: find the files that are there, and write them again or take them from a backup",
+            ));
+        } else {
+            said.push(Said::note("no data is missing: all of that is parity"));
+        }
+        if stays {
+            said.push(Said::note(format!(
+                "{old} is not taken out: it stays in {shown} as failed, and may give with ddrescue what the kernel could not read; then: mdctl manage {shown} --remove {old}"
+            )));
+        }
+        self.say.extend(said);
+        self.came = Some(ReplaceEnd::Partly { slot, missing: missing(array), lost });
+        Turn::end(FAILED)
+    }
+
     /// The new member is in sync in its slot.
     fn served(&mut self, slot: u32, array: &Managed) -> Turn {
-        let missing = array.present(None).into_iter().filter(|present| !present).count();
+        let missing = missing(array);
         let (old, new, shown) = (&self.job.old, &self.job.new, self.shown());
         let text = match self.old {
             OldMember::Missing => format!("{new} serves in slot {slot} of {shown}"),
@@ -391,9 +431,15 @@ impl Replace {
             more => format!("{more} more members are missing"),
         };
         self.say.push(Said::out(format!("{text}; {rest}")));
-        self.came = Some(ReplaceEnd::Done { slot, missing: u64::try_from(missing).unwrap_or(u64::MAX) });
+        self.came = Some(ReplaceEnd::Done { slot, missing });
         Turn::end(0)
     }
+}
+
+/// Slots without a member in sync.
+fn missing(array: &Managed) -> u64 {
+    let empty = array.present(None).into_iter().filter(|present| !present).count();
+    u64::try_from(empty).unwrap_or(u64::MAX)
 }
 
 /// How far the copy is.

@@ -27,6 +27,7 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("what_the_kernel_refuses_leaves_no_trace", what_the_kernel_refuses_leaves_no_trace),
         Case::new("dry_runs_change_nothing", dry_runs_change_nothing),
         Case::new("replace_serving_failed_and_missing", replace_serving_failed_and_missing),
+        Case::new("replace_with_unreadable_sectors", replace_with_unreadable_sectors),
         Case::new("replace_says_and_refuses", replace_says_and_refuses),
         Case::new("members_that_are_gone", members_that_are_gone),
         Case::new("two_commands_at_once", two_commands_at_once),
@@ -328,6 +329,37 @@ fn replace_serving_failed_and_missing() {
     reference(&["--stop", "/dev/md0"]).ok();
 }
 
+/// The last copy has 4 KiB that cannot be read: the kernel calls the new member complete, we do not.
+fn replace_with_unreadable_sectors() {
+    let _disks = Disks::new(4, 32 << 10);
+    sh("printf '0 40960 linear /dev/ram0 0\n40960 8 error\n40968 24568 linear /dev/ram0 40968\n' | dmsetup create half; udevadm settle").ok();
+    let half = "/dev/mapper/half";
+    reference(&["-q", "-C", "/dev/md0", "-R", "--assume-clean", "-l1", "-n2", half, "missing"]).ok();
+    let told = mdctl(&["replace", "/dev/md0", half, "/dev/ram2", "--json"]).fails(1);
+    assert!(told.stderr.contains("/dev/ram2 serves in slot 0 of /dev/md0, but 4 KiB of it could not be read: sectors 40960 to 40967"), "{told}");
+    assert!(told.stderr.contains("/dev/mapper/half is not taken out"), "{told}");
+    for word in ["\"incomplete\"", "\"member_sector\": 40960", "\"array_sector\": "] {
+        assert!(told.stdout.contains(word), "{told}");
+    }
+    assert!(guest::mdstat().contains("(F)"), "{}", guest::mdstat());
+    let explained = mdctl(&["explain", "/dev/md0"]).stdout;
+    assert!(!explained.contains("dmsetup table"), "{explained}");
+    // Where it says: the sector cannot be read, and can once it was written.
+    let sector =
+        told.stdout.split("\"array_sector\": ").nth(1).and_then(|rest| rest.split([',', '\n']).next());
+    let sector = sector.expect("a number").trim().to_owned();
+    let read = format!("dd if=/dev/md0 of=/dev/null bs=512 skip={sector} count=8 iflag=direct");
+    sh(&read).fails(1);
+    sh(&format!(
+        "dd if=/dev/zero of=/dev/md0 bs=4096 seek={} count=1 oflag=direct",
+        sector.parse::<u64>().expect("a number") / 8
+    ))
+    .ok();
+    sh(&read).ok();
+    reference(&["--stop", "/dev/md0"]).ok();
+    sh("dmsetup remove half").ok();
+}
+
 fn replace_says_and_refuses() {
     let _disks = Disks::new(5, 32 << 10);
     create("-l1 -n2 D0 D1");
@@ -344,6 +376,18 @@ fn replace_says_and_refuses() {
         assert!(refused.stderr.contains(said), "{said:?} is not said:\n{refused}");
     }
     assert!(guest::mdstat().contains("[UU]"));
+    // One that is being replaced already, by another device: the copy goes on.
+    sh("echo 100 >/sys/block/md0/md/sync_speed_max; echo 50 >/sys/block/md0/md/sync_speed_min").ok();
+    line(mdctl, "replace md0 D0 D3 --no-wait").ok();
+    let refused = line(mdctl, "replace md0 D0 D4").fails(1);
+    assert!(refused.stderr.contains("is being replaced by /dev/ram3 already"), "{refused}");
+    let refused = line(mdctl, "replace md0 0 D4").fails(1);
+    assert!(refused.stderr.contains("mdctl wait /dev/md0"), "{refused}");
+    assert!(!guest::mdstat().contains("ram4["), "{}", guest::mdstat());
+    sh("echo 200000 >/sys/block/md0/md/sync_speed_max; echo 1000 >/sys/block/md0/md/sync_speed_min").ok();
+    guest::wait_for("the copy is whole", |text| text.contains("(F)"));
+    line(ours, "md0 --remove failed").ok();
+    line(mdctl, "replace md0 D3 D0").ok();
     // Whoever stops waiting is told that the kernel goes on.
     sh("echo 100 >/sys/block/md0/md/sync_speed_max; echo 50 >/sys/block/md0/md/sync_speed_min").ok();
     let told =
