@@ -80,6 +80,9 @@ struct CommitArgs {
     /// Do not keep what is overwritten
     #[arg(long)]
     no_archive: bool,
+    /// Also where members were written to since the set was made
+    #[arg(long)]
+    force: bool,
 }
 
 #[derive(Args, Debug)]
@@ -114,9 +117,9 @@ impl OverlayArgs {
             Verb::Diff(SetArgs { set, store, json }) => {
                 (Common::of_verb(json, false, false), OverlayRequest::Diff { set, store })
             }
-            Verb::Commit(CommitArgs { set, store, acting, no_archive }) => {
+            Verb::Commit(CommitArgs { set, store, acting, no_archive, force }) => {
                 let common = Common { no_archive, ..acting.common() };
-                (common, OverlayRequest::Commit { set, store })
+                (common, OverlayRequest::Commit { set, store, force })
             }
             Verb::Discard(DiscardArgs { sets, all, store, acting }) => {
                 (acting.common(), OverlayRequest::Discard { sets, all, store })

@@ -9,6 +9,7 @@ use crate::{
     config::Config,
     inventory,
     kernel::Machine,
+    model::overlay::{Overlay, changed},
     plan::overlay::{self, CommitSet, Discard, MakeSet},
     report::{self, overlay::OverlayDiff},
     request::{Common, OverlayRequest},
@@ -26,7 +27,10 @@ pub(super) fn run(request: &OverlayRequest, common: &Common, machine: &Machine, 
             driver.drive(&mut course)
         }
         OverlayRequest::List => {
-            let overlays = report::overlay::OverlayList::new(&inventory::overlays(machine, None)?);
+            let seen = inventory::overlays(machine, None)?;
+            let used = |one: &Overlay| changed(&one.noted, &inventory::noted_now(one)).next().is_some();
+            let used: Vec<bool> = seen.iter().map(used).collect();
+            let overlays = report::overlay::OverlayList::new(&seen).used(&used);
             if common.json {
                 print(&format!("{}\n", serde_json::to_string_pretty(&overlays)?));
             } else {
@@ -36,13 +40,13 @@ pub(super) fn run(request: &OverlayRequest, common: &Common, machine: &Machine, 
             Ok(DONE)
         }
         OverlayRequest::Diff { set, store } => diff(set, store.as_deref(), common, machine, ui),
-        OverlayRequest::Commit { set, store } => {
+        OverlayRequest::Commit { set, store, force } => {
             let show = |changes: &[_]| {
                 if !common.json {
                     print(&OverlayDiff::new(set, changes).text());
                 }
             };
-            driver.drive(&mut CommitSet::new(set, text(store.as_deref()), common.dry_run, show))
+            driver.drive(&mut CommitSet::new(set, text(store.as_deref()), common.dry_run, *force, show))
         }
         OverlayRequest::Discard { sets, all, store } => {
             driver.drive(&mut Discard::new(sets.clone(), *all, text(store.as_deref())))

@@ -57,7 +57,7 @@ pub use members::members;
 pub use monitor::{alerts, sharing_file, sharing_process};
 pub use names::arrays_in_order;
 pub use nodes::Nodes;
-pub use overlays::{all_overlays, overlay_store, overlays, pending, store_for_set, underlays};
+pub use overlays::{all_overlays, noted_now, overlay_store, overlays, pending, store_for_set, underlays};
 pub use query::query;
 pub use status::StatusLook;
 pub use stores::{group, store, stores};

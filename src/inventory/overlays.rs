@@ -9,14 +9,19 @@ use superblock::{Bytes, Media, Write, cow};
 
 use super::dm::Driver;
 use crate::{
-    archive::LARGEST,
+    archive::{LARGEST, prints},
     kernel::{self, Access, ErrorCause, KernelError, Machine, files, loopback},
     model::{
-        Candidate,
+        Candidate, Device,
         dm::{Dev, Listed, SnapshotStatus, Status, Target},
         overlay::{self, ChunkPrint, Overlay, Overlays, PREFIX, Pending, Underlay, Underlays},
     },
 };
+
+/// The size of a block that is noted.
+const BLOCK: usize = 4096;
+/// The longest description of a set.
+const LONGEST_TEXT: u64 = 1 << 20;
 
 /// The directory for the files where none is named.
 #[must_use]
@@ -62,10 +67,12 @@ pub fn overlays(machine: &Machine, store: Option<&Path>) -> Result<Vec<Overlay>,
     for dir in std::iter::once(usual.as_path()).chain(store) {
         for name in files::names(dir)? {
             let Some(set) = name.to_str().and_then(|name| name.strip_suffix(".set")) else { continue };
-            let text = files::read(&dir.join(&name), 1 << 16)?.unwrap_or_default();
-            for (member, size, file) in overlay::read_description(&String::from_utf8_lossy(&text)) {
+            let text = files::read(&dir.join(&name), LONGEST_TEXT)?.unwrap_or_default();
+            let text = String::from_utf8_lossy(&text);
+            for (member, size, file) in overlay::read_description(&text) {
+                let noted = overlay::read_prints(&text, &file);
                 match found.iter_mut().find(|one: &&mut Overlay| one.file == file) {
-                    Some(known) => known.member = member,
+                    Some(known) => (known.member, known.noted) = (member, noted),
                     None => found.push(Overlay {
                         set: set.to_owned(),
                         device: None,
@@ -76,6 +83,7 @@ pub fn overlays(machine: &Machine, store: Option<&Path>) -> Result<Vec<Overlay>,
                         file,
                         open: 0,
                         holders: Vec::new(),
+                        noted,
                     }),
                 }
             }
@@ -118,6 +126,7 @@ fn running(machine: &Machine, driver: &Driver, device: &Listed) -> Result<Option
         status: status.unwrap_or(SnapshotStatus::Unknown),
         open: info.open,
         holders,
+        noted: Vec::new(),
     }))
 }
 
@@ -134,11 +143,40 @@ pub fn underlays(machine: &Machine, paths: &[String]) -> Result<Underlays, Kerne
             Ok((holder, name))
         };
         let holders = holders.into_iter().map(of_dm).collect::<Result<_, KernelError>>()?;
-        Ok(Underlay { device, holders })
+        let prints = device.found.as_ref().map(noteworthy).unwrap_or_default();
+        Ok(Underlay { device, holders, prints })
     };
     let looked = super::look(machine, paths, true);
     let devices = looked.into_iter().map(one).collect::<Result<_, KernelError>>()?;
     Ok(Underlays { devices, loops: loopback::unused(&machine.sysfs, paths.len())? })
+}
+
+/// What is noted of a member when a set is made over it: its superblocks, which change whenever an array is used, and blocks
+/// all over it.
+fn noteworthy(device: &Device) -> Vec<ChunkPrint> {
+    let found = &device.probe.found;
+    let superblocks = found.iter().map(|found| found.at().bytes().round_down(prints::BLOCK));
+    let mut places: Vec<Bytes> = superblocks.chain(prints::places(device.size, found)).collect();
+    places.dedup();
+    places.truncate(overlay::MOST_PRINTS);
+    blocks(&device.path, places.into_iter().map(|at| (at, BLOCK)))
+}
+
+/// Checksums of blocks. What cannot be read tells nothing.
+fn blocks(path: &str, places: impl Iterator<Item = (Bytes, usize)>) -> Vec<ChunkPrint> {
+    let Ok(device) = kernel::BlockDevice::open(Path::new(path), Access::Read) else { return Vec::new() };
+    let print = |(at, length): (Bytes, usize)| {
+        let mut data = vec![0; length];
+        device.read_at(at, &mut data).ok()?;
+        Some(ChunkPrint::of(at, &data))
+    };
+    places.filter_map(print).collect()
+}
+
+/// What was noted of a member, as it is now.
+#[must_use]
+pub fn noted_now(overlay: &Overlay) -> Vec<ChunkPrint> {
+    blocks(&overlay.member, overlay.noted.iter().map(|print| (print.at, print.length)))
 }
 
 /// What overlays would write to their members.
@@ -156,7 +194,7 @@ pub fn pending(machine: &Machine, overlays: &[Overlay]) -> Result<Vec<Pending>, 
             found.iter().flat_map(|device| &device.probe.found).filter_map(|found| found.verify().ok());
         let end = |said: &superblock::Membership| said.data_offset.saturating_add(said.data_size).bytes();
         let data = said.map(|said| (said.data_offset.bytes(), end(&said))).collect();
-        Ok(Pending { overlay: overlay.clone(), writes, prints, data })
+        Ok(Pending { overlay: overlay.clone(), writes, prints, now: noted_now(overlay), data })
     };
     overlays.iter().map(one).collect()
 }

@@ -9,6 +9,10 @@ use super::{Candidate, DevId, dm::SnapshotStatus};
 pub const PREFIX: &str = "MDOV-";
 /// Chunks of overlays: 4 KiB, a superblock's size.
 pub const CHUNK: Sectors = Sectors(8);
+/// Of so many bytes at most is one of the blocks that are noted of a member.
+const MOST_PRINTED: usize = 64 << 10;
+/// So many blocks are noted of a member at most.
+pub const MOST_PRINTS: usize = 64;
 /// From so much of a store on its filling is told, in percent.
 pub const NEARLY_FULL: u64 = 90;
 
@@ -53,6 +57,8 @@ pub struct Overlay {
     pub open: u32,
     /// Who stands on it, by the kernel's names.
     pub holders: Vec<String>,
+    /// Blocks of the member when the set was made; none for a set that did not note them.
+    pub noted: Vec<ChunkPrint>,
 }
 
 impl Overlay {
@@ -113,6 +119,8 @@ pub struct Underlay {
     pub device: Candidate,
     /// Who stands on it: the kernel's name, and device-mapper's where it is one of its devices.
     pub holders: Vec<(String, Option<String>)>,
+    /// Superblocks and a few more blocks of it.
+    pub prints: Vec<ChunkPrint>,
 }
 
 /// Devices that overlays are to be put over, and what they need.
@@ -133,6 +141,8 @@ pub struct Pending {
     pub writes: Vec<Write>,
     /// What its file was found to hold.
     pub prints: Vec<ChunkPrint>,
+    /// What of the member was noted when the set was made, as it is now; without what cannot be read.
+    pub now: Vec<ChunkPrint>,
     /// Where arrays have their data, by the superblocks on the overlay and on the member: start and end.
     pub data: Vec<(Bytes, Bytes)>,
 }
@@ -156,6 +166,14 @@ impl ChunkPrint {
     }
 }
 
+/// The blocks that are not as they were noted, as they are now.
+pub fn changed<'a>(noted: &'a [ChunkPrint], now: &'a [ChunkPrint]) -> impl Iterator<Item = &'a ChunkPrint> {
+    let was = |now: &&ChunkPrint| {
+        noted.iter().any(|then| then.at == now.at && then.length == now.length && then != *now)
+    };
+    now.iter().filter(was)
+}
+
 /// The text of a set's own file: which members it is of, so that it is known without the kernel.
 #[must_use]
 pub fn describe(members: &[(String, Bytes, String)]) -> String {
@@ -163,6 +181,28 @@ pub fn describe(members: &[(String, Bytes, String)]) -> String {
         format!("overlay {} {} {}\n", size.0, file.escape_default(), member.escape_default())
     };
     members.iter().map(line).collect()
+}
+
+/// Lines of that text: blocks of a member when its overlay was made.
+#[must_use]
+pub fn describe_prints(file: &str, prints: &[ChunkPrint]) -> String {
+    let line = |print: &ChunkPrint| {
+        format!("print {} {} {:08x} {}\n", print.at.0, print.length, print.crc32, file.escape_default())
+    };
+    prints.iter().map(line).collect()
+}
+
+/// Reads those of a file.
+#[must_use]
+pub fn read_prints(text: &str, of: &str) -> Vec<ChunkPrint> {
+    let line = |line: &str| {
+        let mut words = line.strip_prefix("print ")?.splitn(4, ' ');
+        let at = Bytes(words.next()?.parse().ok()?);
+        let length = words.next()?.parse().ok().filter(|length| *length <= MOST_PRINTED)?;
+        let crc32 = u32::from_str_radix(words.next()?, 16).ok()?;
+        (words.next()? == of).then_some(ChunkPrint { at, length, crc32 })
+    };
+    text.lines().filter_map(line).take(MOST_PRINTS).collect()
 }
 
 /// Reads it: member, size, file. What is not understood is left out.
@@ -226,6 +266,18 @@ mod tests {
             assert!(!is_set(bad), "{bad}");
         }
         assert!(is_set("trial_17.2"));
+    }
+
+    #[test]
+    fn what_was_noted_of_a_member_is_read_again() {
+        let prints = [ChunkPrint::of(Bytes(4096), &[1; 4096]), ChunkPrint::of(Bytes(0), b"x")];
+        let text = describe(&[("/dev/a".to_owned(), Bytes(4096), "/run/a.cow".to_owned())])
+            + &describe_prints("/run/a.cow", &prints)
+            + &describe_prints("/run/b.cow", &prints[..1]);
+        assert_eq!(read_prints(&text, "/run/a.cow"), prints);
+        assert_eq!(read_prints(&text, "/run/b.cow"), prints[..1]);
+        assert_eq!(read_description(&text).len(), 1);
+        assert!(read_prints("print 1 99999999 0 /a\nprint x 1 0 /a\nprint 1 1 g /a", "/a").is_empty());
     }
 
     #[test]

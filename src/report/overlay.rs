@@ -21,6 +21,8 @@ struct One {
     file: String,
     filled_percent: Option<u64>,
     lost: Option<&'static str>,
+    /// The member was written to since.
+    member_changed: bool,
     used_by: Vec<String>,
 }
 
@@ -36,9 +38,19 @@ impl OverlayList {
             file: overlay.file.clone(),
             filled_percent: overlay.filled(),
             lost: overlay.lost(),
+            member_changed: false,
             used_by: overlay.holders.clone(),
         };
         Self { schema: "mdctl.overlays.1", overlays: overlays.iter().map(one).collect() }
+    }
+
+    /// With what is known of each one's member: whether it was written to since.
+    #[must_use]
+    pub fn used(mut self, used: &[bool]) -> Self {
+        for (one, used) in self.overlays.iter_mut().zip(used) {
+            one.member_changed = *used;
+        }
+        self
     }
 
     /// For people.
@@ -71,6 +83,9 @@ impl OverlayList {
             let place = format!("set {}, overlay of {}", one.set, one.member);
             match (one.lost, one.filled_percent) {
                 (Some(lost), _) => Some(format!("{place}: {lost}")),
+                (None, _) if one.member_changed => Some(format!(
+                    "{place}: the member was written to since the set was made: to commit it would put old data over newer"
+                )),
                 (None, Some(percent)) if percent > NEARLY_FULL => {
                     Some(format!("{place}: its file is {percent}% full; when it is full, writes fail"))
                 }

@@ -33,6 +33,8 @@ pub enum OverlayRequest {
         set: String,
         /// The directory of its files.
         store: Option<PathBuf>,
+        /// Also over members that were written to since it was made.
+        force: bool,
     },
     /// Take sets away.
     Discard {

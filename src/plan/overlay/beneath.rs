@@ -3,8 +3,8 @@
 use super::WantedOverlay;
 use crate::{
     model::{
-        Device, Unusable,
-        overlay::{PREFIX, Underlay, Underlays},
+        Candidate, Device, Unusable,
+        overlay::{ChunkPrint, PREFIX, Underlay, Underlays},
     },
     plan::Refusal,
 };
@@ -14,7 +14,7 @@ use crate::{
 /// # Errors
 /// One is not there, cannot be read, or is in use.
 pub fn free(seen: Vec<Underlay>) -> Result<Vec<Device>, Refusal> {
-    seen.into_iter().map(one).collect()
+    seen.into_iter().map(|seen| one(seen.device, &seen.holders)).collect()
 }
 
 /// The members as a set is made over them.
@@ -22,24 +22,26 @@ pub fn free(seen: Vec<Underlay>) -> Result<Vec<Device>, Refusal> {
 /// # Errors
 /// As [`free`], or there are too few loop devices.
 pub fn wanted(seen: Underlays) -> Result<Vec<WantedOverlay>, Refusal> {
+    let prints: Vec<_> = seen.devices.iter().map(|device| device.prints.clone()).collect();
     let devices = free(seen.devices)?;
     if seen.loops.len() < devices.len() {
         return Err(Refusal::new("too few loop devices are free"));
     }
-    let wanted = |(device, number): (Device, u32)| WantedOverlay {
+    let wanted = |((device, prints), number): ((Device, Vec<ChunkPrint>), u32)| WantedOverlay {
         path: device.path,
         kernel_name: device.kernel_name,
         size: device.size,
         loop_device: format!("/dev/loop{number}"),
+        prints,
     };
-    Ok(devices.into_iter().zip(seen.loops).map(wanted).collect())
+    Ok(devices.into_iter().zip(prints).zip(seen.loops).map(wanted).collect())
 }
 
-fn one(seen: Underlay) -> Result<Device, Refusal> {
-    let path = seen.device.path;
-    let device = seen.device.found.map_err(|why| Refusal::new(format!("{path}: {}", unusable(&why))))?;
+fn one(seen: Candidate, holders: &[(String, Option<String>)]) -> Result<Device, Refusal> {
+    let path = seen.path;
+    let device = seen.found.map_err(|why| Refusal::new(format!("{path}: {}", unusable(&why))))?;
     let mut ours = false;
-    for (holder, name) in &seen.holders {
+    for (holder, name) in holders {
         match name {
             Some(name) if name.starts_with(PREFIX) => ours = true,
             Some(name) => {
@@ -68,13 +70,13 @@ pub(in crate::plan) fn unusable(why: &Unusable) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{model::Candidate, plan::create::tests::device};
+    use crate::plan::create::tests::device;
 
     fn under(busy: bool, holders: &[(&str, Option<&str>)]) -> Underlay {
         let mut device = device("/dev/sda", 64 << 20);
         device.found = device.found.map(|found| Device { busy, ..found });
         let holders = holders.iter().map(|(kernel, name)| ((*kernel).to_owned(), name.map(str::to_owned)));
-        Underlay { device, holders: holders.collect() }
+        Underlay { device, holders: holders.collect(), prints: Vec::new() }
     }
 
     fn refused(seen: Underlay) -> String {
@@ -92,7 +94,10 @@ mod tests {
         assert_eq!(free(vec![under(true, &[ours])]).unwrap().len(), 1, "another overlay");
         assert!(free(vec![under(true, &[ours, ("md0", None)])]).is_err());
         let gone = Candidate { path: "/dev/sdx".into(), found: Err(Unusable::Open("No such device".into())) };
-        assert_eq!(refused(Underlay { device: gone, holders: Vec::new() }), "/dev/sdx: No such device");
+        assert_eq!(
+            refused(Underlay { device: gone, holders: Vec::new(), prints: Vec::new() }),
+            "/dev/sdx: No such device"
+        );
     }
 
     #[test]

@@ -62,6 +62,7 @@ mod tests {
             status: SnapshotStatus::Unknown,
             open: 0,
             holders: holders.iter().map(|&holder| holder.to_owned()).collect(),
+            noted: Vec::new(),
         };
         let files =
             ["/run/o/MDOV-a-sdb.cow", "/run/o/MDOV-b-sda.cow", "/run/o/a.set", "/run/o/x/MDOV-a-sdb.cow"];

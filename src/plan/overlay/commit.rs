@@ -4,9 +4,9 @@ use superblock::Write;
 
 use super::{OverlayStep, forget, not_in_use, removal, set_of};
 use crate::{
-    model::overlay::{ChangedPart, ChangedRange, Overlay, Overlays, Pending},
+    model::overlay::{ChangedPart, ChangedRange, ChunkPrint, Overlay, Overlays, Pending, changed},
     plan::{
-        DiskStep, Plan, Refusal, Step, Warning,
+        DiskStep, Plan, Refusal, Say, Step, Warning,
         course::{Answer, Course, Deed, Event, Look, Said, Then, Turn, View},
     },
 };
@@ -20,9 +20,16 @@ const MOST_AGAIN: u32 = 3;
 ///
 /// # Errors
 /// Somebody stands on them, or what they hold cannot be relied on.
-pub fn commit(set: &str, pending: &[Pending], store: &str) -> Result<Plan, Refusal> {
+pub fn commit(set: &str, pending: &[Pending], store: &str, force: bool) -> Result<Plan, Refusal> {
     let overlays: Vec<Overlay> = pending.iter().map(|one| one.overlay.clone()).collect();
     not_in_use(&overlays)?;
+    let used: Vec<&str> =
+        pending.iter().filter(|one| is_used(one)).map(|one| one.overlay.member.as_str()).collect();
+    if !used.is_empty() && !force {
+        let text = format!("{} was written to since set {set} was made over it", used.join(" "));
+        return Err(Refusal::new(format!("{text}: old data would go over newer"))
+            .hint(format!("mdctl overlay discard {set} drops the set; --force writes it all the same")));
+    }
     for overlay in &overlays {
         if let Some(lost) = overlay.lost() {
             let text = format!("overlay of {}: {lost}", overlay.member);
@@ -54,7 +61,28 @@ pub fn commit(set: &str, pending: &[Pending], store: &str) -> Result<Plan, Refus
     steps.push(forget(set, &overlays, store));
     let total: usize = pending.iter().flat_map(|one| &one.writes).map(|write| write.data.len()).sum();
     let ask = format!("{total} bytes of {} members will be overwritten", pending.len());
-    Ok(Plan { summary: format!("commit overlays {set}"), steps, warnings: vec![Warning::ask(ask)] })
+    let older = (!used.is_empty()).then(|| {
+        let used = used.join(" ");
+        Warning::note(format!(
+            "{used} was written to since set {set} was made over it: old data goes over newer"
+        ))
+    });
+    let warnings = older.into_iter().chain([Warning::ask(ask)]).collect();
+    Ok(Plan { summary: format!("commit overlays {set}"), steps, warnings })
+}
+
+/// Whether the member was written to since its overlay was made, by others than a commit of just this set that was
+/// interrupted.
+fn is_used(one: &Pending) -> bool {
+    let committed = |now: &ChunkPrint| one.writes.iter().any(|write| holds(write, now));
+    changed(&one.overlay.noted, &one.now).any(|now| !committed(now))
+}
+
+/// Whether a write would leave this block as it is.
+fn holds(write: &Write, block: &ChunkPrint) -> bool {
+    let start = block.at.checked_sub(write.at).and_then(|start| usize::try_from(start.0).ok());
+    let bytes = start.and_then(|start| write.data.get(start..start.checked_add(block.length)?));
+    bytes.is_some_and(|bytes| ChunkPrint::of(block.at, bytes) == *block)
 }
 
 /// What of each member's changes is metadata.
@@ -80,6 +108,8 @@ pub struct CommitSet<S> {
     set: String,
     store: Option<String>,
     dry_run: bool,
+    /// Also over members that were written to since.
+    force: bool,
     show: S,
     /// The directory of the files.
     dir: String,
@@ -89,9 +119,9 @@ pub struct CommitSet<S> {
 
 impl<S: FnMut(&[(String, Vec<ChangedRange>)])> CommitSet<S> {
     /// `store`: a directory to look into beside the usual one.
-    pub fn new(set: &str, store: Option<String>, dry_run: bool, show: S) -> Self {
+    pub fn new(set: &str, store: Option<String>, dry_run: bool, force: bool, show: S) -> Self {
         let (dir, plan, again) = (String::new(), Plan::default(), 0);
-        Self { set: set.to_owned(), store, dry_run, show, dir, plan, again }
+        Self { set: set.to_owned(), store, dry_run, force, show, dir, plan, again }
     }
 
     fn look(&self) -> Turn {
@@ -109,7 +139,7 @@ impl<S: FnMut(&[(String, Vec<ChangedRange>)])> CommitSet<S> {
     }
 
     fn decide(&mut self, pending: &[Pending]) -> Turn {
-        self.plan = match commit(&self.set, pending, &self.dir) {
+        self.plan = match commit(&self.set, pending, &self.dir, self.force) {
             Ok(plan) => plan,
             Err(refusal) => return Turn::refuse(refusal),
         };
@@ -117,7 +147,9 @@ impl<S: FnMut(&[(String, Vec<ChangedRange>)])> CommitSet<S> {
             return Turn::carry_out(self.plan.clone());
         }
         (self.show)(&changes(pending));
-        Then::Ask(format!("Write that to {} members", pending.len())).into()
+        let notes = self.plan.warnings.iter().filter(|warning| warning.kind == Say::Note);
+        let said = notes.map(Said::from).collect();
+        Turn::from(Then::Ask(format!("Write that to {} members", pending.len()))).after(said)
     }
 
     fn ended(&mut self, deed: Option<Deed>) -> Turn {

@@ -37,6 +37,7 @@ fn overlay() -> Overlay {
         status: SnapshotStatus::Unknown,
         open: 0,
         holders: Vec::new(),
+        noted: Vec::new(),
     }
 }
 
@@ -47,15 +48,40 @@ fn committing_writes_before_anything_is_forgotten() {
         overlay: overlay.clone(),
         writes: writes.to_vec(),
         prints: Vec::new(),
+        now: Vec::new(),
         data: Vec::new(),
     };
-    let plan = commit("try", &[one(&overlay(), &writes)], STORE).unwrap();
+    let plan = commit("try", &[one(&overlay(), &writes)], STORE, false).unwrap();
     assert_eq!(every_failure_leaves_no_trace(&plan), 4);
     assert!(plan.needs_consent());
     let full = Overlay { status: SnapshotStatus::Overflow, ..overlay() };
-    assert!(commit("try", &[one(&full, &[])], "/run").is_err());
+    assert!(commit("try", &[one(&full, &[])], "/run", false).is_err());
     let used = Overlay { holders: vec!["md9".into()], ..overlay() };
     assert!(discard("try", &[used], "/run").unwrap_err().text.contains("md9"));
+}
+
+#[test]
+fn a_set_that_is_older_than_its_members_is_not_written() {
+    let then = ChunkPrint::of(Bytes(4096), &[1; 4096]);
+    let pending = |now: &[u8], writes: &[Write]| Pending {
+        overlay: Overlay { noted: vec![then], ..overlay() },
+        writes: writes.to_vec(),
+        prints: Vec::new(),
+        now: vec![ChunkPrint::of(Bytes(4096), now)],
+        data: Vec::new(),
+    };
+    let write = |byte: u8| vec![Write { at: Bytes(4096), data: vec![byte; 8192] }];
+    let ends = |one: Pending, force| commit("try", &[one], STORE, force);
+    assert!(ends(pending(&[1; 4096], &write(3)), false).is_ok(), "as it was");
+    assert!(ends(pending(&[3; 4096], &write(3)), false).is_ok(), "a commit that was interrupted goes on");
+    for writes in [write(3), Vec::new(), vec![Write { at: Bytes(1 << 19), data: vec![2; 4096] }]] {
+        let refused = ends(pending(&[2; 4096], &writes), false).unwrap_err();
+        let told = "/dev/sda was written to since set try was made over it: old data would go over newer";
+        assert_eq!(refused.text, told);
+        assert!(refused.hint.unwrap().contains("mdctl overlay discard try"));
+        let forced = ends(pending(&[2; 4096], &writes), true).unwrap();
+        assert!(forced.warnings[0].text.contains("old data goes over newer"), "{:?}", forced.warnings);
+    }
 }
 
 #[test]
@@ -65,6 +91,7 @@ fn what_would_change_is_told_by_the_superblocks() {
         overlay: overlay(),
         writes: vec![write(4096), write(1 << 19)],
         prints: Vec::new(),
+        now: Vec::new(),
         data: vec![(Bytes(1 << 18), Bytes(1 << 20))],
     };
     let parts = |one: &Pending| -> Vec<ChangedPart> {
@@ -173,7 +200,7 @@ impl Scene for Set {
                     let writes =
                         own.map(|((_, at), byte)| Write { at: Bytes(*at), data: vec![*byte] }).collect();
                     let prints = self.prints(&overlay.member);
-                    Pending { overlay: overlay.clone(), writes, prints, data: Vec::new() }
+                    Pending { overlay: overlay.clone(), writes, prints, now: Vec::new(), data: Vec::new() }
                 };
                 View::Pending(overlays.iter().map(one).collect())
             }
@@ -205,7 +232,7 @@ fn nothing_that_was_written_through_it_is_lost_and_nothing_is_written_that_was_n
     ];
     let shown = RefCell::new(Vec::new());
     let course =
-        || CommitSet::new("try", None, false, |changes: &[_]| *shown.borrow_mut() = changes.to_vec());
+        || CommitSet::new("try", None, false, false, |changes: &[_]| *shown.borrow_mut() = changes.to_vec());
     let check = |outcome: &Outcome<Set>, what: &str| {
         let (scene, text) = (&outcome.scene, outcome.text());
         if scene.discarded {

@@ -93,6 +93,7 @@ impl Sets {
                 status: SnapshotStatus::Unknown,
                 open: device.map_or(0, |device| device.open),
                 holders: device.map(|device| device.holders.clone()).unwrap_or_default(),
+                noted: Vec::new(),
             })
         };
         names.into_iter().filter_map(one).collect()

@@ -107,6 +107,7 @@ impl Scene for Room {
                     status: SnapshotStatus::Unknown,
                     open: 0,
                     holders: Vec::new(),
+                    noted: Vec::new(),
                 };
                 let all = self.devices.iter().map(one).collect();
                 View::Overlays(Overlays { all, store: STORE.into(), files: Vec::new() })
@@ -117,7 +118,7 @@ impl Scene for Room {
                     device.found = device.found.map(|found| Device { busy: self.busy, ..found });
                     let why = || Err(Unusable::Open("No such file or directory".into()));
                     let device = if self.gone { Candidate { found: why(), ..device } } else { device };
-                    Underlay { device, holders: Vec::new() }
+                    Underlay { device, holders: Vec::new(), prints: Vec::new() }
                 };
                 let loops = (0..).filter(|nth| !self.loops.contains_key(nth)).take(paths.len()).collect();
                 View::Underlays(Underlays { devices: paths.iter().map(one).collect(), loops })

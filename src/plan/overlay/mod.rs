@@ -112,6 +112,8 @@ pub struct WantedOverlay {
     pub size: Bytes,
     /// The loop device for it.
     pub loop_device: String,
+    /// What is noted of it, so that a member that was used since is known.
+    pub prints: Vec<ChunkPrint>,
 }
 
 /// A set that is to be made.
@@ -160,7 +162,10 @@ pub fn create(new: &NewSet, members: &[WantedOverlay]) -> Result<Plan, Refusal> 
     }
     steps.push(Step::Dm(DmStep::WaitForUdev));
     let description = description(&new.store, set);
-    let text = overlay::describe(&described);
+    let mut text = overlay::describe(&described);
+    for ((_, _, file), member) in described.iter().zip(members) {
+        text.push_str(&overlay::describe_prints(file, &member.prints));
+    }
     steps.push(Step::System(SystemStep::SaveFile {
         file: description,
         size: Bytes(u64::try_from(text.len()).unwrap_or(0)),
@@ -290,6 +295,7 @@ mod tests {
             kernel_name: name.into(),
             size: Bytes(64 << 20),
             loop_device: format!("/dev/loop{nth}"),
+            prints: Vec::new(),
         }
     }
 

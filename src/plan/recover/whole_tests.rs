@@ -164,6 +164,7 @@ impl Scene for Left {
                     status: SnapshotStatus::Unknown,
                     open: u32::from(stands),
                     holders: stands.then(|| "md9".to_owned()).into_iter().collect(),
+                    noted: Vec::new(),
                 };
                 let all = (0..).zip(&self.overlays).map(one).collect();
                 let files = self.files.iter().cloned().collect();

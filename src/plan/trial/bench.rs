@@ -186,7 +186,7 @@ impl Machine {
         let over = self.fake.dm.devices.iter().filter(|(_, one)| origin(one) == Some(path));
         let over = over.map(|(name, _)| ("dm-1".to_owned(), Some(name.clone())));
         let held = self.holder(path).map(|name| (name.clone(), None));
-        Underlay { device: self.candidate(path), holders: over.chain(held).collect() }
+        Underlay { device: self.candidate(path), holders: over.chain(held).collect(), prints: Vec::new() }
     }
 
     fn world(&self, fresh: usize) -> World {
@@ -228,6 +228,7 @@ impl Machine {
                 open: u32::from(holder.is_some()),
                 holders: holder.into_iter().collect(),
                 device: there.then_some(name),
+                noted: Vec::new(),
             })
         };
         names.into_iter().filter_map(one).collect()

@@ -194,6 +194,7 @@ fn no_set_of_another_process_is_taken_for_ours() {
             status: crate::model::dm::SnapshotStatus::Unknown,
             open: 0,
             holders: Vec::new(),
+            noted: Vec::new(),
         };
         Overlays { all: names.iter().map(one).collect(), ..Overlays::default() }
     };
