@@ -74,6 +74,17 @@ pub(in crate::plan) fn superblock(number: u32, events: u64, level: Level, slots:
     new.member(&member).unwrap()
 }
 
+/// A member in sysfs.
+fn link((slot, state): (u32, char)) -> Link {
+    Link {
+        name: format!("ram{slot}"),
+        dev: Some(dev(slot)),
+        slot: (state == 'U').then_some(slot),
+        states: vec![if state == 'U' { "in_sync" } else { "faulty" }.into()],
+        ..Link::default()
+    }
+}
+
 /// An array on ram0, ram1, …: `U` in sync, `F` failed in its slot, `_` empty; at event 20.
 pub(in crate::plan) fn array(level: Level, slots: &str) -> Managed {
     let count = u32::try_from(slots.len()).unwrap();
@@ -90,13 +101,6 @@ pub(in crate::plan) fn array(level: Level, slots: &str) -> Managed {
         },
         path: None,
         alive: true,
-    };
-    let link = |(slot, state): (u32, char)| Link {
-        name: format!("ram{slot}"),
-        dev: Some(dev(slot)),
-        slot: (state == 'U').then_some(slot),
-        states: vec![if state == 'U' { "in_sync" } else { "faulty" }.into()],
-        ..Link::default()
     };
     Managed {
         detail: ArrayDetail {
