@@ -10,7 +10,7 @@ use super::{
     DiskStep, MdStep, Plan, Step, SystemStep,
     volume::{
         metadata::LvmStep,
-        way_back::{self, Made, WayBack},
+        way_back::{self, GroupWayBack, Made},
     },
 };
 use crate::{
@@ -140,8 +140,8 @@ fn group_change(plan: &Plan, words: &[String]) -> Option<GroupChange> {
     let at_once = plan.steps.iter().any(|step| matches!(step, Step::Critical(_)));
     let back = old.as_ref().map(|old| way_back::of(old, &new, Made { words, at_once }));
     let (back, no_way) = match back {
-        Some(WayBack::Command(command)) => (Some(command), None),
-        Some(WayBack::Nothing(why)) => (None, Some(why)),
+        Some(GroupWayBack::Command(command)) => (Some(command), None),
+        Some(GroupWayBack::Nothing(why)) => (None, Some(why)),
         None => (None, None),
     };
     Some(GroupChange {

@@ -9,7 +9,7 @@ use super::room::{self, Underway};
 
 /// What takes a change back.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum WayBack {
+pub enum GroupWayBack {
     /// This command, which may be two in a row.
     Command(String),
     /// Nothing: why.
@@ -27,11 +27,11 @@ pub struct Made<'a> {
 
 /// What makes a group what it was.
 #[must_use]
-pub fn of(old: &Group, new: &Group, made: Made<'_>) -> WayBack {
-    let between = of_move(old, new).map(WayBack::Command).or_else(|| of_rollback(old, new, made));
+pub fn of(old: &Group, new: &Group, made: Made<'_>) -> GroupWayBack {
+    let between = of_move(old, new).map(GroupWayBack::Command).or_else(|| of_rollback(old, new, made));
     between.unwrap_or_else(|| {
         let whole = of_group(old, new).or_else(|| of_volume(old, new, made));
-        WayBack::Command(whole.unwrap_or_else(|| to(old)))
+        GroupWayBack::Command(whole.unwrap_or_else(|| to(old)))
     })
 }
 
@@ -76,18 +76,18 @@ fn devices(group: &Group, volume: &str) -> Vec<String> {
 }
 
 /// A rollback that waits can be taken back; one that has begun overwrites what the volume had.
-fn of_rollback(old: &Group, new: &Group, made: Made<'_>) -> Option<WayBack> {
+fn of_rollback(old: &Group, new: &Group, made: Made<'_>) -> Option<GroupWayBack> {
     let merging = |group: &Group, cow: &str| group.snapshot_in(cow).is_some_and(|one| one.merging);
     let lost = |origin: &str| {
         let name = format!("{}/{origin}", new.name);
-        WayBack::Nothing(format!("a rollback overwrites what {name} had, and nothing keeps that"))
+        GroupWayBack::Nothing(format!("a rollback overwrites what {name} had, and nothing keeps that"))
     };
     if let Some(begun) = new.snapshots().find(|one| one.merging && !merging(old, one.cow)) {
-        return Some(if made.at_once { lost(begun.origin) } else { WayBack::Command(to(old)) });
+        return Some(if made.at_once { lost(begun.origin) } else { GroupWayBack::Command(to(old)) });
     }
     let over = old.snapshots().find(|one| one.merging && !merging(new, one.cow))?;
     if new.snapshot_in(over.cow).is_some() {
-        return Some(WayBack::Command(format!("mdctl volume rollback {}/{}", new.name, over.cow)));
+        return Some(GroupWayBack::Command(format!("mdctl volume rollback {}/{}", new.name, over.cow)));
     }
     Some(lost(over.origin))
 }

@@ -13,8 +13,8 @@ use super::{
 
 fn back(old: &Group, new: &Group) -> String {
     match of(old, new, Made::default()) {
-        WayBack::Command(command) => command,
-        WayBack::Nothing(why) => format!("nothing: {why}"),
+        GroupWayBack::Command(command) => command,
+        GroupWayBack::Nothing(why) => format!("nothing: {why}"),
     }
 }
 
@@ -60,7 +60,7 @@ fn of_a_rollback_nothing_once_it_has_begun() {
     let to = format!("mdctl volume restore vg --at {}", with.seqno);
     assert_eq!(back(&with, &asked), to, "it waits");
     let begun = of(&with, &asked, Made { at_once: true, ..Made::default() });
-    assert!(matches!(begun, WayBack::Nothing(why) if why.contains("what vg/a had")));
+    assert!(matches!(begun, GroupWayBack::Nothing(why) if why.contains("what vg/a had")));
     assert_eq!(back(&asked, &with), "mdctl volume rollback vg/w", "it was taken back");
     let mut over = asked.clone();
     over.remove("w").unwrap();
@@ -99,7 +99,7 @@ fn of_a_volume_its_name_and_its_size() {
     assert_eq!(back(&before, &grown), format!("mdctl volume resize vg/a {size}M"));
     let words = ["volume", "resize", "vg/a", "+4M", "--fs"].map(String::from);
     let with_fs = of(&before, &grown, Made { words: &words, at_once: false });
-    assert_eq!(with_fs, WayBack::Command(format!("mdctl volume resize vg/a {size}M --fs")));
+    assert_eq!(with_fs, GroupWayBack::Command(format!("mdctl volume resize vg/a {size}M --fs")));
     // What was cut off, removed or made is as in the state of before.
     let to = |group: &Group| format!("mdctl volume restore vg --at {}", group.seqno);
     assert_eq!(back(&grown, &before), to(&grown));

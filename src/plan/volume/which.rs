@@ -6,7 +6,7 @@ use superblock::lvm::{Group, LvmUuid, group::PvStatus};
 
 use super::{
     former,
-    way_back::{self, Made, WayBack},
+    way_back::{self, GroupWayBack, Made},
 };
 use crate::{
     model::volume::{AreaSeen, FoundGroup, Groups, KeptState, Traces},
@@ -95,10 +95,12 @@ fn lacks_nothing(found: &FoundGroup, before: &KeptState) -> Refusal {
     };
     let words: Vec<String> = written.description.split_whitespace().map(str::to_owned).collect();
     let back = match way_back::of(&before.group, &found.group, Made { words: &words, at_once: false }) {
-        WayBack::Command(back) => {
+        GroupWayBack::Command(back) => {
             format!("`{back}` takes its newest change ({seqno}{command}) back")
         }
-        WayBack::Nothing(why) => format!("nothing takes its newest change ({seqno}{command}) back: {why}"),
+        GroupWayBack::Nothing(why) => {
+            format!("nothing takes its newest change ({seqno}{command}) back: {why}")
+        }
     };
     Refusal::new(format!("group {name} lacks nothing: there is nothing to repair"))
         .hint(format!("{back}; `mdctl volume restore --list {name}` shows all states"))
