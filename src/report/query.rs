@@ -4,7 +4,10 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use super::{text::brief_binary, words};
+use super::{
+    text::{brief_binary, harmless},
+    words,
+};
 use crate::model::detail::{Presence, Queried, QueriedArray};
 
 /// The answer for one device.
@@ -104,7 +107,7 @@ impl Query {
     /// The text.
     #[must_use]
     pub fn text(&self) -> String {
-        let device = &self.device;
+        let device = harmless(&self.device);
         let mut out = match &self.array {
             QueryArray::No => format!("{device}: is not an md array\n"),
             QueryArray::Inactive => format!("{device}: is an md device which is not active\n"),

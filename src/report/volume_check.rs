@@ -46,9 +46,9 @@ pub fn text(all: &[Checked]) -> String {
     out
 }
 
-/// The same as JSON.
+/// The same as JSON. `unknown`: why names stand for nothing.
 #[must_use]
-pub fn json(all: &[Checked]) -> String {
+pub fn json(all: &[Checked], unknown: &[String]) -> String {
     let one = |one: &'_ Checked| {
         serde_json::json!(One {
             subject: &one.subject,
@@ -59,7 +59,11 @@ pub fn json(all: &[Checked]) -> String {
             read_only: &one.read_only,
         })
     };
-    let value = serde_json::json!({ "schema": CHECK, "checked": all.iter().map(one).collect::<Vec<_>>() });
+    let mut value =
+        serde_json::json!({ "schema": CHECK, "checked": all.iter().map(one).collect::<Vec<_>>() });
+    if let Some(keys) = value.as_object_mut().filter(|_| !unknown.is_empty()) {
+        keys.insert("error".to_owned(), serde_json::json!({ "reason": unknown.join("; ") }));
+    }
     format!("{value:#}\n")
 }
 

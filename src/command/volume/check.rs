@@ -19,7 +19,7 @@ pub(super) fn run(names: &[String], common: &Common, machine: &Machine, ui: &Ui)
     let absent = inventory::kept::of_absent(machine, &groups)?;
     let lost = |state: &KeptState| groups::lost(state, &groups);
     let mut all = Vec::new();
-    let mut unknown = false;
+    let mut unknown = Vec::new();
     if names.is_empty() {
         all.extend(groups.groups.iter().map(group));
         all.extend(groups.lone.iter().map(inventory::inspect::lone));
@@ -31,16 +31,17 @@ pub(super) fn run(names: &[String], common: &Common, machine: &Machine, ui: &Ui)
             Some(checked) => all.extend(checked),
             None => {
                 let lost = absent.iter().find(|state| state.group.name == *name).and_then(lost);
-                ui.error(&lost.unwrap_or_else(|| {
+                let why = lost.unwrap_or_else(|| {
                     format!("{name} is neither a group nor a device with a physical volume on it")
-                }));
-                unknown = true;
+                });
+                ui.error(&why);
+                unknown.push(why);
             }
         }
     }
-    print(&if common.json { volume_check::json(&all) } else { volume_check::text(&all) });
+    print(&if common.json { volume_check::json(&all, &unknown) } else { volume_check::text(&all) });
     let sound = all.iter().all(|checked| checked.problems.is_empty());
-    Ok(if sound && !unknown { DONE } else { FAILED })
+    Ok(if sound && unknown.is_empty() { DONE } else { FAILED })
 }
 
 fn group(found: &FoundGroup) -> Checked {

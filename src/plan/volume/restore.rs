@@ -191,7 +191,9 @@ fn other(now: &Group, new: &Group) -> Vec<String> {
     let size = |group: &Group, volume: &LogicalVolume| human::size(group.sectors(volume.extents()).bytes().0);
     let one = |volume: &LogicalVolume| {
         let name = format!("{}/{}", new.name, volume.name);
-        let Some(was) = by_id(now, volume) else { return Some(format!("{name} comes back")) };
+        let Some(was) = by_id(now, volume) else {
+            return Some(format!("{name} comes back; `mdctl volume activate {name}` makes its device"));
+        };
         if was.name != volume.name {
             return Some(format!("{}/{} is called {name} again", now.name, was.name));
         }

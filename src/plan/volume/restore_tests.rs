@@ -143,7 +143,8 @@ fn other_contents_are_named_and_not_restored_without_force() {
     let longer = asked(&longer, group(3, &["a", "b"]), false).unwrap();
     let said: Vec<&str> = longer.warnings.iter().map(|it| it.text.as_str()).collect();
     assert!(
-        said.contains(&"vg/a comes back") && said.contains(&"vg/b has 8 MiB again, not 12 MiB"),
+        said.contains(&"vg/a comes back; `mdctl volume activate vg/a` makes its device")
+            && said.contains(&"vg/b has 8 MiB again, not 12 MiB"),
         "{said:?}"
     );
     // What it had is somebody else's now.
