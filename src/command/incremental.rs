@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::{DONE, drive::Driver, home, print};
+use super::{DONE, drive::Driver, home, output, print};
 use crate::{
     config::{Config, sources::ConfigSources},
     inventory,
@@ -66,10 +66,11 @@ pub(super) fn run(request: &IncrementalRequest, common: &Common, machine: &Machi
     Ok(status)
 }
 
+/// A refusal has a document already.
 fn tell(report: &IncrementalReport, common: &Common) -> Result<()> {
-    if common.json {
+    if common.json && output::is_empty() {
         print(&format!("{}\n", serde_json::to_string_pretty(report)?));
-    } else if common.export {
+    } else if common.export && !common.json {
         print(&report.export());
     }
     Ok(())
