@@ -245,8 +245,16 @@ fn is_left_out(
     if !carried(&taken.after(), taken).is_empty() {
         return None;
     }
+    let before = || {
+        let earlier = all.iter().filter(|(about, _)| about.order() <= undo.about.order());
+        earlier.flat_map(|(_, devices)| devices.iter())
+    };
+    // It is offered to be written over: neither a path nor a likeness is enough.
+    let is_proven = |now: &Identity| {
+        matches!(taken.same(now), Sameness::Same(_)) && !taken.device.is_only_like(now, before(), here)
+    };
     let is_it = |now: &&Identity| {
-        now.md.is_empty() && now.foreign.is_empty() && is_one(taken, now) && !changed_since(undo, now, all)
+        now.md.is_empty() && now.foreign.is_empty() && is_proven(now) && !changed_since(undo, now, all)
     };
     here.iter().find(is_it).map(|now| (now.path.clone(), array.clone(), false))
 }

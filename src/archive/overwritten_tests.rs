@@ -166,6 +166,8 @@ fn a_superblock_that_came_back_without_its_data_is_known() {
     let blank = [here[0].clone(), Identity { md: Vec::new(), ..here[1].clone() }];
     let found = overwritten(&without, &all, &blank);
     assert_eq!(found, [Overwritten { is_back: false, ..one.clone() }]);
+    let elsewhere = [Identity { serial: None, ..blank[1].clone() }];
+    assert_eq!(overwritten(&without, &all, &elsewhere), [], "its path is all that is known of it");
     let formatted = [Identity { foreign: vec!["ext4".into()], ..blank[1].clone() }];
     assert_eq!(overwritten(&without, &all, &formatted), [], "it is somebody's now");
     assert_eq!(overwritten(&pairs, &all, &blank), [], "somebody else erased it");

@@ -9,7 +9,7 @@ use super::{Candidate, DevId, dm::SnapshotStatus};
 pub const PREFIX: &str = "MDOV-";
 /// Chunks of overlays: 4 KiB, a superblock's size.
 pub const CHUNK: Sectors = Sectors(8);
-/// Of so many bytes at most is one of the blocks that are noted of a member.
+/// The longest block of a member that is noted.
 const MOST_PRINTED: usize = 64 << 10;
 /// So many blocks are noted of a member at most.
 pub const MOST_PRINTS: usize = 64;

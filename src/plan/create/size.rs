@@ -12,7 +12,7 @@ use crate::{
     request::{ConsistencyPolicy, CreateRequest, DataOffset, MemberSource, MemberWord, SizeOrMax},
 };
 
-/// The same in a line, where it is no question.
+/// The same in a line, for whoever is not asked.
 pub(super) const BOOT_REMARK: &str =
     "a boot loader reads /boot from it only if it knows this metadata (--metadata=1.0: every one can)";
 /// The original's remark on metadata where a boot loader does not look for it.

@@ -74,7 +74,7 @@ impl ExplainScene<'_> {
             .needs(format!("{path} left out when the array is started, then added as a new device"))
     }
 
-    /// One that is no member any more, and that the array can be filled up with.
+    /// A former member, with which the array can be filled up again.
     fn left_out(&self, uuid: MdUuid, one: &Overwritten) -> Finding {
         let Overwritten { path, copied, .. } = one;
         let text = format!(
