@@ -28,8 +28,7 @@ pub(super) fn run(request: &OverlayRequest, common: &Common, machine: &Machine, 
         }
         OverlayRequest::List => {
             let seen = inventory::overlays(machine, None)?;
-            let used = |one: &Overlay| changed(&one.noted, &inventory::noted_now(one)).next().is_some();
-            let used: Vec<bool> = seen.iter().map(used).collect();
+            let used: Vec<bool> = seen.iter().map(|one| used(machine, one)).collect();
             let overlays = report::overlay::OverlayList::new(&seen).used(&used);
             if common.json {
                 print(&format!("{}\n", serde_json::to_string_pretty(&overlays)?));
@@ -52,6 +51,15 @@ pub(super) fn run(request: &OverlayRequest, common: &Common, machine: &Machine, 
             driver.drive(&mut Discard::new(sets.clone(), *all, text(store.as_deref())))
         }
     }
+}
+
+/// Whether the member was used since. What the overlay holds is read only where something is another than it was.
+fn used(machine: &Machine, one: &Overlay) -> bool {
+    if changed(&one.noted, &inventory::noted_now(one)).next().is_none() {
+        return false;
+    }
+    let pending = inventory::pending(machine, std::slice::from_ref(one));
+    pending.map_or(true, |pending| pending.iter().any(overlay::is_used))
 }
 
 fn text(path: Option<&Path>) -> Option<String> {

@@ -15,10 +15,7 @@ use superblock::{
 
 use crate::{
     config::lvm::{LONGEST, Settings},
-    kernel::{
-        Access, BlockDevice, Deadline, Lock, Machine, files, host, lock,
-        sysfs::{Suspended, Sysfs},
-    },
+    kernel::{Access, BlockDevice, Deadline, Lock, Machine, files, host, lock, sysfs::Suspended},
     model::volume::AreaTarget,
     plan::volume::metadata::{ListedDevice, LvmStep},
 };
@@ -108,7 +105,7 @@ impl Volumes {
             }
             LvmStep::Check { group, areas } => self.locked().and_then(|()| check(group, areas)),
             LvmStep::Free { name, take, among, known } => {
-                self.locked().and_then(|()| free(name.as_deref(), take, (among, known)))
+                self.locked().and_then(|()| free(&self.machine, name.as_deref(), take, (among, known)))
             }
             LvmStep::Archive { group, text } => self.archive(group, text),
             LvmStep::PreCommit { group, seqno, targets, text } => {
@@ -277,7 +274,12 @@ fn check(group: &str, areas: &[(String, Area)]) -> Result<()> {
 }
 
 /// Somebody may have made a group of this name, or used a device, between the plan and the locks.
-fn free(name: Option<&str>, take: &[String], (among, known): (&[String], &[LvmUuid])) -> Result<()> {
+fn free(
+    machine: &Machine,
+    name: Option<&str>,
+    take: &[String],
+    (among, known): (&[String], &[LvmUuid]),
+) -> Result<()> {
     for path in take {
         if texts(path).is_some_and(|(label, texts)| texts.iter().any(|text| knows(text, label.id))) {
             return Err(Stale { group: "a group of its own".to_owned(), device: path.clone() }.into());
@@ -286,7 +288,7 @@ fn free(name: Option<&str>, take: &[String], (among, known): (&[String], &[LvmUu
     let Some(name) = name else { return Ok(()) };
     let begins = format!("{name} {{");
     // What stands on a suspended device never answers, and LVM2's lock would be held until it does.
-    let suspended = Suspended::look(&Sysfs::default());
+    let suspended = Suspended::look(&machine.sysfs);
     for path in among.iter().filter(|path| suspended.check(Path::new(path)).is_ok()) {
         let texts = texts(path).map(|(_, texts)| texts).unwrap_or_default();
         let Some(text) = texts.iter().find(|text| text.starts_with(begins.as_bytes())) else { continue };

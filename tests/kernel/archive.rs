@@ -10,9 +10,6 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("updated_and_added_by_mistake", updated_and_added_by_mistake),
         Case::new("undo_is_undone", undo_is_undone),
         Case::new("undo_refuses_what_changed_since", undo_refuses_what_changed_since),
-        Case::new("what_a_resync_wrote_is_told", what_a_resync_wrote_is_told),
-        Case::new("an_array_that_went_on_keeps_its_metadata", an_array_that_went_on_keeps_its_metadata),
-        Case::new("what_a_resync_wrote_and_force", what_a_resync_wrote_and_force),
         Case::new("archive_that_cannot_be_written", archive_that_cannot_be_written),
         Case::new("killed_between_archive_and_write", killed_between_archive_and_write),
         Case::new("damaged_entries_are_refused_by_name", damaged_entries_are_refused_by_name),
@@ -25,7 +22,7 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 /// No entries from cases before.
-fn empty_archive() {
+pub(crate) fn empty_archive() {
     sh("rm -rf /var/lib/mdctl /run/mdctl").ok();
 }
 
@@ -38,7 +35,7 @@ fn entries() -> Vec<String> {
 }
 
 /// A RAID5 of four with files on it, stopped.
-fn with_files() -> Disks {
+pub(crate) fn with_files() -> Disks {
     empty_archive();
     let disks = Disks::new(4, 16 << 10);
     let words =
@@ -54,7 +51,7 @@ fn with_files() -> Disks {
 
 /// The array comes up from its own metadata, clean and whole, and every file is as it was.
 #[track_caller]
-fn files_are_intact(disks: &Disks) {
+pub(crate) fn files_are_intact(disks: &Disks) {
     ours(&[&["--assemble", "/dev/md0"][..], &disks.all()].concat()).ok();
     let state = sh("cat /sys/block/md0/md/degraded /sys/block/md0/md/sync_action").ok();
     assert_eq!(state.stdout, "0\nidle\n", "{}", guest::mdstat());
@@ -78,7 +75,7 @@ fn words(of: &[String]) -> Vec<&str> {
     of.iter().map(String::as_str).collect()
 }
 
-fn stop() {
+pub(crate) fn stop() {
     ours(&["--stop", "/dev/md0"]).ok();
     guest::settle();
 }
@@ -242,102 +239,6 @@ fn undo_refuses_what_changed_since() {
     let refused = mdctl(&["undo", &first]).fails(1);
     assert!(refused.stderr.contains("came later and is about the same"), "{refused}");
     assert!(mdctl(&["undo", "nosuch"]).fails(1).stderr.contains("no such entry"));
-}
-
-/// Honest about what metadata cannot bring back.
-fn what_a_resync_wrote_is_told() {
-    let disks = with_files();
-    let members = disks.all();
-    let create = ["--create", "/dev/md0", "--run", "-l1", "-n2", "--bitmap=none", members[2], members[0]];
-    ours(&create).ok();
-    guest::wait_idle();
-    stop();
-    let undone = mdctl(&["undo", "-y"]).ok();
-    let told = |path: &str| undone.stderr.contains(&format!("{path}: a resync of array "));
-    assert!(undone.stderr.contains("has written over data (all of it)"), "{undone}");
-    assert!(told(disks.path(0)) && !told(disks.path(2)), "the first member is only read: {undone}");
-    assert!(undone.stderr.contains("so it is left without a superblock"), "{undone}");
-    assert!(reference(&["--examine", disks.path(0)]).fails(1).stderr.contains("No md superblock"));
-    // Whoever starts it, starts it without that member, and it is filled again.
-    mdctl(&["assemble", "--scan"]).ok();
-    sh("mount -o ro /dev/md0 /mnt && cd /mnt && sha256sum --quiet -c /tmp/sums; s=$?; cd /; umount /mnt; exit $s").ok();
-    let explained = mdctl(&["explain"]).ok().stdout;
-    assert!(explained.contains("has written over its data (all of it)"), "{explained}");
-    let next = format!("manage /dev/md/0 --add {}", disks.path(0));
-    assert!(explained.contains(&next), "{explained}");
-    mdctl(&next.split(' ').collect::<Vec<_>>()).ok();
-    guest::wait_for("it is filled", |text| text.contains("[UUUU]"));
-    guest::wait_idle();
-    ours(&["--stop", "/dev/md0"]).ok();
-    files_are_intact(&disks);
-}
-
-/// A member that missed writes would count as up to date again, and one that serves would be lost.
-fn an_array_that_went_on_keeps_its_metadata() {
-    for metadata in ["0.90", "1.2"] {
-        empty_archive();
-        let disks = Disks::new(3, 16 << 10);
-        let [first, second, third] = [0, 1, 2].map(|n| disks.path(n));
-        let create = [
-            "--create",
-            "/dev/md0",
-            "--run",
-            "-e",
-            metadata,
-            "-l1",
-            "-n2",
-            "--bitmap=none",
-            "--assume-clean",
-        ];
-        reference(&[&create[..], &[first, second]].concat()).ok();
-        stop();
-        ours(&["--assemble", "/dev/md0", "--update=uuid", first, second]).ok();
-        ours(&["/dev/md0", "--fail", first, "--remove", first]).ok();
-        sh("dd if=/dev/urandom of=/dev/md0 bs=1M count=1 conv=fsync status=none").ok();
-        stop();
-        let refused = mdctl(&["undo", "-y"]).fails(1);
-        assert!(refused.stderr.contains("went on without it"), "{refused}");
-        let undo = mdctl(&["history", "--json"]).ok();
-        assert!(!undo.stdout.contains("\"undoes\": \""), "{undo}");
-        // A disk that was added and has become the last copy.
-        ours(&["--assemble", "/dev/md0", "--run", second]).ok();
-        mdctl(&["manage", "/dev/md0", "--add", third]).ok();
-        guest::wait_for("it is filled", |text| text.contains("[UU]"));
-        guest::wait_idle();
-        ours(&["/dev/md0", "--fail", second, "--remove", second]).ok();
-        sh("dd if=/dev/urandom of=/dev/md0 bs=1M count=1 conv=fsync status=none").ok();
-        stop();
-        let refused = mdctl(&["undo", "-y"]).fails(1);
-        assert!(refused.stderr.contains("is an up-to-date member of array"), "{refused}");
-    }
-}
-
-/// With force all of it comes back: then it is known, and told, that the data is not right.
-fn what_a_resync_wrote_and_force() {
-    let disks = with_files();
-    let members = disks.all();
-    let create = ["--create", "/dev/md0", "--run", "-l1", "-n2", "--bitmap=none", members[2], members[0]];
-    ours(&create).ok();
-    guest::wait_idle();
-    stop();
-    mdctl(&["undo", "-y", "--force"]).ok();
-    let explained = mdctl(&["explain", disks.path(0)]).ok().stdout;
-    assert!(explained.contains("its superblock is back, its data is not"), "{explained}");
-    let next = explained.split("next:").nth(1).expect("a next command");
-    let next = next.lines().find(|line| line.contains("mdctl")).expect("a line");
-    assert!(next.contains("--readonly --run") && !next.contains(disks.path(0)), "{explained}");
-    let examined = reference(&["--examine", disks.path(0)]).ok();
-    assert!(examined.stdout.contains("Raid Level : raid5"), "{examined}");
-    // Its bitmap knows nothing of what was written over it: it does not come back as what it was, and is filled anew.
-    let others = &members[1..];
-    ours(&[&["--assemble", "/dev/md0", "--run"], others].concat()).ok();
-    let refused = mdctl(&["manage", "/dev/md0", "--re-add", disks.path(0)]).fails(1);
-    assert!(refused.stderr.contains("an undo brought its superblock back"), "{refused}");
-    mdctl(&["manage", "/dev/md0", "--add", disks.path(0)]).ok();
-    guest::wait_for("it is filled", |text| text.contains("[UUUU]"));
-    guest::wait_idle();
-    ours(&["--stop", "/dev/md0"]).ok();
-    files_are_intact(&disks);
 }
 
 fn archive_that_cannot_be_written() {

@@ -45,6 +45,7 @@ mod users;
 mod vanish;
 mod volume;
 mod volume_killed;
+mod written_over;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -54,6 +55,7 @@ fn main() {
     arguments.test_threads = Some(1);
     let areas = [
         ("archive", archive::cases()),
+        ("written_over", written_over::cases()),
         ("history", history::cases()),
         ("assemble", assemble::cases()),
         ("incremental", incremental::cases()),

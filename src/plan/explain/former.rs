@@ -56,14 +56,39 @@ impl ExplainScene<'_> {
 
     fn gone(&self, array: &str, members: &[&Former], all: &[Former]) -> Explanation {
         let name = members.iter().find_map(|one| one.name.clone()).unwrap_or_else(|| array.to_owned());
-        Explanation {
+        let explanation = Explanation {
             subject: name,
             uuid: array.parse::<MdUuid>().ok(),
-            summary: "its superblocks are gone from all devices; the archive has them".to_owned(),
             devices: Vec::new(),
+            ..Explanation::default()
+        };
+        if members.iter().all(|one| one.is_undone_by_its_entry()) {
+            let paths: Vec<&str> = members.iter().map(|one| one.path.as_str()).collect();
+            return Explanation {
+                summary: format!("erased from {}, and the archive has it", paths.join(", ")),
+                findings: self.erased(members),
+                ..explanation
+            };
+        }
+        Explanation {
+            summary: "its superblocks are gone from all devices; the archive has them".to_owned(),
             findings: members.iter().map(|one| self.taken(one, all)).collect(),
+            ..explanation
         }
         .sorted()
+    }
+
+    /// Commands that left nothing on devices: somebody wanted that, most likely, so it is only mentioned, each command once.
+    fn erased(&self, members: &[&Former]) -> Vec<Finding> {
+        let mut found: Vec<Finding> = Vec::new();
+        for (nth, one) in members.iter().enumerate() {
+            if members.iter().take(nth).any(|before| before.id == one.id) {
+                continue;
+            }
+            let text = format!("`{}` took its superblocks, {}", one.by.escape_debug(), self.when(one.until));
+            found.push(Finding::new(Kind::Former, Severity::Note, text).try_next(undo(one)));
+        }
+        found
     }
 
     /// An undo is offered where it gives back what its command took, and overwrites nothing that came later.
@@ -93,8 +118,7 @@ impl ExplainScene<'_> {
                 one.id
             ));
         }
-        let undo = NextCommand::new(["mdctl", "undo", one.id.as_str()], "puts back what that command took");
-        found.try_next(undo)
+        found.try_next(undo(one))
     }
 
     /// Looks for the array on overlays, with those that have its superblock and those that had it.
@@ -108,4 +132,8 @@ impl ExplainScene<'_> {
         next.words.extend(paths);
         next
     }
+}
+
+fn undo(one: &Former) -> NextCommand {
+    NextCommand::new(["mdctl", "undo", one.id.as_str()], "puts back what that command took")
 }

@@ -287,10 +287,12 @@ impl Explanation {
     }
 
     /// The safest next command of all: that of the worst finding that has one. A mere note's does not stand in for
-    /// what is wrong.
+    /// what is wrong, and what was erased on purpose need not come back.
     #[must_use]
     pub fn next(&self) -> Option<&NextCommand> {
-        let counts = |finding: &&Finding| finding.severity != Severity::Note || self.is_fine();
+        let counts = |finding: &&Finding| {
+            finding.severity != Severity::Note || self.is_fine() && finding.kind != Kind::Former
+        };
         self.findings.iter().filter(counts).find_map(|finding| finding.command.as_ref())
     }
 

@@ -33,6 +33,7 @@ pub(super) fn explain(scene: &ExplainScene<'_>, array: &ArrayStatus) -> Explanat
     findings.extend(work.journal());
     findings.extend(work.state());
     findings.extend(work.sync());
+    let mut findings: Vec<Finding> = findings.into_iter().map(|found| work.once_writable(found)).collect();
     if let Some(claim) = fresh.as_ref().or(claims.first()) {
         findings.extend(names::findings(scene, Some(array), claim));
     }
@@ -390,6 +391,20 @@ impl Work<'_> {
                     self.array.shown()
                 )),
         )
+    }
+
+    /// The kernel takes nobody new into an array that is read-only; whom it takes back by a bitmap, it does.
+    fn once_writable(&self, found: Finding) -> Finding {
+        let read_only = self.array.state == ArrayState::ReadOnly;
+        let adds = |next: &NextCommand| next.words.iter().any(|word| word == "--add");
+        match found.command.clone().filter(|next| read_only && adds(next)) {
+            Some(next) => found.command(None).needs(format!(
+                "an array that may be written to: mdctl readwrite {}; then {}",
+                self.array.shown(),
+                next.line()
+            )),
+            None => found,
+        }
     }
 
     fn state(&self) -> Option<Finding> {

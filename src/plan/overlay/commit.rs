@@ -73,7 +73,8 @@ pub fn commit(set: &str, pending: &[Pending], store: &str, force: bool) -> Resul
 
 /// Whether the member was written to since its overlay was made, by others than a commit of just this set that was
 /// interrupted.
-fn is_used(one: &Pending) -> bool {
+#[must_use]
+pub fn is_used(one: &Pending) -> bool {
     let committed = |now: &ChunkPrint| one.writes.iter().any(|write| holds(write, now));
     changed(&one.overlay.noted, &one.now).any(|now| !committed(now))
 }

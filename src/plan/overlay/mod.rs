@@ -22,7 +22,7 @@ use crate::model::{
 pub(super) use beneath::unusable;
 pub use beneath::{free, wanted};
 pub use clean_up::{clean_up, standing};
-pub use commit::{CommitSet, changes, commit};
+pub use commit::{CommitSet, changes, commit, is_used};
 pub use discard::Discard;
 pub use make::MakeSet;
 

@@ -6,6 +6,7 @@ use crate::guest::{Case, Disks, mdctl, reference, run, run_for, settle, sh, trac
 pub(super) fn cases() -> Vec<Case> {
     vec![
         Case::new("commit_killed", commit_killed),
+        Case::new("set_older_than_its_members", set_older_than_its_members),
         Case::new("create_killed", create_killed),
         Case::new("no_room", no_room),
         Case::new("unreadable", unreadable),
@@ -50,6 +51,38 @@ fn written(disks: &Disks) {
     sh("for n in 0 1; do dd if=/dev/zero bs=64k count=9 | tr '\\0' x | \
         dd of=/dev/mapper/MDOV-t1-ram$n bs=64k seek=3 oflag=direct iflag=fullblock; done 2>/dev/null")
     .ok();
+}
+
+/// Its devices were taken away, its files are there, and the array was used without it: what it holds is old.
+fn set_older_than_its_members() {
+    let disks = Disks::new(2, 16384);
+    let members = disks.all();
+    let create = ["--create", "/dev/md0", "--run", "-l1", "-n2", "--assume-clean", "--bitmap=none"];
+    reference(&[&create[..], &members].concat()).ok();
+    reference(&["--stop", "/dev/md0"]).ok();
+    settle();
+    mdctl(&[&["overlay", "create", "--name=t1"][..], &members].concat()).ok();
+    sh("for n in 0 1; do dd if=/dev/urandom of=/dev/mapper/MDOV-t1-ram$n bs=1M seek=4 count=1 oflag=direct; done 2>/dev/null")
+        .ok();
+    let listed = |words: &str| {
+        let list = mdctl(&["overlay", "list"]).ok();
+        assert!(format!("{}{}", list.stdout, list.stderr).contains(words), "{list}");
+    };
+    sh("dmsetup remove MDOV-t1-ram0 MDOV-t1-ram1; losetup -D").ok();
+    settle();
+    mdctl(&[&["assemble", "/dev/md0"][..], &members].concat()).ok();
+    sh("dd if=/dev/urandom of=/dev/md0 bs=1M seek=4 count=1 conv=fsync status=none").ok();
+    reference(&["--stop", "/dev/md0"]).ok();
+    let newer = sums(&disks);
+    let commit = ["overlay", "commit", "-y", "t1"];
+    let refused = mdctl(&commit).fails(1);
+    assert!(refused.stderr.contains("old data would go over newer"), "{refused}");
+    assert!(refused.stderr.contains("mdctl overlay discard t1"), "{refused}");
+    assert_eq!(sums(&disks), newer);
+    listed("t1");
+    mdctl(&[&commit[..], &["--force"]].concat()).ok();
+    assert_ne!(sums(&disks), newer);
+    nothing_is_left();
 }
 
 /// Killed at any point: the next command ends it or takes it back, and it can be done again.

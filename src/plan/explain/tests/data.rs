@@ -273,3 +273,33 @@ fn what_is_missing_comes_back_before_anything_is_replaced() {
     let needs = finding(&explanation, Kind::Worn).needs.clone().unwrap_or_default();
     assert!(needs.contains("once no slot is empty any more, a new device"), "{needs}");
 }
+
+/// What commands took from all devices and left blank is one remark, and nothing to be done about.
+#[test]
+fn what_was_erased_on_purpose_is_a_remark() {
+    let stand = || Stand::stopped(&array(Level::Raid5, 3), &[]);
+    let lost = |former: Vec<crate::archive::Former>| stand().scene("", |scene| scene.lost(&former));
+    let all = lost(["/dev/sda", "/dev/sdb"].map(|path| former(path, true, &[])).to_vec());
+    assert_eq!(all.len(), 1);
+    assert_eq!(all[0].summary, "erased from /dev/sda, /dev/sdb, and the archive has it");
+    assert_eq!((all[0].findings.len(), all[0].next()), (1, None), "{all:#?}");
+    let undo = all[0].findings[0].command.as_ref().map(NextCommand::line);
+    assert_eq!((undo.as_deref(), all[0].is_fine()), (Some("mdctl undo 1"), true));
+    let other = lost(vec![former("/dev/sda", true, &[]), former("/dev/sdb", false, &[])]);
+    assert!(!other[0].is_fine() && other[0].findings.len() == 2, "{other:#?}");
+}
+
+/// The kernel takes nobody into an array that it must not write to.
+#[test]
+fn members_come_back_once_the_array_may_be_written_to() {
+    let raid5 = array(Level::Raid5, 3);
+    let fresh = |number| disk(&raid5, number, 9, &[faulty(1)]);
+    let mut stand =
+        Stand::of(&[fresh(0), disk(&raid5, 1, 7, &[]), fresh(2)]).running(Level::Raid5, 3, &[0, 2]);
+    stand.array().state = "readonly".into();
+    let explanation = stand.ask("home");
+    assert_eq!(explanation.next().unwrap().line(), "mdctl readwrite /dev/md/home", "{explanation:#?}");
+    let stale = finding(&explanation, Kind::Stale);
+    assert_eq!(stale.command, None);
+    assert!(stale.needs.as_deref().unwrap().ends_with("then mdctl /dev/md/home --add /dev/sdb"), "{stale:?}");
+}

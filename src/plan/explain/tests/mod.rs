@@ -210,8 +210,24 @@ impl Stand {
 
     /// What is found; the word is asked with a device's number where it is a path to one.
     fn ask(self, word: &str) -> Explanation {
+        let (former, overwritten, labels) =
+            (self.former.clone(), self.overwritten.clone(), self.labels.clone());
         let nth = self.devices.iter().position(|device| device.path == word);
         let asked = nth.map(|nth| self.devices[nth].id);
+        self.scene(word, |scene| {
+            let FoundWord::Subjects(subjects) = scene.understand(word, asked) else {
+                panic!("{word} means nothing")
+            };
+            assert_eq!(subjects.len(), 1, "{word}");
+            let explanation = scene.with_former(explain(scene, &subjects[0]), &former);
+            let explanation = scene.with_overwritten(explanation, &overwritten);
+            if scene.is_blank() { scene.with_labels(explanation, &labels) } else { explanation }
+        })
+    }
+
+    /// The scene, where a word is asked about.
+    fn scene<T>(self, word: &str, look: impl FnOnce(&ExplainScene<'_>) -> T) -> T {
+        let nth = self.devices.iter().position(|device| device.path == word);
         let looked = nth.map(|nth| {
             let known = &self.devices[nth];
             let (busy, holders) = (known.busy, known.holders.clone());
@@ -243,13 +259,7 @@ impl Stand {
             log: &self.log,
             zone: &zone,
         };
-        let FoundWord::Subjects(subjects) = scene.understand(word, asked) else {
-            panic!("{word} means nothing")
-        };
-        assert_eq!(subjects.len(), 1, "{word}");
-        let explanation = scene.with_former(explain(&scene, &subjects[0]), &self.former);
-        let explanation = scene.with_overwritten(explanation, &self.overwritten);
-        if scene.is_blank() { scene.with_labels(explanation, &self.labels) } else { explanation }
+        look(&scene)
     }
 }
 
