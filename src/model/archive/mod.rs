@@ -99,6 +99,9 @@ impl About {
     /// # Errors
     /// Nothing does: why.
     pub fn back(&self) -> Result<String, &str> {
+        if self.cleans_up {
+            return Err("it took away what a killed command had left half made");
+        }
         let change = self.group.as_ref();
         if let Some(why) = change.and_then(|change| change.no_way.as_deref()) {
             return Err(why);

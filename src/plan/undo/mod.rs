@@ -51,6 +51,11 @@ pub fn choose<'a>(word: Option<&str>, abouts: &[&'a About]) -> Result<&'a About,
     let is_meant = |about: &&&About| !word.is_empty() && about.id.as_str().starts_with(word);
     let fits: Vec<&&About> = abouts.iter().filter(is_meant).collect();
     match fits.as_slice() {
+        [one] if one.cleans_up => {
+            let why = one.back().err().unwrap_or_default();
+            Err(Refusal::new(format!("{} is not taken back: {why}", one.id))
+                .hint("what the killed command was to do is done by giving it again"))
+        }
         [one] => Ok(one),
         [] if word.is_empty() => {
             Err(Refusal::new("an empty word names no entry").hint("mdctl history lists what is kept"))

@@ -311,6 +311,9 @@ fn the_newest_is_meant_by_its_number_and_never_one_before_an_undo() {
     let mended = cleaned(11, &zeroed);
     let refusal = choose(None, &[&zeroed, &mended]).expect_err("taken back already");
     assert!(refusal.text.contains("was killed, and is taken back already"), "{refusal}");
+    // Nor is anybody given the half of it that the clean-up took away.
+    let half = choose(Some(mended.id.as_str()), &[&zeroed, &mended]).expect_err("half made");
+    assert!(half.text.contains("a killed command had left half made") && half.hint.is_some(), "{half}");
     assert!(choose(None, &[]).is_err());
     // Entries of older programs have no number; they come before those that have one.
     let old = About { seq: 0, ..about(1_900_000_000) };

@@ -60,6 +60,10 @@ pub enum Stand<'a> {
 pub const UNFIT: &str =
     "it, or the room that it moves to, has changed since its move began, and nothing is copied";
 
+/// Where nothing of a move is in the metadata, and devices of it are there.
+const NO_ROOM: &str =
+    "the metadata has no room that it moves to any more: the move was ended, or somebody took the room away";
+
 /// Where somebody removed the volume.
 pub const REMOVED: &str = "it was removed while it was being moved";
 
@@ -72,7 +76,7 @@ pub fn stand<'a>(scene: &GroupScene<'a>, move_: &Underway) -> Stand<'a> {
         return Stand::Lost(REMOVED);
     }
     if !is_underway(group, move_) {
-        return layer.map_or(Stand::Over, |_| Stand::Lost("somebody took away the room that it moves to"));
+        return layer.map_or(Stand::Over, |_| Stand::Lost(NO_ROOM));
     }
     let Some(layer) = layer.filter(|layer| active.lead_to(&layer.info.name)) else {
         return pieces_of(group, move_).map_or(Stand::Unfit, |_| Stand::Interrupted);

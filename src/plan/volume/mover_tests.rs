@@ -141,7 +141,7 @@ fn the_room_of_a_move_is_in_use() {
 type Change = (&'static str, fn(&mut FoundGroup), &'static str);
 
 const TAKEN: [Change; 5] = [
-    ("the room is removed", |found| drop(found.group.remove("a_moves_here")), "took away the room"),
+    ("the room is removed", |found| drop(found.group.remove("a_moves_here")), "took the room away"),
     ("the room is smaller", |found| room(found).segments[0].len -= 1, "changed the volume, or the room"),
     (
         "the room is elsewhere",

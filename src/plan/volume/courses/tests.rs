@@ -229,7 +229,11 @@ fn a_move_in_the_background_and_one_given_up() {
         None,
         Some((2, ("taken", forced_away))),
     );
-    assert!(taken.text().contains("vg/a: somebody took away the room that it moves to"), "{}", taken.text());
+    assert!(
+        taken.text().contains("vg/a: the metadata has no room that it moves to any more"),
+        "{}",
+        taken.text()
+    );
     assert!(taken.status() == 1 && !copies(&taken.scene));
     assert_eq!(taken.scene.state.dm.devices.keys().collect::<Vec<_>>(), ["vg-a", "vg-w"]);
 }
