@@ -1,7 +1,7 @@
 use superblock::{Bytes, Events, MdUuid, Write, sectors::SectorMap, v1};
 
 use super::*;
-use crate::archive::tests::about;
+use crate::{archive::tests::about, model::samples};
 
 pub(crate) const OLD: MdUuid = MdUuid([0x11; 16]);
 pub(crate) const NEW: MdUuid = MdUuid([0x22; 16]);
@@ -9,23 +9,11 @@ pub(crate) const SIZE: u64 = 32 << 20;
 
 pub(crate) fn array(uuid: MdUuid, level: Level, layout: u32, disks: u32, clean: bool) -> v1::NewArray {
     v1::NewArray {
-        minor: v1::Minor::V1_2,
         uuid,
         name: v1::set_name(Some(b"guest"), b"q"),
-        created: 1_700_000_000,
-        level,
         layout,
-        size: Sectors(40960),
-        chunk: if level == Level::Raid1 { Sectors(0) } else { Sectors(1024) },
-        raid_disks: disks,
-        spares: 0,
         clean,
-        raid0_layout: false,
-        journal: false,
-        ppl: false,
-        bitmap: None,
-        bad_block_log: true,
-        roles: (0..disks).map(|slot| Role::Slot { slot, replacement: false }).collect(),
+        ..samples::array(level, disks)
     }
 }
 

@@ -1,8 +1,8 @@
 use proptest::prelude::*;
-use superblock::{Bytes, Write};
+use superblock::{Bytes, Level, MdUuid, Write, v1};
 
 use super::*;
-use crate::model::world::Timestamp;
+use crate::model::{samples, world::Timestamp};
 
 pub(crate) fn about(seconds: u64) -> About {
     About {
@@ -21,35 +21,9 @@ pub(crate) fn about(seconds: u64) -> About {
 
 /// A superblock at 4 KiB, and its array's UUID.
 pub(crate) fn superblock() -> (String, Write) {
-    use superblock::{Events, Level, MdUuid, Role, Sectors, v1};
-    let array = v1::NewArray {
-        minor: v1::Minor::V1_2,
-        uuid: MdUuid([0x33; 16]),
-        name: v1::set_name(None, b"x"),
-        created: 1_700_000_000,
-        level: Level::Raid1,
-        layout: 0,
-        size: Sectors(40960),
-        chunk: Sectors(0),
-        raid_disks: 2,
-        spares: 0,
-        clean: true,
-        raid0_layout: false,
-        journal: false,
-        ppl: false,
-        bitmap: None,
-        bad_block_log: false,
-        roles: (0..2).map(|slot| Role::Slot { slot, replacement: false }).collect(),
-    };
-    let member = v1::NewMember {
-        number: 0,
-        uuid: MdUuid([0x44; 16]),
-        events: Events(1),
-        device: Sectors(65536),
-        data_offset: Sectors(2048),
-        flags: v1::DevFlags::empty(),
-    };
-    (array.uuid.to_string(), array.member(&member).unwrap().encode())
+    let array =
+        v1::NewArray { uuid: MdUuid([0x33; 16]), bad_block_log: false, ..samples::array(Level::Raid1, 2) };
+    (array.uuid.to_string(), samples::member(&array, 0, MdUuid([0x44; 16]), 1).encode())
 }
 
 fn write(at: u64, byte: u8, length: usize) -> Write {

@@ -14,6 +14,8 @@ pub mod manage;
 pub mod monitor;
 pub mod overlay;
 pub mod probe;
+#[cfg(test)]
+pub(crate) mod samples;
 pub mod status;
 pub mod trial;
 pub mod unfinished;

@@ -140,38 +140,19 @@ mod tests {
     use superblock::{Bytes, Endian, Kib, Level, MdUuid, Sectors, v0, v1};
 
     use super::*;
+    use crate::model::samples;
 
     /// A member in `own` at `events`: `U` slots are up to date in its eyes, `F` failed, a digit: that number has the slot.
     fn v1(level: Level, own: u32, events: u64, slots: &str) -> Native {
         let count = u32::try_from(slots.len()).unwrap();
         let new = v1::NewArray {
-            minor: v1::Minor::V1_2,
-            uuid: MdUuid([7; 16]),
-            name: v1::set_name(None, b"0"),
-            created: 1_700_000_000,
-            level,
             layout: if level == Level::Raid10 { 0x102 } else { 0 },
-            size: Sectors(30_720),
             chunk: Sectors(128),
-            raid_disks: count,
-            spares: 0,
-            clean: true,
-            raid0_layout: false,
-            journal: false,
-            ppl: false,
-            bitmap: None,
             bad_block_log: false,
             roles: (0..16).map(|_| Role::Spare).collect(),
+            ..samples::array(level, count)
         };
-        let member = v1::NewMember {
-            number: own,
-            uuid: MdUuid([9; 16]),
-            events: Events(events),
-            device: Sectors(65_536),
-            data_offset: Sectors(2048),
-            flags: v1::DevFlags::empty(),
-        };
-        let mut superblock = new.member(&member).unwrap();
+        let mut superblock = samples::member(&new, own, MdUuid([9; 16]), events);
         for (slot, state) in (0..).zip(slots.chars()) {
             let (number, role) = match state {
                 'U' => (slot, Role::Slot { slot, replacement: false }),

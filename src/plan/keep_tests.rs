@@ -1,27 +1,14 @@
 use crate::plan::{DiskStep, SystemStep};
-use superblock::probe::Probe;
 
 use super::*;
 use crate::{
     archive::{Attributes, Identity, Print, tests::about},
-    model::DevId,
+    model::{DevId, samples},
     plan::run::tests::every_failure_leaves_no_trace,
 };
 
 fn device(path: &str) -> Sighted {
-    let device = Device {
-        path: path.into(),
-        kernel_name: path.trim_start_matches("/dev/").into(),
-        id: DevId::default(),
-        size: Bytes(1 << 20),
-        logical_block: 512,
-        read_only: false,
-        whole: None,
-        busy: false,
-        holders: Vec::new(),
-        probe: Probe::default(),
-        foreign: Vec::new(),
-    };
+    let device = samples::device(path, DevId::default(), Bytes(1 << 20));
     Sighted::new(device, Attributes::default())
 }
 

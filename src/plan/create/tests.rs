@@ -7,7 +7,7 @@ use superblock::{Bytes, Level, MdUuid, Write, probe, v1};
 
 use super::*;
 use crate::{
-    model::{Candidate, DevId, Unusable, world::Timestamp},
+    model::{Candidate, DevId, Unusable, samples, world::Timestamp},
     plan::{DiskStep, Say, Step, run::tests::every_failure_leaves_no_trace},
     request::{MemberSource, MemberWord, SizeOrMax},
 };
@@ -15,24 +15,9 @@ use crate::{
 const MIB: u64 = 1 << 20;
 
 pub(crate) fn device(path: &str, size: u64) -> Candidate {
-    let name = path.trim_start_matches("/dev/").to_owned();
-    let minor = u32::from(name.bytes().last().unwrap_or(0));
-    Candidate {
-        path: path.to_owned(),
-        found: Ok(Device {
-            path: path.to_owned(),
-            kernel_name: name,
-            id: DevId { major: 8, minor },
-            size: Bytes(size),
-            logical_block: 512,
-            read_only: false,
-            whole: None,
-            busy: false,
-            holders: Vec::new(),
-            probe: probe::Probe::default(),
-            foreign: Vec::new(),
-        }),
-    }
+    let minor = u32::from(path.bytes().last().unwrap_or(0));
+    let found = samples::device(path, DevId { major: 8, minor }, Bytes(size));
+    Candidate { path: path.to_owned(), found: Ok(found) }
 }
 
 pub(crate) fn world(devices: Vec<Candidate>) -> World {

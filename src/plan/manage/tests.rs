@@ -7,6 +7,7 @@ use crate::{
             ArrayDetail, Counts, KernelFlags, MemberFlags, MemberSuperblock, MetadataVersion, TableMember,
         },
         manage::Link,
+        samples,
     },
     plan::{
         DiskStep, MdStep,
@@ -43,25 +44,12 @@ pub(super) fn context() -> ManageContext {
 }
 
 pub(in crate::plan) fn superblock(number: u32, events: u64, level: Level, slots: u32) -> v1::Superblock {
-    let seat = |slot| Role::Slot { slot, replacement: false };
     let new = v1::NewArray {
-        minor: v1::Minor::V1_2,
         uuid: UUID,
-        name: v1::set_name(None, b"0"),
-        created: 1_700_000_000,
-        level,
         layout: if level == Level::Raid10 { 0x102 } else { 0 },
         size: Sectors(30_720),
         chunk: if level == Level::Raid1 { Sectors(0) } else { Sectors(128) },
-        raid_disks: slots,
-        spares: 0,
-        clean: true,
-        raid0_layout: false,
-        journal: false,
-        ppl: false,
-        bitmap: None,
-        bad_block_log: true,
-        roles: (0..slots).map(seat).collect(),
+        ..samples::array(level, slots)
     };
     let member = v1::NewMember {
         number,
@@ -156,17 +144,8 @@ pub(in crate::plan) fn disk(minor: u32, found: Option<v1::Superblock>) -> Manage
         Found { superblock: read.map(Native::V1), bitmap: None }
     });
     let device = Device {
-        path: path.clone(),
-        kernel_name: format!("ram{minor}"),
-        id: dev(minor),
-        size: Bytes(1 << 24),
-        logical_block: 512,
-        read_only: false,
-        whole: None,
-        busy: false,
-        holders: Vec::new(),
         probe: Probe { found: found.into_iter().collect(), ..Probe::default() },
-        foreign: Vec::new(),
+        ..samples::device(&path, dev(minor), Bytes(1 << 24))
     };
     let seen = Some(Candidate { path, found: Ok(device) });
     ManageSubject { dev: Some(dev(minor)), seen, ..ManageSubject::default() }

@@ -3,11 +3,10 @@
 use superblock::{
     Sectors,
     lvm::{Area, PhysicalVolume},
-    probe::Probe,
 };
 
 use super::*;
-use crate::model::Device;
+use crate::model::samples;
 
 const SIZE: Bytes = Bytes(64 << 20);
 
@@ -29,19 +28,7 @@ fn group() -> Group {
 
 fn bare(path: &str, head: Vec<u8>) -> Bare {
     let minor = path.bytes().last().unwrap_or(0).into();
-    let device = Device {
-        path: path.into(),
-        kernel_name: "d".into(),
-        id: DevId { major: 8, minor },
-        size: SIZE,
-        logical_block: 512,
-        read_only: false,
-        whole: None,
-        busy: false,
-        holders: Vec::new(),
-        probe: Probe::default(),
-        foreign: Vec::new(),
-    };
+    let device = samples::device(path, DevId { major: 8, minor }, SIZE);
     Bare {
         candidate: Candidate { path: path.into(), found: Ok(device) },
         identity: Some(identity(path, 1)),

@@ -4,12 +4,11 @@ use crate::plan::DiskStep;
 use superblock::{
     Sectors,
     lvm::{LogicalVolume, PhysicalVolume, Wish},
-    probe::Probe,
 };
 
 use super::*;
 use crate::{
-    model::{DevId, volume::KeptState},
+    model::{DevId, samples, volume::KeptState},
     plan::{
         run::tests::every_failure_leaves_no_trace,
         volume::{
@@ -115,19 +114,7 @@ fn what_only_does_not_count_is_not_taken_out() {
 }
 
 fn candidate(size: u64) -> Candidate {
-    let device = Device {
-        path: "/dev/d2".into(),
-        kernel_name: "d2".into(),
-        id: DevId { major: 8, minor: 2 },
-        size: Bytes(size),
-        logical_block: 512,
-        read_only: false,
-        whole: None,
-        busy: false,
-        holders: Vec::new(),
-        probe: Probe::default(),
-        foreign: Vec::new(),
-    };
+    let device = samples::device("/dev/d2", DevId { major: 8, minor: 2 }, Bytes(size));
     Candidate { path: "/dev/d2".into(), found: Ok(device) }
 }
 

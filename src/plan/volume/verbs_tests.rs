@@ -6,7 +6,6 @@ use superblock::{
     Bytes, Sectors,
     foreign::Kind,
     lvm::{Area, Extent, Group, Label, LvmUuid, PhysicalVolume, Stamp},
-    probe::Probe,
 };
 
 use super::{
@@ -21,10 +20,11 @@ use super::{
 };
 use crate::{
     model::{
-        Below, Candidate, DevId, Device,
+        Below, Candidate, DevId,
         active::{Active, ActiveDevice},
         dm::{DeviceInfo, Table},
         extents::OldContent,
+        samples,
         volume::{AreaSeen, FoundGroup, Groups, PvDevice},
     },
     plan::{
@@ -379,19 +379,7 @@ pub(super) fn committed(found: &mut FoundGroup, plan: &Plan) {
 fn candidate(n: u8) -> (Candidate, Below) {
     let path = format!("/dev/md{n}");
     let dev = DevId { major: 9, minor: n.into() };
-    let found = Device {
-        path: path.clone(),
-        kernel_name: format!("md{n}"),
-        id: dev,
-        size: Bytes(100 << 20),
-        logical_block: 512,
-        read_only: false,
-        whole: None,
-        busy: false,
-        holders: Vec::new(),
-        probe: Probe::default(),
-        foreign: Vec::new(),
-    };
+    let found = samples::device(&path, dev, Bytes(100 << 20));
     let below = Below { path: path.clone(), dev, stripe: Sectors(384), ..Below::default() };
     (Candidate { path, found: Ok(found) }, below)
 }

@@ -107,18 +107,12 @@ fn stumbles(data: &[u8]) -> Option<String> {
 }
 
 pub(in crate::plan::assemble) fn device(number: u32, write: Write) -> Device {
+    let path = format!("/dev/{}", char::from(b'a' + u8::try_from(number).unwrap()));
+    let id = DevId { major: 1, minor: number };
     Device {
-        path: format!("/dev/{}", char::from(b'a' + u8::try_from(number).unwrap())),
         kernel_name: String::new(),
-        id: DevId { major: 1, minor: number },
-        size: Sectors(DEVICE).bytes(),
-        logical_block: 512,
-        read_only: false,
-        whole: None,
-        busy: false,
-        holders: Vec::new(),
         probe: probe(&Image(write)),
-        foreign: Vec::new(),
+        ..samples::device(&path, id, Sectors(DEVICE).bytes())
     }
 }
 

@@ -10,7 +10,7 @@ use superblock::{Events, Level, MdUuid, Role, Sectors, v1};
 
 use super::*;
 use crate::{
-    model::Device,
+    model::{Device, samples},
     plan::run::tests::every_failure_leaves_no_trace,
     plan::{ArrayName, DiskStep, MdStep, Step},
 };
@@ -19,53 +19,25 @@ pub(in crate::plan) const UUID: MdUuid = MdUuid([0x11; 16]);
 
 pub(in crate::plan) fn array(level: Level, layout: u32, disks: u32) -> v1::NewArray {
     v1::NewArray {
-        minor: v1::Minor::V1_2,
         uuid: UUID,
         name: v1::set_name(Some(b"guest"), b"0"),
-        created: 1_700_000_000,
-        level,
         layout,
-        size: Sectors(40960),
         chunk: Sectors(1024),
-        raid_disks: disks,
         spares: 1,
-        clean: true,
-        raid0_layout: false,
-        journal: false,
-        ppl: false,
-        bitmap: None,
-        bad_block_log: true,
-        roles: (0..disks).map(|slot| Role::Slot { slot, replacement: false }).collect(),
+        ..samples::array(level, disks)
     }
 }
 
 /// A member: its number, its events, and edits of its copy.
 pub(in crate::plan) fn claim(array: &v1::NewArray, number: u32, events: u64, edits: &[v1::Edit]) -> Claim {
-    let member = v1::NewMember {
-        number,
-        uuid: MdUuid([u8::try_from(number).unwrap() + 1; 16]),
-        events: Events(events),
-        device: Sectors(65536),
-        data_offset: Sectors(2048),
-        flags: v1::DevFlags::empty(),
-    };
-    let mut superblock = array.member(&member).unwrap();
+    let uuid = MdUuid([u8::try_from(number).unwrap() + 1; 16]);
+    let mut superblock = samples::member(array, number, uuid, events);
     for edit in edits {
         superblock.edit(*edit).unwrap();
     }
-    let device = Device {
-        path: format!("/dev/{}", char::from(b'a' + u8::try_from(number).unwrap())),
-        kernel_name: String::new(),
-        id: DevId { major: 1, minor: number },
-        size: Sectors(65536).bytes(),
-        logical_block: 512,
-        read_only: false,
-        whole: None,
-        busy: false,
-        holders: Vec::new(),
-        probe: superblock::probe::Probe::default(),
-        foreign: Vec::new(),
-    };
+    let path = format!("/dev/{}", char::from(b'a' + u8::try_from(number).unwrap()));
+    let id = DevId { major: 1, minor: number };
+    let device = Device { kernel_name: String::new(), ..samples::device(&path, id, samples::MEMBER.bytes()) };
     Claim::from_v1(&device, superblock, None)
 }
 

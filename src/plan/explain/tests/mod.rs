@@ -9,7 +9,7 @@ use super::*;
 use crate::{
     config::{Config, conf},
     model::{
-        DevId, Device, World,
+        DevId, Device, World, samples,
         status::{Activity, MemberStatus, Stage},
         volume::FormerLabel,
         world::Timestamp,
@@ -53,27 +53,10 @@ impl Media for Disk {
 
 fn array(level: Level, disks: u32) -> v1::NewArray {
     v1::NewArray {
-        minor: v1::Minor::V1_2,
         uuid: UUID,
         name: v1::set_name(Some(b"guest"), b"home"),
         created: NOW - 100,
-        level,
-        layout: match level {
-            Level::Raid5 => 2,
-            Level::Raid10 => 0x102,
-            _ => 0,
-        },
-        size: Sectors(40960),
-        chunk: if level == Level::Raid1 { Sectors(0) } else { Sectors(1024) },
-        raid_disks: disks,
-        spares: 0,
-        clean: true,
-        raid0_layout: false,
-        journal: false,
-        ppl: false,
-        bitmap: None,
-        bad_block_log: true,
-        roles: (0..disks).map(|slot| Role::Slot { slot, replacement: false }).collect(),
+        ..samples::array(level, disks)
     }
 }
 
@@ -94,15 +77,8 @@ fn with_bitmap(array: &v1::NewArray) -> v1::NewArray {
 }
 
 fn superblock(array: &v1::NewArray, number: u32, events: u64, edits: &[v1::Edit]) -> v1::Superblock {
-    let member = v1::NewMember {
-        number,
-        uuid: MdUuid([u8::try_from(number).unwrap() + 1; 16]),
-        events: Events(events),
-        device: Sectors(65536),
-        data_offset: Sectors(2048),
-        flags: v1::DevFlags::empty(),
-    };
-    let mut superblock = array.member(&member).unwrap();
+    let uuid = MdUuid([u8::try_from(number).unwrap() + 1; 16]);
+    let mut superblock = samples::member(array, number, uuid, events);
     for edit in edits {
         superblock.edit(*edit).unwrap();
     }
@@ -121,17 +97,9 @@ fn device(disk: &Disk, number: u32) -> Device {
     let name = format!("sd{}", char::from(b'a' + u8::try_from(number).unwrap()));
     let window = Window::new(disk, Width::Wide);
     Device {
-        path: format!("/dev/{name}"),
-        kernel_name: name,
-        id: id(number),
-        size: Bytes(disk.len),
-        logical_block: 512,
-        read_only: false,
-        whole: None,
-        busy: false,
-        holders: Vec::new(),
         probe: probe::probe(&window),
         foreign: foreign::scan(&window).unwrap_or_default(),
+        ..samples::device(&format!("/dev/{name}"), id(number), Bytes(disk.len))
     }
 }
 
