@@ -210,6 +210,17 @@ fn a_copy_of_a_member_is_found_by_looking_at_both() {
     assert!(outcome.text().contains("/dev/ram5 is a copy of /dev/ram1"), "{}", outcome.text());
 }
 
+/// The replacement of a member of /dev/md0 by /dev/ram5.
+fn replacement(old: &str) -> replacing::ReplaceJob {
+    replacing::ReplaceJob {
+        old: old.to_owned(),
+        new: "/dev/ram5".to_owned(),
+        no_wait: false,
+        json: false,
+        context: context(),
+    }
+}
+
 #[test]
 fn a_replacement_is_started_watched_and_verified_whatever_happens() {
     let mut all = Tally::default();
@@ -220,14 +231,7 @@ fn a_replacement_is_started_watched_and_verified_whatever_happens() {
         ("UFU", "ram1", "ram1 is out; no member is missing"),
     ] {
         let bench = Bench::new(array(Level::Raid5, state), &[5, 9]);
-        let job = replacing::ReplaceJob {
-            old: old.to_owned(),
-            new: "/dev/ram5".to_owned(),
-            no_wait: false,
-            json: false,
-            context: context(),
-        };
-        let make = || replacing::Replace::new(job.clone());
+        let make = || replacing::Replace::new(replacement(old));
         let outcome = twin::drive(&mut make(), bench.clone(), Answer::Yes, None, None);
         assert!(outcome.status() == 0 && outcome.text().contains(words), "{state} {old}: {}", outcome.text());
         let tally = twin::everything(make, &bench, ERRORS, CHANGES, Bench::check);
@@ -262,14 +266,7 @@ fn a_copy_with_holes_is_not_done_and_the_old_member_stays() {
     ] {
         let mut bench = Bench::new(array(level, state), &[5, 9]);
         bench.unreadable = vec![(Sectors(4096), Sectors(8))];
-        let job = replacing::ReplaceJob {
-            old: old.to_owned(),
-            new: "/dev/ram5".to_owned(),
-            no_wait: false,
-            json: false,
-            context: context(),
-        };
-        let make = || replacing::Replace::new(job.clone());
+        let make = || replacing::Replace::new(replacement(old));
         let mut course = make();
         let outcome = twin::drive(&mut course, bench.clone(), Answer::Yes, None, None);
         let text = outcome.text();
