@@ -16,6 +16,7 @@ pub mod values;
 pub mod volume;
 
 mod blocks;
+mod config;
 mod scan;
 mod table;
 mod verbs;

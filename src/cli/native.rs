@@ -9,6 +9,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, error::ErrorKind};
 use super::{
     UsageError,
     blocks::{Acting, Changing},
+    config::ConfigArgs,
     dm::DmArgs,
     options::{self, Mode, Sets},
     overlay::OverlayArgs,
@@ -73,6 +74,8 @@ enum Verb {
     Dm(Box<DmArgs>),
     /// Members that may be written to and are not: what is written goes to files
     Overlay(OverlayArgs),
+    /// Look at mdadm.conf, and add the lines that it lacks
+    Config(ConfigArgs),
     /// Find out what an array was, and try it, without a write to its members
     Trial(Box<TrialArgs>),
     /// Start an array that has no metadata
@@ -177,6 +180,10 @@ impl Verb {
             Self::Overlay(args) => {
                 let (common, request) = args.into_request();
                 return Meaning::Own(Box::new((common, Request::Overlay(request))));
+            }
+            Self::Config(args) => {
+                let (common, request) = args.into_request();
+                return Meaning::Own(Box::new((common, Request::Config(request))));
             }
             Self::Volume(args) => return Meaning::of(args.into_request()),
             Self::Create(words) => ("--create", words),

@@ -17,6 +17,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Volumes", &["volume"]),
     ("Try", &["trial", "overlay"]),
     ("Take back", &["history", "undo"]),
+    ("Set up", &["config"]),
     ("More", &[]),
 ];
 

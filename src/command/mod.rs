@@ -15,7 +15,7 @@ use crate::{
     model::{Sight, Unusable},
     plan::{Plan, Refusal, Say, Step, Warning, assemble::Home, create::CreateSettings, run::Failure},
     report::{outcome::Outcome, text::harmless},
-    request::{Common, Invocation, MiscAction, MiscRequest, Request},
+    request::{Common, ConfigRequest, Invocation, MiscAction, MiscRequest, Request},
     ui::{self, Ui},
 };
 
@@ -24,6 +24,7 @@ mod assemble;
 mod bitmap;
 mod build;
 mod complete;
+mod config;
 mod create;
 mod detail;
 mod dm;
@@ -173,7 +174,8 @@ fn carried(invocation: &Invocation, ui: &Ui) -> u8 {
         matches!(&invocation.request, Request::Misc(request) if request.action == MiscAction::Examine);
     // Who moves no spares changes nothing.
     let watches = matches!(&invocation.request, Request::Monitor(it) if it.oneshot || it.no_sharing);
-    let unprivileged = examines || watches || matches!(invocation.request, Request::Status(_));
+    let reads = matches!(invocation.request, Request::Status(_) | Request::Config(ConfigRequest::Show));
+    let unprivileged = examines || watches || reads;
     if !unprivileged && !host::is_root() {
         ui.error(NOT_ROOT);
         return FAILED;
@@ -195,6 +197,7 @@ fn carried(invocation: &Invocation, ui: &Ui) -> u8 {
         Request::Replace(request) => replace::run(request, common, &machine, ui),
         Request::Trial(request) => trial::run(request, common, &machine, ui),
         Request::Overlay(request) => overlay::run(request, common, &machine, ui),
+        Request::Config(request) => config::run(request, common, &machine, ui),
         Request::Status(request) => status::run(request, common, &machine, ui),
         Request::History => history::list(common, &machine, ui),
         Request::Undo(request) => history::undo(request, common, &machine, ui),

@@ -34,6 +34,7 @@ fn changes(request: &Request) -> bool {
         | Request::AutoDetect
         | Request::Status(_)
         | Request::Explain(_)
+        | Request::Config(_)
         | Request::History => false,
     }
 }

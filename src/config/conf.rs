@@ -126,6 +126,8 @@ pub struct Config {
     /// `None` without a DEVICE line: partitions and containers.
     pub devices: Option<Vec<DeviceWord>>,
     pub arrays: Vec<ArrayLine>,
+    /// Where these lines stand: file and line, counted from 1.
+    pub array_places: Vec<(String, usize)>,
     pub mail_to: Option<String>,
     pub mail_from: Option<String>,
     pub program: Option<String>,
@@ -153,6 +155,12 @@ pub fn parse<'a>(texts: impl IntoIterator<Item = (&'a str, &'a str)>) -> (Config
         }
     }
     (parser.config, parser.diagnostics)
+}
+
+/// The logical lines of a text: where each begins, counted from 1, and its words.
+#[must_use]
+pub fn logical_lines(text: &str) -> Vec<(usize, Vec<String>)> {
+    lines::split(text).into_iter().map(|line| (line.number, line.words)).collect()
 }
 
 impl Config {
@@ -422,6 +430,7 @@ impl Parser {
             || (line.container.is_some() && line.member.is_some());
         if identified {
             self.config.arrays.push(line);
+            self.config.array_places.push((self.file.clone(), self.at));
         } else {
             let shown = shown.unwrap_or("without a name");
             self.complain(format!("ARRAY line {shown} has no identity information."));

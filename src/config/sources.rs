@@ -18,6 +18,20 @@ pub const USUAL: [ConfigPlace; 2] = [
     ConfigPlace { file: "/etc/mdadm/mdadm.conf", directory: "/etc/mdadm/mdadm.conf.d" },
 ];
 
+/// Files of the configuration with their texts, in the order in which they count.
+pub type ConfigTexts = Vec<(String, String)>;
+
+/// A file that lines can be added to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConfigFile {
+    /// Where it is, links followed.
+    pub path: String,
+    /// What it has; empty where it is not there.
+    pub text: String,
+    /// Its permissions.
+    pub mode: u32,
+}
+
 /// What `-c` says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConfigSources {

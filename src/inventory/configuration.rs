@@ -14,7 +14,7 @@ use crate::{
         HostName,
         conf::{self, Config, DeviceWord, Diagnostic},
         glob::{self, Slash},
-        sources::{self, ConfigPlace, ConfigSources, USUAL},
+        sources::{self, ConfigFile, ConfigPlace, ConfigSources, ConfigTexts, USUAL},
     },
     kernel::{Deadline, ErrorCause, KernelError, Machine, files, host, node},
     model::{DevId, overlay},
@@ -45,9 +45,22 @@ pub fn configuration_to_show(sources: &ConfigSources) -> (Config, Vec<Diagnostic
 }
 
 fn from_files(sources: &ConfigSources) -> Result<(Config, Vec<Diagnostic>), KernelError> {
+    if *sources == ConfigSources::Partitions {
+        return Ok((Config::partitions(), vec![]));
+    }
+    let (texts, mut odd) = texts(sources)?;
+    let (config, diagnostics) = conf::parse(texts.iter().map(|(path, text)| (path.as_str(), text.as_str())));
+    odd.extend(diagnostics);
+    Ok((config, odd))
+}
+
+/// The files themselves, in the order in which they count; also what of them could not be read.
+///
+/// # Errors
+/// The first of them is there and cannot be read.
+pub fn texts(sources: &ConfigSources) -> Result<(ConfigTexts, Vec<Diagnostic>), KernelError> {
     let files = match sources {
-        ConfigSources::None => return Ok((Config::default(), vec![])),
-        ConfigSources::Partitions => return Ok((Config::partitions(), vec![])),
+        ConfigSources::None | ConfigSources::Partitions => return Ok((vec![], vec![])),
         ConfigSources::Usual => usual()?,
         ConfigSources::Path(path) if files::is_dir(path) => Files { main: None, beside: in_directory(path)? },
         ConfigSources::Path(path) => Files { main: Some(path.clone()), beside: vec![] },
@@ -71,9 +84,33 @@ fn from_files(sources: &ConfigSources) -> Result<(Config, Vec<Diagnostic>), Kern
             }
         }
     }
-    let (config, diagnostics) = conf::parse(texts.iter().map(|(path, text)| (path.as_str(), text.as_str())));
-    odd.extend(diagnostics);
-    Ok((config, odd))
+    Ok((texts, odd))
+}
+
+/// A file that lines can be added to: where it really is, what it has, and its permissions.
+///
+/// # Errors
+/// It is there and cannot be read.
+pub fn to_write(path: &Path) -> Result<ConfigFile, KernelError> {
+    let path = files::real(path);
+    let text = files::read(&path, LONGEST)?.map(String::from_utf8);
+    let text = text.transpose().map_err(|_| {
+        KernelError::other(
+            path.display().to_string(),
+            "read",
+            ErrorCause::Unexpected("bytes that are no text".to_owned()),
+        )
+    })?;
+    let mode = files::mode(&path).unwrap_or(0o644);
+    Ok(ConfigFile { path: path.display().to_string(), text: text.unwrap_or_default(), mode })
+}
+
+/// Where lines go when no file is there yet: beside what the distribution has.
+#[must_use]
+pub fn usual_file() -> &'static str {
+    let debian = Path::new("/etc/mdadm");
+    let [first, second] = USUAL;
+    if files::is_dir(debian) { second.file } else { first.file }
 }
 
 /// What to read: without the one nothing is known, the others come as they are.

@@ -4,7 +4,9 @@ use std::{
     fs::{self, DirBuilder, File},
     io::{ErrorKind, Read, Write as _},
     os::fd::AsRawFd,
-    os::unix::fs::{DirBuilderExt, FileExt, FileTypeExt as _, MetadataExt, OpenOptionsExt},
+    os::unix::fs::{
+        DirBuilderExt, FileExt, FileTypeExt as _, MetadataExt, OpenOptionsExt, PermissionsExt as _,
+    },
     path::{Path, PathBuf},
 };
 
@@ -115,6 +117,16 @@ pub fn sync_dir(path: &Path) -> Result<(), KernelError> {
 /// The size of a regular file; `None` for anything else, a link included.
 pub fn size(path: &Path) -> Option<u64> {
     fs::symlink_metadata(at(path)).ok().filter(fs::Metadata::is_file).map(|meta| meta.len())
+}
+
+/// The permissions of a file; `None` where there is none.
+pub fn mode(path: &Path) -> Option<u32> {
+    fs::metadata(at(path)).ok().map(|meta| meta.permissions().mode() & 0o7777)
+}
+
+/// Where a path leads through all its links; the path itself where nothing is there.
+pub fn real(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf())
 }
 
 /// When a file was changed last, seconds since 1970.

@@ -5,6 +5,7 @@ use std::fmt;
 pub mod afterwards;
 pub mod assemble;
 pub mod build;
+pub mod configuration;
 pub mod consent;
 pub mod course;
 pub mod create;

@@ -1,6 +1,7 @@
 //! What commands take: one typed request per mode, with the checks that need several options at once.
 
 mod array;
+mod config;
 mod dm;
 mod overlay;
 mod trial;
@@ -15,6 +16,7 @@ pub use self::{
         BitmapKind, BuildRequest, ConsistencyPolicy, CreateRequest, DataOffset, ManageOp, ManageWord,
         MemberSource, MemberWord, Metadata, SizeOrMax, Update,
     },
+    config::ConfigRequest,
     dm::{DmOptions, DmRequest, DmVerb, Headings},
     overlay::OverlayRequest,
     trial::TrialRequest,
@@ -84,6 +86,7 @@ pub enum Request {
     Volume(VolumeRequest),
     Dm(Box<DmRequest>),
     Overlay(OverlayRequest),
+    Config(ConfigRequest),
     Trial(Box<TrialRequest>),
 }
 

@@ -11,6 +11,7 @@ mod assemble;
 mod attributes;
 mod bounds;
 mod build;
+mod configuration;
 mod create;
 mod detail;
 mod dm;
@@ -62,6 +63,7 @@ fn main() {
         ("attributes", attributes::cases()),
         ("bounds", bounds::cases()),
         ("build", build::cases()),
+        ("configuration", configuration::cases()),
         ("create", create::cases()),
         ("detail", detail::cases()),
         ("dm", dm::cases()),

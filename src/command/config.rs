@@ -1,0 +1,111 @@
+//! `mdctl config`.
+
+use std::{collections::BTreeSet, path::Path};
+
+use anyhow::Result;
+
+use super::{DONE, Ended, FAILED, carry_out, preview, print, refuse};
+use crate::{
+    config::{
+        conf::{self, Config, Diagnostic},
+        sources::{ConfigSources, ConfigTexts},
+    },
+    inventory::{self, StatusLook},
+    kernel::Machine,
+    model::status::ArrayStatus,
+    plan::configuration::{self, ConfigRemark},
+    report::config::{ConfigChecked, ConfigLine, ConfigSaid, ConfigShown},
+    request::{Common, ConfigRequest},
+    ui::Ui,
+};
+
+/// Carries one of the verbs out.
+pub(super) fn run(request: &ConfigRequest, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
+    match request {
+        ConfigRequest::Show => show(common),
+        ConfigRequest::Check => check(common, machine),
+        ConfigRequest::Write { file } => write(file.as_deref(), common, machine, ui),
+    }
+}
+
+/// The files, their meaning, and what of them is not understood.
+struct Read {
+    texts: ConfigTexts,
+    config: Config,
+    diagnostics: Vec<Diagnostic>,
+}
+
+fn read(sources: &ConfigSources) -> Result<Read> {
+    let (texts, mut diagnostics) = inventory::configuration_texts(sources)?;
+    let (config, odd) = conf::parse(texts.iter().map(|(path, text)| (path.as_str(), text.as_str())));
+    diagnostics.extend(odd);
+    Ok(Read { texts, config, diagnostics })
+}
+
+impl Read {
+    fn files(&self) -> Vec<String> {
+        self.texts.iter().map(|(file, _)| file.clone()).collect()
+    }
+}
+
+fn show(common: &Common) -> Result<u8> {
+    let read = read(&ConfigSources::from_option(common.config.as_deref()))?;
+    let problems = |file: &str, line: usize| {
+        let here = read.diagnostics.iter().filter(|odd| odd.file == file && odd.line == line);
+        here.map(|odd| odd.text.clone()).collect()
+    };
+    let of_file = |(file, text): &(String, String)| {
+        let line =
+            |(line, words)| ConfigLine { file: file.clone(), line, words, problems: problems(file, line) };
+        conf::logical_lines(text).into_iter().map(line).collect::<Vec<_>>()
+    };
+    let shown = ConfigShown::new(read.files(), read.texts.iter().flat_map(of_file).collect());
+    Ok(if common.json {
+        print(&format!("{}\n", serde_json::to_string_pretty(&shown)?))
+    } else {
+        print(&shown.text())
+    })
+}
+
+fn check(common: &Common, machine: &Machine) -> Result<u8> {
+    let read = read(&ConfigSources::from_option(common.config.as_deref()))?;
+    let mut look = StatusLook::new(machine);
+    let arrays = look.all()?;
+    let paths = inventory::candidates(machine, &read.config, look.nodes())?;
+    let sights = inventory::members(machine, &paths, false);
+    let found = sights.iter().filter_map(|sight| sight.found.as_ref().ok());
+    let on_devices: BTreeSet<_> =
+        found.flat_map(|device| &device.probe.found).map(|found| found.fields().array()).collect();
+    let remarks = configuration::check((&read.config, &read.diagnostics), &arrays, &on_devices);
+    let would_add = configuration::lacking(&read.config, &arrays).into_iter().map(configuration::line);
+    let checked =
+        ConfigChecked::new(read.files(), remarks.into_iter().map(said).collect(), would_add.collect());
+    if common.json {
+        print(&format!("{}\n", serde_json::to_string_pretty(&checked)?));
+    } else {
+        print(&checked.text());
+    }
+    Ok(if checked.is_wrong() { FAILED } else { DONE })
+}
+
+fn said(ConfigRemark { wrong, place, text }: ConfigRemark) -> ConfigSaid {
+    let (file, line) = place.unzip();
+    ConfigSaid { wrong, file, line, text }
+}
+
+fn write(file: Option<&Path>, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
+    let sources = file.map_or(ConfigSources::Usual, |file| ConfigSources::Path(file.to_path_buf()));
+    let read = read(&sources)?;
+    let main = read.texts.first().map_or(inventory::usual_configuration(), |(file, _)| file.as_str());
+    let file = inventory::configuration_file(file.unwrap_or(Path::new(main)))?;
+    let arrays: Vec<ArrayStatus> = StatusLook::new(machine).all()?;
+    let plan = match configuration::write(&file, &read.config, &arrays) {
+        Ok(plan) => plan,
+        Err(refusal) => return Ok(refuse(&refusal, common, ui)),
+    };
+    if common.dry_run || plan.steps.is_empty() {
+        return preview(&plan, machine, common);
+    }
+    let ended = Ended { note: plan.summary.replacen("add to", "added to", 1), ..Ended::default() };
+    carry_out(&plan, machine, common, ui, ended)
+}

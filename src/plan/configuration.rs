@@ -1,0 +1,290 @@
+//! mdadm.conf beside the arrays that there are: what is wrong in it, and the lines that it lacks.
+
+use std::{collections::BTreeSet, fmt::Write as _};
+
+use superblock::MdUuid;
+
+use super::{Plan, Refusal, Step, SystemStep, Warning};
+use crate::{
+    config::{
+        conf::{ArrayLine, ArrayLineName, Config, Diagnostic},
+        sources::ConfigFile,
+    },
+    model::status::ArrayStatus,
+};
+
+/// Something about the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigRemark {
+    /// Something is not understood, or contradicts itself; else worth knowing.
+    pub wrong: bool,
+    /// File and line, counted from 1.
+    pub place: Option<(String, usize)>,
+    /// The sentence.
+    pub text: String,
+}
+
+impl ConfigRemark {
+    fn note(place: Option<&(String, usize)>, text: String) -> Self {
+        Self { wrong: false, place: place.cloned(), text }
+    }
+
+    fn wrong(place: Option<&(String, usize)>, text: String) -> Self {
+        Self { wrong: true, ..Self::note(place, text) }
+    }
+}
+
+/// What there is to say. `on_devices`: the arrays whose metadata was found.
+#[must_use]
+pub fn check(
+    (config, diagnostics): (&Config, &[Diagnostic]),
+    arrays: &[ArrayStatus],
+    on_devices: &BTreeSet<MdUuid>,
+) -> Vec<ConfigRemark> {
+    let misread = |diagnostic: &Diagnostic| {
+        let place = (diagnostic.file.clone(), diagnostic.line);
+        ConfigRemark::wrong((diagnostic.line > 0).then_some(&place), diagnostic.text.clone())
+    };
+    let mut remarks: Vec<ConfigRemark> = diagnostics.iter().map(misread).collect();
+    let lines: Vec<Placed<'_>> = config.arrays.iter().zip(&config.array_places).collect();
+    for (nth, line) in lines.iter().enumerate() {
+        remarks.extend(one_line(line, lines.get(..nth).unwrap_or_default(), arrays, on_devices));
+    }
+    for array in lacking(config, arrays) {
+        let shown = array.shown();
+        remarks.push(ConfigRemark::note(None, format!("{shown} runs, and no ARRAY line names it")));
+    }
+    if config.mail_to.is_none() && config.program.is_none() {
+        let text = "neither MAILADDR nor PROGRAM: nobody is told when a disk fails".to_owned();
+        remarks.push(ConfigRemark::note(None, text));
+    }
+    remarks
+}
+
+type Placed<'a> = (&'a ArrayLine, &'a (String, usize));
+
+fn one_line(
+    (line, place): &Placed<'_>,
+    before: &[Placed<'_>],
+    arrays: &[ArrayStatus],
+    on_devices: &BTreeSet<MdUuid>,
+) -> Option<ConfigRemark> {
+    let twice = |what: &str, at: &(String, usize)| {
+        ConfigRemark::wrong(Some(place), format!("{what} as the line before it in {}, line {}", at.0, at.1))
+    };
+    let same = |(other, _): &&Placed<'_>| line.uuid.is_some() && other.uuid == line.uuid;
+    if let Some((_, at)) = before.iter().find(same) {
+        return Some(twice("names the same array", at));
+    }
+    let namesake =
+        |(other, _): &&Placed<'_>| matches!(line.name, ArrayLineName::Word(_)) && other.name == line.name;
+    if let Some((_, at)) = before.iter().find(namesake) {
+        return Some(twice("gives its array the same name", at));
+    }
+    let uuid = line.uuid?;
+    let Some(array) = arrays.iter().find(|array| array.uuid == Some(uuid)) else {
+        let there = on_devices.contains(&uuid) || line.wants_container();
+        return (!there)
+            .then(|| ConfigRemark::note(Some(place), format!("no device here belongs to array {uuid}")));
+    };
+    match &line.name {
+        ArrayLineName::Word(word) if !is_called(array, word) => Some(ConfigRemark::note(
+            Some(place),
+            format!("calls its array {}, which runs as {}", word.escape_debug(), array.shown()),
+        )),
+        ArrayLineName::Ignore => {
+            Some(ConfigRemark::note(Some(place), format!("has {} ignored, and it runs", array.shown())))
+        }
+        ArrayLineName::Word(_) | ArrayLineName::Unnamed => None,
+    }
+}
+
+/// Whether a line's word may be this array's.
+fn is_called(array: &ArrayStatus, word: &str) -> bool {
+    let last = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
+    let path = array.path.as_deref().unwrap_or_default();
+    let name = array.name.as_deref().unwrap_or_default();
+    let own = name.rsplit(':').next().unwrap_or_default();
+    [last(path).as_str(), own, &array.kernel_name].contains(&last(word).as_str())
+        // The kernel's number stands for /dev/md/NUMBER, too.
+        || array.kernel_name.strip_prefix("md") == Some(last(word).as_str())
+}
+
+/// Arrays with native metadata that run and that no line names.
+#[must_use]
+pub fn lacking<'a>(config: &Config, arrays: &'a [ArrayStatus]) -> Vec<&'a ArrayStatus> {
+    let is_native = |array: &&ArrayStatus| array.metadata.starts_with(['0', '1']);
+    let named = |array: &ArrayStatus, uuid: MdUuid| {
+        config.arrays.iter().any(|line| match (&line.uuid, &line.name) {
+            (Some(line), _) => *line == uuid,
+            (None, ArrayLineName::Word(word)) => is_called(array, word),
+            (None, ArrayLineName::Unnamed | ArrayLineName::Ignore) => false,
+        })
+    };
+    let lacks = |array: &&ArrayStatus| array.uuid.is_some_and(|uuid| !named(array, uuid));
+    arrays.iter().filter(|array| array.is_running()).filter(is_native).filter(lacks).collect()
+}
+
+/// The line that names an array.
+#[must_use]
+pub fn line(array: &ArrayStatus) -> String {
+    let mut text = "ARRAY".to_owned();
+    if let Some(path) = array.path.as_deref().and_then(quoted) {
+        let _ = write!(text, " {path}");
+    }
+    let _ = write!(text, " metadata={}", array.metadata);
+    if let Some(uuid) = array.uuid {
+        let _ = write!(text, " UUID={uuid}");
+    }
+    text
+}
+
+/// As a word of the file; `None` where no quotes can hold it.
+fn quoted(word: &str) -> Option<String> {
+    if word.chars().any(|c| c.is_control() || c == '\u{fffd}') {
+        return None;
+    }
+    if !word.contains([' ', '"', '\'', '#']) {
+        return Some(word.to_owned());
+    }
+    let quote = ['"', '\''].into_iter().find(|quote| !word.contains(*quote))?;
+    Some(format!("{quote}{word}{quote}"))
+}
+
+/// Adds the lines that are lacking at the end; what the file has stays as it is.
+///
+/// # Errors
+/// The file is not the one that is read: its words would be passed over.
+pub fn write(file: &ConfigFile, config: &Config, arrays: &[ArrayStatus]) -> Result<Plan, Refusal> {
+    let ConfigFile { path, text, mode } = file;
+    let lines: Vec<String> = lacking(config, arrays).into_iter().map(line).collect();
+    if lines.is_empty() {
+        return Ok(Plan {
+            summary: "every array that runs has its ARRAY line: nothing to add".to_owned(),
+            ..Plan::default()
+        });
+    }
+    if text.contains('\0') {
+        return Err(Refusal::new(format!("{path} is not a text, so nothing is added to it")));
+    }
+    let mut whole = text.clone();
+    if !whole.is_empty() && !whole.ends_with('\n') {
+        whole.push('\n');
+    }
+    whole.extend(lines.iter().flat_map(|line| [line.as_str(), "\n"]));
+    let step = SystemStep::WriteFile { path: path.clone(), text: whole, mode: *mode };
+    Ok(Plan {
+        summary: format!("add to {path}:\n{}", lines.join("\n")),
+        steps: vec![Step::System(step), Step::Commit],
+        warnings: vec![Warning::note(
+            "the initramfs may have a copy of the file: update-initramfs -u, or dracut -f, makes it anew",
+        )],
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{config::conf::parse, words::ArrayState};
+
+    const UUID: MdUuid = MdUuid([0x11; 16]);
+
+    fn array(path: &str, uuid: MdUuid) -> ArrayStatus {
+        ArrayStatus {
+            kernel_name: "md127".into(),
+            path: Some(path.into()),
+            uuid: Some(uuid),
+            state: ArrayState::Clean,
+            metadata: "1.2".into(),
+            ..ArrayStatus::default()
+        }
+    }
+
+    fn said(text: &str, arrays: &[ArrayStatus], on_devices: &[MdUuid]) -> Vec<String> {
+        let (config, diagnostics) = parse([("/etc/mdadm.conf", text)]);
+        let remarks = check((&config, &diagnostics), arrays, &on_devices.iter().copied().collect());
+        let shown = |remark: ConfigRemark| {
+            let line = remark.place.map_or(0, |(_, line)| line);
+            format!("{}{line} {}", if remark.wrong { "!" } else { "" }, remark.text)
+        };
+        remarks.into_iter().map(shown).collect()
+    }
+
+    #[test]
+    fn what_is_wrong_and_what_is_worth_knowing() {
+        let home = array("/dev/md/home", UUID);
+        let mail = "MAILADDR root\n";
+        let line = format!("ARRAY /dev/md/home UUID={UUID}\n");
+        let none: &[String] = &[];
+        assert_eq!(said(&format!("{mail}{line}"), std::slice::from_ref(&home), &[]), none);
+        for (text, on_devices, expected) in [
+            (mail.to_owned(), &[][..], "0 /dev/md/home runs, and no ARRAY line names it"),
+            (line.clone(), &[], "0 neither MAILADDR nor PROGRAM: nobody is told when a disk fails"),
+            (
+                format!("{mail}{line}{line}"),
+                &[],
+                "!3 names the same array as the line before it in /etc/mdadm.conf, line 2",
+            ),
+            (
+                format!("{mail}{line}ARRAY /dev/md/home UUID={}\n", MdUuid([9; 16])),
+                &[],
+                "!3 gives its array the same name as the line before it in /etc/mdadm.conf, line 2",
+            ),
+            (
+                format!("{mail}{line}ARRAY /dev/md/x UUID={}\n", MdUuid([9; 16])),
+                &[],
+                "3 no device here belongs to array 09090909:09090909:09090909:09090909",
+            ),
+            (
+                format!("{mail}ARRAY /dev/md/srv UUID={UUID}\n"),
+                &[],
+                "2 calls its array /dev/md/srv, which runs as /dev/md/home",
+            ),
+            (format!("{mail}ARRAY <ignore> UUID={UUID}\n"), &[], "2 has /dev/md/home ignored, and it runs"),
+            (format!("{mail}{line}MAILADRR x\n"), &[], "!3 Unknown keyword MAILADRR"),
+        ] {
+            assert_eq!(said(&text, std::slice::from_ref(&home), on_devices), [expected], "{text}");
+        }
+        let away = format!("{mail}{line}");
+        assert_eq!(said(&away, &[], &[UUID]), none, "an array that waits to be assembled is there");
+    }
+
+    #[test]
+    fn lines_are_added_and_nothing_else_changes() {
+        let arrays = [array("/dev/md/home", UUID), array("/dev/md/a b", MdUuid([9; 16]))];
+        let text = format!("# mine\nARRAY /dev/md0 UUID={UUID}");
+        let (config, _) = parse([("/etc/mdadm.conf", text.as_str())]);
+        let file = ConfigFile { path: "/etc/mdadm.conf".into(), text: text.clone(), mode: 0o600 };
+        let plan = write(&file, &config, &arrays).unwrap();
+        let Some(Step::System(SystemStep::WriteFile { text: whole, mode: 0o600, .. })) = plan.steps.first()
+        else {
+            panic!("{plan}")
+        };
+        let line = "ARRAY \"/dev/md/a b\" metadata=1.2 UUID=09090909:09090909:09090909:09090909\n";
+        assert_eq!(*whole, format!("{text}\n{line}"));
+        // What was written is understood, and there is nothing to add any more.
+        let (config, diagnostics) = parse([("/etc/mdadm.conf", whole.as_str())]);
+        assert_eq!(diagnostics, []);
+        assert!(
+            write(&ConfigFile { text: whole.clone(), ..file.clone() }, &config, &arrays)
+                .unwrap()
+                .steps
+                .is_empty()
+        );
+        assert!(write(&ConfigFile { text: "a\0".into(), ..file }, &Config::default(), &arrays).is_err());
+    }
+
+    #[test]
+    fn odd_names_stay_one_word_or_are_left_out() {
+        for (name, expected) in [
+            ("/dev/md/home", Some("/dev/md/home")),
+            ("/dev/md/a b", Some("\"/dev/md/a b\"")),
+            ("/dev/md/a\"b", Some("'/dev/md/a\"b'")),
+            ("/dev/md/a#b", Some("\"/dev/md/a#b\"")),
+            ("/dev/md/a\"'b", None),
+            ("/dev/md/a\nb", None),
+        ] {
+            assert_eq!(quoted(name).as_deref(), expected, "{name:?}");
+        }
+    }
+}
