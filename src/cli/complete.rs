@@ -91,6 +91,7 @@ fn own(verb: &Command, before: &[String], current: &str) -> Completion {
             Some(Some(below)) if below.has_subcommands() || current.starts_with('-') => {
                 own(below, &before[1..], current)
             }
+            Some(Some(_)) if verb.get_name() == "scrub" => Completion::names(&[Names::Arrays]),
             Some(Some(_)) => Completion::names(&[Names::Devices]),
             Some(None) => Completion::default(),
             None => Completion::words(

@@ -18,6 +18,7 @@ pub mod volume;
 mod blocks;
 mod config;
 mod scan;
+mod scrub;
 mod table;
 mod verbs;
 

@@ -14,6 +14,7 @@ use super::{
     options::{self, Mode, Sets},
     overlay::OverlayArgs,
     parse::{self, Parsed},
+    scrub::ScrubArgs,
     trial::TrialArgs,
     verbs,
     volume::VolumeArgs,
@@ -68,6 +69,8 @@ enum Verb {
     Undo(UndoArgs),
     /// Put a new device in the place of a member: one that serves, has failed, or is gone
     Replace(ReplaceArgs),
+    /// Compare the members of redundant arrays, and go on where a check was cut off
+    Scrub(ScrubArgs),
     /// Volumes on arrays, in LVM2's format
     Volume(Box<VolumeArgs>),
     /// Devices of the kernel's device-mapper, with the words of dmsetup
@@ -184,6 +187,10 @@ impl Verb {
             Self::Config(args) => {
                 let (common, request) = args.into_request();
                 return Meaning::Own(Box::new((common, Request::Config(request))));
+            }
+            Self::Scrub(args) => {
+                let (common, request) = args.into_request();
+                return Meaning::Own(Box::new((common, Request::Scrub(request))));
             }
             Self::Volume(args) => return Meaning::of(args.into_request()),
             Self::Create(words) => ("--create", words),

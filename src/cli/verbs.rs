@@ -13,7 +13,7 @@ use super::{
 const GROUPS: &[(&str, &[&str])] = &[
     ("Look", &["status", "explain", "detail", "examine", "query"]),
     ("Make, find, stop", &["create", "assemble", "build", "run", "stop", "readonly", "readwrite"]),
-    ("Change and wait", &["replace", "manage", "grow", "zero-superblock", "wait"]),
+    ("Change and wait", &["replace", "manage", "grow", "zero-superblock", "scrub", "wait"]),
     ("Volumes", &["volume"]),
     ("Try", &["trial", "overlay"]),
     ("Take back", &["history", "undo"]),

@@ -44,6 +44,7 @@ mod platform;
 mod query;
 mod recover;
 mod replace;
+mod scrub;
 mod second;
 mod shared;
 mod status;
@@ -194,6 +195,7 @@ fn carried(invocation: &Invocation, ui: &Ui) -> u8 {
         Request::Manage(request) => manage::run(request, common, &machine, ui),
         Request::Monitor(request) => monitor::run(request, common, &machine, ui),
         Request::Explain(request) => explain::run(request, common, &machine, ui),
+        Request::Scrub(request) => scrub::run(request, common, &machine, ui),
         Request::Replace(request) => replace::run(request, common, &machine, ui),
         Request::Trial(request) => trial::run(request, common, &machine, ui),
         Request::Overlay(request) => overlay::run(request, common, &machine, ui),

@@ -30,7 +30,8 @@ fn changes(request: &Request) -> bool {
             request.action,
             MiscAction::Stop | MiscAction::Run | MiscAction::ZeroSuperblock | MiscAction::Restore(_)
         ),
-        Request::Monitor(_)
+        Request::Scrub(_)
+        | Request::Monitor(_)
         | Request::AutoDetect
         | Request::Status(_)
         | Request::Explain(_)

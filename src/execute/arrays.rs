@@ -11,7 +11,7 @@ use crate::{
         self, Access, BlockDevice, Deadline, KernelError, MdDevice, appear::Disappearance, md, module, node,
         wait,
     },
-    plan::{ArrayName, DiskInfo},
+    plan::{ArrayName, DiskInfo, run::Outdated},
     words::{ArrayAttr, DevId, MD_MAJOR},
 };
 
@@ -72,6 +72,18 @@ impl Live {
             Err(error) if optional && error.is(Errno::ENOENT) => Ok(()),
             Err(error) => Err(self.with_log(array, error)),
             Ok(()) => Ok(()),
+        }
+    }
+
+    /// What an array does is somebody else's, too: a check that was seen may be a recovery by now.
+    pub(super) fn still(&self, array: &ArrayName, attr: ArrayAttr, from: Option<&str>) -> Result<()> {
+        let Some(from) = from.filter(|_| attr == ArrayAttr::SyncAction) else { return Ok(()) };
+        let now = self.machine.sysfs.array(&array.kernel).read(attr)?;
+        match now.as_deref() {
+            Some(now) if now != from => {
+                bail!(Outdated(format!("{array}: sync_action is {now} by now, and was {from}")))
+            }
+            _ => Ok(()),
         }
     }
 

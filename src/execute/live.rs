@@ -166,7 +166,10 @@ impl Live {
             Step::Md(MdStep::SetAttr { array, attr, value, optional }) => {
                 self.set(array, *attr, value, *optional)?
             }
-            Step::Md(MdStep::Change { array, attr, to, .. }) => self.set(array, *attr, to, false)?,
+            Step::Md(MdStep::Change { array, attr, from, to }) => {
+                self.still(array, *attr, from.as_deref())?;
+                self.set(array, *attr, to, false)?
+            }
             Step::Md(MdStep::AddDisk { array, device, info })
             | Step::Md(MdStep::HotAdd { array, device, info }) => {
                 self.add_disk(array, device, *info)?;
@@ -203,8 +206,10 @@ impl Live {
             }
             Step::System(SystemStep::WriteFile { path, text, mode }) => {
                 let path = Path::new(path);
-                // Nothing of it outlives a boot, directories neither.
-                if let Some(dir) = path.parent().filter(|dir| dir.starts_with(self.run_dir())) {
+                // Nothing of the first outlives a boot, directories neither; the others are made when they are needed.
+                let kept =
+                    [self.run_dir(), self.machine.state.join("mdcheck"), self.machine.state.join("mdctl")];
+                if let Some(dir) = path.parent().filter(|dir| kept.iter().any(|kept| dir.starts_with(kept))) {
                     files::make_dirs(dir, 0o755)?;
                 }
                 files::replace(path, text.as_bytes(), *mode)?

@@ -54,6 +54,7 @@ pub fn see(machine: &Machine, config: &Config, look: &Look) -> Result<View, Unse
         Look::Underlays { paths } => View::Underlays(super::underlays(machine, paths).map_err(unseen)?),
         Look::ToWrite { paths } => View::ToWrite(super::look_to_write(machine, paths)),
         Look::Tool { tool, device } => View::Tool(super::checked(*tool, device)),
+        Look::Scrub { words } => View::Scrub(Box::new(super::scrub(machine, words).map_err(unseen)?)),
         Look::Monitored { paths } => {
             View::Monitored(Box::new(super::monitor::monitored(machine, paths).map_err(unseen)?))
         }

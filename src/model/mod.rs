@@ -16,6 +16,7 @@ pub mod overlay;
 pub mod probe;
 #[cfg(test)]
 pub(crate) mod samples;
+pub mod scrub;
 pub mod status;
 pub mod trial;
 pub mod unfinished;

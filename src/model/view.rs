@@ -11,6 +11,7 @@ use super::{
     manage::{Absent, Depth, ManageSubject, Managed},
     monitor::Monitored,
     overlay::{Overlay, Overlays, Pending, Underlays},
+    scrub::ScrubSight,
     trial::{Checker, ToolEnded},
     volume::{GroupLook, GroupSeen, Groups, VolumesSeen},
 };
@@ -91,6 +92,11 @@ pub enum Look {
     Acting {
         /// A path to its node.
         path: String,
+    },
+    /// Arrays, and what is kept of their checks.
+    Scrub {
+        /// Paths, kernel names, names or UUIDs; all arrays where there are none.
+        words: Vec<String>,
     },
     /// All arrays, and which of them are at these paths.
     Monitored {
@@ -230,6 +236,8 @@ views! {
     Groups(Box<Groups>) = groups,
     /// [`Look::Acting`].
     Acting(Acting) = acting,
+    /// [`Look::Scrub`].
+    Scrub(Box<ScrubSight>) = scrub,
     /// [`Look::Monitored`].
     Monitored(Box<Monitored>) = monitored,
     /// [`Look::Letters`]: files and what is in them.

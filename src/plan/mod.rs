@@ -27,6 +27,7 @@ pub mod overlay;
 pub mod recover;
 pub mod replace;
 pub mod run;
+pub mod scrub;
 pub mod step;
 pub mod stop;
 pub mod switch;

@@ -17,6 +17,7 @@ pub mod outcome;
 pub mod overlay;
 pub mod query;
 pub mod replace;
+pub mod scrub;
 pub mod status;
 pub mod text;
 pub mod trial;

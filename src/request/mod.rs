@@ -4,6 +4,7 @@ mod array;
 mod config;
 mod dm;
 mod overlay;
+mod scrub;
 mod trial;
 pub mod volume;
 
@@ -19,6 +20,7 @@ pub use self::{
     config::ConfigRequest,
     dm::{DmOptions, DmRequest, DmVerb, Headings},
     overlay::OverlayRequest,
+    scrub::{ScrubChoice, ScrubRequest, ScrubVerb},
     trial::TrialRequest,
     volume::VolumeRequest,
 };
@@ -83,6 +85,7 @@ pub enum Request {
     History,
     Undo(UndoRequest),
     Replace(ReplaceRequest),
+    Scrub(ScrubRequest),
     Volume(VolumeRequest),
     Dm(Box<DmRequest>),
     Overlay(OverlayRequest),

@@ -24,8 +24,8 @@ fn page(name: &str) -> (String, String) {
 }
 
 /// All pages.
-const PAGES: [&str; 6] =
-    ["mdctl.8", "mdadm.8", "mdadm.conf.5", "mdctl-volume.8", "mdctl-dm.8", "mdctl-trial.8"];
+const PAGES: [&str; 7] =
+    ["mdctl.8", "mdadm.8", "mdadm.conf.5", "mdctl-volume.8", "mdctl-dm.8", "mdctl-scrub.8", "mdctl-trial.8"];
 
 /// The verb that a page of its own is about.
 fn verb_of(page: &str) -> Option<&str> {

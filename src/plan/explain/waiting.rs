@@ -1,19 +1,15 @@
 //! What synchronises in an array that runs, or waits, and for what.
 
 use crate::words::{ArrayState, MemberState, SyncAction, SyncKind};
-use superblock::Sectors;
 
 use super::{Finding, Kind, NextCommand, Severity, running::Work};
 use crate::{
     model::{
-        human,
+        human, scrub,
         status::{Activity, ArrayStatus, MemberStatus, Stage},
     },
     plan::only_copy::is_source,
 };
-
-/// Up to here swap and files that change while they are written may account for differences between mirrors.
-const SMALL: Sectors = Sectors(512);
 
 impl Work<'_> {
     /// All of it.
@@ -102,22 +98,10 @@ impl Work<'_> {
         let text =
             format!("the last check found {} that differ between members", human::size(count.bytes().0));
         let effect = "compares the members again; writes nothing";
-        let mirrors = matches!(self.array.level, Some(superblock::Level::Raid1 | superblock::Level::Raid10));
-        let needs = match (mirrors, count <= SMALL) {
-            (true, true) => {
-                "on RAID1 and RAID10 small counts are harmless, where swap or files that change while they are written are on it"
-            }
-            (true, false) => {
-                "to know which member is right before anything is repaired: so much differs where members were written to apart from each other and then put together, or where a disk lost writes. What is read depends on the member that is asked"
-            }
-            (false, _) => {
-                "to know which member is wrong before anything is repaired: where parity does not fit, a lost member would be made wrongly"
-            }
-        };
         Some(
             Finding::new(Kind::Mismatches, Severity::Weakens, text)
                 .because(format!("mismatch_cnt is {}", count.0))
-                .needs(needs)
+                .needs(scrub::meaning(self.array.level, count))
                 .try_next(NextCommand::new(
                     ["mdctl", "--misc", "--action=check", &self.array.shown()],
                     effect,

@@ -1,0 +1,182 @@
+//! `mdctl scrub`: checks of redundant arrays.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+
+use super::blocks::Acting;
+use crate::request::{Common, ScrubChoice, ScrubRequest, ScrubVerb};
+
+/// Compare the members of redundant arrays, and go on where a check was cut off
+#[derive(Args, Debug)]
+pub(super) struct ScrubArgs {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Begin checks where they were cut off, else at the start, and return
+    Start(StartArgs),
+    /// The same, and stay until they are over
+    Run(RunArgs),
+    /// Stop checks, and note where they were
+    Stop(StopArgs),
+    /// Show what is checked, where it was cut off, and what the last check found
+    Status(StatusArgs),
+    /// Have arrays due again that were checked already
+    Renew(StopArgs),
+}
+
+#[derive(Args, Debug)]
+struct StartArgs {
+    /// Only these: paths, kernel names, names or UUIDs; without any every array
+    #[arg(value_name = "ARRAY")]
+    arrays: Vec<String>,
+    #[command(flatten)]
+    which: WhichArgs,
+    #[command(flatten)]
+    acting: Acting,
+}
+
+#[derive(Args, Debug)]
+struct RunArgs {
+    /// Only these: paths, kernel names, names or UUIDs; without any every array
+    #[arg(value_name = "ARRAY")]
+    arrays: Vec<String>,
+    /// Stop after so long and note where checks were: 90min, 6h, '6 hours'; a number alone is of seconds
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+    most: Option<Duration>,
+    #[command(flatten)]
+    which: WhichArgs,
+    #[command(flatten)]
+    acting: Acting,
+}
+
+#[derive(Args, Clone, Copy, Debug)]
+struct WhichArgs {
+    /// Leave out what was checked as a whole since the last `mdctl scrub renew`
+    #[arg(long, conflicts_with = "cut_off")]
+    due: bool,
+    /// Only what was cut off
+    #[arg(long)]
+    cut_off: bool,
+    /// From the start, wherever a check was cut off
+    #[arg(long, conflicts_with = "cut_off")]
+    from_start: bool,
+}
+
+#[derive(Args, Debug)]
+struct StopArgs {
+    /// Only these: paths, kernel names, names or UUIDs; without any every array
+    #[arg(value_name = "ARRAY")]
+    arrays: Vec<String>,
+    #[command(flatten)]
+    acting: Acting,
+}
+
+#[derive(Args, Debug)]
+struct StatusArgs {
+    /// Only these: paths, kernel names, names or UUIDs; without any every array
+    #[arg(value_name = "ARRAY")]
+    arrays: Vec<String>,
+    /// As JSON (schema mdctl.scrub.1)
+    #[arg(long)]
+    json: bool,
+}
+
+impl WhichArgs {
+    fn which(self) -> ScrubChoice {
+        match self {
+            Self { cut_off: true, .. } => ScrubChoice::CutOff,
+            Self { due: true, .. } => ScrubChoice::Due,
+            _ => ScrubChoice::All,
+        }
+    }
+}
+
+impl ScrubArgs {
+    /// As a request.
+    pub(super) fn into_request(self) -> (Common, ScrubRequest) {
+        match self.verb {
+            Verb::Start(StartArgs { arrays, which, acting }) => {
+                let verb = ScrubVerb::Start { which: which.which(), from_start: which.from_start };
+                (acting.common(), ScrubRequest { verb, arrays })
+            }
+            Verb::Run(RunArgs { arrays, most, which, acting }) => {
+                let (which, from_start) = (which.which(), which.from_start);
+                (acting.common(), ScrubRequest { verb: ScrubVerb::Run { which, from_start, most }, arrays })
+            }
+            Verb::Stop(StopArgs { arrays, acting }) => {
+                (acting.common(), ScrubRequest { verb: ScrubVerb::Stop, arrays })
+            }
+            Verb::Renew(StopArgs { arrays, acting }) => {
+                (acting.common(), ScrubRequest { verb: ScrubVerb::Renew, arrays })
+            }
+            Verb::Status(StatusArgs { arrays, json }) => {
+                let common = Common::of_verb(json, false, false);
+                (common, ScrubRequest { verb: ScrubVerb::Status, arrays })
+            }
+        }
+    }
+}
+
+/// Numbers with units, added up; `6 hours` as `date` takes it.
+fn duration(text: &str) -> Result<Duration, String> {
+    seconds(text)
+        .filter(|seconds| *seconds > 0)
+        .map(Duration::from_secs)
+        .ok_or_else(|| "numbers with s, min, h, d or w behind them, or those words in full".to_owned())
+}
+
+fn seconds(text: &str) -> Option<u64> {
+    let mut rest = text.trim();
+    rest = rest.strip_prefix('+').unwrap_or(rest).trim_start();
+    let mut sum = 0_u64;
+    while !rest.is_empty() {
+        let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        let (number, behind) = rest.split_at(end);
+        let behind = behind.trim_start();
+        let end = behind.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(behind.len());
+        let (unit, behind) = behind.split_at(end);
+        let factor = match unit.to_ascii_lowercase().as_str() {
+            "" | "s" | "sec" | "secs" | "second" | "seconds" => 1,
+            "m" | "min" | "mins" | "minute" | "minutes" => 60,
+            "h" | "hour" | "hours" => 3600,
+            "d" | "day" | "days" => 86_400,
+            "w" | "week" | "weeks" => 604_800,
+            _ => return None,
+        };
+        sum = sum.checked_add(number.parse::<u64>().ok()?.checked_mul(factor)?)?;
+        rest = behind.trim_start();
+    }
+    // The wait for it is a number of seconds of the machine's clock.
+    (sum <= 10 * 365 * 86_400).then_some(sum)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_as_people_and_date_have_them() {
+        for (text, expected) in [
+            ("6 hours", Some(21_600)),
+            ("6h", Some(21_600)),
+            ("+ 3 seconds", Some(3)),
+            ("1h30m", Some(5400)),
+            ("1 day 2 hours", Some(93_600)),
+            ("90", Some(90)),
+            ("2 Weeks", Some(1_209_600)),
+            ("0", None),
+            ("", None),
+            ("hours", None),
+            ("-6 hours", None),
+            ("6 fortnights", None),
+            ("99999999999999 weeks", None),
+            ("20 days x", None),
+        ] {
+            assert_eq!(duration(text).ok(), expected.map(Duration::from_secs), "{text}");
+        }
+    }
+}

@@ -1,0 +1,596 @@
+//! Checks as a course: begin, wait, save how far they are, note how they end.
+
+use std::time::Duration;
+
+use superblock::Sectors;
+
+use super::{
+    ScrubAct, ScrubJob,
+    ready::{self, Left},
+    steps,
+};
+use crate::{
+    model::{
+        human,
+        scrub::{OpenScrub, ScrubArray, ScrubPart, ScrubSight, Settled, SyncLimit, meaning, percent, settle},
+        status::Stage as Moving,
+    },
+    plan::{
+        Plan,
+        course::{Bar, Cause, Course, Deed, Event, Look, Said, Then, Turn, Unseen, Wait, Woke},
+        run::Failure,
+    },
+    request::ScrubChoice,
+    words::SyncAction,
+};
+
+/// Exit status of a failure.
+const FAILED: u8 = 1;
+/// How far a check is is saved at least this often, in seconds; more often while it is young.
+const LONGEST_UNSAVED: u64 = 180;
+/// The same, of one that has just begun.
+const SHORTEST_UNSAVED: u64 = 5;
+/// Looks that fail one after the other before it is given up.
+const MOST_BLIND: u32 = 3;
+/// A stop that somebody else is quicker than is tried again.
+const MOST_STOPS: u32 = 3;
+
+/// The course.
+pub struct Scrub {
+    job: ScrubJob,
+    stage: Stage,
+    watched: Vec<Watched>,
+    /// What was handed out, plan by plan.
+    acts: Vec<Act>,
+    /// When time is over, by the clock of [`ScrubSight`].
+    deadline: Option<u64>,
+    /// The same clock at the last look.
+    clock: u64,
+    /// Why checks are stopped now.
+    ending: Option<Ending>,
+    blind: u32,
+    /// That something could not be written was said.
+    unwritten: bool,
+    status: u8,
+    say: Vec<Said>,
+}
+
+/// What is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    First,
+    Watching,
+    Acting,
+    Waiting,
+}
+
+/// Why checks are stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    Asked,
+    TimeUp,
+    Interrupted,
+}
+
+/// A check that is watched.
+#[derive(Clone, Debug)]
+struct Watched {
+    kernel: String,
+    diskseq: Option<u64>,
+    shown: String,
+    named: bool,
+    /// What was noted of it.
+    open: OpenScrub,
+    /// It came this far.
+    done: Sectors,
+    total: Sectors,
+    /// When and where it was saved last.
+    saved: (u64, Sectors),
+    /// When it was begun, by the same clock.
+    begun: u64,
+    stops: u32,
+}
+
+/// A plan, and what it is for.
+type Work = (Act, Plan);
+
+/// What a plan is for.
+#[derive(Clone, Debug)]
+enum Act {
+    Begin(Box<Watched>, Said),
+    Stop,
+    /// A file or an attribute: what is not written is said.
+    Note,
+    Renew(usize),
+}
+
+impl Course for Scrub {
+    fn next(&mut self, event: Event) -> Turn {
+        let turn = self.turn(event).unwrap_or_else(Turn::refuse);
+        turn.after(std::mem::take(&mut self.say))
+    }
+}
+
+impl Scrub {
+    /// Before the first look.
+    #[must_use]
+    pub fn new(job: ScrubJob) -> Self {
+        let ending = (job.act == ScrubAct::Stop).then_some(Ending::Asked);
+        Self {
+            job,
+            stage: Stage::First,
+            watched: Vec::new(),
+            acts: Vec::new(),
+            deadline: None,
+            clock: 0,
+            ending,
+            blind: 0,
+            unwritten: false,
+            status: 0,
+            say: Vec::new(),
+        }
+    }
+
+    fn turn(&mut self, event: Event) -> Result<Turn, Unseen> {
+        Ok(match (self.stage, event) {
+            (_, Event::Begin) => self.look(Stage::First),
+            (Stage::First, Event::Seen(view)) => {
+                let sight = view.scrub()?;
+                self.first(&sight)
+            }
+            (Stage::First, Event::Unseen(unseen)) => return Err(unseen),
+            (Stage::Watching, Event::Seen(view)) => {
+                let sight = view.scrub()?;
+                self.blind = 0;
+                self.watch(&sight, Vec::new())
+            }
+            (_, Event::Unseen(unseen)) => self.unseen(unseen)?,
+            (_, Event::Done(deeds)) => self.done(deeds),
+            (_, Event::Woke(woke)) => {
+                if woke == Woke::Interrupted {
+                    self.ending = Some(Ending::Interrupted);
+                }
+                self.look(Stage::Watching)
+            }
+            (_, Event::Seen(_) | Event::Answered(_)) => self.look(Stage::Watching),
+        })
+    }
+
+    fn look(&mut self, stage: Stage) -> Turn {
+        self.stage = stage;
+        let words = if stage == Stage::First { self.job.words.clone() } else { Vec::new() };
+        Turn::look(Look::Scrub { words })
+    }
+
+    /// A look that fails is made again; what was saved stays for another time.
+    fn unseen(&mut self, unseen: Unseen) -> Result<Turn, Unseen> {
+        self.blind += 1;
+        if self.blind >= MOST_BLIND || self.ending.is_some_and(|_| self.blind > 1) {
+            return Err(unseen);
+        }
+        self.say.push(Said::warn(unseen.text));
+        Ok(self.look(Stage::Watching))
+    }
+
+    fn first(&mut self, sight: &ScrubSight) -> Turn {
+        self.clock = sight.clock;
+        for word in &sight.absent {
+            self.say.push(Said::error(format!("{word} is not an array in the kernel")));
+            self.status |= FAILED;
+        }
+        if let ScrubAct::Run { most: Some(most) } = self.job.act {
+            self.deadline = Some(sight.clock.saturating_add(most.as_secs().max(1)));
+        }
+        if self.job.act == ScrubAct::Renew {
+            return self.renew(sight);
+        }
+        if sight.arrays.is_empty() && self.job.words.is_empty() {
+            self.say.push(Said::note("no array runs"));
+        }
+        let mut plans = Vec::new();
+        for array in &sight.arrays {
+            let settled = settle(array, sight.now, &sight.boot);
+            let shown = array.status.shown();
+            self.say.extend(settled.odd.iter().map(|odd| Said::warn(format!("{shown}: {odd}"))));
+            match self.job.act {
+                ScrubAct::Stop => plans.extend(self.stopping(sight, array, settled)),
+                ScrubAct::Start | ScrubAct::Run { .. } | ScrubAct::Renew => {
+                    self.entering(sight, array, settled, &mut plans)
+                }
+            }
+        }
+        if self.job.act == ScrubAct::Stop {
+            return self.watch(sight, plans);
+        }
+        self.carry_out(plans)
+    }
+
+    fn renew(&mut self, sight: &ScrubSight) -> Turn {
+        let named = |uuid: &_| sight.arrays.iter().any(|array| array.status.uuid == Some(*uuid));
+        let all = self.job.words.is_empty();
+        let uuids: Vec<_> = sight.checked.iter().copied().filter(|uuid| all || named(uuid)).collect();
+        let plans = if uuids.is_empty() {
+            vec![]
+        } else {
+            vec![(Act::Renew(uuids.len()), steps::renew(sight, &uuids))]
+        };
+        self.carry_out(plans)
+    }
+
+    fn is_named(&self) -> bool {
+        !self.job.words.is_empty()
+    }
+
+    /// Whether this array is meant; why not.
+    fn is_due(&self, array: &ScrubArray, settled: &Settled) -> Result<(), &'static str> {
+        let checked = array.kept.checked.is_some() || settled.finished;
+        match self.job.which {
+            ScrubChoice::CutOff if settled.cut_off.is_none() => Err("no check of it was cut off"),
+            ScrubChoice::Due if settled.cut_off.is_none() && checked => {
+                Err("it was checked since all arrays became due")
+            }
+            ScrubChoice::All | ScrubChoice::Due | ScrubChoice::CutOff => Ok(()),
+        }
+    }
+
+    fn entering(&mut self, sight: &ScrubSight, array: &ScrubArray, settled: Settled, plans: &mut Vec<Work>) {
+        let shown = array.status.shown();
+        let ours = settled.running.is_some_and(|running| running.ours);
+        if ours && matches!(self.job.act, ScrubAct::Run { .. }) {
+            self.say.push(Said::note(format!("{shown}: a check that was begun before is watched")));
+            let watched = self.watched(sight, array, settled.record.open.unwrap_or_default());
+            return self.watched.push(watched);
+        }
+        if settled.finished {
+            self.say.extend(told(array, &settled));
+        }
+        let due = self.is_due(array, &settled);
+        match (ready::ready(array), due) {
+            (Ok(()), Ok(())) => {
+                let (watched, plan) = self.begin(sight, array, settled);
+                let from = steps::place(array, watched.done);
+                let said = Said::out(format!("{shown}: a check begins at {from}"));
+                return plans.push((Act::Begin(Box::new(watched), said), plan));
+            }
+            (Err(left), _) => self.leave(array, &left),
+            (Ok(()), Err(why)) => self.say.push(Said::note(format!("{shown}: left out: {why}"))),
+        }
+        plans.extend(unnoted(sight, array, &settled));
+    }
+
+    /// Said of an array that is left out. It is no failure where a check runs, or where nobody named it.
+    fn leave(&mut self, array: &ScrubArray, left: &Left) {
+        let text = format!("{}: left out: {}", array.status.shown(), left.why);
+        let failed = self.is_named() && array.status.action != Some(SyncAction::Check);
+        self.say.push(if failed { Said::error(text) } else { Said::note(text) });
+        self.say.extend(left.hint.iter().map(|hint| Said::note(format!("  {hint}"))));
+        self.status |= if failed { FAILED } else { 0 };
+    }
+
+    fn begin(&self, sight: &ScrubSight, array: &ScrubArray, settled: Settled) -> (Watched, Plan) {
+        let mut record = settled.record;
+        let open = record.open.take().filter(|_| !self.job.from_start);
+        let fresh = OpenScrub { begun: sight.now, seconds: Some(0), ..OpenScrub::default() };
+        let mut open = open.unwrap_or(fresh);
+        // The kernel takes it in steps of a page.
+        open.position -= open.position % 8;
+        open.part = Some(ScrubPart {
+            since: sight.now,
+            from: open.position,
+            boot: sight.boot.clone(),
+            diskseq: array.diskseq,
+        });
+        record.open = Some(open.clone());
+        let plan = steps::begin(sight, array, Sectors(open.position), &record, settled.finished);
+        (self.watched(sight, array, open), plan)
+    }
+
+    fn watched(&self, sight: &ScrubSight, array: &ScrubArray, open: OpenScrub) -> Watched {
+        let at = Sectors(open.position);
+        let since = open.part.as_ref().map_or(sight.now, |part| part.since);
+        let age = sight.now.saturating_sub(since);
+        Watched {
+            kernel: array.status.kernel_name.clone(),
+            diskseq: array.diskseq,
+            shown: array.status.shown(),
+            named: self.is_named(),
+            done: at,
+            total: array.total(),
+            saved: (sight.clock, at),
+            begun: sight.clock.saturating_sub(age),
+            stops: 0,
+            open,
+        }
+    }
+
+    fn stopping(&mut self, sight: &ScrubSight, array: &ScrubArray, settled: Settled) -> Option<Work> {
+        if settled.running.is_some() {
+            let unknown = OpenScrub { begun: sight.now, partly: true, ..OpenScrub::default() };
+            let watched = self.watched(sight, array, settled.record.open.unwrap_or(unknown));
+            self.watched.push(watched);
+            return None;
+        }
+        if self.is_named() {
+            self.say.push(Said::note(format!("{}: no check runs", array.status.shown())));
+        }
+        unnoted(sight, array, &settled)
+    }
+
+    /// One look at what is watched.
+    fn watch(&mut self, sight: &ScrubSight, mut plans: Vec<Work>) -> Turn {
+        self.clock = sight.clock;
+        if self.deadline.is_some_and(|deadline| sight.clock >= deadline) {
+            self.ending = self.ending.or(Some(Ending::TimeUp));
+        }
+        let mut stay = Vec::new();
+        for watched in std::mem::take(&mut self.watched) {
+            // One that was assembled again has no mark unless the check began just then.
+            let same = |array: &&ScrubArray| {
+                let marked = array.sync_max == SyncLimit::Marked;
+                array.status.kernel_name == watched.kernel && (marked || array.diskseq == watched.diskseq)
+            };
+            match sight.arrays.iter().find(same).filter(|array| array.status.is_running()) {
+                Some(array) => stay.extend(self.one(sight, array, watched, &mut plans)),
+                None => self.gone(&watched),
+            }
+        }
+        self.watched = stay;
+        self.carry_out(plans)
+    }
+
+    /// One array: what is to be done about it, and whether it is watched on.
+    fn one(
+        &mut self,
+        sight: &ScrubSight,
+        array: &ScrubArray,
+        mut watched: Watched,
+        plans: &mut Vec<Work>,
+    ) -> Option<Watched> {
+        let mut array = array.clone();
+        // What could not be written down is known all the same.
+        let noted = array.kept.record.whole.iter().any(|whole| whole.begun == watched.open.begun);
+        if array.kept.record.open.is_none() && !noted {
+            array.kept.record.open = Some(watched.open.clone());
+        }
+        let settled = settle(&array, sight.now, &sight.boot);
+        if settled.running.is_none() {
+            self.over(sight, &array, &watched, settled, plans);
+            return None;
+        }
+        watched.come_to(&array);
+        let degraded = ready::degraded(&array);
+        if self.ending.is_some() || degraded.is_some() {
+            watched.stops += 1;
+            if watched.stops > MOST_STOPS {
+                self.fail(&watched, "the check cannot be stopped");
+                return None;
+            }
+            if let Some(left) = degraded.filter(|_| watched.stops == 1) {
+                self.fail(&watched, &format!("the check is stopped: {}", left.why));
+            }
+            plans.push((Act::Stop, steps::stop(&array)));
+        } else if let Some(open) = watched.due(sight.clock) {
+            let mut record = settled.record;
+            record.open = Some(open);
+            plans.extend(steps::save(sight, &array, &record, watched.done).map(|plan| (Act::Note, plan)));
+        }
+        Some(watched)
+    }
+
+    /// Something that is a failure where the array was named.
+    fn fail(&mut self, watched: &Watched, why: &str) {
+        let text = format!("{}: {why}", watched.shown);
+        self.say.push(if watched.named { Said::error(text) } else { Said::warn(text) });
+        self.status |= if watched.named { FAILED } else { 0 };
+    }
+
+    fn gone(&mut self, watched: &Watched) {
+        let at = at_percent(watched.saved.1, watched.total);
+        self.fail(watched, &format!("the array was stopped; its check is noted at {at}"));
+    }
+
+    /// The check does not run any more.
+    fn over(
+        &mut self,
+        sight: &ScrubSight,
+        array: &ScrubArray,
+        watched: &Watched,
+        settled: Settled,
+        plans: &mut Vec<Work>,
+    ) {
+        let mut settled = settled;
+        let seconds = sight.clock.saturating_sub(watched.begun);
+        if settled.finished {
+            if let Some(whole) = settled.record.whole.first_mut() {
+                whole.seconds = watched.open.seconds.map(|before| before.saturating_add(seconds));
+            }
+            self.say.extend(told(array, &settled));
+            plans.extend(steps::whole(sight, array, &settled.record).map(|plan| (Act::Note, plan)));
+            return;
+        }
+        if array.kept.record.whole.iter().any(|whole| whole.begun == watched.open.begun) {
+            return self.say.push(Said::note(format!("{}: its check is over; that is noted", watched.shown)));
+        }
+        let mut at = settled.cut_off.unwrap_or_default();
+        if let Some(open) = settled.record.open.as_mut() {
+            // All that was asked for before the stop was compared.
+            at = at.max(watched.done);
+            open.position = at.0;
+            open.seconds = watched.open.seconds.map(|before| before.saturating_add(seconds));
+        }
+        let cut_off = settled.record.open.as_ref().map(|_| at);
+        let place = at_percent(at, watched.total);
+        match (self.ending, watched.stops) {
+            (Some(Ending::Asked | Ending::Interrupted), 1..) => {
+                self.say.push(Said::out(format!("{}: the check was stopped at {place}", watched.shown)));
+            }
+            (Some(Ending::TimeUp), 1..) => {
+                self.say.push(Said::out(format!("{}: time is over; the check is at {place}", watched.shown)));
+            }
+            (_, 1..) => {}
+            (_, 0) => {
+                let action = array.status.action.as_ref().filter(|action| action.kind().is_some());
+                let why = match action {
+                    Some(action) => format!("a {action} began"),
+                    None => "somebody stopped the check".to_owned(),
+                };
+                self.fail(watched, &format!("{why}; it is noted at {place}"));
+            }
+        }
+        plans.extend(steps::cut_off(sight, array, &settled.record, cut_off).map(|plan| (Act::Note, plan)));
+    }
+
+    fn carry_out(&mut self, plans: Vec<Work>) -> Turn {
+        if plans.is_empty() {
+            return self.wait();
+        }
+        self.stage = Stage::Acting;
+        let (acts, plans) = plans.into_iter().unzip();
+        self.acts = acts;
+        Then::Do(plans).into()
+    }
+
+    fn done(&mut self, deeds: Vec<Deed>) -> Turn {
+        let (mut stopped, mut shown) = (false, false);
+        for (act, deed) in std::mem::take(&mut self.acts).into_iter().zip(deeds) {
+            stopped |= matches!(act, Act::Stop);
+            match deed {
+                Deed::Shown => shown = true,
+                Deed::Done => self.did(act),
+                Deed::Failed(failure) => self.failed(act, &failure),
+            }
+        }
+        match (shown, stopped) {
+            (true, _) => Turn::end(self.status),
+            (false, true) => self.look(Stage::Watching),
+            (false, false) => self.wait(),
+        }
+    }
+
+    fn failed(&mut self, act: Act, failure: &Failure) {
+        match act {
+            // It runs, and is watched: only its notes are missing.
+            Act::Begin(..) if failure.committed => {
+                self.unwritten(failure);
+                self.did(act);
+            }
+            Act::Begin(watched, _) if failure.stale => self.fail(&watched, &failure.why()),
+            // It is looked at again, whatever became of it.
+            Act::Stop if failure.stale => {}
+            Act::Begin(..) | Act::Stop => {
+                self.say.extend(Said::failure(failure));
+                self.status |= FAILED;
+            }
+            Act::Note | Act::Renew(_) => self.unwritten(failure),
+        }
+    }
+
+    /// What cannot be written once cannot be written many times, and is said once.
+    fn unwritten(&mut self, failure: &Failure) {
+        self.status |= FAILED;
+        if !std::mem::replace(&mut self.unwritten, true) {
+            self.say.push(Said::error(failure.why()));
+        }
+    }
+
+    fn did(&mut self, act: Act) {
+        match act {
+            Act::Begin(watched, said) => {
+                self.say.push(said);
+                if matches!(self.job.act, ScrubAct::Run { .. }) {
+                    self.watched.push(*watched);
+                }
+            }
+            Act::Renew(count) => {
+                self.say.push(Said::out(format!("{} to be checked again", human::counted(count, "array"))));
+            }
+            Act::Stop | Act::Note => {}
+        }
+    }
+
+    fn wait(&mut self) -> Turn {
+        if self.watched.is_empty() {
+            return Turn::end(self.status);
+        }
+        if self.ending.is_some() {
+            return self.look(Stage::Watching);
+        }
+        self.stage = Stage::Waiting;
+        let saves = self.watched.iter().map(Watched::interval).min().unwrap_or(LONGEST_UNSAVED);
+        let left = self.deadline.map_or(saves, |deadline| deadline.saturating_sub(self.clock));
+        let due = Duration::from_secs(saves.min(left).max(1));
+        let most = self.job.tick.map_or(due, |tick| tick.min(due));
+        Then::Wait(Wait { on: vec![Cause::Arrays], most, bar: self.bar() }).into()
+    }
+
+    fn bar(&self) -> Option<Bar> {
+        let what = match self.watched.as_slice() {
+            [one] => one.shown.clone(),
+            several => human::counted(several.len(), "array"),
+        };
+        let sum = |of: fn(&Watched) -> Sectors| {
+            self.watched.iter().fold(0_u64, |sum, one| sum.saturating_add(of(one).bytes().0))
+        };
+        Some(Bar { what, done: sum(|one| one.done), total: sum(|one| one.total) })
+    }
+}
+
+impl Watched {
+    fn come_to(&mut self, array: &ScrubArray) {
+        if let Some(Moving::Running { done, total }) = array.status.activity.as_ref().map(|now| now.stage) {
+            self.done = self.done.max(done);
+            self.total = total;
+        }
+    }
+
+    /// A check that is young is saved often: what is short would never be otherwise.
+    fn interval(&self) -> u64 {
+        let age = self.saved.0.saturating_sub(self.begun);
+        age.clamp(SHORTEST_UNSAVED, LONGEST_UNSAVED)
+    }
+
+    /// What is to be noted of it now, where anything is.
+    fn due(&mut self, clock: u64) -> Option<OpenScrub> {
+        let (then, at) = self.saved;
+        if clock.saturating_sub(then) < self.interval() {
+            return None;
+        }
+        self.saved = (clock, self.done);
+        self.open.position = self.done.0;
+        (self.done > at).then(|| self.open.clone())
+    }
+}
+
+/// Notes what became of a check that nobody watched.
+fn unnoted(sight: &ScrubSight, array: &ScrubArray, settled: &Settled) -> Option<Work> {
+    let plan = match (settled.finished, settled.running) {
+        (true, _) => steps::whole(sight, array, &settled.record),
+        (false, None) => steps::cut_off(sight, array, &settled.record, settled.cut_off),
+        (false, Some(_)) => None,
+    };
+    plan.map(|plan| (Act::Note, plan))
+}
+
+fn at_percent(at: Sectors, total: Sectors) -> String {
+    format!("{} %", percent(at, total))
+}
+
+/// What is said of a check that came to its end.
+fn told(array: &ScrubArray, settled: &Settled) -> Vec<Said> {
+    let Some(whole) = settled.record.whole.first() else { return Vec::new() };
+    let shown = array.status.shown();
+    let took =
+        whole.seconds.map(|seconds| format!(", after {}", human::duration(seconds))).unwrap_or_default();
+    if whole.mismatches == 0 {
+        return vec![Said::out(format!("{shown}: checked as a whole{took}; nothing differs"))];
+    }
+    let count = Sectors(whole.mismatches);
+    let size = human::size(count.bytes().0);
+    vec![
+        Said::warn(format!(
+            "{shown}: checked as a whole{took}; {size} differ between members (mismatch_cnt {})",
+            count.0
+        )),
+        Said::note(format!("  {}", meaning(array.status.level, count))),
+    ]
+}

@@ -1,0 +1,246 @@
+//! `mdctl scrub status`: what is checked, where it was cut off, and what the last check found.
+
+use jiff::tz::TimeZone;
+use serde::Serialize;
+use superblock::{Level, Sectors};
+
+use super::{
+    DiskText,
+    status::Problem,
+    text::{ctime, duration, size},
+};
+use crate::model::{
+    scrub::{ScrubArray, ScrubSight, Settled, WholeScrub, meaning, percent, settle},
+    status::Stage,
+};
+
+/// The whole answer.
+#[derive(Clone, Debug, Serialize)]
+pub struct ScrubReport {
+    schema: &'static str,
+    time_unix_seconds: u64,
+    arrays: Vec<ScrubLine>,
+    problems: Vec<Problem>,
+}
+
+/// One array.
+#[derive(Clone, Debug, Serialize)]
+struct ScrubLine {
+    array: String,
+    kernel_name: String,
+    uuid: Option<String>,
+    level: Option<&'static str>,
+    /// `running`, `cut-off`, `whole`, `never`, `no-redundancy`.
+    state: &'static str,
+    /// A check that runs was begun by this program.
+    ours: Option<bool>,
+    position_sectors: Option<u64>,
+    total_sectors: u64,
+    done_percent: Option<u64>,
+    /// When a check came to its end last, by the reference's marker.
+    marked_unix_seconds: Option<u64>,
+    /// The newest first.
+    whole: Vec<Whole>,
+    left_out: Option<ScrubLeft>,
+    remarks: Vec<String>,
+    #[serde(skip)]
+    kind: Option<Level>,
+}
+
+/// A check that came to its end.
+#[derive(Clone, Debug, Serialize)]
+struct Whole {
+    begun_unix_seconds: u64,
+    ended_unix_seconds: u64,
+    duration_seconds: Option<u64>,
+    mismatch_sectors: u64,
+    /// A part was not counted.
+    partly_counted: bool,
+    ranges: Vec<Range>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Range {
+    start_sector: u64,
+    length_sectors: u64,
+}
+
+/// Why a check would not begin now.
+#[derive(Clone, Debug, Serialize)]
+pub struct ScrubLeft {
+    /// In words.
+    pub why: String,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+impl ScrubReport {
+    /// From one look; `left_out` says why a check of an array would not begin now.
+    #[must_use]
+    pub fn new(sight: &ScrubSight, left_out: impl Fn(&ScrubArray) -> Option<ScrubLeft>) -> Self {
+        let absent = sight
+            .absent
+            .iter()
+            .map(|word| Problem { device: word.clone(), error: "is no array in the kernel".to_owned() });
+        let line = |array: &ScrubArray| {
+            let settled = settle(array, sight.now, &sight.boot);
+            ScrubLine::new(array, &settled, left_out(array))
+        };
+        Self {
+            schema: "mdctl.scrub.1",
+            time_unix_seconds: sight.now,
+            arrays: sight.arrays.iter().map(line).collect(),
+            problems: absent.collect(),
+        }
+    }
+
+    /// What was named and is not there.
+    #[must_use]
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    /// For people.
+    #[must_use]
+    pub fn text(&self, zone: &TimeZone) -> String {
+        if self.arrays.is_empty() {
+            return if self.problems.is_empty() { "no arrays\n".to_owned() } else { String::new() };
+        }
+        let mut table = comfy_table::Table::new();
+        table.load_preset(comfy_table::presets::NOTHING);
+        table.set_header(["ARRAY", "STATE", "LAST WHOLE", "MISMATCHES", "REMARK"]);
+        for line in &self.arrays {
+            table.add_row(line.cells(zone));
+        }
+        let lines = table.lines().map(|line| format!("{}\n", line.trim().trim_end()));
+        lines.chain(self.arrays.iter().flat_map(ScrubLine::below)).collect()
+    }
+}
+
+impl ScrubLine {
+    fn new(array: &ScrubArray, settled: &Settled, left_out: Option<ScrubLeft>) -> Self {
+        let running = match array.status.activity.as_ref().map(|activity| activity.stage) {
+            Some(Stage::Running { done, .. }) => Some(done),
+            _ => None,
+        };
+        let noted = settled.record.open.as_ref().map(|open| Sectors(open.position));
+        let position = match settled.running {
+            Some(_) => running.or(noted),
+            None => settled.cut_off,
+        };
+        let marked = array.kept.checked.filter(|_| settled.record.whole.is_empty());
+        let state = match (settled.running, position) {
+            (Some(_), _) => "running",
+            (None, _) if !array.has_redundancy() => "no-redundancy",
+            (None, Some(_)) => "cut-off",
+            (None, None) if marked.is_some() || !settled.record.whole.is_empty() => "whole",
+            (None, None) => "never",
+        };
+        let whole: Vec<Whole> = settled.record.whole.iter().map(Whole::new).collect();
+        let mut remarks = settled.odd.clone();
+        if whole.first().is_some_and(|whole| whole.partly_counted) {
+            remarks.push("a part was not counted by this program".to_owned());
+        }
+        if settled.running.is_some_and(|running| !running.ours) {
+            remarks.push("begun by another program".to_owned());
+        }
+        let total = array.total();
+        Self {
+            array: array.status.shown(),
+            kernel_name: array.status.kernel_name.clone(),
+            uuid: array.status.uuid.map(|uuid| uuid.to_string()),
+            level: array.status.level.and_then(Level::name),
+            state,
+            ours: settled.running.map(|running| running.ours),
+            position_sectors: position.map(|at| at.0),
+            total_sectors: total.0,
+            done_percent: position.map(|at| percent(at, total)),
+            marked_unix_seconds: array.kept.checked,
+            whole,
+            left_out,
+            remarks,
+            kind: array.status.level,
+        }
+    }
+
+    fn cells(&self, zone: &TimeZone) -> [String; 5] {
+        let percent = self.done_percent.unwrap_or(0);
+        let state = match self.state {
+            "running" => format!("running {percent} %"),
+            "cut-off" => format!("cut off at {percent} %"),
+            "no-redundancy" => "-".to_owned(),
+            state => state.to_owned(),
+        };
+        let last = self.whole.first();
+        let ended = last.map(|whole| whole.ended_unix_seconds).or(self.marked_unix_seconds);
+        let found = match last.map(|whole| whole.mismatch_sectors) {
+            Some(0) => "0".to_owned(),
+            Some(count) => format!("{count} ({})", size(count.saturating_mul(512))),
+            None => "-".to_owned(),
+        };
+        let left_out = self.left_out.as_ref().filter(|_| self.state != "running");
+        let remark = left_out.map(|left| left.why.clone()).or_else(|| self.remarks.first().cloned());
+        [
+            DiskText::new(self.array.as_bytes()).to_string(),
+            state,
+            ended.map_or_else(|| "-".to_owned(), |seconds| ctime(seconds, zone)),
+            found,
+            DiskText::new(remark.unwrap_or_default().as_bytes()).to_string(),
+        ]
+    }
+
+    /// What does not fit into a table.
+    fn below(&self) -> Vec<String> {
+        let array = DiskText::new(self.array.as_bytes());
+        let mut lines = Vec::new();
+        let last = self.whole.first();
+        if let Some(whole) = last.filter(|whole| whole.mismatch_sectors > 0) {
+            let count = Sectors(whole.mismatch_sectors);
+            let took = whole.duration_seconds.map(|seconds| format!(" in {}", duration(seconds)));
+            lines.push(format!(
+                "{array}: the last check found{} {} that differ between members\n    {}\n",
+                took.unwrap_or_default(),
+                size(count.bytes().0),
+                meaning(self.kind, count)
+            ));
+            lines.extend(whole.places());
+        }
+        let shown = usize::from(self.left_out.is_none());
+        let odd = self.remarks.iter().skip(shown);
+        lines.extend(odd.map(|odd| format!("{array}: {}\n", DiskText::new(odd.as_bytes()))));
+        let hint = self.left_out.as_ref().and_then(|left| left.hint.as_ref());
+        lines.extend(hint.filter(|_| self.state != "running").map(|hint| format!("{array}: next: {hint}\n")));
+        lines
+    }
+}
+
+impl Whole {
+    fn new(whole: &WholeScrub) -> Self {
+        let range = |(start_sector, length_sectors): &(u64, u64)| Range {
+            start_sector: *start_sector,
+            length_sectors: *length_sectors,
+        };
+        Self {
+            begun_unix_seconds: whole.begun,
+            ended_unix_seconds: whole.ended,
+            duration_seconds: whole.seconds,
+            mismatch_sectors: whole.mismatches,
+            partly_counted: whole.partly,
+            ranges: whole.ranges.iter().map(range).collect(),
+        }
+    }
+
+    fn places(&self) -> Option<String> {
+        const SHOWN: usize = 8;
+        let place = |range: &Range| {
+            let end = range.start_sector.saturating_add(range.length_sectors);
+            format!("{}-{end}", range.start_sector)
+        };
+        let first: Vec<String> = self.ranges.iter().take(SHOWN).map(place).collect();
+        let more = self.ranges.len().checked_sub(SHOWN).filter(|more| *more > 0);
+        let more = more.map(|more| format!(" and {more} more")).unwrap_or_default();
+        (!first.is_empty()).then(|| {
+            format!("    as far as the kernel told, in sectors of the array: {}{more}\n", first.join(", "))
+        })
+    }
+}
