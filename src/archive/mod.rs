@@ -27,7 +27,7 @@ pub use bounds::{Bounds, Stored, superfluous};
 pub use file_name::{EntrySubject, FileName};
 pub use format::{Damaged, LARGEST, TooLarge, decode, encode};
 pub use former::{Former, former};
-pub use overwritten::{CopiedOver, CopyCause, Overwritten, copied_over, overwritten};
+pub use overwritten::{CopiedOver, CopyCause, Overwritten, copied_over, data_changed, overwritten};
 pub(crate) use pieces::Pieces;
 pub use same::{By, Sameness};
 pub use sighted::{Attributes, Sighted};

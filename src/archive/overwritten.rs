@@ -7,7 +7,7 @@ use superblock::{
     v1::DevFlags,
 };
 
-use super::{About, Carried, Entry, EntryId, Identity, KeptDevice, Pieces, Sameness, undone};
+use super::{About, Carried, Entry, EntryId, Identity, KeptDevice, Pieces, Print, Sameness, prints, undone};
 
 /// Why the kernel writes to members on its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,23 +16,16 @@ pub enum CopyCause {
     Resync,
     /// A spare was filled.
     Recovery,
-}
-
-impl CopyCause {
-    /// With its article.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Resync => "a resync",
-            Self::Recovery => "a recovery",
-        }
-    }
+    /// The array was written to.
+    Use,
+    /// Nothing tells who: blocks of its data are not those of then.
+    Unknown,
 }
 
 /// What was, or may have been, written over a device's data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CopiedOver {
-    /// The array for which that was done.
+    /// The array for which that was done; empty where nobody knows.
     pub array: String,
     /// Why.
     pub cause: CopyCause,
@@ -45,9 +38,23 @@ impl CopiedOver {
     #[must_use]
     pub fn extent(&self) -> String {
         match self.far {
+            None if matches!(self.cause, CopyCause::Use | CopyCause::Unknown) => "some of it".to_owned(),
             None => "all of it".to_owned(),
             Some(Sectors(0)) => "perhaps its beginning".to_owned(),
             Some(far) => format!("its first {} KiB", far.kib().0),
+        }
+    }
+}
+
+impl CopiedOver {
+    /// Who wrote, in words; `array`: as that is to be called.
+    #[must_use]
+    pub fn by(&self, array: &str) -> String {
+        match self.cause {
+            CopyCause::Resync => format!("a resync of {array}"),
+            CopyCause::Recovery => format!("a recovery of {array}"),
+            CopyCause::Use => format!("what was written to {array}"),
+            CopyCause::Unknown => "something that is not known".to_owned(),
         }
     }
 }
@@ -71,22 +78,80 @@ pub struct Overwritten {
     pub undone: EntryId,
 }
 
-/// What the kernel may have written over the data of the `nth` device of an entry since its command. `now`: the superblocks
-/// that the device carries; one that the command left and that is not there any more tells nothing, so the worst is taken.
+/// What may have been written over the data of the `nth` device of an entry since its command, by the kernel or by who used the
+/// array that the command made. `now`: the superblocks that the device carries; one that the command left and that is not there
+/// any more tells nothing, so the worst is taken. `changed`: blocks of its data are not those of then ([`data_changed`]).
 #[must_use]
-pub fn copied_over(devices: &[KeptDevice], nth: usize, now: &[Found]) -> Vec<CopiedOver> {
+pub fn copied_over(devices: &[KeptDevice], nth: usize, now: &[Found], changed: bool) -> Vec<CopiedOver> {
     let Some(kept) = devices.get(nth) else { return Vec::new() };
     let old = carried(&kept.before, kept);
     let left = carried(&kept.after(), kept);
     let judge = |left: &Found| {
         let is = now.iter().find(|found| Carried::of(found).is_same_as(&Carried::of(left)));
-        let copied = copied(left, is, devices)?;
+        let went_on = old.iter().any(|old| is_one_member(old, left));
+        let used = || used(left, is?, devices).filter(|_| !went_on);
+        let copied = copied(left, is, devices).or_else(used)?;
         // Where nothing was, nothing tells where data may have been.
         let touched =
             old.is_empty() || old.iter().any(|old| meets(&membership(old), &membership(left), copied.far));
         touched.then_some(copied)
     };
-    left.iter().filter_map(judge).collect()
+    let mut found: Vec<CopiedOver> = left.iter().filter_map(judge).collect();
+    if changed && found.is_empty() && !old.is_empty() {
+        found.push(CopiedOver { array: String::new(), cause: CopyCause::Unknown, far: None });
+    }
+    found
+}
+
+/// Whether blocks of a former member's data are not those that the entry has checksums of, though it is no member of its array
+/// any more. `read`: whether a place was looked at; a block that is blank by now has no checksum.
+#[must_use]
+pub fn data_changed(kept: &KeptDevice, now: (&[Found], &[Print]), read: impl Fn(u64) -> bool) -> bool {
+    let (now, prints) = now;
+    let old = carried(&kept.before, kept);
+    if old.iter().any(|old| now.iter().any(|now| is_one_member(old, now))) {
+        return false;
+    }
+    let in_data = |print: &&Print| {
+        old.iter().map(membership).any(|was| {
+            let start = was.data_offset.bytes();
+            let end = was.data_offset.saturating_add(was.component_size.max(was.data_size)).bytes();
+            (start..end).contains(&Bytes(print.at))
+        })
+    };
+    kept.device.prints.iter().filter(in_data).any(|print| read(print.at) && !prints.contains(print))
+}
+
+/// Whether one superblock is what became of the other; a new UUID of the array is no other array.
+fn is_one_member(old: &Found, now: &Found) -> bool {
+    old.created() == now.created() && Carried::of(old).member == Carried::of(now).member
+}
+
+/// A start counts one event more, in the moment after the superblock was made; whatever comes later comes of a write.
+const STARTED: (u64, u64) = (1, 5);
+
+/// Whether the array that the command made was written to, as far as its superblock tells: that of RAID0 tells nothing, and where
+/// the kernel fills members it counts events of its own.
+fn used(left: &Found, is: &Found, devices: &[KeptDevice]) -> Option<CopiedOver> {
+    let (was, now) = (membership(left), membership(is));
+    let is_filled = || {
+        let mut lefts = devices.iter().flat_map(|kept| carried(&kept.after(), kept));
+        lefts.any(|other| {
+            let other = membership(&other);
+            other.array == was.array && other.role == Role::Spare
+        })
+    };
+    if !was.clean || is_filled() {
+        return None;
+    }
+    let (events, seconds) = STARTED;
+    let later = now.updated > was.updated.saturating_add(seconds);
+    let written = later || now.events.0 > was.events.0.saturating_add(events);
+    (slot(&was).is_some() && written).then(|| CopiedOver {
+        array: was.array.to_string(),
+        cause: CopyCause::Use,
+        far: None,
+    })
 }
 
 fn carried(pieces: &[superblock::Write], kept: &KeptDevice) -> Vec<Found> {
@@ -190,7 +255,10 @@ pub fn overwritten(
     for (made, undo) in undos.iter().filter(|(_, undo)| !void.contains(&undo.about.id)) {
         for (nth, kept) in made.devices.iter().enumerate() {
             let Some(taken) = undo.devices.iter().find(|taken| is_one(kept, &taken.device)) else { continue };
-            let copied = copied_over(&made.devices, nth, &carried(&taken.before, taken));
+            let then = carried(&taken.before, taken);
+            let places = prints::places(Bytes(taken.device.size), &then);
+            let changed = data_changed(kept, (&then, &taken.device.prints), |at| places.contains(&Bytes(at)));
+            let copied = copied_over(&made.devices, nth, &then, changed);
             let back = is_back(kept, undo, all, here).map(|(path, array)| (path, array, true));
             let place = back.or_else(|| is_left_out(kept, taken, (undo, all), here));
             let Some((copied, (path, array, is_back))) = copied.into_iter().next().zip(place) else {

@@ -85,7 +85,7 @@ fn judged(made: &v1::NewArray, flags: &[DevFlags], events: u64, resync: Option<u
     let one = |nth: usize| {
         let page = after(made, u32::try_from(nth).unwrap(), events, resync);
         let now = probe::probe(&Pieces { size: Bytes(SIZE), pieces: &[page] }).found;
-        let copied = copied_over(&devices, nth, &now);
+        let copied = copied_over(&devices, nth, &now, false);
         copied.first().map(|copied| copied.extent())
     };
     (0..devices.len()).map(one).collect()
@@ -117,7 +117,9 @@ fn a_first_resync_reads_one_copy_and_writes_the_others() {
         assert_eq!(judged(&parity, &[NONE; 4], 17, None), [all(), all(), all(), all()], "{level:?}");
     }
     let clean = array(NEW, Level::Raid1, 0, 3, true);
-    assert_eq!(judged(&clean, &[NONE; 3], 17, None), [None, None, None], "nothing was resynced");
+    assert_eq!(judged(&clean, &[NONE; 3], 1, None), [None, None, None], "it was started, and that is all");
+    let some = || Some("some of it".to_owned());
+    assert_eq!(judged(&clean, &[NONE; 3], 3, None), [some(), some(), some()], "it was written to");
 }
 
 /// RAID5 of three; a mirror over two of them; its resync; its create undone.
@@ -171,4 +173,21 @@ fn a_superblock_that_came_back_without_its_data_is_known() {
     let mut blind = pairs.clone();
     blind[0].1.devices[1].before[0].data.fill(0);
     assert_eq!(overwritten(&blind, &all, &here).len(), 1);
+}
+
+/// By the checksums of blocks in its data; one that is a member still is written to as such.
+#[test]
+fn blocks_of_a_former_members_data_tell_that_it_was_written_to() {
+    let mut one = kept(&array(NEW, Level::Raid1, 0, 2, true), 0, NONE);
+    let print = |at: u64, crc32: u32| Print { at, crc32 };
+    one.device.prints = vec![print(0, 1), print(2 << 20, 2)];
+    let changed = |prints: &[Print]| data_changed(&one, (&[], prints), |_| true);
+    assert!(!changed(&one.device.prints) && !changed(&one.device.prints[1..]), "the first is not data");
+    assert!(changed(&[print(2 << 20, 3)]) && changed(&[]), "other, or blank");
+    assert!(!data_changed(&one, (&[], &[]), |_| false), "not looked at");
+    let carried = carried(&one.before, &one);
+    assert!(!data_changed(&one, (&carried, &[]), |_| true), "it went on");
+    let copied = copied_over(std::slice::from_ref(&one), 0, &[], true);
+    assert_eq!(copied[0].cause, CopyCause::Unknown);
+    assert_eq!(copied_over(&[one], 0, &[], false), []);
 }

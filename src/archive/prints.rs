@@ -1,8 +1,10 @@
 //! What a device is known by where nothing else tells it from others: checksums of a few blocks in fixed places.
 
+use std::collections::BTreeSet;
+
 use superblock::{Bytes, Native, Write, probe::Found};
 
-use super::Print;
+use super::{Identity, Print};
 
 /// The size of a block.
 pub const BLOCK: Bytes = Bytes(4096);
@@ -41,6 +43,17 @@ pub fn places(size: Bytes, found: &[Found]) -> Vec<Bytes> {
     places.dedup();
     places.truncate(MOST);
     places
+}
+
+/// The most places that are looked at where several devices may be meant.
+const MOST_PLACES: usize = 2 * MOST;
+
+/// The places that are looked at on a device of this size: those of all that are known of it.
+#[must_use]
+pub fn of_size(known: &[Identity], size: u64) -> Vec<Bytes> {
+    let of_size = known.iter().filter(|known| known.size == size);
+    let at: BTreeSet<u64> = of_size.flat_map(|known| &known.prints).map(|print| print.at).collect();
+    at.into_iter().take(MOST_PLACES).map(Bytes).collect()
 }
 
 fn data(found: &Found) -> Option<Bytes> {

@@ -116,7 +116,7 @@ pub(super) fn written_over(machine: &Machine, path: &str) -> Option<WrittenOver>
         .collect();
     let mut found = archive::overwritten(&undos(&shelf), &entries, &here).into_iter();
     let found = found.find(|one| one.is_back)?;
-    let by = format!("{} of array {}", found.copied.cause.name(), found.copied.array);
+    let by = found.copied.by(&format!("array {}", found.copied.array));
     Some(WrittenOver { array: found.array, by })
 }
 
@@ -174,7 +174,7 @@ fn holds(device: Device, kept: &[(Bytes, Bytes)]) -> Result<Present, KernelError
     let (size, now) = (device.size.round_down(Bytes(512)), ranges_of(path, kept)?);
     let end = size.saturating_sub(END).max(START.min(size));
     let ends = ranges_of(path, &[(Bytes(0), START.min(size)), (end, size.saturating_sub(end))])?;
-    Ok(Present { now, ends, inside: super::inside(&device), group: None, device })
+    Ok(Present { now, ends, inside: super::inside(&device), changed: false, group: None, device })
 }
 
 /// A device or a file that stands for one.

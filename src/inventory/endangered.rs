@@ -1,9 +1,6 @@
 //! Devices that a plan is going to write to: what is on them, and what tells them from others.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::Path,
-};
+use std::{collections::BTreeMap, path::Path};
 
 use superblock::{Bytes, Write, foreign, window::Width};
 
@@ -16,9 +13,6 @@ use crate::{
     },
     model::{DevId, Device, Unusable},
 };
-
-/// The most blocks that are read of a device that may be one of an entry: those of two places of its data.
-const MOST_PLACES: usize = 2 * prints::MOST;
 
 /// Looks at every path that can be opened, in parallel. Nobody is asked to let go.
 #[must_use]
@@ -35,9 +29,7 @@ pub fn like(machine: &Machine, paths: &[String], known: &[Identity]) -> Vec<Sigh
     let devices = found(machine, paths);
     let mut wanted = BTreeMap::new();
     for device in &devices {
-        let of_size = known.iter().filter(|known| known.size == device.size.0);
-        let at: BTreeSet<u64> = of_size.flat_map(|known| &known.prints).map(|print| print.at).collect();
-        let at: Vec<Bytes> = at.into_iter().take(MOST_PLACES).map(Bytes).collect();
+        let at = prints::of_size(known, device.size.0);
         if !at.is_empty() {
             wanted.insert(device.path.clone(), at);
         }

@@ -201,6 +201,8 @@ pub struct Present {
     pub group: Option<(String, String, u32)>,
     /// What begins where an array's data does: the array's UUID, and a name.
     pub inside: Vec<(MdUuid, String)>,
+    /// Blocks of its data are not those of then, though it has left its array.
+    pub changed: bool,
 }
 
 /// The device at a path, or why it cannot be used.

@@ -58,36 +58,36 @@ impl ExplainScene<'_> {
     fn written_over(&self, one: &Overwritten, severity: Severity) -> Finding {
         let Overwritten { path, copied, .. } = one;
         let text = format!(
-            "{path}: its superblock is back, its data is not: {} of another array may have written over it ({})",
-            copied.cause.name(),
+            "{path}: its superblock is back, its data is not: {} may have overwritten it ({})",
+            copied.by("another array"),
             copied.extent()
         );
         Finding::new(Kind::Overwritten, severity, text)
             .of(path)
-            .because(format!(
-                "`{}` had made it a member of array {}; that was undone {}",
-                one.by.escape_debug(),
-                copied.array,
-                self.when(one.since)
-            ))
+            .because(self.undone(one))
             .because("what was written to that array itself lies on any of its members")
             .needs(format!("{path} left out when the array is started, then added as a new device"))
+    }
+
+    fn undone(&self, one: &Overwritten) -> String {
+        let (by, when) = (one.by.escape_debug(), self.when(one.since));
+        match one.copied.array.as_str() {
+            "" => format!("`{by}` was undone {when}, and blocks of its data are not those from before"),
+            array => format!("`{by}` had made it a member of array {array}; that was undone {when}"),
+        }
     }
 
     /// A former member, with which the array can be filled up again.
     fn left_out(&self, uuid: MdUuid, one: &Overwritten) -> Finding {
         let Overwritten { path, copied, .. } = one;
         let text = format!(
-            "{path}: was a member, and has no superblock any more: {} of another array has written over its data ({})",
-            copied.cause.name(),
+            "{path}: was a member, and has no superblock any more: {} has overwritten its data ({})",
+            copied.by("another array"),
             copied.extent()
         );
-        let finding = Finding::new(Kind::Overwritten, Severity::Note, text).of(path).because(format!(
-            "`{}` had made it a member of array {}; when that was undone {}, {path} was left out",
-            one.by.escape_debug(),
-            copied.array,
-            self.when(one.since)
-        ));
+        let finding = Finding::new(Kind::Overwritten, Severity::Note, text)
+            .of(path)
+            .because(format!("{}, and {path} was left out", self.undone(one)));
         let array = self.arrays.iter().find(|array| self.uuid_of(array) == Some(uuid));
         match array.filter(|array| array.is_running() && !array.missing().is_empty()) {
             Some(array) => {

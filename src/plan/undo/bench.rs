@@ -118,6 +118,7 @@ impl Table {
         let present = Present {
             now: self.read(n, &spot.kept),
             ends: self.read(n, &[(Bytes(0), END), (tail, END)]),
+            changed: false,
             group: None,
             inside: self.inside.clone(),
             device: self.device(n),
@@ -253,7 +254,7 @@ pub(in crate::plan) const CHANGES: &[Change<Table>] = &[
     ("somebody made a physical volume", |table| table.others_write(1, label())),
     ("the kernel counted an event", |table| {
         let mut page = table.disks.read(1, Bytes(4096), 512);
-        page.data[192..216].fill(9);
+        page.data[200..208].copy_from_slice(&1_u64.to_le_bytes());
         table.disks.0[1].write(&page);
     }),
     ("somebody assembled the array", |table| table.busy = true),

@@ -10,7 +10,7 @@ use super::{
     plan,
 };
 use crate::{
-    archive::{About, Entry, EntryId, Identity, Shelf},
+    archive::{About, Entry, EntryId, Identity, Print, Shelf, data_changed, prints},
     model::{
         Unusable,
         archive::{Found, Spot},
@@ -33,6 +33,8 @@ pub(super) struct Decision {
     stage: Stage,
     entry: Option<Entry>,
     present: Vec<Present>,
+    /// What blocks of each hold now, and which were read.
+    blocks: Vec<(Vec<Print>, Vec<Bytes>)>,
     /// What other devices say of arrays.
     around: Around,
     /// Some of its devices are not here.
@@ -76,6 +78,7 @@ impl Decision {
             stage: Stage::Entry,
             entry: None,
             present: Vec::new(),
+            blocks: Vec::new(),
             around: Around::new(),
             lacks: true,
             said: Vec::new(),
@@ -119,10 +122,13 @@ impl Decision {
         self.said.extend(found.left_out.iter().map(Said::warn));
         let mut spots = Vec::new();
         entry.devices.clear();
+        self.blocks.clear();
         for (kept, at) in found.places {
             let range =
                 |piece: &Write| (piece.at, Bytes(u64::try_from(piece.data.len()).unwrap_or(u64::MAX)));
             let path = here.get(at).map(|it| it.path.clone()).unwrap_or_default();
+            let prints = here.get(at).map(|it| it.prints.clone()).unwrap_or_default();
+            self.blocks.push((prints, prints::of_size(&self.known, kept.device.size)));
             spots.push(Spot { path, kept: kept.before.iter().map(range).collect() });
             entry.devices.push(kept);
         }
@@ -133,6 +139,11 @@ impl Decision {
     fn see(&mut self, found: Vec<Found>) -> Result<Way, Refusal> {
         for (path, found) in found {
             self.present.push(found.map_err(|why| Refusal::new(unusable(&path, why)))?);
+        }
+        let kept = self.entry.iter().flat_map(|entry| &entry.devices);
+        for ((one, kept), (prints, read)) in self.present.iter_mut().zip(kept).zip(&self.blocks) {
+            let now = (one.device.probe.found.as_slice(), prints.as_slice());
+            one.changed = data_changed(kept, now, |at| read.contains(&Bytes(at)));
         }
         let is_volume =
             |present: &Present| present.device.foreign.iter().any(|found| found.kind == Kind::Lvm2);

@@ -9,36 +9,70 @@ use superblock::{Bytes, MdUuid, Membership, Role, Write, probe};
 
 use super::{Present, membership};
 use crate::{
-    archive::{CopiedOver, Entry, KeptDevice, Pieces, copied_over, lay_over},
+    archive::{CopiedOver, CopyCause, Entry, KeptDevice, Pieces, copied_over, lay_over},
     plan::zero,
 };
 
 /// What was written over the data of the `nth` device, by what is there now.
-pub(super) fn copied_now(devices: &[KeptDevice], nth: usize, present: &Present) -> Vec<CopiedOver> {
+pub(super) fn copied_now(entry: &Entry, nth: usize, present: &Present) -> Vec<CopiedOver> {
+    let mut copied = by_superblocks(&entry.devices, nth, present);
+    // What an undo put back has had its content before.
+    if copied.is_empty() && entry.about.undoes.is_none() {
+        copied.extend(entry.devices.get(nth).and_then(|kept| written(kept, present)));
+    }
+    copied
+}
+
+/// The same, without a look at what is in the array that the command made.
+pub(super) fn by_superblocks(devices: &[KeptDevice], nth: usize, present: &Present) -> Vec<CopiedOver> {
     let now = &present.device.probe.found;
-    let is_there = |array: &str| now.iter().any(|found| membership(found).array.to_string() == array);
-    copied_over(devices, nth, now).into_iter().filter(|copied| is_there(&copied.array)).collect()
+    let counts = |copied: &CopiedOver| {
+        copied.cause == CopyCause::Unknown
+            || now.iter().any(|found| membership(found).array.to_string() == copied.array)
+    };
+    let mut copied = copied_over(devices, nth, now, present.changed);
+    copied.retain(counts);
+    copied
+}
+
+/// Something begins where the data of the array begins that the command made: it was written there.
+fn written(kept: &KeptDevice, present: &Present) -> Option<CopiedOver> {
+    let was = found(kept);
+    if was.is_empty() {
+        return None;
+    }
+    let is_new = |array: &MdUuid| !was.iter().any(|was| was.fields().array() == *array);
+    let (array, _) = present.inside.iter().find(|(array, _)| is_new(array))?;
+    Some(CopiedOver { array: array.to_string(), cause: CopyCause::Use, far: None })
 }
 
 /// Which devices of an entry get no superblock, by their place in it.
 pub(super) fn left_out(entry: &Entry, present: &[Present]) -> BTreeSet<usize> {
     let devices = &entry.devices;
-    let were: Vec<Vec<Membership>> = devices.iter().map(members).collect();
+    let were: Vec<Vec<probe::Found>> = devices.iter().map(found).collect();
     let lost: BTreeSet<usize> = (0..devices.len())
-        .filter(|nth| present.get(*nth).is_some_and(|now| !copied_now(devices, *nth, now).is_empty()))
+        .filter(|nth| present.get(*nth).is_some_and(|now| !copied_now(entry, *nth, now).is_empty()))
         .collect();
-    // A slot of a device that the command did not touch has what it had.
+    // A slot of a device that the command did not touch has what it had; a copy that was out of date then is not enough.
     let enough = |array: MdUuid| {
-        let of_array = |nth: usize| were.get(nth).into_iter().flatten().find(|was| was.array == array);
-        let slots_lost: BTreeSet<u32> = lost.iter().filter_map(|nth| slot(of_array(*nth)?)).collect();
-        let newest = (0..were.len()).filter_map(of_array).max_by_key(|was| was.events);
-        newest.is_some_and(|was| {
-            let there: Vec<bool> = (0..was.raid_disks).map(|slot| !slots_lost.contains(&slot)).collect();
-            geometry(was).enough(&there, was.clean)
+        let of_array =
+            |nth: usize| were.get(nth).into_iter().flatten().find(|was| was.fields().array() == array);
+        let newest = (0..were.len()).filter_map(of_array).max_by_key(|was| was.fields().events());
+        newest.is_some_and(|newest| {
+            let was = membership(newest);
+            let is_gone = |nth: &usize| {
+                let stale = of_array(*nth).is_some_and(|one| one.fields().events().0 + 1 < was.events.0);
+                lost.contains(nth) || stale
+            };
+            let gone = (0..were.len()).filter(is_gone);
+            let gone: BTreeSet<u32> = gone.filter_map(|nth| slot(&membership(of_array(nth)?))).collect();
+            let working = newest.fields().working_slots(was.raid_disks);
+            let there = (0..was.raid_disks).zip(working).map(|(slot, works)| works && !gone.contains(&slot));
+            geometry(&was).enough(&there.collect::<Vec<_>>(), was.clean)
         })
     };
     let is_left_out = |nth: &usize| match were.get(*nth).map(Vec::as_slice) {
-        Some([was]) => slot(was).is_some() && enough(was.array),
+        Some([was]) => slot(&membership(was)).is_some() && enough(was.fields().array()),
         // Of two arrays nobody knows which one counts.
         Some(_) | None => false,
     };
@@ -57,10 +91,6 @@ pub(super) fn without_superblock(kept: &KeptDevice) -> Vec<Write> {
 
 fn found(kept: &KeptDevice) -> Vec<probe::Found> {
     probe::probe(&Pieces { size: Bytes(kept.device.size), pieces: &kept.before }).found
-}
-
-fn members(kept: &KeptDevice) -> Vec<Membership> {
-    found(kept).iter().map(membership).collect()
 }
 
 fn slot(was: &Membership) -> Option<u32> {
@@ -87,7 +117,7 @@ mod tests {
     use super::*;
     use crate::{
         archive::{
-            overwritten_bench::{NEW, NONE, OLD, after, array, kept_of},
+            overwritten_bench::{NEW, NONE, OLD, after, array, kept_of, member},
             tests::about,
         },
         model::Device,
@@ -96,6 +126,15 @@ mod tests {
 
     /// Which of the old array's members are left out, after another array was made of the first `made.raid_disks` and ran.
     fn out(was: &v1::NewArray, made: &v1::NewArray) -> Vec<usize> {
+        out_after(
+            was,
+            made,
+            if made.clean && made.roles.iter().all(|role| *role != Role::Spare) { 1 } else { 17 },
+        )
+    }
+
+    /// The same for so many events.
+    fn out_after(was: &v1::NewArray, made: &v1::NewArray, events: u64) -> Vec<usize> {
         let devices: Vec<KeptDevice> =
             (0..made.raid_disks).map(|nth| kept_of(was, made, nth, NONE)).collect();
         let ran = v1::NewArray {
@@ -104,7 +143,7 @@ mod tests {
             ..made.clone()
         };
         let present = |nth: u32| {
-            let now = after(&ran, nth, 17, None);
+            let now = after(&ran, nth, events, None);
             let probe = probe::probe(&Pieces { size: Bytes(32 << 20), pieces: std::slice::from_ref(&now) });
             let found = device("/dev/a", 32 << 20).found.expect("a device");
             Present {
@@ -112,6 +151,7 @@ mod tests {
                 now: vec![now],
                 ends: Vec::new(),
                 inside: Vec::new(),
+                changed: false,
                 group: None,
             }
         };
@@ -144,6 +184,57 @@ mod tests {
         assert_eq!(out(&array(OLD, Level::Raid6, 2, 4, true), &three), [1, 2]);
         assert_eq!(out(&raid5, &three), Vec::<usize>::new(), "two are too many");
         assert_eq!(out(&array(OLD, Level::Raid10, 0x102, 4, true), &mirror), [1]);
+    }
+
+    #[test]
+    fn an_array_that_was_written_to_leaves_its_members_out() {
+        let raid5 = array(OLD, Level::Raid5, 2, 3, true);
+        let one = array(NEW, Level::Raid1, 0, 1, true);
+        assert_eq!(out_after(&raid5, &one, 1), Vec::<usize>::new(), "it was started, and that is all");
+        assert_eq!(out_after(&raid5, &one, 3), [0]);
+        let both = array(NEW, Level::Raid1, 0, 2, true);
+        assert_eq!(out_after(&raid5, &both, 3), Vec::<usize>::new(), "one is not enough");
+        assert_eq!(out_after(&array(OLD, Level::Raid6, 2, 4, true), &both, 3), [0, 1]);
+    }
+
+    /// A command took its superblock, and then somebody wrote to the device.
+    #[test]
+    fn a_device_whose_blocks_are_others_is_left_out() {
+        let mirror = array(OLD, Level::Raid1, 0, 2, true);
+        let erased = |changed| {
+            let mut kept = kept_of(&mirror, &mirror, 1, NONE);
+            kept.written[0].data.fill(0);
+            let found = device("/dev/a", 32 << 20).found.expect("a device");
+            let now = vec![kept.written[0].clone()];
+            let present =
+                Present { device: found, now, ends: Vec::new(), inside: Vec::new(), changed, group: None };
+            left_out(&Entry { about: about(1_800_000_000), devices: vec![kept] }, &[present])
+        };
+        assert_eq!((erased(false).len(), erased(true).len()), (0, 1));
+    }
+
+    /// A resync copied the older half over the newer: what is left is not enough, for it is older.
+    #[test]
+    fn a_copy_that_was_out_of_date_is_not_enough() {
+        let mirror = array(OLD, Level::Raid1, 0, 2, true);
+        let made = array(NEW, Level::Raid1, 0, 2, false);
+        let with = |events: u64| {
+            let mut devices: Vec<KeptDevice> = (0..2).map(|nth| kept_of(&mirror, &made, nth, NONE)).collect();
+            let mut map = superblock::sectors::SectorMap::zeros(Bytes(32 << 20));
+            map.write(&member(&mirror, 0, events, NONE).encode());
+            superblock::Media::read_at(&map, Bytes(4096), &mut devices[0].before[0].data).unwrap();
+            let present = |nth: u32| {
+                let now = after(&made, nth, 17, None);
+                let probe =
+                    probe::probe(&Pieces { size: Bytes(32 << 20), pieces: std::slice::from_ref(&now) });
+                let found = device("/dev/a", 32 << 20).found.expect("a device");
+                let device = Device { probe, ..found };
+                Present { device, now: vec![now], ends: vec![], inside: vec![], changed: false, group: None }
+            };
+            let present: Vec<Present> = (0..2).map(present).collect();
+            left_out(&Entry { about: about(1_800_000_000), devices }, &present).len()
+        };
+        assert_eq!((with(7), with(3)), (1, 0));
     }
 
     #[test]

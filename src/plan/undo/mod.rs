@@ -139,24 +139,24 @@ pub fn plan(
         return Err(refusal);
     }
     if let Some(newest) = later.first().filter(|_| !force) {
-        let what = format!("{} came later and is about the same: {}", newest.id, newest.command.join(" "));
-        return Err(Refusal::new(what).hint(match newest.back() {
-            Ok(back) => format!("take that back first: {back}"),
-            Err(why) => format!("nothing takes that back: {why}"),
-        }));
+        return Err(came_later(newest));
     }
-    let mut said = BTreeSet::new();
+    let (mut said, mut stays_out) = (BTreeSet::new(), Vec::new());
     let mut lost = BTreeSet::new();
     let (mut checks, mut writes) = (Vec::new(), Vec::new());
     let out = match trust {
         DeviceTrust::Proof => left_out::left_out(entry, present),
         DeviceTrust::Path | DeviceTrust::Unbroken => BTreeSet::new(),
     };
+    if let Some((path, why)) = used_since(entry, present).filter(|_| trust == DeviceTrust::Proof) {
+        return Err(went_on(&path, &why, &about.id));
+    }
     for (nth, (kept, present)) in entry.devices.iter().zip(present).enumerate() {
         let is_out = out.contains(&nth);
         let back = if is_out { left_out::without_superblock(kept) } else { kept.before.clone() };
         let differing = differing(back, &present.now);
         if differing.is_empty() {
+            stays_out.extend(stays_overwritten(entry, nth, present, is_out).into_iter().filter(|_| is_out));
             continue;
         }
         let path = &present.device.path;
@@ -166,7 +166,7 @@ pub fn plan(
         }
         free(present, force)?;
         match unused(kept, present, about, trust) {
-            Ok(()) => said.extend(stays_overwritten(&entry.devices, nth, present, is_out)),
+            Ok(()) => said.extend(stays_overwritten(entry, nth, present, is_out)),
             Err(why) if force => drop(said.insert(format!("{path}: {why}"))),
             Err(why) => return Err(changed(present, &why, &about.id)),
         }
@@ -185,12 +185,33 @@ pub fn plan(
         return Ok(Plan { summary: nothing_to_do(present), steps: Vec::new(), warnings });
     }
     if writes.is_empty() {
-        return Err(nothing_to_put_back(present, &about.id));
+        return Err(nothing_to_put_back(present, &stays_out, &about.id));
     }
     let steps = steps(writes, checks, &about.id);
     let summary = format!("undo {}: {}", about.id, about.summary);
     let warnings = said.into_iter().map(Warning::note).chain(lost.into_iter().map(Warning::ask)).collect();
     Ok(Plan { summary, steps, warnings })
+}
+
+/// What an undo put back and has been used since is not taken away again: what was written is in it.
+fn used_since(entry: &Entry, present: &[Present]) -> Option<(String, String)> {
+    entry.about.undoes.as_ref()?;
+    let copied =
+        |nth: usize| left_out::by_superblocks(&entry.devices, nth, present.get(nth)?).into_iter().next();
+    let (nth, copied) = (0..entry.devices.len()).find_map(|nth| Some((nth, copied(nth)?)))?;
+    let why = match copied.array.as_str() {
+        "" => "its data was written to since".to_owned(),
+        array => format!("array {array} has been written to since it came back"),
+    };
+    Some((present.get(nth)?.device.path.clone(), why))
+}
+
+fn came_later(newest: &About) -> Refusal {
+    let what = format!("{} came later and is about the same: {}", newest.id, newest.command.join(" "));
+    Refusal::new(what).hint(match newest.back() {
+        Ok(back) => format!("take that back first: {back}"),
+        Err(why) => format!("nothing takes that back: {why}"),
+    })
 }
 
 /// What is written to one device.
@@ -223,7 +244,10 @@ fn steps(backs: Vec<Back>, checks: Vec<Step>, id: &EntryId) -> Vec<Step> {
     steps
 }
 
-fn nothing_to_put_back(present: &[Present], id: &EntryId) -> Refusal {
+fn nothing_to_put_back(present: &[Present], stays_out: &[String], id: &EntryId) -> Refusal {
+    if let Some(why) = stays_out.first() {
+        return Refusal::new(why.clone()).hint("--force puts the superblock back all the same");
+    }
     if present.is_empty() {
         return Refusal::new(format!("none of the devices of {id} is known to be here"));
     }
@@ -430,9 +454,9 @@ fn was_written(written: &[Write], at: Bytes, sector: &[u8]) -> bool {
 }
 
 /// What the kernel wrote over data for the array that the command made: that does not come back.
-fn stays_overwritten(devices: &[KeptDevice], nth: usize, present: &Present, is_out: bool) -> Vec<String> {
+fn stays_overwritten(entry: &Entry, nth: usize, present: &Present, is_out: bool) -> Vec<String> {
     let path = &present.device.path;
-    let old = devices.get(nth).and_then(|kept| kept.device.md.first());
+    let old = entry.devices.get(nth).and_then(|kept| kept.device.md.first());
     let way = match (old, is_out) {
         (Some(old), true) => format!(
             "so it is left without a superblock; start array {} without it, then `mdctl manage ARRAY --add {path}` fills it again",
@@ -447,13 +471,12 @@ fn stays_overwritten(devices: &[KeptDevice], nth: usize, present: &Present, is_o
     };
     let one = |copied: CopiedOver| {
         format!(
-            "{path}: {} of array {} has written over data ({}): {way}",
-            copied.cause.name(),
-            copied.array,
+            "{path}: {} has written over data ({}): {way}",
+            copied.by(&format!("array {}", copied.array)),
             copied.extent()
         )
     };
-    left_out::copied_now(devices, nth, present).into_iter().map(one).collect()
+    left_out::copied_now(entry, nth, present).into_iter().map(one).collect()
 }
 
 fn membership(found: &Found) -> Membership {

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use superblock::{Bytes, Events, Membership, Native, Role, probe};
+use superblock::{Bytes, Events, Membership, Native, Role, Write, probe};
 
-use super::Present;
+use super::{Present, as_left};
 use crate::archive::{Carried, Entry, Identity, KeptDevice, Pieces};
 
 /// The event counts that devices beside those of an entry have, by array; the highest of each.
@@ -28,6 +28,8 @@ struct History<'a> {
     before: Option<Native>,
     left: Native,
     now: Native,
+    /// Blocks of the array's data that the entry keeps were written since.
+    written: bool,
 }
 
 /// Why an array that the command changed must not have its metadata of then back; with the path of a device.
@@ -39,9 +41,12 @@ pub(super) fn why_not(entry: &Entry, present: &[Present], around: &Around) -> Op
             devices.iter().filter(|mate| mate.left.array() == device.left.array()).collect();
         let beside = around.get(&device.left.array().to_string()).copied().map_or(Events(0), Events);
         let why = match &device.before {
-            Some(before) => {
-                reshaped(&device.left, &device.now).or_else(|| stale(device, before, &mates, beside))
-            }
+            Some(before) => reshaped(&device.left, &device.now)
+                .or_else(|| stale(device, before, &mates, beside))
+                .or_else(|| left_behind(device, &mates))
+                .or_else(|| {
+                    device.written.then(|| "what it has where the old bytes would go is newer".to_owned())
+                }),
             None if made_then(entry, device) => None,
             None => serves(device, beside),
         };
@@ -65,9 +70,38 @@ fn histories<'a>(kept: &'a KeptDevice, present: &'a Present) -> Vec<History<'a>>
             before: before.iter().find(was).map(|found| found.fields().clone()),
             left: left.fields().clone(),
             now: now.fields().clone(),
+            written: written_since(kept, present, &left.fields().membership()),
         })
     };
     of(&kept.after()).iter().filter_map(one).collect()
+}
+
+/// Whether kept sectors of the array's data are neither what they were nor what the command wrote there.
+fn written_since(kept: &KeptDevice, present: &Present, array: &Membership) -> bool {
+    let start = array.data_offset.bytes();
+    let end = array.data_offset.saturating_add(array.component_size.max(array.data_size)).bytes();
+    let in_data = |piece: &Write| (start..end).contains(&piece.at);
+    let only = |pieces: &[Write]| pieces.iter().filter(|piece| in_data(piece)).cloned().collect();
+    let data = KeptDevice { before: only(&kept.before), ..kept.clone() };
+    !as_left(&data, &only(&present.now))
+}
+
+/// The array went on without a device that the entry is not about: with the metadata of then that one would count, too.
+fn left_behind(device: &History<'_>, mates: &[&History<'_>]) -> Option<String> {
+    let freshest = mates.iter().filter_map(|mate| mate.before.as_ref()).max_by_key(|sb| sb.events())?;
+    let newest = mates.iter().map(|mate| &mate.now).max_by_key(|sb| sb.events())?;
+    let is = device.now.membership();
+    let (then, now) = (freshest.working_slots(is.raid_disks), newest.working_slots(is.raid_disks));
+    let slot_of = |mate: &&History<'_>| match mate.before.as_ref()?.membership().role {
+        Role::Slot { slot, .. } => Some(slot),
+        Role::Spare | Role::Faulty | Role::Journal => None,
+    };
+    let own: Vec<u32> = mates.iter().filter_map(slot_of).collect();
+    let gone =
+        (0..).zip(then.into_iter().zip(now)).find(|(slot, (then, now))| *then && !now && !own.contains(slot));
+    gone.map(|(slot, _)| {
+        format!("array {} went on without slot {slot}, and with the metadata of then that one would count as up to date", is.array)
+    })
 }
 
 fn reshaped(left: &Native, now: &Native) -> Option<String> {
@@ -172,6 +206,7 @@ mod tests {
                 now: vec![now.clone()],
                 ends: Vec::new(),
                 inside: Vec::new(),
+                changed: false,
                 group: None,
             }
         };
@@ -195,6 +230,12 @@ mod tests {
         let gone = of([both(&mirror, 0, 12), page(&mirror, 1, 40, &[1])], 0).expect("a refusal");
         assert!(gone.contains("went on without it"), "{gone}");
         assert!(of([both(&mirror, 0, 12), both(&mirror, 1, 12)], 40).is_some(), "others have gone on");
+        // Only the one that was changed is in the entry; the other half is away, and would count.
+        let alone = [both(&mirror, 0, 7), both(&mirror, 0, 7), page(&mirror, 0, 40, &[0])];
+        let away = asked(&[alone], 0).expect("a refusal");
+        assert!(away.contains("went on without slot 1"), "{away}");
+        let whole = [both(&mirror, 0, 7), both(&mirror, 0, 7), both(&mirror, 0, 40)];
+        assert_eq!(asked(&[whole], 0), None);
         // One that was out of date before is so again.
         let forced = [page(&mirror, 1, 20, &[1]), both(&mirror, 1, 20), page(&mirror, 1, 40, &[1])];
         let stale = [both(&mirror, 0, 7), both(&mirror, 0, 20), both(&mirror, 0, 21)];

@@ -235,10 +235,11 @@ impl Undo {
         let again = again.map(|id| format!("; `mdctl undo {id}` takes this back")).unwrap_or_default();
         let out: Vec<&str> = self.plan.steps.iter().filter(|step| is_out(step)).filter_map(device).collect();
         let paths: Vec<&str> = written(&self.plan).into_iter().filter(|path| !out.contains(path)).collect();
-        let out =
-            if out.is_empty() { String::new() } else { format!("; no superblock on {}", out.join(", ")) };
-        let (what, paths) = (plain(&about.summary), paths.join(", "));
-        let out = format!("undid {}: {what}; put back on {paths}{out}{again}", about.id);
+        let told = [("put back on ", paths), ("no superblock on ", out)];
+        let told = told.into_iter().filter(|(_, paths)| !paths.is_empty());
+        let told: Vec<String> = told.map(|(what, paths)| format!("{what}{}", paths.join(", "))).collect();
+        let what = plain(&about.summary);
+        let out = format!("undid {}: {what}; {}{again}", about.id, told.join("; "));
         Turn::end(0).after(vec![Said::out(out)])
     }
 }

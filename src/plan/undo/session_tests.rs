@@ -78,7 +78,7 @@ fn what_changes_over_a_question_is_asked_about_again() {
                 asked += 1;
                 if asked == 1 {
                     let mut page = scene.disks.read(1, Bytes(4096), 512);
-                    page.data[192..216].fill(9);
+                    page.data[200..208].copy_from_slice(&1_u64.to_le_bytes());
                     scene.disks.0[1].write(&page);
                 }
                 Event::Answered(Answer::Yes)

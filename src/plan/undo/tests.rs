@@ -90,6 +90,7 @@ impl Disks {
             group: None,
             ends: Vec::new(),
             inside: Vec::new(),
+            changed: false,
             now: kept.before.iter().map(|piece| self.read(n, piece.at, piece.data.len())).collect(),
         };
         entry.devices.iter().enumerate().map(one).collect()
@@ -389,7 +390,7 @@ fn what_the_command_itself_left_is_its_own() {
         assert_eq!(device.foreign[0].kind, foreign::Kind::Lvm2);
         let now = entry.devices[0].before.iter().map(|w| Write { at: w.at, data: vec![9; w.data.len()] });
         let group = Some(("vg".to_owned(), id.to_owned(), seqno));
-        [Present { device, now: now.collect(), group, ends: Vec::new(), inside: Vec::new() }]
+        [Present { device, now: now.collect(), group, ends: Vec::new(), inside: Vec::new(), changed: false }]
     };
     let mut ours = entry.clone();
     ours.devices[0].before.push(Write { at: Bytes(0), data: vec![0; 1024] });
