@@ -10,7 +10,7 @@ use super::{
     text::{ctime, duration, size},
 };
 use crate::model::{
-    scrub::{ScrubArray, ScrubSight, Settled, WholeScrub, meaning, percent, settle},
+    scrub::{ScrubArray, ScrubSight, Settled, WholeScrub, percent, places, sentence, settle},
     status::Stage,
 };
 
@@ -196,12 +196,12 @@ impl ScrubLine {
         let last = self.whole.first();
         if let Some(whole) = last.filter(|whole| whole.mismatch_sectors > 0) {
             let count = Sectors(whole.mismatch_sectors);
-            let took = whole.duration_seconds.map(|seconds| format!(" in {}", duration(seconds)));
+            let took = whole.duration_seconds.map(|seconds| format!(", in {}", duration(seconds)));
             lines.push(format!(
-                "{array}: the last check found{} {} that differ between members\n    {}\n",
-                took.unwrap_or_default(),
+                "{array}: the last check found {} that differ between members{}\n    {}\n",
                 size(count.bytes().0),
-                meaning(self.kind, count)
+                took.unwrap_or_default(),
+                sentence(self.kind, count)
             ));
             lines.extend(whole.places());
         }
@@ -231,16 +231,7 @@ impl Whole {
     }
 
     fn places(&self) -> Option<String> {
-        const SHOWN: usize = 8;
-        let place = |range: &Range| {
-            let end = range.start_sector.saturating_add(range.length_sectors);
-            format!("{}-{end}", range.start_sector)
-        };
-        let first: Vec<String> = self.ranges.iter().take(SHOWN).map(place).collect();
-        let more = self.ranges.len().checked_sub(SHOWN).filter(|more| *more > 0);
-        let more = more.map(|more| format!(" and {more} more")).unwrap_or_default();
-        (!first.is_empty()).then(|| {
-            format!("    as far as the kernel told, in sectors of the array: {}{more}\n", first.join(", "))
-        })
+        let ranges = self.ranges.iter().map(|range| (range.start_sector, range.length_sectors));
+        places(&ranges.collect::<Vec<_>>()).map(|places| format!("    {places}\n"))
     }
 }

@@ -189,6 +189,17 @@ impl SyncAction {
     }
 }
 
+impl SyncAction {
+    /// What it is called where something began or runs: a recovery, not a recover.
+    #[must_use]
+    pub fn noun(&self) -> &str {
+        match self.kind() {
+            Some(kind) => kind.word(),
+            None => self.word(),
+        }
+    }
+}
+
 impl std::fmt::Display for SyncKind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.word())

@@ -35,6 +35,7 @@ mod nodes;
 mod options;
 mod powercut;
 mod readme;
+mod scrub;
 mod siblings;
 mod smoke;
 mod snapshot;
@@ -83,6 +84,7 @@ fn main() {
         ("options", options::cases()),
         ("powercut", powercut::cases()),
         ("readme", readme::cases()),
+        ("scrub", scrub::cases()),
         ("smoke", smoke::cases()),
         ("snapshot", snapshot::cases().into_iter().chain(moved::cases()).collect()),
         ("siblings", siblings::cases()),

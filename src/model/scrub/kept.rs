@@ -71,6 +71,9 @@ pub struct OpenScrub {
     /// A part was not counted by us.
     #[serde(default)]
     pub partly: bool,
+    /// Where something differed in the parts that are over, as far as the kernel told.
+    #[serde(default)]
+    pub ranges: Vec<(u64, u64)>,
     /// The part that runs, if it still does.
     #[serde(default)]
     pub part: Option<ScrubPart>,

@@ -1,11 +1,13 @@
 //! Scrubbing: what is seen of arrays for it, what is kept of it, and what that comes to.
 
 mod kept;
+mod places;
 mod settle;
 
 use superblock::{Level, MdUuid, Sectors};
 
 pub use kept::{Kept, KeptPosition, OpenScrub, ScrubPart, ScrubRecord, TOO_OLD, WholeScrub, parse_position};
+pub use places::{places, ranges};
 pub use settle::{RunningCheck, Settled, settle};
 
 use super::status::ArrayStatus;
@@ -145,6 +147,13 @@ impl ScrubArray {
             | ArrayState::Broken => false,
         }
     }
+}
+
+/// What so many mismatches mean, as a sentence of its own.
+#[must_use]
+pub fn sentence(level: Option<Level>, count: Sectors) -> String {
+    let meaning = meaning(level, count);
+    if meaning.starts_with("to ") { format!("needed: {meaning}") } else { meaning.to_owned() }
 }
 
 /// What so many mismatches mean, and what is needed because of them.

@@ -2,7 +2,10 @@
 
 use superblock::Sectors;
 
-use super::{KeptPosition, OpenScrub, ScrubArray, ScrubRecord, SyncLimit, TOO_OLD, WholeScrub};
+use super::{
+    KeptPosition, OpenScrub, ScrubArray, ScrubRecord, SyncLimit, TOO_OLD, WholeScrub,
+    places::{joined, ranges},
+};
 use crate::{model::human, words::SyncAction};
 
 /// How things stand.
@@ -63,6 +66,23 @@ pub fn settle(array: &ScrubArray, now: u64, boot: &str) -> Settled {
     Settled { record, cut_off, odd, ..Settled::default() }
 }
 
+impl Settled {
+    /// With what the kernel's log says of the part that is over.
+    #[must_use]
+    pub fn with_log(mut self, log: &[String], array: &ScrubArray) -> Self {
+        let had_part = array.kept.record.open.as_ref().is_some_and(|open| open.part.is_some());
+        if !had_part || self.running.is_some() {
+            return self;
+        }
+        let of_whole = self.record.whole.first_mut().filter(|_| self.finished).map(|whole| &mut whole.ranges);
+        let known = of_whole.or(self.record.open.as_mut().map(|open| &mut open.ranges));
+        if let Some(known) = known {
+            *known = joined(known.drain(..).chain(ranges(log, &array.status)));
+        }
+        self
+    }
+}
+
 /// The position that was noted, unless it is too old.
 fn believed(array: &ScrubArray, now: u64, odd: &mut Vec<String>) -> Option<KeptPosition> {
     let position = array.kept.position?;
@@ -110,7 +130,7 @@ fn ended(array: &ScrubArray, open: &OpenScrub, now: u64) -> WholeScrub {
         seconds: None,
         mismatches: open.mismatches.saturating_add(counted(array)),
         partly: open.partly,
-        ranges: Vec::new(),
+        ranges: open.ranges.clone(),
     }
 }
 

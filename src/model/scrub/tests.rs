@@ -25,7 +25,15 @@ fn part() -> ScrubPart {
 }
 
 fn open(position: u64, part: Option<ScrubPart>) -> OpenScrub {
-    OpenScrub { begun: NOW - 100, position, mismatches: 16, seconds: Some(40), partly: false, part }
+    OpenScrub {
+        begun: NOW - 100,
+        position,
+        mismatches: 16,
+        seconds: Some(40),
+        partly: false,
+        ranges: Vec::new(),
+        part,
+    }
 }
 
 /// The same with a check that was noted at this position.

@@ -8,12 +8,12 @@ use super::{
     ScrubAct, ScrubJob,
     ready::{self, Left},
     steps,
+    watched::{LONGEST_UNSAVED, Watched, at_percent, told},
 };
 use crate::{
     model::{
         human,
-        scrub::{OpenScrub, ScrubArray, ScrubPart, ScrubSight, Settled, SyncLimit, meaning, percent, settle},
-        status::Stage as Moving,
+        scrub::{OpenScrub, ScrubArray, ScrubPart, ScrubSight, Settled, SyncLimit, settle},
     },
     plan::{
         Plan,
@@ -26,10 +26,8 @@ use crate::{
 
 /// Exit status of a failure.
 const FAILED: u8 = 1;
-/// How far a check is is saved at least this often, in seconds; more often while it is young.
-const LONGEST_UNSAVED: u64 = 180;
-/// The same, of one that has just begun.
-const SHORTEST_UNSAVED: u64 = 5;
+/// What a disk's failure sets off is over soon, where there is no spare.
+const A_MOMENT: Duration = Duration::from_secs(2);
 /// Looks that fail one after the other before it is given up.
 const MOST_BLIND: u32 = 3;
 /// A stop that somebody else is quicker than is tried again.
@@ -40,6 +38,12 @@ pub struct Scrub {
     job: ScrubJob,
     stage: Stage,
     watched: Vec<Watched>,
+    /// What was seen, until the kernel's log was.
+    held: Option<(Stage, Box<ScrubSight>)>,
+    log: Vec<String>,
+    /// Arrays whose `sync_min` the kernel does not take back yet, and how often that is waited for still.
+    untidy: Vec<String>,
+    patience: u32,
     /// What was handed out, plan by plan.
     acts: Vec<Act>,
     /// When time is over, by the clock of [`ScrubSight`].
@@ -60,6 +64,8 @@ pub struct Scrub {
 enum Stage {
     First,
     Watching,
+    /// What the kernel said of checks that are over.
+    Log,
     Acting,
     Waiting,
 }
@@ -70,25 +76,6 @@ enum Ending {
     Asked,
     TimeUp,
     Interrupted,
-}
-
-/// A check that is watched.
-#[derive(Clone, Debug)]
-struct Watched {
-    kernel: String,
-    diskseq: Option<u64>,
-    shown: String,
-    named: bool,
-    /// What was noted of it.
-    open: OpenScrub,
-    /// It came this far.
-    done: Sectors,
-    total: Sectors,
-    /// When and where it was saved last.
-    saved: (u64, Sectors),
-    /// When it was begun, by the same clock.
-    begun: u64,
-    stops: u32,
 }
 
 /// A plan, and what it is for.
@@ -120,6 +107,10 @@ impl Scrub {
             job,
             stage: Stage::First,
             watched: Vec::new(),
+            held: None,
+            log: Vec::new(),
+            untidy: Vec::new(),
+            patience: 3,
             acts: Vec::new(),
             deadline: None,
             clock: 0,
@@ -134,15 +125,17 @@ impl Scrub {
     fn turn(&mut self, event: Event) -> Result<Turn, Unseen> {
         Ok(match (self.stage, event) {
             (_, Event::Begin) => self.look(Stage::First),
-            (Stage::First, Event::Seen(view)) => {
-                let sight = view.scrub()?;
-                self.first(&sight)
-            }
+            (stage @ (Stage::First | Stage::Watching), Event::Seen(view)) => self.seen(stage, view.scrub()?),
             (Stage::First, Event::Unseen(unseen)) => return Err(unseen),
-            (Stage::Watching, Event::Seen(view)) => {
-                let sight = view.scrub()?;
-                self.blind = 0;
-                self.watch(&sight, Vec::new())
+            // Without the kernel's log a check is over all the same.
+            (Stage::Log, event) => {
+                if let Event::Seen(view) = event {
+                    self.log = view.kernel_log().unwrap_or_default();
+                }
+                match self.held.take() {
+                    Some((stage, sight)) => self.decide(stage, &sight),
+                    None => self.look(Stage::Watching),
+                }
             }
             (_, Event::Unseen(unseen)) => self.unseen(unseen)?,
             (_, Event::Done(deeds)) => self.done(deeds),
@@ -154,6 +147,33 @@ impl Scrub {
             }
             (_, Event::Seen(_) | Event::Answered(_)) => self.look(Stage::Watching),
         })
+    }
+
+    fn seen(&mut self, stage: Stage, sight: Box<ScrubSight>) -> Turn {
+        self.blind = 0;
+        let watched = |array: &ScrubArray| {
+            let kernel = &array.status.kernel_name;
+            let noted = array.kept.record.open.as_ref().is_some_and(|open| open.part.is_some());
+            noted || self.watched.iter().any(|watched| watched.kernel == *kernel)
+        };
+        let over = |array: &&ScrubArray| {
+            let found = array.status.mismatches.is_some_and(|count| count.0 > 0);
+            found && array.status.action != Some(SyncAction::Check) && watched(array)
+        };
+        let over: Vec<String> =
+            sight.arrays.iter().filter(over).map(|array| array.status.kernel_name.clone()).collect();
+        if over.is_empty() {
+            return self.decide(stage, &sight);
+        }
+        self.held = Some((stage, sight));
+        self.stage = Stage::Log;
+        Turn::look(Look::KernelLog { words: over })
+    }
+
+    fn decide(&mut self, stage: Stage, sight: &ScrubSight) -> Turn {
+        let turn = if stage == Stage::First { self.first(sight) } else { self.watch(sight, Vec::new()) };
+        self.log.clear();
+        turn
     }
 
     fn look(&mut self, stage: Stage) -> Turn {
@@ -189,7 +209,7 @@ impl Scrub {
         }
         let mut plans = Vec::new();
         for array in &sight.arrays {
-            let settled = settle(array, sight.now, &sight.boot);
+            let settled = settle(array, sight.now, &sight.boot).with_log(&self.log, array);
             let shown = array.status.shown();
             self.say.extend(settled.odd.iter().map(|odd| Said::warn(format!("{shown}: {odd}"))));
             match self.job.act {
@@ -263,7 +283,7 @@ impl Scrub {
         let text = format!("{}: left out: {}", array.status.shown(), left.why);
         let failed = self.is_named() && array.status.action != Some(SyncAction::Check);
         self.say.push(if failed { Said::error(text) } else { Said::note(text) });
-        self.say.extend(left.hint.iter().map(|hint| Said::note(format!("  {hint}"))));
+        self.say.extend(left.hint.iter().map(|hint| Said::note(format!("  next: {hint}"))));
         self.status |= if failed { FAILED } else { 0 };
     }
 
@@ -335,7 +355,17 @@ impl Scrub {
             }
         }
         self.watched = stay;
+        plans.extend(self.tidy(sight));
         self.carry_out(plans)
+    }
+
+    /// What could not be put back while something else began, which may be over by now.
+    fn tidy(&mut self, sight: &ScrubSight) -> Vec<Work> {
+        let is_idle = |array: &&ScrubArray| array.status.action == Some(SyncAction::Idle);
+        let mut idle = sight.arrays.iter().filter(is_idle).collect::<Vec<_>>();
+        idle.retain(|array| self.untidy.contains(&array.status.kernel_name));
+        self.untidy.retain(|name| idle.iter().all(|array| array.status.kernel_name != *name));
+        idle.into_iter().filter_map(steps::tidied).map(|plan| (Act::Note, plan)).collect()
     }
 
     /// One array: what is to be done about it, and whether it is watched on.
@@ -352,7 +382,7 @@ impl Scrub {
         if array.kept.record.open.is_none() && !noted {
             array.kept.record.open = Some(watched.open.clone());
         }
-        let settled = settle(&array, sight.now, &sight.boot);
+        let settled = settle(&array, sight.now, &sight.boot).with_log(&self.log, &array);
         if settled.running.is_none() {
             self.over(sight, &array, &watched, settled, plans);
             return None;
@@ -431,11 +461,17 @@ impl Scrub {
             (_, 0) => {
                 let action = array.status.action.as_ref().filter(|action| action.kind().is_some());
                 let why = match action {
-                    Some(action) => format!("a {action} began"),
+                    _ if ready::degraded(array).is_some() => "it has lost a member".to_owned(),
+                    Some(action) => {
+                        format!("a {} began", action.noun())
+                    }
                     None => "somebody stopped the check".to_owned(),
                 };
                 self.fail(watched, &format!("{why}; it is noted at {place}"));
             }
+        }
+        if array.sync_min.0 != 0 && array.status.action != Some(SyncAction::Idle) {
+            self.untidy.push(array.status.kernel_name.clone());
         }
         plans.extend(steps::cut_off(sight, array, &settled.record, cut_off).map(|plan| (Act::Note, plan)));
     }
@@ -510,7 +546,7 @@ impl Scrub {
 
     fn wait(&mut self) -> Turn {
         if self.watched.is_empty() {
-            return Turn::end(self.status);
+            return self.end();
         }
         if self.ending.is_some() {
             return self.look(Stage::Watching);
@@ -521,6 +557,21 @@ impl Scrub {
         let due = Duration::from_secs(saves.min(left).max(1));
         let most = self.job.tick.map_or(due, |tick| tick.min(due));
         Then::Wait(Wait { on: vec![Cause::Arrays], most, bar: self.bar() }).into()
+    }
+
+    fn end(&mut self) -> Turn {
+        if self.untidy.is_empty() || self.patience == 0 {
+            let left = self.untidy.iter().map(|name| {
+                Said::note(format!(
+                    "{name}: sync_min is put back by the next `mdctl scrub`, when nothing runs there"
+                ))
+            });
+            self.say.extend(left);
+            return Turn::end(self.status);
+        }
+        self.patience -= 1;
+        self.stage = Stage::Waiting;
+        Then::Wait(Wait { on: vec![Cause::Arrays], most: A_MOMENT, bar: None }).into()
     }
 
     fn bar(&self) -> Option<Bar> {
@@ -535,32 +586,6 @@ impl Scrub {
     }
 }
 
-impl Watched {
-    fn come_to(&mut self, array: &ScrubArray) {
-        if let Some(Moving::Running { done, total }) = array.status.activity.as_ref().map(|now| now.stage) {
-            self.done = self.done.max(done);
-            self.total = total;
-        }
-    }
-
-    /// A check that is young is saved often: what is short would never be otherwise.
-    fn interval(&self) -> u64 {
-        let age = self.saved.0.saturating_sub(self.begun);
-        age.clamp(SHORTEST_UNSAVED, LONGEST_UNSAVED)
-    }
-
-    /// What is to be noted of it now, where anything is.
-    fn due(&mut self, clock: u64) -> Option<OpenScrub> {
-        let (then, at) = self.saved;
-        if clock.saturating_sub(then) < self.interval() {
-            return None;
-        }
-        self.saved = (clock, self.done);
-        self.open.position = self.done.0;
-        (self.done > at).then(|| self.open.clone())
-    }
-}
-
 /// Notes what became of a check that nobody watched.
 fn unnoted(sight: &ScrubSight, array: &ScrubArray, settled: &Settled) -> Option<Work> {
     let plan = match (settled.finished, settled.running) {
@@ -569,28 +594,4 @@ fn unnoted(sight: &ScrubSight, array: &ScrubArray, settled: &Settled) -> Option<
         (false, Some(_)) => None,
     };
     plan.map(|plan| (Act::Note, plan))
-}
-
-fn at_percent(at: Sectors, total: Sectors) -> String {
-    format!("{} %", percent(at, total))
-}
-
-/// What is said of a check that came to its end.
-fn told(array: &ScrubArray, settled: &Settled) -> Vec<Said> {
-    let Some(whole) = settled.record.whole.first() else { return Vec::new() };
-    let shown = array.status.shown();
-    let took =
-        whole.seconds.map(|seconds| format!(", after {}", human::duration(seconds))).unwrap_or_default();
-    if whole.mismatches == 0 {
-        return vec![Said::out(format!("{shown}: checked as a whole{took}; nothing differs"))];
-    }
-    let count = Sectors(whole.mismatches);
-    let size = human::size(count.bytes().0);
-    vec![
-        Said::warn(format!(
-            "{shown}: checked as a whole{took}; {size} differ between members (mismatch_cnt {})",
-            count.0
-        )),
-        Said::note(format!("  {}", meaning(array.status.level, count))),
-    ]
 }

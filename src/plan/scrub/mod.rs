@@ -3,6 +3,7 @@
 mod course;
 mod ready;
 mod steps;
+mod watched;
 
 use std::time::Duration;
 

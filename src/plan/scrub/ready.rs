@@ -74,7 +74,7 @@ pub(super) fn degraded(array: &ScrubArray) -> Option<Left> {
     let short = status.degraded.is_some_and(|count| count > 0);
     let whole = !short && status.health() == Health::Complete;
     (!whole).then(|| {
-        Left::new("it is degraded: there is nothing to compare with, and its last disks are spared")
+        Left::new("it is degraded: nothing is left to compare with, and its last disks are spared")
             .hint(format!("mdctl explain {}", status.shown()))
     })
 }
@@ -91,6 +91,6 @@ fn acting(array: &ScrubArray) -> Result<(), Left> {
             None => Ok(()),
         },
         SyncAction::Check => Err(Left::new("a check runs already")),
-        other => Err(Left::new(format!("a {other} runs")).hint(format!("afterwards: mdctl wait {shown}"))),
+        other => Err(Left::new(format!("a {} runs", other.noun())).hint(format!("mdctl wait {shown}"))),
     }
 }

@@ -118,6 +118,11 @@ pub(super) fn whole(sight: &ScrubSight, array: &ScrubArray, record: &ScrubRecord
     noting(format!("note that the check of {} is whole", array.status.shown()), steps)
 }
 
+/// Puts attributes back that could not be before.
+pub(super) fn tidied(array: &ScrubArray) -> Option<Plan> {
+    noting(format!("let a check of {} begin at its start", array.status.shown()), tidy(array))
+}
+
 /// Attributes as the kernel has them where nobody bounds a check. It takes no new start while something else runs.
 fn tidy(array: &ScrubArray) -> Vec<Step> {
     let idle = array.status.action == Some(SyncAction::Idle);

@@ -235,6 +235,11 @@ impl Scene for Machine {
     fn see(&self, look: &Look) -> Result<View, Unseen> {
         match look {
             Look::Scrub { words } => Ok(View::Scrub(Box::new(self.sight(words)))),
+            Look::KernelLog { .. } => Ok(View::KernelLog(
+                ["md: check of RAID array md0", "md0: mismatch sector in range 0-8"]
+                    .map(str::to_owned)
+                    .into(),
+            )),
             other => Err(Unseen { text: format!("nothing shows {other:?}"), errno: None }),
         }
     }
@@ -288,6 +293,7 @@ fn a_run_watches_checks_to_their_end_and_notes_them() {
         let record = done.scene.record(minor);
         assert_eq!((record.whole.len(), &record.open), (1, &None));
         assert_eq!((record.whole[0].mismatches, record.whole[0].partly), (8, false));
+        assert_eq!(record.whole[0].ranges.is_empty(), minor == 1, "{record:?}");
         assert!(record.whole[0].seconds >= Some(TOTAL / SPEED));
         assert_eq!((done.scene.position(minor), done.scene.is_marked(minor)), (None, true));
     }

@@ -1,0 +1,312 @@
+//! `mdctl scrub`: checks that are cut off and go on, whoever cut them off, and what they find.
+
+use std::path::Path;
+
+use crate::guest::{Case, Disks, Output, mdctl, ours, reference, run, settle, sh};
+
+pub(crate) fn cases() -> Vec<Case> {
+    vec![
+        Case::new("start_status_stop", start_status_stop),
+        Case::new("a_run_that_is_cut_off_goes_on", a_run_that_is_cut_off_goes_on),
+        Case::new("the_reference_goes_on_and_back", the_reference_goes_on_and_back),
+        Case::new("killed_and_terminated", killed_and_terminated),
+        Case::new("what_is_left_out", what_is_left_out),
+        Case::new("a_disk_fails_meanwhile", a_disk_fails_meanwhile),
+        Case::new("a_mismatch_is_found_and_placed", a_mismatch_is_found_and_placed),
+        Case::new("the_words_of_mdcheck", the_words_of_mdcheck),
+    ]
+}
+
+/// Sectors of each member.
+const TOTAL: u64 = 129_024;
+
+/// No notes of another case are there, and none stay.
+struct Notes;
+
+impl Notes {
+    fn new() -> Self {
+        sh("rm -rf /var/lib/mdcheck /var/lib/mdctl/scrub").ok();
+        Self
+    }
+}
+
+impl Drop for Notes {
+    fn drop(&mut self) {
+        let _ = sh("rm -rf /var/lib/mdcheck /var/lib/mdctl/scrub");
+    }
+}
+
+/// A mirror that is clean, and slow: a second of a check is 2 MiB.
+fn mirror() -> (Notes, Disks) {
+    let notes = Notes::new();
+    let disks = Disks::new(2, 64 << 10);
+    let words = ["-q", "-C", "/dev/md1", "-l1", "-n2", "--run", "--assume-clean", "--bitmap=none"];
+    reference(&[&words[..], &disks.all()].concat()).ok();
+    settle();
+    speed("md1", 2000);
+    (notes, disks)
+}
+
+fn speed(array: &str, most: u32) {
+    sh(&format!("echo {most} > /sys/block/{array}/md/sync_speed_max")).ok();
+}
+
+fn attr(array: &str, name: &str) -> String {
+    let path = format!("/sys/block/{array}/md/{name}");
+    std::fs::read_to_string(path).expect("the attribute is there").trim().to_owned()
+}
+
+/// As the kernel has them where no check is bounded.
+#[track_caller]
+fn is_as_before(array: &str) {
+    let found = ["sync_action", "sync_min", "sync_max"].map(|name| attr(array, name));
+    assert_eq!(found, ["idle", "0", "max"]);
+}
+
+/// The one array's line of `scrub status`.
+#[track_caller]
+fn status() -> serde_json::Value {
+    let output = mdctl(&["scrub", "status", "--json"]).ok();
+    let mut report: serde_json::Value = serde_json::from_str(&output.stdout).expect("it is JSON");
+    report["arrays"][0].take()
+}
+
+/// What the file of a position says.
+fn position() -> Option<u64> {
+    let text = sh("cat /var/lib/mdcheck/MD_UUID_* 2>/dev/null").stdout;
+    text.trim().parse().ok()
+}
+
+fn start_status_stop() {
+    let _mirror = mirror();
+    let started = mdctl(&["scrub", "start", "md1"]).ok();
+    assert!(started.stdout.contains("a check begins at its start"), "{started}");
+    assert_eq!(attr("md1", "sync_action"), "check");
+    assert_eq!(status()["state"], "running");
+    let again = mdctl(&["scrub", "start", "md1"]).ok();
+    assert!(again.stderr.contains("a check runs already"), "{again}");
+    mdctl(&["scrub", "stop"]).ok();
+    is_as_before("md1");
+    let found = status();
+    assert_eq!(found["state"], "cut-off");
+    assert_eq!(found["position_sectors"].as_u64(), position());
+    speed("md1", 1_000_000);
+    // Nobody watches this one: how it ended is found afterwards.
+    mdctl(&["scrub", "start"]).ok();
+    mdctl(&["wait", "/dev/md1"]);
+    let found = status();
+    assert_eq!(
+        (&found["state"], &found["whole"][0]["mismatch_sectors"]),
+        (&"whole".into(), &0.into()),
+        "{found:#}"
+    );
+    let due = mdctl(&["scrub", "start", "--due"]).ok();
+    assert!(due.stderr.contains("it was checked since"), "{due}");
+    is_as_before("md1");
+    assert!(position().is_none());
+    mdctl(&["scrub", "renew"]).ok();
+    mdctl(&["scrub", "start", "--due"]).ok();
+    mdctl(&["wait", "/dev/md1"]);
+    mdctl(&["scrub", "stop"]).ok();
+    assert_eq!(status()["whole"].as_array().map(Vec::len), Some(2));
+}
+
+fn a_run_that_is_cut_off_goes_on() {
+    let _mirror = mirror();
+    let first = mdctl(&["scrub", "run", "md1", "--for=3s"]).ok();
+    assert!(first.stdout.contains("time is over"), "{first}");
+    is_as_before("md1");
+    let at = position().expect("it is noted");
+    assert!((4096..TOTAL / 2).contains(&at), "{at}");
+    speed("md1", 1_000_000);
+    let second = mdctl(&["scrub", "run"]).ok();
+    assert!(!second.stdout.contains("its start") && second.stdout.contains("checked as a whole"), "{second}");
+    is_as_before("md1");
+    assert_eq!(position(), None);
+    assert!(sh("ls /var/lib/mdcheck/Checked_*").status == 0);
+}
+
+/// The script of the reference, where this guest has it.
+const MDCHECK: &str = "/usr/share/mdadm/mdcheck";
+
+fn the_reference_goes_on_and_back() {
+    if !Path::new(MDCHECK).exists() {
+        return;
+    }
+    let _mirror = mirror();
+    mdctl(&["scrub", "run", "--for=3"]).ok();
+    let at = position().expect("it is noted");
+    run(&[MDCHECK, "--start"]).ok();
+    // It gives the kernel what we noted, and without a time it stops the check as it ends.
+    assert_eq!(attr("md1", "sync_min"), at.to_string());
+    mdctl(&["scrub", "start"]).ok();
+    let stopped = mdctl(&["scrub", "stop"]).ok();
+    let farther = position().expect("it is noted");
+    assert!(farther >= at, "{stopped}");
+    let found = status();
+    assert_eq!(found["position_sectors"].as_u64(), Some(farther));
+    // What it notes we go on from.
+    sh("echo 65536 > $(ls /var/lib/mdcheck/MD_UUID_*)").ok();
+    mdctl(&["scrub", "start"]).ok();
+    assert_eq!(attr("md1", "sync_min"), "65536");
+    mdctl(&["scrub", "stop"]).ok();
+    // And nothing of what a file says is run.
+    sh("echo 'touch /tmp/ran' > $(ls /var/lib/mdcheck/MD_UUID_*)").ok();
+    let odd = mdctl(&["scrub", "start"]).ok();
+    assert!(odd.stderr.contains("is no position") && odd.stdout.contains("its start"), "{odd}");
+    assert!(!Path::new("/tmp/ran").exists());
+}
+
+/// Begins a run in the background, waits until this is so, ends it by a signal, and waits for its end.
+#[track_caller]
+fn ended_by(signal: &str, until: &str) -> Output {
+    sh(&format!(
+        "/usr/local/sbin/mdctl scrub run & run=$!; for i in $(seq 400); do {until} && break; sleep 0.1; done; {until} || exit 99; \
+         kill -{signal} $run; wait $run; exit 0"
+    ))
+    .ok()
+}
+
+fn killed_and_terminated() {
+    let _mirror = mirror();
+    // Saved once, then killed: the check runs on.
+    ended_by("KILL", "[ \"$(cat /var/lib/mdcheck/MD_UUID_* 2>/dev/null || echo 0)\" -gt 0 ]");
+    assert_eq!(attr("md1", "sync_action"), "check");
+    let saved = position().expect("it was saved");
+    // It hears of the signal from its first wait on.
+    let again = ended_by("TERM", "grep -qs 'SigBlk:.*4002' /proc/$run/task/*/status");
+    assert!(again.stderr.contains("begun before is watched"), "{again}");
+    is_as_before("md1");
+    assert!(position().expect("it is noted") >= saved);
+    // Killed, and the array was stopped: from where it was saved.
+    ended_by("KILL", "grep -qs 'SigBlk:.*4002' /proc/$run/task/*/status");
+    let saved = position().expect("it was saved");
+    ours(&["-q", "--stop", "/dev/md1"]).ok();
+    ours(&["-q", "-A", "/dev/md1", "/dev/ram0", "/dev/ram1"]).ok();
+    let found = status();
+    assert_eq!((&found["state"], found["position_sectors"].as_u64()), (&"cut-off".into(), Some(saved)));
+    let run = mdctl(&["scrub", "run"]).ok();
+    assert!(run.stdout.contains("checked as a whole"), "{run}");
+    is_as_before("md1");
+}
+
+fn what_is_left_out() {
+    let (_notes, disks) = mirror();
+    for (change, back, words) in [
+        ("mdctl readonly /dev/md1", "mdctl readwrite /dev/md1", "it is read-only"),
+        (
+            "echo frozen > /sys/block/md1/md/sync_action",
+            "echo idle > /sys/block/md1/md/sync_action",
+            "frozen",
+        ),
+        (
+            "echo repair > /sys/block/md1/md/sync_action",
+            "echo idle > /sys/block/md1/md/sync_action",
+            "a repair runs",
+        ),
+        (
+            "echo 8192 > /sys/block/md1/md/sync_max",
+            "echo max > /sys/block/md1/md/sync_max",
+            "sync_max is 8192",
+        ),
+    ] {
+        sh(change).ok();
+        let named = mdctl(&["scrub", "start", "md1"]).fails(1);
+        assert!(named.stderr.contains(words), "{words}: {named}");
+        let stopped = mdctl(&["scrub", "stop"]).ok();
+        assert!(stopped.stdout.is_empty(), "nothing but a check is stopped: {stopped}");
+        mdctl(&["scrub", "start"]).ok();
+        assert_ne!(attr("md1", "sync_action"), "check", "{words}");
+        sh(back).ok();
+        sh("echo 0 > /sys/block/md1/md/sync_min").ok();
+    }
+    reference(&["-q", "/dev/md1", "--fail", disks.path(1)]).ok();
+    let named = mdctl(&["scrub", "start", "md1"]).fails(1);
+    assert!(named.stderr.contains("it is degraded"), "{named}");
+    let all = mdctl(&["scrub", "run"]).ok();
+    assert!(all.stderr.contains("it is degraded"), "{all}");
+    assert!(!Path::new("/var/lib/mdcheck").exists());
+    mdctl(&["scrub", "start", "md77"]).fails(1);
+}
+
+fn a_disk_fails_meanwhile() {
+    let (_notes, disks) = mirror();
+    let script = format!(
+        "/usr/local/sbin/mdctl scrub run md1 & run=$!; for i in $(seq 100); do grep -q check /sys/block/md1/md/sync_action && break; \
+         sleep 0.1; done; /usr/sbin/mdadm -q /dev/md1 --fail {}; wait $run",
+        disks.path(1)
+    );
+    let ended = sh(&script).fails(1);
+    assert!(ended.stderr.contains("it has lost a member; it is noted at"), "{ended}");
+    // The kernel looks for a spare for a while.
+    assert_eq!(["sync_min", "sync_max"].map(|name| attr("md1", name)), ["0", "max"]);
+    assert_eq!(status()["state"], "cut-off");
+    assert!(sh("ls /var/lib/mdcheck/Checked_*").status != 0, "it is not whole");
+}
+
+fn a_mismatch_is_found_and_placed() {
+    let _notes = Notes::new();
+    let disks = Disks::new(3, 64 << 10);
+    let words = ["-q", "-C", "/dev/md5", "-l5", "-n3", "--run", "--assume-clean", "--bitmap=none"];
+    reference(&[&words[..], &disks.all()].concat()).ok();
+    settle();
+    let data: u64 = sh("cat /sys/block/md5/md/dev-ram1/offset").ok().stdout.trim().parse().expect("a number");
+    reference(&["-q", "--stop", "/dev/md5"]).ok();
+    disks.write(1, (data + 40_960) * 512, &[0x5a; 4096]);
+    reference(&[&["-q", "-A", "/dev/md5"][..], &disks.all()].concat()).ok();
+    settle();
+    let found = mdctl(&["scrub", "run", "md5"]).ok();
+    assert!(
+        found.stderr.contains("4 KiB differ") && found.stderr.contains("which member is wrong"),
+        "{found}"
+    );
+    let whole = status()["whole"][0].take();
+    assert_eq!(whole["mismatch_sectors"], 8, "{whole:#}");
+    // The stripe's two pieces of data, in chunks of 512 KiB.
+    let starts: Vec<u64> = whole["ranges"]
+        .as_array()
+        .expect("there are places")
+        .iter()
+        .filter_map(|range| range["start_sector"].as_u64())
+        .collect();
+    assert_eq!(starts, [81_920, 82_944], "{whole:#}");
+    let text = mdctl(&["scrub", "status"]).ok();
+    assert!(text.stdout.contains("8 (4 KiB)") && text.stdout.contains("81920-81928"), "{text}");
+}
+
+/// The script that the units call.
+const OURS: &str = "/usr/local/lib/guest/mdcheck";
+
+fn the_words_of_mdcheck() {
+    let script = include_str!("../../packaging/share/mdcheck").replace("@SBINDIR@", "/usr/local/sbin");
+    std::fs::create_dir_all("/usr/local/lib/guest").expect("a directory of the guest");
+    std::fs::write(OURS, script).expect("a file of the guest");
+    sh(&format!("chmod 755 {OURS}")).ok();
+    let _mirror = mirror();
+    let there = Path::new(MDCHECK).exists();
+    for words in [
+        &["--help"][..],
+        &["--start", "--continue"],
+        &["--start", "--start"],
+        &["--nonsense"],
+        &["word"],
+        &["--duration"],
+        &["--restart"],
+        &["--continue"],
+    ] {
+        let ours = run(&[&[OURS], words].concat());
+        if there {
+            assert_eq!(ours.status, run(&[&[MDCHECK], words].concat()).status, "{words:?}: {ours}");
+        }
+        assert_eq!(attr("md1", "sync_action"), "idle", "{words:?}");
+    }
+    run(&[OURS, "--start", "--duration", "3 seconds"]).ok();
+    let at = position().expect("it is noted");
+    speed("md1", 1_000_000);
+    let on = run(&[OURS, "--continue", "--duration", "1 hour"]).ok();
+    assert!(at > 0 && on.stdout.contains("checked as a whole"), "{on}");
+    let done = run(&[OURS, "--start"]).ok();
+    assert_eq!(attr("md1", "sync_action"), "idle", "{done}");
+    run(&[OURS, "--restart"]).ok();
+    assert!(sh("ls /var/lib/mdcheck/Checked_*").status != 0);
+}
