@@ -235,3 +235,84 @@ impl Whole {
         places(&ranges.collect::<Vec<_>>()).map(|places| format!("    {places}\n"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use superblock::Kib;
+
+    use super::*;
+    use crate::{
+        model::{
+            scrub::{Kept, KeptPosition, ScrubRecord, SyncLimit},
+            status::{Activity, ArrayStatus},
+        },
+        words::{SyncAction, SyncKind},
+    };
+
+    fn array(name: &str, level: Level) -> ScrubArray {
+        let status = ArrayStatus {
+            kernel_name: name.into(),
+            level: Some(level),
+            raid_disks: 3,
+            component_size: Some(Kib(500)),
+            action: Some(SyncAction::Idle),
+            ..ArrayStatus::default()
+        };
+        ScrubArray { status, ..ScrubArray::default() }
+    }
+
+    #[test]
+    fn each_state_has_its_words() {
+        let mut running = array("md0", Level::Raid5);
+        let stage = Stage::Running { done: Sectors(340), total: Sectors(1000) };
+        running.status.activity = Some(Activity { kind: SyncKind::Check, stage, speed: None });
+        (running.status.action, running.sync_max) = (Some(SyncAction::Check), SyncLimit::Marked);
+        let mut cut = array("md1", Level::Raid6);
+        let position = Some(KeptPosition { at: Sectors(340), noted: 1000 });
+        cut.kept = Kept { position, ..Kept::default() };
+        let mut whole = array("md2", Level::Raid5);
+        whole.kept.record = ScrubRecord::default();
+        let (begun, ranges) = (900, vec![(128, 8)]);
+        whole.kept.record.add(WholeScrub {
+            begun,
+            ended: 960,
+            seconds: Some(60),
+            mismatches: 8,
+            ranges,
+            ..WholeScrub::default()
+        });
+        let mut marked = array("md3", Level::Raid1);
+        marked.kept.checked = Some(0);
+        let arrays =
+            vec![running, cut, whole, marked, array("md4", Level::Raid1), array("md5", Level::Raid0)];
+        let sight = ScrubSight { now: 1000, arrays, absent: vec!["x".into()], ..ScrubSight::default() };
+        let no_disks = |array: &ScrubArray| {
+            let (why, hint) = ("it is degraded".to_owned(), Some("look".to_owned()));
+            (array.status.kernel_name == "md4").then_some(ScrubLeft { why, hint })
+        };
+        let report = ScrubReport::new(&sight, no_disks);
+        let text = report.text(&TimeZone::UTC);
+        let lines: Vec<Vec<&str>> = text
+            .lines()
+            .map(|line| line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect())
+            .collect();
+        let epoch = "Thu Jan  1 00:00:00 1970";
+        assert_eq!(lines[1], ["/dev/md0", "running 34 %", "-", "-"], "{text}");
+        assert_eq!(lines[2], ["/dev/md1", "cut off at 34 %", "-", "-"], "{text}");
+        assert!(lines[3].starts_with(&["/dev/md2", "whole"]) && text.contains("8 (4 KiB)"), "{text}");
+        assert!(lines[4].starts_with(&["/dev/md3", "whole"]) && text.contains(epoch), "{text}");
+        assert_eq!(lines[5], ["/dev/md4", "never", "-", "-", "it is degraded"], "{text}");
+        assert_eq!(lines[6], ["/dev/md5", "-", "-", "-"], "{text}");
+        assert!(
+            text.contains("needed: to know which member is wrong") && text.contains(": 128-136\n"),
+            "{text}"
+        );
+        assert!(text.contains("/dev/md4: next: look"), "{text}");
+        let json = serde_json::to_value(&report).unwrap();
+        assert_eq!((&json["schema"], &json["problems"][0]["device"]), (&"mdctl.scrub.1".into(), &"x".into()));
+        assert_eq!(
+            (&json["arrays"][0]["ours"], &json["arrays"][1]["position_sectors"]),
+            (&true.into(), &340.into())
+        );
+    }
+}
