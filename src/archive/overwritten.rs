@@ -98,7 +98,11 @@ pub fn copied_over(devices: &[KeptDevice], nth: usize, now: &[Found], changed: b
     };
     let mut found: Vec<CopiedOver> = left.iter().filter_map(judge).collect();
     if changed && found.is_empty() && !old.is_empty() {
-        found.push(CopiedOver { array: String::new(), cause: CopyCause::Unknown, far: None });
+        // Who else, while it was in that array.
+        let in_array = left.iter().find(|left| now.iter().any(|now| is_one_member(left, now)));
+        let array = in_array.map(|left| membership(left).array.to_string());
+        let cause = if array.is_some() { CopyCause::Use } else { CopyCause::Unknown };
+        found.push(CopiedOver { array: array.unwrap_or_default(), cause, far: None });
     }
     found
 }

@@ -10,6 +10,9 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("what_a_resync_wrote_is_told", what_a_resync_wrote_is_told),
         Case::new("an_array_that_went_on_keeps_its_metadata", an_array_that_went_on_keeps_its_metadata),
         Case::new("what_a_resync_wrote_and_force", what_a_resync_wrote_and_force),
+        Case::new("used_by_another_array", used_by_another_array),
+        Case::new("erased_and_written_to", erased_and_written_to),
+        Case::new("one_half_went_on", one_half_went_on),
     ]
 }
 
@@ -35,7 +38,7 @@ fn what_a_resync_wrote_is_told() {
     mdctl(&["assemble", "--scan"]).ok();
     sh("mount -o ro /dev/md0 /mnt && cd /mnt && sha256sum --quiet -c /tmp/sums; s=$?; cd /; umount /mnt; exit $s").ok();
     let explained = mdctl(&["explain"]).ok().stdout;
-    assert!(explained.contains("has written over its data (all of it)"), "{explained}");
+    assert!(explained.contains("has overwritten its data (all of it)"), "{explained}");
     let next = format!("manage /dev/md/0 --add {}", disks.path(0));
     assert!(explained.contains(&next), "{explained}");
     mdctl(&next.split(' ').collect::<Vec<_>>()).ok();
@@ -108,4 +111,77 @@ fn what_a_resync_wrote_and_force() {
     guest::wait_idle();
     ours(&["--stop", "/dev/md0"]).ok();
     files_are_intact(&disks);
+}
+
+/// A mirror with something on it, stopped; its content's checksum.
+fn mirror(disks: &Disks, metadata: &str) -> String {
+    empty_archive();
+    disks.wipe();
+    let [first, second] = [disks.path(0), disks.path(1)];
+    let create = ["--create", "/dev/md0", "--run", "-l1", "-n2", "--assume-clean", "--bitmap=internal"];
+    reference(&[&create[..], &["-e", metadata, first, second]].concat()).ok();
+    sh("dd if=/dev/urandom of=/dev/md0 bs=1M count=4 oflag=direct status=none").ok();
+    let sum = content();
+    stop();
+    sum
+}
+
+fn content() -> String {
+    sh("dd if=/dev/md0 bs=1M count=4 iflag=direct status=none | sha256sum").ok().stdout
+}
+
+/// An array was made of one half, and written to: that half does not come back as up to date.
+fn used_by_another_array() {
+    let disks = Disks::new(3, 16 << 10);
+    for metadata in ["0.90", "1.0", "1.2"] {
+        for used in [false, true] {
+            let sum = mirror(&disks, metadata);
+            let half = disks.path(1);
+            ours(&["--create", "/dev/md1", "--run", "-l1", "-n2", "-e1.2", half, "missing"]).ok();
+            if used {
+                sh("dd if=/dev/urandom of=/dev/md1 bs=1M count=4 oflag=direct status=none").ok();
+            }
+            ours(&["--stop", "/dev/md1"]).ok();
+            guest::settle();
+            let undone = mdctl(&["undo", "-y"]).ok();
+            let told = undone.stderr.contains("so it is left without a superblock");
+            assert_eq!(told, used, "{metadata}: {undone}");
+            mdctl(&["assemble", "--scan"]).ok();
+            let degraded = sh("cat /sys/block/md0/md/degraded").ok().stdout;
+            assert_eq!(degraded.trim(), if used { "1" } else { "0" }, "{metadata}: {undone}");
+            assert_eq!(content(), sum, "{metadata}");
+            stop();
+        }
+    }
+}
+
+/// Its superblock was taken, and then something was written to it past md.
+fn erased_and_written_to() {
+    let disks = Disks::new(2, 16 << 10);
+    let sum = mirror(&disks, "1.2");
+    let half = disks.path(1);
+    mdctl(&["zero-superblock", half]).ok();
+    sh(&format!("dd if=/dev/urandom of={half} bs=1M seek=1 count=8 oflag=direct status=none")).ok();
+    let refused = mdctl(&["undo", "-y"]).fails(1);
+    assert!(refused.stderr.contains("is not known has written over data (some of it)"), "{refused}");
+    assert!(refused.stderr.contains("--force puts the superblock back"), "{refused}");
+    reference(&["--assemble", "/dev/md0", "--run", disks.path(0)]).ok();
+    mdctl(&["manage", "/dev/md0", "--add", half]).ok();
+    guest::wait_for("it is filled", |text| text.contains("[UU]"));
+    guest::wait_idle();
+    assert_eq!(content(), sum);
+    stop();
+}
+
+/// The entry is about the half that went on; the other one, which is not in it, would count again.
+fn one_half_went_on() {
+    let disks = Disks::new(2, 16 << 10);
+    for metadata in ["0.90", "1.2"] {
+        mirror(&disks, metadata);
+        ours(&["--assemble", "--run", "--update=uuid", "/dev/md0", disks.path(0)]).ok();
+        sh("dd if=/dev/urandom of=/dev/md0 bs=1M count=4 oflag=direct status=none").ok();
+        stop();
+        let refused = mdctl(&["undo", "-y"]).fails(1);
+        assert!(refused.stderr.contains("went on without slot 1"), "{refused}");
+    }
 }
