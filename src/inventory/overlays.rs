@@ -190,11 +190,15 @@ pub fn pending(machine: &Machine, overlays: &[Overlay]) -> Result<Vec<Pending>, 
         let paths: Vec<String> = above.into_iter().chain([overlay.member.clone()]).collect();
         let looked = super::look(machine, &paths, false);
         let found: Vec<_> = looked.into_iter().filter_map(|one| one.found.ok()).collect();
-        let said =
-            found.iter().flat_map(|device| &device.probe.found).filter_map(|found| found.verify().ok());
+        let all = || found.iter().flat_map(|device| &device.probe.found);
+        let mut superblocks: Vec<Bytes> =
+            all().map(|found| found.at().bytes().round_down(prints::BLOCK)).collect();
+        superblocks.sort_unstable();
+        superblocks.dedup();
+        let said = all().filter_map(|found| found.verify().ok());
         let end = |said: &superblock::Membership| said.data_offset.saturating_add(said.data_size).bytes();
         let data = said.map(|said| (said.data_offset.bytes(), end(&said))).collect();
-        Ok(Pending { overlay: overlay.clone(), writes, prints, now: noted_now(overlay), data })
+        Ok(Pending { overlay: overlay.clone(), writes, prints, now: noted_now(overlay), data, superblocks })
     };
     overlays.iter().map(one).collect()
 }

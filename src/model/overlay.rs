@@ -145,6 +145,8 @@ pub struct Pending {
     pub now: Vec<ChunkPrint>,
     /// Where arrays have their data, by the superblocks on the overlay and on the member: start and end.
     pub data: Vec<(Bytes, Bytes)>,
+    /// Where the overlay or the member has superblocks: the start of the page.
+    pub superblocks: Vec<Bytes>,
 }
 
 /// A piece of an overlay's file, known by its checksum.

@@ -1,6 +1,6 @@
 //! Writing a set of overlays down to its members, as a course: what is shown is agreed to, and just that is written.
 
-use superblock::Write;
+use superblock::{Bytes, Write};
 
 use super::{OverlayStep, forget, not_in_use, removal, set_of};
 use crate::{
@@ -13,6 +13,8 @@ use crate::{
 
 /// So often it is shown again, because somebody wrote through an overlay meanwhile.
 const MOST_AGAIN: u32 = 3;
+/// The page of a superblock.
+const SUPERBLOCK: usize = 4096;
 
 /// Writes what the overlays hold to their members, what was there is kept first. The files go last, so that it can be done
 /// again when it was interrupted: the same bytes are written once more. What was written through an overlay since it was
@@ -48,12 +50,9 @@ pub fn commit(set: &str, pending: &[Pending], store: &str, force: bool) -> Resul
     }
     steps.extend(pending.iter().map(settled));
     for one in pending.iter().filter(|one| !one.writes.is_empty()) {
-        let device = one.overlay.member.clone();
-        steps.push(Step::Disk(DiskStep::Claim { device: device.clone() }));
-        let total: usize = one.writes.iter().map(|write| write.data.len()).sum();
-        let what = format!("{total} bytes of overlay {set}");
-        steps.push(Step::Disk(DiskStep::Write { device, what, writes: one.writes.clone() }));
+        steps.push(Step::Disk(DiskStep::Claim { device: one.overlay.member.clone() }));
     }
+    steps.extend(writing(set, pending));
     steps.push(Step::Commit);
     for one in pending.iter().filter(|one| !one.writes.is_empty()) {
         steps.push(Step::Disk(DiskStep::Release { device: one.overlay.member.clone() }));
@@ -71,11 +70,73 @@ pub fn commit(set: &str, pending: &[Pending], store: &str, force: bool) -> Resul
     Ok(Plan { summary: format!("commit overlays {set}"), steps, warnings })
 }
 
+/// The writes of all members, each on stable storage before the next. A superblock says of the data of all members that it
+/// belongs together, the old one as well as the new: so there is none while data is written, and the new ones come last.
+fn writing(set: &str, pending: &[Pending]) -> Vec<Step> {
+    let parts: Vec<(&str, Parts)> =
+        pending.iter().map(|one| (one.overlay.member.as_str(), Parts::of(one))).collect();
+    let step = |device: &str, what: &str, writes: &[Write]| {
+        let total: usize = writes.iter().map(|write| write.data.len()).sum();
+        let (device, what) = (device.to_owned(), format!("{total} bytes of {what}"));
+        let write = DiskStep::Write { device, what, writes: writes.to_vec() };
+        (total > 0).then_some(Step::Disk(write))
+    };
+    let data =
+        parts.iter().filter_map(|(device, parts)| step(device, &format!("overlay {set}"), &parts.rest));
+    let data: Vec<Step> = data.collect();
+    let blank = |write: &Write| Write { at: write.at, data: vec![0; write.data.len()] };
+    let blank = |parts: &Parts| -> Vec<Write> { parts.superblocks.iter().map(blank).collect() };
+    let away = parts.iter().filter(|_| !data.is_empty()).filter_map(|(device, parts)| {
+        step(device, "zeroes (no superblock while data is written)", &blank(parts))
+    });
+    let superblocks = parts.iter().filter_map(|(device, parts)| {
+        step(device, &format!("superblocks of overlay {set}"), &parts.superblocks)
+    });
+    away.chain(data.iter().cloned()).chain(superblocks).collect()
+}
+
+/// A member's writes, taken apart.
+#[derive(Default)]
+struct Parts {
+    superblocks: Vec<Write>,
+    rest: Vec<Write>,
+}
+
+impl Parts {
+    fn of(one: &Pending) -> Self {
+        let mut parts = Self::default();
+        for write in &one.writes {
+            let mut rest = write.clone();
+            for at in &one.superblocks {
+                let Some((before, page, after)) = around(&rest, *at) else { continue };
+                parts.rest.push(before);
+                parts.superblocks.push(page);
+                rest = after;
+            }
+            parts.rest.push(rest);
+        }
+        parts.rest.retain(|write| !write.data.is_empty());
+        parts
+    }
+}
+
+/// What lies before the page of a superblock, the page, and what comes after it; none where it is not written as a whole.
+fn around(write: &Write, at: Bytes) -> Option<(Write, Write, Write)> {
+    let start = usize::try_from(at.checked_sub(write.at)?.0).ok()?;
+    let (before, from) = write.data.split_at_checked(start)?;
+    let (page, after) = from.split_at_checked(SUPERBLOCK)?;
+    let piece = |at, data: &[u8]| Write { at, data: data.to_vec() };
+    let end = at.saturating_add(superblock::Media::len(page));
+    Some((piece(write.at, before), piece(at, page), piece(end, after)))
+}
+
 /// Whether the member was written to since its overlay was made, by others than a commit of just this set that was
 /// interrupted.
 #[must_use]
 pub fn is_used(one: &Pending) -> bool {
-    let committed = |now: &ChunkPrint| one.writes.iter().any(|write| holds(write, now));
+    let blank = ChunkPrint::of(Bytes(0), &[0; SUPERBLOCK]).crc32;
+    let away = |now: &ChunkPrint| one.superblocks.contains(&now.at) && now.crc32 == blank;
+    let committed = |now: &ChunkPrint| away(now) || one.writes.iter().any(|write| holds(write, now));
     changed(&one.overlay.noted, &one.now).any(|now| !committed(now))
 }
 

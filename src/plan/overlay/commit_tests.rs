@@ -50,6 +50,7 @@ fn committing_writes_before_anything_is_forgotten() {
         prints: Vec::new(),
         now: Vec::new(),
         data: Vec::new(),
+        superblocks: Vec::new(),
     };
     let plan = commit("try", &[one(&overlay(), &writes)], STORE, false).unwrap();
     assert_eq!(every_failure_leaves_no_trace(&plan), 4);
@@ -69,6 +70,7 @@ fn a_set_that_is_older_than_its_members_is_not_written() {
         prints: Vec::new(),
         now: vec![ChunkPrint::of(Bytes(4096), now)],
         data: Vec::new(),
+        superblocks: Vec::new(),
     };
     let write = |byte: u8| vec![Write { at: Bytes(4096), data: vec![byte; 8192] }];
     let ends = |one: Pending, force| commit("try", &[one], STORE, force);
@@ -93,6 +95,7 @@ fn what_would_change_is_told_by_the_superblocks() {
         prints: Vec::new(),
         now: Vec::new(),
         data: vec![(Bytes(1 << 18), Bytes(1 << 20))],
+        superblocks: vec![Bytes(4096)],
     };
     let parts = |one: &Pending| -> Vec<ChangedPart> {
         let changes = changes(std::slice::from_ref(one)).swap_remove(0);
@@ -102,6 +105,69 @@ fn what_would_change_is_told_by_the_superblocks() {
     assert_eq!(parts(&one), [ChangedPart::Metadata, ChangedPart::Data]);
     one.data.clear();
     assert_eq!(parts(&one), [ChangedPart::Other; 2]);
+}
+
+/// By device: what a step writes, and whether these are only zeroes.
+type Written = (String, Vec<(u64, usize)>, bool);
+
+fn written(plan: &Plan) -> Vec<Written> {
+    let one = |step: &Step| match step {
+        Step::Disk(DiskStep::Write { device, writes, .. }) => {
+            let places = writes.iter().map(|write| (write.at.0, write.data.len())).collect();
+            let zero = writes.iter().all(|write| write.data.iter().all(|byte| *byte == 0));
+            Some((device.clone(), places, zero))
+        }
+        _ => None,
+    };
+    plan.steps.iter().filter_map(one).collect()
+}
+
+#[test]
+fn no_superblock_vouches_for_data_that_is_half_written() {
+    let write = |at: u64, length: usize| Write { at: Bytes(at), data: vec![7; length] };
+    let pending = |member: &str, writes: Vec<Write>, superblocks: &[u64]| Pending {
+        overlay: Overlay { member: member.into(), ..overlay() },
+        writes,
+        prints: Vec::new(),
+        now: Vec::new(),
+        data: vec![(Bytes(1 << 18), Bytes(1 << 20))],
+        superblocks: superblocks.iter().copied().map(Bytes).collect(),
+    };
+    // The superblock, the bitmap and the data in one chunk; the superblock at the end.
+    let one = pending("/dev/sda", vec![write(0, 65536), write(1 << 18, 4096)], &[4096]);
+    let two = pending("/dev/sdb", vec![write(1 << 18, 4096), write(0xf_0000, 4096)], &[0xf_0000]);
+    let plan = commit("try", &[one, two], STORE, false).unwrap();
+    let at = |member: &str, places: &[(u64, usize)], zero| (member.to_owned(), places.to_vec(), zero);
+    let expected = [
+        at("/dev/sda", &[(4096, 4096)], true),
+        at("/dev/sdb", &[(0xf_0000, 4096)], true),
+        at("/dev/sda", &[(0, 4096), (8192, 57344), (1 << 18, 4096)], false),
+        at("/dev/sdb", &[(1 << 18, 4096)], false),
+        at("/dev/sda", &[(4096, 4096)], false),
+        at("/dev/sdb", &[(0xf_0000, 4096)], false),
+    ];
+    assert_eq!(written(&plan), expected);
+    every_failure_leaves_no_trace(&plan);
+    // Nothing but superblocks, and one that stays as it is: there is nothing to vouch for, or no bytes to put there.
+    let only = commit("try", &[pending("/dev/sda", vec![write(4096, 4096)], &[4096])], STORE, false).unwrap();
+    assert_eq!(written(&only), [at("/dev/sda", &[(4096, 4096)], false)]);
+    let other = commit("try", &[pending("/dev/sda", vec![write(1 << 18, 4096)], &[4096])], STORE, false);
+    assert_eq!(written(&other.unwrap()), [at("/dev/sda", &[(1 << 18, 4096)], false)]);
+}
+
+#[test]
+fn a_commit_that_was_interrupted_has_not_used_its_members() {
+    let superblock = |byte: u8| ChunkPrint::of(Bytes(4096), &[byte; 4096]);
+    let pending = |now: u8, superblocks: Vec<Bytes>| Pending {
+        overlay: Overlay { noted: vec![superblock(1)], ..overlay() },
+        writes: vec![Write { at: Bytes(4096), data: vec![3; 4096] }],
+        prints: Vec::new(),
+        now: vec![superblock(now)],
+        data: Vec::new(),
+        superblocks,
+    };
+    assert!(!is_used(&pending(0, vec![Bytes(4096)])), "it was taken away for as long as the data is written");
+    assert!(is_used(&pending(2, vec![Bytes(4096)])));
 }
 
 /// Two members, each with an overlay: chunks by place.
@@ -200,7 +266,14 @@ impl Scene for Set {
                     let writes =
                         own.map(|((_, at), byte)| Write { at: Bytes(*at), data: vec![*byte] }).collect();
                     let prints = self.prints(&overlay.member);
-                    Pending { overlay: overlay.clone(), writes, prints, now: Vec::new(), data: Vec::new() }
+                    Pending {
+                        overlay: overlay.clone(),
+                        writes,
+                        prints,
+                        now: Vec::new(),
+                        data: Vec::new(),
+                        superblocks: Vec::new(),
+                    }
                 };
                 View::Pending(overlays.iter().map(one).collect())
             }

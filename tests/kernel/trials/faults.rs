@@ -6,6 +6,7 @@ use crate::guest::{Case, Disks, mdctl, reference, run, run_for, settle, sh, trac
 pub(super) fn cases() -> Vec<Case> {
     vec![
         Case::new("commit_killed", commit_killed),
+        Case::new("commit_cut_off", commit_cut_off),
         Case::new("set_older_than_its_members", set_older_than_its_members),
         Case::new("create_killed", create_killed),
         Case::new("no_room", no_room),
@@ -111,6 +112,69 @@ fn commit_killed() {
         }
         assert_eq!(sums(&disks), after, "{point}: {next}");
         nothing_is_left();
+    }
+}
+
+/// The power goes while the set is written, and with it all that /run knew: no half of it counts as up to date, and the
+/// archive has what was there.
+fn commit_cut_off() {
+    let disks = Disks::new(2, 16384);
+    let members = disks.all();
+    let over = ["/dev/mapper/MDOV-t1-ram0", "/dev/mapper/MDOV-t1-ram1"];
+    let fill = || sh("dd if=/dev/urandom of=/dev/md0 bs=1M count=4 oflag=direct status=none; sync").ok();
+    let content = || sh("dd if=/dev/md0 bs=1M count=4 iflag=direct status=none | sha256sum").ok().stdout;
+    let stop = || {
+        reference(&["--stop", "/dev/md0"]).ok();
+        settle();
+    };
+    let set = || {
+        sh("rm -rf /run/mdctl /var/lib/mdctl").ok();
+        disks.wipe();
+        let create = ["--create", "/dev/md0", "--run", "-l1", "-n2", "--assume-clean", "-b", "internal"];
+        reference(&[&create[..], &members].concat()).ok();
+        fill();
+        let then = content();
+        stop();
+        mdctl(&[&["overlay", "create", "--name=t1"][..], &members].concat()).ok();
+        mdctl(&[&["assemble", "/dev/md0"][..], &over].concat()).ok();
+        fill();
+        let now = content();
+        stop();
+        (then, now)
+    };
+    let assemble = || run(&[&[MDCTL, "assemble", "/dev/md0"][..], &members].concat());
+    let words = ["overlay", "commit", "-y", "t1"];
+    let (_, now) = set();
+    let (output, trace) = traced("pwrite64", &[&[MDCTL], &words[..]].concat());
+    output.ok();
+    assemble().ok();
+    assert_eq!(content(), now);
+    stop();
+    let writes = trace.iter().filter(|line| line.contains(" pwrite64(")).count();
+    assert!(writes > 8, "{trace:#?}");
+    for nth in (1..=writes).step_by(3) {
+        let (then, now) = set();
+        assert!(killed_at(&format!("inject=pwrite64:signal=KILL:when={nth}"), &words));
+        sh("rm -rf /run/mdctl").ok();
+        let assembled = assemble();
+        if assembled.status == 0 {
+            let there = content();
+            assert!(
+                there == then || there == now,
+                "write {nth} of {writes}: half of it is served: {assembled}"
+            );
+            let check = "echo check > /sys/block/md0/md/sync_action; cd /sys/block/md0/md; \
+                while grep -q check sync_action; do sleep .1; done; cat mismatch_cnt";
+            assert_eq!(sh(check).ok().stdout.trim(), "0", "write {nth} of {writes}");
+            stop();
+        } else {
+            mdctl(&["undo", "-y"]).ok();
+            assemble().ok();
+            assert_eq!(content(), then, "write {nth} of {writes}");
+            stop();
+        }
+        sh("dmsetup remove MDOV-t1-ram0 MDOV-t1-ram1; losetup -D; true").ok();
+        settle();
     }
 }
 
