@@ -81,12 +81,35 @@ fn is_fellow(claim: &Claim, other: &Claim) -> bool {
         && (other.facts.events, other.facts.updated) == (claim.facts.events, claim.facts.updated)
 }
 
-/// Whether `claim` missed what made `fellow` what it is, although both count the same events: md writes all members of an
-/// array at one time. Such a one was copied while the array was in use, or had its superblock put back. The superblocks of a
-/// level without redundancy are not written as it is used.
-pub(super) fn is_older(claim: &Claim, fellow: &Claim) -> bool {
-    let redundant = !matches!(fellow.facts.level, Level::Raid0 | Level::Linear);
-    redundant && claim.facts.events == fellow.facts.events && claim.facts.updated < fellow.facts.updated
+/// So many seconds a superblock may be older than the next one of its array although the power went while that was being
+/// written: the time for which a member is marked as in use before it is marked clean, where little is written.
+const LAPSE: u64 = 2;
+
+/// How a member shows that it missed something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Missed {
+    /// It counts the same events, and md writes all members of an array at one time.
+    Surely,
+    /// It counts one more or one less, and was in use when others were marked clean, or is ahead of those who were written
+    /// later. A power cut that hit just that mark leaves the same, and then nothing is missed.
+    Likely,
+}
+
+/// Whether `claim` missed what made `fellow` what it is, although their counts are near. Such a one was copied while the array
+/// was in use, or had its superblock put back. The superblocks of a level without redundancy are not written as it is used.
+pub(super) fn missed(claim: &Claim, fellow: &Claim) -> Option<Missed> {
+    let (one, other) = (&claim.facts, &fellow.facts);
+    if matches!(other.level, Level::Raid0 | Level::Linear) || one.updated >= other.updated {
+        return None;
+    }
+    if one.events == other.events {
+        return Some(Missed::Surely);
+    }
+    let near = one.events.0.abs_diff(other.events.0) <= MARGIN;
+    let long = one.updated.saturating_add(LAPSE) < other.updated;
+    // Marked as in use before the first write and not on all: who is behind and clean has missed nothing.
+    let left_in_use = one.events > other.events || (!one.clean && other.clean);
+    (near && long && left_in_use).then_some(Missed::Likely)
 }
 
 #[cfg(test)]

@@ -81,7 +81,7 @@ fn a_copy_without_its_member_is_left_out_and_waited_for() {
     let raid5 = array(Level::Raid5, 2, 3);
     let claims =
         || vec![member(&raid5, 0, (18, 200)), copy(&raid5, 1, (18, 100)), member(&raid5, 2, (18, 200))];
-    let older = Why::Older { than: "/dev/c".to_owned() };
+    let older = Why::Older { than: "/dev/c".to_owned(), alike: true };
     let scan = decide(claims(), Options { partial: true, ..Options::default() });
     assert_eq!(scan.done, "/dev/md0 has been started with 2 drives (out of 3).");
     assert_eq!(scan.out, [("/dev/copy".to_owned(), older)]);
@@ -93,12 +93,54 @@ fn a_copy_without_its_member_is_left_out_and_waited_for() {
     assert_eq!(added(&forced).len(), 2);
 }
 
+/// As md left it: marked as in use or clean.
+fn state(array: &v1::NewArray, number: u32, (events, updated, clean): (u64, u64, bool)) -> Claim {
+    let mark = if clean { v1::Edit::MarkClean } else { v1::Edit::MarkDirty };
+    let mut one = claim(array, number, events, &[mark, v1::Edit::Updated(updated)]);
+    one.facts = one.metadata.membership();
+    assert_eq!(one.facts.clean, clean);
+    one
+}
+
+#[test]
+fn a_copy_from_when_the_array_was_in_use_is_left_out_without_its_member_too() {
+    let raid5 = array(Level::Raid5, 2, 3);
+    // md counts back as it marks the array clean, or on; the others went on being used.
+    for (then, now) in [
+        ((20, 100, false), (19, 103, true)),
+        ((19, 100, false), (20, 103, true)),
+        ((20, 100, false), (19, 103, false)),
+    ] {
+        let old = || state(&raid5, 1, then);
+        let claims = || vec![state(&raid5, 0, now), old(), state(&raid5, 2, now)];
+        let why = Why::Older { than: "/dev/c".to_owned(), alike: false };
+        let scan = decide(claims(), Options { partial: true, ..Options::default() });
+        assert_eq!(scan.out, [("/dev/b".to_owned(), why)], "{then:?}");
+        // Without parity that is right, less than all is not started.
+        assert_eq!(added(&scan).len(), if now.2 { 2 } else { 0 }, "{then:?}");
+        assert_ne!(decide(claims(), Options { waits: true, ..Options::default() }).verdict, Verdict::Start);
+        // There are not enough without it, and it may be the member.
+        let few = vec![state(&raid5, 0, now), old()];
+        let outcome = decide(few, Options { run: true, partial: true, ..Options::default() });
+        assert_eq!(added(&outcome).len(), 2, "{then:?}");
+        let doubt =
+            |remark: &super::super::Remark| remark.text.contains("/dev/b was last written before /dev/a");
+        assert!(outcome.before.iter().any(doubt), "{:?}", outcome.before);
+    }
+}
+
 #[test]
 fn a_power_cut_between_two_superblocks_makes_nobody_old() {
     let raid5 = array(Level::Raid5, 2, 3);
-    for (one, others) in [((18, 100), (19, 200)), ((19, 100), (18, 200))] {
-        let claims = vec![member(&raid5, 0, one), member(&raid5, 1, others), member(&raid5, 2, others)];
-        assert_eq!(added(&decide(claims, Options::default())).len(), 3);
+    // Before a write and after it.
+    for (one, others) in [
+        ((18, 100, true), (19, 200, false)),
+        ((19, 100, false), (18, 102, true)),
+        ((19, 100, false), (20, 102, true)),
+        ((18, 100, false), (19, 200, false)),
+    ] {
+        let claims = vec![state(&raid5, 0, one), state(&raid5, 1, others), state(&raid5, 2, others)];
+        assert_eq!(added(&decide(claims, Options::default())).len(), 3, "{one:?}");
     }
     // Nobody writes these as they are used.
     let raid0 = array(Level::Raid0, 0, 2);

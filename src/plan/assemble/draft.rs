@@ -323,7 +323,14 @@ fn left_out(claims: &[Claim], lineup: &Lineup) -> Vec<Remark> {
             other => Remark::detail(format!("leaving {device} out: {other}")),
         })
     };
-    lineup.out.iter().filter_map(line).collect()
+    let doubt = |(index, than): &(usize, String)| {
+        let device = &claims.get(*index)?.path;
+        Some(Remark::note(format!(
+            "{device} was last written before {than}, while the array was in use: if it is a copy from that time, its data is old; \
+             it is taken, for there are not enough without it"
+        )))
+    };
+    lineup.out.iter().filter_map(line).chain(lineup.doubtful.iter().filter_map(doubt)).collect()
 }
 
 /// Members whose logical blocks are larger than those of others: the array gets them, and a file system that was made for

@@ -7,7 +7,7 @@ use superblock::Events;
 use super::{
     claim::Claim,
     classify::{DeviceClass, classify, newest},
-    copies::{Copies, is_older},
+    copies::{Copies, Missed, missed},
     shape::{self, Shapes},
 };
 use crate::plan::histories::{Certainty, HistoryLine, parted};
@@ -34,10 +34,12 @@ pub enum Why {
         /// It has what that device had some time ago.
         stale: bool,
     },
-    /// It counts the same events as another member and was updated before that one.
+    /// It counts the same events as another member, or one more or less, and was updated before that one.
     Older {
         /// That member.
         than: String,
+        /// It counts the same.
+        alike: bool,
     },
     /// Another device, as fresh or fresher, has got its number in the array: the kernel takes one of each.
     SameNumber {
@@ -74,9 +76,13 @@ impl fmt::Display for Why {
                     "it is a copy of {of}, out of date: both are one member, and {of} was written later"
                 )
             }
-            Self::Older { than } => write!(
+            Self::Older { than, alike: true } => write!(
                 f,
                 "it was last written before {than}, though both count the same events: a copy from when the array was in use, or put back since"
+            ),
+            Self::Older { than, alike: false } => write!(
+                f,
+                "it was last written before {than}, and the array was in use then: likely it is a copy from that time, and has old data"
             ),
             Self::Damaged(what) => write!(f, "{what}"),
             Self::NoSuchSlot(slot) => write!(f, "the array has no slot {slot}"),
@@ -126,6 +132,8 @@ pub struct Lineup {
     pub journal: Option<PlacedDevice>,
     /// The rest.
     pub out: Vec<(usize, Why)>,
+    /// Members that likely lack something, and that the array cannot do without: after which it was updated.
+    pub doubtful: Vec<(usize, String)>,
     /// The event count of the freshest member.
     pub newest: Events,
 }
@@ -165,7 +173,16 @@ impl Lineup {
             }
         }
         lineup.drop_same_numbers(claims);
-        let without = lineup.without_other_histories(claims).without_older(claims);
+        let sure = lineup.without_other_histories(claims).without_older(claims, Missed::Surely);
+        let mut without = sure.without_older(claims, Missed::Likely);
+        if !without.can_start(claims) && sure.can_start(claims) {
+            let doubt = |(index, why): &(usize, Why)| match why {
+                Why::Older { than, alike: false } => Some((*index, than.clone())),
+                _ => None,
+            };
+            let doubtful = without.out.iter().filter_map(doubt).collect();
+            without = Self { doubtful, ..sure };
+        }
         Ok(if force && !without.can_start(claims) { lineup } else { without })
     }
 
@@ -242,15 +259,16 @@ impl Lineup {
         self.spares.retain(|spare| *spare != claim);
     }
 
-    /// Who certainly lacks what another member with the same event count has stays out.
-    fn without_older(&self, claims: &[Claim]) -> Self {
+    /// Who lacks what another member with as many events has stays out, where it shows in this way.
+    fn without_older(&self, claims: &[Claim], way: Missed) -> Self {
         let mut kept = self.clone();
         let fellows = || self.seats().filter_map(|place| claims.get(place.claim));
         for seat in kept.holders.iter_mut().chain(&mut kept.replacements) {
             let Some(claim) = seat.and_then(|held| claims.get(held.claim)) else { continue };
-            let newer = fellows().filter(|fellow| is_older(claim, fellow));
+            let newer = fellows().filter(|fellow| missed(claim, fellow) == Some(way));
             if let Some(newer) = newer.max_by_key(|fellow| fellow.facts.updated) {
-                let why = Why::Older { than: newer.path.clone() };
+                let alike = newer.facts.events == claim.facts.events;
+                let why = Why::Older { than: newer.path.clone(), alike };
                 kept.out.extend(seat.take().map(|held| (held.claim, why)));
             }
         }

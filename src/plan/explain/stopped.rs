@@ -196,20 +196,7 @@ impl<'a> Work<'a> {
             },
             Why::Copy { of, stale: true } => running::copy_of(claim, of, Told::OutOfDate),
             Why::Copy { of, stale: false } => running::copy_of(claim, of, Told::Alike),
-            Why::Older { than } => {
-                let text = format!("{path}: counts the events of {than}, and was last written before it");
-                let when = |claim: &Claim| {
-                    format!("{}: last update {}", claim.path, self.scene.when(claim.facts.updated))
-                };
-                let fellow = self.claims.iter().find(|claim| claim.path == *than);
-                Finding::new(Kind::Older, Severity::Weakens, text).of(path)
-                    .also(fellow.map(when))
-                    .because(when(claim))
-                    .needs(
-                        "the member itself: this one is a copy of it from when the array was in use, or had its superblock put back; \
-                         without it --force takes this one, and what was written since is lost from it",
-                    )
-            }
+            Why::Older { than, alike } => self.older(claim, than, *alike),
             Why::Duplicate { of } => {
                 let text = format!("{path}: {of} has the same slot and is as fresh or fresher");
                 Finding::new(Kind::Duplicate, Severity::Weakens, text).of(path)
@@ -226,6 +213,36 @@ impl<'a> Work<'a> {
                 Finding::new(Kind::Misfit, Severity::Weakens, format!("{path}: {why}")).of(path)
             }
         })
+    }
+
+    /// It counts as many events as another and was written before that one.
+    fn older(&self, claim: &Claim, than: &str, alike: bool) -> Finding {
+        let path = &claim.path;
+        let when = |claim: &Claim| {
+            let state = if claim.facts.clean { "clean" } else { "in use" };
+            let updated = self.scene.when(claim.facts.updated);
+            format!("{}: {} events, {state}, last update {updated}", claim.path, claim.facts.events)
+        };
+        let text = match alike {
+            true => format!("{path}: counts the events of {than}, and was last written before it"),
+            false => format!("{path}: one event from {than}, and was last written before it, while in use"),
+        };
+        let fellow = self.claims.iter().find(|claim| claim.path == *than);
+        let found = Finding::new(Kind::Older, Severity::Weakens, text)
+            .of(path)
+            .also(fellow.map(when))
+            .because(when(claim));
+        match alike {
+            true => found.needs(
+                "the member itself: this one is a copy of it from when the array was in use, or had its superblock put back; \
+                 without it --force takes this one, and what was written since is lost from it",
+            ),
+            false => found.needs(format!(
+                "the member itself, if this one is a copy of it from when the array was in use: what was written since is not on it. \
+                 It may also be the member, cut off as the array was marked clean. The array starts without it; then \
+                 `mdctl zero-superblock {path}` and --add make it a new member, and a --re-add might leave old data on it"
+            )),
+        }
     }
 
     /// Slots that nobody has, or only somebody who is out of date.
