@@ -107,6 +107,40 @@ pub fn parted(metadata: &Native, facts: &Membership, line: &HistoryLine) -> Opti
     (sure || may_be).then_some(Parted { slots: if by_slot.is_empty() { by_number } else { by_slot }, how })
 }
 
+/// A member of the array, in the line or not.
+#[derive(Clone, Copy, Debug)]
+pub struct Fellow<'a> {
+    /// Its superblock.
+    pub metadata: &'a Native,
+    /// What that says.
+    pub facts: &'a Membership,
+}
+
+/// The same with a look at the others that are here. Had a mirror of three and more only lost one member after the other, then
+/// somebody whom that one counts on would have been in the line later. Where all of those are here and none was, both
+/// sides ran.
+#[must_use]
+pub fn parted_with(member: Fellow<'_>, line: &HistoryLine, fellows: &[Fellow<'_>]) -> Option<Parted> {
+    let parted = parted(member.metadata, member.facts, line)?;
+    if parted.how != Certainty::MayBe {
+        return Some(parted);
+    }
+    let known = Known::new(member.metadata, member.facts)?;
+    let never_in_it = |fellow: &Fellow<'_>| {
+        self::parted(fellow.metadata, fellow.facts, line)
+            .is_some_and(|parted| parted.how != Certainty::Replaced)
+    };
+    let is_here = |slot: usize| {
+        let slot = u32::try_from(slot).unwrap_or(u32::MAX);
+        let in_it =
+            |fellow: &&Fellow<'_>| matches!(fellow.facts.role, Role::Slot { slot: at, .. } if at == slot);
+        fellows.iter().filter(in_it).any(never_in_it)
+    };
+    let mut counted = known.working.iter().enumerate().filter(|(slot, works)| **works && *slot != known.own);
+    let how = if counted.all(|(slot, _)| is_here(slot)) { Certainty::Sure } else { Certainty::MayBe };
+    Some(Parted { how, ..parted })
+}
+
 impl<'a> Known<'a> {
     fn new(metadata: &'a Native, facts: &Membership) -> Option<Self> {
         let Role::Slot { slot, .. } = facts.role else { return None };
@@ -283,5 +317,21 @@ mod tests {
         let Native::V1(superblock) = &mut spare else { unreachable!() };
         superblock.edit(v1::Edit::Role { number: 1, role: Role::Spare }).unwrap();
         assert_eq!(judge(&spare, &v1(Level::Raid1, 0, 20, "UF")), None);
+    }
+
+    #[test]
+    fn mirrors_of_three_parted_where_all_of_the_other_side_are_here() {
+        let side = |alone: &str, others: [&str; 2], both: bool| {
+            let line = HistoryLine::of(&v1(Level::Raid1, 0, 26, alone), 3, Events(26));
+            let others = [v1(Level::Raid1, 1, 20, others[0]), v1(Level::Raid1, 2, 20, others[1])];
+            let facts = others.each_ref().map(Native::membership);
+            let all = [0, 1].map(|nth| Fellow { metadata: &others[nth], facts: &facts[nth] });
+            parted_with(all[0], &line, if both { &all } else { &all[..1] }).map(|parted| parted.how)
+        };
+        assert_eq!(side("UFF", ["FUU", "FUU"], true), Some(Certainty::Sure));
+        // The third may have been in the line, or was.
+        assert_eq!(side("UFF", ["FUU", "FUU"], false), Some(Certainty::MayBe));
+        assert_eq!(side("UFF", ["FUU", "UFU"], true), Some(Certainty::MayBe));
+        assert_eq!(side("UFF", ["UUF", "UFU"], true), None);
     }
 }

@@ -227,13 +227,18 @@ impl Draft {
         for (index, why) in &self.lineup.out {
             if let Why::Split { freshest } = why {
                 chosen = Some(freshest);
-                others.extend(self.claims.get(*index).map(|claim| claim.path.as_str()));
+                others.extend(self.claims.get(*index));
             }
         }
         let chosen = chosen?;
+        let updated = self.claims.iter().find(|claim| claim.path == *chosen).map(|claim| claim.facts.updated);
+        let later = others.iter().find(|other| Some(other.facts.updated) > updated);
+        let later = later.map(|other| format!(" although {} was written later", other.path));
+        let others: Vec<&str> = others.iter().map(|other| other.path.as_str()).collect();
         Some(Remark::note(format!(
-            "{chosen} and {} were written to without each other, and only the side of {chosen} is started: mdctl explain {}",
+            "{chosen} and {} were written to without each other, and only the side of {chosen} is started{}: mdctl explain {}",
             others.join(", "),
+            later.unwrap_or_default(),
             self.path
         )))
     }
@@ -330,7 +335,16 @@ fn left_out(claims: &[Claim], lineup: &Lineup) -> Vec<Remark> {
              it is taken, for there are not enough without it"
         )))
     };
-    lineup.out.iter().filter_map(line).chain(lineup.doubtful.iter().filter_map(doubt)).collect()
+    let mixed = |(index, freshest): &(usize, String)| {
+        let device = &claims.get(*index)?.path;
+        Some(Remark::note(format!(
+            "{freshest} and {device} were written to without each other, and there are not enough of one side: --force mixes both, \
+             and what is read is partly of one and partly of the other"
+        )))
+    };
+    let doubts = lineup.doubtful.iter().filter_map(doubt);
+    let mixtures = lineup.mixed.iter().filter_map(mixed);
+    lineup.out.iter().filter_map(line).chain(doubts).chain(mixtures).collect()
 }
 
 /// Members whose logical blocks are larger than those of others: the array gets them, and a file system that was made for

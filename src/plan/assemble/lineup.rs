@@ -10,7 +10,7 @@ use super::{
     copies::{Copies, Missed, missed},
     shape::{self, Shapes},
 };
-use crate::plan::histories::{Certainty, HistoryLine, parted};
+use crate::plan::histories::{Certainty, Fellow, HistoryLine, parted_with};
 
 /// Why a device is left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,6 +134,8 @@ pub struct Lineup {
     pub out: Vec<(usize, Why)>,
     /// Members that likely lack something, and that the array cannot do without: after which it was updated.
     pub doubtful: Vec<(usize, String)>,
+    /// Members with a history of their own that force takes: beside that of whom.
+    pub mixed: Vec<(usize, String)>,
     /// The event count of the freshest member.
     pub newest: Events,
 }
@@ -183,7 +185,15 @@ impl Lineup {
             let doubtful = without.out.iter().filter_map(doubt).collect();
             without = Self { doubtful, ..sure };
         }
-        Ok(if force && !without.can_start(claims) { lineup } else { without })
+        if force && !without.can_start(claims) {
+            let split = |(index, why): &(usize, Why)| match why {
+                Why::Split { freshest } => Some((*index, freshest.clone())),
+                _ => None,
+            };
+            lineup.mixed = without.out.iter().filter_map(split).collect();
+            return Ok(lineup);
+        }
+        Ok(without)
     }
 
     fn place(&mut self, claims: &[Claim], index: usize, class: DeviceClass) -> Result<(), Twins> {
@@ -286,12 +296,14 @@ impl Lineup {
         let path = &freshest.path;
         let slots = u32::try_from(self.holders.len()).unwrap_or(u32::MAX);
         let line = HistoryLine::of(&freshest.metadata, slots, freshest.facts.events);
+        let seated = self.seats().filter_map(|place| claims.get(place.claim));
+        let fellows: Vec<Fellow<'_>> =
+            seated.map(|claim| Fellow { metadata: &claim.metadata, facts: &claim.facts }).collect();
         for seat in kept.holders.iter_mut().chain(&mut kept.replacements) {
             let Some(held) = seat.filter(|held| held.claim != place) else { continue };
             let Some(claim) = claims.get(held.claim) else { continue };
-            if parted(&claim.metadata, &claim.facts, &line)
-                .is_some_and(|parted| parted.how == Certainty::Sure)
-            {
+            let member = Fellow { metadata: &claim.metadata, facts: &claim.facts };
+            if parted_with(member, &line, &fellows).is_some_and(|parted| parted.how == Certainty::Sure) {
                 *seat = None;
                 kept.out.push((held.claim, Why::Split { freshest: path.clone() }));
             }

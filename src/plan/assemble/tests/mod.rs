@@ -139,6 +139,21 @@ fn one_event_behind_is_current() {
 }
 
 #[test]
+fn three_mirrors_that_parted_are_told() {
+    let raid1 = array(Level::Raid1, 0, 3);
+    let both = || v1::Edit::Updated(2_000_000_000);
+    let claims = vec![
+        claim(&raid1, 0, 26, &[faulty(1), faulty(2)]),
+        claim(&raid1, 1, 20, &[faulty(0), both()]),
+        claim(&raid1, 2, 20, &[faulty(0), both()]),
+    ];
+    let outcome = decide(claims, Options::default());
+    let told = "/dev/a and /dev/b, /dev/c were written to without each other, and only the side of /dev/a is started although /dev/b was written later: mdctl explain /dev/md0";
+    assert_eq!(notes(&outcome).last(), Some(&told));
+    assert_eq!(added(&outcome), ["/dev/a"]);
+}
+
+#[test]
 fn two_histories_are_never_mixed() {
     let raid1 = array(Level::Raid1, 0, 2);
     let halves = || vec![claim(&raid1, 0, 6, &[faulty(1)]), claim(&raid1, 1, 9, &[faulty(0)])];
