@@ -11,7 +11,7 @@ use crate::{
     },
     plan::{
         assemble::Claim,
-        histories::{Certainty, HistoryLine, parted},
+        histories::{Certainty, Fellow, HistoryLine, parted_with},
     },
 };
 
@@ -120,23 +120,7 @@ impl Work<'_> {
                 continue;
             }
             match self.array.role_of(member) {
-                MemberRole::Faulty => {
-                    let gone = if member.id.is_none() { "; the device itself is gone" } else { "" };
-                    let array = self.array.shown();
-                    let text = format!("{shown}: failed while the array ran{gone}");
-                    let effect = format!("takes the failed device out of {array}; the data stays as it is");
-                    let device =
-                        if member.path.is_some() { shown.clone() } else { member.kernel_name.clone() };
-                    let finding = Finding::new(Kind::Failed, Severity::Weakens, text)
-                        .of(&shown)
-                        .also(evidence)
-                        .also(self.log(&[&member.kernel_name]));
-                    // What has failed as a whole may come back only with this device.
-                    let whole = self.array.health() != Health::Failed;
-                    let take_out =
-                        || NextCommand::new(["mdctl", &array, "--remove", &device], effect.clone());
-                    found.push(if whole { finding.try_next(take_out()) } else { finding });
-                }
+                MemberRole::Faulty => found.push(self.failed(member).also(evidence)),
                 _ if worn || member.is(&MemberState::WriteError) => {
                     let text = format!("{shown}: works, with errors");
                     found.push(
@@ -156,6 +140,39 @@ impl Work<'_> {
             }
         }
         found
+    }
+
+    /// A member that failed while the array ran.
+    fn failed(&self, member: &MemberStatus) -> Finding {
+        let (shown, array) = (member.shown(), self.array.shown());
+        let gone = if member.id.is_none() { "; the device itself is gone" } else { "" };
+        let effect = format!("takes the failed device out of {array}; the data stays as it is");
+        let device = if member.path.is_some() { shown.clone() } else { member.kernel_name.clone() };
+        let take_out = NextCommand::new(["mdctl", &array, "--remove", &device], effect);
+        let text = format!("{shown}: failed while the array ran{gone}");
+        let finding = Finding::new(Kind::Failed, Severity::Weakens, text)
+            .of(&shown)
+            .also(self.log(&[&member.kernel_name]));
+        match self.lacking() {
+            // What has failed as a whole may come back only with this device.
+            _ if self.array.health() == Health::Failed => finding,
+            Some(other) => finding.needs(format!(
+                "to be kept for now: {} has bad blocks ({}), and {shown} may have what belongs there, as after a replacement that was not complete; \
+                 when nothing is missing any more: {}",
+                other.shown(),
+                human::size(other.bad_sectors.bytes().0),
+                take_out.line()
+            )),
+            None => finding.try_next(take_out),
+        }
+    }
+
+    /// A member that serves and lacks something.
+    fn lacking(&self) -> Option<&MemberStatus> {
+        let serves = |member: &&MemberStatus| {
+            self.array.role_of(member) == MemberRole::Active && member.bad_sectors.0 > 0
+        };
+        self.array.members.iter().find(serves)
     }
 
     fn of_worn(&self, shown: &str, bad: Sectors) -> String {
@@ -214,7 +231,13 @@ impl Work<'_> {
             return copy_of(claim, &original.path, Told::Runs);
         }
         let line = HistoryLine::of(&fresh.metadata, fresh.slots(), fresh.facts.events);
-        let parted = parted(&claim.metadata, &claim.facts, &line);
+        let fellows: Vec<Fellow<'_>> = self
+            .claims
+            .iter()
+            .map(|claim| Fellow { metadata: &claim.metadata, facts: &claim.facts })
+            .collect();
+        let member = Fellow { metadata: &claim.metadata, facts: &claim.facts };
+        let parted = parted_with(member, &line, &fellows);
         if let Some(parted) = parted.as_ref().filter(|parted| parted.how != Certainty::Replaced) {
             let found = split(self.scene, claim, fresh, parted.how == Certainty::Sure);
             let needs = found.needs.clone().unwrap_or_default();

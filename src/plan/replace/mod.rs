@@ -39,6 +39,18 @@ pub enum OldMember {
     Missing,
 }
 
+impl OldMember {
+    /// Its device, where there is one.
+    #[must_use]
+    pub fn dev(&self) -> Option<DevId> {
+        match self {
+            Self::Serving { dev, .. } => Some(*dev),
+            Self::Failed { dev, .. } => *dev,
+            Self::Missing => None,
+        }
+    }
+}
+
 /// What is done, and how its end is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Replacing {

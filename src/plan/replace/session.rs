@@ -351,7 +351,7 @@ impl Replace {
         let Some(dev) = self.new.dev else { return self.lost("it is not a block device") };
         match standing(array, dev, &self.old) {
             Standing::Done { slot } => {
-                let lost = lost::lost(array, dev, slot);
+                let lost = lost::lost(array, dev, slot, self.old.dev());
                 if !lost.is_empty() {
                     return self.partly(slot, lost, array);
                 }
@@ -392,23 +392,52 @@ impl Replace {
         Then::End(Ending::Status(FAILED)).into()
     }
 
-    /// The kernel calls it complete, and some of it could not be read from anywhere. The old member may give it yet.
+    /// The kernel calls it complete, and some of it could not be read from anywhere, or not be written. The old member may give
+    /// it yet.
     fn partly(&mut self, slot: u32, lost: Vec<LostRange>, array: &Managed) -> Turn {
         let (old, new, shown) = (&self.job.old, &self.job.new, self.shown());
-        let error = format!("{new} serves in slot {slot} of {shown}, but {}", lost::text(&lost, new));
-        let mut said = vec![Said::error(error)];
         let stays = take_out(old, array, &self.old, &self.job.context).is_some();
-        if lost.iter().any(|range| range.place != lost::Place::Parity) {
+        let (gone, held): (Vec<LostRange>, Vec<LostRange>) =
+            lost.iter().partition(|range| range.place.is_lost());
+        let unwritable = self.new.dev.is_some_and(|new| lost::is_unwritable(array, new));
+        let serves = format!("{new} serves in slot {slot} of {shown}, but");
+        let mut said = Vec::new();
+        if !gone.is_empty() {
+            said.push(Said::error(format!("{serves} {}", lost::text(&gone, new, "read"))));
             said.push(Said::note(
                 "reads of that end with errors until it is written to: find the files that are there, and write them again or take them from a backup",
             ));
-        } else {
-            said.push(Said::note("no data is missing: all of that is parity"));
+        }
+        if !held.is_empty() {
+            let is_all = |place| held.iter().all(|range| range.place == place);
+            let how = if unwritable || !is_all(lost::Place::Parity) { "written" } else { "read" };
+            said.push(Said::error(format!("{serves} {}", lost::text(&held, new, how))));
+            let why = match held.iter().any(|range| matches!(range.place, lost::Place::Old(_))) {
+                true => format!(
+                    "nothing of that is missing yet: {old} has it, and no other member: keep {old} as it is, and make a backup of {shown}"
+                ),
+                false if is_all(lost::Place::Parity) => {
+                    "no data is missing: all of that is parity".to_owned()
+                }
+                false => "no data is missing: the other members have it".to_owned(),
+            };
+            said.push(Said::note(why.replacen(
+                "no data",
+                if gone.is_empty() { "no data" } else { "of that no data" },
+                1,
+            )));
         }
         if stays {
-            said.push(Said::note(format!(
-                "{old} is not taken out: it stays in {shown} as failed, and may give with ddrescue what the kernel could not read; then: mdctl manage {shown} --remove {old}"
-            )));
+            let only_old = held.iter().any(|range| matches!(range.place, lost::Place::Old(_)));
+            said.push(Said::note(match (gone.is_empty(), only_old) {
+                (true, false) => format!(
+                    "{old} is not taken out: it stays in {shown} as failed. To take it back in the place of {new}: mdctl manage {shown} --remove {old}, then mdctl replace {shown} {new} {old}"
+                ),
+                (true, true) => format!("{old} is not taken out: it stays in {shown} as failed"),
+                (false, _) => format!(
+                    "{old} is not taken out: it stays in {shown} as failed, and may give with ddrescue what the kernel could not read; then: mdctl manage {shown} --remove {old}"
+                ),
+            }));
         }
         self.say.extend(said);
         self.came = Some(ReplaceEnd::Partly { slot, missing: missing(array), lost });
