@@ -95,8 +95,9 @@ impl fmt::Display for LostRange {
 pub fn lost(array: &Managed, new: DevId, slot: u32, old: Option<DevId>) -> Vec<LostRange> {
     let Some(link) = array.link_of(new) else { return Vec::new() };
     let stripes = Stripes::new(array.geometry(), &[]);
-    let old = old.and_then(|old| array.link_of(old)).filter(|_| link.is(&MemberState::WriteError));
-    let look = Look { array, stripes, slot, old };
+    let unwritable = link.is(&MemberState::WriteError);
+    let old = old.and_then(|old| array.link_of(old)).filter(|_| unwritable);
+    let look = Look { array, stripes, slot, old, unwritable };
     link.bad.iter().flat_map(|(at, length)| look.range(link, *at, *length)).collect()
 }
 
@@ -113,6 +114,9 @@ struct Look<'a> {
     slot: u32,
     /// Who was replaced, where it may have what the new one lacks.
     old: Option<&'a Link>,
+    /// The kernel saw writes to the new one fail. Where it did not, it could not read: it notes that with those whom it writes
+    /// to, and not always with those whom it reads.
+    unwritable: bool,
 }
 
 impl Look<'_> {
@@ -201,18 +205,26 @@ impl Look<'_> {
             Level::Raid6 => away.len() <= 2,
             _ => away.len() <= 1,
         };
+        let enough = enough && self.unwritable;
         let old_has = self.old.is_some_and(|old| has(old, sector));
         let lost = away.iter().find_map(|slot| match position(stripes, *slot, sector) {
             Some(Position::Data(at)) => Some(at),
             Some(Position::Parity) | None => None,
         });
+        let first = || {
+            let slot = stripes.row(sector)?.slot_of(0)?;
+            match position(stripes, u32::try_from(slot).ok()?, sector)? {
+                Position::Data(at) => Some(at),
+                Position::Parity => None,
+            }
+        };
         Some(match (here, enough) {
             (Position::Data(_), true) => Place::Elsewhere,
             (Position::Parity, true) => Place::Parity,
             (Position::Data(at), false) if old_has => Place::Old(at),
             (Position::Data(at), false) => Place::Data(at),
             (Position::Parity, false) => {
-                lost.map_or(Place::Parity, if old_has { Place::Old } else { Place::Stripe })
+                lost.or_else(first).map_or(Place::Unknown, if old_has { Place::Old } else { Place::Stripe })
             }
         })
     }
@@ -352,6 +364,12 @@ mod tests {
         array
     }
 
+    fn fails_at_writing(array: &mut Managed) {
+        for link in &mut array.links {
+            link.states.push(MemberState::WriteError);
+        }
+    }
+
     fn places(array: &Managed, slot: u32, old: Option<DevId>) -> Vec<Place> {
         let lost = lost(array, DevId { major: 8, minor: slot }, slot, old);
         lost.into_iter().map(|range| range.place).collect()
@@ -363,16 +381,25 @@ mod tests {
         let three = array(Level::Raid6, [&[], &[0], &[0], &[0]]);
         assert_eq!(places(&three, 3, None), [Place::Stripe(Sectors(0))]);
         assert_eq!(places(&three, 2, None), [Place::Data(Sectors(8))]);
-        let two = array(Level::Raid6, [&[], &[0], &[], &[0]]);
+        let mut two = array(Level::Raid6, [&[], &[0], &[], &[0]]);
+        assert_eq!(
+            places(&two, 3, None),
+            [Place::Stripe(Sectors(0))],
+            "not all that could not be read is noted"
+        );
+        assert_eq!(places(&two, 1, None), [Place::Data(Sectors(0))]);
+        fails_at_writing(&mut two);
         assert_eq!(places(&two, 3, None), [Place::Parity]);
         assert_eq!(places(&two, 1, None), [Place::Elsewhere]);
         // One that is missing counts, and one that is bad in another stripe does not.
         let mut missing = array(Level::Raid6, [&[8], &[0], &[], &[0]]);
+        fails_at_writing(&mut missing);
         assert_eq!(places(&missing, 3, None), [Place::Parity]);
         missing.links.remove(2);
         assert_eq!(places(&missing, 3, None), [Place::Stripe(Sectors(0))]);
         for level in [Level::Raid1, Level::Raid10] {
-            let copies = array(level, [&[0], &[0], &[], &[]]);
+            let mut copies = array(level, [&[0], &[0], &[], &[]]);
+            fails_at_writing(&mut copies);
             let both = if level == Level::Raid10 { Place::Data(Sectors(0)) } else { Place::Elsewhere };
             assert_eq!(places(&copies, 1, None), [both], "{level:?}");
         }
