@@ -79,8 +79,12 @@ pub(super) fn left_out(entry: &Entry, present: &[Present]) -> BTreeSet<usize> {
     lost.iter().copied().filter(is_left_out).collect()
 }
 
-/// The bytes from before, without the superblock.
-pub(super) fn without_superblock(kept: &KeptDevice) -> Vec<Write> {
+/// The bytes from before, with the superblock or without.
+pub(super) fn back(kept: &KeptDevice, is_out: bool) -> Vec<Write> {
+    if is_out { without_superblock(kept) } else { kept.before.clone() }
+}
+
+fn without_superblock(kept: &KeptDevice) -> Vec<Write> {
     let mut pieces = kept.before.clone();
     for found in found(kept) {
         let zeroes = zero::zeroes(found.at(), found.fields());

@@ -153,10 +153,12 @@ pub fn plan(
     }
     for (nth, (kept, present)) in entry.devices.iter().zip(present).enumerate() {
         let is_out = out.contains(&nth);
-        let back = if is_out { left_out::without_superblock(kept) } else { kept.before.clone() };
-        let differing = differing(back, &present.now);
+        let differing = differing(left_out::back(kept, is_out), &present.now);
+        if differing.is_empty() && is_out {
+            unused(kept, present, about, trust).map_err(|why| changed(present, &why, &about.id))?;
+            stays_out.extend(stays_overwritten(entry, nth, present, is_out));
+        }
         if differing.is_empty() {
-            stays_out.extend(stays_overwritten(entry, nth, present, is_out).into_iter().filter(|_| is_out));
             continue;
         }
         let path = &present.device.path;
@@ -175,10 +177,12 @@ pub fn plan(
         checks.push(Step::Disk(DiskStep::Unchanged { device: path.clone(), seen }));
         writes.push(Back { device: path.clone(), is_out, writes: differing });
     }
-    match moved_on::why_not(entry, present, around) {
-        Some((path, why)) if force => drop(said.insert(format!("{path}: {why}"))),
-        Some((path, why)) if trust == DeviceTrust::Proof => return Err(went_on(&path, &why, &about.id)),
-        Some(_) | None => {}
+    if let Some((path, why)) = moved_on::why_not(entry, present, around) {
+        match trust {
+            DeviceTrust::Path => drop(said.insert(format!("{path}: {why}"))),
+            DeviceTrust::Proof => return Err(went_on(&path, &why, &about.id)),
+            DeviceTrust::Unbroken => {}
+        }
     }
     if writes.is_empty() && trust == DeviceTrust::Unbroken {
         let warnings = said.into_iter().map(Warning::note).collect();
@@ -187,6 +191,7 @@ pub fn plan(
     if writes.is_empty() {
         return Err(nothing_to_put_back(present, &stays_out, &about.id));
     }
+    said.extend(stays_out);
     let steps = steps(writes, checks, &about.id);
     let summary = format!("undo {}: {}", about.id, about.summary);
     let warnings = said.into_iter().map(Warning::note).chain(lost.into_iter().map(Warning::ask)).collect();
