@@ -177,13 +177,7 @@ pub fn plan(
         checks.push(Step::Disk(DiskStep::Unchanged { device: path.clone(), seen }));
         writes.push(Back { device: path.clone(), is_out, writes: differing });
     }
-    if let Some((path, why)) = moved_on::why_not(entry, present, around) {
-        match trust {
-            DeviceTrust::Path => drop(said.insert(format!("{path}: {why}"))),
-            DeviceTrust::Proof => return Err(went_on(&path, &why, &about.id)),
-            DeviceTrust::Unbroken => {}
-        }
-    }
+    said.extend(gone_on(entry, present, (trust, around))?);
     if writes.is_empty() && trust == DeviceTrust::Unbroken {
         let warnings = said.into_iter().map(Warning::note).collect();
         return Ok(Plan { summary: nothing_to_do(present), steps: Vec::new(), warnings });
@@ -209,6 +203,20 @@ fn used_since(entry: &Entry, present: &[Present]) -> Option<(String, String)> {
         array => format!("array {array} has been written to since it came back"),
     };
     Some((present.get(nth)?.device.path.clone(), why))
+}
+
+/// What is said where an array went on and it is forced.
+fn gone_on(
+    entry: &Entry,
+    present: &[Present],
+    (trust, around): (DeviceTrust, &Around),
+) -> Result<Option<String>, Refusal> {
+    let Some((path, why)) = moved_on::why_not(entry, present, around) else { return Ok(None) };
+    match trust {
+        DeviceTrust::Path => Ok(Some(format!("{path}: {why}"))),
+        DeviceTrust::Proof => Err(went_on(&path, &why, &entry.about.id)),
+        DeviceTrust::Unbroken => Ok(None),
+    }
 }
 
 fn came_later(newest: &About) -> Refusal {
