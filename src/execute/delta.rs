@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufWriter, Read, Write as _},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, Result, ensure};
@@ -14,7 +14,7 @@ use superblock::{
 
 use crate::{
     kernel::{Access, BlockDevice, files},
-    model::delta::{header, replay},
+    model::delta::{Begun, header, replay},
     plan::run::Outdated,
 };
 
@@ -104,11 +104,44 @@ fn differing(base: &[u8], data: &[u8], chunk: usize) -> Vec<(usize, usize)> {
     found
 }
 
+/// The note that a stream was begun on a target, and the directories that it may be in.
+#[derive(Clone, Copy)]
+pub(super) struct Note<'a> {
+    pub(super) begun: &'a Begun,
+    pub(super) dirs: &'a [PathBuf],
+}
+
+impl Note<'_> {
+    /// It is on stable storage, in the first directory that takes it.
+    fn write(&self) -> Result<()> {
+        let write = |dir: &PathBuf| {
+            files::make_dirs(dir, 0o700)?;
+            files::replace(&dir.join(&self.begun.name), self.begun.text.as_bytes(), 0o600)?;
+            files::sync_dir(dir)
+        };
+        let mut last = None;
+        for dir in self.dirs {
+            match write(dir) {
+                Ok(()) => return Ok(()),
+                Err(error) => last = Some(error),
+            }
+        }
+        last.map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    fn remove(&self) {
+        for dir in self.dirs {
+            // What stays allows no more than what was begun.
+            let _ = files::remove(&dir.join(&self.begun.name));
+        }
+    }
+}
+
 /// Puts the stream of this header on a target that is kept for it.
 pub(super) fn put(
     stream: &str,
     target: &str,
-    known: &Header,
+    (known, note): (&Header, Note<'_>),
     total: Bytes,
     told: TellProgress<'_>,
 ) -> Result<()> {
@@ -116,7 +149,10 @@ pub(super) fn put(
     let is_same = header(&mut input()?).is_ok_and(|now| now == *known);
     ensure!(is_same, Outdated(format!("somebody else changed {stream} meanwhile")));
     let device = BlockDevice::open(Path::new(target), Access::Write)?;
-    apply(&mut input()?, &device, total, told)
+    note.write().context("noting that it is begun")?;
+    apply(&mut input()?, &device, total, told)?;
+    note.remove();
+    Ok(())
 }
 
 /// Puts a stream on a target, in order, synced so that an interruption can be told from a wrong base.
@@ -189,12 +225,12 @@ mod tests {
     }
 
     #[expect(clippy::disallowed_methods, reason = "a file of the test's own")]
-    fn applied(stream: &[u8], to: &[u8]) -> Result<Vec<u8>> {
+    fn applied(stream: &[u8], to: &[u8], begun: bool) -> Result<Vec<u8>> {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("copy");
         std::fs::write(&path, to).unwrap();
         let device = BlockDevice::open(&path, Access::Write).unwrap();
-        let compared = compare(&mut &*stream, &device)?;
+        let compared = compare(&mut &*stream, &device, &|_| Ok(begun))?;
         if let Some(at) = compared.wrong {
             bail!("wrong at {}", at.0);
         }
@@ -207,9 +243,9 @@ mod tests {
         let (base, now, _) = scene();
         let (forward, summary) = stream(false);
         assert_eq!(summary, Summary { records: 3, bytes: Bytes(5 * 4096) }, "equal chunks are left out");
-        assert!(applied(&forward, &base).unwrap() == now);
-        assert!(applied(&stream(true).0, &now).unwrap() == base);
-        assert!(applied(&forward, &now).unwrap() == now, "once more does no harm");
+        assert!(applied(&forward, &base, false).unwrap() == now);
+        assert!(applied(&stream(true).0, &now, false).unwrap() == base);
+        assert!(applied(&forward, &now, false).unwrap() == now, "once more does no harm");
     }
 
     #[test]
@@ -220,7 +256,11 @@ mod tests {
         {
             let mut half = base.clone();
             half[..done + torn].copy_from_slice(&now[..done + torn]);
-            assert!(applied(&forward, &half).unwrap() == now, "{done}+{torn}");
+            assert!(applied(&forward, &half, true).unwrap() == now, "{done}+{torn}");
+            // A write that was cut off looks like another copy.
+            let is_torn = [20, 39].contains(&(done / CHUNK));
+            let whole = applied(&forward, &half, false);
+            assert_eq!(whole.is_err(), is_torn, "{done}+{torn}");
         }
     }
 
@@ -230,15 +270,15 @@ mod tests {
         let forward = stream(false).0;
         let mut other = base.clone();
         other[20 * CHUNK + 5] ^= 1;
-        assert!(applied(&forward, &other).unwrap_err().to_string().contains("wrong at 160"));
-        assert!(applied(&forward, &base[..30 * CHUNK]).is_err(), "too small");
+        assert!(applied(&forward, &other, false).unwrap_err().to_string().contains("wrong at 160"));
+        assert!(applied(&forward, &base[..30 * CHUNK], false).is_err(), "too small");
         for at in (0..forward.len()).step_by(97) {
             let mut damaged = forward.clone();
             damaged[at] ^= 0x10;
-            assert!(applied(&damaged, &base).is_err(), "byte {at}");
+            assert!(applied(&damaged, &base, false).is_err(), "byte {at}");
         }
         for cut in [0, 100, 256, 300, forward.len() - 1] {
-            assert!(applied(&forward[..cut], &base).is_err(), "cut at {cut}");
+            assert!(applied(&forward[..cut], &base, false).is_err(), "cut at {cut}");
         }
     }
 }

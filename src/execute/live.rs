@@ -28,7 +28,7 @@ use crate::{
         self, Access, BlockDevice, Deadline, KernelError, Lock, Machine, MdDevice, files, kmsg::KernelLog,
         lock, md, node, notes, wait,
     },
-    model::world::MapEntry,
+    model::{delta::Begun, world::MapEntry},
     plan::{
         ArrayName, DiskStep, MdStep, MemberName, Step, SystemStep,
         dm::DmStep,
@@ -214,9 +214,13 @@ impl Live {
                 }
                 files::replace(path, text.as_bytes(), *mode)?
             }
-            Step::Disk(DiskStep::PutStream { stream, target, header, bytes }) => {
+            Step::Disk(DiskStep::PutStream { stream, target, header, bytes, begun }) => {
                 let told = |done, total| (self.progress)(target, done, total);
-                super::delta::put(stream, target, header, *bytes, &told)?;
+                let note = super::delta::Note {
+                    begun,
+                    dirs: &Begun::dirs(&self.machine.state, &self.machine.places.run),
+                };
+                super::delta::put(stream, target, (header, note), *bytes, &told)?;
             }
             Step::System(SystemStep::Note { notes, note }) => {
                 notes::append(Path::new(notes), &note.to_string())?

@@ -8,7 +8,7 @@ use superblock::Media as _;
 use crate::{
     kernel::{Access, BlockDevice, KernelError, Machine, files},
     model::{
-        delta::{Compared, DeltaHead, KeptBy, compare, header},
+        delta::{Begun, Compared, DeltaHead, KeptBy, compare, header},
         dm::uuid,
     },
 };
@@ -24,16 +24,38 @@ pub fn delta_head(machine: &Machine, stream: &str, target: &str) -> Result<Delta
     let known = name.and_then(|name| machine.sysfs.block_attr(&name, "dm/uuid").ok().flatten());
     let parsed = known.as_deref().and_then(|text| uuid::parse(text.trim()));
     let volume = parsed.map(|known| (known.group.to_owned(), known.volume.to_owned()));
-    Ok(DeltaHead { header, size: device.len(), volume })
+    let identity = identity(target, &device, known.as_deref());
+    Ok(DeltaHead { header, size: device.len(), volume, identity })
+}
+
+/// What a target is known by, also after a restart.
+fn identity(target: &str, device: &BlockDevice, uuid: Option<&str>) -> String {
+    let path = files::real(Path::new(target));
+    match (uuid.map(str::trim), device.dev(), files::identity(&path)) {
+        (Some(uuid), _, _) if !uuid.is_empty() => format!("dm {uuid}"),
+        (_, None, Some((_, inode))) => format!("file {} {inode}", path.display()),
+        _ => format!("device {} {}", path.display(), device.len().0),
+    }
 }
 
 /// How the device stands to the stream.
 ///
 /// # Errors
 /// The stream is damaged, or one of them cannot be read.
-pub fn delta_fit(stream: &str, target: &str) -> Result<Compared> {
+pub fn delta_fit(machine: &Machine, stream: &str, target: &str) -> Result<Compared> {
+    let head = delta_head(machine, stream, target)?;
+    let begun = |digest| {
+        let begun = Begun::new(digest, &head.identity);
+        for dir in Begun::dirs(&machine.state, &machine.places.run) {
+            let text = files::read_plain(&dir.join(&begun.name), 1 << 16)?;
+            if text.is_some_and(|text| text == begun.text.as_bytes()) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    };
     let device = BlockDevice::open(Path::new(target), Access::Read)?;
-    compare(&mut files::open(Path::new(stream))?, &device).with_context(|| stream.to_owned())
+    compare(&mut files::open(Path::new(stream))?, &device, &begun).with_context(|| stream.to_owned())
 }
 
 /// The snapshots of a volume; `None` where the volume is not found.

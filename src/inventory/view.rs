@@ -41,7 +41,7 @@ pub fn see(machine: &Machine, config: &Config, look: &Look) -> Result<View, Unse
             View::DeltaHead(Box::new(super::delta_head(machine, stream, target).map_err(in_words)?))
         }
         Look::DeltaFit { stream, target } => {
-            View::DeltaFit(super::delta_fit(stream, target).map_err(in_words)?)
+            View::DeltaFit(super::delta_fit(machine, stream, target).map_err(in_words)?)
         }
         Look::KeptBy { group, volume } => {
             View::KeptBy(super::kept_by(machine, group, volume).map_err(unseen)?.map(Box::new))

@@ -3,11 +3,13 @@
 use std::{
     collections::BTreeMap,
     io::{BufReader, Read},
+    path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use superblock::{
     Bytes, Media, Sectors,
+    checksum::{crc32c, crc32c_raw},
     delta::{Found, HEAD, HEADER, Header, Judge, Next, Record},
     lvm::Group,
 };
@@ -23,6 +25,33 @@ pub struct DeltaHead {
     pub size: Bytes,
     /// Identities of the group and of the volume, as device names have them, where it is a volume.
     pub volume: Option<(String, String)>,
+    /// What the target is known by.
+    pub identity: String,
+}
+
+/// What is noted, before anything is written, of a stream that is put on a target: where the target was found neither base nor
+/// result, this tells a write that was cut off from another copy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Begun {
+    /// The file's name.
+    pub name: String,
+    /// What it has.
+    pub text: String,
+}
+
+impl Begun {
+    /// `digest`: of the stream, see [`Compared`].
+    #[must_use]
+    pub fn new(digest: u32, target: &str) -> Self {
+        let text = format!("stream {digest:08x}\ntarget {target}\n");
+        Self { name: format!("{:08x}.begun", crc32c(text.as_bytes())), text }
+    }
+
+    /// Where notes are: in the first; what cannot be written there is in the second.
+    #[must_use]
+    pub fn dirs(state: &Path, run: &Path) -> [PathBuf; 2] {
+        [state, run].map(|place| place.join("mdctl/begun"))
+    }
 }
 
 /// A volume, and the snapshots that keep what is overwritten in it.
@@ -86,21 +115,28 @@ pub struct Compared {
     pub records: u64,
     /// Bytes of their data.
     pub bytes: Bytes,
+    /// Of the header and of the heads of all records, which have the checksums of all data.
+    pub digest: u32,
     /// All of it is there already.
     pub done: bool,
     /// The first sector at which the target is neither the base nor the result.
     pub wrong: Option<Sectors>,
 }
 
-/// Reads the whole stream, verifies it and compares it with the target. Nothing is written.
+/// Reads the whole stream, verifies it and compares it with the target. Nothing is written. `begun`: whether it is noted that the
+/// stream of this digest was begun on the target.
 ///
 /// # Errors
 /// The stream is damaged or was cut off, or the target cannot be read.
-pub fn compare(input: &mut dyn Read, target: &dyn Media) -> Result<Compared> {
+pub fn compare(
+    input: &mut dyn Read,
+    target: &dyn Media,
+    begun: &dyn Fn(u32) -> Result<bool>,
+) -> Result<Compared> {
     let mut judge = Judge::default();
     let mut seen = Compared::default();
-    let mut there = Vec::new();
-    replay(input, &mut |record, _| {
+    let (mut there, mut digest) = (Vec::new(), 0);
+    let header = replay(input, &mut |record, _| {
         there.resize(usize::try_from(record.length)?, 0);
         target.read_at(record.start.bytes(), &mut there).context("reading the target")?;
         // Data first: what is the same in both is there already.
@@ -112,9 +148,11 @@ pub fn compare(input: &mut dyn Read, target: &dyn Media) -> Result<Compared> {
             Found::Neither
         };
         judge.see(record.start, found);
+        digest = crc32c_raw(digest, &Next::Record(*record).encode());
         seen.records = seen.records.saturating_add(1);
         seen.bytes = seen.bytes.saturating_add(Bytes(record.length.into()));
         Ok(())
     })?;
-    Ok(Compared { done: judge.is_done(), wrong: judge.wrong(), ..seen })
+    seen.digest = crc32c_raw(digest, &header.encode());
+    Ok(Compared { done: judge.is_done(), wrong: judge.wrong(begun(seen.digest)?), ..seen })
 }

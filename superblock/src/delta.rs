@@ -266,8 +266,10 @@ pub enum Found {
     Neither,
 }
 
-/// Whether a target is the base of a stream, or was interrupted while it was applied: new records, then at most
-/// [`WINDOW`] of any kind, then old ones. (The first record is synced before the second is written.)
+/// Whether a target is the base of a stream, or something between base and result: each record has the one or the other. Where the
+/// stream was begun on this very target, and interrupted, also records that are neither may be there: after new records, then at
+/// most [`WINDOW`] of any kind, then old ones. (The first record is synced before the second is written.) Without that a later copy,
+/// of which the first records are the same, would be taken for one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Judge {
     seen: u64,
@@ -302,10 +304,13 @@ impl Judge {
         self.first_missing.is_none()
     }
 
-    /// Where the target is neither base nor result; `None` where it may be applied to.
+    /// Where the target is neither base nor result; `None` where it may be applied to. `begun`: the stream was begun on it.
     #[must_use]
-    pub fn wrong(&self) -> Option<Sectors> {
+    pub fn wrong(&self, begun: bool) -> Option<Sectors> {
         let (_, at) = self.first_neither?;
+        if !begun {
+            return Some(at);
+        }
         let (first, last) = (self.first_missing?, self.last_touched?);
         let interrupted = match first {
             // The first record is synced alone. Alone in the stream it proves nothing.
@@ -395,16 +400,24 @@ mod tests {
     fn a_base_and_an_interrupted_one_are_told_from_others() {
         use Found::{Base, Data, Neither};
         assert!(judged(&[Data, Data]).is_done() && judged(&[]).is_done());
-        assert_eq!(judged(&[Base; 3]).wrong(), None);
-        assert_eq!(judged(&[Data, Neither, Base]).wrong(), None, "torn where it was interrupted");
-        assert_eq!(judged(&[Data, Base, Data, Neither, Base]).wrong(), None, "out of order in the window");
-        assert_eq!(judged(&[Base, Neither, Base]).wrong(), Some(Sectors(1)));
-        assert_eq!(judged(&[Neither]).wrong(), Some(Sectors(0)));
-        assert_eq!(judged(&[Neither, Base]).wrong(), None);
-        assert_eq!(judged(&[Neither, Neither, Base]).wrong(), Some(Sectors(0)));
+        assert_eq!(judged(&[Base; 3]).wrong(true), None);
+        assert_eq!(judged(&[Data, Neither, Base]).wrong(true), None, "torn where it was interrupted");
+        assert_eq!(
+            judged(&[Data, Base, Data, Neither, Base]).wrong(true),
+            None,
+            "out of order in the window"
+        );
+        assert_eq!(judged(&[Base, Neither, Base]).wrong(true), Some(Sectors(1)));
+        assert_eq!(judged(&[Neither]).wrong(true), Some(Sectors(0)));
+        assert_eq!(judged(&[Neither, Base]).wrong(true), None);
+        assert_eq!(judged(&[Neither, Neither, Base]).wrong(true), Some(Sectors(0)));
         let mut far = vec![Data, Base];
         far.extend([Base; 64]);
         far.push(Neither);
-        assert_eq!(judged(&far).wrong(), Some(Sectors(66)));
+        assert_eq!(judged(&far).wrong(true), Some(Sectors(66)));
+        // Nobody knows that it was begun: a later copy has some records still, and others in the places of the rest.
+        assert_eq!(judged(&[Data, Base, Data, Base]).wrong(false), None);
+        assert_eq!(judged(&[Data, Neither, Base]).wrong(false), Some(Sectors(1)));
+        assert_eq!(judged(&[Neither, Base]).wrong(false), Some(Sectors(0)));
     }
 }

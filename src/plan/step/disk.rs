@@ -4,6 +4,8 @@ use std::fmt;
 
 use superblock::{Bytes, Sectors, Write, delta::Header};
 
+use crate::model::delta::Begun;
+
 /// One act on devices.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DiskStep {
@@ -60,6 +62,8 @@ pub enum DiskStep {
         header: Box<Header>,
         /// Bytes of data in it.
         bytes: Bytes,
+        /// What is noted of it until it is done.
+        begun: Begun,
     },
 }
 

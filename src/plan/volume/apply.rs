@@ -6,7 +6,7 @@ use superblock::Bytes;
 use super::siblings;
 use crate::{
     model::{
-        delta::{Compared, DeltaHead, KeptBy},
+        delta::{Begun, Compared, DeltaHead, KeptBy},
         human,
     },
     plan::{
@@ -105,7 +105,9 @@ impl Apply {
         let (stream, target) = (self.stream.clone(), self.target.clone());
         let summary = format!("put {stream} on {target}");
         let (header, bytes) = (Box::new(head.header.clone()), self.compared.bytes);
-        let steps = vec![Step::Commit, Step::Disk(DiskStep::PutStream { stream, target, header, bytes })];
+        let begun = Begun::new(self.compared.digest, &head.identity);
+        let put = DiskStep::PutStream { stream, target, header, bytes, begun };
+        let steps = vec![Step::Commit, Step::Disk(put)];
         Turn::carry_out(Plan { summary, steps, warnings: Vec::new() })
     }
 
@@ -158,7 +160,7 @@ impl Course for Apply {
 
 /// Why a device is not what a stream is for, as far as can be told without reading it.
 fn unfit(head: &DeltaHead) -> Option<String> {
-    let DeltaHead { header, size, volume } = head;
+    let DeltaHead { header, size, volume, .. } = head;
     if *size < header.size.bytes() {
         let (has, wants) = (human::size(size.0), human::size(header.size.bytes().0));
         return Some(format!("it has {has}, and the volume of the stream {wants}"));

@@ -110,6 +110,7 @@ impl Scene for Copies {
                 header: self.header(),
                 size: Bytes(self.size),
                 volume: self.volume.clone(),
+                identity: "file /dev/t 5".into(),
             })),
             Look::DeltaFit { .. } => {
                 let mut all = self.target.iter().zip(self.base.iter().zip(&self.result));
@@ -117,6 +118,7 @@ impl Scene for Copies {
                 View::DeltaFit(Compared {
                     records: 2,
                     bytes: Bytes(1024),
+                    digest: 7,
                     done: self.target == self.result,
                     wrong: wrong.map(|at| Sectors(u64::try_from(at).expect("it is small"))),
                 })
