@@ -9,6 +9,7 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("a_mounted_file_system_is_whole", a_mounted_file_system_is_whole),
         Case::new("rolled_back_by_either", rolled_back_by_either),
         Case::new("rolled_back_at_the_next_activation", rolled_back_at_the_next_activation),
+        Case::new("removed_while_it_is_rolled_back", removed_while_it_is_rolled_back),
         Case::new("a_full_store_gives_what_it_has", a_full_store_gives_what_it_has),
         Case::new("a_stream_makes_a_copy_equal", a_stream_makes_a_copy_equal),
         Case::new("moved_while_in_use", moved_while_in_use),
@@ -242,6 +243,33 @@ fn a_full_store_gives_what_it_has() {
     done(disks);
 }
 
+/// A volume that was removed in the midst of a rollback is half old and half new without its snapshot.
+fn removed_while_it_is_rolled_back() {
+    let disks = group();
+    script(FILL);
+    volume("snapshot vg/data snap --size 20M").ok();
+    script("dd if=/dev/vg/snap bs=1M iflag=direct status=none | sha256sum >/tmp/sum.img");
+    script("dd if=/dev/urandom of=/dev/vg/data bs=1M count=16 oflag=direct conv=notrunc status=none");
+    script("echo 1 >/sys/module/dm_snapshot/parameters/snapshot_copy_throttle");
+    volume("rollback vg/snap").ok();
+    let asked = volume("remove vg/data").fails(1);
+    assert!(asked.stderr.contains("while it is rolled back to snap"), "{asked}");
+    script("pkill -x mdctl-follow || true");
+    volume("remove vg/data --yes").ok();
+    script("echo 100 >/sys/module/dm_snapshot/parameters/snapshot_copy_throttle");
+    let refused = volume("restore vg --at 2 --yes").fails(1);
+    assert!(refused.stderr.contains("a part of it would be old and the rest new"), "{refused}");
+    volume("restore vg --at 4 --yes").ok();
+    volume("activate vg").ok();
+    let equal =
+        "[ \"$(dd if=/dev/vg/data bs=1M iflag=direct status=none | sha256sum)\" = \"$(cat /tmp/sum.img)\" ]";
+    script(equal);
+    volume("rollback vg/snap --wait").ok();
+    script(equal);
+    script("[ $(lvs --noheadings vg | wc -l) = 1 ]; vgck vg");
+    done(disks);
+}
+
 fn a_stream_makes_a_copy_equal() {
     let disks = group();
     script(FILL);
@@ -274,13 +302,23 @@ fn a_stream_makes_a_copy_equal() {
     );
     let refused = volume("snapshot apply /tmp/now.img /tmp/other.img").fails(1);
     assert!(refused.stderr.contains("nothing was written"), "{refused}");
+    script("cmp /tmp/other.img /tmp/same.img");
+    // Nor is a later one, that has all but the last of it.
+    script(
+        "at=$({ cmp -l /tmp/base.img /tmp/right.img || true; } | tail -n 1 | awk '{print $1}'); cp /tmp/right.img /tmp/other.img; \
+         printf '\\377x\\0' | dd of=/tmp/other.img bs=1 seek=$((at - 3)) conv=notrunc status=none; cp /tmp/other.img /tmp/same.img",
+    );
+    let refused = volume("snapshot apply /tmp/now.img /tmp/other.img").fails(1);
+    assert!(refused.stderr.contains("it has something else at sector"), "{refused}");
     script("cmp /tmp/other.img /tmp/same.img; truncate -s 8M /tmp/other.img");
     volume("snapshot apply /tmp/now.img /tmp/other.img").fails(1);
     volume("snapshot apply /tmp/now.img /dev/vg/data").fails(1);
     // Cut off at its second write, and repeated.
     let kill = "strace -f -qq -o /dev/null -e inject=pwrite64:signal=KILL:when=3 mdctl volume snapshot apply /tmp/now.img /tmp/base.img";
     assert!(sh(kill).status != 0);
+    script("[ $(ls /var/lib/mdctl/begun | wc -l) = 1 ]");
     volume("snapshot apply /tmp/now.img /tmp/base.img").ok();
+    script("[ $(ls /var/lib/mdctl/begun | wc -l) = 0 ]");
     equal("/tmp/base.img", "dd if=/dev/vg/data bs=1M iflag=direct status=none | sha256sum");
     let again = volume("snapshot apply /tmp/now.img /tmp/base.img").ok();
     assert!(again.stdout.contains("already"), "{again}");

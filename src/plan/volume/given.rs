@@ -34,6 +34,24 @@ impl<'a> Since<'a> {
         Self { states, unknown }
     }
 
+    /// Whether no state since has one of these volumes, and all states since are known: nothing of them was changed.
+    pub(super) fn untouched(&self, volumes: [LvmUuid; 2]) -> bool {
+        let has = |state: &Group| state.volumes.iter().any(|volume| volumes.contains(&volume.id));
+        self.unknown.is_none() && !self.states.iter().any(|state| has(state))
+    }
+
+    /// The rollback in whose midst a volume was seen last, before it was removed: the change, and the snapshot.
+    pub(super) fn midst(&self, volume: LvmUuid) -> Option<(u32, &str)> {
+        let name = |state: &&'a Group| {
+            let of = state.volumes.iter().find(|other| other.id == volume)?;
+            Some((of.name.as_str(), *state))
+        };
+        let having = self.states.iter().filter_map(name);
+        let (name, last) = having.max_by_key(|(_, state)| (state.written.time, state.seqno))?;
+        let merging = last.snapshots().find(|one| one.merging && one.origin == name)?;
+        Some((last.seqno, merging.cow))
+    }
+
     /// Why volumes of the new state would not have what they had: a sentence each, by the volumes' identities.
     pub(super) fn given(&self, now: &Group, new: &Group) -> BTreeMap<LvmUuid, String> {
         let regained = regained(now, new);

@@ -6,7 +6,7 @@ use superblock::lvm::{
     group::{GroupStatus, VolumeStatus},
 };
 
-use super::{pieces, room, which::alike};
+use super::{given::Since, pieces, restore, room, which::alike};
 use crate::{
     model::{
         dm::uuid,
@@ -64,7 +64,13 @@ pub fn refuse(chosen: &KeptState, kept: &[KeptState], groups: &Groups, highest: 
             None if state.seqno >= highest => return None,
             Some(_) | None => {}
         }
-        let over = acts(state).into_iter().find(|act| now.is_none_or(|now| !goes_on(act, now)));
+        let since = now.map(|now| Since::new(state, now, kept));
+        // Where volume and snapshot were removed in its midst, it is not over.
+        let is_over = |act: &Act<'_>| match (act, &since, now) {
+            (Act::Rollback(_, snapshot), Some(since), _) if restore::goes_on(state, snapshot, since) => false,
+            (act, _, now) => now.is_none_or(|now| !goes_on(act, now)),
+        };
+        let over = acts(state).into_iter().find(is_over);
         over.map(|act| sentence(state, &act))
     };
     let Some(what) = is_over(&chosen.group) else { return Ok(()) };

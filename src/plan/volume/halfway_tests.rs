@@ -65,6 +65,13 @@ fn nor_a_rollback() {
     let refusal = refuse(&rolled_back(4), &[rolled_back(4)], &over, 6).unwrap_err();
     assert!(refusal.text.contains("vg/a was being rolled back to s then"), "{}", refusal.text);
     assert!(refusal.hint.unwrap().ends_with("--at 6 (that of now) after it; none before it is kept"));
+    // Both were removed in its midst: it goes on.
+    let removed = world(group(5, &[]));
+    assert_eq!(refuse(&rolled_back(4), &[rolled_back(4)], &removed, 5), Ok(()));
+    // Not where the volume was there in between, or nobody knows.
+    let later = [rolled_back(4), kept(5, &["a"], "x")];
+    assert!(refuse(&rolled_back(4), &later, &world(group(6, &[])), 6).is_err());
+    assert!(refuse(&rolled_back(4), &[rolled_back(4)], &world(group(6, &[])), 6).is_err());
 }
 
 #[test]

@@ -95,18 +95,22 @@ fn lost(found: &FoundGroup, active: &Active, name: &str) -> String {
     let size = group.volume(name).map_or(0, |volume| group.sectors(volume.extents()).bytes().0);
     let is_active = !devices_of(found, active, &[head_of(group, name)]).is_empty();
     let state = if is_active { ", active" } else { "" };
-    match group.snapshot_in(name) {
-        Some(snapshot) => {
-            format!(
-                "snapshot {}/{name} of {} goes ({}{state})",
-                group.name,
-                snapshot.origin,
-                human::size(size)
-            )
+    let size = human::size(size);
+    let merging = group.snapshots().find(|one| one.merging && one.origin == name);
+    match (group.snapshot_in(name), merging) {
+        (Some(snapshot), _) => {
+            let (name, origin) = (format!("{}/{name}", group.name), snapshot.origin);
+            match snapshot.merging {
+                true => format!("snapshot {name}, to which {origin} is rolled back, goes ({size}{state})"),
+                false => format!("snapshot {name} of {origin} goes ({size}{state})"),
+            }
         }
-        None => {
-            format!("volume {}/{name} and all that is in it goes ({}{state})", group.name, human::size(size))
-        }
+        (None, Some(snapshot)) => format!(
+            "volume {}/{name} and all that is in it goes ({size}{state}) while it is rolled back to {}: whatever brings it back \
+             has to bring back both",
+            group.name, snapshot.cow
+        ),
+        (None, None) => format!("volume {}/{name} and all that is in it goes ({size}{state})", group.name),
     }
 }
 

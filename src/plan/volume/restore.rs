@@ -50,8 +50,8 @@ pub fn plan(
                 )));
             }
             active(groups, found, &new)?;
-            let given = Since::new(&kept.group, &found.group, all).given(&found.group, &new);
-            let old = contents(&found.group, &new, &given);
+            let since = Since::new(&kept.group, &found.group, all);
+            let old = contents(&found.group, &new, &since);
             if !old.is_empty() && !force {
                 let mut refusal = Refusal::new(format!(
                     "group {name} as it was after change {}: {}",
@@ -152,7 +152,10 @@ fn places(volume: &LogicalVolume) -> Vec<(&Kind, u64, u64)> {
 }
 
 /// Volumes that would have other contents than now: a sentence each.
-fn contents(now: &Group, new: &Group, given: &BTreeMap<LvmUuid, String>) -> Vec<String> {
+fn contents(now: &Group, new: &Group, since: &Since<'_>) -> Vec<String> {
+    let given: BTreeMap<LvmUuid, String> = since.given(now, new);
+    let comes_back =
+        |name: &str, given: &String| format!("{name} would come back, and what it had has {given}");
     let mut all = Vec::new();
     for volume in new.volumes.iter().filter(|volume| !volume.is_row()) {
         let name = format!("{}/{}", new.name, volume.name);
@@ -164,17 +167,34 @@ fn contents(now: &Group, new: &Group, given: &BTreeMap<LvmUuid, String>) -> Vec<
             (Some(_), _, _) => all.push(format!(
                 "{name} is at other extents now: it would have what is there, and nothing of what was written to it since"
             )),
+            (None, Some(snapshot), given) if goes_on(new, volume, since) => {
+                let what = format!("snapshot {name}, to which {} is rolled back,", snapshot.origin);
+                all.extend(given.map(|given| comes_back(&what, given)));
+            }
             (None, Some(snapshot), _) => all.push(format!(
                 "snapshot {name} would come back without what it should have kept of {}/{} since",
                 new.name, snapshot.origin
             )),
-            (None, None, Some(given)) => {
-                all.push(format!("{name} would come back, and what it had has {given}"));
+            (None, None, given) => {
+                all.extend(given.map(|given| comes_back(&name, given)));
+                all.extend(since.midst(volume.id).map(|(seqno, snapshot)| {
+                    format!(
+                        "{name} was to be rolled back to {}/{snapshot} when it was removed, which may have begun: a part of it \
+                         would be old and the rest new, and --at {seqno} brings back both",
+                        new.name
+                    )
+                }));
             }
-            (None, None, None) => {}
         }
     }
     all
+}
+
+/// Whether a snapshot comes back to which its volume is rolled back, and both are as they were taken away: the kernel goes on.
+pub(super) fn goes_on(new: &Group, snapshot: &LogicalVolume, since: &Since<'_>) -> bool {
+    let merging = new.snapshot_in(&snapshot.name).filter(|one| one.merging);
+    let origin = merging.and_then(|one| new.volume(one.origin));
+    origin.is_some_and(|origin| since.untouched([origin.id, snapshot.id]))
 }
 
 /// One is the other, or its beginning: a volume that grew or shrank at its end.

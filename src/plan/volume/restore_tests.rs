@@ -222,3 +222,56 @@ fn what_a_state_was_archived_before_is_asked_about() {
     let last = plan.warnings.last().unwrap();
     assert_eq!(last.text, "group vg will be as it was after change 3, before `mdctl volume remove vg/b`");
 }
+
+/// A state of before a rollback in whose midst its volume was removed has the volume half old, half new.
+#[test]
+fn what_was_removed_while_it_was_rolled_back() {
+    let snapshot = |seqno, merging| {
+        let mut state = kept(seqno, &["a", "s"], "x");
+        state.group.make_snapshot("a", "s", Sectors(8), id(50)).unwrap();
+        state.group.set_merging("s", merging).unwrap();
+        state
+    };
+    let before = kept(2, &["a"], "x");
+    let all = [before.clone(), snapshot(3, false), snapshot(4, true)];
+    let removed = world(group(5, &[]));
+    let restore = |state: &KeptState, all: &[KeptState], groups: &Groups, force| {
+        plan(groups, state, (0, all), force, &Stamp::default()).map_err(|refusal| refusal.text)
+    };
+    let text = restore(&before, &all, &removed, false).unwrap_err();
+    assert!(
+        text.contains("vg/a was to be rolled back to vg/s when it was removed, which may have begun"),
+        "{text}"
+    );
+    assert!(text.contains("--at 4 brings back both"), "{text}");
+    let forced = restore(&before, &all, &removed, true).unwrap();
+    assert!(
+        forced
+            .warnings
+            .iter()
+            .any(|warning| warning.text.contains("a part of it would be old and the rest new"))
+    );
+    // With the snapshot the kernel goes on.
+    assert!(restore(&all[2], &all, &removed, false).is_ok());
+    // It had ended before the volume was removed.
+    let mut ended = all.to_vec();
+    ended.push(kept(5, &["a"], "x"));
+    let later = world(group(6, &[]));
+    assert!(restore(&before, &ended, &later, false).is_ok());
+    assert!(
+        restore(&all[2], &ended, &later, false).unwrap_err().contains("without what it should have kept")
+    );
+    // Somebody else had its extents.
+    let mut given = all.to_vec();
+    given.push(KeptState {
+        path: "x".into(),
+        group: {
+            let mut group = group(5, &["b"]);
+            group.volumes[0].id = id(77);
+            group
+        },
+    });
+    assert!(
+        restore(&all[2], &given, &later, false).unwrap_err().contains("been given to other volumes since")
+    );
+}

@@ -86,6 +86,10 @@ fn of_rollback(old: &Group, new: &Group, made: Made<'_>) -> Option<GroupWayBack>
         return Some(if made.at_once { lost(begun.origin) } else { GroupWayBack::Command(to(old)) });
     }
     let over = old.snapshots().find(|one| one.merging && !merging(new, one.cow))?;
+    let is_removed = old.volume(over.origin).is_some_and(|origin| by_id(new, origin.id).is_none());
+    if is_removed {
+        return Some(GroupWayBack::Command(to(old)));
+    }
     if new.snapshot_in(over.cow).is_some() {
         return Some(GroupWayBack::Command(format!("mdctl volume rollback {}/{}", new.name, over.cow)));
     }

@@ -65,6 +65,9 @@ fn of_a_rollback_nothing_once_it_has_begun() {
     let mut over = asked.clone();
     over.remove("w").unwrap();
     assert!(back(&asked, &over).starts_with("nothing: "));
+    let mut removed = over.clone();
+    removed.remove("a").unwrap();
+    assert_eq!(back(&asked, &removed), to, "in its midst: it goes on");
     assert_eq!(back(&with, &over), to, "a snapshot that nobody asked to be put back");
 }
 
