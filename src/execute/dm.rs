@@ -26,18 +26,22 @@ use crate::{
     },
     plan::{
         dm::{Condition, DmStep, Quiesce, Udev},
+        run::Outdated,
         volume::mover,
     },
 };
 
-/// Whether everything that a device mirrors is on all its legs.
-fn in_sync(control: &Control, name: &str) -> Result<()> {
+/// Whether the mirrors of a device are what they have to be. What fails is for another look: nothing can be suspended above it.
+fn expect(control: &Control, name: &str, state: Condition) -> Result<()> {
     let rows = control.status(Who::Name(name), DmFlags::empty())?.map(|(_, rows)| rows).unwrap_or_default();
     let statuses: Vec<Status> = rows.iter().map(|row| Status::parse(&row.kind, &row.text)).collect();
-    match mover::progress(statuses.iter()) {
-        Some((done, all)) if all > 0 && done == all => Ok(()),
-        Some((done, all)) => Err(anyhow!("{name}: {done} of {all} regions are copied")),
-        None => Err(anyhow!("{name}: one of its devices fails: it does not have everything")),
+    match (mover::progress(statuses.iter()), state) {
+        (Some(_), Condition::Well) => Ok(()),
+        (Some((done, all)), Condition::InSync) if all > 0 && done == all => Ok(()),
+        (Some((done, all)), Condition::InSync) => Err(anyhow!("{name}: {done} of {all} regions are copied")),
+        (None, Condition::InSync | Condition::Well) => {
+            Err(Outdated(format!("{name}: one of its devices fails")).into())
+        }
     }
 }
 
@@ -158,7 +162,7 @@ impl Dm {
                 control.set_geometry(Who::Name(name), Geometry { numbers: *numbers })?;
             }
             DmStep::Udev(udev) => self.treat_events(*udev)?,
-            DmStep::Expect { name, state: Condition::InSync } => in_sync(&control, name)?,
+            DmStep::Expect { name, state } => expect(&control, name, *state)?,
             DmStep::ForgetCookie(_) => {}
             DmStep::WaitForUdev => self.wait()?,
         }

@@ -64,6 +64,8 @@ pub struct Gone {
 pub enum Condition {
     /// All its mirrors have all regions on all legs, and every leg is well.
     InSync,
+    /// No leg of its mirrors has failed, so that no write is held: what stands on it can be suspended.
+    Well,
 }
 
 /// One act.
@@ -279,6 +281,9 @@ impl fmt::Display for DmStep {
                 (None, false, false) => write!(f, "wait for udev as usual"),
             },
             Self::Expect { name, state: Condition::InSync } => write!(f, "make sure that {name} is copied"),
+            Self::Expect { name, state: Condition::Well } => {
+                write!(f, "make sure that no device of {name} fails")
+            }
             Self::WaitForUdev => write!(f, "wait for udev"),
         }
     }

@@ -10,6 +10,7 @@ pub(crate) fn cases() -> Vec<Case> {
     vec![
         Case::new("striped_while_in_use", striped_while_in_use),
         Case::new("taken_back", taken_back),
+        Case::new("of_a_disk_that_fails", of_a_disk_that_fails),
         Case::new("asleep", asleep).extra(),
     ]
 }
@@ -39,6 +40,104 @@ fn taken_back() {
         "sha256sum </dev/vg/a | cmp - /tmp/sum.img; lvs --noheadings -o devices vg/a | grep -q ram0; vgck vg",
     );
     volume("deactivate vg").ok();
+    done(disks);
+}
+
+/// Devices on the disks, without their first MiB, of which a place can be made bad.
+fn table(disk: usize, kind: &str) {
+    script(&format!(
+        "printf '%s\\n' {kind} >/tmp/table; \
+         if [ -e /dev/mapper/d{disk} ]; then dmsetup suspend --noflush --nolockfs d{disk}; dmsetup load d{disk} /tmp/table; \
+         dmsetup resume d{disk}; else dmsetup create d{disk} /tmp/table; fi; udevadm settle"
+    ));
+}
+
+fn good(disk: usize) {
+    table(disk, &format!("'0 63488 linear /dev/ram{disk} 2048'"));
+}
+
+fn takes_no_writes(disk: usize) {
+    table(disk, &format!("'0 63488 flakey /dev/ram{disk} 2048 0 1 1 error_writes'"));
+}
+
+/// The copying takes so much of its time, in percent.
+fn pace(percent: u32) {
+    script(&format!("echo {percent} >/sys/module/dm_mirror/parameters/raid1_resync_throttle"));
+}
+
+/// Whoever follows has given the move up: the volume is whole, where it was, and nothing of the move is left.
+fn stays() {
+    until("nobody follows any more", || sh("pgrep -x mdctl-follow").status != 0);
+    good(0);
+    good(1);
+    script(
+        "blockdev --flushbufs /dev/vg/a; cmp -n 25165824 /tmp/all.img /dev/vg/a; [ $(dmsetup ls | grep -c vg-) = 1 ]; vgck vg; \
+         [ $(lvs --noheadings vg | wc -l) = 1 ]; lvs --noheadings -o devices vg/a | grep -q d0; dmsetup table vg-a | grep -q linear",
+    );
+}
+
+/// Writes to what is copied fail on one of the disks, and nobody follows: they wait, and are there afterwards.
+fn writes_wait(disk: usize) {
+    pace(1);
+    volume("move vg/a /dev/mapper/d0 /dev/mapper/d1").ok();
+    script("pkill -x mdctl-follow");
+    until("something is copied", || {
+        let status = script("dmsetup status vg-a-moving");
+        let regions = status.split_whitespace().find(|word| word.contains('/')).map(str::to_owned);
+        regions.and_then(|all| all.split('/').next()?.parse::<u32>().ok()).is_some_and(|done| done > 3)
+    });
+    takes_no_writes(disk);
+    script(
+        "head -c 1M /dev/urandom | dd of=/tmp/all.img conv=notrunc status=none; \
+         (dd if=/tmp/all.img of=/dev/vg/a bs=1M count=1 oflag=direct conv=notrunc status=none; touch /tmp/written) \
+         >/dev/null 2>&1 & sleep 1; [ ! -e /tmp/written ]",
+    );
+    let status = volume("move vg --status").ok().stdout;
+    assert!(status.contains("has write errors, and writes to it wait"), "{status}");
+    if disk == 0 {
+        good(0);
+    }
+    // The new disk takes no metadata either; what was held goes on all the same.
+    let given_up = volume("move vg/a --abort");
+    assert_eq!(given_up.status, i32::from(disk == 1), "{given_up}");
+    until("the write is done", || sh("[ -e /tmp/written ]").status == 0);
+    if disk == 1 {
+        good(1);
+        volume("move vg/a --abort").ok();
+    }
+    script("rm /tmp/written");
+    stays();
+}
+
+/// What was reported as written is where the volume stays, whichever disk fails in the midst of a move.
+fn of_a_disk_that_fails() {
+    let disks = disks();
+    script("modprobe -a dm_mirror dm_flakey");
+    good(0);
+    good(1);
+    volume("group create vg /dev/mapper/d0 /dev/mapper/d1").ok();
+    volume("create vg/a 24M --on /dev/mapper/d0").ok();
+    script(
+        "head -c 24M /dev/urandom >/tmp/all.img; dd if=/tmp/all.img of=/dev/vg/a bs=1M oflag=direct status=none",
+    );
+    // A place in the middle cannot be read.
+    pace(1);
+    volume("move vg/a /dev/mapper/d0 /dev/mapper/d1").ok();
+    table(0, "'0 45000 linear /dev/ram0 2048' '45000 16 error' '45016 18472 linear /dev/ram0 47064'");
+    pace(100);
+    stays();
+    writes_wait(0);
+    writes_wait(1);
+    // Somebody follows: it ends by itself.
+    pace(1);
+    volume("move vg/a /dev/mapper/d0 /dev/mapper/d1").ok();
+    table(1, "'0 40000 linear /dev/ram1 2048' '40000 23488 flakey /dev/ram1 42048 0 1 1 error_writes'");
+    pace(100);
+    stays();
+    volume("move vg/a /dev/mapper/d0 /dev/mapper/d1 --wait").ok();
+    script("cmp -n 25165824 /tmp/all.img /dev/vg/a; lvs --noheadings -o devices vg/a | grep -q d1");
+    volume("deactivate vg").ok();
+    script("dmsetup remove d0; dmsetup remove d1; rm -f /tmp/all.img");
     done(disks);
 }
 

@@ -133,7 +133,7 @@ impl FakeDm {
             DmStep::Message { name, .. }
             | DmStep::ReadAhead { name, .. }
             | DmStep::SetGeometry { name, .. } => drop(self.device(name)?),
-            DmStep::Expect { name, state: Condition::InSync } => {
+            DmStep::Expect { name, state: Condition::InSync | Condition::Well } => {
                 let live = self.device(name)?.live.as_ref();
                 let mirrors = |row: &Row| matches!(row.target, Target::Mirror { .. });
                 ensure!(

@@ -10,6 +10,7 @@ pub mod deactivate;
 pub mod delta;
 pub mod devices;
 pub mod edit;
+pub mod failing;
 pub mod former;
 pub mod fs;
 mod given;

@@ -15,7 +15,7 @@ use superblock::lvm::{Found as Room, Group, LogicalVolume, LvmUuid, Wish, group:
 
 use super::{
     edit::Means,
-    metadata,
+    failing, metadata,
     pieces::{self, Copying, Pieces},
     room::{RoomTag, TAG, orphan, tag},
     shift::GroupScene,
@@ -28,7 +28,7 @@ use crate::{
     },
     plan::{
         Plan, Refusal, Step,
-        dm::{Before, Condition, DmStep, Quiesce},
+        dm::{Condition, DmStep, Quiesce},
     },
     request::volume::{PvWord, VolumeName},
 };
@@ -299,12 +299,24 @@ pub fn finish(scene: &GroupScene<'_>, move_: &Underway) -> Result<Plan, Refusal>
     }
     group.extend(&move_.volume, moved).map_err(refused)?;
     let summary = format!("give {}/{} its new extents", group.name, move_.volume);
-    let mut plan = shifted(scene, move_, Some(&group), None, summary)?;
-    // A disk may have failed since somebody looked.
+    let plan = shifted(scene, move_, Some(&group), None, summary)?;
+    Ok(expecting(plan, copies, Condition::InSync))
+}
+
+/// A disk may have failed since somebody looked.
+fn expecting(mut plan: Plan, name: String, state: Condition) -> Plan {
     let moment = plan.steps.iter().position(|step| matches!(step, Step::Critical(_)));
-    plan.steps
-        .insert(moment.unwrap_or(0), Step::Dm(DmStep::Expect { name: copies, state: Condition::InSync }));
-    Ok(plan)
+    plan.steps.insert(moment.unwrap_or(0), Step::Dm(DmStep::Expect { name, state }));
+    plan
+}
+
+/// The same where something may copy.
+fn expecting_well(scene: &GroupScene<'_>, move_: &Underway, plan: Plan) -> Plan {
+    let layer = scene.active.with(&pieces::layer_uuid(&scene.found.group, move_.id));
+    match layer.filter(|layer| pieces::is_mirror(&layer.table)) {
+        Some(layer) => expecting(plan, layer.info.name.clone(), Condition::Well),
+        None => plan,
+    }
 }
 
 /// The copy ends at once, and its devices are taken away: the volume's devices become what the metadata says, which stays as it is.
@@ -315,7 +327,8 @@ pub fn abandon(scene: &GroupScene<'_>, move_: &Underway) -> Result<Plan, Refusal
     let group = &scene.found.group;
     let summary = format!("end the copying of {}/{}", group.name, move_.volume);
     if group.volume(&move_.volume).is_some_and(|volume| volume.id == move_.id) {
-        return Ok(scene.locked(shifted(scene, move_, None, None, summary)?));
+        let plan = shifted(scene, move_, None, None, summary)?;
+        return Ok(scene.locked(expecting_well(scene, move_, plan)));
     }
     // The volume is gone from the metadata. Whoever still has its device open keeps what it leads to, without the copy.
     let layer = scene.active.with(&pieces::layer_uuid(group, move_.id));
@@ -327,7 +340,7 @@ pub fn abandon(scene: &GroupScene<'_>, move_: &Underway) -> Result<Plan, Refusal
     let mut gone: Vec<&ActiveDevice> = Vec::new();
     if let Some(layer) = layer {
         if scene.active.lead_to(&layer.info.name) {
-            steps.extend(without_copy(scene, layer));
+            steps.extend(failing::without_copy(scene, layer, Quiesce::NO_FREEZE));
         } else {
             gone.push(layer);
         }
@@ -358,17 +371,6 @@ pub fn abandon(scene: &GroupScene<'_>, move_: &Underway) -> Result<Plan, Refusal
     Ok(Plan { summary, steps: all, warnings: Vec::new() })
 }
 
-/// The layer leads to the old extents alone.
-fn without_copy(scene: &GroupScene<'_>, layer: &ActiveDevice) -> [Step; 2] {
-    let (name, read_only) = (layer.info.name.clone(), layer.info.read_only);
-    let before = scene.active.named(&layer.table);
-    let table = pieces::without_copies(&before);
-    let before = Some(Box::new(Before { table: before, read_only }));
-    let resume =
-        DmStep::Resume { name: name.clone(), flags: UdevFlags::HIDDEN, quiesce: Quiesce::NO_FREEZE, before };
-    [DmStep::Load { name, table, read_only }, resume].map(Step::Dm)
-}
-
 /// Everything stays where it was.
 ///
 /// # Errors
@@ -381,13 +383,9 @@ pub fn abort(scene: &GroupScene<'_>, move_: &Underway) -> Result<Plan, Refusal> 
     }
     group.remove(&move_.room).map_err(|why| Refusal::new(format!("{name}: {why}")))?;
     let stays = places(scene, &move_.volume).join(", ");
-    shifted(
-        scene,
-        move_,
-        Some(&group),
-        None,
-        format!("give up the move of {name}: all its data stays on {stays}"),
-    )
+    let summary = format!("give up the move of {name}: all its data stays on {stays}");
+    let plan = shifted(scene, move_, Some(&group), None, summary)?;
+    Ok(expecting_well(scene, move_, plan))
 }
 
 /// The devices that a volume's extents are on, by the metadata: each once, those that are missing by the path of then.

@@ -105,7 +105,7 @@ fn the_room_of_a_move_is_in_use() {
     assert_eq!(table(&dm, "vg-a"), "0 32768 linear vg-a-moving 0", "lvm2 finds the kind that it expects");
     assert_eq!(
         table(&dm, "vg-a-moving"),
-        "0 32768 mirror core 1 1024 2 9:0 2048 vg-a_moves_here 0 2 handle_errors keep_log"
+        "0 32768 mirror core 1 1024 2 9:0 2048 vg-a_moves_here 0 1 handle_errors"
     );
     assert!(table(&dm, "vg-a_moves_here").starts_with("0 32768 linear 9:1 "));
     let there = seen(&dm);

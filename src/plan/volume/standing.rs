@@ -1,6 +1,7 @@
 //! How the moves of a group stand, a line each, with what to do.
 
 use super::{
+    failing,
     mover::{self, Stand, UNFIT},
     shift::GroupScene,
 };
@@ -22,7 +23,12 @@ pub fn standing(scene: &GroupScene<'_>, name: &Named) -> Vec<String> {
                 format!("{why}; mdctl volume move {what} --abort takes away what still copies")
             }
             Stand::Copies(device) => match mover::progress(device.status.iter()) {
-                None => format!("a device fails; mdctl volume move {what} --abort leaves it where it is"),
+                None => {
+                    let which = failing::failing(scene, move_).unwrap_or_else(|| "a device fails".to_owned());
+                    format!(
+                        "{which}, and writes to it wait; mdctl volume move {what} --abort leaves it where it is, with all its data"
+                    )
+                }
                 Some((done, all)) if done == all => {
                     format!("copied; mdctl volume move {what} --wait ends it")
                 }
@@ -77,7 +83,8 @@ mod tests {
         };
         assert_eq!(copying(1, 'A'), ["vg/a: 25 % copied"]);
         assert_eq!(copying(4, 'A'), ["vg/a: copied; mdctl volume move vg/a --wait ends it"]);
-        let fails = "vg/a: a device fails; mdctl volume move vg/a --abort leaves it where it is";
+        let fails = "vg/a: /dev/md1, where it goes, has write errors, and writes to it wait; \
+                     mdctl volume move vg/a --abort leaves it where it is, with all its data";
         assert_eq!(copying(1, 'D'), [fails]);
     }
 }

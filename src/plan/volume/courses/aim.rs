@@ -2,7 +2,17 @@
 
 use superblock::lvm::{Group, LvmUuid};
 
-use crate::plan::volume::mover::{self, Underway};
+use crate::{
+    model::volume::{FoundGroup, GroupSeen},
+    plan::{
+        Refusal,
+        volume::{
+            failing,
+            mover::{self, Stand, Underway},
+            shift::GroupScene,
+        },
+    },
+};
 
 /// A volume that is to be moved.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +51,8 @@ pub(super) enum For {
     Resume(Underway),
     /// All is copied.
     Finish(Underway),
+    /// A device of it fails: what is held is let go before this.
+    LetGo(Underway, Box<For>),
     /// Everything stays where it was.
     Abort(Underway),
     /// It does not fit any more.
@@ -60,6 +72,7 @@ impl For {
             Self::Settle(move_) => Self::Settle(now(move_)),
             Self::Resume(move_) => Self::Resume(now(move_)),
             Self::Finish(move_) => Self::Finish(now(move_)),
+            Self::LetGo(move_, then) => Self::LetGo(now(move_), Box::new(then.current(group))),
             Self::Abort(move_) => Self::Abort(now(move_)),
             Self::Abandon(move_, why) => Self::Abandon(now(move_), why),
             Self::Follow(move_, percent) => Self::Follow(now(move_), percent),
@@ -83,14 +96,51 @@ pub(super) enum Task {
     Abort(Underway),
 }
 
+/// So often it is looked again where a device is not to be seen, which may be suspended for a moment.
+pub(super) const MOST_BLIND: u32 = 30;
+
 /// How far a move is.
 pub(super) enum Far {
     Over,
     Interrupted,
     Unfit,
     Lost(&'static str),
-    /// One of its devices does not take writes.
-    Fails,
+    /// One of its devices fails: which, in words.
+    Fails(String),
+    /// A device of the group is not to be seen; the kernel copies.
+    Blind,
     /// The regions that are copied, and all of them.
     Copied(u64, u64),
+}
+
+impl Far {
+    pub(super) fn of(scene: &GroupScene<'_>, move_: &Underway) -> Self {
+        match mover::stand(scene, move_) {
+            Stand::Copies(device) => match failing::failing(scene, move_) {
+                Some(which) => Self::Fails(which),
+                None => {
+                    let (done, all) = mover::progress(device.status.iter()).unwrap_or_default();
+                    Self::Copied(done, all)
+                }
+            },
+            Stand::Over => Self::Over,
+            Stand::Interrupted => Self::Interrupted,
+            Stand::Unfit => Self::Unfit,
+            Stand::Lost(_) if scene.found.devices.iter().any(Option::is_none) => {
+                failing::failing(scene, move_).map_or(Self::Blind, Self::Fails)
+            }
+            Stand::Lost(why) => Self::Lost(why),
+        }
+    }
+}
+
+/// Which physical volume of a group a path leads to.
+pub(super) fn pv_of(found: &FoundGroup, seen: &GroupSeen, path: &str) -> Option<usize> {
+    let dev = seen.numbers.iter().find(|(known, _)| known == path).map(|(_, dev)| *dev)?;
+    found.present().find(|(_, pv)| pv.dev == dev).map(|(index, _)| index)
+}
+
+/// Where it is none.
+pub(super) fn no_device(path: &str, group: &str) -> Refusal {
+    Refusal::new(format!("{path} is not a device of group {group}"))
 }

@@ -42,6 +42,10 @@ pub(super) struct Lab {
     pub(super) copied: BTreeMap<String, u64>,
     /// The disk that copies go to takes no writes any more.
     pub(super) is_dying: bool,
+    /// Of what copies go from, this extent cannot be read.
+    pub(super) unreadable: Option<u64>,
+    /// Somebody suspended a device above a mirror that holds writes, and waits for ever.
+    pub(super) is_hung: bool,
     /// The configuration cannot be read.
     pub(super) is_broken: bool,
     /// Extents that were written to while they were somebody else's.
@@ -82,6 +86,8 @@ impl Lab {
             contents: BTreeMap::new(),
             copied: BTreeMap::new(),
             is_dying: false,
+            unreadable: None,
+            is_hung: false,
             is_broken: false,
             spoiled: Vec::new(),
             merging: (3, 100),
@@ -194,7 +200,7 @@ impl Lab {
             for row in &table.rows {
                 let Target::Mirror { legs, .. } = &row.target else { continue };
                 for nth in 0..row.length.0 / EXTENT {
-                    if at == done && !self.is_dying {
+                    if at == done && !self.is_dying && self.unreadable != Some(at) {
                         let old = place(&legs[0].dev, legs[0].start.saturating_add(Sectors(nth * EXTENT)));
                         self.write(&legs[1].dev, legs[1].start.0 + nth * EXTENT, old);
                         self.copied.insert(name.clone(), done + 1);
@@ -235,8 +241,10 @@ impl Lab {
                 let regions = length.0 / EXTENT;
                 let in_sync = done.min(regions);
                 done -= in_sync;
-                let health = if self.is_dying { 'D' } else { 'A' };
-                Status::Mirror { legs: vec![("old".into(), 'A'), ("new".into(), health)], in_sync, regions }
+                let letter = |fails, letter| if fails { letter } else { 'A' };
+                let old = letter(self.unreadable.is_some_and(|at| at <= in_sync), 'S');
+                let new = letter(self.is_dying, 'D');
+                Status::Mirror { legs: vec![("old".into(), old), ("new".into(), new)], in_sync, regions }
             }
             Target::SnapshotMerge(_) => Status::Snapshot(SnapshotStatus::Usage {
                 allocated: Sectors(16 + self.merging.0),
@@ -279,12 +287,22 @@ impl Scene for Lab {
                 return Err(crate::plan::run::Outdated("somebody else changed the group".into()).into());
             }
         }
-        if let Step::Dm(crate::plan::dm::DmStep::Expect { name, .. }) = step {
+        if let Step::Dm(crate::plan::dm::DmStep::Expect { name, state }) = step {
             let table =
                 self.state.dm.devices.get(name).and_then(|device| device.live.clone()).unwrap_or_default();
             let status = self.status(name, &table);
-            let is_whole = mover::progress(status.iter()).is_some_and(|(done, all)| done == all && all > 0);
+            let Some((done, all)) = mover::progress(status.iter()) else {
+                return Err(crate::plan::run::Outdated(format!("{name}: a device fails")).into());
+            };
+            let is_whole = *state == crate::plan::dm::Condition::Well || done == all && all > 0;
             anyhow::ensure!(is_whole, "{name}: not all of it is copied");
+        }
+        if let Step::Critical(_) = step {
+            let holds = |(name, device): (&String, &crate::plan::fake::dm::FakeDevice)| {
+                let table = device.live.clone().unwrap_or_default();
+                mover::progress(self.status(name, &table).iter()).is_none()
+            };
+            self.is_hung |= self.state.dm.devices.iter().any(holds);
         }
         if let Step::Lvm(LvmStep::Verify { .. }) = step {
             return Ok(Vec::new());
@@ -360,6 +378,9 @@ impl Scene for Lab {
         }
         if let Some((name, _)) = self.state.dm.devices.iter().find(|(_, device)| device.suspended) {
             return Err(format!("{name} is suspended"));
+        }
+        if self.is_hung {
+            return Err("a device is suspended above one that holds writes".into());
         }
         if !self.spoiled.is_empty() {
             return Err(format!("somebody else's extents were written: {:?}", self.spoiled));

@@ -1,11 +1,11 @@
 //! `move`: volume after volume; begun, watched, ended, given up. Before every step the metadata and the tables are compared
 //! ([`mover::stand`]); what does not fit any more is ended at once.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
 use super::{
     Begun, Called, DONE, FAILED,
-    aim::{Far, For, Subject, Task},
+    aim::{Far, For, MOST_BLIND, Subject, Task, no_device, pv_of},
     change::{Next, OneChange, Over},
     changed, follow, interrupted, look, over, waiting, with,
 };
@@ -16,12 +16,12 @@ use crate::{
     },
     plan::{
         Plan, Refusal, Step,
-        course::{Course, Deed, Event, Look, Said, Turn, Woke},
+        course::{Cause, Course, Deed, Event, Look, Said, Then, Turn, Wait, Woke},
         volume::{
             change::Decided,
             create, deactivate, devices,
             edit::Means,
-            groups,
+            failing, groups,
             mover::{self, Stand, Underway},
             shift::GroupScene,
         },
@@ -40,6 +40,8 @@ pub struct Move<'a> {
     begun: Begun,
     /// Nobody was in the midst of changing the group when it was seen that nothing copies.
     settled: bool,
+    /// So often a device was not to be seen.
+    blind: u32,
     status: u8,
     say: Vec<Said>,
 }
@@ -57,6 +59,7 @@ impl<'a> Move<'a> {
             change,
             begun: None,
             settled: false,
+            blind: 0,
             status: DONE,
             say,
         }
@@ -117,7 +120,12 @@ impl<'a> Move<'a> {
                 Stand::Interrupted => mover::resume(scene, &move_).map(Some),
                 Stand::Over | Stand::Copies(_) | Stand::Lost(_) | Stand::Unfit => Ok(None),
             }),
+            For::Finish(move_) if self.holds(seen, &move_) => self.watch(seen, move_),
             For::Finish(move_) => self.finish(seen, move_),
+            For::LetGo(move_, _) => self.still(seen, |scene| Ok(Some(failing::let_go(scene, &move_)))),
+            For::Abort(move_) | For::Abandon(move_, _) if self.holds(seen, &move_) => {
+                self.go(For::LetGo(move_, Box::new(self.now.clone())))
+            }
             For::Abort(move_) => self.still(seen, |scene| match mover::stand(scene, &move_) {
                 Stand::Over => Ok(None),
                 _ if mover::is_underway(&scene.found.group, &move_) => mover::abort(scene, &move_).map(Some),
@@ -291,6 +299,7 @@ impl<'a> Move<'a> {
             For::Wake(volume) => self.go(For::Begin(volume, true)),
             For::Begin(volume, _) => self.go(For::Begun(volume)),
             For::Resume(move_) => self.go(For::Watch(move_)),
+            For::LetGo(_, then) => self.go(*then),
             // What could not be taken away then is taken away now.
             For::Finish(move_) | For::Abort(move_) if status != DONE => self.go(For::Abandon(move_, "")),
             For::Finish(move_) | For::Abort(move_) | For::Abandon(move_, "") if move_.asleep => {
@@ -340,15 +349,7 @@ impl<'a> Move<'a> {
     /// Waits where that is wanted, and ends what is copied.
     fn watch(&mut self, seen: &GroupSeen, move_: Underway) -> Turn {
         let what = self.shown(&move_.volume);
-        let far = with(seen, |scene| match mover::stand(scene, &move_) {
-            Stand::Copies(device) => {
-                mover::progress(device.status.iter()).map_or(Far::Fails, |(done, all)| Far::Copied(done, all))
-            }
-            Stand::Over => Far::Over,
-            Stand::Interrupted => Far::Interrupted,
-            Stand::Unfit => Far::Unfit,
-            Stand::Lost(why) => Far::Lost(why),
-        });
+        let far = with(seen, |scene| Far::of(scene, &move_));
         match far {
             Err(refusal) => Turn::refuse(refusal),
             // Somebody else ended it, or gave it up.
@@ -375,9 +376,21 @@ impl<'a> Move<'a> {
                 (self.now, self.change) = (For::Abandon(move_, why), OneChange::default());
                 self.seen(seen)
             }
-            Ok(Far::Fails) => self.fail(format!(
-                "{what}: a device fails; mdctl volume move {what} --abort leaves it where it is"
+            Ok(Far::Blind) if self.blind < MOST_BLIND && matches!(self.request.what, Moving::Move { .. }) => {
+                self.blind += 1;
+                let most = Duration::from_secs(1);
+                Then::Wait(Wait { on: vec![Cause::DeviceMapper], most, bar: None }).into()
+            }
+            Ok(Far::Blind) => self.fail(format!(
+                "{what}: a device of the group is not there; the kernel goes on, and mdctl volume move {what} --wait ends it"
             )),
+            Ok(Far::Fails(which)) => {
+                self.say.push(Said::error(format!(
+                    "{what}: {which}: the move is given up, and {what} stays where it was"
+                )));
+                self.status |= FAILED;
+                self.go(For::Abort(move_))
+            }
             Ok(Far::Copied(done, all)) if done == all && all > 0 => {
                 (self.now, self.change) = (For::Finish(move_), OneChange::default());
                 self.seen(seen)
@@ -394,6 +407,12 @@ impl<'a> Move<'a> {
                 follow(lock, ["volume", "move", &what, "--wait"])
             }
         }
+    }
+
+    /// Whether writes may be held, so that no device of the volume can be suspended.
+    fn holds(&self, seen: &GroupSeen, move_: &Underway) -> bool {
+        let fails = || with(seen, |scene| failing::failing(scene, move_).is_some());
+        !self.called.dry_run && matches!(fails(), Ok(true))
     }
 
     /// Whoever took the devices away may be about to change the metadata too: who has the lock sees the end of it.
@@ -448,15 +467,6 @@ impl<'a> Move<'a> {
             }
         }
     }
-}
-
-fn pv_of(found: &FoundGroup, seen: &GroupSeen, path: &str) -> Option<usize> {
-    let dev = seen.numbers.iter().find(|(known, _)| known == path).map(|(_, dev)| *dev)?;
-    found.present().find(|(_, pv)| pv.dev == dev).map(|(index, _)| index)
-}
-
-fn no_device(path: &str, group: &str) -> Refusal {
-    Refusal::new(format!("{path} is not a device of group {group}"))
 }
 
 impl Course for Move<'_> {

@@ -96,6 +96,16 @@ fn disk_dies(lab: &mut Lab) {
     lab.is_dying = true;
 }
 
+fn disk_has_a_bad_place(lab: &mut Lab) {
+    lab.unreadable = Some(2);
+}
+
+fn disk_goes(lab: &mut Lab) {
+    if let Some(found) = &mut lab.found {
+        found.devices[0] = None;
+    }
+}
+
 fn vgremove(lab: &mut Lab) {
     lab.found = None;
     lab.state.dm.devices.clear();
@@ -145,6 +155,8 @@ const MOVES: &[Change<Lab>] = &[
     ("the machine restarts", restarted),
     ("a second mdctl gives the move up", aborted),
     ("the new disk dies", disk_dies),
+    ("the old disk cannot be read everywhere", disk_has_a_bad_place),
+    ("the old disk is not to be seen", disk_goes),
     ("the configuration breaks", breaks_the_configuration),
     ("the group is removed", vgremove),
     ("lvm2 removes the volume", lvremove),
@@ -236,6 +248,39 @@ fn a_move_in_the_background_and_one_given_up() {
     );
     assert!(taken.status() == 1 && !copies(&taken.scene));
     assert_eq!(taken.scene.state.dm.devices.keys().collect::<Vec<_>>(), ["vg-a", "vg-w"]);
+}
+
+#[test]
+fn a_move_of_which_a_device_fails_is_given_up() {
+    let named = || Named { group: "vg".into(), volume: Some("a".into()) };
+    let request = |wait| MoveRequest {
+        name: named(),
+        what: Moving::Move { from: Some("/dev/md0".into()), to: Vec::new(), wait },
+    };
+    let failures: [(Change<Lab>, &str); 2] = [
+        (("old", disk_has_a_bad_place), "vg/a: /dev/md0, where it is, has read errors: the move is given up"),
+        (("new", disk_dies), "vg/a: /dev/md1, where it goes, has write errors: the move is given up"),
+    ];
+    for (failure, says) in failures {
+        let (waits, lab) = (request(true), Lab::new(with_volumes()));
+        let mut course = Move::new(&waits, called());
+        let ended = twin::drive(&mut course, lab, Answer::Yes, None, Some((3, failure)));
+        assert!(ended.text().contains(says), "{}", ended.text());
+        assert!(ended.text().contains("vg/a stays where it was"), "{}", ended.text());
+        assert_eq!((ended.status(), copies(&ended.scene)), (1, false), "{}", ended.text());
+        assert_eq!(ended.scene.sound(), Ok(()), "{}", ended.text());
+        assert!(!ended.scene.has("a_moves_here"), "{}", ended.text());
+        assert_eq!(ended.scene.state.dm.devices.keys().collect::<Vec<_>>(), ["vg-a", "vg-w"]);
+        // Somebody gives it up whom nobody told; what is held is let go, or nothing could be suspended.
+        let (begins, lab) = (request(false), Lab::new(with_volumes()));
+        let mut begun = twin::drive(&mut Move::new(&begins, called()), lab, Answer::Yes, None, None).scene;
+        failure.1(&mut begun);
+        (0..4).for_each(|_| begun.copies());
+        let abort = MoveRequest { name: named(), what: Moving::Abort };
+        let ended = twin::drive(&mut Move::new(&abort, called()), begun, Answer::Yes, None, None);
+        assert_eq!((ended.status(), copies(&ended.scene)), (0, false), "{}", ended.text());
+        assert_eq!(ended.scene.sound(), Ok(()), "{}", ended.text());
+    }
 }
 
 #[test]
