@@ -134,6 +134,7 @@ fn assemble(groups: &mut Groups, sighted: Vec<SightedPv>, twice: Vec<SightedPv>)
             newest.insert(group.id, Arc::clone(text));
         }
     }
+    let rivals = rivals(&newest, sighted.iter().chain(&twice));
     let mut place: HashMap<LvmUuid, (usize, usize)> = HashMap::new();
     let mut devices: Vec<Vec<Option<PvDevice>>> = Vec::new();
     for text in newest.values() {
@@ -148,7 +149,7 @@ fn assemble(groups: &mut Groups, sighted: Vec<SightedPv>, twice: Vec<SightedPv>)
             place.get(&pv.label.id).and_then(|(group, index)| devices.get_mut(*group)?.get_mut(*index));
         match slot {
             Some(slot) => *slot = Some(pv),
-            None => leave_out(groups, pv, &texts),
+            None => leave_out(groups, pv, &texts, &rivals),
         }
     }
     drop(twice);
@@ -156,7 +157,8 @@ fn assemble(groups: &mut Groups, sighted: Vec<SightedPv>, twice: Vec<SightedPv>)
     let mut found: Vec<FoundGroup> = Vec::new();
     for (text, devices) in newest.into_values().map(Arc::unwrap_or_clone).zip(devices) {
         let Ok(group) = text.group else { continue };
-        found.push(FoundGroup { group, text: text.bytes, devices, ..FoundGroup::default() });
+        let rival = rivals.get(&group.id).map(|(_, text)| text.clone());
+        found.push(FoundGroup { group, text: text.bytes, devices, rival, ..FoundGroup::default() });
     }
     for one in &mut found {
         one.absent = absent(one, groups);
@@ -172,15 +174,56 @@ fn assemble(groups: &mut Groups, sighted: Vec<SightedPv>, twice: Vec<SightedPv>)
     groups.groups = found;
 }
 
+/// Groups of which two different states have the number of the newest: each side was changed without the other, and neither is older.
+fn rivals<'a>(
+    newest: &BTreeMap<LvmUuid, Arc<Text>>,
+    sighted: impl Iterator<Item = &'a SightedPv>,
+) -> BTreeMap<LvmUuid, (u32, String)> {
+    let is = |a: &Group, b: &Group| a.name == b.name && a.pvs == b.pvs && a.volumes == b.volumes;
+    let mut sides: BTreeMap<LvmUuid, (u32, [Vec<&str>; 2])> = BTreeMap::new();
+    for one in sighted {
+        for group in one.texts.iter().filter_map(|text| text.group.as_ref().ok()) {
+            let known = newest.get(&group.id).and_then(|text| text.group.as_ref().ok());
+            let Some(known) = known.filter(|known| known.seqno == group.seqno) else { continue };
+            let (_, [counts, other]) = sides.entry(group.id).or_insert((group.seqno, Default::default()));
+            let side = if is(known, group) { counts } else { other };
+            if !side.contains(&one.pv.path.as_str()) {
+                side.push(&one.pv.path);
+            }
+        }
+    }
+    let split = sides.into_iter().filter(|(_, (_, [_, other]))| !other.is_empty());
+    split
+        .map(|(id, (seqno, [counts, other]))| {
+            let (counts, other) = (counts.join(", "), other.join(", "));
+            let text = format!(
+                "there are two different states {seqno} of it, on {counts} and on {other}: each was changed without the other"
+            );
+            (id, (seqno, text))
+        })
+        .collect()
+}
+
 /// A device that no text knows.
-fn leave_out(groups: &mut Groups, pv: PvDevice, texts: &[Arc<Text>]) {
+fn leave_out(
+    groups: &mut Groups,
+    pv: PvDevice,
+    texts: &[Arc<Text>],
+    rivals: &BTreeMap<LvmUuid, (u32, String)>,
+) {
     let cause = texts.first().map(|text| match &text.group {
+        Ok(group) if rivals.get(&group.id).is_some_and(|(seqno, _)| *seqno == group.seqno) => {
+            LeftOutCause::Rival { group: group.name.clone(), seqno: group.seqno }
+        }
         Ok(group) => LeftOutCause::Old { group: group.name.clone() },
         Err(why) => LeftOutCause::NotUnderstood { why: why.clone() },
     });
     let damaged = || pv.damaged.first().map(|why| LeftOutCause::NotUnderstood { why: why.clone() });
     if let Some(LeftOutCause::Old { .. }) = cause {
         groups.outdated.push(pv.clone());
+    }
+    if texts.is_empty() && !pv.damaged.is_empty() && !pv.areas.is_empty() {
+        groups.unread.push(pv.clone());
     }
     match cause.or_else(damaged) {
         Some(cause) => groups.refused.push(left_out(pv, texts, cause)),
@@ -209,6 +252,7 @@ fn absent(found: &FoundGroup, groups: &Groups) -> BTreeMap<usize, RefusedDevice>
 pub fn judge(found: &mut FoundGroup, groups: &Groups) {
     found.anothers = found.group.anothers(&groups.local);
     let mut objections: Vec<String> = groups.faults.clone();
+    objections.extend(found.rival.clone());
     objections.extend(found.group.objections(&groups.local));
     let mut remarks = Vec::new();
     for (index, device) in found.devices.iter().enumerate() {

@@ -194,3 +194,33 @@ fn whose_a_group_is() {
     assert!(anothers(&|group| group.lock_type = Some("sanlock".into())).contains("sanlock"));
     assert_eq!(anothers(&|group| group.lock_type = Some("none".into())), "");
 }
+
+/// Each side was changed without the other, equally often.
+#[test]
+fn two_states_of_one_number_are_neither_sound_nor_old() {
+    let side = |seed: u8| {
+        let mut group = group(5);
+        group.remove(if seed == 1 { "b" } else { "a" }).unwrap();
+        group.pvs.retain(|pv| pv.id == id(seed));
+        if seed == 2 {
+            for segment in &mut group.volumes[0].segments {
+                let superblock::lvm::Kind::Striped { legs, .. } = &mut segment.kind else { panic!() };
+                legs[0].pv = 0;
+            }
+        }
+        group
+    };
+    let mut groups = Groups::default();
+    assemble(&mut groups, vec![on(1, 1, &[text(&side(1))]), on(2, 2, &[text(&side(2))])], Vec::new());
+    let [found] = groups.groups.as_slice() else { panic!("{:?}", groups.groups) };
+    let says = "there are two different states 5 of it, on /dev/d1 and on /dev/d2: each was changed without the other";
+    assert!(found.objections.iter().any(|objection| objection == says), "{:?}", found.objections);
+    assert!(matches!(groups.refused[0].cause, LeftOutCause::Rival { seqno: 5, .. }), "{:?}", groups.refused);
+    assert!(groups.outdated.is_empty());
+    // One of them is older.
+    let mut older = side(2);
+    older.seqno = 4;
+    let mut groups = Groups::default();
+    assemble(&mut groups, vec![on(1, 1, &[text(&side(1))]), on(2, 2, &[text(&older)])], Vec::new());
+    assert!(groups.groups[0].rival.is_none() && groups.outdated.len() == 1);
+}

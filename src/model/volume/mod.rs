@@ -26,6 +26,9 @@ pub struct Groups {
     pub lone: Vec<PvDevice>,
     /// Physical volumes with an old state of a group that does not know them any more; they are among the refused ones, too.
     pub outdated: Vec<PvDevice>,
+    /// Physical volumes of which no text can be read: the label is good, and there is a metadata area. They are among the refused
+    /// ones, too.
+    pub unread: Vec<PvDevice>,
     /// Devices that are physical volumes or look like it, and are left out.
     pub refused: Vec<RefusedDevice>,
     /// Devices that were not read: nobody can say what is on them.
@@ -55,6 +58,8 @@ pub struct FoundGroup {
     pub devices: Vec<Option<PvDevice>>,
     /// Of physical volumes without a device, by their index: the device that would be it, and why it does not count.
     pub absent: BTreeMap<usize, RefusedDevice>,
+    /// Where its devices have two different states of the same number: in words. Each side was changed without the other.
+    pub rival: Option<String>,
     /// Why its volumes are left alone altogether: others may use them, or the metadata says what is not understood.
     pub anothers: Vec<String>,
     /// Why it may only be read: first what the group itself says, then what its devices do.
@@ -144,6 +149,13 @@ pub enum LeftOutCause {
         /// The group.
         group: String,
     },
+    /// It has another state of a group than the one that counts, with the same number.
+    Rival {
+        /// The group.
+        group: String,
+        /// The number.
+        seqno: u32,
+    },
 }
 
 /// A sentence without its subject, which is the device.
@@ -167,6 +179,10 @@ impl fmt::Display for LeftOutCause {
             }
             Self::Component(why) => f.write_str(why),
             Self::NotUnderstood { why } => write!(f, "has metadata that is not understood: {why}"),
+            Self::Rival { group, seqno } => write!(
+                f,
+                "has another state {seqno} of group {group} than the one that counts: each was changed without the other"
+            ),
             Self::Old { group } => {
                 write!(f, "has an old state of group {group}, which does not know it any more")
             }
@@ -243,6 +259,7 @@ impl Default for FoundGroup {
             text: Vec::new(),
             devices: Vec::new(),
             absent: BTreeMap::new(),
+            rival: None,
             anothers: Vec::new(),
             objections: Vec::new(),
             remarks: Vec::new(),

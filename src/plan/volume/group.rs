@@ -264,7 +264,9 @@ fn unclaimed(device: &Device, groups: &Groups) -> Result<(), Refusal> {
             }
             LeftOutCause::NotListed => Err(refusal.hint(format!("`lvmdevices --adddev {path}` adds it"))),
             LeftOutCause::Suspended | LeftOutCause::Unreadable(_) => Err(refusal),
-            LeftOutCause::Twice { .. } | LeftOutCause::NotUnderstood { .. } => Err(refusal.hint(free)),
+            LeftOutCause::Twice { .. } | LeftOutCause::NotUnderstood { .. } | LeftOutCause::Rival { .. } => {
+                Err(refusal.hint(free))
+            }
         };
     }
     let lone = groups.lone.iter().find(|pv| pv.dev == device.id);

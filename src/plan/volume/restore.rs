@@ -121,7 +121,9 @@ fn anew(groups: &Groups, old: &Group) -> Result<(Group, Vec<(String, Area)>), Re
     }
     let (mut new, mut areas) = (old.clone(), Vec::new());
     for pv in &mut new.pvs {
-        let Some(lone) = groups.lone.iter().find(|lone| lone.label.id == pv.id) else {
+        // Also where its texts are damaged: its label says which one it is.
+        let mut labelled = groups.lone.iter().chain(&groups.unread);
+        let Some(lone) = labelled.find(|lone| lone.label.id == pv.id) else {
             return Err(Refusal::new(format!(
                 "physical volume {} of group {name}, last seen as {}, is not there",
                 pv.id, pv.device

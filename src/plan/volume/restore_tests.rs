@@ -72,6 +72,12 @@ fn every_step_may_fail() {
     let lone = Groups { lone: vec![device(1, false), device(2, false)], ..Groups::default() };
     let anew = super::plan(&lone, &kept(3, &["a"], "x"), (0, &[]), false, &Stamp::default()).unwrap();
     assert_eq!(every_failure_leaves_no_trace(&anew), 5);
+    // Labels are there, and no text can be read.
+    let mut damaged = [1, 2].map(|seed| device(seed, true));
+    damaged.iter_mut().for_each(|device| device.damaged.push("checksum is 1, should be 2".into()));
+    let unread = Groups { unread: damaged.to_vec(), ..Groups::default() };
+    let again = super::plan(&unread, &kept(3, &["a"], "x"), (0, &[]), false, &Stamp::default()).unwrap();
+    assert_eq!(every_failure_leaves_no_trace(&again), 5);
     let half = Groups { lone: vec![device(1, false)], ..Groups::default() };
     assert!(
         super::plan(&half, &kept(3, &["a"], "x"), (0, &[]), false, &Stamp::default())
