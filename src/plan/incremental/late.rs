@@ -75,9 +75,10 @@ impl Joining<'_> {
         if in_sync && !self.job.run && action < Action::ReAdd {
             let text =
                 format!("not adding {} to active array (without --run) {}", mine.path, came.array.path);
+            // Histories may have parted, or it is a copy: that takes a look at the other members.
             let hint = format!(
-                "`mdadm --manage {} --re-add {}` takes it back, or a POLICY line with action=re-add",
-                came.array.path, mine.path
+                "`mdctl explain {}` says how it is taken back; a POLICY line with action=re-add has this done here",
+                mine.path
             );
             return Turn::refuse(Refusal::new(text).status(NOT_TAKEN).hint(hint));
         }
