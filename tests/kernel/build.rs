@@ -78,6 +78,8 @@ fn same(lines: &[&str]) {
                 told.push_str(&without_resync(&guest::redact(&detail)));
                 told.push_str(&sh("cat /run/mdadm/map; blockdev --getsize64 /dev/md0").ok().stdout);
                 reference(&["--stop", "/dev/md0"]).ok();
+                // udev may have opened it once more, and then it goes when that is over.
+                guest::settle();
             }
             assert!(guest::arrays().is_empty(), "{line}: {}", guest::mdstat());
         }
