@@ -174,7 +174,15 @@ fn holds(device: Device, kept: &[(Bytes, Bytes)]) -> Result<Present, KernelError
     let (size, now) = (device.size.round_down(Bytes(512)), ranges_of(path, kept)?);
     let end = size.saturating_sub(END).max(START.min(size));
     let ends = ranges_of(path, &[(Bytes(0), START.min(size)), (end, size.saturating_sub(end))])?;
-    Ok(Present { now, ends, inside: super::inside(&device), changed: false, group: None, device })
+    Ok(Present {
+        now,
+        ends,
+        inside: super::inside(&device),
+        changed: false,
+        unchanged: Vec::new(),
+        group: None,
+        device,
+    })
 }
 
 /// A device or a file that stands for one.

@@ -203,6 +203,8 @@ pub struct Present {
     pub inside: Vec<(MdUuid, String)>,
     /// Blocks of its data are not those of then, though it has left its array.
     pub changed: bool,
+    /// Where blocks are as they were then.
+    pub unchanged: Vec<Bytes>,
 }
 
 /// The device at a path, or why it cannot be used.

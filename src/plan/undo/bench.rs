@@ -119,6 +119,7 @@ impl Table {
             now: self.read(n, &spot.kept),
             ends: self.read(n, &[(Bytes(0), END), (tail, END)]),
             changed: false,
+            unchanged: Vec::new(),
             group: None,
             inside: self.inside.clone(),
             device: self.device(n),

@@ -144,6 +144,8 @@ impl Decision {
         for ((one, kept), (prints, read)) in self.present.iter_mut().zip(kept).zip(&self.blocks) {
             let now = (one.device.probe.found.as_slice(), prints.as_slice());
             one.changed = data_changed(kept, now, |at| read.contains(&Bytes(at)));
+            let same = kept.device.prints.iter().filter(|print| prints.contains(print));
+            one.unchanged = same.map(|print| Bytes(print.at)).collect();
         }
         let is_volume =
             |present: &Present| present.device.foreign.iter().any(|found| found.kind == Kind::Lvm2);

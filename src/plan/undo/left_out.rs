@@ -35,7 +35,7 @@ pub(super) fn by_superblocks(devices: &[KeptDevice], nth: usize, present: &Prese
     copied
 }
 
-/// Something begins where the data of the array begins that the command made: it was written there.
+/// Something begins where the data of the array begins that the command made, and was not there before: it was written there.
 fn written(kept: &KeptDevice, present: &Present) -> Option<CopiedOver> {
     let was = found(kept);
     if was.is_empty() {
@@ -43,6 +43,10 @@ fn written(kept: &KeptDevice, present: &Present) -> Option<CopiedOver> {
     }
     let is_new = |array: &MdUuid| !was.iter().any(|was| was.fields().array() == *array);
     let (array, _) = present.inside.iter().find(|(array, _)| is_new(array))?;
+    let made = present.device.probe.found.iter().map(membership).find(|made| made.array == *array)?;
+    if present.unchanged.contains(&made.data_offset.bytes()) {
+        return None;
+    }
     Some(CopiedOver { array: array.to_string(), cause: CopyCause::Use, far: None })
 }
 
@@ -156,6 +160,7 @@ mod tests {
                 ends: Vec::new(),
                 inside: Vec::new(),
                 changed: false,
+                unchanged: Vec::new(),
                 group: None,
             }
         };
@@ -201,6 +206,30 @@ mod tests {
         assert_eq!(out_after(&array(OLD, Level::Raid6, 2, 4, true), &both, 3), [0, 1]);
     }
 
+    /// An array that is made anew over its own data shows what was there before.
+    #[test]
+    fn content_that_was_there_before_was_not_written() {
+        let (was, made) = (array(OLD, Level::Raid1, 0, 2, true), array(NEW, Level::Raid1, 0, 2, true));
+        let shown = |unchanged: Vec<Bytes>| {
+            let now = after(&made, 0, 1, None);
+            let probe = probe::probe(&Pieces { size: Bytes(32 << 20), pieces: std::slice::from_ref(&now) });
+            let found = device("/dev/a", 32 << 20).found.expect("a device");
+            let (device, inside) = (Device { probe, ..found }, vec![(NEW, "xfs".to_owned())]);
+            let present = Present {
+                device,
+                now: vec![now],
+                ends: vec![],
+                inside,
+                changed: false,
+                unchanged,
+                group: None,
+            };
+            let devices = vec![kept_of(&was, &made, 0, NONE)];
+            left_out(&Entry { about: about(1_800_000_000), devices }, &[present]).len()
+        };
+        assert_eq!((shown(vec![Bytes(1 << 20)]), shown(vec![])), (0, 1));
+    }
+
     /// A command took its superblock, and then somebody wrote to the device.
     #[test]
     fn a_device_whose_blocks_are_others_is_left_out() {
@@ -210,8 +239,15 @@ mod tests {
             kept.written[0].data.fill(0);
             let found = device("/dev/a", 32 << 20).found.expect("a device");
             let now = vec![kept.written[0].clone()];
-            let present =
-                Present { device: found, now, ends: Vec::new(), inside: Vec::new(), changed, group: None };
+            let present = Present {
+                device: found,
+                now,
+                ends: Vec::new(),
+                inside: Vec::new(),
+                changed,
+                unchanged: Vec::new(),
+                group: None,
+            };
             left_out(&Entry { about: about(1_800_000_000), devices: vec![kept] }, &[present])
         };
         assert_eq!((erased(false).len(), erased(true).len()), (0, 1));
@@ -233,7 +269,15 @@ mod tests {
                     probe::probe(&Pieces { size: Bytes(32 << 20), pieces: std::slice::from_ref(&now) });
                 let found = device("/dev/a", 32 << 20).found.expect("a device");
                 let device = Device { probe, ..found };
-                Present { device, now: vec![now], ends: vec![], inside: vec![], changed: false, group: None }
+                Present {
+                    device,
+                    now: vec![now],
+                    ends: vec![],
+                    inside: vec![],
+                    changed: false,
+                    unchanged: Vec::new(),
+                    group: None,
+                }
             };
             let present: Vec<Present> = (0..2).map(present).collect();
             left_out(&Entry { about: about(1_800_000_000), devices }, &present).len()

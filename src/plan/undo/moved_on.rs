@@ -207,6 +207,7 @@ mod tests {
                 ends: Vec::new(),
                 inside: Vec::new(),
                 changed: false,
+                unchanged: Vec::new(),
                 group: None,
             }
         };

@@ -91,6 +91,7 @@ impl Disks {
             ends: Vec::new(),
             inside: Vec::new(),
             changed: false,
+            unchanged: Vec::new(),
             now: kept.before.iter().map(|piece| self.read(n, piece.at, piece.data.len())).collect(),
         };
         entry.devices.iter().enumerate().map(one).collect()
@@ -390,7 +391,15 @@ fn what_the_command_itself_left_is_its_own() {
         assert_eq!(device.foreign[0].kind, foreign::Kind::Lvm2);
         let now = entry.devices[0].before.iter().map(|w| Write { at: w.at, data: vec![9; w.data.len()] });
         let group = Some(("vg".to_owned(), id.to_owned(), seqno));
-        [Present { device, now: now.collect(), group, ends: Vec::new(), inside: Vec::new(), changed: false }]
+        [Present {
+            device,
+            now: now.collect(),
+            group,
+            ends: Vec::new(),
+            inside: Vec::new(),
+            changed: false,
+            unchanged: Vec::new(),
+        }]
     };
     let mut ours = entry.clone();
     ours.devices[0].before.push(Write { at: Bytes(0), data: vec![0; 1024] });
