@@ -59,7 +59,7 @@ fn compare(name: &str) {
     let reference = by("/usr/sbin/mdadm", &name);
     assert!(!reference.contains("SETUP FAILED"), "{reference}");
     // What to do about it stands in a line of its own.
-    let hint = |line: &&str| line.starts_with("  err: mdadm: `mdadm --manage ");
+    let hint = |line: &&str| line.starts_with("  err: mdadm: `mdctl explain ");
     let ours = ours(&name);
     let rest: String = ours.lines().filter(|line| !hint(line)).map(|line| format!("{line}\n")).collect();
     guest::same_text(&reference, &rest);
