@@ -137,8 +137,9 @@ fn the_reference_goes_on_and_back() {
     mdctl(&["scrub", "run", "--for=3"]).ok();
     let at = position().expect("it is noted");
     run(&[MDCHECK, "--start"]).ok();
-    // It gives the kernel what we noted, and without a time it stops the check as it ends.
-    assert_eq!(attr("md1", "sync_min"), at.to_string());
+    // It gives the kernel what we noted, and without a time it stops the check as it ends, a bit farther on some kernels.
+    let from: u64 = attr("md1", "sync_min").parse().expect("a number");
+    assert!(from >= at, "{from} and not {at}");
     mdctl(&["scrub", "start"]).ok();
     let stopped = mdctl(&["scrub", "stop"]).ok();
     let farther = position().expect("it is noted");
@@ -201,7 +202,8 @@ fn what_is_left_out() {
         ),
         (
             "echo repair > /sys/block/md1/md/sync_action",
-            "echo idle > /sys/block/md1/md/sync_action",
+            // Linux 7 makes a resync of what is left of it.
+            "cd /sys/block/md1/md; echo frozen >sync_action; echo none >resync_start; echo idle >sync_action",
             "a repair runs",
         ),
         (
@@ -218,7 +220,8 @@ fn what_is_left_out() {
         mdctl(&["scrub", "start"]).ok();
         assert_ne!(attr("md1", "sync_action"), "check", "{words}");
         sh(back).ok();
-        sh("echo 0 > /sys/block/md1/md/sync_min").ok();
+        // The kernel takes it once the check is over.
+        sh("for i in $(seq 100); do echo 0 2>/dev/null > /sys/block/md1/md/sync_min && exit 0; sleep 0.1; done; exit 1").ok();
     }
     reference(&["-q", "/dev/md1", "--fail", disks.path(1)]).ok();
     let named = mdctl(&["scrub", "start", "md1"]).fails(1);
