@@ -27,7 +27,9 @@ pub use bounds::{Bounds, Stored, superfluous};
 pub use file_name::{EntrySubject, FileName};
 pub use format::{Damaged, LARGEST, TooLarge, decode, encode};
 pub use former::{Former, former};
-pub use overwritten::{CopiedOver, CopyCause, Overwritten, copied_over, data_changed, overwritten};
+pub use overwritten::{
+    CopiedOver, CopyCause, Overwritten, copied_over, data_changed, data_of, is_one_member, overwritten,
+};
 pub(crate) use pieces::Pieces;
 pub use same::{By, Sameness};
 pub use sighted::{Attributes, Sighted};

@@ -1,6 +1,8 @@
 //! What the kernel wrote over the data of members on behalf of an array that a command made of them: an undo brings their
 //! superblocks back, and not that.
 
+use std::ops::Range;
+
 use superblock::{
     Bytes, Level, Membership, Native, Role, Sectors,
     probe::{self, Found},
@@ -107,8 +109,7 @@ pub fn copied_over(devices: &[KeptDevice], nth: usize, now: &[Found], changed: b
     found
 }
 
-/// Whether blocks of a former member's data are not those that the entry has checksums of, though it is no member of its array
-/// any more. `read`: whether a place was looked at; a block that is blank by now has no checksum.
+/// Whether blocks of a former member's data differ from the checksums in the entry, although it has left its array. `read`: whether a place was looked at; a block that is blank by now has no checksum.
 #[must_use]
 pub fn data_changed(kept: &KeptDevice, now: (&[Found], &[Print]), read: impl Fn(u64) -> bool) -> bool {
     let (now, prints) = now;
@@ -116,18 +117,20 @@ pub fn data_changed(kept: &KeptDevice, now: (&[Found], &[Print]), read: impl Fn(
     if old.iter().any(|old| now.iter().any(|now| is_one_member(old, now))) {
         return false;
     }
-    let in_data = |print: &&Print| {
-        old.iter().map(membership).any(|was| {
-            let start = was.data_offset.bytes();
-            let end = was.data_offset.saturating_add(was.component_size.max(was.data_size)).bytes();
-            (start..end).contains(&Bytes(print.at))
-        })
-    };
+    let in_data = |print: &&Print| old.iter().any(|old| data_of(&membership(old)).contains(&Bytes(print.at)));
     kept.device.prints.iter().filter(in_data).any(|print| read(print.at) && !prints.contains(print))
 }
 
-/// Whether one superblock is what became of the other; a new UUID of the array is no other array.
-fn is_one_member(old: &Found, now: &Found) -> bool {
+/// Where a member has data of its array.
+#[must_use]
+pub fn data_of(member: &Membership) -> Range<Bytes> {
+    let length = member.component_size.max(member.data_size);
+    member.data_offset.bytes()..member.data_offset.saturating_add(length).bytes()
+}
+
+/// Whether the two superblocks belong to the same member at different times. An array that got a new UUID is still the same.
+#[must_use]
+pub fn is_one_member(old: &Found, now: &Found) -> bool {
     old.created() == now.created() && Carried::of(old).member == Carried::of(now).member
 }
 

@@ -55,7 +55,7 @@ pub fn check(
         remarks.push(ConfigRemark::note(None, format!("{shown} runs, and no ARRAY line names it")));
     }
     if config.mail_to.is_none() && config.program.is_none() {
-        let text = "neither MAILADDR nor PROGRAM: nobody is told when a disk fails".to_owned();
+        let text = "neither MAILADDR nor PROGRAM is set, so no one is told when a disk fails; `MAILADDR root` sends mail to root".to_owned();
         remarks.push(ConfigRemark::note(None, text));
     }
     remarks
@@ -154,7 +154,7 @@ fn quoted(word: &str) -> Option<String> {
 /// Adds the lines that are lacking at the end; what the file has stays as it is.
 ///
 /// # Errors
-/// The file is not the one that is read: its words would be passed over.
+/// The file is not a text.
 pub fn write(file: &ConfigFile, config: &Config, arrays: &[ArrayStatus]) -> Result<Plan, Refusal> {
     let ConfigFile { path, text, mode } = file;
     let lines: Vec<String> = lacking(config, arrays).into_iter().map(line).collect();
@@ -165,7 +165,8 @@ pub fn write(file: &ConfigFile, config: &Config, arrays: &[ArrayStatus]) -> Resu
         });
     }
     if text.contains('\0') {
-        return Err(Refusal::new(format!("{path} is not a text, so nothing is added to it")));
+        return Err(Refusal::new(format!("{path} is not a text, so nothing is added to it"))
+            .hint("mdctl config write FILE adds the lines to another file"));
     }
     let mut whole = text.clone();
     if !whole.is_empty() && !whole.ends_with('\n') {
@@ -177,7 +178,7 @@ pub fn write(file: &ConfigFile, config: &Config, arrays: &[ArrayStatus]) -> Resu
         summary: format!("add to {path}:\n{}", lines.join("\n")),
         steps: vec![Step::System(step), Step::Commit],
         warnings: vec![Warning::note(
-            "the initramfs may have a copy of the file: update-initramfs -u, or dracut -f, makes it anew",
+            "the initramfs may contain a copy of the file: update-initramfs -u or dracut -f rebuilds it",
         )],
     })
 }
@@ -219,7 +220,11 @@ mod tests {
         assert_eq!(said(&format!("{mail}{line}"), std::slice::from_ref(&home), &[]), none);
         for (text, on_devices, expected) in [
             (mail.to_owned(), &[][..], "0 /dev/md/home runs, and no ARRAY line names it"),
-            (line.clone(), &[], "0 neither MAILADDR nor PROGRAM: nobody is told when a disk fails"),
+            (
+                line.clone(),
+                &[],
+                "0 neither MAILADDR nor PROGRAM is set, so no one is told when a disk fails; `MAILADDR root` sends mail to root",
+            ),
             (
                 format!("{mail}{line}{line}"),
                 &[],

@@ -41,7 +41,7 @@ pub fn parse_position(text: &str) -> Result<Sectors, String> {
     let word = text.trim();
     let is_number = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
     let number = is_number.then(|| word.parse().ok()).flatten();
-    number.map(Sectors).ok_or_else(|| format!("it says {word:.20?}, which is no position"))
+    number.map(Sectors).ok_or_else(|| format!("it says {word:.20?}, which is not a position"))
 }
 
 /// What the reference has no file for.

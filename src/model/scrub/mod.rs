@@ -149,14 +149,14 @@ impl ScrubArray {
     }
 }
 
-/// What so many mismatches mean, as a sentence of its own.
+/// What this number of mismatches means, as a whole sentence.
 #[must_use]
 pub fn sentence(level: Option<Level>, count: Sectors) -> String {
     let meaning = meaning(level, count);
     if meaning.starts_with("to ") { format!("needed: {meaning}") } else { meaning.to_owned() }
 }
 
-/// What so many mismatches mean, and what is needed because of them.
+/// What this number of mismatches means, and what to do about it.
 #[must_use]
 pub fn meaning(level: Option<Level>, count: Sectors) -> &'static str {
     let mirrors = matches!(level, Some(Level::Raid1 | Level::Raid10));

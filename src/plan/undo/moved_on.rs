@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use superblock::{Bytes, Events, Membership, Native, Role, Write, probe};
 
 use super::{Present, as_left};
-use crate::archive::{Carried, Entry, Identity, KeptDevice, Pieces};
+use crate::archive::{Carried, Entry, Identity, KeptDevice, Pieces, data_of, is_one_member};
 
 /// The event counts that devices beside those of an entry have, by array; the highest of each.
 pub(super) type Around = BTreeMap<String, u64>;
@@ -61,10 +61,7 @@ fn histories<'a>(kept: &'a KeptDevice, present: &'a Present) -> Vec<History<'a>>
     let one = |left: &probe::Found| {
         let is_it = |found: &&probe::Found| Carried::of(found).is_same_as(&Carried::of(left));
         let now = present.device.probe.found.iter().find(is_it)?;
-        // Another UUID is still the same array: it was created then.
-        let was = |found: &&probe::Found| {
-            found.created() == left.created() && Carried::of(found).member == Carried::of(left).member
-        };
+        let was = |found: &&probe::Found| is_one_member(found, left);
         Some(History {
             path: &present.device.path,
             before: before.iter().find(was).map(|found| found.fields().clone()),
@@ -78,9 +75,7 @@ fn histories<'a>(kept: &'a KeptDevice, present: &'a Present) -> Vec<History<'a>>
 
 /// Whether kept sectors of the array's data are neither what they were nor what the command wrote there.
 fn written_since(kept: &KeptDevice, present: &Present, array: &Membership) -> bool {
-    let start = array.data_offset.bytes();
-    let end = array.data_offset.saturating_add(array.component_size.max(array.data_size)).bytes();
-    let in_data = |piece: &Write| (start..end).contains(&piece.at);
+    let in_data = |piece: &Write| data_of(array).contains(&piece.at);
     let only = |pieces: &[Write]| pieces.iter().filter(|piece| in_data(piece)).cloned().collect();
     let data = KeptDevice { before: only(&kept.before), ..kept.clone() };
     !as_left(&data, &only(&present.now))
