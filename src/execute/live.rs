@@ -37,8 +37,6 @@ use crate::{
     words::ArrayAttr,
 };
 
-/// How long another program may keep the map's lock.
-const LOCK_WAIT: Duration = Duration::from_secs(30);
 /// How long a short-lived open by somebody else (udev's probe) is waited out.
 pub(super) const BUSY_WAIT: Duration = Duration::from_secs(5);
 /// How long udev has for one event.
@@ -451,13 +449,13 @@ pub(super) fn waits(machine: &Machine, what: &str, path: &Path, limit: Duration)
     machine.meanwhile.say(&format!("waiting for {what}{by} (for at most {} s)", limit.as_secs()));
 }
 
-/// Takes the lock of the map file, in bounded time.
+/// Takes the lock of the map file, in bounded time, and in no time where the command has waited for it in vain.
 pub(super) fn map_lock(machine: &Machine) -> Result<MapLock> {
     let dir = machine.places.run.join("mdadm");
     files::make_dirs(&dir, 0o755)?;
     let path = dir.join("map.lock");
-    let told = || waits(machine, "the lock of the map file", &path, LOCK_WAIT);
-    let lock = Lock::take_of_many(&path, Deadline::after(LOCK_WAIT), &told).map_err(|error| {
+    let told = |limit| waits(machine, "the lock of the map file", &path, limit);
+    let lock = machine.map_lock.take(&path, &told).map_err(|error| {
         let by = lock::holders(&machine.procfs, &path).unwrap_or_default();
         match held(&by) {
             by if by.is_empty() => error.into(),

@@ -2,8 +2,6 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use anyhow::anyhow;
-
 use super::live::{Live, MapLock, map_lock};
 use crate::{
     kernel::{Machine, parallel},
@@ -22,20 +20,13 @@ const AT_ONCE: usize = 32;
 pub fn run_all(plans: &[&Plan], machine: &Machine) -> (Vec<Result<(), Failure>>, Vec<String>) {
     let crew = Crew { machine, remarks: Mutex::default() };
     let mut done = Vec::with_capacity(plans.len());
-    let mut locked_out = None;
     for chunk in plans.chunks(AT_ONCE) {
-        let lock = match &locked_out {
-            None if chunk.len() > 1 => map_lock(machine).map(Some),
-            None => Ok(None),
-            Some(_) => Err(anyhow!("")),
-        };
+        let lock = if chunk.len() > 1 { map_lock(machine).ok() } else { None };
         match lock {
-            Ok(Some(lock)) => done.extend(crew.group(chunk, lock)),
-            Ok(None) => done.extend(chunk.iter().map(|plan| crew.alone(plan))),
-            Err(error) => {
-                let why = locked_out.get_or_insert_with(|| format!("{error:#}"));
-                done.extend(chunk.iter().map(|plan| crew.without_lock(plan, why)));
-            }
+            Some(lock) => done.extend(crew.group(chunk, lock)),
+            // Each finds out what it can do without the lock, and waits for it no more. One after the other: else one
+            // that gets it after all would keep the others from it.
+            None => done.extend(chunk.iter().map(|plan| crew.alone(plan))),
         }
     }
     let mut remarks = crew.remarks.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -59,23 +50,6 @@ impl Crew<'_> {
 
     fn alone(&self, plan: &Plan) -> Result<(), Failure> {
         self.run(plan, Live::new(self.machine.clone(), Box::new(|_, _, _| {})))
-    }
-
-    /// The lock was waited for once, and is not waited for again by each plan that needs it.
-    fn without_lock(&self, plan: &Plan, why: &str) -> Result<(), Failure> {
-        let Some(at) = plan.steps.iter().position(|step| *step == Step::System(SystemStep::LockMap)) else {
-            return self.alone(plan);
-        };
-        Err(Failure {
-            step: Step::System(SystemStep::LockMap).to_string(),
-            at,
-            cause: anyhow!("{why}"),
-            errno: None,
-            stale: false,
-            committed: false,
-            not_undone: Vec::new(),
-            rest: Box::default(),
-        })
     }
 
     fn group(&self, plans: &[&Plan], lock: MapLock) -> Vec<Result<(), Failure>> {
@@ -114,4 +88,75 @@ fn split(plan: &Plan) -> (Plan, Plan) {
     let (head, tail) = plan.steps.split_at(at);
     let part = |steps: &[Step]| Plan { steps: steps.to_vec(), ..plan.clone() };
     (part(head), part(tail))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use superblock::MdUuid;
+
+    use super::*;
+    use crate::{
+        kernel::{Deadline, Lock, lock::Patience},
+        model::world::MapEntry,
+    };
+
+    /// A plan that leaves a file, and what it does to the map before its commit or after it.
+    fn plan(machine: &Machine, name: &str, after: bool) -> Plan {
+        let path = machine.places.run.join("mdadm").join(name).display().to_string();
+        let file = Step::System(SystemStep::WriteFile { path, text: "it\n".to_owned(), mode: 0o600 });
+        let entry = MapEntry {
+            devnm: name.to_owned(),
+            metadata: "1.2".into(),
+            uuid: MdUuid([7; 16]),
+            path: format!("/dev/{name}"),
+        };
+        let map = [
+            Step::System(SystemStep::LockMap),
+            Step::System(SystemStep::MapRemove { entry }),
+            Step::System(SystemStep::UnlockMap),
+        ];
+        let acts = vec![file, Step::Commit];
+        let steps = if after { [acts, map.to_vec()].concat() } else { [map.to_vec(), acts].concat() };
+        Plan { summary: name.to_owned(), steps, warnings: Vec::new() }
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "how long it takes is what is tested")]
+    fn a_lock_that_is_kept_is_waited_for_once_by_all_plans_of_a_command() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut machine = Machine::live(true);
+        machine.places.run = dir.path().join("run");
+        let wait = Duration::from_millis(600);
+        machine.map_lock = Patience::of(wait);
+        let files = machine.places.run.join("mdadm");
+        crate::kernel::files::make_dirs(&files, 0o755).unwrap();
+        let soon = Deadline::after(Duration::ZERO);
+        let held = Lock::take_of_many(&files.join("map.lock"), soon, &|| ()).unwrap();
+
+        let plans = [("a", false), ("b", true), ("c", false), ("d", true)];
+        let plans = plans.map(|(name, after)| plan(&machine, name, after));
+        let begun = Instant::now();
+        for round in [&plans.each_ref()[..], &[&plans[0]], &[&plans[1]], &plans.each_ref()[1..3]] {
+            let (done, _) = run_all(round, &machine.clone());
+            for (plan, done) in round.iter().zip(done) {
+                // What does not need the lock for its change is done, one alone as well as among others; that the map was not
+                // changed is told.
+                let failure = done.unwrap_err();
+                let after = plan.steps.last() != Some(&Step::Commit);
+                assert_eq!(failure.committed, after, "{}: {failure}", plan.summary);
+                assert_eq!(failure.at, if after { 2 } else { 0 });
+                assert!(failure.rest.minor);
+                assert!(failure.why().contains("lock the map file: "), "{}", failure.why());
+                let path = files.join(&plan.summary);
+                assert_eq!(crate::kernel::files::remove(&path).unwrap(), after, "{}", plan.summary);
+            }
+        }
+        let took = begun.elapsed();
+        assert!(took >= wait && took < wait * 2, "{took:?}");
+        drop(held);
+        let (done, _) = run_all(&plans.each_ref(), &machine);
+        assert!(done.iter().all(Result::is_ok), "{done:?}");
+    }
 }

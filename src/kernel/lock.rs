@@ -8,14 +8,14 @@ use std::{
         unix::fs::{MetadataExt, OpenOptionsExt},
     },
     path::{Path, PathBuf},
-    sync::mpsc,
+    sync::{Arc, Mutex, PoisonError, mpsc},
     thread,
     time::Duration,
 };
 
 use nix::fcntl::{Flock, FlockArg};
 
-use super::{DevId, Holder, KernelError, Procfs, wait::Deadline};
+use super::{DevId, ErrorCause, Holder, KernelError, Procfs, wait::Deadline};
 
 /// After a longer wait it is said what for.
 const LONG: Duration = Duration::from_secs(2);
@@ -70,9 +70,13 @@ impl Lock {
 
     /// Takes the lock if nobody has it.
     pub fn at_once(path: &Path) -> Result<Option<Self>, KernelError> {
+        Self::now(path, End::Removed)
+    }
+
+    fn now(path: &Path, end: End) -> Result<Option<Self>, KernelError> {
         match Flock::lock(open(path)?, FlockArg::LockExclusiveNonblock) {
             Ok(file) => {
-                let lock = Self { path: path.to_owned(), file, end: End::Removed };
+                let lock = Self { path: path.to_owned(), file, end };
                 // Else somebody let it go just now: he has it no more, and neither have we.
                 Ok(Some(lock).filter(Self::is_there))
             }
@@ -113,6 +117,40 @@ impl Lock {
         };
         let there = fs::symlink_metadata(&self.path);
         there.is_ok_and(|there| self.file.metadata().is_ok_and(|ours| same(&there, &ours)))
+    }
+}
+
+/// How long a command waits for one lock that many take. Once it has waited in vain it only tries: whoever keeps the lock that
+/// long may keep it for ever, and a command of many acts must not wait as often. Clones share what came of it.
+#[derive(Clone, Debug)]
+pub struct Patience {
+    most: Duration,
+    /// How the wait ended.
+    in_vain: Arc<Mutex<Option<KernelError>>>,
+}
+
+impl Patience {
+    /// Waits once, for so long.
+    #[must_use]
+    pub fn of(most: Duration) -> Self {
+        Self { most, in_vain: Arc::default() }
+    }
+
+    /// Takes the lock. `told` is called, with the most that it takes, when there is a long wait.
+    pub fn take(&self, path: &Path, told: &dyn Fn(Duration)) -> Result<Lock, KernelError> {
+        // Those who come meanwhile wait for the same end.
+        let mut in_vain = self.in_vain.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(error) = &*in_vain {
+            let lock = Lock::now(path, End::Stays)?.ok_or_else(|| error.clone())?;
+            // Whoever kept it is gone.
+            *in_vain = None;
+            return Ok(lock);
+        }
+        let taken = Lock::take_of_many(path, Deadline::after(self.most), &|| told(self.most));
+        if let Err(error @ KernelError { cause: ErrorCause::TimedOut(_), .. }) = &taken {
+            *in_vain = Some(error.clone());
+        }
+        taken
     }
 }
 
@@ -203,6 +241,8 @@ fn locked(
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
 
     #[test]
@@ -240,6 +280,30 @@ mod tests {
         assert!(next.is_there());
         drop(next);
         assert!(path.exists(), "the next one finds it");
+    }
+
+    #[test]
+    fn a_lock_that_is_kept_is_waited_for_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("map.lock");
+        let held = Lock::take_of_many(&path, Deadline::after(Duration::ZERO), &|| ()).unwrap();
+        let patience = Patience::of(Duration::from_millis(300));
+        let begun = Instant::now();
+        let why = patience.take(&path, &|_| ()).unwrap_err();
+        assert!(begun.elapsed() >= Duration::from_millis(300));
+        let again = Instant::now();
+        for _ in 0..10 {
+            assert_eq!(patience.clone().take(&path, &|_| ()).unwrap_err(), why);
+        }
+        assert!(again.elapsed() < Duration::from_millis(300), "it was waited for again");
+        drop(held);
+        let ours = patience.take(&path, &|_| ()).unwrap();
+        drop(ours);
+        let next = Lock::take_of_many(&path, Deadline::after(Duration::ZERO), &|| ()).unwrap();
+        let last = Instant::now();
+        assert!(patience.take(&path, &|_| ()).is_err());
+        assert!(last.elapsed() >= Duration::from_millis(300), "somebody else has it now");
+        drop(next);
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! Where this machine keeps what we look at: one value, so that a recorded machine can stand in for it.
 
-use std::{fmt, path::PathBuf, sync::Arc};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
-use super::{Places, Procfs, Sysfs, recorded};
+use super::{Places, Procfs, Sysfs, lock::Patience, recorded};
+
+/// How long another program may keep the map's lock.
+pub(super) const MAP_LOCK_WAIT: Duration = Duration::from_secs(30);
 
 /// The roots of a machine, and whether udev serves it.
 #[derive(Clone, Debug)]
@@ -21,6 +24,8 @@ pub struct Machine {
     pub udev: bool,
     /// Who hears of waits that take long.
     pub meanwhile: Meanwhile,
+    /// What waits for the lock of the map file have come to: one command has this value and all its clones.
+    pub map_lock: Patience,
 }
 
 /// Takes a sentence.
@@ -67,6 +72,7 @@ impl Machine {
             lvm: "/etc/lvm".into(),
             udev,
             meanwhile: Meanwhile::default(),
+            map_lock: Patience::of(MAP_LOCK_WAIT),
         }
     }
 }

@@ -126,6 +126,7 @@ impl Recorded {
             lvm: self.root.join("etc/lvm"),
             udev: self.facts.udev,
             meanwhile: super::Meanwhile::default(),
+            map_lock: super::lock::Patience::of(super::machine::MAP_LOCK_WAIT),
         }
     }
 
