@@ -152,6 +152,11 @@ fn only_copy_of_a_mirror() {
     guest::until("the failed member is let go", || {
         sh("grep -q none /sys/block/md7/md/dev-ram0/slot").status == 0
     });
+    // It still stands there: taken back in its place, it would be copied over.
+    for word in ["/dev/ram0", "failed"] {
+        let said = ours(&["/dev/md7", "--re-add", word]).fails(1);
+        assert!(said.stderr.contains("before a resync was finished"), "{word}: {said}");
+    }
     ours(&["-q", "/dev/md7", "--remove", "/dev/ram0"]).ok();
     for words in [&["manage", "/dev/md7", "--add", "/dev/ram0"][..], &["--zero-superblock", "/dev/ram0"]] {
         let said = mdctl(words).fails(1);

@@ -44,6 +44,10 @@ pub(super) fn add(
         )));
     }
     let mut ways: Vec<Attempt> = readd::attached(todo, array, subject, context).into_iter().collect();
+    if let Some(Ok(device)) = subject.seen.as_ref().map(|seen| &seen.found).filter(|_| !ways.is_empty()) {
+        // What the others have is copied onto it where it stands, too.
+        apart::keep_only_copy(todo, array, device, subject, context)?;
+    }
     if let Some(way) = &mut ways.first_mut().filter(|_| todo.found) {
         // A failed member that the kernel does not take back where it stands is taken out and comes anew.
         way.refused = KernelRefusal::Quietly(String::new());

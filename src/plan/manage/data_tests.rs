@@ -243,6 +243,13 @@ fn the_only_copy_is_not_added_again() {
         assert!(refused.text.contains("before a resync was finished"), "{op:?}: {refused:?}");
         assert!(refused.hint.unwrap().contains("mdctl explain /dev/md0 says how"));
     }
+    // Where it failed and stands, the kernel would copy onto it as well.
+    let attached = array(Level::Raid1, "FU");
+    for found in [false, true] {
+        let todo = Todo { found, ..path(ManageOp::ReAdd, 0) };
+        let refused = decide(&todo, &attached, &resyncing(4096), &context()).unwrap_err();
+        assert!(refused.text.contains("before a resync was finished"), "{refused:?}");
+    }
     let insisting = ManageContext { force: true, ..context() };
     assert!(decide(&path(ManageOp::Add, 0), &world, &resyncing(4096), &insisting).is_ok());
     // 0 is also what an array has that is being written to: the log decides.
