@@ -5,7 +5,10 @@ use super::{
     dm::DmStep,
     volume::{fs::FsStep, metadata::LvmStep},
 };
-use crate::model::{dm::name, overlay};
+use crate::{
+    model::{dm::name, overlay},
+    words::ArrayAttr,
+};
 
 /// What is left.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,10 +46,13 @@ fn is_minor(step: &Step) -> bool {
             | Step::System(SystemStep::Node { .. })
             | Step::System(SystemStep::RemoveNode { .. })
             | Step::System(SystemStep::Uevent { .. })
-            | Step::Md(MdStep::Thaw { .. })
             | Step::Dm(DmStep::WaitForUdev)
             | Step::Lvm(LvmStep::Unlock | LvmStep::ForgetHints)
     )
+}
+
+fn attribute(kernel: &str, attr: &str, value: &str) -> String {
+    format!("echo {value} > /sys/block/{kernel}/md/{attr}")
 }
 
 fn later(step: &Step) -> Option<String> {
@@ -70,6 +76,15 @@ fn later(step: &Step) -> Option<String> {
             let (group, volume, _) = name::split(name);
             format!("mdctl volume activate {group}/{volume}")
         }
+        Step::Md(MdStep::MakeWritable { array }) => format!("mdctl readwrite {}", array.path),
+        Step::Md(MdStep::Thaw { array }) => attribute(&array.kernel, ArrayAttr::SyncAction.path(), "idle"),
+        Step::Md(MdStep::Configure { array, attr, value }) => attribute(&array.kernel, attr, value),
+        Step::Md(
+            MdStep::SetAttr { array, attr, value, .. } | MdStep::Change { array, attr, to: value, .. },
+        ) => attribute(&array.kernel, attr.path(), value),
+        Step::Md(MdStep::Remove { array, member, .. }) => {
+            format!("mdctl manage {} --remove {}", array.path, member.shown)
+        }
         Step::Dm(DmStep::Remove { name, .. }) => match overlay::parts(name) {
             Some((set, _)) => format!("mdctl overlay discard {set}"),
             None => format!("dmsetup remove {name}"),
@@ -81,7 +96,7 @@ fn later(step: &Step) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::dm::UdevFlags;
+    use crate::{model::dm::UdevFlags, plan::ArrayName};
 
     #[test]
     fn what_remains_has_a_command() {
@@ -97,6 +112,12 @@ mod tests {
         };
         assert_eq!(remove("vg-v"), "dmsetup remove vg-v");
         assert_eq!(remove("MDOV-try-sda"), "mdctl overlay discard try");
+        let array = ArrayName { kernel: "md7".into(), path: "/dev/md/home".into() };
+        let thaw = Rest::of(&Step::Md(MdStep::Thaw { array: array.clone() }));
+        assert!(!thaw.minor, "recovery would never start");
+        assert_eq!(thaw.later.unwrap(), "echo idle > /sys/block/md7/md/sync_action");
+        let writable = Rest::of(&Step::Md(MdStep::MakeWritable { array }));
+        assert_eq!(writable.later.unwrap(), "mdctl readwrite /dev/md/home");
         assert!(
             Rest::of(&Step::System(SystemStep::LockMap)).minor
                 && Rest::of(&Step::System(SystemStep::UnlockMap)).minor

@@ -346,10 +346,14 @@ impl<'a> Rounds<'a> {
                     self.note(&outcome, became(&outcome), outcome.done.clone());
                     Ended::Done
                 }
-                // The array is there, and what shows it will come; mdadm too only says so.
+                // The array is there. Under the original's name it is only said what is missing, as there.
                 Deed::Failed(failure) if failure.committed => {
                     let path = &outcome.name.path;
                     self.say.push(Said::error(format!("{path}: {}: {:#}", failure.step, failure.cause)));
+                    let later = failure.rest.later.iter().filter(|_| self.native);
+                    self.say
+                        .extend(later.map(|later| Said::note(format!("what remains to be done: {later}"))));
+                    self.status |= if self.native && !failure.rest.minor { FAILED } else { 0 };
                     self.came_up(&outcome)
                 }
                 Deed::Failed(failure) => {

@@ -210,6 +210,12 @@ impl<'a> Starting<'a> {
                     self.say.push(Said::detail(format!("{:#}", failure.cause)));
                     again = true;
                 }
+                // It runs: only others were not told of it.
+                Deed::Failed(failure) if failure.committed && failure.rest.minor => {
+                    shown.push(show(&came.array));
+                    self.say.extend([Said::note(&came.message), Said::warn(failure.why())]);
+                    self.came.push(came);
+                }
                 Deed::Failed(failure) => {
                     let why = failure.answer().unwrap_or_else(|| format!("{:#}", failure.cause));
                     self.fail(came.array, &why);

@@ -206,7 +206,12 @@ impl Manage {
             (Stage::Switched(switch, said), Event::Done(deeds)) => self.switched(switch, said, one(deeds)?),
             (Stage::Thawing(ending), Event::Done(deeds)) => {
                 if let Deed::Failed(failure) = one(deeds)? {
-                    self.say.push(Said::warn(format!("{}: {:#}", failure.step, failure.cause)));
+                    let later = failure.rest.later.iter().map(|later| {
+                        Said::note(format!("no recovery starts in {} until: {later}", self.array().path))
+                    });
+                    let said: Vec<Said> = [Said::error(failure.why())].into_iter().chain(later).collect();
+                    self.say.extend(said);
+                    self.left = true;
                 }
                 self.finish(ending)
             }
@@ -396,9 +401,15 @@ impl Manage {
                 }
                 self.frozen |= doing.way.freezes();
                 self.came(&doing);
-                self.say.extend(doing.way.said.iter().flat_map(|said| said.lines()).map(Said::note));
+                let (said, status) = Said::ended(&failure, &doing.way.plan.summary);
+                // What is missing is not said to be done: only the last line is of what came before the commit.
+                let lines = doing.way.said.iter().flat_map(|said| said.lines());
+                let lines: Vec<&str> =
+                    if status == 0 { lines.collect() } else { lines.last().into_iter().collect() };
+                self.say.extend(lines.into_iter().map(Said::note));
                 self.say.extend(doing.way.detail.iter().map(Said::detail));
-                self.say.push(Said::warn(format!("{}: {:#}", failure.step, failure.cause)));
+                self.say.extend(said);
+                self.left |= status != 0;
             }
         }
         self.word()

@@ -94,6 +94,8 @@ pub struct Replace {
     old: OldMember,
     idle: u32,
     came: Option<ReplaceEnd>,
+    /// Of what is missing though the new member serves.
+    status: u8,
     say: Vec<Said>,
 }
 
@@ -166,6 +168,7 @@ impl Replace {
             old: OldMember::Missing,
             idle: 0,
             came: None,
+            status: 0,
             say: Vec::new(),
         }
     }
@@ -230,7 +233,7 @@ impl Replace {
             (Stage::Wait, Event::Woke(woke)) => self.woke(woke),
             (Stage::TakeOut(slot), Event::Done(deeds)) => {
                 if let Deed::Failed(failure) = one(deeds)? {
-                    self.say.push(Said::warn(format!("{}: {:#}", failure.step, failure.cause)));
+                    self.say.push(Said::warn(failure.why()));
                 }
                 self.look_at_array(Stage::Verify(slot))
             }
@@ -311,7 +314,10 @@ impl Replace {
             Deed::Shown => return Turn::end(0),
             Deed::Done => return self.begun(),
             Deed::Failed(failure) if failure.committed => {
-                self.say.push(Said::warn(format!("{}: {:#}", failure.step, failure.cause)));
+                let summary = self.ways.front().map(|way| way.plan.summary.clone()).unwrap_or_default();
+                let (said, status) = Said::ended(&failure, &summary);
+                self.say.extend(said);
+                self.status |= status;
                 return self.begun();
             }
             Deed::Failed(failure) => failure,
@@ -333,7 +339,7 @@ impl Replace {
 
     fn begun(&mut self) -> Turn {
         if self.job.no_wait {
-            return self.goes_on(0);
+            return self.goes_on(self.status);
         }
         self.look_at_array(Stage::Watch)
     }
@@ -448,20 +454,26 @@ impl Replace {
     fn served(&mut self, slot: u32, array: &Managed) -> Turn {
         let missing = missing(array);
         let (old, new, shown) = (&self.job.old, &self.job.new, self.shown());
+        let stays = take_out(old, array, &self.old, &self.job.context).is_some();
         let text = match self.old {
             OldMember::Missing => format!("{new} serves in slot {slot} of {shown}"),
+            OldMember::Serving { .. } | OldMember::Failed { .. } if stays => {
+                format!("{new} serves in slot {slot} of {shown}, and {old} is not out of it yet")
+            }
             OldMember::Serving { .. } | OldMember::Failed { .. } => {
                 format!("{new} serves in slot {slot} of {shown}, {old} is out")
             }
         };
+        let remove = stays.then(|| Said::note(format!("mdctl manage {shown} --remove {old} takes it out")));
         let rest = match missing {
             0 => "no member is missing".to_owned(),
             1 => "one more member is missing".to_owned(),
             more => format!("{more} more members are missing"),
         };
         self.say.push(Said::out(format!("{text}; {rest}")));
+        self.say.extend(remove);
         self.came = Some(ReplaceEnd::Done { slot, missing });
-        Turn::end(0)
+        Turn::end(if stays { FAILED } else { self.status })
     }
 }
 
