@@ -84,6 +84,11 @@ impl<'a> Show<'a> {
                 return (DetailAnswer::Not { device: path.to_owned(), error }, status);
             }
         };
+        if array.superblock.as_ref().is_some_and(|superblock| !superblock.native.checksum_ok()) {
+            self.ui.warn(&format!(
+                "{path}: no member has a superblock with a right checksum; this is from a wrong one"
+            ));
+        }
         let detail = Detail::of(&array, self.host.as_deref());
         let form = Form { verbose: self.common.verbose > 0, no_devices: self.common.no_devices };
         if self.common.json {

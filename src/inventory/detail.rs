@@ -165,7 +165,7 @@ impl DetailLook<'_> {
         found
     }
 
-    /// The first superblock that belongs to this array.
+    /// The first sound superblock that belongs to this array; where none is sound the first.
     fn superblock(
         &self,
         metadata: &MetadataVersion,
@@ -178,11 +178,16 @@ impl DetailLook<'_> {
             Some(_) => members.iter().filter(|member| member.state.active).map(|member| member.dev).collect(),
             None => attached.iter().map(|(attached, _)| attached.dev).collect(),
         };
-        devices.into_iter().find_map(|dev| {
+        let mut fitting = devices.into_iter().filter_map(|dev| {
             let superblock = self.load(metadata, dev)?;
             let fits = started.is_none_or(|info| is_of(&superblock, &info));
             (fits && !superblock.native.array().is_zero()).then_some(superblock)
-        })
+        });
+        let first = fitting.next()?;
+        if first.native.checksum_ok() {
+            return Some(first);
+        }
+        Some(fitting.find(|other| other.native.checksum_ok()).unwrap_or(first))
     }
 
     fn load(&self, metadata: &MetadataVersion, dev: DevId) -> Option<MemberSuperblock> {

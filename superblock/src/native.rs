@@ -89,6 +89,15 @@ impl Native {
         }
     }
 
+    /// Whether its checksum fits.
+    #[must_use]
+    pub fn checksum_ok(&self) -> bool {
+        match self {
+            Self::V0(sb) => sb.checksum_ok(),
+            Self::V1(sb) => sb.checksum_ok(),
+        }
+    }
+
     /// The array.
     #[must_use]
     pub fn array(&self) -> MdUuid {

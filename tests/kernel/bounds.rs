@@ -81,6 +81,23 @@ fn wrong_checksums_are_told_in_lists() {
     disks.write(0, end, &old);
     let output = ours(&["--examine", "/dev/ram0"]);
     assert!(output.stdout.contains("Version : 1.0"), "the sound one counts:\n{output}");
+
+    // Of a running array too.
+    reference(&[&create[..], &["-e1.2"], &disks.all()].concat()).ok();
+    let before = ours(&["--detail", "--brief", "/dev/md7"]).ok();
+    for index in [0, 1] {
+        let mut page = disks.read(index, 4096, 512);
+        page[216] ^= 1;
+        disks.write(index, 4096, &page);
+        let after = ours(&["--detail", "--brief", "/dev/md7"]).ok();
+        assert_eq!(after.stdout, before.stdout);
+        assert_eq!(
+            after.stderr.contains("no member has a superblock with a right checksum"),
+            index == 1,
+            "{after}"
+        );
+    }
+    reference(&["--stop", "--quiet", "/dev/md7"]).ok();
 }
 
 fn running_arrays_of_0_90_have_their_uuid() {

@@ -217,7 +217,7 @@ pub enum Cause {
     Arrays,
 }
 
-/// CourseProgress.
+/// How far a work is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bar {
     /// What it is of.

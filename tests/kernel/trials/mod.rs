@@ -16,6 +16,7 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("full", full),
         Case::new("order", order),
         Case::new("killed", killed),
+        Case::new("bounds_of_a_trial", bounds_of_a_trial),
     ];
     cases.extend(shapes::cases());
     cases.extend(members::cases());
@@ -146,4 +147,33 @@ fn killed() {
         nothing_is_left();
         assert_eq!(sums(&disks), before);
     }
+}
+
+/// Many members of a size that nobody can read through: memory and time have an end, something is said meanwhile, and what was
+/// not tried is told. Nothing is written where nothing speaks for a guess.
+fn bounds_of_a_trial() {
+    sh("mkdir -p /tmp/large && mount -t tmpfs -o size=600M large /tmp/large && modprobe loop").ok();
+    let attach =
+        "for n in $(seq 24); do truncate -s 10T /tmp/large/$n; losetup -f --show /tmp/large/$n; done";
+    let devices = sh(attach).ok().stdout;
+    let devices: Vec<&str> = devices.split_whitespace().collect();
+    let words = ["-q", "--create", "/dev/md0", "--run", "-l6", "-n24", "--assume-clean", "--bitmap=none"];
+    reference(&[&words[..], &devices].concat()).ok();
+    sh("head -c 8M /dev/urandom > /dev/md0").ok();
+    reference(&["-q", "--stop", "/dev/md0"]).ok();
+    let all = devices.join(" ");
+    sh(&format!("for d in {all}; do dd if=/dev/zero of=$d bs=4k count=4 conv=notrunc status=none; done"))
+        .ok();
+    let timed = format!("/usr/bin/time -f 'kilobytes %M seconds %e' mdctl trial --time=15 {all}");
+    let said = sh(&timed).ok();
+    assert!(said.stderr.contains("guesses were looked at so far"), "{said}");
+    assert!(said.stderr.contains("Not looked at, because time was over"), "{said}");
+    let used = said.stderr.split("kilobytes ").nth(1).unwrap_or_default();
+    let kilobytes: u64 = used.split(' ').next().and_then(|number| number.parse().ok()).unwrap_or(u64::MAX);
+    assert!(kilobytes <= 64 << 10, "{said}");
+    sh("losetup -D; umount /tmp/large").ok();
+
+    let disks = Disks::new(2, 32768);
+    let refused = mdctl(&[&["trial", "--apply=1", "--yes"][..], &disks.all()].concat()).fails(1);
+    assert!(refused.stderr.contains("nothing speaks for any guess"), "{refused}");
 }
