@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::{cluster, drive::Driver, home, print, refuse};
 use crate::{
-    config::{Config, sources::ConfigSources},
+    config::Config,
     inventory,
     kernel::{Machine, node},
     plan::{
@@ -29,11 +29,7 @@ pub(super) fn run(request: &AssembleRequest, common: &Common, machine: &Machine,
     if let Some(refusal) = early(request) {
         return Ok(refuse(&refusal, common, ui));
     }
-    let (config, diagnostics) =
-        inventory::configuration(&ConfigSources::from_option(common.config.as_deref()))?;
-    for diagnostic in diagnostics {
-        ui.error(&diagnostic.text);
-    }
+    let config = super::configured(common, ui)?;
     let job = match job(request, &config) {
         Ok(job) => job,
         Err(refusal) => return Ok(refuse(&refusal, common, ui)),

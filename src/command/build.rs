@@ -4,7 +4,6 @@ use anyhow::Result;
 
 use super::{Ended, carry_out, preview, refuse};
 use crate::{
-    config::sources::ConfigSources,
     inventory,
     kernel::Machine,
     plan::{build, naming},
@@ -14,7 +13,7 @@ use crate::{
 
 /// Starts an array that has no metadata.
 pub(super) fn run(request: &BuildRequest, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
-    let (config, _) = inventory::configuration(&ConfigSources::from_option(common.config.as_deref()))?;
+    let config = super::configured(common, ui)?;
     let mut world = inventory::world(machine, 0)?;
     let path = |source: &MemberSource| match source {
         MemberSource::Path(path) | MemberSource::Journal(path) => Some(path.display().to_string()),

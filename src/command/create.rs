@@ -4,8 +4,6 @@ use anyhow::Result;
 
 use super::{cluster, drive::Driver, refuse, settings};
 use crate::{
-    config::sources::ConfigSources,
-    inventory,
     kernel::Machine,
     plan::create::{MakeJob, Making},
     request::{BitmapKind, Common, CreateRequest},
@@ -15,7 +13,7 @@ use crate::{
 /// Makes an array.
 pub(super) fn run(request: &CreateRequest, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
     let mut request = request.clone();
-    let (config, _) = inventory::configuration(&ConfigSources::from_option(common.config.as_deref()))?;
+    let config = super::configured(common, ui)?;
     if request.nodes.is_some() || request.bitmap == Some(BitmapKind::Clustered) {
         match cluster(request.home_cluster.as_deref(), &config) {
             Ok(name) => request.home_cluster = Some(name),

@@ -4,7 +4,6 @@ use anyhow::Result;
 
 use super::{FAILED, print};
 use crate::{
-    config::sources::ConfigSources,
     inventory::{self, Absent, DetailLook, Nodes},
     kernel::Machine,
     report::detail::{Detail, DetailAnswer, DetailReport, Form},
@@ -67,7 +66,7 @@ impl<'a> Show<'a> {
         map: Option<&'a [crate::model::world::MapEntry]>,
         ui: &'a Ui,
     ) -> Result<Self> {
-        let (config, _) = inventory::configuration(&ConfigSources::from_option(common.config.as_deref()))?;
+        let config = super::configured(common, ui)?;
         let host = inventory::homehost(common.homehost.as_ref(), common.ignore_homehost, &config);
         let look = DetailLook { machine, nodes, map, prefer: common.prefer.as_deref() };
         let brief = common.brief || request.scan && common.verbose < 2;

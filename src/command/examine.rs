@@ -7,7 +7,6 @@ use anyhow::Result;
 
 use super::{DONE, FAILED, print};
 use crate::{
-    config::sources::ConfigSources,
     inventory::{self, Format, Nodes, Shown, SuperblockMissing, SuperblockSeen},
     kernel::Machine,
     model::{DevId, detail::MemberSuperblock},
@@ -20,11 +19,7 @@ use crate::{
 
 /// Shows what the superblocks on devices say.
 pub(super) fn run(request: &MiscRequest, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
-    let (config, diagnostics) =
-        inventory::configuration(&ConfigSources::from_option(common.config.as_deref()))?;
-    for diagnostic in diagnostics {
-        ui.warn(&diagnostic.to_string());
-    }
+    let config = super::configured(common, ui)?;
     let host = inventory::homehost(common.homehost.as_ref(), common.ignore_homehost, &config);
     let paths: Vec<String> = if request.devices.is_empty() {
         if !request.scan {

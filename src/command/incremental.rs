@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::{DONE, drive::Driver, home, output, print};
 use crate::{
-    config::{Config, sources::ConfigSources},
+    config::Config,
     inventory,
     kernel::Machine,
     plan::{
@@ -18,11 +18,7 @@ use crate::{
 
 /// Does what one event of a device asks for.
 pub(super) fn run(request: &IncrementalRequest, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
-    let (config, diagnostics) =
-        inventory::configuration(&ConfigSources::from_option(common.config.as_deref()))?;
-    for diagnostic in diagnostics {
-        ui.error(&diagnostic.text);
-    }
+    let config = super::configured(common, ui)?;
     let driver = Driver { common, machine, ui, config: &config, own_document: true };
     let names: Vec<String> = request.devices.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     if request.rebuild_map {

@@ -4,7 +4,6 @@ use anyhow::Result;
 
 use super::drive::Driver;
 use crate::{
-    config::sources::ConfigSources,
     inventory,
     kernel::Machine,
     plan::{
@@ -20,7 +19,7 @@ use crate::{
 
 /// Does what the words say, until one fails.
 pub(super) fn run(request: &ManageRequest, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
-    let (config, _) = inventory::configuration(&ConfigSources::from_option(common.config.as_deref()))?;
+    let config = super::configured(common, ui)?;
     let path = request.device.to_string_lossy().into_owned();
     let mut course = Manage::new(ManageJob {
         members: request.members.clone(),

@@ -9,7 +9,7 @@ use anyhow::Result;
 
 use crate::{
     cli::{self, help, parse},
-    config::{HostName, conf::Config},
+    config::{HostName, conf::Config, sources::ConfigSources},
     inventory,
     kernel::{Machine, Meanwhile, files, host, parallel},
     model::{Sight, Unusable},
@@ -277,6 +277,16 @@ fn say_silent(sights: &[Sight], ui: &Ui) {
 }
 
 /// What is understood and cannot be done yet.
+/// The configuration; what is wrong in it is said, under our own name with file and line.
+fn configured(common: &Common, ui: &Ui) -> Result<Config> {
+    let sources = ConfigSources::from_option(common.config.as_deref());
+    let (config, diagnostics) = inventory::configuration(&sources)?;
+    for diagnostic in diagnostics {
+        ui.error(&if ui.program() == NATIVE { diagnostic.to_string() } else { diagnostic.text });
+    }
+    Ok(config)
+}
+
 fn not_yet(what: &str, ui: &Ui) -> u8 {
     ui.error(&format!("{what} is not supported yet; mdadm can be used on the same arrays meanwhile"));
     2

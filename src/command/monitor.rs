@@ -10,7 +10,6 @@ use crate::{
         Config,
         alerts::SmtpServer,
         conf::{ArrayLine, ArrayLineName},
-        sources::ConfigSources,
     },
     execute::follow,
     inventory,
@@ -29,9 +28,7 @@ const USUAL_DELAY: u32 = 60;
 
 /// Watches until there is nothing left to watch, or a signal comes.
 pub(super) fn run(request: &MonitorRequest, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
-    let (config, diagnostics) =
-        inventory::configuration(&ConfigSources::from_option(common.config.as_deref()))?;
-    diagnostics.iter().for_each(|diagnostic| ui.error(&diagnostic.text));
+    let config = super::configured(common, ui)?;
     let native = ui.program() == super::NATIVE;
     let receivers = Receivers {
         program: request

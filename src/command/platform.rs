@@ -10,7 +10,7 @@ use super::{
     preview, print,
 };
 use crate::{
-    config::{Metadata, policy, sources::ConfigSources},
+    config::{Metadata, policy},
     inventory,
     kernel::{Access, BlockDevice, Machine, node},
     plan::{MdStep, Plan, Step, SystemStep},
@@ -93,11 +93,7 @@ pub(super) fn udev_rules(
     if !request.devices.is_empty() {
         return rules_for_devices(request, machine, ui);
     }
-    let (config, diagnostics) =
-        inventory::configuration(&ConfigSources::from_option(common.config.as_deref()))?;
-    for diagnostic in diagnostics {
-        ui.error(&diagnostic.to_string());
-    }
+    let config = super::configured(common, ui)?;
     let text = policy::udev_rules(&config.policies);
     let Some(file) = file else { return Ok(print(&text)) };
     let path = Path::new(file).display().to_string();

@@ -4,7 +4,6 @@ use anyhow::Result;
 
 use super::{drive::Driver, print};
 use crate::{
-    config::sources::ConfigSources,
     inventory,
     kernel::Machine,
     plan::{
@@ -20,7 +19,7 @@ use crate::{
 
 /// Replaces a member.
 pub(super) fn run(request: &ReplaceRequest, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
-    let (config, _) = inventory::configuration(&ConfigSources::from_option(common.config.as_deref()))?;
+    let config = super::configured(common, ui)?;
     let mut replace = Replace::new(ReplaceJob {
         old: request.old.clone(),
         new: request.new.clone(),

@@ -53,7 +53,7 @@ pub(super) fn run(request: &TrialRequest, common: &Common, machine: &Machine, ui
         Err(refusal) => return Ok(refuse(&refusal, common, ui)),
     };
     let (searched, numbers) = guess(&devices, &seen, &asked, request, ui)?;
-    let (config, _) = inventory::configuration(&ConfigSources::from_option(common.config.as_deref()))?;
+    let config = super::configured(common, ui)?;
     let work = Work { request, common, machine, ui, config: &config, devices: &devices, seen: &seen };
     let guesses = searched.best.into_iter().take(SHOWN).collect();
     let mut tries = Tries::new(work.job()?, guesses);

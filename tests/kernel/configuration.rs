@@ -1,9 +1,34 @@
 //! mdadm.conf is looked at, and gets the lines that it lacks: the reference finds the arrays by them.
 
-use crate::guest::{self, Case, Disks, mdctl, reference, sh};
+use crate::guest::{self, Case, Disks, mdctl, ours, reference, sh};
 
 pub(crate) fn cases() -> Vec<Case> {
-    vec![Case::new("lines_are_added_once", lines_are_added_once)]
+    vec![
+        Case::new("lines_are_added_once", lines_are_added_once),
+        Case::new("what_is_wrong_in_it_is_said_by_all", what_is_wrong_in_it_is_said_by_all),
+    ]
+}
+
+fn what_is_wrong_in_it_is_said_by_all() {
+    let disks = Disks::new(2, 8192);
+    sh("printf 'FOO bar\nCREATE mode=zz\n' >/tmp/odd.conf").ok();
+    let config = "--config=/tmp/odd.conf";
+    let create = ["--create", "/dev/md7", "--run", "-q", "-l1", "-n2", "--assume-clean", config];
+    let detail = ["--detail", "/dev/md7", config];
+    let mut said: Vec<[String; 2]> = Vec::new();
+    for run in [reference, ours] {
+        let created = run(&[&create[..], &disks.all()].concat()).ok().stderr;
+        guest::settle();
+        said.push([created, run(&detail).ok().stderr]);
+        reference(&["--stop", "-q", "/dev/md7"]).ok();
+    }
+    assert_eq!(said[0], said[1]);
+    let created = mdctl(
+        &[&["create", "/dev/md7", "--run", "-l1", "-n2", "--assume-clean", config], &disks.all()[..]]
+            .concat(),
+    );
+    assert!(created.ok().stderr.contains("Unknown keyword FOO (/tmp/odd.conf, line 1)"));
+    reference(&["--stop", "-q", "/dev/md7"]).ok();
 }
 
 fn lines_are_added_once() {
