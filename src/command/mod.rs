@@ -13,7 +13,10 @@ use crate::{
     inventory,
     kernel::{Machine, Meanwhile, files, host, parallel},
     model::{Sight, Unusable},
-    plan::{Plan, Refusal, Say, Step, Warning, assemble::Home, create::CreateSettings, run::Failure},
+    plan::{
+        Plan, Refusal, Say, Step, Warning, assemble::Home, create::CreateSettings, named::Becomes,
+        run::Failure,
+    },
     report::{outcome::Outcome, text::harmless},
     request::{Common, ConfigRequest, Invocation, MiscAction, MiscRequest, Request},
     ui::{self, Ui},
@@ -215,9 +218,10 @@ fn carried(invocation: &Invocation, ui: &Ui) -> u8 {
 
 fn one_action(request: &MiscRequest, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
     match &request.action {
-        MiscAction::Stop | MiscAction::Run | MiscAction::ReadOnly | MiscAction::ReadWrite => {
-            stop::run(request, common, machine, ui)
-        }
+        MiscAction::Stop => stop::run(Becomes::Stopped, request, common, machine, ui),
+        MiscAction::Run => stop::run(Becomes::Started, request, common, machine, ui),
+        MiscAction::ReadOnly => stop::run(Becomes::ReadOnly, request, common, machine, ui),
+        MiscAction::ReadWrite => stop::run(Becomes::Writable, request, common, machine, ui),
         MiscAction::Wait => wait::run(request, common, machine, ui),
         MiscAction::Examine => examine::run(request, common, machine, ui),
         MiscAction::Detail => detail::run(request, common, machine, ui),

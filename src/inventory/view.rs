@@ -7,6 +7,7 @@ use crate::{
     config::Config,
     kernel::{Access, KernelError, Machine, node, sysfs::SyncProgress},
     model::{
+        DevId,
         dm::Overview,
         view::{Acting, Look, Unseen, View},
     },
@@ -33,6 +34,7 @@ pub fn see(machine: &Machine, config: &Config, look: &Look) -> Result<View, Unse
         Look::Entry { file } => View::Entry(super::entry(file).map(|(entry, _)| Box::new(entry))),
         Look::Here { known } => View::Here(super::here(machine, known).map_err(unseen)?),
         Look::Present { spots } => View::Present(super::present(machine, spots)),
+        Look::Number { path } => View::Number(number(machine, path).map_err(|error| in_short(&error))),
         Look::Acting { path } => View::Acting(acting(machine, Path::new(path)).map_err(unseen)?),
         Look::Volumes { command } => {
             View::Volumes(Box::new(super::all_volumes(machine, command).map_err(unseen)?))
@@ -71,13 +73,21 @@ fn waiting_tables(machine: &Machine) -> Result<Overview, KernelError> {
     Driver::open(machine)?.overview(machine, wanted)
 }
 
+fn number(machine: &Machine, path: &str) -> Result<Option<DevId>, KernelError> {
+    let is_name = !path.contains('/') && !path.is_empty();
+    let named = || machine.sysfs.array(path).dev().ok().flatten().filter(|_| is_name);
+    node::number_of(Path::new(path)).or_else(|error| named().map(Some).ok_or(error))
+}
+
+/// The system's words alone.
+fn in_short(error: &KernelError) -> String {
+    error.errno().map_or_else(|| error.to_string(), |errno| errno.desc().to_owned())
+}
+
 fn acting(machine: &Machine, path: &Path) -> Result<Acting, KernelError> {
     let number = match node::number_of(path) {
         Ok(number) => number,
-        Err(error) => {
-            let why = error.errno().map_or_else(|| error.to_string(), |errno| errno.desc().to_owned());
-            return Ok(Acting::NoDevice(why));
-        }
+        Err(error) => return Ok(Acting::NoDevice(in_short(&error))),
     };
     let Some(kernel) = number.and_then(|dev| machine.sysfs.name_of(dev)) else { return Ok(Acting::NoArray) };
     let array = machine.sysfs.array(&kernel);

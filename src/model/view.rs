@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::{
-    Candidate, Sight, World,
+    Candidate, DevId, Sight, World,
     active::Active,
     archive::{Entry, Found, Identity, Shelf, Spot},
     delta::{Compared, DeltaHead, KeptBy},
@@ -88,6 +88,11 @@ pub enum Look {
     },
     /// Devices of device-mapper, and what their waiting tables lead to.
     Dm,
+    /// The number of a device that is named by its node, or by the kernel's name for an array.
+    Number {
+        /// The path or name.
+        path: String,
+    },
     /// What an array is syncing.
     Acting {
         /// A path to its node.
@@ -234,6 +239,8 @@ views! {
     Subject(Box<ManageSubject>) = subject,
     /// [`Look::Groups`].
     Groups(Box<Groups>) = groups,
+    /// [`Look::Number`]: none for what is not a block device, or the system's words for why there is nothing.
+    Number(Result<Option<DevId>, String>) = number,
     /// [`Look::Acting`].
     Acting(Acting) = acting,
     /// [`Look::Scrub`].

@@ -21,6 +21,7 @@ pub mod incremental;
 pub mod keep;
 pub mod manage;
 pub mod monitor;
+pub mod named;
 pub mod naming;
 pub mod only_copy;
 pub mod overlay;
