@@ -1,15 +1,21 @@
 //! `--dump` and `--restore`.
 
-use std::path::{Path, PathBuf};
+use std::{
+    ffi::OsStr,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Result;
 use superblock::Write;
 
-use super::{DONE, Ended, FAILED, carry_out, keep::Kept, preview, print};
+use super::{DONE, Ended, FAILED, NATIVE, carry_out, keep::Kept, preview, print, refuse};
 use crate::{
     inventory::{self, Image},
     kernel::{KernelError, Machine, files},
-    plan::dump,
+    plan::{
+        Refusal,
+        dump::{self, DumpFile},
+    },
     request::{Common, Metadata, MiscRequest},
     ui::Ui,
 };
@@ -105,15 +111,19 @@ impl Work<'_> {
             return self.fail(&format!("Cannot create dump file {file}: {why}"));
         }
         self.tell(&format!("{shown} saved as {file}."));
+        let mut status = DONE;
         for (name, _) in inventory::names_by_id(self.machine, device) {
             let other = self.place.join(name).display().to_string();
             let plan = dump::link(&file, &other);
             match super::keep::run(&Kept::new(&plan, self.machine, self.common), self.machine, self.ui) {
                 Ok(()) => self.tell(&format!("{shown} also saved as {other}.")),
-                Err(_) => self.ui.error(&format!("Could not save {shown} as {other}!!")),
+                Err(_) => {
+                    self.ui.error(&format!("Could not save {shown} as {other}!!"));
+                    status |= dump::without_link(self.ui.program() == NATIVE);
+                }
             }
         }
-        Ok(DONE)
+        Ok(status)
     }
 
     fn restore(&self, device: &Path) -> Result<u8> {
@@ -130,7 +140,7 @@ impl Work<'_> {
         }
         let file = match self.file_of(device) {
             Ok(file) => file,
-            Err(text) => return self.fail(&text),
+            Err(refusal) => return Ok(refuse(&refusal, self.common, self.ui)),
         };
         let saved = inventory::image(&file).ok().filter(|image| image.size == size);
         let Some(saved) = saved else {
@@ -151,27 +161,21 @@ impl Work<'_> {
         Ok(status)
     }
 
-    /// The file that belongs to a device: named as one of its names by-id, else as it is.
-    fn file_of(&self, device: &Path) -> Result<PathBuf, String> {
+    /// The dump of a device: the place itself where that is a file.
+    fn file_of(&self, device: &Path) -> Result<PathBuf, Refusal> {
         if !files::is_dir(self.place) {
             return Ok(self.place.to_owned());
         }
-        let mut found: Option<PathBuf> = None;
-        for (name, _) in inventory::names_by_id(self.machine, device) {
-            let file = self.place.join(name);
-            let Some(identity) = files::identity(&file) else { continue };
-            if let Some(other) = found.as_ref().filter(|other| files::identity(other) != Some(identity)) {
-                let (other, file, device) = (other.display(), file.display(), device.display());
-                return Err(format!(
-                    "Both {other} and {file} seem suitable for {device}.  Please choose one."
-                ));
-            }
-            found = Some(file);
-        }
-        let plain = self.place.join(device.file_name().unwrap_or_default());
-        found.or_else(|| files::identity(&plain).map(|_| plain)).ok_or_else(|| {
-            format!("Cannot find suitable file in {} for {}", self.place.display(), device.display())
-        })
+        let file = |name: &OsStr| {
+            let path = self.place.join(name);
+            let identity = files::identity(&path)?;
+            Some(DumpFile { path: path.display().to_string(), identity })
+        };
+        let names = inventory::names_by_id(self.machine, device);
+        let by_id: Vec<DumpFile> = names.iter().filter_map(|(name, _)| file(name.as_ref())).collect();
+        let plain = file(device.file_name().unwrap_or_default());
+        let (device, place) = (device.display().to_string(), self.place.display().to_string());
+        dump::file_of(&device, &place, &by_id, plain.as_ref()).map(PathBuf::from)
     }
 
     fn pieces(&self, image: &Image, path: &Path) -> Result<Option<Vec<Write>>> {

@@ -5,7 +5,7 @@
 
 use superblock::{Bytes, Native, Sectors, Write, bitmap, probe::Found, v1::FeatureMap};
 
-use super::{DiskStep, Plan, Step, SystemStep, zero};
+use super::{DiskStep, Plan, Refusal, Step, SystemStep, zero};
 use crate::request::Metadata;
 
 /// What 0.90 has for itself at the end of a device: superblock and bitmap.
@@ -58,6 +58,46 @@ pub fn save(device: &str, file: &str, size: Bytes, pieces: Vec<Write>) -> Plan {
     Plan { summary, steps: vec![step, Step::Commit], warnings: Vec::new() }
 }
 
+/// The exit status where a link by-id could not be made, by which `--restore` finds the dump. The original reports it and
+/// ends with 0.
+#[must_use]
+pub fn without_link(native: bool) -> u8 {
+    u8::from(native)
+}
+
+/// A file of a directory of dumps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DumpFile {
+    /// Its path.
+    pub path: String,
+    /// What it is, whatever its name.
+    pub identity: (u64, u64),
+}
+
+/// The dump of a device in a directory: what stands under its names by-id, if that is one file, else under its plain name.
+///
+/// # Errors
+/// There is none, or it is not clear which.
+pub fn file_of<'a>(
+    device: &str,
+    dir: &str,
+    by_id: &'a [DumpFile],
+    plain: Option<&'a DumpFile>,
+) -> Result<&'a str, Refusal> {
+    for pair in by_id.windows(2) {
+        if let [one, other] = pair {
+            if one.identity != other.identity {
+                return Err(Refusal::new(format!(
+                    "Both {} and {} seem suitable for {device}.  Please choose one.",
+                    one.path, other.path
+                )));
+            }
+        }
+    }
+    let found = by_id.last().or(plain).map(|file| file.path.as_str());
+    found.ok_or_else(|| Refusal::new(format!("Cannot find suitable file in {dir} for {device}")))
+}
+
 /// One more name for it.
 #[must_use]
 pub fn link(file: &str, name: &str) -> Plan {
@@ -78,4 +118,37 @@ pub fn restore(device: &str, file: &str, writes: Vec<Write>) -> Plan {
         Step::Disk(DiskStep::Release { device }),
     ];
     Plan { summary, steps, warnings: Vec::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(path: &str, inode: u64) -> DumpFile {
+        DumpFile { path: path.into(), identity: (1, inode) }
+    }
+
+    #[test]
+    fn names_by_id_go_before_the_plain_one() {
+        let none = "Cannot find suitable file in /d for /dev/sda";
+        let unclear = "Both /d/wwn and /d/ata seem suitable for /dev/sda.  Please choose one.";
+        let plain = file("/d/sda", 7);
+        for (by_id, plain, expected) in [
+            (vec![], None, Err(none)),
+            (vec![], Some(&plain), Ok("/d/sda")),
+            (vec![file("/d/ata", 3)], None, Ok("/d/ata")),
+            // The disk that was sda then is another one now.
+            (vec![file("/d/ata", 3)], Some(&plain), Ok("/d/ata")),
+            (vec![file("/d/ata", 3), file("/d/wwn", 3)], Some(&plain), Ok("/d/wwn")),
+            (vec![file("/d/id", 3), file("/d/wwn", 3), file("/d/ata", 4)], Some(&plain), Err(unclear)),
+        ] {
+            let found = file_of("/dev/sda", "/d", &by_id, plain);
+            assert_eq!(found.map_err(|refusal| refusal.text), expected.map_err(str::to_owned));
+        }
+    }
+
+    #[test]
+    fn a_missing_link_is_a_failure_under_our_own_name() {
+        assert_eq!([true, false].map(without_link), [1, 0]);
+    }
 }
