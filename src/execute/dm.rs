@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, bail};
 use nix::errno::Errno;
 
 use super::live::{Logged, held};
@@ -25,6 +25,7 @@ use crate::{
         dm::{Dev, Owner, ReadAhead, Status, Table, UdevFlags, name, uuid},
     },
     plan::{
+        cookies::CookieStep,
         dm::{Condition, DmStep, Quiesce, Udev},
         run::Outdated,
         volume::mover,
@@ -86,6 +87,29 @@ pub struct Dm {
     pub(super) remarks: Vec<String>,
 }
 
+/// One step about a cookie that is not of this plan.
+fn about_cookie(step: &CookieStep) -> Result<()> {
+    match step {
+        CookieStep::Make(value) => drop(Cookie::make(*value)?.leave()),
+        CookieStep::Lower(value) => {
+            if !kernel::cookie::complete(*value)? {
+                bail!("cookie 0x{value:x}: nobody waits for it any more");
+            }
+        }
+        CookieStep::Release { value, most } => {
+            let waited = Cookie::join(*value)?.take_over().wait(Deadline::after(*most))?;
+            if let Waited::Late(left) = waited {
+                bail!(
+                    "cookie 0x{value:x}: udev did not answer {left} events within {} s; the cookie is removed",
+                    most.as_secs()
+                );
+            }
+        }
+        CookieStep::Forget(value) => drop(kernel::cookie::remove(*value)?),
+    }
+    Ok(())
+}
+
 impl Dm {
     /// Nothing is opened yet.
     #[must_use]
@@ -116,9 +140,8 @@ impl Dm {
     /// Carries one step out.
     pub(super) fn apply(&mut self, step: &DmStep) -> Result<()> {
         // Semaphores are there also where the driver is not.
-        if let DmStep::ForgetCookie(cookie) = step {
-            kernel::cookie::remove(*cookie)?;
-            return Ok(());
+        if let DmStep::Cookie(step) = step {
+            return about_cookie(step);
         }
         let control = self.control()?;
         match step {
@@ -163,7 +186,7 @@ impl Dm {
             }
             DmStep::Udev(udev) => self.treat_events(*udev)?,
             DmStep::Expect { name, state } => expect(&control, name, *state)?,
-            DmStep::ForgetCookie(_) => {}
+            DmStep::Cookie(_) => {}
             DmStep::WaitForUdev => self.wait()?,
         }
         Ok(())

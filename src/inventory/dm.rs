@@ -12,7 +12,7 @@ use crate::{
     },
     model::{
         DevId,
-        dm::{DeviceInfo, DmSeen, Listed, Overview, Row, Status, Table, ToldRow},
+        dm::{DeviceInfo, DmSeen, Listed, Overview, Row, Status, Table, ToldRow, UdevCookie, UdevCookies},
     },
 };
 
@@ -40,6 +40,19 @@ pub struct Running {
 pub fn list(machine: &Machine, by_uuid: &str) -> Result<Vec<Listed>, KernelError> {
     let any = machine.sysfs.names("class/block")?.iter().any(|name| name.starts_with("dm-"));
     if any { Driver::open(machine)?.list(by_uuid) } else { Ok(Vec::new()) }
+}
+
+/// The semaphores by which udev tells that it is done.
+pub fn cookies(machine: &Machine) -> Result<UdevCookies, KernelError> {
+    let one = |one: kernel::cookie::CookieStanding| UdevCookie {
+        value: one.cookie,
+        semid: one.semid,
+        count: one.value,
+        operated: one.operated,
+        changed: one.changed,
+    };
+    let all = kernel::cookie::all(&machine.procfs)?.into_iter().map(one).collect();
+    Ok(UdevCookies { all, random: kernel::cookie::random()?, now: kernel::host::now().0 })
 }
 
 impl Driver {

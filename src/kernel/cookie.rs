@@ -35,33 +35,30 @@ pub enum Waited {
 impl Cookie {
     /// A new one, with a key that nobody has. An error means that there are no semaphores here.
     pub fn create() -> Result<Self, KernelError> {
-        for _ in 0..TRIES {
-            let base = u16::from_ne_bytes(host::random_bytes::<2>()?);
-            if base == 0 {
-                continue;
-            }
-            match Semaphore::create(key(base)) {
-                Ok(semaphore) => {
-                    let cookie = Self { semaphore, base, raised: 0, ours: true };
-                    // One for ourselves, so that it is not 0 before everything has been raised.
-                    semaphore.set(1).map_err(|errno| cookie.error("semctl", errno))?;
-                    return Ok(cookie);
-                }
-                Err(Errno::EEXIST) => {}
-                Err(errno) => return Err(KernelError::new("udev cookie", "semget", errno)),
+        for value in random()? {
+            match Self::make(value) {
+                Err(error) if error.is(Errno::EEXIST) => {}
+                made => return made,
             }
         }
         Err(KernelError::new("udev cookie", "semget", Errno::EEXIST))
     }
 
+    /// A new one with this value.
+    pub fn make(value: u32) -> Result<Self, KernelError> {
+        let base = base(value)?;
+        let semaphore = Semaphore::create(value);
+        let semaphore = semaphore.map_err(|errno| KernelError::new("udev cookie", "semget", errno))?;
+        let cookie = Self { semaphore, base, raised: 0, ours: true };
+        // One for ourselves, so that it is not 0 before everything has been raised.
+        semaphore.set(1).map_err(|errno| cookie.error("semctl", errno))?;
+        Ok(cookie)
+    }
+
     /// One that somebody else made and waits for.
     pub fn join(value: u32) -> Result<Self, KernelError> {
-        let (high, base) = (value >> 16, u16::try_from(value & 0xffff).unwrap_or(0));
-        let fail = |errno| KernelError::new(format!("udev cookie 0x{value:x}"), "semget", errno);
-        if high != MAGIC || base == 0 {
-            return Err(fail(Errno::EINVAL));
-        }
-        let semaphore = Semaphore::find(value).map_err(fail)?;
+        let base = base(value)?;
+        let semaphore = Semaphore::find(value).map_err(|errno| no_semaphore(value, errno))?;
         Ok(Self { semaphore, base, raised: 0, ours: false })
     }
 
@@ -154,6 +151,23 @@ impl Drop for Cookie {
 
 fn key(base: u16) -> u32 {
     (MAGIC << 16) | u32::from(base)
+}
+
+/// The lower half of a cookie's value.
+fn base(value: u32) -> Result<u16, KernelError> {
+    let base = u16::try_from(value & 0xffff).ok().filter(|base| *base != 0 && value >> 16 == MAGIC);
+    base.ok_or_else(|| no_semaphore(value, Errno::EINVAL))
+}
+
+fn no_semaphore(value: u32, errno: Errno) -> KernelError {
+    KernelError::new(format!("udev cookie 0x{value:x}"), "semget", errno)
+}
+
+/// Values that a new one may have.
+pub fn random() -> Result<Vec<u32>, KernelError> {
+    let bases = (0..TRIES).map(|_| host::random_bytes::<2>().map(u16::from_ne_bytes));
+    let bases: Vec<u16> = bases.collect::<Result<_, _>>()?;
+    Ok(bases.into_iter().filter(|base| *base != 0).map(key).collect())
 }
 
 /// What udev's last rule says: one event less to wait for. `false`: there is no such cookie.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::cookies::CookieStep;
 use crate::model::dm::{Owner, ReadAhead, Table, UdevFlags};
 
 /// What suspending does beside holding I/O back.
@@ -193,8 +194,8 @@ pub enum DmStep {
         /// What it has to be.
         state: Condition,
     },
-    /// Remove a semaphore by which udev was to tell a command that was killed since.
-    ForgetCookie(u32),
+    /// Something about a semaphore by which udev tells others that it is done.
+    Cookie(CookieStep),
     /// Wait until udev is done with everything since the last such step, and see to it that /dev is right.
     WaitForUdev,
 }
@@ -205,7 +206,7 @@ impl DmStep {
     /// `None`: `Remove` comes after the commit, or takes away what the plan itself made; `Replace`, `GoOn` and `Bring` are undos;
     /// a `Resume` without `before` goes with the device that the plan made; a UUID stays; a message cannot be unsaid;
     /// read-ahead, geometry and the manner of events harm nobody;
-    /// a cleared table was nobody's, and neither is a cookie that nobody waits for; looking and waiting change nothing.
+    /// a cleared table was nobody's; looking and waiting change nothing.
     #[must_use]
     pub fn undo(&self) -> Option<Self> {
         Some(match self {
@@ -227,6 +228,7 @@ impl DmStep {
             Self::Rename { name, to, flags } => {
                 Self::Rename { name: to.clone(), to: name.clone(), flags: *flags }
             }
+            Self::Cookie(step) => Self::Cookie(step.undo()?),
             Self::Replace { .. }
             | Self::GoOn { .. }
             | Self::Bring(_)
@@ -238,7 +240,6 @@ impl DmStep {
             | Self::SetGeometry { .. }
             | Self::Udev(_)
             | Self::Expect { .. }
-            | Self::ForgetCookie(_)
             | Self::WaitForUdev => return None,
         })
     }
@@ -267,7 +268,7 @@ impl fmt::Display for DmStep {
             Self::Bring(gone) => write!(f, "make device {} again: {}", gone.name, Short(&gone.table)),
             Self::Rename { name, to, .. } => write!(f, "rename device {name} to {to}"),
             Self::SetUuid { name, uuid } => write!(f, "give {name} the UUID {uuid}"),
-            Self::ForgetCookie(cookie) => write!(f, "remove the cookie 0x{cookie:x}"),
+            Self::Cookie(step) => write!(f, "{step}"),
             Self::Clear { name } => write!(f, "drop the waiting table of {name}"),
             Self::Message { name, text, .. } => write!(f, "tell {name}: {}", text.escape_debug()),
             Self::ReadAhead { name, .. } => write!(f, "set how far {name} reads ahead"),

@@ -7,6 +7,7 @@ pub mod assemble;
 pub mod build;
 pub mod configuration;
 pub mod consent;
+pub mod cookies;
 pub mod course;
 pub mod create;
 pub mod critical;

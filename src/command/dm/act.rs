@@ -50,7 +50,7 @@ impl Session<'_> {
         }
     }
 
-    fn run(&self, plan: &Plan) -> Result<u8> {
+    pub(super) fn run(&self, plan: &Plan) -> Result<u8> {
         if self.common.dry_run {
             return preview(plan, self.machine, self.common);
         }

@@ -1,37 +1,45 @@
 //! Verbs about the semaphores by which udev tells that it is done.
 
-use std::time::Duration;
-
 use anyhow::{Result, anyhow, bail};
 
-use super::{DONE, FAILED, Session, print};
+use super::{DONE, Session, print};
 use crate::{
     cli::dm::cookie,
-    kernel::{
-        Deadline,
-        cookie::{self as semaphores, Cookie, Waited},
-        host,
+    command::refuse,
+    inventory,
+    model::{
+        clock::ctime,
+        dm::{UdevCookie, UdevFlags},
     },
-    model::{clock::ctime, dm::UdevFlags},
+    plan::cookies,
     report::dm::json,
     request::DmVerb,
 };
 
-/// How long `udevreleasecookie` waits.
-const WAIT: Duration = Duration::from_secs(120);
-
 impl Session<'_> {
     pub(super) fn cookies(&self) -> Result<u8> {
         match self.request.verb {
-            DmVerb::UdevCreateCookie => {
-                let value = Cookie::create()?.leave();
-                Ok(print(&format!("0x{value:08X}\n")))
-            }
+            DmVerb::UdevCreateCookie => self.create_cookie(),
             DmVerb::UdevReleaseCookie => self.release(),
             DmVerb::UdevFlags => self.flags(),
             DmVerb::UdevComplete => self.complete(),
             DmVerb::UdevCompleteAll => self.complete_all(),
             _ => self.list_cookies(),
+        }
+    }
+
+    /// An answer in words; a document and a dry run are of the plan alone.
+    fn tell(&self, text: &str) -> u8 {
+        if self.common.json || self.common.dry_run { DONE } else { print(text) }
+    }
+
+    fn create_cookie(&self) -> Result<u8> {
+        match cookies::make(&inventory::dm::cookies(self.machine)?) {
+            Ok((plan, value)) => {
+                let status = self.run(&plan)?;
+                Ok(if status == DONE { self.tell(&format!("0x{value:08X}\n")) } else { status })
+            }
+            Err(refusal) => Ok(refuse(&refusal, self.common, self.ui)),
         }
     }
 
@@ -44,16 +52,7 @@ impl Session<'_> {
         let Some(value) = self.value()?.or(self.options().udev_cookie) else {
             bail!("the cookie is needed, as a word or as --udevcookie")
         };
-        match Cookie::join(value)?.take_over().wait(Deadline::after(WAIT))? {
-            Waited::Done | Waited::Removed => Ok(DONE),
-            Waited::Late(left) => {
-                self.ui.error(&format!(
-                    "cookie 0x{value:x}: udev did not answer {left} events within {} s; the cookie is removed",
-                    WAIT.as_secs()
-                ));
-                Ok(FAILED)
-            }
-        }
+        self.run(&cookies::release(value))
     }
 
     /// For udev's rules: what the upper half of a cookie asks for.
@@ -69,12 +68,8 @@ impl Session<'_> {
 
     fn complete(&self) -> Result<u8> {
         let value = self.value()?.unwrap_or(0);
-        print(&format!("DM_COOKIE_COMPLETED=0x{value:x}    \n"));
-        if semaphores::complete(value)? {
-            return Ok(DONE);
-        }
-        self.ui.error(&format!("cookie 0x{value:x}: nobody waits for it any more"));
-        Ok(FAILED)
+        self.tell(&format!("DM_COOKIE_COMPLETED=0x{value:x}    \n"));
+        self.run(&cookies::complete(value))
     }
 
     fn complete_all(&self) -> Result<u8> {
@@ -87,35 +82,22 @@ impl Session<'_> {
             self.ui.plain("no cookie is removed");
             return Ok(DONE);
         }
-        let now = host::now().0;
-        let (mut removed, mut skipped) = (0, 0);
-        for one in semaphores::all(&self.machine.procfs)? {
-            let age = now.saturating_sub(one.operated.max(one.changed));
-            if age < minutes.saturating_mul(60) {
-                skipped += 1;
-            } else if semaphores::remove(one.cookie)? {
-                removed += 1;
-            }
+        let (plan, removed, kept) = cookies::forget(&inventory::dm::cookies(self.machine)?, minutes);
+        let status = self.run(&plan)?;
+        if status != DONE {
+            return Ok(status);
         }
-        Ok(print(&format!(
-            "{removed} semaphores with keys prefixed by 3405 (0xd4d) destroyed. {skipped} skipped.\n"
+        Ok(self.tell(&format!(
+            "{removed} semaphores with keys prefixed by 3405 (0xd4d) destroyed. {kept} skipped.\n"
         )))
     }
 
     fn list_cookies(&self) -> Result<u8> {
-        let found = semaphores::all(&self.machine.procfs)?;
-        let one = |one: semaphores::CookieStanding| json::CookieRow {
-            value: one.cookie,
-            semid: one.semid,
-            count: one.value,
-            operated: one.operated,
-            changed: one.changed,
-        };
-        let found: Vec<json::CookieRow> = found.into_iter().map(one).collect();
+        let found: Vec<UdevCookie> = inventory::dm::cookies(self.machine)?.all;
         if self.common.json {
             return Ok(print(&json::cookies(&found)));
         }
-        let zone = crate::inventory::local_zone();
+        let zone = inventory::local_zone();
         let mut text =
             "Cookie       Semid      Value      Last semop time           Last change time\n".to_owned();
         for one in found {

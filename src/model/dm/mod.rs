@@ -1,5 +1,6 @@
 //! device-mapper on paper: names, UUIDs, tables, what targets report, what udev is asked to do.
 
+mod cookie;
 mod device;
 pub mod name;
 mod node;
@@ -11,6 +12,7 @@ mod udev;
 pub mod uuid;
 mod words;
 
+pub use cookie::{UdevCookie, UdevCookies};
 pub use device::{DeviceInfo, Listed};
 pub use name::{BadDmName, Mangling};
 pub use node::{Owner, ReadAhead};

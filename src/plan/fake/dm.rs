@@ -129,7 +129,7 @@ impl FakeDm {
                 device.uuid = Some(uuid.clone());
             }
             DmStep::Clear { name } => self.device(name)?.waiting = None,
-            DmStep::Udev(_) | DmStep::ForgetCookie(_) => {}
+            DmStep::Udev(_) | DmStep::Cookie(_) => {}
             DmStep::Message { name, .. }
             | DmStep::ReadAhead { name, .. }
             | DmStep::SetGeometry { name, .. } => drop(self.device(name)?),

@@ -13,6 +13,7 @@ use crate::{
     },
     plan::{
         ArrayName, Plan, Step, SystemStep,
+        cookies::CookieStep,
         course::{Course, Deed, Ending, Event, Look, Said, Then, Turn, Unseen},
         dm::DmStep,
         overlay::{clean_up, standing},
@@ -229,7 +230,8 @@ impl Recover {
         if self.left.cookies.is_empty() {
             return self.devices();
         }
-        let forget = self.left.cookies.iter().map(|cookie| Step::Dm(DmStep::ForgetCookie(*cookie)));
+        let forget =
+            self.left.cookies.iter().map(|cookie| Step::Dm(DmStep::Cookie(CookieStep::Forget(*cookie))));
         let steps = std::iter::once(Step::Commit).chain(forget).collect();
         let summary = format!("remove the cookies of: {}", self.left.command);
         self.stage = Stage::Cookies;

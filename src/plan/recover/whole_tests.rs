@@ -1,6 +1,6 @@
 //! All parts of what a killed command left, while each of them fails and others use the same things.
 
-use crate::plan::{MdStep, SystemStep};
+use crate::plan::{MdStep, SystemStep, cookies::CookieStep};
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{bail, ensure};
@@ -134,7 +134,7 @@ impl Scene for Left {
                 ensure!(self.arrays.remove(&array.kernel).is_some(), "{array}: no such array");
             }
             Step::Dm(DmStep::Remove { name, .. }) => self.removed(name)?,
-            Step::Dm(DmStep::ForgetCookie(cookie)) => drop(self.cookies.remove(cookie)),
+            Step::Dm(DmStep::Cookie(CookieStep::Forget(cookie))) => drop(self.cookies.remove(cookie)),
             Step::Overlay(OverlayStep::Forget { files, .. }) => {
                 self.files.retain(|file| !files.contains(file))
             }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::{
     model::{
         DevId,
-        dm::{DmSeen, Mangling, Overview, UdevFlags},
+        dm::{DmSeen, Mangling, Overview, UdevCookie, UdevFlags},
     },
     report::status::Problem,
 };
@@ -152,19 +152,9 @@ pub fn split_name(name: &str, (group, volume, layer): (String, String, String)) 
     text(&Parts { schema: "mdctl.dm-name.1", name, group, volume, layer })
 }
 
-/// A cookie that somebody waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CookieRow {
-    pub value: u32,
-    pub semid: u32,
-    pub count: i32,
-    pub operated: u64,
-    pub changed: u64,
-}
-
-/// All of them.
+/// All cookies.
 #[must_use]
-pub fn cookies(cookies: &[CookieRow]) -> String {
+pub fn cookies(cookies: &[UdevCookie]) -> String {
     #[derive(Serialize)]
     struct One {
         cookie: String,
@@ -178,7 +168,7 @@ pub fn cookies(cookies: &[CookieRow]) -> String {
         schema: &'static str,
         cookies: Vec<One>,
     }
-    let one = |cookie: &CookieRow| One {
+    let one = |cookie: &UdevCookie| One {
         cookie: format!("0x{:x}", cookie.value),
         semaphore: cookie.semid,
         value: cookie.count,
