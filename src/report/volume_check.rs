@@ -67,9 +67,12 @@ pub fn json(all: &[Checked], unknown: &[String]) -> String {
     format!("{value:#}\n")
 }
 
-/// The states of a group that are kept, newest first.
+/// The states of a group of this name that are kept, newest first.
 #[must_use]
-pub fn kept(all: &[KeptState], dates: &dyn Fn(i64) -> String) -> String {
+pub fn kept(name: &str, all: &[KeptState], dates: &dyn Fn(i64) -> String) -> String {
+    if all.is_empty() {
+        return format!("no state of a group {} is kept\n", printable(name));
+    }
     let mut out = String::new();
     // There may have been several groups of the name.
     let several = all.iter().any(|one| all.first().is_some_and(|first| first.group.id != one.group.id));

@@ -33,7 +33,7 @@ pub(super) fn run(work: &Work<'_>, request: &RestoreRequest) -> Result<u8> {
         return Ok(print(&if json {
             volume_check::kept_json(&kept)
         } else {
-            volume_check::kept(&kept, &date)
+            volume_check::kept(name, &kept, &date)
         }));
     }
     let stamp = work.stamp();

@@ -34,7 +34,8 @@ impl Left {
 pub fn ready(array: &ScrubArray) -> Result<(), Left> {
     let status = &array.status;
     let shown = status.shown();
-    if status.is_container() || !(status.is_running() || status.level.is_none()) {
+    // The driver does not say the level of an array that was never started.
+    if status.is_container() || !status.is_running() {
         let why = if status.is_container() { "it is a container" } else { "it is not started" };
         return Err(Left::new(why));
     }

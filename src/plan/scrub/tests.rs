@@ -374,10 +374,11 @@ fn stop_stops_checks_and_nothing_else() {
 #[test]
 fn every_reason_to_leave_an_array_out() {
     type Change = fn(&mut Array);
-    let cases: [(Change, &str); 11] = [
+    let cases: [(Change, &str); 12] = [
         (|a| a.status.level = Some(Level::Raid0), "raid0 has no redundancy"),
         (|a| (a.status.level, a.status.raid_disks) = (Some(Level::Raid1), 1), "no redundancy"),
         (|a| a.status.state = ArrayState::Inactive, "it is not started"),
+        (|a| (a.status.state, a.status.level) = (ArrayState::Inactive, None), "it is not started"),
         (|a| a.status.state = ArrayState::ReadOnly, "it is read-only"),
         (|a| a.status.state = ArrayState::Suspended, "it is suspended"),
         (|a| a.status.state = ArrayState::Broken, "its state is broken"),
