@@ -20,6 +20,7 @@ use crate::{
 pub fn see(machine: &Machine, config: &Config, look: &Look) -> Result<View, Unseen> {
     Ok(match look {
         Look::World { fresh } => View::World(Box::new(super::world(machine, *fresh).map_err(unseen)?)),
+        Look::Fresh { ids } => View::Fresh(super::fresh(*ids).map_err(unseen)?),
         Look::Candidates => View::Candidates(super::candidates_afresh(machine, config).map_err(unseen)?),
         Look::Members { paths, explain } => View::Members(super::members(machine, paths, *explain)),
         Look::Managed { array } => View::Managed(super::managed(machine, array).map(Box::new)),

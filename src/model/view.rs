@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use superblock::MdUuid;
+
 use super::{
     Candidate, DevId, Sight, World,
     active::Active,
@@ -34,6 +36,11 @@ pub enum Look {
     World {
         /// How many.
         fresh: usize,
+    },
+    /// Random identities that nobody has.
+    Fresh {
+        /// How many.
+        ids: usize,
     },
     /// The paths of all devices that the configuration lets us look at.
     Candidates,
@@ -229,6 +236,8 @@ macro_rules! views {
 views! {
     /// [`Look::World`].
     World(Box<World>) = world,
+    /// [`Look::Fresh`].
+    Fresh(Vec<MdUuid>) = fresh,
     /// [`Look::Candidates`].
     Candidates(Vec<String>) = candidates,
     /// [`Look::Members`], in the order of the paths.

@@ -304,19 +304,18 @@ impl Scene for Bench {
                     ManageSubject { seen, ..subject }
                 }
             })),
-            Look::World { fresh } => {
+            Look::Fresh { ids } => {
+                let fresh = (0..*ids).map(|nth| superblock::MdUuid([u8::try_from(nth).unwrap() + 1; 16]));
+                View::Fresh(fresh.collect())
+            }
+            Look::World { .. } => {
                 let arrays = self.array.iter().map(|array| RunningArray {
                     name: array.detail.kernel_name.clone(),
                     state: array.detail.array_state.clone().unwrap_or_default(),
                     names: array.links.iter().map(|link| link.name.clone()).collect(),
                     ..RunningArray::default()
                 });
-                let fresh = (0..*fresh).map(|nth| superblock::MdUuid([u8::try_from(nth).unwrap() + 1; 16]));
-                View::World(Box::new(World {
-                    arrays: arrays.collect(),
-                    fresh: fresh.collect(),
-                    ..World::default()
-                }))
+                View::World(Box::new(World { arrays: arrays.collect(), ..World::default() }))
             }
             Look::Candidates => View::Candidates(self.disks.keys().cloned().collect()),
             Look::Free { arrays } => View::Free(arrays.clone()),

@@ -186,7 +186,7 @@ impl Manage {
                 self.identities(todo, subject)
             }
             (Stage::Identities(todo, subject), Event::Seen(view)) => {
-                self.job.context.fresh = view.world()?.fresh;
+                self.job.context.fresh = view.fresh()?;
                 self.decide(todo, &subject)
             }
             (Stage::Way(doing), Event::Done(deeds)) => self.done(*doing, one(deeds)?),
@@ -322,7 +322,7 @@ impl Manage {
             return self.decide(todo, &subject);
         }
         self.stage = Stage::Identities(todo, subject);
-        Turn::look(Look::World { fresh: IDENTITIES })
+        Turn::look(Look::Fresh { ids: IDENTITIES })
     }
 
     fn decide(&mut self, todo: Todo, subject: &ManageSubject) -> Turn {

@@ -222,7 +222,7 @@ impl Replace {
                 self.look_for_identities()
             }
             (Stage::Identities, Event::Seen(view)) => {
-                self.job.context.fresh = view.world()?.fresh;
+                self.job.context.fresh = view.fresh()?;
                 self.decide().unwrap_or_else(Turn::refuse)
             }
             (Stage::Start, Event::Done(deeds)) => self.started(one(deeds)?),
@@ -277,7 +277,7 @@ impl Replace {
 
     fn look_for_identities(&mut self) -> Turn {
         self.stage = Stage::Identities;
-        Turn::look(Look::World { fresh: IDENTITIES })
+        Turn::look(Look::Fresh { ids: IDENTITIES })
     }
 
     fn decide(&mut self) -> Result<Turn, Refusal> {
