@@ -5,12 +5,17 @@ use std::{collections::BTreeMap, path::Path};
 use superblock::{
     Sectors,
     cow::{self, Start},
+    lvm::LogicalVolume,
 };
 
 use super::Extents;
 use crate::{
-    kernel::{KernelError, Machine, host, node},
-    model::volume::{FoundGroup, GroupLook, GroupSeen, StoreSeen},
+    kernel::{KernelError, Machine, host, node, program},
+    model::{
+        active::Active,
+        dm::name,
+        volume::{FoundGroup, GroupLook, GroupSeen, StoreSeen, VolumeInside},
+    },
 };
 
 /// The stores of all snapshots of a volume, by the snapshots' names; why one cannot be read.
@@ -53,6 +58,15 @@ pub fn store(found: &FoundGroup, name: &str) -> Option<Result<StoreSeen, String>
     Some(read())
 }
 
+fn inside(found: &FoundGroup, volume: &LogicalVolume, active: &Active) -> VolumeInside {
+    let device = name::join(&found.group.name, &volume.name, None);
+    let is_active = active.devices.iter().any(|one| one.info.name == device);
+    VolumeInside {
+        content: super::content(found, volume).map_err(|error| error.to_string()),
+        store: if is_active { None } else { store(found, &volume.name) },
+    }
+}
+
 /// All groups, and the devices of one of them.
 ///
 /// # Errors
@@ -67,12 +81,23 @@ pub fn group(machine: &Machine, look: &GroupLook) -> Result<GroupSeen, KernelErr
         let origins = of.map(|snapshot| snapshot.origin);
         let origins = origins.filter(|origin| found.group.snapshots_of(origin).nth(1).is_some());
         seen.stores = origins.flat_map(|origin| stores(found, origin)).collect();
+        if look.below {
+            let below = found.present().map(|(_, pv)| super::below_of(machine, pv.dev, &pv.path));
+            seen.below = below.collect();
+        }
+        let volume = look.inside.as_deref().and_then(|name| found.group.volume(name));
+        seen.inside = volume.map(|volume| inside(found, volume, &seen.active));
     }
     for path in &look.paths {
         if let Ok(Some(dev)) = node::number_of(Path::new(path)) {
             seen.numbers.push((path.clone(), dev));
         }
     }
+    let absent = look.tools.iter().filter(|tool| !program::is_there(tool));
+    seen.absent = absent.cloned().collect();
+    let below = |path: &String| super::below(machine, path).ok().flatten().unwrap_or_default();
+    let joining = super::look_to_write(machine, &look.joining).into_iter();
+    seen.joining = joining.zip(look.joining.iter().map(below)).collect();
     seen.random = (0..look.fresh).map(|_| host::random_bytes()).collect::<Result<_, _>>()?;
     seen.stamp = super::volumes::stamp(&look.command);
     let (seconds, micros) = host::now();

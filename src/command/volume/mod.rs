@@ -22,7 +22,7 @@ use crate::{
     kernel::Machine,
     model::{
         active::Active,
-        volume::{FoundGroup, Groups},
+        volume::{FoundGroup, GroupLook, GroupSeen, Groups},
     },
     plan::{
         Plan, Refusal, Step,
@@ -90,12 +90,12 @@ pub(super) fn changed<'a>(groups: &'a Groups, plan: &Plan) -> Vec<(Option<&'a Gr
 impl Work<'_> {
     /// Who changes, for the metadata.
     fn stamp(&self) -> superblock::lvm::Stamp {
-        inventory::volumes::stamp(&self.common.words.join(" "))
+        inventory::volumes::stamp(&self.words())
     }
 
     /// How the command was called, for courses.
     fn called(&self) -> Called {
-        let (words, dry_run) = (self.common.words.join(" "), self.common.dry_run);
+        let (words, dry_run) = (self.words(), self.common.dry_run);
         Called { words, dry_run, shows_bars: ui::shows_bars() }
     }
 
@@ -109,25 +109,32 @@ impl Work<'_> {
         Ok(inventory::active(self.machine, &groups.active, found.group.id.plain())?)
     }
 
+    /// The words of the command, for the metadata.
+    fn words(&self) -> String {
+        self.common.words.join(" ")
+    }
+
     /// Plans, shows or asks, and does; again from the start where somebody else changed the group meanwhile.
-    fn change(&self, mut decide: impl FnMut(&Groups) -> Result<Decided>) -> Result<u8> {
-        let decide = |groups: &Groups| {
-            let other = |error: anyhow::Error| Refusal::new(format!("{error:#}"));
-            let decided = decide(groups).unwrap_or_else(|error| Err(error.downcast().unwrap_or_else(other)));
-            if let (Ok(Some(plan)), true, false) = (&decided, self.common.dry_run, self.common.json) {
-                for (before, after) in changed(groups, plan) {
-                    print(&report::volume::difference(before, &after));
-                }
-            }
-            decided
-        };
+    fn change(&self, look: GroupLook, decide: impl FnMut(&GroupSeen) -> Decided) -> Result<u8> {
         let manner = if self.common.dry_run { ChangeManner::Show } else { ChangeManner::Carry };
-        let mut course = ChangeCourse::new(decide, manner);
+        let mut course = ChangeCourse::new(look, decide, manner);
         let status = self.drive(&mut course)?;
         if let (Some(plan), true) = (course.nothing(), self.common.json) {
             tell(outcome(plan, self.common.dry_run));
         }
         Ok(status)
+    }
+
+    /// The same of a decision that looks for itself as well.
+    fn change_looking(
+        &self,
+        look: GroupLook,
+        mut decide: impl FnMut(&GroupSeen) -> Result<Decided>,
+    ) -> Result<u8> {
+        self.change(look, |seen| {
+            let other = |error: anyhow::Error| Refusal::new(format!("{error:#}"));
+            decide(seen).unwrap_or_else(|error| Err(error.downcast().unwrap_or_else(other)))
+        })
     }
 
     /// Drives a course that is about several things to its end.

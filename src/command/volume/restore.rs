@@ -6,7 +6,7 @@ use super::Work;
 use crate::{
     command::print,
     inventory,
-    model::clock,
+    model::{clock, volume::GroupLook},
     plan::volume::{
         former, halfway, missing, restore,
         which::{self, Which},
@@ -36,8 +36,9 @@ pub(super) fn run(work: &Work<'_>, request: &RestoreRequest) -> Result<u8> {
             volume_check::kept(name, &kept, &date)
         }));
     }
-    let stamp = work.stamp();
-    work.change(|groups| {
+    let look = GroupLook { name: name.clone(), command: work.words(), ..GroupLook::default() };
+    work.change_looking(look, |seen| {
+        let groups = &seen.groups;
         let states = which::with_its_own(&kept, groups.group(name), &which);
         let chosen = which::choose(name, groups, &states, &which)?;
         // A device that lost its label gets it again.
@@ -50,7 +51,7 @@ pub(super) fn run(work: &Work<'_>, request: &RestoreRequest) -> Result<u8> {
         {
             return Ok(Err(refusal));
         }
-        let plan = restore::plan(&groups, chosen, (highest, &all), request.force, &stamp);
+        let plan = restore::plan(&groups, chosen, (highest, &all), request.force, &seen.stamp);
         Ok(plan.map(|plan| Some(missing::with_steps(plan, &labels))))
     })
 }

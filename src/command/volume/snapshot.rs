@@ -9,11 +9,7 @@ use superblock::{
     delta::Header,
 };
 
-use super::{
-    Work,
-    create::{below, numbers, pv_of},
-    one,
-};
+use super::{Work, one};
 use crate::{
     command::{DONE, print, refuse},
     execute::delta::{self, StreamSources},
@@ -24,10 +20,7 @@ use crate::{
         Refusal,
         volume::{
             apply::{Apply, StreamCame},
-            create,
             delta::{Sides, later, no_one_moment, sides, store},
-            edit::Means,
-            shift::GroupScene,
             snapshot,
         },
     },
@@ -37,27 +30,7 @@ use crate::{
 
 /// Makes a snapshot.
 pub(super) fn run(work: &Work<'_>, new: &NewSnapshot) -> Result<u8> {
-    let named = numbers(new.on.iter());
-    work.change(|groups| {
-        let found = one(groups, &new.origin.group)?;
-        let active = work.active(groups, found)?;
-        let said = create::below(found, &below(work, found))?;
-        let pv_of = pv_of(found, &named);
-        let random: Result<Vec<[u8; 32]>, _> = (0..2).map(|_| host::random_bytes()).collect();
-        let mut means = Means {
-            pv_of: &pv_of,
-            stripes: found.stripes(),
-            fresh: create::fresh(random?),
-            host: host::hostname().unwrap_or_default(),
-            now: i64::try_from(host::now().0).unwrap_or(0),
-        };
-        let stamp = work.stamp();
-        let scene = GroupScene { found, active: &active, stamp: &stamp };
-        Ok(snapshot::create(&scene, new, &mut means).map(|mut plan| {
-            plan.warnings.splice(0..0, said);
-            Some(plan)
-        }))
-    })
+    work.change(snapshot::look(new, &work.words()), |seen| snapshot::decide(seen, new))
 }
 
 /// A snapshot and its store, as they are on the devices.

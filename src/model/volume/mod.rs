@@ -8,7 +8,7 @@ mod traces;
 use std::{collections::BTreeMap, fmt};
 
 pub use checked::{Checked, FormerLabel, KeptState, way_on};
-pub use seen::{GroupLook, GroupSeen, StoreSeen, VolumesSeen};
+pub use seen::{GroupLook, GroupSeen, StoreSeen, VolumeInside, VolumesSeen};
 use superblock::{
     Bytes, Sectors,
     lvm::{Area, Group, Label, LvmUuid, area::Placed},

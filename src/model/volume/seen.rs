@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use superblock::{Sectors, lvm::Stamp};
+use superblock::{Bytes, Sectors, foreign::Kind, lvm::Stamp};
 
 use super::{
-    super::{DevId, active::Active},
+    super::{Below, Candidate, DevId, active::Active},
     FoundGroup, Groups,
 };
 
@@ -22,10 +22,18 @@ pub struct GroupLook {
     pub paths: Vec<String>,
     /// So many random identities.
     pub fresh: usize,
+    /// Also what its devices are.
+    pub below: bool,
+    /// Devices that are to join it.
+    pub joining: Vec<String>,
+    /// Also what is in this volume.
+    pub inside: Option<String>,
+    /// Programs that may be missed.
+    pub tools: Vec<String>,
 }
 
 /// All groups, and the devices of one.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct GroupSeen {
     /// The name that was asked for.
     pub name: String,
@@ -39,6 +47,14 @@ pub struct GroupSeen {
     pub numbers: Vec<(String, DevId)>,
     /// Random bytes.
     pub random: Vec<[u8; 32]>,
+    /// What the group's devices are.
+    pub below: Vec<Below>,
+    /// The devices that are to join it, in their order: what is on each, and what it is.
+    pub joining: Vec<(Candidate, Below)>,
+    /// What is in the volume that was asked for; `None` where the group does not have it.
+    pub inside: Option<VolumeInside>,
+    /// Those of the programs that are not there.
+    pub absent: Vec<String>,
     /// Who would write now.
     pub stamp: Stamp,
     /// A clock that is only good for differences.
@@ -62,6 +78,15 @@ pub struct VolumesSeen {
     pub active: BTreeMap<String, Active>,
     /// Who would write now.
     pub stamp: Stamp,
+}
+
+/// A volume from inside.
+#[derive(Debug)]
+pub struct VolumeInside {
+    /// What was recognised, and how large it says that it is; why its devices could not be read.
+    pub content: Result<Option<(Kind, Option<Bytes>)>, String>,
+    /// What its store has on its devices; `None` for what is not a snapshot, or is active, so that the driver knows it.
+    pub store: Option<Result<StoreSeen, String>>,
 }
 
 /// What the store of a snapshot has on its devices.

@@ -2,7 +2,7 @@
 //! changed a group between the look and the lock.
 
 use crate::{
-    model::volume::Groups,
+    model::volume::{GroupLook, GroupSeen},
     plan::{
         Plan, Refusal,
         consent::Consent,
@@ -19,6 +19,7 @@ pub type Decided = Result<Option<Plan>, Refusal>;
 
 /// The course.
 pub struct ChangeCourse<D> {
+    look: GroupLook,
     decide: D,
     manner: ChangeManner,
     /// What is asked about, or done.
@@ -38,11 +39,15 @@ pub enum ChangeManner {
     Show,
 }
 
-impl<D: FnMut(&Groups) -> Decided> ChangeCourse<D> {
-    /// A change that `decide` plans; it is asked again after each look.
-    pub fn new(decide: D, manner: ChangeManner) -> Self {
+impl<D: FnMut(&GroupSeen) -> Decided> ChangeCourse<D> {
+    /// A change that `decide` plans by this look; it is asked again after each.
+    pub fn new(look: GroupLook, decide: D, manner: ChangeManner) -> Self {
         let plan = Plan::default();
-        Self { decide, manner, plan, rounds: 0, consent: Consent::default(), nothing: false }
+        Self { look, decide, manner, plan, rounds: 0, consent: Consent::default(), nothing: false }
+    }
+
+    fn look(&self) -> Turn {
+        Turn::look(Look::Group(self.look.clone()))
     }
 
     /// The plan without steps that it came to, where there was nothing to do.
@@ -50,9 +55,9 @@ impl<D: FnMut(&Groups) -> Decided> ChangeCourse<D> {
         self.nothing.then_some(&self.plan)
     }
 
-    fn seen(&mut self, groups: &Groups) -> Turn {
+    fn seen(&mut self, seen: &GroupSeen) -> Turn {
         self.rounds += 1;
-        let decided = super::groups::refuse_unreadable(groups).and_then(|()| (self.decide)(groups));
+        let decided = super::groups::refuse_unreadable(&seen.groups).and_then(|()| (self.decide)(seen));
         self.plan = match decided {
             Ok(plan) => plan.unwrap_or_default(),
             Err(refusal) => return Turn::refuse(refusal),
@@ -79,7 +84,7 @@ impl<D: FnMut(&Groups) -> Decided> ChangeCourse<D> {
             Deed::Done => Turn::end(0).after(vec![done(&self.plan)]),
             Deed::Shown => Turn::end(0),
             Deed::Failed(failure) if failure.stale && !failure.committed && self.rounds < ROUNDS => {
-                Turn::look(Look::Groups)
+                self.look()
             }
             Deed::Failed(failure) => {
                 let (said, status) = failed(&failure, &self.plan);
@@ -103,13 +108,13 @@ pub(super) fn failed(failure: &Failure, plan: &Plan) -> (Vec<Said>, u8) {
     (said, status)
 }
 
-impl<D: FnMut(&Groups) -> Decided> Course for ChangeCourse<D> {
+impl<D: FnMut(&GroupSeen) -> Decided> Course for ChangeCourse<D> {
     fn next(&mut self, event: Event) -> Turn {
         match event {
-            Event::Begin => Turn::look(Look::Groups),
+            Event::Begin => self.look(),
             Event::Unseen(unseen) => Turn::refuse(unseen),
-            Event::Seen(view) => match view.groups() {
-                Ok(groups) => self.seen(&groups),
+            Event::Seen(view) => match view.group() {
+                Ok(seen) => self.seen(&seen),
                 Err(unseen) => Turn::refuse(unseen),
             },
             Event::Answered(Answer::Yes) => {

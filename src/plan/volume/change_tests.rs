@@ -11,6 +11,7 @@ use super::{
     *,
 };
 use crate::{
+    model::volume::Groups,
     plan::{
         Step, Warning,
         course::{
@@ -40,8 +41,12 @@ fn make(groups: &Groups, asks: bool) -> Decided {
     Ok(Some(Plan { summary: "make vg/new".into(), steps, warnings }))
 }
 
-fn course(asks: bool) -> ChangeCourse<impl FnMut(&Groups) -> Decided> {
-    ChangeCourse::new(move |groups| make(groups, asks), ChangeManner::Carry)
+fn look() -> GroupLook {
+    GroupLook { name: "vg".into(), ..GroupLook::default() }
+}
+
+fn course(asks: bool) -> ChangeCourse<impl FnMut(&GroupSeen) -> Decided> {
+    ChangeCourse::new(look(), move |seen| make(&seen.groups, asks), ChangeManner::Carry)
 }
 
 #[test]
@@ -106,7 +111,8 @@ fn nobody_is_asked_twice_and_no_is_no() {
     let again = drive(Answer::Yes, Some((2, late)));
     // Begin, look, ask, do, look again, do: the answer holds.
     assert_eq!((again.status(), again.turns), (0, 6), "{}", again.text());
-    let mut there = ChangeCourse::new(|groups: &Groups| make(groups, false), ChangeManner::Carry);
+    let mut there =
+        ChangeCourse::new(look(), |seen: &GroupSeen| make(&seen.groups, false), ChangeManner::Carry);
     let outcome = twin::drive(&mut there, Lab::new(&["new"]), Answer::Yes, None, None);
     assert_eq!((outcome.status(), there.nothing().is_some()), (0, true));
 }

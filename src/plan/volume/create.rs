@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use superblock::{
     Bytes, Write,
-    lvm::{Group, LogicalVolume, LvmUuid, Stamp},
+    lvm::{Group, LogicalVolume, Stamp},
 };
 
 use super::{
@@ -20,7 +20,7 @@ use crate::{
     model::{
         Below,
         extents::{self, OldContent},
-        volume::FoundGroup,
+        volume::{FoundGroup, GroupLook, GroupSeen},
     },
     plan::{DiskStep, Plan, Refusal, Step, Warning, dm::DmStep},
     request::volume::{CreateVolumes, NewVolume, Wipe},
@@ -163,14 +163,32 @@ pub fn below(found: &FoundGroup, below: &[Below]) -> Result<Vec<Warning>, Refusa
     Ok(below.iter().filter_map(Below::warning).map(Warning::note).collect())
 }
 
-/// How many random identities a request needs.
+/// What the making of volumes looks at; each needs an identity.
 #[must_use]
-pub fn identities(volumes: &[NewVolume]) -> usize {
-    volumes.len()
+pub fn look(request: &CreateVolumes, group: &str, command: &str) -> GroupLook {
+    GroupLook {
+        name: group.to_owned(),
+        command: command.to_owned(),
+        paths: edit::paths(request.volumes.iter().flat_map(|new| &new.on)),
+        fresh: request.volumes.len(),
+        below: true,
+        ..GroupLook::default()
+    }
 }
 
-/// Random bytes as identities.
-#[must_use]
-pub fn fresh(random: Vec<[u8; 32]>) -> std::vec::IntoIter<LvmUuid> {
-    random.into_iter().map(LvmUuid::from_random).collect::<Vec<_>>().into_iter()
+/// The group as it would be, and what should be said, by what was seen.
+///
+/// # Errors
+/// The group cannot be written, a volume cannot be made.
+pub fn decide(
+    seen: &GroupSeen,
+    found: &FoundGroup,
+    request: &CreateVolumes,
+) -> Result<(Group, Vec<Warning>), Refusal> {
+    let mut said = below(found, &seen.below)?;
+    let pv_of = |path: &str| edit::pv_of(found, seen, path);
+    let mut means = Means::of(seen, found, &pv_of);
+    let (after, more) = edited(found, &request.volumes, &mut means)?;
+    said.extend(more);
+    Ok((after, said))
 }

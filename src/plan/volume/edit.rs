@@ -1,6 +1,9 @@
 //! A group as it would be after what a verb asks for. Nothing is written here; a refusal leaves the group as it was.
 
-use std::{collections::HashSet, ops::Range};
+use std::{
+    collections::{BTreeSet, HashSet},
+    ops::Range,
+};
 
 use superblock::{
     Bytes, Sectors,
@@ -8,7 +11,10 @@ use superblock::{
 };
 
 use crate::{
-    model::human,
+    model::{
+        human,
+        volume::{FoundGroup, GroupSeen},
+    },
     plan::{Refusal, Warning},
     request::volume::{Amount, NewVolume, PercentOf, PvWord, ResizeRequest, Sign, VolumeName},
 };
@@ -34,6 +40,35 @@ pub struct Means<'a> {
     pub host: String,
     /// Seconds since 1970.
     pub now: i64,
+}
+
+/// Which of the group's physical volumes a path is, by the numbers of those that were named: devices have many paths.
+#[must_use]
+pub fn pv_of(found: &FoundGroup, seen: &GroupSeen, path: &str) -> Option<usize> {
+    let dev = seen.numbers.iter().find(|(known, _)| known == path).map(|(_, dev)| *dev)?;
+    found.present().find(|(_, pv)| pv.dev == dev).map(|(index, _)| index)
+}
+
+/// The paths in words for physical volumes, each once.
+#[must_use]
+pub fn paths<'a>(words: impl Iterator<Item = &'a PvWord>) -> Vec<String> {
+    let paths: BTreeSet<&String> = words.map(|word| &word.path).collect();
+    paths.into_iter().cloned().collect()
+}
+
+impl<'a> Means<'a> {
+    /// What a look showed.
+    #[must_use]
+    pub fn of(seen: &GroupSeen, found: &FoundGroup, pv_of: &'a dyn Fn(&str) -> Option<usize>) -> Self {
+        let fresh = seen.random.iter().copied().map(LvmUuid::from_random);
+        Means {
+            pv_of,
+            stripes: found.stripes(),
+            fresh: fresh.collect::<Vec<_>>().into_iter(),
+            host: seen.stamp.host.clone(),
+            now: seen.stamp.time,
+        }
+    }
 }
 
 impl Means<'_> {

@@ -7,13 +7,15 @@ use superblock::{
 };
 
 use super::{
+    change::Decided,
     edit::refused,
+    groups,
     metadata::{self, ListedDevice, LvmStep},
 };
 use crate::{
     model::{
         Below, Candidate, Device, Unusable, human,
-        volume::{AreaSeen, FoundGroup, Groups, LeftOutCause, PvDevice},
+        volume::{AreaSeen, FoundGroup, GroupLook, GroupSeen, Groups, LeftOutCause, PvDevice},
     },
     plan::{DiskStep, Plan, Refusal, Step, Warning},
     request::volume::CreateGroup,
@@ -58,6 +60,48 @@ struct Taken {
     data: Bytes,
     writes: Vec<Write>,
     listed: ListedDevice,
+}
+
+/// What a group that is made or gets devices looks at: an identity for each, and one for the group.
+#[must_use]
+pub fn look(group: &str, devices: &[String], command: &str) -> GroupLook {
+    GroupLook {
+        name: group.to_owned(),
+        command: command.to_owned(),
+        fresh: devices.len() + 1,
+        joining: devices.to_vec(),
+        ..GroupLook::default()
+    }
+}
+
+/// The group's identity, and the devices that are to join it.
+fn joining(seen: &GroupSeen) -> Result<(LvmUuid, Vec<New<'_>>), Refusal> {
+    let mut fresh = seen.random.iter().copied().map(LvmUuid::from_random);
+    let mut identity = || fresh.next().ok_or_else(|| Refusal::new("no more random identities"));
+    let group = identity()?;
+    let new = seen.joining.iter().map(|(candidate, below)| {
+        Ok(New { candidate, below, id: identity()?, listed: below.listed.clone() })
+    });
+    Ok((group, new.collect::<Result<_, Refusal>>()?))
+}
+
+/// Makes a group of what was seen.
+///
+/// # Errors
+/// As [`create`].
+pub fn decide_create(seen: &GroupSeen, request: &CreateGroup) -> Decided {
+    let (id, new) = joining(seen)?;
+    create(request, &new, (&seen.groups, id), &seen.stamp).map(Some)
+}
+
+/// Adds devices as they were seen.
+///
+/// # Errors
+/// As [`extend`].
+pub fn decide_extend(seen: &GroupSeen, room: Option<Bytes>) -> Decided {
+    let found = groups::named(&seen.groups, &seen.name)?;
+    let (_, new) = joining(seen)?;
+    extend(found, &new, (&seen.groups, room), &seen.stamp).map(Some)
 }
 
 /// Makes a group.

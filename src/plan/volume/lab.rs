@@ -181,6 +181,16 @@ impl Lab {
         }
     }
 
+    fn numbers(&self, paths: &[String]) -> Vec<(String, DevId)> {
+        let number = |path: &String| Some((path.clone(), self.number(path)?));
+        paths.iter().filter_map(number).collect()
+    }
+
+    fn number(&self, path: &str) -> Option<DevId> {
+        let pvs = [Some(self.pv(1)), (!self.is_half).then(|| self.pv(2))];
+        pvs.into_iter().flatten().find(|pv| pv.path == path).map(|pv| pv.dev)
+    }
+
     pub(super) fn groups(&self) -> Groups {
         let devices = vec![Some(self.pv(1)), (!self.is_half).then(|| self.pv(2))];
         let mut found = FoundGroup { group: self.group.clone(), devices, ..FoundGroup::default() };
@@ -253,6 +263,8 @@ impl Scene for Lab {
                 groups: self.groups(),
                 active: self.active(),
                 stores: self.stores.clone(),
+                numbers: self.numbers(&look.paths),
+                random: (100..).take(look.fresh).map(|byte| [byte; 32]).collect(),
                 ..GroupSeen::default()
             })),
             Look::Volumes { .. } => View::Volumes(Box::new(VolumesSeen {

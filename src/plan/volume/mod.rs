@@ -41,6 +41,8 @@ pub mod way_back;
 pub mod which;
 
 #[cfg(test)]
+mod decided_tests;
+#[cfg(test)]
 mod lab;
 #[cfg(test)]
 pub(crate) mod mover_tests;

@@ -3,19 +3,46 @@
 use superblock::lvm::{BadEdit, Kind, Stamp, Wish, group::GroupStatus};
 
 use super::{
+    change::Decided,
     devices::{head_of, heads},
     edit::refused,
     group::bare,
+    groups,
     metadata::{self, LvmStep},
     mover, pieces,
 };
 use crate::{
     model::{
         DevId,
-        volume::{FoundGroup, PvDevice},
+        volume::{FoundGroup, GroupLook, GroupSeen, PvDevice},
     },
     plan::{DiskStep, Plan, Refusal, Step, Warning},
 };
+
+/// What that looks at.
+#[must_use]
+pub fn look(group: &str, devices: &[String], command: &str) -> GroupLook {
+    GroupLook {
+        name: group.to_owned(),
+        command: command.to_owned(),
+        paths: devices.to_vec(),
+        ..GroupLook::default()
+    }
+}
+
+/// Takes devices out of the group that was seen.
+///
+/// # Errors
+/// As [`plan`]; a path is not a block device.
+pub fn decide(seen: &GroupSeen, devices: &[String]) -> Decided {
+    let found = groups::named(&seen.groups, &seen.name)?;
+    let number = |path: &String| {
+        let known = seen.numbers.iter().find(|(known, _)| known == path).map(|(_, dev)| *dev);
+        known.ok_or_else(|| Refusal::new(format!("{path} is not a block device")))
+    };
+    let numbers: Vec<DevId> = devices.iter().map(number).collect::<Result<_, _>>()?;
+    plan(found, &numbers, devices, &seen.stamp).map(Some)
+}
 
 /// Takes devices out of a group on which nothing is.
 ///

@@ -10,14 +10,22 @@ use superblock::{
 };
 
 use super::{
+    change::Decided,
+    create::below,
     devices::{finder, head_of, load, resume},
-    edit::Resized,
+    edit::{self, Means, Resized},
     fs::FsStep,
-    metadata, mover,
+    groups, metadata, mover, rollback,
+    snapshot::{self, StoreState},
     tree::{self, Family, Moment, Wanted},
 };
 use crate::{
-    model::{active::Active, dm::name, human, volume::FoundGroup},
+    model::{
+        active::Active,
+        dm::name,
+        human,
+        volume::{FoundGroup, GroupLook, GroupSeen},
+    },
     plan::{
         Plan, Refusal, Step, Warning,
         critical::{Commit, Critical},
@@ -25,6 +33,9 @@ use crate::{
     },
     request::volume::ResizeRequest,
 };
+
+/// Programs that change the size of file systems.
+const TOOLS: [&str; 3] = ["e2fsck", "resize2fs", "xfs_growfs"];
 
 /// What is known of the file system in a volume.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,6 +48,62 @@ pub struct Inside {
     pub holders: Vec<String>,
     /// Tools of file systems that this machine does not have.
     pub absent: Vec<String>,
+}
+
+/// What a change of a size looks at.
+#[must_use]
+pub fn look(request: &ResizeRequest, command: &str) -> GroupLook {
+    GroupLook {
+        name: request.name.group.clone(),
+        command: command.to_owned(),
+        paths: edit::paths(request.on.iter()),
+        below: true,
+        inside: Some(request.name.volume.clone()),
+        tools: TOOLS.map(str::to_owned).to_vec(),
+        ..GroupLook::default()
+    }
+}
+
+/// Decides by what was seen.
+///
+/// # Errors
+/// As [`plan`]; the size is none that the volume can have, or what has to be known of it could not be read.
+pub fn decide(seen: &GroupSeen, request: &ResizeRequest) -> Decided {
+    let found = groups::named(&seen.groups, &seen.name)?;
+    let mut said = below(found, &seen.below)?;
+    let pv_of = |path: &str| edit::pv_of(found, seen, path);
+    let mut after = found.group.clone();
+    let resized = edit::resize(&mut after, request, &Means::of(seen, found, &pv_of))?;
+    let driver = rollback::store(&found.group, &seen.active, &request.name.volume);
+    let store = StoreState::of(driver, seen.inside.as_ref().and_then(|inside| inside.store.clone()));
+    snapshot::check_resized(&found.group, &after, &request.name, &store)?;
+    let matters = request.fs || resized.after < resized.before;
+    let inside = if matters { inside(seen, found, request)? } else { Inside::default() };
+    let decided = plan((found, &seen.active), (&after, &resized), request, &inside, &seen.stamp)?;
+    Ok(decided.map(|mut plan| {
+        said.append(&mut plan.warnings);
+        plan.warnings = said;
+        plan
+    }))
+}
+
+/// What is in the volume, and who uses it.
+fn inside(seen: &GroupSeen, found: &FoundGroup, request: &ResizeRequest) -> Result<Inside, Refusal> {
+    let group = &found.group;
+    // What a snapshot's store has is not a file system.
+    if group.snapshot_in(&request.name.volume).is_some() {
+        return Ok(Inside::default());
+    }
+    let content = match seen.inside.as_ref().map(|inside| &inside.content) {
+        Some(Ok(content)) => *content,
+        Some(Err(why)) => return Err(Refusal::new(why)),
+        None => None,
+    };
+    let device = name::join(&group.name, &request.name.volume, None);
+    let active = seen.active.devices.iter().find(|one| one.info.name == device);
+    let holders = active.map(|one| one.holders.clone()).unwrap_or_default();
+    let at = |holder: &String| holder.strip_prefix("the file system mounted at ").map(str::to_owned);
+    Ok(Inside { content, mounted: holders.iter().find_map(at), holders, absent: seen.absent.clone() })
 }
 
 /// The plan; `None` where the size is what it was, and the file system fills it where it is asked for.

@@ -6,20 +6,56 @@ use superblock::{
 };
 
 use super::{
-    edit::{Means, existing},
-    mover,
+    change::Decided,
+    create::below,
+    edit::{self, Means, existing},
+    groups, mover,
     shift::{GroupScene, Shift},
 };
 use crate::{
-    model::{dm::SnapshotStatus, human, volume::StoreSeen},
+    model::{
+        dm::SnapshotStatus,
+        human,
+        volume::{GroupLook, GroupSeen, StoreSeen},
+    },
     plan::{Plan, Refusal, Warning},
     request::volume::{Amount, NewSnapshot, PercentOf, VolumeName},
 };
 
 /// A chunk where nobody says how large, on an array: a smaller one costs as much there, and more of them.
 const CHUNK_ON_ARRAY: Sectors = Sectors(64);
+/// Random identities that a snapshot may need.
+const IDENTITIES: usize = 2;
 /// Part of its origin that a store has where nobody says how much.
 const PERCENT: u64 = 20;
+
+/// What the making of a snapshot looks at.
+#[must_use]
+pub fn look(new: &NewSnapshot, command: &str) -> GroupLook {
+    GroupLook {
+        name: new.origin.group.clone(),
+        command: command.to_owned(),
+        paths: edit::paths(new.on.iter()),
+        fresh: IDENTITIES,
+        below: true,
+        ..GroupLook::default()
+    }
+}
+
+/// Makes a snapshot of what was seen.
+///
+/// # Errors
+/// As [`create`]; the group cannot be written.
+pub fn decide(seen: &GroupSeen, new: &NewSnapshot) -> Decided {
+    let found = groups::named(&seen.groups, &seen.name)?;
+    let said = below(found, &seen.below)?;
+    let pv_of = |path: &str| edit::pv_of(found, seen, path);
+    let mut means = Means::of(seen, found, &pv_of);
+    let scene = GroupScene { found, active: &seen.active, stamp: &seen.stamp };
+    let mut plan = create(&scene, new, &mut means)?;
+    plan.warnings.splice(0..0, said);
+    Ok(Some(plan))
+}
 
 /// Makes a snapshot.
 ///

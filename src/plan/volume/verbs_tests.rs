@@ -376,7 +376,7 @@ pub(super) fn committed(found: &mut FoundGroup, plan: &Plan) {
     found.group = Group::parse(&text.unwrap()).unwrap();
 }
 
-fn candidate(n: u8) -> (Candidate, Below) {
+pub(super) fn candidate(n: u8) -> (Candidate, Below) {
     let path = format!("/dev/md{n}");
     let dev = DevId { major: 9, minor: n.into() };
     let found = samples::device(&path, dev, Bytes(100 << 20));

@@ -2,15 +2,12 @@
 
 use superblock::lvm::{Group, LvmUuid};
 
-use crate::{
-    model::volume::{FoundGroup, GroupSeen},
-    plan::{
-        Refusal,
-        volume::{
-            failing,
-            mover::{self, Stand, Underway},
-            shift::GroupScene,
-        },
+use crate::plan::{
+    Refusal,
+    volume::{
+        failing,
+        mover::{self, Stand, Underway},
+        shift::GroupScene,
     },
 };
 
@@ -132,12 +129,6 @@ impl Far {
             Stand::Lost(why) => Self::Lost(why),
         }
     }
-}
-
-/// Which physical volume of a group a path leads to.
-pub(super) fn pv_of(found: &FoundGroup, seen: &GroupSeen, path: &str) -> Option<usize> {
-    let dev = seen.numbers.iter().find(|(known, _)| known == path).map(|(_, dev)| *dev)?;
-    found.present().find(|(_, pv)| pv.dev == dev).map(|(index, _)| index)
 }
 
 /// Where it is none.

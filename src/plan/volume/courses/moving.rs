@@ -5,7 +5,7 @@ use std::{collections::VecDeque, time::Duration};
 
 use super::{
     Begun, Called, DONE, FAILED,
-    aim::{Far, For, MOST_BLIND, Subject, Task, no_device, pv_of},
+    aim::{Far, For, MOST_BLIND, Subject, Task, no_device},
     change::{Next, OneChange, Over},
     changed, follow, interrupted, look, over, waiting, with,
 };
@@ -19,8 +19,8 @@ use crate::{
         course::{Cause, Course, Deed, Event, Look, Said, Then, Turn, Wait, Woke},
         volume::{
             change::Decided,
-            create, deactivate, devices,
-            edit::Means,
+            deactivate, devices,
+            edit::{Means, pv_of},
             failing, groups,
             mover::{self, Stand, Underway},
             shift::GroupScene,
@@ -230,13 +230,7 @@ impl<'a> Move<'a> {
         }
         let Some(pv) = pv_of(found, seen, from) else { return Turn::refuse(no_device(from, self.group())) };
         let by_path = |path: &str| pv_of(found, seen, path);
-        let mut means = Means {
-            pv_of: &by_path,
-            stripes: found.stripes(),
-            fresh: create::fresh(seen.random.clone()),
-            host: seen.stamp.host.clone(),
-            now: seen.stamp.time,
-        };
+        let mut means = Means::of(seen, found, &by_path);
         let name = VolumeName { group: self.group().to_owned(), volume: volume.name.clone() };
         let decided =
             with(seen, |scene| mover::begin(scene, &name, (pv, asleep), to.as_slice(), &mut means).map(Some));
