@@ -29,6 +29,13 @@ pub fn see(machine: &Machine, config: &Config, look: &Look) -> Result<View, Unse
             View::Active(super::active(machine, listed, group).map_err(unseen)?)
         }
         Look::Group(look) => View::Group(Box::new(super::group(machine, look).map_err(unseen)?)),
+        Look::InPlace { found, after, names } => {
+            let names = names.iter().map(String::as_str);
+            View::InPlace(super::in_place_of(found, after, names).map_err(unseen)?)
+        }
+        Look::Traces { groups, of } => {
+            View::Traces(Box::new(super::labels::traces(machine, groups, of).map_err(unseen)?))
+        }
         Look::Groups => View::Groups(Box::new(super::volumes::groups(machine).map_err(unseen)?)),
         Look::Creating => View::Creating(super::creating(machine).map_err(unseen)?),
         Look::Shelf => View::Shelf(super::archive(machine).map_err(unseen)?),

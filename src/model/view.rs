@@ -1,8 +1,8 @@
 //! The closed set of what a course can look at: what a decision may know is what stands here.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
-use superblock::MdUuid;
+use superblock::{MdUuid, lvm::Group as LvmGroup};
 
 use super::{
     Candidate, DevId, Sight, World,
@@ -10,12 +10,13 @@ use super::{
     archive::{Entry, Found, Identity, Shelf, Spot},
     delta::{Compared, DeltaHead, KeptBy},
     dm::{Listed, Overview},
+    extents::OldContent,
     manage::{Absent, Depth, ManageSubject, Managed},
     monitor::Monitored,
     overlay::{Overlay, Overlays, Pending, Underlays},
     scrub::ScrubSight,
     trial::{Checker, ToolEnded},
-    volume::{GroupLook, GroupSeen, Groups, VolumesSeen},
+    volume::{FoundGroup, GroupLook, GroupSeen, Groups, Traces, VolumesSeen},
 };
 use crate::words::{Errno, SyncAction};
 
@@ -67,6 +68,22 @@ pub enum Look {
     Groups,
     /// One group with its devices.
     Group(GroupLook),
+    /// What lies where volumes are going to be.
+    InPlace {
+        /// The group as it is.
+        found: Box<FoundGroup>,
+        /// The group as it would be.
+        after: Box<LvmGroup>,
+        /// The volumes.
+        names: Vec<String>,
+    },
+    /// What is left of the missing devices of a group.
+    Traces {
+        /// All groups that are there.
+        groups: Box<Groups>,
+        /// The group as it shall be again.
+        of: Box<LvmGroup>,
+    },
     /// All groups with the devices of each.
     Volumes {
         /// The command, for the metadata.
@@ -266,6 +283,10 @@ views! {
     Active(Active) = active,
     /// [`Look::Group`].
     Group(Box<GroupSeen>) = group,
+    /// [`Look::InPlace`], by the volumes' names.
+    InPlace(BTreeMap<String, OldContent>) = in_place,
+    /// [`Look::Traces`].
+    Traces(Box<Traces>) = traces,
     /// [`Look::Volumes`].
     Volumes(Box<VolumesSeen>) = volumes,
     /// [`Look::DeltaHead`].

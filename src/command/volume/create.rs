@@ -4,14 +4,16 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-use super::{Work, one};
+use super::Work;
 use crate::{
     cli,
     command::refuse,
-    inventory,
     kernel::files,
-    plan::{Refusal, volume::create},
-    request::volume::{CreateVolumes, Wipe},
+    plan::{
+        Refusal,
+        volume::create::{self, MakingVolumes},
+    },
+    request::volume::CreateVolumes,
 };
 
 /// The most that a file of volumes is believed to be.
@@ -37,16 +39,8 @@ pub(super) fn run(work: &Work<'_>, request: &CreateVolumes) -> Result<u8> {
             .hint("volumes are made all or none, and that is possible in one group at a time");
         return Ok(refuse(&why, work.common, work.ui));
     }
-    work.change_looking(create::look(&request, &group, &work.words()), |seen| {
-        let found = one(&seen.groups, &group)?;
-        let (after, said) = create::decide(seen, found, &request)?;
-        let names = request.volumes.iter().map(|new| new.name.volume.as_str());
-        let old = match request.wipe {
-            Wipe::No => Default::default(),
-            Wipe::Ask | Wipe::Yes => inventory::in_place_of(found, &after, names)?,
-        };
-        Ok(create::plan(found, (&after, said), &request, &old, &seen.stamp).map(Some))
-    })
+    let look = create::look(&request, &group, &work.words());
+    work.change(look, MakingVolumes { request: &request })
 }
 
 fn from_file(file: &Path) -> Result<Vec<crate::request::volume::NewVolume>> {

@@ -4,6 +4,7 @@ use anyhow::Result;
 
 use super::Work;
 use crate::{
+    model::volume::GroupSeen,
     plan::volume::{group, reduce, turns},
     request::volume::GroupRequest,
 };
@@ -13,15 +14,16 @@ pub(super) fn run(work: &Work<'_>, request: &GroupRequest) -> Result<u8> {
     match request {
         GroupRequest::Create(request) => {
             let look = group::look(&request.group, &request.devices, &work.words());
-            work.change(look, |seen| group::decide_create(seen, request))
+            work.change(look, |seen: &GroupSeen| group::decide_create(seen, request))
         }
         GroupRequest::Extend { group, devices, room } => {
             let look = group::look(group, devices, &work.words());
-            work.change(look, |seen| group::decide_extend(seen, *room))
+            work.change(look, |seen: &GroupSeen| group::decide_extend(seen, *room))
         }
-        GroupRequest::Reduce { group, devices } => {
-            work.change(reduce::look(group, devices, &work.words()), |seen| reduce::decide(seen, devices))
-        }
+        GroupRequest::Reduce { group, devices } => work
+            .change(reduce::look(group, devices, &work.words()), |seen: &GroupSeen| {
+                reduce::decide(seen, devices)
+            }),
         GroupRequest::Forget { group, force } => {
             work.in_turn(&mut turns::forget(group, *force, work.called()))
         }

@@ -15,27 +15,26 @@ mod snapshot;
 use anyhow::Result;
 use superblock::lvm::Group;
 
-use super::{drive::Driver, outcome, print, refuse, tell};
+use super::{drive::Driver, outcome, refuse, tell};
 use crate::{
     config::Config,
     inventory,
     kernel::Machine,
     model::{
         active::Active,
-        volume::{FoundGroup, GroupLook, GroupSeen, Groups},
+        volume::{FoundGroup, GroupLook, Groups},
     },
     plan::{
         Plan, Refusal, Step,
         course::Course,
         volume::{
-            change::{ChangeCourse, ChangeManner, Decided},
+            change::{ChangeCourse, ChangeManner, Decide},
             courses::Called,
             groups,
             metadata::LvmStep,
             turns::{self, InTurnCourse},
         },
     },
-    report,
     request::{Common, volume::VolumeRequest},
     ui::{self, Ui},
 };
@@ -115,7 +114,7 @@ impl Work<'_> {
     }
 
     /// Plans, shows or asks, and does; again from the start where somebody else changed the group meanwhile.
-    fn change(&self, look: GroupLook, decide: impl FnMut(&GroupSeen) -> Decided) -> Result<u8> {
+    fn change(&self, look: GroupLook, decide: impl Decide) -> Result<u8> {
         let manner = if self.common.dry_run { ChangeManner::Show } else { ChangeManner::Carry };
         let mut course = ChangeCourse::new(look, decide, manner);
         let status = self.drive(&mut course)?;
@@ -123,18 +122,6 @@ impl Work<'_> {
             tell(outcome(plan, self.common.dry_run));
         }
         Ok(status)
-    }
-
-    /// The same of a decision that looks for itself as well.
-    fn change_looking(
-        &self,
-        look: GroupLook,
-        mut decide: impl FnMut(&GroupSeen) -> Result<Decided>,
-    ) -> Result<u8> {
-        self.change(look, |seen| {
-            let other = |error: anyhow::Error| Refusal::new(format!("{error:#}"));
-            decide(seen).unwrap_or_else(|error| Err(error.downcast().unwrap_or_else(other)))
-        })
     }
 
     /// Drives a course that is about several things to its end.

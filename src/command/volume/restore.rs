@@ -6,10 +6,10 @@ use super::Work;
 use crate::{
     command::print,
     inventory,
-    model::{clock, volume::GroupLook},
+    model::clock,
     plan::volume::{
-        former, halfway, missing, restore,
-        which::{self, Which},
+        restore::{self, Restoring},
+        which::Which,
     },
     report::volume_check,
     request::volume::RestoreRequest,
@@ -36,22 +36,6 @@ pub(super) fn run(work: &Work<'_>, request: &RestoreRequest) -> Result<u8> {
             volume_check::kept(name, &kept, &date)
         }));
     }
-    let look = GroupLook { name: name.clone(), command: work.words(), ..GroupLook::default() };
-    work.change_looking(look, |seen| {
-        let groups = &seen.groups;
-        let states = which::with_its_own(&kept, groups.group(name), &which);
-        let chosen = which::choose(name, groups, &states, &which)?;
-        // A device that lost its label gets it again.
-        let traces = inventory::labels::traces(work.machine, groups, &chosen.group)?;
-        let bare = former::find(groups, &chosen.group, &traces, request.force)?;
-        let (groups, labels) = missing::with_labels(groups, &chosen.group, &bare)?;
-        let highest = which::highest(&chosen.group, &groups, &all, &traces);
-        if let Err(refusal) = halfway::refuse(chosen, &all, &groups, highest)
-            .and_then(|()| halfway::refuse_to_leave(&groups, chosen, request.force))
-        {
-            return Ok(Err(refusal));
-        }
-        let plan = restore::plan(&groups, chosen, (highest, &all), request.force, &seen.stamp);
-        Ok(plan.map(|plan| Some(missing::with_steps(plan, &labels))))
-    })
+    let look = restore::look(name, &work.words());
+    work.change(look, Restoring { name, kept: &kept, all: &all, which: &which, force: request.force })
 }

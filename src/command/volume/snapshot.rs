@@ -15,12 +15,13 @@ use crate::{
     execute::delta::{self, StreamSources},
     inventory::{self, Extents},
     kernel::{Access, BlockDevice, Machine, files, host},
-    model::volume::FoundGroup,
+    model::volume::{FoundGroup, GroupSeen},
     plan::{
         Refusal,
         volume::{
             apply::{Apply, StreamCame},
             delta::{Sides, later, no_one_moment, sides, store},
+            shift::GroupScene,
             snapshot,
         },
     },
@@ -30,7 +31,7 @@ use crate::{
 
 /// Makes a snapshot.
 pub(super) fn run(work: &Work<'_>, new: &NewSnapshot) -> Result<u8> {
-    work.change(snapshot::look(new, &work.words()), |seen| snapshot::decide(seen, new))
+    work.change(snapshot::look(new, &work.words()), |seen: &GroupSeen| snapshot::decide(seen, new))
 }
 
 /// A snapshot and its store, as they are on the devices.

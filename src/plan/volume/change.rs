@@ -6,7 +6,7 @@ use crate::{
     plan::{
         Plan, Refusal,
         consent::Consent,
-        course::{Answer, Course, Deed, Event, Look, Said, Then, Turn},
+        course::{Answer, Course, Deed, Event, Look, Said, Then, Turn, View},
         run::Failure,
     },
 };
@@ -17,10 +17,45 @@ pub const ROUNDS: usize = 50;
 /// What a change comes to: a plan, or nothing to do, or no.
 pub type Decided = Result<Option<Plan>, Refusal>;
 
+/// A decision that first shows what else it has to know.
+pub enum Sought {
+    /// It is made.
+    Decided(Option<Plan>),
+    /// This has to be looked at first.
+    Look(Look),
+}
+
+/// What a group is changed to, decided again after each look at it.
+pub trait Decide {
+    /// By the group alone.
+    ///
+    /// # Errors
+    /// Why not.
+    fn first(&mut self, seen: &GroupSeen) -> Result<Sought, Refusal>;
+
+    /// By the group as it was seen, and what was looked at beside it.
+    ///
+    /// # Errors
+    /// Why not.
+    fn then(&mut self, seen: &GroupSeen, more: View) -> Decided;
+}
+
+impl<F: FnMut(&GroupSeen) -> Decided> Decide for F {
+    fn first(&mut self, seen: &GroupSeen) -> Result<Sought, Refusal> {
+        self(seen).map(Sought::Decided)
+    }
+
+    fn then(&mut self, seen: &GroupSeen, _: View) -> Decided {
+        self(seen)
+    }
+}
+
 /// The course.
 pub struct ChangeCourse<D> {
     look: GroupLook,
     decide: D,
+    /// The group, while something beside it is looked at.
+    seen: Option<Box<GroupSeen>>,
     manner: ChangeManner,
     /// What is asked about, or done.
     plan: Plan,
@@ -39,11 +74,11 @@ pub enum ChangeManner {
     Show,
 }
 
-impl<D: FnMut(&GroupSeen) -> Decided> ChangeCourse<D> {
+impl<D: Decide> ChangeCourse<D> {
     /// A change that `decide` plans by this look; it is asked again after each.
     pub fn new(look: GroupLook, decide: D, manner: ChangeManner) -> Self {
-        let plan = Plan::default();
-        Self { look, decide, manner, plan, rounds: 0, consent: Consent::default(), nothing: false }
+        let (plan, consent) = (Plan::default(), Consent::default());
+        Self { look, decide, seen: None, manner, plan, rounds: 0, consent, nothing: false }
     }
 
     fn look(&self) -> Turn {
@@ -55,13 +90,25 @@ impl<D: FnMut(&GroupSeen) -> Decided> ChangeCourse<D> {
         self.nothing.then_some(&self.plan)
     }
 
-    fn seen(&mut self, seen: &GroupSeen) -> Turn {
+    fn seen(&mut self, view: View) -> Result<Turn, Refusal> {
+        if let Some(seen) = self.seen.take() {
+            let plan = self.decide.then(&seen, view)?;
+            return Ok(self.decided(plan));
+        }
+        let seen = view.group()?;
         self.rounds += 1;
-        let decided = super::groups::refuse_unreadable(&seen.groups).and_then(|()| (self.decide)(seen));
-        self.plan = match decided {
-            Ok(plan) => plan.unwrap_or_default(),
-            Err(refusal) => return Turn::refuse(refusal),
-        };
+        super::groups::refuse_unreadable(&seen.groups)?;
+        Ok(match self.decide.first(&seen)? {
+            Sought::Decided(plan) => self.decided(plan),
+            Sought::Look(look) => {
+                self.seen = Some(seen);
+                Turn::look(look)
+            }
+        })
+    }
+
+    fn decided(&mut self, plan: Option<Plan>) -> Turn {
+        self.plan = plan.unwrap_or_default();
         let said = self.plan.warnings.iter().map(Said::from).collect();
         if self.plan.steps.is_empty() {
             self.nothing = true;
@@ -108,15 +155,12 @@ pub(super) fn failed(failure: &Failure, plan: &Plan) -> (Vec<Said>, u8) {
     (said, status)
 }
 
-impl<D: FnMut(&GroupSeen) -> Decided> Course for ChangeCourse<D> {
+impl<D: Decide> Course for ChangeCourse<D> {
     fn next(&mut self, event: Event) -> Turn {
         match event {
             Event::Begin => self.look(),
             Event::Unseen(unseen) => Turn::refuse(unseen),
-            Event::Seen(view) => match view.group() {
-                Ok(seen) => self.seen(&seen),
-                Err(unseen) => Turn::refuse(unseen),
-            },
+            Event::Seen(view) => self.seen(view).unwrap_or_else(Turn::refuse),
             Event::Answered(Answer::Yes) => {
                 self.consent.give(&self.plan);
                 Turn::carry_out(self.plan.clone())

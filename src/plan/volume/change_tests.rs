@@ -45,8 +45,8 @@ fn look() -> GroupLook {
     GroupLook { name: "vg".into(), ..GroupLook::default() }
 }
 
-fn course(asks: bool) -> ChangeCourse<impl FnMut(&GroupSeen) -> Decided> {
-    ChangeCourse::new(look(), move |seen| make(&seen.groups, asks), ChangeManner::Carry)
+fn course(asks: bool) -> ChangeCourse<impl Decide> {
+    ChangeCourse::new(look(), move |seen: &GroupSeen| make(&seen.groups, asks), ChangeManner::Carry)
 }
 
 #[test]

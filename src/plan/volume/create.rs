@@ -11,9 +11,10 @@ use superblock::{
 };
 
 use super::{
+    change::{Decide, Decided, Sought},
     devices::{create, finder, load, resume},
     edit::{self, Means},
-    metadata,
+    groups, metadata,
     tree::{Family, Wanted},
 };
 use crate::{
@@ -22,7 +23,11 @@ use crate::{
         extents::{self, OldContent},
         volume::{FoundGroup, GroupLook, GroupSeen},
     },
-    plan::{DiskStep, Plan, Refusal, Step, Warning, dm::DmStep},
+    plan::{
+        DiskStep, Plan, Refusal, Step, Warning,
+        course::{Look, View},
+        dm::DmStep,
+    },
     request::volume::{CreateVolumes, NewVolume, Wipe},
 };
 
@@ -176,19 +181,43 @@ pub fn look(request: &CreateVolumes, group: &str, command: &str) -> GroupLook {
     }
 }
 
-/// The group as it would be, and what should be said, by what was seen.
-///
-/// # Errors
-/// The group cannot be written, a volume cannot be made.
-pub fn decide(
-    seen: &GroupSeen,
-    found: &FoundGroup,
-    request: &CreateVolumes,
-) -> Result<(Group, Vec<Warning>), Refusal> {
-    let mut said = below(found, &seen.below)?;
-    let pv_of = |path: &str| edit::pv_of(found, seen, path);
-    let mut means = Means::of(seen, found, &pv_of);
-    let (after, more) = edited(found, &request.volumes, &mut means)?;
-    said.extend(more);
-    Ok((after, said))
+/// The making of volumes, by what is seen.
+#[derive(Clone, Copy, Debug)]
+pub struct MakingVolumes<'a> {
+    /// What is asked for.
+    pub request: &'a CreateVolumes,
+}
+
+impl MakingVolumes<'_> {
+    /// The group as it would be, and what should be said.
+    fn after(self, seen: &GroupSeen, found: &FoundGroup) -> Result<(Group, Vec<Warning>), Refusal> {
+        let mut said = below(found, &seen.below)?;
+        let pv_of = |path: &str| edit::pv_of(found, seen, path);
+        let mut means = Means::of(seen, found, &pv_of);
+        let (after, more) = edited(found, &self.request.volumes, &mut means)?;
+        said.extend(more);
+        Ok((after, said))
+    }
+
+    fn with(self, seen: &GroupSeen, old: &BTreeMap<String, OldContent>) -> Decided {
+        let found = groups::named(&seen.groups, &seen.name)?;
+        let (after, said) = self.after(seen, found)?;
+        plan(found, (&after, said), self.request, old, &seen.stamp).map(Some)
+    }
+}
+
+impl Decide for MakingVolumes<'_> {
+    fn first(&mut self, seen: &GroupSeen) -> Result<Sought, Refusal> {
+        if self.request.wipe == Wipe::No {
+            return self.with(seen, &BTreeMap::new()).map(Sought::Decided);
+        }
+        let found = groups::named(&seen.groups, &seen.name)?;
+        let (after, _) = self.after(seen, found)?;
+        let names = self.request.volumes.iter().map(|new| new.name.volume.clone()).collect();
+        Ok(Sought::Look(Look::InPlace { found: Box::new(found.clone()), after: Box::new(after), names }))
+    }
+
+    fn then(&mut self, seen: &GroupSeen, more: View) -> Decided {
+        self.with(seen, &more.in_place()?)
+    }
 }

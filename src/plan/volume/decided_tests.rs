@@ -4,18 +4,24 @@ use superblock::{Bytes, foreign::Kind};
 
 use super::{
     change::{ChangeCourse, ChangeManner},
+    create::{self, MakingVolumes},
     group,
     lab::Lab,
-    reduce, resize, snapshot,
-    verbs_tests::{candidate, found, id, volume, with_volumes},
+    reduce, resize,
+    restore::{self, Restoring},
+    snapshot,
+    verbs_tests::{candidate, found, id, new, volume, with_volumes},
+    which::Which,
 };
 use crate::{
     model::{
         DevId,
-        volume::{GroupSeen, Groups, VolumeInside},
+        volume::{GroupSeen, Groups, KeptState, VolumeInside},
     },
     plan::course::twin::{self, Outcome},
-    request::volume::{Amount, CreateGroup, NewSnapshot, PvWord, ResizeRequest, Sign, SizeChange},
+    request::volume::{
+        Amount, CreateGroup, CreateVolumes, NewSnapshot, PvWord, ResizeRequest, Sign, SizeChange, Wipe,
+    },
     words::Errno,
 };
 
@@ -46,7 +52,7 @@ fn a_snapshot_is_made_or_nothing_was_done() {
         || {
             ChangeCourse::new(
                 snapshot::look(&new, ""),
-                |seen| snapshot::decide(seen, &new),
+                |seen: &GroupSeen| snapshot::decide(seen, &new),
                 ChangeManner::Carry,
             )
         },
@@ -118,7 +124,6 @@ fn what_is_inside_matters_only_where_it_could_be_lost() {
         name: "vg".into(),
         groups: Groups { groups: vec![with_volumes()], ..Groups::default() },
         inside: Some(VolumeInside { content, store: None }),
-        absent: vec!["resize2fs".into()],
         ..GroupSeen::default()
     };
     let decide = |content, sign, fs| {
@@ -130,7 +135,68 @@ fn what_is_inside_matters_only_where_it_could_be_lost() {
     assert!(decide(unread(), Sign::Plus, false).unwrap().is_some());
     assert_eq!(decide(unread(), Sign::Minus, false).unwrap_err(), "/dev/md0: read: EIO");
     assert_eq!(decide(unread(), Sign::Plus, true).unwrap_err(), "/dev/md0: read: EIO");
-    let ext4 = || Ok(Some((Kind::Ext4, None)));
-    let missed = decide(ext4(), Sign::Plus, true).unwrap_err();
-    assert!(missed.contains("resize2fs"), "{missed}");
+    let idle = decide(Ok(Some((Kind::Ext4, None))), Sign::Plus, true).unwrap_err();
+    assert_eq!(idle, "vg/a is not active: its file system cannot be resized");
+}
+
+#[test]
+fn volumes_are_made_all_or_none() {
+    let check = |outcome: &Outcome<Lab>, what: &str| {
+        let (group, said) = (&outcome.scene.group, outcome.text());
+        let made = ["b", "c"].map(|name| group.volume(name).is_some());
+        assert_eq!(made[0], made[1], "{what}: {said}");
+        assert_eq!(made[0], outcome.status() == 0 || said.contains("not all is done"), "{what}: {said}");
+        assert!(!what.starts_with("lvm2 makes") || group.volume("lvm2s").is_some(), "{what}: {said}");
+    };
+    for wipe in [Wipe::No, Wipe::Yes] {
+        let volumes = vec![new("b", 2, 1), new("c", 2, 1)];
+        let request = CreateVolumes { volumes, from: None, wipe, inactive: true };
+        let tally = twin::everything(
+            || {
+                ChangeCourse::new(
+                    create::look(&request, "vg", ""),
+                    MakingVolumes { request: &request },
+                    ChangeManner::Carry,
+                )
+            },
+            &Lab::new(&["a"]),
+            &[Errno::EIO],
+            &[
+                ("lvm2 makes a volume", Lab::lvm2_makes_a_volume),
+                ("lvm2 removes a volume", Lab::lvm2_removes_a_volume),
+                ("lvm2 exports the group", Lab::lvm2_exports_the_group),
+                ("the configuration breaks", Lab::the_configuration_breaks),
+            ],
+            check,
+        );
+        // What lies in their place is looked at where it would be wiped.
+        let turns = if wipe == Wipe::No { 3 } else { 4 };
+        assert!(tally.turns == turns && tally.reaches(turns, 5, 12), "{tally:?}");
+    }
+}
+
+#[test]
+fn an_earlier_state_comes_back_or_nothing_was_done() {
+    let mut group = Lab::new(&["a"]).group;
+    group.seqno = 4;
+    let kept = [KeptState { path: "/etc/lvm/archive/vg_00004".into(), group }];
+    let which = Which::At(4);
+    let restoring = Restoring { name: "vg", kept: &kept, all: &kept, which: &which, force: true };
+    let check = |outcome: &Outcome<Lab>, what: &str| {
+        let (group, said) = (&outcome.scene.group, outcome.text());
+        let is_back = group.volume("b").is_none();
+        assert_eq!(is_back, outcome.status() == 0 || said.contains("not all is done"), "{what}: {said}");
+    };
+    let tally = twin::everything(
+        || ChangeCourse::new(restore::look("vg", ""), restoring, ChangeManner::Carry),
+        &Lab::new(&["a", "b"]),
+        &[Errno::EIO],
+        &[
+            ("lvm2 makes a volume", Lab::lvm2_makes_a_volume),
+            ("lvm2 exports the group", Lab::lvm2_exports_the_group),
+            ("the configuration breaks", Lab::the_configuration_breaks),
+        ],
+        check,
+    );
+    assert!(tally.reaches(5, 8, 15), "{tally:?}");
 }

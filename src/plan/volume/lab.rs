@@ -257,6 +257,8 @@ impl Scene for Lab {
     fn see(&self, look: &Look) -> Result<View, Unseen> {
         Ok(match look {
             Look::Groups => View::Groups(Box::new(self.groups())),
+            Look::InPlace { .. } => View::InPlace(std::collections::BTreeMap::new()),
+            Look::Traces { .. } => View::Traces(Box::default()),
             Look::Active { .. } => View::Active(self.active()),
             Look::Group(look) => View::Group(Box::new(GroupSeen {
                 name: look.name.clone(),

@@ -5,18 +5,71 @@ use std::collections::BTreeMap;
 use superblock::lvm::{Area, Group, Kind, LogicalVolume, LvmUuid, Stamp};
 
 use super::{
+    change::{Decide, Decided, Sought},
+    former,
     given::Since,
+    halfway,
     metadata::{self, LvmStep},
+    missing,
     returned::{Rearranged, rearranged},
+    which::{self, Which},
 };
 use crate::{
     model::{
         dm::{Listed, uuid},
         human,
-        volume::{FoundGroup, Groups, KeptState},
+        volume::{FoundGroup, GroupLook, GroupSeen, Groups, KeptState},
     },
-    plan::{Plan, Refusal, Step, Warning},
+    plan::{
+        Plan, Refusal, Step, Warning,
+        course::{Look, View},
+    },
 };
+
+/// What a restore looks at first.
+#[must_use]
+pub fn look(group: &str, command: &str) -> GroupLook {
+    GroupLook { name: group.to_owned(), command: command.to_owned(), ..GroupLook::default() }
+}
+
+/// An earlier state comes back, by what is seen.
+#[derive(Clone, Copy, Debug)]
+pub struct Restoring<'a> {
+    /// The group's name.
+    pub name: &'a str,
+    /// States that may be meant.
+    pub kept: &'a [KeptState],
+    /// All that are kept of the group.
+    pub all: &'a [KeptState],
+    /// Which of them it is.
+    pub which: &'a Which,
+    /// Also where content is lost by it.
+    pub force: bool,
+}
+
+impl Decide for Restoring<'_> {
+    fn first(&mut self, seen: &GroupSeen) -> Result<Sought, Refusal> {
+        let groups = &seen.groups;
+        let states = which::with_its_own(self.kept, groups.group(self.name), self.which);
+        let chosen = which::choose(self.name, groups, &states, self.which)?;
+        let of = Box::new(chosen.group.clone());
+        Ok(Sought::Look(Look::Traces { groups: Box::new(groups.clone()), of }))
+    }
+
+    fn then(&mut self, seen: &GroupSeen, more: View) -> Decided {
+        let (groups, traces) = (&seen.groups, more.traces()?);
+        let states = which::with_its_own(self.kept, groups.group(self.name), self.which);
+        let chosen = which::choose(self.name, groups, &states, self.which)?;
+        // A device that lost its label gets it again.
+        let bare = former::find(groups, &chosen.group, &traces, self.force)?;
+        let (groups, labels) = missing::with_labels(groups, &chosen.group, &bare)?;
+        let highest = which::highest(&chosen.group, &groups, self.all, &traces);
+        halfway::refuse(chosen, self.all, &groups, highest)?;
+        halfway::refuse_to_leave(&groups, chosen, self.force)?;
+        let plan = plan(&groups, chosen, (highest, self.all), self.force, &seen.stamp)?;
+        Ok(Some(missing::with_steps(plan, &labels)))
+    }
+}
 
 /// The steps that make a state the group's present one. `highest`: of the numbers that changes of it have had; `all`: what is
 /// kept of it.

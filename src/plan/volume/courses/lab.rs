@@ -357,8 +357,8 @@ impl Scene for Lab {
             stores: BTreeMap::from([("w".to_owned(), store(64)), ("t".to_owned(), Ok(other))]),
             numbers: numbers.map(|(_, pv)| (pv.path.clone(), pv.dev)).collect(),
             random: vec![[u8::try_from(100 + self.clock).unwrap(); 32]],
-            stamp: Default::default(),
             clock: std::time::Duration::from_secs(self.clock),
+            ..GroupSeen::default()
         })))
     }
 
