@@ -100,9 +100,9 @@ pub enum WayBack {
 
 /// Finds out whether a device that failed, or is not in its array any more, has the only copy of something. 0 in its
 /// metadata does not say so alone: an array that is being written to has that, too. There the kernel's log decides
-/// (`in_resync`).
+/// (`in_resync`). `serves`: which slots have a member in the array as it is.
 #[must_use]
-pub fn left_behind(metadata: &Native, in_resync: bool) -> Option<OnlyCopy> {
+pub fn left_behind(metadata: &Native, in_resync: bool, serves: impl Fn(u32) -> bool) -> Option<OnlyCopy> {
     let facts = metadata.membership();
     let Role::Slot { slot, replacement: false } = facts.role else { return None };
     let from = metadata.resync_offset()?;
@@ -111,6 +111,10 @@ pub fn left_behind(metadata: &Native, in_resync: bool) -> Option<OnlyCopy> {
     }
     let working = metadata.working_slots(facts.raid_disks);
     let way = way_back(&facts, slot);
+    // Once the first of a set of mirrors had failed, the next one is the first by its own word: but it was filled from that one.
+    if matches!(way, WayBack::WithoutMirrors { first, .. } if (first..slot).any(serves)) {
+        return None;
+    }
     let slot = usize::try_from(slot).ok()?;
     let others = working.iter().enumerate().filter(|(other, works)| **works && *other != slot);
     let geometry = Geometry {
@@ -159,6 +163,17 @@ pub fn failed_in_resync(log: &[LogLine], array: &str, device: &str) -> bool {
         }
     }
     failed
+}
+
+/// The same of whatever array the device was in, for one that does not run and has no name in the kernel.
+#[must_use]
+pub fn failed_in_some_resync(log: &[LogLine], device: &str) -> bool {
+    let fails = format!(": Disk failure on {device},");
+    let array = |line: &LogLine| {
+        let (before, _) = line.text.split_once(&fails)?;
+        before.rsplit_once(':').map(|(_, array)| array.to_owned())
+    };
+    log.iter().rev().find_map(array).is_some_and(|array| failed_in_resync(log, &array, device))
 }
 
 #[cfg(test)]
@@ -210,6 +225,7 @@ mod tests {
             (&[begun, "md/raid:md1: Disk failure on ram0, disabling device."], true),
         ] {
             assert_eq!(failed_in_resync(&log(lines), "md1", "ram0"), expected, "{lines:?}");
+            assert_eq!(failed_in_some_resync(&log(lines), "ram0"), expected, "{lines:?}");
         }
     }
 }

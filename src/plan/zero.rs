@@ -157,7 +157,13 @@ impl Around<'_> {
                 return Some(format!("{path}: {shown} has failed, and {path} may be needed to bring it back: not zeroing; --force erases it all the same"));
             }
             let in_resync = failed_in_resync(self.log, &array.kernel_name, &device.kernel_name);
-            left_behind(metadata, in_resync).map(|_| {
+            let serves = |slot| {
+                array
+                    .members
+                    .iter()
+                    .any(|member| member.slot == Some(slot) && member.is(&MemberState::InSync))
+            };
+            left_behind(metadata, in_resync, serves).map(|_| {
                 format!("{path}: failed in {shown} before a resync was finished: what was not resynced yet is only on it: not zeroing; --force erases it all the same")
             })
         })

@@ -8,7 +8,7 @@ use super::{Finding, Kind, NextCommand, Severity, member, running::Work};
 use crate::{
     model::{
         DevId, Geometry, human,
-        status::MemberRole,
+        status::{MemberRole, MemberStatus},
         trial::{Grounds, Hypothesis, Seat},
     },
     plan::{
@@ -28,7 +28,12 @@ impl Work<'_> {
         }
         let device = member::kernel_name(self.scene, claim);
         let in_resync = failed_in_resync(self.scene.log, &self.array.kernel_name, &device);
-        left_behind(&claim.metadata, in_resync)
+        let serves = |slot| {
+            let of_slot = |member: &&MemberStatus| member.slot == Some(slot);
+            let member = self.array.members.iter().find(of_slot);
+            member.is_some_and(|member| self.array.role_of(member) == MemberRole::Active)
+        };
+        left_behind(&claim.metadata, in_resync, serves)
     }
 
     pub(super) fn has_only_copy(&self, path: &str, only: OnlyCopy) -> Finding {

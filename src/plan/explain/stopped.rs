@@ -10,9 +10,12 @@ use super::{
 };
 use crate::{
     model::{human, status::ArrayStatus},
-    plan::assemble::{
-        ArrayOutcome, Claim, Count, DeviceClass, Lineup, Shortage, Stop, Verdict, Why, classify::classify,
-        shape::Shapes,
+    plan::{
+        assemble::{
+            ArrayOutcome, Claim, Count, DeviceClass, Lineup, Shortage, Stop, Verdict, Why,
+            classify::classify, shape::Shapes,
+        },
+        only_copy::{OnlyCopy, WayBack, failed_in_some_resync, left_behind},
     },
 };
 
@@ -134,6 +137,9 @@ impl<'a> Work<'a> {
             match self.why(index) {
                 Some(why) => found.extend(self.left_out(claim, why)),
                 None => match self.class(claim) {
+                    Some(DeviceClass::Stale { .. }) if self.only_copy(claim).is_some() => {
+                        found.extend(self.only_copy(claim).map(|only| self.has_only_copy(claim, only)));
+                    }
                     Some(DeviceClass::Stale { slot, .. }) => {
                         let stale =
                             self.counted_on(member::stale(self.scene, claim, slot, model), slot, model);
@@ -166,6 +172,57 @@ impl<'a> Work<'a> {
             );
         }
         found
+    }
+
+    /// What only this device has: it failed before a resync that took data from it was finished.
+    fn only_copy(&self, claim: &Claim) -> Option<OnlyCopy> {
+        let present = self.lineup.as_ref().map(Lineup::present).unwrap_or_default();
+        let serves = |slot| usize::try_from(slot).is_ok_and(|slot: usize| present.get(slot) == Some(&true));
+        let device = member::kernel_name(self.scene, claim);
+        left_behind(&claim.metadata, failed_in_some_resync(self.scene.log, &device), serves)
+            .filter(|_| claim.damage.is_none())
+    }
+
+    fn has_only_copy(&self, claim: &Claim, only: OnlyCopy) -> Finding {
+        let path = &claim.path;
+        let text = match only.way {
+            WayBack::Alone | WayBack::WithoutMirrors { .. } => format!(
+                "{path}: failed before a resync from it was finished: what was not resynced yet is only on it, and is wrong where the array starts without it"
+            ),
+            WayBack::WithAll => format!(
+                "{path}: failed before a resync was finished: what was not resynced yet cannot be made from the others, and is wrong where the array starts without it"
+            ),
+        };
+        let finding = Finding::new(Kind::OnlyCopy, Severity::Blocks, text)
+            .of(path)
+            .needs(format!("{path} as it is: do not erase it, and do not add it again"));
+        let others = |first: u32, copies: u32| {
+            let set = first..first.saturating_add(copies);
+            let outside = self.claims.iter().filter(|claim| {
+                claim.damage.is_none() && claim.slot().is_some_and(|(slot, _)| !set.contains(&slot))
+            });
+            outside.map(|claim| claim.path.clone()).collect::<Vec<_>>()
+        };
+        let name = self.scene.session.try_found(claim.facts.array, &self.scene.session.options).result;
+        let Ok((outcome, _)) = name else { return finding };
+        let array = outcome.name.path.as_str();
+        match only.way {
+            WayBack::Alone => finding.try_next(NextCommand::new(
+                ["mdctl", "assemble", "--readonly", "--run", array, path],
+                format!("starts it with {path} alone, and changes nothing: look whether its data is right"),
+            )),
+            WayBack::WithoutMirrors { first, copies } => {
+                let mut command = NextCommand::new(
+                    ["mdctl", "assemble", "--readonly", "--force", array, path],
+                    format!("starts it with {path} and without its mirrors: look whether its data is right"),
+                );
+                command.words.extend(others(first, copies));
+                finding.try_next(command)
+            }
+            WayBack::WithAll => {
+                finding.because("once the array runs, explain says how all members are taken as they are")
+            }
+        }
     }
 
     /// Whether the freshest member had somebody up to date in this slot: then it is not this device's loss alone.

@@ -126,7 +126,10 @@ pub(super) fn keep_only_copy(
 ) -> Result<(), Refusal> {
     let kernel = &context.array.kernel;
     let in_resync = only_copy::failed_in_resync(&subject.log, kernel, &device.kernel_name);
-    let left = metadata_of(array, device).and_then(|metadata| only_copy::left_behind(&metadata, in_resync));
+    let present = array.present(None);
+    let serves = |slot| usize::try_from(slot).is_ok_and(|slot: usize| present.get(slot) == Some(&true));
+    let metadata = metadata_of(array, device);
+    let left = metadata.and_then(|metadata| only_copy::left_behind(&metadata, in_resync, serves));
     if left.is_none() || context.force {
         return Ok(());
     }

@@ -62,6 +62,41 @@ fn a_member_with_the_only_copy_is_not_offered_for_removal() {
     }
 }
 
+/// After a stop, or another boot, it is the same member that has it.
+#[test]
+fn what_only_one_member_has_is_said_of_an_array_that_does_not_run() {
+    for (level, count, command) in [
+        (Level::Raid1, 2, Some("mdctl assemble --readonly --run /dev/md/home /dev/sda")),
+        (Level::Raid10, 4, Some("mdctl assemble --readonly --force /dev/md/home /dev/sda /dev/sdc /dev/sdd")),
+        (Level::Raid5, 3, None),
+    ] {
+        let array = array(level, count);
+        let mut disks = vec![resyncing(disk(&array, 0, 9, &[]), 2048)];
+        disks.extend((1..count).map(|number| disk(&array, number, 12, &[faulty(0)])));
+        let explanation = Stand::of(&disks).ask("home");
+        let found = finding(&explanation, Kind::OnlyCopy);
+        assert!(found.text.contains("/dev/sda: failed before a resync"), "{explanation:#?}");
+        assert_eq!(found.command.as_ref().map(NextCommand::line).as_deref(), command);
+    }
+}
+
+/// The mirror that was filled from the first one is the first one by its own word, once that had failed.
+#[test]
+fn what_a_resync_filled_is_not_the_only_copy_of_anything() {
+    let array = array(Level::Raid10, 4);
+    let filled = resyncing(disk(&array, 1, 9, &[faulty(0)]), 2048);
+    let disks = [
+        disk(&array, 0, 12, &[faulty(1)]),
+        filled,
+        disk(&array, 2, 12, &[faulty(1)]),
+        disk(&array, 3, 12, &[faulty(1)]),
+    ];
+    let explanation = Stand::of(&disks).running(Level::Raid10, 4, &[0, 2, 3]).ask("md127");
+    assert!(!kinds(&explanation).contains(&Kind::OnlyCopy), "{explanation:#?}");
+    let explanation = Stand::of(&disks).ask("home");
+    assert!(!kinds(&explanation).contains(&Kind::OnlyCopy), "{explanation:#?}");
+}
+
 #[test]
 fn a_failed_array_is_asked_about_before_its_slots_and_spares() {
     let raid5 = array(Level::Raid5, 3);
