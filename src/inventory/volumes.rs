@@ -94,6 +94,7 @@ pub fn groups(machine: &Machine) -> Result<Groups, KernelError> {
     }
     groups.looked_at = paths;
     not_listed(&groups, &mut sighted);
+    under_suspended(machine, &groups, &mut sighted)?;
     let twice = gather::duplicates(&sighted);
     for one in sighted.iter_mut().filter(|one| twice.contains(&one.pv.label.id)) {
         one.holders = holders(machine, one.pv.dev)?;
@@ -101,6 +102,43 @@ pub fn groups(machine: &Machine) -> Result<Groups, KernelError> {
     drop(texts);
     gather::gather(&mut groups, sighted);
     Ok(groups)
+}
+
+/// What is suspended may be the device that counts in place of one that it stands on, or shares an origin with: nobody can say
+/// until it goes on. What stands on a volume says nothing of that volume's devices.
+fn under_suspended(machine: &Machine, groups: &Groups, sighted: &mut [SightedPv]) -> Result<(), KernelError> {
+    let held = groups.unopened.iter().filter(|one| one.cause == LeftOutCause::Suspended);
+    for (path, dev) in held.filter_map(|one| Some((&one.path, one.dev?))) {
+        let beneath = beneath(machine, groups, dev)?;
+        for one in sighted.iter_mut().filter(|one| one.refused.is_none()) {
+            let mut own = self::beneath(machine, groups, one.pv.dev)?;
+            own.insert(one.pv.dev);
+            if !own.is_disjoint(&beneath) {
+                let why = format!("may be a part of {path}, which is suspended: nobody can say which counts");
+                one.refused = Some(LeftOutCause::Component(why));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// All that a device stands on, volumes of LVM2's not.
+fn beneath(machine: &Machine, groups: &Groups, dev: DevId) -> Result<HashSet<DevId>, KernelError> {
+    let mut found = HashSet::new();
+    let mut left = vec![dev];
+    while let Some(dev) = left.pop() {
+        let Some(name) = machine.sysfs.name_of(dev) else { continue };
+        for slave in machine.sysfs.slaves(&name)? {
+            let Some(below) = machine.sysfs.block(&slave).ok().flatten().map(|entry| entry.dev) else {
+                continue;
+            };
+            let is_volume = groups.active.iter().any(|volume| volume.dev == below);
+            if !is_volume && found.insert(below) {
+                left.push(below);
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// A device of which no more is known than its number.

@@ -8,6 +8,7 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("a_program_that_writes_is_a_user", a_program_that_writes_is_a_user),
         Case::new("a_member_in_use_is_not_added_or_zeroed", a_member_in_use_is_not_added_or_zeroed),
         Case::new("a_suspended_device_is_left_out", a_suspended_device_is_left_out),
+        Case::new("what_a_suspended_device_may_stand_for", what_a_suspended_device_may_stand_for),
     ]
 }
 
@@ -98,4 +99,25 @@ fn a_suspended_device_is_left_out() {
     }
     assert!(crate::guest::mdstat().contains("md0 : active"), "{}", crate::guest::mdstat());
     sh("dmsetup resume slow; losetup -d /dev/loop5; dmsetup remove --retry slow").ok();
+}
+
+/// The origin of a snapshot is suspended: the snapshot, which has the same label, does not count in its place, nor what both
+/// stand on.
+fn what_a_suspended_device_may_stand_for() {
+    let _disks = Disks::new(2, 64 << 10);
+    sh("modprobe dm_snapshot; vgcreate -qq vv /dev/ram0; lvcreate -qq -y -L8M -n a vv; vgchange -qq -an vv")
+        .ok();
+    sh("dmsetup create s --table '0 131072 snapshot-origin /dev/ram0'").ok();
+    sh("dmsetup create c --table '0 131072 snapshot /dev/ram0 /dev/ram1 P 8'; udevadm settle").ok();
+    mdctl(&["volume", "activate", "vv"]).fails(1);
+    sh("dmsetup suspend --nolockfs s").ok();
+    let refused = mdctl(&["volume", "activate", "vv"]).fails(1);
+    assert!(refused.stderr.contains("/dev/mapper/s, which is suspended"), "{refused}");
+    sh("dmsetup resume s; dmsetup remove --retry c").ok();
+    mdctl(&["volume", "activate", "vv"]).ok();
+    // Something on a volume says nothing of the volume's devices.
+    sh("dmsetup create t --table '0 8192 linear /dev/vv/a 0'; udevadm settle; dmsetup suspend t").ok();
+    let shown = mdctl(&["volume", "show"]).ok();
+    assert!(!shown.stdout.contains("missing"), "{shown}");
+    sh("dmsetup resume t; dmsetup remove --retry t; vgchange -qq -an vv; dmsetup remove --retry s").ok();
 }
