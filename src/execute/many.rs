@@ -156,7 +156,11 @@ mod tests {
         let took = begun.elapsed();
         assert!(took >= wait && took < wait * 2, "{took:?}");
         drop(held);
-        let (done, _) = run_all(&plans.each_ref(), &machine);
-        assert!(done.iter().all(Result::is_ok), "{done:?}");
+        // The thread that still waits has it for a moment.
+        let all = (0..1000).any(|_| {
+            std::thread::sleep(Duration::from_millis(5));
+            run_all(&plans.each_ref(), &machine).0.iter().all(Result::is_ok)
+        });
+        assert!(all, "the lock is taken where its holder is gone");
     }
 }
