@@ -151,6 +151,7 @@ impl Live {
             Step::Md(MdStep::Expect { array, uuid, members }) => {
                 self.expect(array, *uuid, members.as_deref())?
             }
+            Step::Md(MdStep::ExpectStates { array, members }) => self.expect_states(array, members)?,
             Step::System(SystemStep::UnlockMap) => drop(self.lock.take()),
             Step::System(SystemStep::HideFromUdev { array }) => self.hide(array)?,
             Step::System(SystemStep::ShowToUdev { array }) => drop(files::remove(&self.creating(array))?),

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, path::Path, time::Duration};
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, bail};
 use nix::errno::Errno;
 use superblock::MdUuid;
 
@@ -11,7 +11,7 @@ use crate::{
     config::map,
     kernel::{Deadline, KernelError, files, host, md, node, wait},
     model::world::MapEntry,
-    plan::{ArrayName, LegacyShape, MemberName, run::Outdated},
+    plan::{ArrayName, LegacyShape, MemberName, SeenMember, run::Outdated},
     words::{DevId, MemberAttr},
 };
 
@@ -97,6 +97,24 @@ impl Live {
                     format!("{} was given to {} by another program meanwhile", array.path, entry.devnm)
                 };
                 return Err(Outdated(text).into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether each member is in the state in which it was seen: by the same request by which it was.
+    pub(super) fn expect_states(&mut self, array: &ArrayName, members: &[SeenMember]) -> Result<()> {
+        for then in members {
+            let now = self.array(array).ok().and_then(|opened| opened.disk_info(then.number).ok());
+            let now = now.and_then(|disk| {
+                let flags = disk.flags();
+                let faulty = flags.contains(md::DiskFlags::FAULTY);
+                let serves = flags.contains(md::DiskFlags::SYNC) && !faulty;
+                let serves = serves.then_some(disk.raid_disk);
+                Some(SeenMember { number: then.number, dev: disk.dev()?, faulty, serves })
+            });
+            if now != Some(*then) {
+                bail!(Outdated(format!("the members of {array} were changed by another program meanwhile")));
             }
         }
         Ok(())

@@ -41,7 +41,7 @@ pub mod watch;
 pub mod zero;
 
 pub use step::{
-    ArrayName, DiskInfo, DiskStep, LegacyShape, MdStep, MemberName, Step, SystemStep, disk_state,
+    ArrayName, DiskInfo, DiskStep, LegacyShape, MdStep, MemberName, SeenMember, Step, SystemStep, disk_state,
 };
 
 /// Steps in order, and what should be said before they are taken.

@@ -161,6 +161,9 @@ impl Fake {
                 let same = now.unwrap_or(0) == members.as_ref().map_or(0, Vec::len);
                 ensure!(same, Outdated(format!("{array} was changed meanwhile")));
             }
+            Step::Md(MdStep::ExpectStates { .. }) => {
+                ensure!(state.locked, "looked at again without the lock");
+            }
             Step::System(SystemStep::HideFromUdev { array }) => {
                 state.hidden.insert(array.kernel.clone());
             }

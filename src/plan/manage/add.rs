@@ -18,7 +18,7 @@ use superblock::{
 use super::{
     Attempt, Copy, KernelRefusal, ManageContext, ManageDecision, Otherwise, Todo, already,
     apart::{self, Apart},
-    copy, freeze, is_member_array, readd,
+    copy, freeze, is_member_array, look_again, readd,
 };
 
 /// More than this 0.90 metadata cannot describe.
@@ -371,6 +371,9 @@ pub(super) fn steps(
     let path = device.path.clone();
     let mut steps =
         vec![Step::Disk(DiskStep::Claim { device: path.clone() }), Step::System(SystemStep::LockMap)];
+    // The cluster's other nodes change members, too, and wait for an answer.
+    let confirms = info.state & disk_state::CANDIDATE != 0;
+    steps.extend(look_again(array, context).filter(|_| !confirms));
     steps.extend(freeze(array, context));
     if !older.is_empty() {
         let what = "zeroes over older metadata".to_owned();

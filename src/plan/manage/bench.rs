@@ -14,12 +14,13 @@ use crate::{
         world::RunningArray,
     },
     plan::{
-        DiskInfo, DiskStep, MdStep, MemberName, Step,
+        DiskInfo, DiskStep, MdStep, MemberName, SeenMember, Step,
         course::{
             Look, Unseen, View, Wait, Woke,
             twin::{Outcome, Scene},
         },
         fake::{Fake, State},
+        run::Outdated,
     },
     words::{ArrayAttr, ArrayState, MemberAttr, MemberState, SyncAction},
 };
@@ -219,6 +220,22 @@ impl Scene for Bench {
             Step::Disk(DiskStep::Write { device, .. }) => {
                 ensure!(self.state.claims.contains(device), "written without a claim");
                 self.written.insert(device.clone());
+            }
+            Step::Md(MdStep::ExpectStates { members, .. }) => {
+                ensure!(self.state.locked, "looked at again without the lock");
+                let now = self.array.as_ref().map_or(&[][..], |array| &array.detail.members);
+                let stands = |then: &SeenMember| {
+                    let now = now.iter().find(|now| (now.number, now.dev) == (then.number, then.dev));
+                    now.is_some_and(|now| {
+                        let serves = (now.state.sync && !now.state.faulty).then_some(now.raid_disk);
+                        (now.state.faulty, serves) == (then.faulty, then.serves)
+                    })
+                };
+                ensure!(
+                    members.iter().all(stands),
+                    Outdated("the members were changed meanwhile".to_owned())
+                );
+                return Ok(Vec::new());
             }
             Step::Md(MdStep::HotAdd { device, info, .. }) => {
                 self.hot_add(device, *info)?;

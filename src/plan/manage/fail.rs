@@ -2,14 +2,14 @@
 
 use superblock::Level;
 
-use super::{Attempt, KernelRefusal, ManageContext, ManageDecision, Todo, is_member_array, member};
+use super::{Attempt, KernelRefusal, ManageContext, ManageDecision, Todo, guarded, is_member_array, member};
 use crate::{
     model::{
         DevId,
         manage::{ManageSubject, Managed},
     },
     plan::{
-        MdStep, Refusal, Step,
+        MdStep, Refusal,
         only_copy::{Need, need},
     },
 };
@@ -26,10 +26,10 @@ pub(super) fn fail(
     if let Some(need) = needed {
         return Err(kept(need, word, array, shown));
     }
-    let step = Step::Md(MdStep::Fail { array: context.array.clone(), member: member(todo, subject) });
+    let act = MdStep::Fail { array: context.array.clone(), member: member(todo, subject) };
     let refused = KernelRefusal::Because(format!("set device faulty failed for {word}: "));
-    let mut way =
-        Attempt::new(format!("mark {word} in {shown} as failed"), vec![step, Step::Commit], refused);
+    let steps = guarded(act, array, context);
+    let mut way = Attempt::new(format!("mark {word} in {shown} as failed"), steps, refused);
     way.detail = Some(format!("set {word} faulty in {shown}"));
     Ok(ManageDecision::only(way))
 }
@@ -76,13 +76,14 @@ pub(super) fn remove(
             "mdctl explain {shown} says how; --force takes it out all the same, and leaves its data as it is"
         )));
     }
-    let step = Step::Md(MdStep::Remove {
+    let act = MdStep::Remove {
         array: context.array.clone(),
         member: member(todo, subject),
         patient: context.force || has_failed(array, subject),
-    });
+    };
     let refused = KernelRefusal::Because(format!("hot remove failed for {word}: "));
-    let mut way = Attempt::new(format!("take {word} out of {shown}"), vec![step, Step::Commit], refused);
+    let steps = guarded(act, array, context);
+    let mut way = Attempt::new(format!("take {word} out of {shown}"), steps, refused);
     way.said = Some(format!("hot removed {word} from {shown}"));
     Ok(ManageDecision::only(way))
 }

@@ -17,7 +17,7 @@ mod words;
 use crate::{
     model::{
         DevId,
-        detail::MetadataVersion,
+        detail::{MetadataVersion, TableMember},
         manage::{ManageSubject, Managed, Unknown},
     },
     request::{ManageOp, Update},
@@ -26,7 +26,7 @@ use crate::{
 use jiff::tz::TimeZone;
 use superblock::MdUuid;
 
-use super::{ArrayName, MdStep, MemberName, Plan, Refusal, Step};
+use super::{ArrayName, MdStep, MemberName, Plan, Refusal, SeenMember, Step, SystemStep};
 
 pub use copy::{Copy, full};
 pub use words::{Meaning, NamedMember, meaning};
@@ -245,6 +245,38 @@ pub fn thaw(array: &ArrayName) -> Plan {
 pub(super) fn freeze(array: &Managed, context: &ManageContext) -> Option<Step> {
     let may = matches!(array.sync_action, Some(SyncAction::Idle | SyncAction::Recover));
     (may && !array.frozen).then(|| Step::Md(MdStep::Freeze { array: context.array.clone() }))
+}
+
+/// What is looked at again once others are kept away: with two commands at once each would see what the other one is about
+/// to take. Nothing where the kernel has no table of the members, for containers and before the start.
+pub(super) fn look_again(array: &Managed, context: &ManageContext) -> Option<Step> {
+    let seen = |member: &TableMember| SeenMember {
+        number: member.number,
+        dev: member.dev,
+        faulty: member.state.faulty,
+        serves: (member.state.sync && !member.state.faulty).then_some(member.raid_disk),
+    };
+    let members = &array.detail.members;
+    let has_table = !is_external(array) && members.iter().all(|member| member.number >= 0);
+    has_table.then(|| {
+        let members = members.iter().map(seen).collect();
+        Step::Md(MdStep::ExpectStates { array: context.array.clone(), members })
+    })
+}
+
+/// One act on a member, under the lock of the map and after a second look. By force nothing is asked of the other members, so
+/// nobody is waited for.
+fn guarded(act: MdStep, array: &Managed, context: &ManageContext) -> Vec<Step> {
+    match look_again(array, context).filter(|_| !context.force) {
+        None => vec![Step::Md(act), Step::Commit],
+        Some(again) => vec![
+            Step::System(SystemStep::LockMap),
+            again,
+            Step::Md(act),
+            Step::Commit,
+            Step::System(SystemStep::UnlockMap),
+        ],
+    }
 }
 
 /// Arrays on containers are changed through their container.

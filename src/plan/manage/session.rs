@@ -16,7 +16,7 @@ use crate::{
         manage::{Absent, Depth, ManageSubject, Managed},
     },
     plan::{
-        ArrayName, MdStep, Plan, Refusal, Step,
+        ArrayName, MdStep, MemberName, Plan, Refusal, Step,
         course::{Course, CourseProgress, Deed, Ending, Event, Look, Said, Then, Turn, Unseen},
         run::Failure,
     },
@@ -28,7 +28,7 @@ use crate::{
 pub(super) const FAILED: u8 = 1;
 /// Nothing was changed, and `--test` asked; or the kernel kept a member that it needs.
 pub(super) const NOTHING_DONE: u8 = 2;
-/// So many other commands at once are let go first.
+/// So often others are let go first who change the same array.
 const MOST_COLLISIONS: u32 = 8;
 /// Random identities that one word may need.
 const IDENTITIES: usize = 2;
@@ -70,7 +70,7 @@ pub struct Manage {
     pub(super) frozen: bool,
     /// How many words changed something.
     pub(super) count: usize,
-    /// How often a number was taken by another command in the meantime.
+    /// How often another command was quicker.
     collisions: u32,
     /// What is tried next takes the place of what failed last.
     instead: bool,
@@ -484,16 +484,17 @@ impl Manage {
         // The errno says little; the log and the holders say more.
         self.say.push(Said::detail(reason));
         let keeps = failure.errno == Some(Errno::EBUSY) && !self.job.test;
-        let faulty = matches!(doing.way.plan.steps.first(), Some(Step::Md(MdStep::Fail { .. })));
+        let faulty = failing(&doing.way).is_some();
         self.finish(Ending::Status(if keeps && faulty { NOTHING_DONE } else { FAILED }))
     }
 
-    /// The number that was free when we looked may be another's by now.
+    /// The number that was free when we looked may be another's by now, and what was decided on may not be so any more.
     fn collided(&mut self, way: &Attempt, failure: &Failure) -> bool {
         let adding = matches!(way.plan.steps.get(failure.at), Some(Step::Md(MdStep::HotAdd { .. })));
         let new = matches!(way.refused, KernelRefusal::Because(_));
-        let busy = failure.errno == Some(Errno::EBUSY) && failure.not_undone.is_empty();
-        let collided = adding && new && busy && self.collisions < MOST_COLLISIONS;
+        let busy = failure.errno == Some(Errno::EBUSY);
+        let was_quicker = failure.stale || (adding && new && busy);
+        let collided = was_quicker && failure.not_undone.is_empty() && self.collisions < MOST_COLLISIONS;
         self.collisions += u32::from(collided);
         collided
     }
@@ -506,11 +507,16 @@ impl Manage {
 }
 
 /// The member that an attempt marks as failed.
-fn fails(way: &Attempt) -> Option<DevId> {
-    match way.plan.steps.first() {
-        Some(Step::Md(MdStep::Fail { member, .. })) => member.dev,
+fn failing(way: &Attempt) -> Option<&MemberName> {
+    way.plan.steps.iter().find_map(|step| match step {
+        Step::Md(MdStep::Fail { member, .. }) => Some(member),
         _ => None,
-    }
+    })
+}
+
+/// Its device.
+fn fails(way: &Attempt) -> Option<DevId> {
+    failing(way)?.dev
 }
 
 /// Whether an operation gives the array a device, whose contents count.

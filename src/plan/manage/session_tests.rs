@@ -11,7 +11,7 @@ use super::{
 use crate::{
     plan::{
         course::{
-            Answer, Course, Event, Then, Turn,
+            Answer, Course, Deed, Ending, Event, Then, Turn,
             twin::{self, Change, Fault, Outcome, Tally},
         },
         replace::session as replacing,
@@ -143,12 +143,13 @@ fn a_number_that_was_taken_meanwhile_is_looked_for_again() {
 fn statuses_are_the_originals() {
     let bench = Bench::new(array(Level::Raid1, "UU"), &[5, 9]);
     let fail = job(&[(ManageOp::Fail, "/dev/ram1")]);
-    let busy = Some(Fault::Step(0, Errno::EBUSY));
+    // After the lock and the second look.
+    let busy = Some(Fault::Step(2, Errno::EBUSY));
     let run = |job: &ManageJob, fault| {
         twin::drive(&mut Manage::new(job.clone()), bench.clone(), Answer::Yes, fault, None)
     };
     assert_eq!(run(&fail, busy).status(), 2, "the kernel keeps it");
-    assert_eq!(run(&fail, Some(Fault::Step(0, Errno::EINVAL))).status(), 1);
+    assert_eq!(run(&fail, Some(Fault::Step(2, Errno::EINVAL))).status(), 1);
     assert_eq!(run(&ManageJob { test: true, ..fail.clone() }, busy).status(), 1);
     let nothing = ManageJob { test: true, ..job(&[(ManageOp::Remove, "failed")]) };
     assert_eq!(run(&nothing, None).status(), 2, "nothing was done");
@@ -199,6 +200,81 @@ fn a_member_that_failed_although_the_kernel_says_busy_is_failed() {
         let (status, said) = ends(job, change);
         assert!(status == 2 && said.contains("set device faulty failed for /dev/ram0"), "{said}");
     }
+}
+
+/// Two commands at once, each of which takes what the other one leaves: whoever is second looks again, and keeps the only copy.
+#[test]
+fn two_commands_at_once_leave_a_copy() {
+    let fails: Change<Bench> = ("ram0 is failed", |bench| bench.lose(0));
+    let goes: Change<Bench> = ("ram0 is failed and taken out", |bench| {
+        bench.lose(0);
+        let array = bench.array.as_mut().unwrap();
+        array.detail.members.retain(|member| member.dev.minor != 0);
+        array.links.retain(|link| link.name != "ram0");
+    });
+    for (level, state) in [(Level::Raid1, "UU"), (Level::Raid5, "UUU"), (Level::Raid10, "UU")] {
+        let bench = Bench::new(array(level, state), &[5]);
+        let fail = job(&[(ManageOp::Fail, "/dev/ram1")]);
+        let turns = went(&fail, &bench).turns;
+        for change in [fails, goes] {
+            // The last one comes after the act.
+            for turn in 0..turns - 1 {
+                let change = Some((turn, change));
+                let outcome =
+                    twin::drive(&mut Manage::new(fail.clone()), bench.clone(), Answer::Yes, None, change);
+                Bench::check(&outcome, "two at once");
+                assert_eq!(outcome.status(), 1, "{level:?} {turn}: {}", outcome.text());
+                assert!(outcome.text().contains("array will be failed"), "{}", outcome.text());
+            }
+        }
+        // By force it is done all the same, and nobody is waited for.
+        let forced = ManageJob { context: ManageContext { force: true, ..context() }, ..fail };
+        let change = Some((turns - 2, fails));
+        let outcome = twin::drive(&mut Manage::new(forced), bench, Answer::Yes, None, change);
+        assert_eq!(outcome.status(), 0, "{}", outcome.text());
+    }
+}
+
+/// A member that may bring a failed array back stays, and none is added to it.
+#[test]
+fn an_array_that_failed_meanwhile_is_looked_at_again() {
+    let bench = Bench::new(array(Level::Raid5, "UUF"), &[5]);
+    let fails: Change<Bench> = ("another member fails", |bench| bench.lose(0));
+    // After an addition recovery is let start.
+    for (word, after) in [((ManageOp::Remove, "/dev/ram2"), 1), ((ManageOp::Add, "/dev/ram5"), 2)] {
+        let job = job(&[word]);
+        let act = went(&job, &bench).turns - 1 - after;
+        let change = Some((act, fails));
+        let outcome = twin::drive(&mut Manage::new(job), bench.clone(), Answer::Yes, None, change);
+        let inside = outcome.scene.array.as_ref().unwrap().links.len();
+        assert_eq!((outcome.status(), inside), (1, 3), "{word:?}: {}", outcome.text());
+        assert!(outcome.text().contains("has failed") || outcome.text().contains("re-assemble"));
+    }
+}
+
+/// Where nothing comes to rest a command ends.
+#[test]
+fn nobody_looks_again_for_ever() {
+    let bench = Bench::new(array(Level::Raid1, "UUU"), &[]);
+    let mut manage = Manage::new(job(&[(ManageOp::Fail, "/dev/ram1")]));
+    let mut event = Event::Begin;
+    let mut tried = 0;
+    let ending = loop {
+        let turn = manage.next(event);
+        event = match turn.then {
+            Then::Look(look) => Event::Seen(twin::Scene::see(&bench, &look).unwrap()),
+            Then::Do(_) | Then::Instead(_) => {
+                tried += 1;
+                let cause = anyhow::Error::from(crate::plan::run::Outdated("changed".to_owned()));
+                let failure = crate::plan::run::Failure::alone("check".to_owned(), cause.into());
+                Event::Done(vec![Deed::Failed(failure)])
+            }
+            Then::End(ending) => break ending,
+            other => panic!("{other:?}"),
+        };
+    };
+    assert!(tried > 3 && tried < 20, "{tried}");
+    assert_eq!(ending, Ending::Status(1));
 }
 
 #[test]

@@ -49,6 +49,19 @@ pub struct MemberName {
     pub link: Option<String>,
 }
 
+/// A member as a plan saw it, as far as decisions depend on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SeenMember {
+    /// Its number in the metadata.
+    pub number: i32,
+    /// The device.
+    pub dev: DevId,
+    /// It has failed.
+    pub faulty: bool,
+    /// The slot in which it is up to date.
+    pub serves: Option<i32>,
+}
+
 /// MD_DISK_* bits of `mdu_disk_info_t.state` (`md_p.h`).
 pub mod disk_state {
     /// In a slot.
@@ -88,6 +101,14 @@ pub enum MdStep {
         uuid: Option<MdUuid>,
         /// The members it had; `None`: there was no such array.
         members: Option<Vec<DevId>>,
+    },
+    /// Look again under the lock: each member must be in the state in which the plan saw it. Others decide by the same
+    /// states, and two that were right alone may together take the only good copy.
+    ExpectStates {
+        /// The array.
+        array: ArrayName,
+        /// Its members. One that has come since takes nothing away.
+        members: Vec<SeenMember>,
     },
     /// Make an empty array in the kernel.
     NewArray {
@@ -238,7 +259,7 @@ impl MdStep {
     /// Its undo, of the same family: that of [`MdStep::NewArray`] stops the array.
     ///
     /// `None`: `Stop` comes last in its plan, after the commit or as an undo; `DenyDevice`, `Fail` and `Remove` are each the
-    /// last act of their plan, `Thaw` is an undo itself; `Expect` changes nothing; `SetVersion`, `SetShape`, `SetAttr`,
+    /// last act of their plan, `Thaw` is an undo itself; `Expect` and `ExpectStates` change nothing; `SetVersion`, `SetShape`, `SetAttr`,
     /// `AddDisk`, `Run` and the read-only switches change an array that `NewArray`'s undo stops as a whole; detected arrays
     /// cannot be told from others; `Configure` comes after the commit.
     #[must_use]
@@ -267,6 +288,7 @@ impl MdStep {
             }
             Self::Freeze { array } => Self::Thaw { array: array.clone() },
             Self::Expect { .. }
+            | Self::ExpectStates { .. }
             | Self::DenyDevice { .. }
             | Self::Fail { .. }
             | Self::Remove { .. }
@@ -300,6 +322,9 @@ impl fmt::Display for MdStep {
             Self::Expect { array, members: None, .. } => write!(f, "check that {array} is still free"),
             Self::Expect { array, members: Some(_), .. } => {
                 write!(f, "check that {array} still has the members that were seen")
+            }
+            Self::ExpectStates { array, .. } => {
+                write!(f, "check that the members of {array} are in the states that were seen")
             }
             Self::NewArray { array, .. } => write!(f, "new array {array}"),
             Self::SetVersion { array, version: (major, minor) } => {

@@ -10,7 +10,7 @@ use superblock::Write;
 
 pub use self::{
     disk::DiskStep,
-    md::{ArrayName, DiskInfo, LegacyShape, MdStep, MemberName, disk_state},
+    md::{ArrayName, DiskInfo, LegacyShape, MdStep, MemberName, SeenMember, disk_state},
     system::SystemStep,
 };
 use super::{
