@@ -84,14 +84,16 @@ impl Live {
         if !same {
             return Err(Outdated(format!("{array} was changed by another program meanwhile")).into());
         }
-        let Some(uuid) = uuid.filter(|_| members.is_none()) else { return Ok(()) };
+        if members.is_some() {
+            return Ok(());
+        }
         let path = self.machine().places.run.join("mdadm/map");
         let text = files::read(&path, MAP_LIMIT)?.unwrap_or_default();
         let entries = map::parse(&String::from_utf8_lossy(&text));
-        let same = |entry: &&MapEntry| entry.uuid == uuid || entry.path == array.path;
+        let same = |entry: &&MapEntry| Some(entry.uuid) == uuid || entry.path == array.path;
         for entry in entries.iter().filter(|entry| entry.devnm != array.kernel).filter(same) {
             if self.members_now(&entry.devnm)?.is_some_and(|members| !members.is_empty()) {
-                let text = if entry.uuid == uuid {
+                let text = if Some(entry.uuid) == uuid {
                     format!("{array} was assembled as {} by another program meanwhile", entry.devnm)
                 } else {
                     format!("{} was given to {} by another program meanwhile", array.path, entry.devnm)

@@ -36,10 +36,17 @@ pub fn look(machine: &Machine, paths: &[String], exclusive: bool) -> Vec<Candida
     })
 }
 
-/// The same for devices that are going to be written: also who uses them without claiming them.
+/// The same for devices that are going to be written: also who uses them without claiming them, and the bytes by which all
+/// of this was found.
 #[must_use]
 pub fn look_to_write(machine: &Machine, paths: &[String]) -> Vec<Candidate> {
-    let mut found = look(machine, paths, true);
+    let mut found = each(machine, paths, true, Width::Wide, |path, opened| Candidate {
+        path: path.to_owned(),
+        found: opened.map_err(unusable).and_then(|opened| {
+            let seen = opened.window.ends_read();
+            Ok(Device { seen, ..one(machine, path, &opened, true)? })
+        }),
+    });
     let free = || found.iter().filter_map(|one| one.found.as_ref().ok()).filter(|device| !device.busy);
     let ids: Vec<kernel::DevId> = free().map(|device| device.id).collect();
     if ids.is_empty() {
@@ -171,6 +178,7 @@ pub(super) fn describe(machine: &Machine, path: &str, opened: &Opened<'_>) -> Re
         holders: Vec::new(),
         probe: probe::probe(window),
         foreign: Vec::new(),
+        seen: Vec::new(),
     })
 }
 

@@ -61,5 +61,6 @@ pub(crate) fn device(path: &str, id: DevId, size: Bytes) -> Device {
         holders: Vec::new(),
         probe: Probe::default(),
         foreign: Vec::new(),
+        seen: Vec::new(),
     }
 }

@@ -1,6 +1,6 @@
 //! The machine as one value. `inventory` makes it, `plan` decides on it, tests write it by hand.
 
-use superblock::{Bytes, Level, MdUuid, Sectors, foreign::Foreign, probe::Probe};
+use superblock::{Bytes, Level, MdUuid, Sectors, Write, foreign::Foreign, probe::Probe};
 
 use crate::words::ArrayState;
 pub use crate::words::DevId;
@@ -31,6 +31,9 @@ pub struct Device {
     pub probe: Probe,
     /// What else is on it.
     pub foreign: Vec<Foreign>,
+    /// The bytes of both its ends, where all of this was looked for, of a device that is going to be written: to be compared
+    /// once it is claimed.
+    pub seen: Vec<Write>,
 }
 
 impl Device {

@@ -7,7 +7,7 @@
 
 use std::{cell::OnceCell, io};
 
-use crate::{Media, units::Bytes};
+use crate::{Media, Write, units::Bytes};
 
 /// How much of the beginning is read at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +83,16 @@ impl<'a> Window<'a> {
     }
 }
 
+impl Window<'_> {
+    /// What the ends hold, of those that can be read as a whole.
+    #[must_use]
+    pub fn ends_read(&self) -> Vec<Write> {
+        let ends = [&self.head, &self.tail].into_iter().filter(|end| end.start < end.stop);
+        let bytes = ends.filter_map(|end| Some((end.start, end.bytes(self.device)?)));
+        bytes.map(|(at, bytes)| Write { at, data: bytes.to_vec() }).collect()
+    }
+}
+
 impl End {
     fn len(&self) -> Bytes {
         self.stop.saturating_sub(self.start)
@@ -94,9 +104,12 @@ impl End {
         if offset < self.start || stop > self.stop {
             return None;
         }
-        let bytes = self.bytes.get_or_init(|| self.load(device)).as_deref()?;
         let from = usize::try_from(offset.saturating_sub(self.start).0).ok()?;
-        bytes.as_ref().get(from..)?.get(..len)
+        self.bytes(device)?.get(from..)?.get(..len)
+    }
+
+    fn bytes(&self, device: &dyn Media) -> Option<&[u8]> {
+        self.bytes.get_or_init(|| self.load(device)).as_deref().map(AsRef::as_ref)
     }
 
     fn load(&self, device: &dyn Media) -> Option<Loaded> {

@@ -169,11 +169,20 @@ fn summary(decided: &Decided<'_>) -> String {
     text + &format!(", metadata {}", decided.format.name())
 }
 
+/// Once a device is claimed it is compared with what was seen of it: what came onto it since nobody was asked about. Where
+/// others write to it and somebody insists, nothing of it stays as it was.
+pub(in crate::plan) fn unchanged(device: &Device) -> Option<Step> {
+    let rests = device.users().is_none() && !device.seen.is_empty();
+    let (path, seen) = (device.path.clone(), device.seen.clone());
+    rests.then_some(Step::Disk(DiskStep::Unchanged { device: path, seen }))
+}
+
 fn steps(decided: &Decided<'_>, made: &[Made<'_>], uuid: MdUuid) -> Vec<Step> {
     let array = decided.context.array.clone();
     let request = decided.request;
     let path = |m: &Made<'_>| m.device.path.clone();
     let mut steps: Vec<Step> = made.iter().map(|m| Step::Disk(DiskStep::Claim { device: path(m) })).collect();
+    steps.extend(made.iter().filter_map(|m| unchanged(m.device)));
     // Before the map is locked: it may take hours, and nobody must wait for it.
     if request.write_zeroes {
         let data = made.iter().filter(|m| m.info.state & disk_state::JOURNAL == 0);
@@ -181,6 +190,8 @@ fn steps(decided: &Decided<'_>, made: &[Made<'_>], uuid: MdUuid) -> Vec<Step> {
         steps.push(Step::Disk(DiskStep::Zero { ranges }));
     }
     steps.push(Step::System(SystemStep::LockMap));
+    // Its identity is a new one, or somebody wants it to be that of another array.
+    steps.push(Step::Md(MdStep::Expect { array: array.clone(), uuid: None, members: None }));
     steps.push(Step::System(SystemStep::HideFromUdev { array: array.clone() }));
     steps.extend(made.iter().flat_map(written));
     steps.push(Step::Md(MdStep::NewArray { array: array.clone(), id: decided.context.id }));

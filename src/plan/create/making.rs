@@ -202,6 +202,10 @@ impl Making {
 }
 
 #[cfg(test)]
+#[path = "making_tests.rs"]
+mod twin_tests;
+
+#[cfg(test)]
 mod tests {
     use jiff::tz::TimeZone;
     use superblock::{Bytes, Level, foreign};
@@ -216,7 +220,7 @@ mod tests {
         plan::run::Failure,
     };
 
-    fn job(change: impl Fn(&mut CreateRequest)) -> MakeJob {
+    pub(super) fn job(change: impl Fn(&mut CreateRequest)) -> MakeJob {
         let mut request = request(Level::Raid0, &["/dev/a", "/dev/b"]);
         change(&mut request);
         let settings = CreateSettings {
@@ -230,7 +234,7 @@ mod tests {
     }
 
     /// Two disks; the first of them has this on it.
-    fn disks(on: Option<foreign::Kind>) -> Vec<Candidate> {
+    pub(super) fn disks(on: Option<foreign::Kind>) -> Vec<Candidate> {
         let mut disks = vec![device("/dev/a", 64 << 20), device("/dev/b", 64 << 20)];
         if let (Some(kind), Ok(found)) = (on, &mut disks[0].found) {
             found.foreign = vec![foreign::Foreign {

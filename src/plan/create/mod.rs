@@ -11,7 +11,7 @@ mod v1;
 
 use superblock::{Level, v1::Minor};
 
-pub(super) use self::build::wipes;
+pub(super) use self::build::{unchanged, wipes};
 use self::slots::{ListedWords, SlotWish};
 use super::{ArrayName, MdStep, Plan, Refusal, Step, Warning, naming};
 pub use making::{MakeJob, Making};

@@ -94,6 +94,7 @@ fn golden_plan_of_a_raid5() {
 open /dev/b exclusively
 open /dev/c exclusively
 lock the map file
+check that md0 is still free
 mark md0 as being created
 write superblock 1.2 at 8 sectors (slot 0) to /dev/a
 write superblock 1.2 at 8 sectors (slot 1) to /dev/b

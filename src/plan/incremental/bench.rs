@@ -119,6 +119,7 @@ impl Lab {
             holders: Vec::new(),
             probe: superblock::probe::probe(disk),
             foreign: Vec::new(),
+            seen: Vec::new(),
         });
         Sight {
             path: path.to_owned(),

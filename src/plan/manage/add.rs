@@ -369,8 +369,9 @@ pub(super) fn steps(
 ) -> Vec<Step> {
     let name = context.array.clone();
     let path = device.path.clone();
-    let mut steps =
-        vec![Step::Disk(DiskStep::Claim { device: path.clone() }), Step::System(SystemStep::LockMap)];
+    let mut steps = vec![Step::Disk(DiskStep::Claim { device: path.clone() })];
+    steps.extend(create::unchanged(device));
+    steps.push(Step::System(SystemStep::LockMap));
     // The cluster's other nodes change members, too, and wait for an answer.
     let confirms = info.state & disk_state::CANDIDATE != 0;
     steps.extend(look_again(array, context).filter(|_| !confirms));

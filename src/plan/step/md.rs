@@ -97,7 +97,7 @@ pub enum MdStep {
     Expect {
         /// The array.
         array: ArrayName,
-        /// Its identity: under another name it must not be there either.
+        /// Its identity: under another name it must not be there either. Where no array is expected none may have its path.
         uuid: Option<MdUuid>,
         /// The members it had; `None`: there was no such array.
         members: Option<Vec<DevId>>,

@@ -303,7 +303,8 @@ impl Attempt {
         let step = self.starting.steps.get(failure.at);
         let of_guess = step.is_some_and(tells_of_guess);
         // Somebody else took the number.
-        if matches!(step, Some(Step::Md(MdStep::NewArray { .. }))) && self.once_more(failure) {
+        let taken = failure.stale || matches!(step, Some(Step::Md(MdStep::NewArray { .. })));
+        if taken && self.once_more(failure) {
             return Some(self.look_around());
         }
         if !failure.not_undone.is_empty() {

@@ -143,6 +143,7 @@ impl Lab {
             holders: Vec::new(),
             probe: superblock::probe::probe(disk),
             foreign: Vec::new(),
+            seen: Vec::new(),
         });
         Sight { path: path.to_owned(), found, magic: [None; 3], bare: false }
     }

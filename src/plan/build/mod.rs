@@ -1,5 +1,7 @@
 //! Starting an array that has no metadata: what it is stands in the command alone, so it must be said anew each time.
 
+mod building;
+
 use superblock::{Kib, Level, MdUuid, Sectors};
 
 use super::{
@@ -9,6 +11,8 @@ use crate::{
     model::{Candidate, DevId, Device, Unusable, World, world::MapEntry},
     request::{BuildRequest, MemberSource, MemberWord, SizeOrMax},
 };
+
+pub use building::{BuildJob, Building};
 
 /// Chunk of RAID0 and linear where nothing was said.
 const CHUNK: Sectors = Sectors(128);
@@ -131,6 +135,7 @@ fn steps(
     let mut steps: Vec<Step> = claims.collect();
     steps.extend([
         Step::System(SystemStep::LockMap),
+        Step::Md(MdStep::Expect { array: name(), uuid: None, members: None }),
         Step::System(SystemStep::HideFromUdev { array: name() }),
         Step::Md(MdStep::NewArray { array: name(), id }),
         Step::Md(MdStep::SetShape { array: name(), shape }),
@@ -165,7 +170,7 @@ mod tests {
     use super::*;
     use crate::plan::run::tests::every_failure_leaves_no_trace;
 
-    fn request(level: Level, members: &[&str]) -> BuildRequest {
+    pub(super) fn request(level: Level, members: &[&str]) -> BuildRequest {
         let word = |path: &&str| MemberWord {
             source: match *path {
                 "missing" => MemberSource::Missing,
@@ -193,7 +198,7 @@ mod tests {
         }
     }
 
-    fn world(paths: &[&str]) -> World {
+    pub(super) fn world(paths: &[&str]) -> World {
         let device = |path: &&str| Device {
             path: (*path).to_owned(),
             kernel_name: path.trim_start_matches("/dev/").to_owned(),
@@ -210,6 +215,7 @@ mod tests {
             },
             probe: Probe::default(),
             foreign: Vec::new(),
+            seen: Vec::new(),
         };
         let candidate = |path: &&str| Candidate {
             path: (*path).to_owned(),
@@ -232,7 +238,7 @@ mod tests {
     fn a_failed_build_leaves_no_trace() {
         let paths = ["/dev/a", "missing", "/dev/b"];
         let plan = decide(&request(Level::Raid1, &paths), &paths).unwrap();
-        assert_eq!(every_failure_leaves_no_trace(&plan), 11);
+        assert_eq!(every_failure_leaves_no_trace(&plan), 12);
         let added: Vec<i32> = plan
             .steps
             .iter()
