@@ -1,6 +1,6 @@
 //! What is about to be left behind should this process be killed, noted for the next command.
 
-use std::{cell::RefCell, mem::ManuallyDrop, path::Path};
+use std::path::Path;
 
 use crate::{
     kernel::{KernelError, Machine, host, node, notes::Notes},
@@ -10,12 +10,6 @@ use crate::{
         volume::metadata::LvmStep,
     },
 };
-
-thread_local! {
-    /// Recovery is kept from starting over several plans, so that this note does not end with one of them; it is the command's, and so
-    /// its thread's. Where the command ends without a thaw it stays for the next one.
-    static FROZEN: RefCell<Option<ManuallyDrop<Notes>>> = const { RefCell::new(None) };
-}
 
 /// The notes of one plan, begun with the first step that leaves something.
 #[derive(Debug, Default)]
@@ -28,9 +22,7 @@ impl Noting {
     /// other program.
     pub(super) fn before(&mut self, step: &Step, machine: &Machine) {
         let noted = match step {
-            Step::Md(MdStep::Thaw { .. }) => {
-                return drop(FROZEN.take().map(ManuallyDrop::into_inner));
-            }
+            Step::Md(MdStep::Thaw { array }) => return machine.frozen.forget(&array.kernel),
             Step::Md(MdStep::Freeze { array }) => freeze(&array.kernel, machine),
             Step::System(SystemStep::Archive { record }) => {
                 self.add(&Note::Archive(record.about.id.to_string()), machine)
@@ -94,10 +86,12 @@ impl Noting {
     }
 }
 
+/// Recovery is kept from starting over several plans, so that this note does not end with one of them; it is the command's.
+/// Where the command ends without a thaw it stays for the next one.
 fn freeze(array: &str, machine: &Machine) -> Result<(), KernelError> {
     let mut notes = begin(machine)?;
     notes.add(&Note::Frozen(array.to_owned()).to_string())?;
-    FROZEN.set(Some(ManuallyDrop::new(notes)));
+    machine.frozen.keep(array, notes);
     Ok(())
 }
 
@@ -110,4 +104,34 @@ pub fn begin(machine: &Machine) -> Result<Notes, KernelError> {
     let command = machine.procfs.command_line(std::process::id()).unwrap_or_default();
     notes.add(&Note::Begun { command, time: host::now().0 }.to_string())?;
     Ok(notes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::ArrayName;
+
+    #[test]
+    fn the_note_of_an_array_ends_with_its_own_thaw() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut machine = Machine::live(true);
+        machine.places.run = dir.path().to_owned();
+        let name = |kernel: &str| ArrayName { kernel: kernel.to_owned(), path: format!("/dev/{kernel}") };
+        let freeze = |kernel| Step::Md(MdStep::Freeze { array: name(kernel) });
+        let thaw = |kernel| Step::Md(MdStep::Thaw { array: name(kernel) });
+        let left = || crate::kernel::files::names(&machine.places.unfinished()).unwrap_or_default().len();
+        // Each plan notes for itself; the command is the same.
+        let note = |step: Step| Noting::default().before(&step, &machine.clone());
+        note(freeze("md0"));
+        note(freeze("md1"));
+        assert_eq!(left(), 2);
+        note(thaw("md1"));
+        assert_eq!(left(), 1);
+        note(thaw("md1"));
+        assert_eq!(left(), 1, "that of md0 is another's");
+        note(freeze("md0"));
+        assert_eq!(left(), 1, "once an array");
+        note(thaw("md0"));
+        assert_eq!(left(), 0);
+    }
 }

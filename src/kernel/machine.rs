@@ -2,7 +2,7 @@
 
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
-use super::{Places, Procfs, Sysfs, lock::Patience, recorded};
+use super::{Places, Procfs, Sysfs, lock::Patience, notes::Lasting, recorded};
 
 /// How long another program may keep the map's lock.
 pub(super) const MAP_LOCK_WAIT: Duration = Duration::from_secs(30);
@@ -26,6 +26,8 @@ pub struct Machine {
     pub meanwhile: Meanwhile,
     /// What waits for the lock of the map file have come to: one command has this value and all its clones.
     pub map_lock: Patience,
+    /// Notes of arrays whose recovery one command keeps from starting over several plans.
+    pub frozen: Lasting,
 }
 
 /// Takes a sentence.
@@ -73,6 +75,7 @@ impl Machine {
             udev,
             meanwhile: Meanwhile::default(),
             map_lock: Patience::of(MAP_LOCK_WAIT),
+            frozen: Lasting::default(),
         }
     }
 }

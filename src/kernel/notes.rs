@@ -1,11 +1,16 @@
 //! Notes that outlive the process that wrote them: a file that is locked as long as the writer lives.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File},
     io::{Read as _, Write as _},
+    mem::ManuallyDrop,
     os::unix::fs::{MetadataExt as _, OpenOptionsExt},
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use nix::{
@@ -24,6 +29,25 @@ pub struct Notes {
     path: PathBuf,
     file: Flock<File>,
     stay: bool,
+}
+
+/// Notes of a command that do not end with the plan that began them, each under what it is about. Those that nobody forgets
+/// stay for the next command. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct Lasting(Arc<Mutex<BTreeMap<String, ManuallyDrop<Notes>>>>);
+
+impl Lasting {
+    /// Keeps notes in place of those about the same.
+    pub fn keep(&self, about: &str, notes: Notes) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(all.insert(about.to_owned(), ManuallyDrop::new(notes)).map(ManuallyDrop::into_inner));
+    }
+
+    /// What they are about is over.
+    pub fn forget(&self, about: &str) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(all.remove(about).map(ManuallyDrop::into_inner));
+    }
 }
 
 impl Notes {

@@ -127,6 +127,7 @@ impl Recorded {
             udev: self.facts.udev,
             meanwhile: super::Meanwhile::default(),
             map_lock: super::lock::Patience::of(super::machine::MAP_LOCK_WAIT),
+            frozen: super::notes::Lasting::default(),
         }
     }
 
