@@ -11,7 +11,7 @@ use crate::{
         self, Access, BlockDevice, Deadline, KernelError, MdDevice, appear::Disappearance, md, module, node,
         wait,
     },
-    plan::{ArrayName, DiskInfo, run::Outdated},
+    plan::{ArrayName, DiskInfo, is_another, run::Outdated},
     words::{ArrayAttr, DevId, MD_MAJOR},
 };
 
@@ -75,16 +75,19 @@ impl Live {
         }
     }
 
-    /// What an array does is somebody else's, too: a check that was seen may be a recovery by now.
-    pub(super) fn still(&self, array: &ArrayName, attr: ArrayAttr, from: Option<&str>) -> Result<()> {
-        let Some(from) = from.filter(|_| attr == ArrayAttr::SyncAction) else { return Ok(()) };
+    /// Whether an attribute is what it was when its change was decided.
+    pub(super) fn still(
+        &self,
+        array: &ArrayName,
+        attr: ArrayAttr,
+        (from, to): (Option<&str>, &str),
+    ) -> Result<()> {
         let now = self.machine.sysfs.array(&array.kernel).read(attr)?;
-        match now.as_deref() {
-            Some(now) if now != from => {
-                bail!(Outdated(format!("{array}: sync_action is {now} by now, and was {from}")))
-            }
-            _ => Ok(()),
+        if is_another(attr, (from, to), now.as_deref()) {
+            let (now, from) = (now.unwrap_or_default(), from.unwrap_or_default());
+            bail!(Outdated(format!("{array}: {attr} is {now} by now, and was {from}")));
         }
+        Ok(())
     }
 
     /// What the configuration names may be an attribute that we do not know.

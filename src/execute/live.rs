@@ -166,7 +166,7 @@ impl Live {
                 self.set(array, *attr, value, *optional)?
             }
             Step::Md(MdStep::Change { array, attr, from, to }) => {
-                self.still(array, *attr, from.as_deref())?;
+                self.still(array, *attr, (from.as_deref(), to))?;
                 self.set(array, *attr, to, false)?
             }
             Step::Md(MdStep::AddDisk { array, device, info })

@@ -42,6 +42,7 @@ pub mod zero;
 
 pub use step::{
     ArrayName, DiskInfo, DiskStep, LegacyShape, MdStep, MemberName, SeenMember, Step, SystemStep, disk_state,
+    is_another,
 };
 
 /// Steps in order, and what should be said before they are taken.

@@ -57,6 +57,7 @@ pub fn readwrite(array: &RunningArray, path: &str) -> Plan {
 /// Starts or stops a check or a repair.
 #[must_use]
 pub fn sync_action(array: &RunningArray, path: &str, action: &SyncAction) -> Plan {
+    // Whatever it does: it was not asked what that is, and a check may end by itself meanwhile.
     let change = Step::Md(MdStep::Change {
         array: name(array, path),
         attr: ArrayAttr::SyncAction,

@@ -6,7 +6,7 @@ use anyhow::{Result, bail, ensure};
 use superblock::Write;
 
 use super::{
-    ArrayName, DiskStep, MdStep, Step, SystemStep,
+    ArrayName, DiskStep, MdStep, Step, SystemStep, is_another,
     overlay::OverlayStep,
     run::{Host, Outdated, Trouble},
     volume::fs::FsStep,
@@ -264,8 +264,9 @@ impl Fake {
             Step::Md(MdStep::SetAttr { array, attr, value, .. }) => state.set(array, attr.path(), value)?,
             Step::Md(MdStep::Change { array, attr, from, to }) => {
                 let key = (array.kernel.clone(), attr.to_string());
-                let now = state.attributes.get(&key);
-                ensure!(from.is_none() || now.is_none() || now == from.as_ref(), "it is another by now");
+                let now = state.attributes.get(&key).map(String::as_str);
+                let another = is_another(*attr, (from.as_deref(), to), now);
+                ensure!(!another, Outdated(format!("{attr} of {array} is another by now")));
                 state.set(array, attr.path(), to)?;
             }
             Step::Md(MdStep::Configure { array, attr, value }) => state.set(array, attr, value)?,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use superblock::{Bytes, Kib, Level, MdUuid};
 
-use crate::words::{ArrayAttr, DevId, MemberAttr};
+use crate::words::{ArrayAttr, ArrayState, DevId, MemberAttr};
 
 /// An array as steps name it: the kernel's name, and the path that people use.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -307,6 +307,23 @@ impl MdStep {
     }
 }
 
+/// Whether somebody else changed an attribute since it was seen, so that a change of it was decided on what is not so any more.
+///
+/// Compared are words that change only when somebody has them changed: what an array does, for a check that was seen may be a
+/// recovery by now; that it is not started yet; the end of a check, unless it is where it is to be. The kernel goes from
+/// `clean` to `active` and on by itself, and it rounds a check's beginning and puts it back at its end.
+#[must_use]
+pub fn is_another(attr: ArrayAttr, (from, to): (Option<&str>, &str), now: Option<&str>) -> bool {
+    let (Some(from), Some(now)) = (from, now) else { return false };
+    let tells = match attr {
+        ArrayAttr::SyncAction => true,
+        ArrayAttr::ArrayState => from == ArrayState::Inactive.word(),
+        ArrayAttr::SyncMax => now != to,
+        _ => false,
+    };
+    tells && now != from
+}
+
 /// What takes an attribute of a member back.
 fn unset(attr: MemberAttr, value: &str) -> Option<&'static str> {
     match (attr, value) {
@@ -358,6 +375,32 @@ impl fmt::Display for MdStep {
             Self::Stop { array } => write!(f, "stop {array}"),
             Self::Configure { array, attr, value } => write!(f, "set {attr} of {array} to {value}"),
             Self::AutoDetect => write!(f, "have the kernel detect arrays"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_kernel_changes_by_itself_is_nobodys_change() {
+        use ArrayAttr::{ArrayState, SyncAction, SyncMax, SyncMin};
+        for (attr, from, to, now, another) in [
+            (SyncAction, Some("check"), "idle", Some("recover"), true),
+            (SyncAction, Some("idle"), "check", Some("check"), true),
+            (SyncAction, Some("check"), "idle", Some("check"), false),
+            (SyncAction, None, "idle", Some("recover"), false),
+            (SyncAction, Some("check"), "idle", None, false),
+            (ArrayState, Some("inactive"), "read-auto", Some("clean"), true),
+            (ArrayState, Some("inactive"), "read-auto", Some("inactive"), false),
+            (ArrayState, Some("clean"), "readonly", Some("active"), false),
+            (ArrayState, Some("write-pending"), "readonly", Some("clean"), false),
+            (SyncMax, Some("max"), "4096", Some("8192"), true),
+            (SyncMax, Some("4096"), "max", Some("max"), false),
+            (SyncMin, Some("4095"), "0", Some("4088"), false),
+        ] {
+            assert_eq!(is_another(attr, (from, to), now), another, "{attr} {from:?} {to} {now:?}");
         }
     }
 }

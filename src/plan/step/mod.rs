@@ -10,7 +10,7 @@ use superblock::Write;
 
 pub use self::{
     disk::DiskStep,
-    md::{ArrayName, DiskInfo, LegacyShape, MdStep, MemberName, SeenMember, disk_state},
+    md::{ArrayName, DiskInfo, LegacyShape, MdStep, MemberName, SeenMember, disk_state, is_another},
     system::SystemStep,
 };
 use super::{
