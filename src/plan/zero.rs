@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use superblock::{Damage, Native, Role, Sectors, Write, foreign::Kind, probe::Found, v0, v1::Minor};
 
 use super::{
-    DiskStep, Plan, Step,
+    DiskStep, Plan, Step, create,
     only_copy::{failed_in_resync, left_behind},
 };
 use crate::{
@@ -95,7 +95,10 @@ pub fn plan(wish: ZeroWish, targets: &[ZeroTarget], around: Around<'_>) -> ZeroD
             Err(_) => not_opened(path),
         };
         match verdict {
-            Verdict::Erase(erased) => writes.push((path.clone(), erased)),
+            Verdict::Erase(erased) => {
+                let seen = target.candidate.found.as_ref().ok().filter(|_| !wish.force);
+                writes.push((path.clone(), erased, seen.and_then(create::unchanged)));
+            }
             Verdict::Not(text, quiet, status) => {
                 if !text.is_empty() {
                     decision.said.push((text, quiet));
@@ -295,19 +298,21 @@ pub fn is_asked(found: &Found, asked: Option<Metadata>) -> bool {
     fields.is_of_this_machine() && asked.is_none_or(|asked| asked.takes(fields.format()))
 }
 
-/// All devices in one plan, so that one undo brings all back.
-fn steps(writes: Vec<(String, Vec<Write>)>, shared: bool) -> Plan {
+/// All devices in one plan, so that one undo brings all back. Where a superblock was seen may be another's data by the time
+/// that the device is claimed, so each is looked at again first.
+fn steps(writes: Vec<(String, Vec<Write>, Option<Step>)>, shared: bool) -> Plan {
     let open = |device: &String| match shared {
         true => Step::Disk(DiskStep::Share { device: device.clone() }),
         false => Step::Disk(DiskStep::Claim { device: device.clone() }),
     };
-    let paths: Vec<String> = writes.iter().map(|(path, _)| path.clone()).collect();
+    let paths: Vec<String> = writes.iter().map(|(path, ..)| path.clone()).collect();
     let mut steps: Vec<Step> = paths.iter().map(open).collect();
+    steps.extend(writes.iter().filter_map(|(.., again)| again.clone()));
     let what = "zeroes over the superblock".to_owned();
     steps.extend(
         writes
             .into_iter()
-            .map(|(device, writes)| Step::Disk(DiskStep::Write { device, what: what.clone(), writes })),
+            .map(|(device, writes, _)| Step::Disk(DiskStep::Write { device, what: what.clone(), writes })),
     );
     steps.push(Step::Commit);
     let summary = format!("erase the superblocks of {}", paths.join(" "));
@@ -318,6 +323,43 @@ fn steps(writes: Vec<(String, Vec<Write>)>, shared: bool) -> Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::samples;
+
+    #[test]
+    fn what_was_seen_is_compared_once_all_are_claimed() {
+        let target = |path: &str| {
+            let id = crate::model::DevId { major: 8, minor: u32::from(path.as_bytes()[5]) };
+            let seen = vec![Write { at: superblock::Bytes(0), data: vec![7; 512] }];
+            let device = samples::device(path, id, superblock::Bytes(1 << 26));
+            let damaged = Damage::Corrupt {
+                format: "1.2",
+                at: Sectors(8),
+                what: superblock::What::Field { field: "magic", value: 0, rule: "another" },
+            };
+            let probe = superblock::probe::Probe { damaged: vec![damaged], ..Default::default() };
+            ZeroTarget {
+                candidate: Candidate { path: path.into(), found: Ok(Device { seen, probe, ..device }) },
+                reasons: Vec::new(),
+            }
+        };
+        let targets = [target("/dev/a"), target("/dev/b")];
+        let erased = |path: &str| {
+            let writes = vec![Write { at: superblock::Bytes(4096), data: vec![0; V1_LENGTH] }];
+            let device = targets.iter().find_map(|target| target.candidate.found.as_ref().ok());
+            (path.to_owned(), writes, device.and_then(create::unchanged))
+        };
+        let plan = steps(vec![erased("/dev/a"), erased("/dev/b")], false);
+        let first_write =
+            plan.steps.iter().position(|step| matches!(step, Step::Disk(DiskStep::Write { .. })));
+        let compared = |step: &Step| matches!(step, Step::Disk(DiskStep::Unchanged { .. }));
+        let places: Vec<usize> =
+            (0..).zip(&plan.steps).filter(|(_, step)| compared(step)).map(|(nth, _)| nth).collect();
+        assert_eq!((places, first_write), (vec![2, 3], Some(4)));
+        // Who insists gets what is there by then.
+        let wish = ZeroWish { metadata: None, force: true };
+        let forced = super::plan(wish, &targets, Around::default()).plan.unwrap();
+        assert!(!forced.steps.iter().any(compared), "{forced}");
+    }
 
     #[test]
     fn a_device_that_cannot_be_opened_is_named_and_the_worst_status_counts() {
