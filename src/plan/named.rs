@@ -12,6 +12,8 @@ use crate::model::{DevId, RunningArray, World};
 
 /// Exit status of a failure.
 const FAILED: u8 = 1;
+/// So often an array is looked at again that somebody else changed.
+const MOST_AGAIN: u32 = 3;
 
 /// What becomes of an array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +38,7 @@ pub struct NamedArrays {
     /// What is being carried out, and what is said once it is done.
     doing: Option<(Plan, Option<Said>)>,
     status: u8,
+    again: u32,
     say: Vec<Said>,
 }
 
@@ -50,7 +53,8 @@ impl NamedArrays {
     /// For the arrays at these paths.
     #[must_use]
     pub fn new(becomes: Becomes, paths: Vec<String>) -> Self {
-        Self { becomes, paths: paths.into(), number: None, doing: None, status: 0, say: Vec::new() }
+        let paths = paths.into();
+        Self { becomes, paths, number: None, doing: None, status: 0, again: 0, say: Vec::new() }
     }
 
     fn turn(&mut self, event: Event) -> Result<Turn, Unseen> {
@@ -126,6 +130,12 @@ impl NamedArrays {
                 match deed {
                     Deed::Done => self.say.extend(end.clone()),
                     Deed::Shown => {}
+                    Deed::Failed(failure)
+                        if failure.stale && !failure.committed && self.again < MOST_AGAIN =>
+                    {
+                        self.again += 1;
+                        return self.look();
+                    }
                     Deed::Failed(failure) => {
                         let (said, failed) = Said::ended(&failure, &plan.summary);
                         self.say.extend(self.introduced(said, &failure));
@@ -159,7 +169,7 @@ impl NamedArrays {
 
     fn next_one(&mut self, status: u8) -> Turn {
         self.status |= status;
-        self.number = None;
+        (self.number, self.again) = (None, 0);
         self.paths.pop_front();
         self.look()
     }
@@ -180,6 +190,8 @@ mod tests {
                 Answer, Ending, Then,
                 twin::{self, Outcome, Scene},
             },
+            is_another,
+            run::Outdated,
         },
         words::{ArrayState, Errno},
     };
@@ -225,7 +237,10 @@ mod tests {
                 Step::Md(MdStep::MakeWritable { array }) => {
                     self.set(&array.kernel, Some(ArrayState::Active))?;
                 }
-                Step::Md(MdStep::Change { array, to, .. }) => {
+                Step::Md(MdStep::Change { array, attr, from, to }) => {
+                    let now = self.state(&array.kernel).map(ArrayState::word);
+                    let another = is_another(*attr, (from.as_deref(), to), now);
+                    anyhow::ensure!(!another, Outdated(format!("{array} is another by now")));
                     self.set(&array.kernel, Some(ArrayState::parse(to)))?;
                 }
                 _ => {}
@@ -268,6 +283,21 @@ mod tests {
 
     fn outcome(becomes: Becomes, names: &[&str], arrays: &Arrays) -> Outcome<Arrays> {
         twin::drive(&mut named(becomes, names), arrays.clone(), Answer::Yes, None, None)
+    }
+
+    #[test]
+    fn what_somebody_else_started_first_is_left_as_it_is() {
+        let arrays =
+            Arrays::new(&[("md1", ArrayState::Inactive, false), ("md2", ArrayState::Inactive, false)]);
+        let change: twin::Change<Arrays> = ("md1 is started", |arrays| {
+            arrays.set("md1", Some(ArrayState::Active)).unwrap();
+        });
+        // Between the look at the machine and the act.
+        let mut course = named(Becomes::Started, &["md1", "md2"]);
+        let outcome = twin::drive(&mut course, arrays, Answer::Yes, None, Some((2, change)));
+        assert_eq!((outcome.status(), outcome.text().as_str()), (0, "started array /dev/md2"));
+        assert_eq!(outcome.scene.state("md1"), Some(&ArrayState::Active));
+        assert_eq!(outcome.scene.state("md2"), Some(&ArrayState::ReadAuto));
     }
 
     #[test]
