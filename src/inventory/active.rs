@@ -72,7 +72,8 @@ fn users(machine: &Machine, info: &DeviceInfo, own: &[&Listed]) -> Vec<String> {
         | Holder::Mount(_)
         | Holder::Swap
         | Holder::Loop { .. }
-        | Holder::Writer { .. } => true,
+        | Holder::Writer { .. }
+        | Holder::Unseen => true,
     };
     found.iter().filter(is_user).map(ToString::to_string).collect()
 }

@@ -52,10 +52,11 @@ pub fn look_to_write(machine: &Machine, paths: &[String]) -> Vec<Candidate> {
     if ids.is_empty() {
         return found;
     }
-    let mut users = holders::users(&machine.sysfs, &machine.procfs, &ids);
+    let holders::Users { of: mut users, all } = holders::users(&machine.sysfs, &machine.procfs, &ids);
     for device in found.iter_mut().filter_map(|one| one.found.as_mut().ok()).filter(|device| !device.busy) {
         let users = users.remove(&device.id).unwrap_or_default();
         device.holders = users.iter().map(ToString::to_string).collect();
+        device.unsearched = !all;
     }
     found
 }
@@ -155,7 +156,8 @@ fn one(machine: &Machine, path: &str, opened: &Opened<'_>, exclusive: bool) -> R
     if let Some(dev) = opened.device.dev().filter(|_| opened.busy) {
         let found = holders::holders(&machine.sysfs, &machine.procfs, dev).unwrap_or_default();
         // Whoever is not found may have had it for a moment only: others look, too.
-        device.busy = !found.is_empty() || kernel::BlockDevice::is_claimed(Path::new(path)).unwrap_or(true);
+        let known = found.iter().any(|holder| *holder != holders::Holder::Unseen);
+        device.busy = known || kernel::BlockDevice::is_claimed(Path::new(path)).unwrap_or(true);
         device.holders = found.iter().map(ToString::to_string).collect();
     }
     Ok(device)
@@ -176,6 +178,7 @@ pub(super) fn describe(machine: &Machine, path: &str, opened: &Opened<'_>) -> Re
         kernel_name,
         busy: false,
         holders: Vec::new(),
+        unsearched: false,
         probe: probe::probe(window),
         foreign: Vec::new(),
         seen: Vec::new(),

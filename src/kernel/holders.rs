@@ -56,6 +56,8 @@ pub enum Holder {
         /// Its command name.
         name: String,
     },
+    /// Perhaps a process: not all could be looked through.
+    Unseen,
 }
 
 impl fmt::Display for Holder {
@@ -76,15 +78,26 @@ impl fmt::Display for Holder {
             Self::Process { pid, name } if name.is_empty() => write!(f, "process {pid}"),
             Self::Process { pid, name } => write!(f, "process {pid} ({name})"),
             Self::Writer { pid, name } => write!(f, "process {pid} ({name}), which writes to it"),
+            Self::Unseen => write!(f, "somebody unknown (not all processes could be looked through)"),
         }
     }
 }
 
-/// How long processes are looked through: it explains a failure, it must not become one.
+/// How long processes are looked through where it explains a failure: it must not become one.
 const SEARCH: Duration = Duration::from_secs(1);
+/// The same before something is written: a user who is missed may lose data.
+const SEARCH_TO_WRITE: Duration = Duration::from_secs(5);
+
+impl Holder {
+    /// Whether it may let go in a moment: devices and file systems do not.
+    #[must_use]
+    pub fn is_process(&self) -> bool {
+        matches!(self, Self::Process { .. } | Self::Writer { .. } | Self::Unseen)
+    }
+}
 
 /// Everybody who holds the device or one of its partitions. What can not be read is left out: this is asked to
-/// explain a refusal.
+/// explain a refusal. [`Holder::Unseen`] is among them where there was no time for all processes.
 pub fn holders(sysfs: &Sysfs, procfs: &Procfs, dev: DevId) -> Result<Vec<Holder>, KernelError> {
     let mut found = vec![];
     let Some(name) = sysfs.name_of(dev) else { return Ok(processes(procfs, &[dev])) };
@@ -103,10 +116,23 @@ pub fn holders(sysfs: &Sysfs, procfs: &Procfs, dev: DevId) -> Result<Vec<Holder>
     Ok(found)
 }
 
+/// Who uses devices without claiming them.
+#[derive(Debug, Default)]
+pub struct Users {
+    /// Those who were found.
+    pub of: BTreeMap<DevId, Vec<Holder>>,
+    /// All processes were looked through: there are no others.
+    pub all: bool,
+}
+
 /// Those who use devices without claiming them, so that the kernel gives the devices away all the same: loop devices over
 /// them, and processes that have them open for writing; each by what shares bytes with the device, too: a partition and its disk.
 /// What cannot be read is left out. All processes are looked through once, for a bounded time.
-pub fn users(sysfs: &Sysfs, procfs: &Procfs, devs: &[DevId]) -> BTreeMap<DevId, Vec<Holder>> {
+pub fn users(sysfs: &Sysfs, procfs: &Procfs, devs: &[DevId]) -> Users {
+    users_within(sysfs, procfs, devs, SEARCH_TO_WRITE)
+}
+
+fn users_within(sysfs: &Sysfs, procfs: &Procfs, devs: &[DevId], limit: Duration) -> Users {
     let mut found: BTreeMap<DevId, Vec<Holder>> = BTreeMap::new();
     let mut shares: BTreeMap<DevId, Vec<DevId>> = BTreeMap::new();
     for dev in devs {
@@ -121,7 +147,8 @@ pub fn users(sysfs: &Sysfs, procfs: &Procfs, devs: &[DevId]) -> BTreeMap<DevId, 
         }
     }
     let wanted: Vec<DevId> = shares.keys().copied().collect();
-    for (dev, writer) in writers(procfs, &wanted) {
+    let mut processes = Others::of(procfs, limit);
+    for (dev, writer) in writers(procfs, &mut processes, &wanted) {
         for dev in shares.get(&dev).into_iter().flatten() {
             let users = found.entry(*dev).or_default();
             if !users.contains(&writer) {
@@ -129,7 +156,7 @@ pub fn users(sysfs: &Sysfs, procfs: &Procfs, devs: &[DevId]) -> BTreeMap<DevId, 
             }
         }
     }
-    found
+    Users { of: found, all: !processes.cut }
 }
 
 /// The device, its partitions, and the disk whose partition it is.
@@ -191,18 +218,23 @@ fn is_device(path: &str, dev: DevId) -> bool {
 
 /// The processes other than this one that have one of the devices open.
 fn processes(procfs: &Procfs, devs: &[DevId]) -> Vec<Holder> {
-    let holding = others(procfs).filter(|pid| !opened(procfs, *pid, devs).is_empty());
+    let mut all = Others::of(procfs, SEARCH);
+    let holding = all.by_ref().filter(|pid| !opened(procfs, *pid, devs).is_empty());
     let named = holding.map(|pid| {
         let name = procfs.command_name(pid).unwrap_or_default();
         Holder::Process { pid, name }
     });
-    named.collect()
+    let mut found: Vec<Holder> = named.collect();
+    if all.cut {
+        found.push(Holder::Unseen);
+    }
+    found
 }
 
 /// Those that have one of the devices open for writing, with the device.
-fn writers(procfs: &Procfs, devs: &[DevId]) -> Vec<(DevId, Holder)> {
+fn writers(procfs: &Procfs, processes: &mut Others, devs: &[DevId]) -> Vec<(DevId, Holder)> {
     let mut found = Vec::new();
-    for pid in others(procfs) {
+    for pid in processes {
         for (dev, fd) in opened(procfs, pid, devs) {
             if procfs.text(&format!("{pid}/fdinfo/{fd}")).is_ok_and(|text| is_for_writing(&text)) {
                 let name = procfs.command_name(pid).unwrap_or_default();
@@ -221,11 +253,32 @@ fn is_for_writing(info: &str) -> bool {
 }
 
 /// All processes but this one, for a bounded time.
-fn others(procfs: &Procfs) -> impl Iterator<Item = u32> {
-    let deadline = Deadline::after(SEARCH);
-    let entries = fs::read_dir(procfs.path("")).into_iter().flatten();
-    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
-    pids.filter(|pid| *pid != std::process::id()).take_while(move |_| deadline.left().is_some())
+struct Others {
+    left: std::vec::IntoIter<u32>,
+    deadline: Deadline,
+    /// There were more, or nobody could be looked at.
+    cut: bool,
+}
+
+impl Others {
+    fn of(procfs: &Procfs, limit: Duration) -> Self {
+        let deadline = Deadline::after(limit);
+        let entries = fs::read_dir(procfs.path(""));
+        let cut = entries.is_err();
+        let pid = |entry: io::Result<fs::DirEntry>| entry.ok()?.file_name().to_str()?.parse::<u32>().ok();
+        let pids = entries.into_iter().flatten().filter_map(pid).filter(|pid| *pid != std::process::id());
+        Self { left: pids.collect::<Vec<_>>().into_iter(), deadline, cut }
+    }
+}
+
+impl Iterator for Others {
+    type Item = u32;
+
+    fn next(&mut self) -> Option<u32> {
+        let pid = self.left.next()?;
+        self.cut |= self.deadline.left().is_none();
+        (!self.cut).then_some(pid)
+    }
 }
 
 /// Which of the devices a process has open, and under which descriptors.
@@ -282,6 +335,22 @@ mod tests {
             Holder::Partition { name: "sda1".into(), by: Box::new(Holder::Md("md0".into())) },
         ];
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_search_that_was_cut_short_says_so() {
+        let dir = tempfile::tempdir().unwrap();
+        let (sysfs, procfs) = (Sysfs::new(dir.path().join("sys")), Procfs::new(dir.path().join("proc")));
+        let dev = DevId { major: 8, minor: 0 };
+        let all = |limit| users_within(&sysfs, &procfs, &[dev], limit).all;
+        assert!(!all(Duration::MAX), "there is nothing to look through");
+        fs::create_dir_all(dir.path().join("proc/self")).unwrap();
+        assert!(all(Duration::ZERO), "there is nobody");
+        fs::create_dir_all(dir.path().join("proc/4194305/fd")).unwrap();
+        assert!(all(Duration::from_secs(3600)));
+        assert!(!all(Duration::ZERO));
+        let mut some = Others::of(&procfs, Duration::ZERO);
+        assert_eq!((some.next(), some.cut), (None, true));
     }
 
     #[test]

@@ -59,6 +59,7 @@ pub(crate) fn device(path: &str, id: DevId, size: Bytes) -> Device {
         whole: None,
         busy: false,
         holders: Vec::new(),
+        unsearched: false,
         probe: Probe::default(),
         foreign: Vec::new(),
         seen: Vec::new(),

@@ -27,6 +27,8 @@ pub struct Device {
     /// What holds it, in words ("array md0"); looked for when it is busy, and when it is going to be written: then it may
     /// also be used by those who do not claim it.
     pub holders: Vec<String>,
+    /// Those who use it without claiming it were looked for, and not all processes could be looked through.
+    pub unsearched: bool,
     /// md metadata on it.
     pub probe: Probe,
     /// What else is on it.
@@ -37,10 +39,17 @@ pub struct Device {
 }
 
 impl Device {
-    /// Who uses it although the kernel would give it away, in words; `None` where nobody is known to.
+    /// That somebody uses it although the kernel would give it away, or may: the verb and by whom. `None` where nobody does.
     #[must_use]
-    pub fn users(&self) -> Option<String> {
-        (!self.busy && !self.holders.is_empty()).then(|| self.holders.join(", "))
+    pub fn used(&self) -> Option<String> {
+        match self.holders.as_slice() {
+            _ if self.busy => None,
+            [] if self.unsearched => {
+                Some("may be in use: there was no time to look through all processes".to_owned())
+            }
+            [] => None,
+            holders => Some(format!("is in use by {}", holders.join(", "))),
+        }
     }
 
     /// The size in whole sectors.

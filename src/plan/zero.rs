@@ -85,7 +85,7 @@ pub fn plan(wish: ZeroWish, targets: &[ZeroTarget], around: Around<'_>) -> ZeroD
                 decision.held.push(around.holder(device));
                 not_opened(path)
             }
-            Ok(device) if !wish.force && device.users().is_some() => used(path, device),
+            Ok(device) if !wish.force && device.used().is_some() => used(path, device),
             Ok(device) => match around.needs(device).filter(|_| !wish.force) {
                 Some(why) => Verdict::Not(why, false, 1),
                 None => one(device, target, wish, &mut decision.said),
@@ -178,8 +178,8 @@ fn not_opened(path: &str) -> Verdict {
 }
 
 fn used(path: &str, device: &Device) -> Verdict {
-    let by = device.users().unwrap_or_default();
-    Verdict::Not(format!("{path} is in use by {by} - not zeroing; --force does it all the same"), false, 2)
+    let used = device.used().unwrap_or_default();
+    Verdict::Not(format!("{path} {used} - not zeroing; --force does it all the same"), false, 2)
 }
 
 /// Without `-e` the original does not count this as a failure.

@@ -34,7 +34,7 @@ pub fn plan(
     let shape = shape(request)?;
     let mut devices = world.devices.iter();
     let mut members = Vec::new();
-    let users = |device: &Device| device.users().map(|by| format!("{} is in use by {by}", device.path));
+    let users = |device: &Device| device.used().map(|used| format!("{} {used}", device.path));
     let found = world.devices.iter().filter_map(|candidate| candidate.found.as_ref().ok());
     let used: Vec<String> = found.filter_map(users).collect();
     // The kernel gives away what is only used and not claimed.
@@ -213,6 +213,7 @@ mod tests {
                 "/dev/used" => vec!["loop device loop5".to_owned()],
                 _ => Vec::new(),
             },
+            unsearched: *path == "/dev/unsearched",
             probe: Probe::default(),
             foreign: Vec::new(),
             seen: Vec::new(),
@@ -257,6 +258,10 @@ mod tests {
         assert_eq!(refused, "/dev/used is in use by loop device loop5");
         let forced = BuildRequest { force: true, ..request(Level::Raid1, &paths) };
         assert_eq!(decide(&forced, &paths).unwrap().warnings.len(), 1);
+        let paths = ["/dev/unsearched", "/dev/b"];
+        let refused = decide(&request(Level::Raid1, &paths), &paths).unwrap_err();
+        let expected = "/dev/unsearched may be in use: there was no time to look through all processes";
+        assert_eq!(refused, expected, "who was not looked for counts as a user");
     }
 
     #[test]

@@ -78,7 +78,7 @@ pub(super) fn names_a_member(request: &CreateRequest, listing: &[Listing<'_>]) -
 pub(super) fn warnings(device: &Device, purpose: Purpose<'_>) -> Vec<Warning> {
     let mut said = Vec::new();
     // The original looks at nobody but those who claim a device.
-    said.extend(device.users().map(|by| Warning::ask(format!("{} is in use by {by}", device.path))));
+    said.extend(device.used().map(|used| Warning::ask(format!("{} {used}", device.path))));
     for foreign in &device.foreign {
         said.extend(file_system(&device.path, foreign, purpose.zone));
     }

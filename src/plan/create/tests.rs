@@ -272,6 +272,10 @@ fn who_uses_a_device_without_claiming_it_is_asked_about() {
     let said: Vec<&str> = plan.warnings.iter().map(|warning| warning.text.as_str()).collect();
     let expected = "/dev/b is in use by loop device loop3 (the file system mounted at /mnt)";
     assert!(said.contains(&expected), "{said:?}");
+    let mut unsearched = three();
+    let Ok(found) = &mut unsearched.devices[1].found else { panic!("a device") };
+    found.unsearched = true;
+    assert!(super::plan(&pair, &context(), &unsearched).unwrap().needs_consent(), "there may be one");
 }
 
 #[test]

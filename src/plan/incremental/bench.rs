@@ -117,6 +117,7 @@ impl Lab {
             whole: None,
             busy: self.array_of(path).is_some(),
             holders: Vec::new(),
+            unsearched: false,
             probe: superblock::probe::probe(disk),
             foreign: Vec::new(),
             seen: Vec::new(),

@@ -202,9 +202,9 @@ pub(super) fn device<'a>(todo: &Todo, subject: &'a ManageSubject) -> Result<&'a 
 
 /// The kernel gives away what is only used and not claimed; what its users have there would be overwritten.
 fn unused(todo: &Todo, device: &Device, context: &ManageContext) -> Result<(), Refusal> {
-    match device.users().filter(|_| !context.force) {
+    match device.used().filter(|_| !context.force) {
         None => Ok(()),
-        Some(by) => Err(Refusal::new(format!("{} is in use by {by}", todo.word))
+        Some(used) => Err(Refusal::new(format!("{} {used}", todo.word))
             .hint("--force adds it all the same; what they have there is overwritten")),
     }
 }

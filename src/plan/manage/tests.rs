@@ -341,6 +341,8 @@ fn what_cannot_join_is_refused() {
     let used = small(disk(5, None), |device| device.holders = vec!["loop device loop3".into()]);
     assert_eq!(refused(&world, add, &used), "/dev/ram5 is in use by loop device loop3");
     assert!(decide(&path(add, 5), &world, &used, &ManageContext { force: true, ..context() }).is_ok());
+    let unsearched = small(disk(5, None), |device| device.unsearched = true);
+    assert!(refused(&world, add, &unsearched).starts_with("/dev/ram5 may be in use"));
     let blocks = small(disk(5, None), |device| device.logical_block = 4096);
     assert!(refused(&world, add, &blocks).contains("logical blocks of 4096 bytes"));
     assert!(decide(&path(add, 5), &world, &blocks, &ManageContext { force: true, ..context() }).is_ok());

@@ -356,8 +356,8 @@ fn free(present: &Present, force: bool) -> Result<(), Refusal> {
     if device.read_only {
         return Err(Refusal::new(format!("{} is read-only", device.path)));
     }
-    if let Some(by) = device.users().filter(|_| !force) {
-        return Err(Refusal::new(format!("{} is in use by {by}", device.path))
+    if let Some(used) = device.used().filter(|_| !force) {
+        return Err(Refusal::new(format!("{} {used}", device.path))
             .hint("--force puts the old bytes back all the same"));
     }
     if !device.busy {

@@ -250,9 +250,9 @@ fn take(
         if devices.iter().take(nth).any(|other| other.below.dev == new.below.dev) {
             return Err(Refusal::new(format!("{} is named twice", device.path)));
         }
-        warnings.extend(device.users().map(|by| {
+        warnings.extend(device.used().map(|used| {
             Warning::ask(format!(
-                "{} is in use by {by}: what they write and the group would destroy each other",
+                "{} {used}: what they write and the group would destroy each other",
                 device.path
             ))
         }));

@@ -201,8 +201,8 @@ fn in_the_way(device: &Device, pv: LvmUuid) -> Option<String> {
     if !device.probe.found.is_empty() || !device.probe.damaged.is_empty() {
         return Some("is a member of an array".into());
     }
-    if let Some(by) = device.users() {
-        return Some(format!("is used by {by}"));
+    if let Some(used) = device.used() {
+        return Some(used);
     }
     let other = device.foreign.iter().find(|found| !is_label_of(found, pv))?;
     Some(format!("has {} on it", other.kind.name()))

@@ -141,6 +141,7 @@ impl Lab {
             whole: None,
             busy: self.state.arrays.values().any(|(members, _)| members.contains(path)),
             holders: Vec::new(),
+            unsearched: false,
             probe: superblock::probe::probe(disk),
             foreign: Vec::new(),
             seen: Vec::new(),
