@@ -81,6 +81,13 @@ pub fn agree(then: &[Print], now: &[Print]) -> bool {
     same >= 2 && same.saturating_mul(2) >= then.len()
 }
 
+/// Whether most of the blocks that said something are not as they were.
+#[must_use]
+pub fn contradict(then: &[Print], now: &[Print]) -> bool {
+    let same = then.iter().filter(|print| now.contains(print)).count();
+    same.saturating_mul(2) < then.len()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

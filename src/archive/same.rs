@@ -28,6 +28,9 @@ pub enum Sameness {
     CannotTell(String),
 }
 
+/// Why a serial number was not enough.
+const TWIN: &str = "it was attached since, it has the same serial number, and what was on it is not there";
+
 /// How names begin that come from what is on a device, so that they change with it.
 const OF_CONTENT: &str = "lvm-pv-uuid-";
 
@@ -43,7 +46,10 @@ impl Identity {
         }
         let own = [(&self.wwn, &now.wwn), (&self.serial, &now.serial), (&self.uuid, &now.uuid)];
         if own.iter().any(|(then, now)| equal(then, now)) || self.shares_a_name(now) {
-            return Sameness::Same(By::Own);
+            return match self.may_be_a_twin(now) {
+                true => Sameness::CannotTell(TWIN.to_owned()),
+                false => Sameness::Same(By::Own),
+            };
         }
         if self.carries_anothers(now) {
             return Sameness::CannotTell("it carries the superblock of another member".to_owned());
@@ -90,6 +96,14 @@ impl Identity {
         let (then, is) = (self.names(), now.names());
         let unlike = !then.is_empty() && !is.is_empty() && !self.shares_a_name(now);
         (unlike && !known).then(|| format!("its name is {}", is.join(", ")))
+    }
+
+    /// Whether it came later in the same boot, known by its serial number alone, with something else on it: cheap disks, and
+    /// virtual ones that were copied, have the same number, or none that means anything.
+    fn may_be_a_twin(&self, now: &Self) -> bool {
+        let came_later = self.is_of_one_boot(now) && apart(&self.diskseq, &now.diskseq);
+        let unique = equal(&self.wwn, &now.wwn) || equal(&self.uuid, &now.uuid);
+        came_later && !unique && !self.shares_a_member(now) && prints::contradict(&self.prints, &now.prints)
     }
 
     fn is_of_one_boot(&self, now: &Self) -> bool {
@@ -281,6 +295,27 @@ mod tests {
             ..blank()
         };
         assert_eq!(disk("ata-s").same(&disk("usb-s")), Sameness::Same(By::Own));
+    }
+
+    #[test]
+    fn a_serial_number_is_not_enough_for_what_came_later_in_one_boot_with_something_else_on_it() {
+        let then = Identity { serial: Some("0000".into()), ..blank() };
+        let seen = |change: fn(&mut Identity)| {
+            let mut now = Identity { diskseq: Some(8), prints: Vec::new(), ..then.clone() };
+            change(&mut now);
+            then.same(&now)
+        };
+        assert_eq!(seen(|_| {}), Sameness::CannotTell(TWIN.into()));
+        assert_eq!(seen(|now| now.prints = blank().prints[..1].to_vec()), Sameness::CannotTell(TWIN.into()));
+        assert_eq!(seen(|now| now.prints = blank().prints[1..].to_vec()), Sameness::Same(By::Own));
+        assert_eq!(seen(|now| now.boot = Some("b2".into())), Sameness::Same(By::Own), "not comparable");
+        assert_eq!(seen(|now| now.diskseq = None), Sameness::Same(By::Own), "an older kernel");
+        let unwritten = Identity { prints: Vec::new(), ..then.clone() };
+        let now = Identity { diskseq: Some(8), ..unwritten.clone() };
+        assert_eq!(unwritten.same(&now), Sameness::Same(By::Own), "nothing speaks against it");
+        let named = |it: Identity| Identity { wwn: Some("w".into()), ..it };
+        let now = Identity { diskseq: Some(8), prints: Vec::new(), ..then.clone() };
+        assert_eq!(named(then.clone()).same(&named(now)), Sameness::Same(By::Own), "one in the world");
     }
 
     /// The other half of a mirror, whose superblock is gone as well.
