@@ -186,6 +186,7 @@ fn carried(invocation: &Invocation, ui: &Ui) -> u8 {
     }
     let hears = ui.clone();
     let machine = Machine { meanwhile: Meanwhile::to(move |text| hears.note(text)), ..inventory::machine() };
+    machine.meanwhile.serve_everywhere();
     let common = &invocation.common;
     recover::unfinished(&invocation.request, common, &machine, ui);
     let ended = match &invocation.request {

@@ -5,7 +5,10 @@ use std::path::Path;
 use anyhow::{Context as _, Result, anyhow, bail};
 use nix::errno::Errno;
 
-use super::live::{BUSY_WAIT, Live, UDEV_WAIT, held};
+use super::{
+    live::{BUSY_WAIT, Live, UDEV_WAIT, held},
+    nodes::waits_for_udev,
+};
 use crate::{
     kernel::{
         self, Access, BlockDevice, Deadline, KernelError, MdDevice, appear::Disappearance, md, module, node,
@@ -45,7 +48,8 @@ impl Live {
 
     fn open_new(&self, array: &ArrayName, dev: DevId) -> Result<MdDevice> {
         let open = || node::open_number(&self.machine.places, dev, Access::WriteExclusive, &array.path);
-        let device = wait::retry(Deadline::after(BUSY_WAIT), open, |error| error.is(Errno::EBUSY))?;
+        let told = || self.waits_for(&array.path, &self.holders_of(dev));
+        let device = wait::retry(BUSY_WAIT, open, |error| error.is(Errno::EBUSY), told)?;
         match device.array_info() {
             Err(error) if error.is(Errno::ENODEV) => Ok(device),
             Err(error) => Err(error.into()),
@@ -178,17 +182,23 @@ impl Live {
                 let open =
                     || node::open_number(&self.machine.places, dev, Access::ReadExclusive, &array.path);
                 let again = |error: &KernelError| error.is(Errno::EBUSY) && self.only_processes_hold_md(dev);
-                wait::retry(Deadline::after(BUSY_WAIT), open, again)
+                let told = || self.waits_for(&array.path, &self.holders_of(dev));
+                wait::retry(BUSY_WAIT, open, again, told)
                     .map_err(|error| self.explain_busy(&array.path, error))
                     .with_context(|| format!("Cannot get exclusive access to {}", array.path))?
             }
         };
-        let stopped =
-            wait::retry(Deadline::after(BUSY_WAIT), || opened.stop_array(), |error| error.is(Errno::EBUSY));
-        stopped
+        let told = || {
+            let dev = sysfs.array(&array.kernel).dev().ok().flatten();
+            self.waits_for(&array.path, &dev.map(|dev| self.holders_of(dev)).unwrap_or_default());
+        };
+        let busy = |error: &KernelError| error.is(Errno::EBUSY);
+        wait::retry(BUSY_WAIT, || opened.stop_array(), busy, told)
             .map_err(|error| self.explain_busy(&array.path, error))
             .with_context(|| format!("failed to stop array {}", array.path))?;
         drop(opened);
+        let udev = waits_for_udev(&array.path);
+        let _heard = self.machine.meanwhile.while_kept(udev);
         let Err(late) = gone.wait(Deadline::after(UDEV_WAIT)) else { return Ok(()) };
         // The driver lets an empty device stay as long as somebody has it open, and makes it again for who opens its node.
         match sysfs.array(&array.kernel).state() {
@@ -213,7 +223,10 @@ impl Live {
     }
 
     fn only_processes_hold_md(&self, dev: DevId) -> bool {
-        let holders = kernel::holders::holders(&self.machine.sysfs, &self.machine.procfs, dev);
-        holders.unwrap_or_default().iter().all(|holder| matches!(holder, kernel::Holder::Process { .. }))
+        self.holders_of(dev).iter().all(kernel::Holder::is_process)
+    }
+
+    fn holders_of(&self, dev: DevId) -> Vec<kernel::Holder> {
+        kernel::holders::holders(&self.machine.sysfs, &self.machine.procfs, dev).unwrap_or_default()
     }
 }

@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context as _, Result, anyhow, bail};
 use nix::errno::Errno;
 
-use super::live::{Logged, held};
+use super::live::{Logged, held, waits_by};
 use crate::{
     kernel::{
         self, Deadline, KernelError, Machine,
@@ -88,7 +88,7 @@ pub struct Dm {
 }
 
 /// One step about a cookie that is not of this plan.
-fn about_cookie(step: &CookieStep) -> Result<()> {
+fn about_cookie(step: &CookieStep, meanwhile: &kernel::Meanwhile) -> Result<()> {
     match step {
         CookieStep::Make(value) => drop(Cookie::make(*value)?.leave()),
         CookieStep::Lower(value) => {
@@ -97,6 +97,10 @@ fn about_cookie(step: &CookieStep) -> Result<()> {
             }
         }
         CookieStep::Release { value, most } => {
+            let (cookie, limit) = (*value, most.as_secs());
+            let _heard = meanwhile.while_kept(move || {
+                format!("waiting for udev to be done with cookie 0x{cookie:x} (for at most {limit} s)")
+            });
             let waited = Cookie::join(*value)?.take_over().wait(Deadline::after(*most))?;
             if let Waited::Late(left) = waited {
                 bail!(
@@ -141,7 +145,7 @@ impl Dm {
     pub(super) fn apply(&mut self, step: &DmStep) -> Result<()> {
         // Semaphores are there also where the driver is not.
         if let DmStep::Cookie(step) = step {
-            return about_cookie(step);
+            return about_cookie(step, &self.machine.meanwhile);
         }
         let control = self.control()?;
         match step {
@@ -337,10 +341,12 @@ impl Dm {
         let machine = self.machine.clone();
         let removed = self.with_event(flags, |cookie| {
             let request = || control.remove(Who::Name(name), DmCallManner::flags(how).cookie(cookie));
-            wait::retry(Deadline::after(BUSY_WAIT), request, |error| {
+            let again = |error: &KernelError| {
                 error.is(Errno::EBUSY)
                     && *passing.get_or_init(|| only_processes(&holders(&machine, &control, name)))
-            })
+            };
+            let told = || waits_by(&machine, name, &holders(&machine, &control, name), BUSY_WAIT);
+            wait::retry(BUSY_WAIT, request, again, told)
         });
         match removed {
             Ok(info) => {
@@ -420,6 +426,10 @@ impl Dm {
         if let Some(cookie) = cookie.filter(|cookie| cookie.raised() > 0) {
             let raised = cookie.raised();
             let limit = UDEV_WAIT.saturating_add(Duration::from_millis(u64::from(raised) * 200));
+            let most = limit.as_secs();
+            let _heard = self.machine.meanwhile.while_kept(move || {
+                format!("waiting for udev to answer {raised} events of device-mapper (for at most {most} s)")
+            });
             match cookie.wait(Deadline::after(limit))? {
                 Waited::Done => {}
                 Waited::Removed => self.remarks.push(
@@ -515,7 +525,7 @@ fn holders(machine: &Machine, control: &Control, name: &str) -> Vec<kernel::Hold
 
 /// What only processes have open may be closed in a moment.
 fn only_processes(holders: &[kernel::Holder]) -> bool {
-    holders.iter().all(|holder| matches!(holder, kernel::Holder::Process { .. }))
+    holders.iter().all(kernel::Holder::is_process)
 }
 
 /// The errno, and the driver's reason, which only its log has.

@@ -231,7 +231,7 @@ impl Live {
                 critical::carry_out(critical, &mut self.dm, watch)?;
             }
             Step::Lvm(step) => self.volumes.apply(step)?,
-            Step::Fs(step) => tools::run(step)?,
+            Step::Fs(step) => tools::run(step, &self.machine.meanwhile)?,
             Step::Alert(step) => super::alerts::tell(step)?,
             Step::Commit => {}
         }
@@ -290,10 +290,9 @@ impl Live {
     /// Opens exclusively and keeps udev from the whole disk.
     fn claim(&mut self, path: &str) -> Result<()> {
         let open = || BlockDevice::open(Path::new(path), Access::ReadExclusive);
-        let device = wait::retry(Deadline::after(BUSY_WAIT), open, |error| {
-            error.is(Errno::EBUSY) && self.only_processes_hold(path)
-        })
-        .map_err(|error| self.explain_busy(path, error))?;
+        let passing = |error: &KernelError| error.is(Errno::EBUSY) && self.only_processes_hold(path);
+        let device = wait::retry(BUSY_WAIT, open, passing, || self.waits_for(path, &self.holders(path)))
+            .map_err(|error| self.explain_busy(path, error))?;
         self.keep_udev_away(&device);
         self.claims.insert(path.to_owned(), Claimed { device, writer: None });
         Ok(())
@@ -302,13 +301,18 @@ impl Live {
     /// A device that only a process has open may be free in a moment; one with a holder will not.
     fn only_processes_hold(&self, path: &str) -> bool {
         let holders = self.holders(path);
-        holders.iter().all(|holder| matches!(holder, kernel::Holder::Process { .. }))
+        holders.iter().all(kernel::Holder::is_process)
     }
 
     fn holders(&self, path: &str) -> Vec<kernel::Holder> {
         let dev = node::number_of(Path::new(path)).ok().flatten();
         dev.and_then(|dev| kernel::holders::holders(&self.machine.sysfs, &self.machine.procfs, dev).ok())
             .unwrap_or_default()
+    }
+
+    /// Says what is waited for, and who has it.
+    pub(super) fn waits_for(&self, what: &str, by: &[kernel::Holder]) {
+        waits_by(&self.machine, what, by, BUSY_WAIT);
     }
 
     pub(super) fn explain_busy(&self, path: &str, error: KernelError) -> anyhow::Error {
@@ -333,7 +337,8 @@ impl Live {
         let path = self.machine.places.dev.join(&whole);
         // By a descriptor of its own: the claim ends before the lock does.
         let open = || BlockDevice::hide_from_udev(&path);
-        let lock = wait::retry(Deadline::after(BUSY_WAIT), open, |error| error.is(Errno::EWOULDBLOCK));
+        let told = || self.waits_for(&format!("udev, which looks at {whole}"), &[]);
+        let lock = wait::retry(BUSY_WAIT, open, |error| error.is(Errno::EWOULDBLOCK), told);
         match lock {
             Ok(lock) => drop(self.hidden.insert(whole, lock)),
             Err(error) => tracing::debug!(%error, "udev is not kept away"),
@@ -343,15 +348,15 @@ impl Live {
     /// Saves what is there, then writes and syncs. A device that was given to an array that is stopped again is opened
     /// anew: then this is the way back.
     fn write(&mut self, path: &str, writes: &[Write]) -> Result<Vec<Write>> {
-        let opened;
-        let device = match self.claims.get_mut(path) {
-            Some(claimed) => claimed.writer()?,
-            None => {
-                let open = || BlockDevice::open(Path::new(path), Access::WriteExclusive);
-                opened = wait::retry(Deadline::after(BUSY_WAIT), open, |error| error.is(Errno::EBUSY))?;
-                &opened
-            }
-        };
+        if let Some(claimed) = self.claims.get_mut(path) {
+            // By the one that only reads: it has an end to the waiting.
+            let saved = claimed.device.saved(writes)?;
+            claimed.writer()?.write_all(writes)?;
+            return Ok(saved);
+        }
+        let open = || BlockDevice::open(Path::new(path), Access::WriteExclusive);
+        let told = || self.waits_for(path, &self.holders(path));
+        let device = wait::retry(BUSY_WAIT, open, |error| error.is(Errno::EBUSY), told)?;
         let saved = device.saved(writes)?;
         device.write_all(writes)?;
         Ok(saved)
@@ -445,7 +450,12 @@ pub(super) fn held(by: &[kernel::Holder]) -> String {
 
 /// Says that a lock is waited for, and who has it.
 pub(super) fn waits(machine: &Machine, what: &str, path: &Path, limit: Duration) {
-    let by = held(&lock::holders(&machine.procfs, path).unwrap_or_default());
+    waits_by(machine, what, &lock::holders(&machine.procfs, path).unwrap_or_default(), limit);
+}
+
+/// The same of whatever somebody holds.
+pub(super) fn waits_by(machine: &Machine, what: &str, by: &[kernel::Holder], limit: Duration) {
+    let by = held(by);
     let by = if by.is_empty() { String::new() } else { format!(", which {by} holds") };
     machine.meanwhile.say(&format!("waiting for {what}{by} (for at most {} s)", limit.as_secs()));
 }

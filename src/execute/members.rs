@@ -9,7 +9,7 @@ use superblock::MdUuid;
 use super::live::Live;
 use crate::{
     config::map,
-    kernel::{Deadline, KernelError, files, host, md, node, wait},
+    kernel::{KernelError, files, host, md, node, wait},
     model::world::MapEntry,
     plan::{ArrayName, LegacyShape, MemberName, SeenMember, run::Outdated},
     words::{DevId, MemberAttr},
@@ -34,14 +34,19 @@ impl Live {
 
     /// A member that has just failed is in use for a moment longer.
     pub(super) fn remove(&mut self, array: &ArrayName, member: &MemberName, patient: bool) -> Result<()> {
-        let limit = Deadline::after(if patient { PATIENTLY } else { BRIEFLY });
+        let limit = if patient { PATIENTLY } else { BRIEFLY };
+        let (meanwhile, shown) = (self.machine().meanwhile.clone(), member.shown.clone());
+        let told = || {
+            let limit = limit.as_secs();
+            meanwhile.say(&format!("waiting for the kernel to let {shown} go (for at most {limit} s)"));
+        };
         // What was just added is known by its path.
         let by_path = || node::number_of(Path::new(&member.shown)).ok().flatten();
         let dev = member.dev.or_else(|| member.link.is_none().then(by_path).flatten());
         let busy = |error: &KernelError| error.is(Errno::EBUSY);
         if let Some(dev) = dev {
             let opened = self.array(array)?;
-            match wait::retry(limit, || opened.hot_remove_disk(dev), busy) {
+            match wait::retry(limit, || opened.hot_remove_disk(dev), busy, told) {
                 // It does not run: the ioctl knows no such array, its attributes do.
                 Err(error) if error.is(Errno::ENODEV) => {}
                 removed => return removed.map_err(|error| of(member, error).into()),
@@ -49,7 +54,7 @@ impl Live {
         }
         let name = self.name_of(array, &MemberName { dev, ..member.clone() })?;
         let link = self.machine().sysfs.array(&array.kernel).member(&name);
-        let removed = wait::retry(limit, || link.write(MemberAttr::State, "remove"), busy);
+        let removed = wait::retry(limit, || link.write(MemberAttr::State, "remove"), busy, told);
         removed.map_err(|error| of(member, error).into())
     }
 

@@ -10,6 +10,12 @@ use crate::{
     plan::ArrayName,
 };
 
+/// What is said where udev takes long.
+pub(super) fn waits_for_udev(device: &str) -> impl Fn() -> String + Send + 'static {
+    let device = device.to_owned();
+    move || format!("waiting for udev to be done with {device} (for at most {} s)", UDEV_WAIT.as_secs())
+}
+
 impl Live {
     pub(super) fn uevent(&mut self, array: &ArrayName) -> Result<()> {
         // Nobody may hold the members or the array when udev looks at them.
@@ -18,6 +24,7 @@ impl Live {
         let [a, b, c, d] = host::random_bytes::<16>().map(|bytes| superblock::MdUuid(bytes).words())?;
         let (b1, b2, c1, c2) = (b >> 16, b & 0xffff, c >> 16, c & 0xffff);
         let token = format!("{a:08x}-{b1:04x}-{b2:04x}-{c1:04x}-{c2:04x}{d:08x}");
+        let _heard = self.machine.meanwhile.while_kept(waits_for_udev(&array.path));
         let deadline = Deadline::after(UDEV_WAIT);
         appear::change_and_wait(&self.machine.sysfs, &array.kernel, &token, self.machine.udev, deadline)?;
         Ok(())

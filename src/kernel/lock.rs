@@ -15,10 +15,10 @@ use std::{
 
 use nix::fcntl::{Flock, FlockArg};
 
-use super::{DevId, ErrorCause, Holder, KernelError, Procfs, wait::Deadline};
-
-/// After a longer wait it is said what for.
-const LONG: Duration = Duration::from_secs(2);
+use super::{
+    DevId, ErrorCause, Holder, KernelError, Procfs,
+    wait::{Deadline, LONG},
+};
 
 /// A lock file that is held, for as long as this lives.
 #[derive(Debug)]

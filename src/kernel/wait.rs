@@ -13,6 +13,9 @@ use nix::{
 
 use super::{ErrorCause, KernelError};
 
+/// After a longer wait it is said what for.
+pub const LONG: Duration = Duration::from_secs(2);
+
 /// The moment at which a wait ends.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline {
@@ -36,6 +39,30 @@ impl Deadline {
     /// The error for a wait that is over.
     pub fn error(&self, device: &str, what: &'static str) -> KernelError {
         KernelError::other(device, what, ErrorCause::TimedOut(self.limit))
+    }
+}
+
+/// A wait of which somebody hears, once, when it has become long.
+pub struct Told<F> {
+    deadline: Deadline,
+    long: Deadline,
+    told: Option<F>,
+}
+
+impl<F: FnOnce()> Told<F> {
+    /// From now on, so long at most.
+    pub fn new(limit: Duration, told: F) -> Self {
+        Self { deadline: Deadline::after(limit), long: Deadline::after(LONG), told: Some(told) }
+    }
+
+    /// How long to sleep at most before this is asked again; `None` once it is over.
+    pub fn slice(&mut self) -> Option<Duration> {
+        let left = self.deadline.left()?;
+        if let Some(long) = self.long.left() {
+            return Some(left.min(long));
+        }
+        self.told.take().into_iter().for_each(|told| told());
+        Some(left)
     }
 }
 
@@ -98,17 +125,20 @@ pub fn pause(time: Duration) {
 }
 
 /// Tries until it works, until it fails in a way that is not `again`, or until time is over: then the last
-/// error is the answer. For states of the kernel that no event announces, such as another's short-lived open.
+/// error is the answer. For states of the kernel that no event announces, such as another's short-lived open. `told` is called
+/// once where that takes long.
 pub fn retry<T>(
-    deadline: Deadline,
+    limit: Duration,
     mut attempt: impl FnMut() -> Result<T, KernelError>,
     again: impl Fn(&KernelError) -> bool,
+    told: impl FnOnce(),
 ) -> Result<T, KernelError> {
+    let mut wait = Told::new(limit, told);
     let mut pause = Duration::from_millis(1);
     loop {
         match attempt() {
             Err(error) if again(&error) => {
-                let Some(left) = deadline.left() else { return Err(error) };
+                let Some(left) = wait.slice() else { return Err(error) };
                 thread::sleep(pause.min(left));
                 pause = pause.saturating_mul(2).min(Duration::from_millis(200));
             }
@@ -126,27 +156,43 @@ mod tests {
         let busy = || KernelError::new("md0", "STOP_ARRAY", Errno::EBUSY);
         let mut tries = 0;
         let third = retry(
-            Deadline::after(Duration::from_secs(5)),
+            Duration::from_secs(5),
             || {
                 tries += 1;
                 if tries < 3 { Err(busy()) } else { Ok(tries) }
             },
             |error| error.is(Errno::EBUSY),
+            || panic!("not long"),
         );
         assert_eq!(third, Ok(3));
-        let deadline = Deadline::after(Duration::from_millis(20));
-        let never: Result<(), _> = retry(deadline, || Err(busy()), |error| error.is(Errno::EBUSY));
+        let limit = Duration::from_millis(20);
+        let never: Result<(), _> = retry(limit, || Err(busy()), |error| error.is(Errno::EBUSY), || ());
         assert_eq!(never, Err(busy()));
         let mut tries = 0;
         let other: Result<(), _> = retry(
-            Deadline::after(Duration::from_secs(5)),
+            Duration::from_secs(5),
             || {
                 tries += 1;
                 Err(KernelError::new("md0", "STOP_ARRAY", Errno::ENXIO))
             },
             |error| error.is(Errno::EBUSY),
+            || (),
         );
         assert!(other.is_err());
         assert_eq!(tries, 1);
+    }
+
+    #[test]
+    fn a_wait_tells_once_when_it_is_long() {
+        let told = std::cell::Cell::new(0);
+        let tell = || told.set(told.get() + 1);
+        let mut wait = Told::new(Duration::from_secs(60), tell);
+        assert!(wait.slice().is_some_and(|slice| slice <= LONG));
+        assert_eq!(told.get(), 0);
+        wait.long = Deadline::after(Duration::ZERO);
+        assert!(wait.slice().is_some_and(|slice| slice > LONG));
+        assert!(wait.slice().is_some());
+        assert_eq!(told.get(), 1);
+        assert_eq!(Told::new(Duration::ZERO, || panic!("over")).slice(), None);
     }
 }

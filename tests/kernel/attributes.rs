@@ -157,8 +157,8 @@ fn of_a_degraded_array() {
     let dev = array.member("ram1").dev().unwrap().unwrap();
     assert_eq!(array.member_of(dev).unwrap().unwrap().name(), "ram1");
     let remove = || array.member("ram1").write(MemberAttr::State, "remove");
-    let deadline = Deadline::after(Duration::from_secs(10));
-    mdctl::kernel::wait::retry(deadline, remove, |error| error.is(nix::errno::Errno::EBUSY)).unwrap();
+    let busy = |error: &KernelError| error.is(nix::errno::Errno::EBUSY);
+    mdctl::kernel::wait::retry(Duration::from_secs(10), remove, busy, || ()).unwrap();
     let refused: KernelError = array.member("ram0").write(MemberAttr::State, "remove").unwrap_err();
     assert_eq!(refused.to_string(), "md77: dev-ram0/state=remove: EBUSY: Device or resource busy");
     assert_eq!(array.state().unwrap(), Some(ArrayState::Clean));

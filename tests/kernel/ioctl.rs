@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use mdctl::kernel::{
-    Access, Deadline, DevId, KernelError, MdDevice, Places, Sysfs,
+    Access, DevId, KernelError, MdDevice, Places, Sysfs,
     md::{ArrayInfo, DiskFlags, MduDiskInfo, Obsolete},
     node, wait,
 };
@@ -186,8 +186,8 @@ fn a_mirror_by_requests_alone() {
     assert!(md.disk_info(0).unwrap().flags().contains(DiskFlags::FAULTY));
     // The array lets go of it a moment later; udev has the array open for a moment after each change.
     let patiently = |request: &dyn Fn(&MdDevice) -> Result<(), KernelError>| {
-        let deadline = Deadline::after(Duration::from_secs(10));
-        wait::retry(deadline, || request(&md), |error| error.is(Errno::EBUSY)).unwrap();
+        let busy = |error: &KernelError| error.is(Errno::EBUSY);
+        wait::retry(Duration::from_secs(10), || request(&md), busy, || ()).unwrap();
     };
     patiently(&|md| md.hot_remove_disk(members[0]));
     patiently(&MdDevice::stop_array_ro);

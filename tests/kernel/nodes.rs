@@ -293,7 +293,7 @@ fn who_holds_a_lock() {
         true => Err(KernelError::new("the lock", "flock", nix::errno::Errno::EAGAIN)),
         false => Ok(()),
     };
-    mdctl::kernel::wait::retry(soon(), held, |_| true).unwrap();
+    mdctl::kernel::wait::retry(Duration::from_secs(10), held, |_| true, || ()).unwrap();
     let taken = Lock::take(path, Deadline::after(Duration::from_millis(100)), &|| ());
     let by = mdctl::kernel::lock::holders(&Procfs::default(), path).unwrap();
     guest::sh(&format!("kill {pid}; rm {}", path.display())).ok();
