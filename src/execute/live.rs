@@ -25,8 +25,8 @@ use super::{
 use crate::{
     config::map,
     kernel::{
-        self, Access, BlockDevice, Deadline, KernelError, Lock, Machine, MdDevice, files, kmsg::KernelLog,
-        lock, md, node, notes, wait,
+        self, Access, BlockDevice, KernelError, Lock, Machine, MdDevice, files, kmsg::KernelLog, lock, md,
+        node, notes, wait,
     },
     model::{delta::Begun, world::MapEntry},
     plan::{

@@ -1,6 +1,6 @@
 //! Opening and reading devices, all at once.
 
-use std::{path::Path, time::Duration};
+use std::path::Path;
 
 use nix::errno::Errno;
 use superblock::{
@@ -11,7 +11,7 @@ use superblock::{
 use crate::{
     kernel::{
         self, Access, ErrorCause, KernelError, Machine,
-        aio::{self, Read, ReadAnswer},
+        aio::{self, LONGEST_WAIT, Read, ReadAnswer},
         holders, parallel,
         sysfs::Suspended,
     },
@@ -22,8 +22,6 @@ use crate::{
 const AT_ONCE: usize = 64;
 /// Devices that are being opened at the same time: an open may wait for a disk, but seldom does.
 const OPENED_AT_ONCE: usize = 4;
-/// A disk that has to spin up first takes ten seconds, one that the driver resets thirty.
-pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(40);
 
 /// Looks at every path; the answers are in the order of the paths. With `exclusive` it also finds out
 /// whether somebody else holds the device, and what besides md metadata is on it.

@@ -4,12 +4,12 @@ use std::{collections::BTreeMap, path::Path};
 
 use superblock::{Bytes, Write, foreign, window::Width};
 
-use super::devices::{LONGEST_WAIT, Opened, describe, each, unusable};
+use super::devices::{Opened, describe, each, unusable};
 use crate::{
     archive::{Attributes, Identity, Partition, Print, Sighted, prints},
     kernel::{
         self, Access, Machine,
-        aio::{self, Read, ReadAnswer},
+        aio::{self, LONGEST_WAIT, Read, ReadAnswer},
     },
     model::{DevId, Device, Unusable},
 };

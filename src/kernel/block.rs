@@ -22,6 +22,7 @@ use zerocopy::FromZeros;
 
 use super::{
     DevId, KernelError, Sysfs,
+    aio::Limited,
     ioctl::{self, PartitionChange, Request},
     page::Pages,
     ready::ReadyWrites,
@@ -29,7 +30,8 @@ use super::{
     sysfs::Suspended,
 };
 
-/// How a device is opened. Opening for writing makes udev look at it again when it is closed.
+/// How a device is opened. Opening for writing makes udev look at it again when it is closed. A device that is opened to be
+/// read alone has [`super::aio::LONGEST_WAIT`] to answer a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// To read.
@@ -64,6 +66,8 @@ pub struct BlockDevice {
     size: Bytes,
     logical: NonZeroU32,
     direct: bool,
+    /// Where it is only read, there is an end to the waiting.
+    limited: Option<Limited>,
     /// What the system would be asked, of a recorded machine's device.
     recorded: Option<Node>,
     reads: AtomicU64,
@@ -103,6 +107,7 @@ impl BlockDevice {
             file,
             logical: SECTOR,
             direct,
+            limited: (block && !access.writes()).then(|| Limited::new(path)),
             recorded: None,
             reads: AtomicU64::new(0),
             writes: AtomicU64::new(0),
@@ -126,6 +131,7 @@ impl BlockDevice {
             size: Bytes(size),
             logical: NonZeroU32::new(node.logical).unwrap_or(SECTOR),
             direct: false,
+            limited: None,
             recorded: Some(node.clone()),
             reads: AtomicU64::new(0),
             writes: AtomicU64::new(0),
@@ -330,7 +336,12 @@ impl BlockDevice {
         let mut done: usize = 0;
         while let Some(rest) = buf.get_mut(done..).filter(|rest| !rest.is_empty()) {
             self.reads.fetch_add(1, Ordering::Relaxed);
-            match self.file.read_at(rest, start.saturating_add(length(done)).0) {
+            let at = start.saturating_add(length(done)).0;
+            let read = match &self.limited {
+                Some(limited) => limited.read(&self.file, rest, at),
+                None => self.file.read_at(rest, at),
+            };
+            match read {
                 Ok(0) => break,
                 Ok(count) => done = done.saturating_add(count),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -4,6 +4,8 @@ use std::{borrow::Cow, fmt, io, path::Path, time::Duration};
 
 use nix::errno::Errno;
 
+use super::aio::LONGEST_WAIT;
+
 /// The one error of this room. `Display` is `/dev/sdb1: ADD_NEW_DISK: EBUSY: Device or resource busy`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {}: {cause}", Escaped(.device), Escaped(.operation))]
@@ -65,6 +67,7 @@ impl KernelError {
         let cause = match error.raw_os_error() {
             Some(number) => ErrorCause::Errno(Errno::from_raw(number)),
             None if error.kind() == io::ErrorKind::UnexpectedEof => ErrorCause::PastEnd,
+            None if error.kind() == io::ErrorKind::TimedOut => ErrorCause::TimedOut(LONGEST_WAIT),
             None => ErrorCause::Unexpected(error.to_string()),
         };
         Self { device: path.display().to_string(), operation: operation.into(), cause }

@@ -220,6 +220,8 @@ fn is_device(path: &str, dev: DevId) -> bool {
 fn processes(procfs: &Procfs, devs: &[DevId]) -> Vec<Holder> {
     let mut all = Others::of(procfs, SEARCH);
     let holding = all.by_ref().filter(|pid| !opened(procfs, *pid, devs).is_empty());
+    // Those that read for this process have what it has.
+    let holding = holding.filter(|pid| procfs.parent(*pid) != Some(std::process::id()));
     let named = holding.map(|pid| {
         let name = procfs.command_name(pid).unwrap_or_default();
         Holder::Process { pid, name }

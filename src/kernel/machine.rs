@@ -78,7 +78,7 @@ impl Meanwhile {
 
 impl Meanwhile {
     /// The sentence is said where the answer is kept for long: for waits that nothing can be done in.
-    pub fn while_kept(&self, text: impl Fn() -> String + Send + 'static) -> Kept {
+    pub fn while_kept(&self, text: impl Fn() -> String + Send + 'static) -> StillWaiting {
         self.kept(LONG, None, move |_| text())
     }
 
@@ -87,7 +87,7 @@ impl Meanwhile {
         &self,
         every: Duration,
         text: impl Fn(Duration) -> String + Send + 'static,
-    ) -> Kept {
+    ) -> StillWaiting {
         self.say(&text(Duration::ZERO));
         self.kept(every, Some(every), text)
     }
@@ -97,7 +97,7 @@ impl Meanwhile {
         first: Duration,
         every: Option<Duration>,
         text: impl Fn(Duration) -> String + Send + 'static,
-    ) -> Kept {
+    ) -> StillWaiting {
         let (sender, ended) = mpsc::channel::<()>();
         let (hears, begun) = (self.clone(), Instant::now());
         let watch = move || {
@@ -117,19 +117,19 @@ impl Meanwhile {
         if let Ok(before) = before {
             let _ = before.thread_set_mask();
         }
-        Kept { ended: Some(sender), thread }
+        StillWaiting { ended: Some(sender), thread }
     }
 }
 
 /// Somebody hears of a wait until this is dropped.
 #[derive(Debug)]
 #[must_use]
-pub struct Kept {
+pub struct StillWaiting {
     ended: Option<mpsc::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Drop for Kept {
+impl Drop for StillWaiting {
     fn drop(&mut self) {
         drop(self.ended.take());
         // So that nothing is said after the end.

@@ -93,6 +93,13 @@ impl Procfs {
         Some(name.trim_end_matches('\n').to_owned()).filter(|name| !name.is_empty())
     }
 
+    /// The process that started it.
+    pub fn parent(&self, pid: u32) -> Option<u32> {
+        // `1234 (a name) S 1 …`: the name may have anything in it.
+        let text = self.text(&format!("{pid}/stat")).ok()?;
+        text.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+    }
+
     /// The words of a process, with blanks between them.
     pub fn command_line(&self, pid: u32) -> Option<String> {
         let words = self.text(&format!("{pid}/cmdline")).ok()?;

@@ -1,5 +1,7 @@
 //! Who uses a device without claiming it, and devices that do not answer.
 
+use std::time::{Duration, Instant};
+
 use crate::guest::{Case, Disks, mdctl, ours, reference, run, settle, sh};
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -9,6 +11,7 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("a_member_in_use_is_not_added_or_zeroed", a_member_in_use_is_not_added_or_zeroed),
         Case::new("a_suspended_device_is_left_out", a_suspended_device_is_left_out),
         Case::new("what_a_suspended_device_may_stand_for", what_a_suspended_device_may_stand_for),
+        Case::new("a_disk_that_hangs_is_not_waited_for_without_end", a_disk_that_hangs).needs("dm_delay"),
     ]
 }
 
@@ -120,4 +123,28 @@ fn what_a_suspended_device_may_stand_for() {
     let shown = mdctl(&["volume", "show"]).ok();
     assert!(!shown.stdout.contains("missing"), "{shown}");
     sh("dmsetup resume t; dmsetup remove --retry t; vgchange -qq -an vv; dmsetup remove --retry s").ok();
+}
+
+/// Not suspended: it is opened as any other, and then every read waits for ten minutes.
+fn a_disk_that_hangs() {
+    let _disks = Disks::new(2, 32 << 10);
+    ours(&["-C", "/dev/md0", "--run", "-l1", "-n2", "-bnone", "--assume-clean", "/dev/ram0", "/dev/ram1"])
+        .ok();
+    reference(&["--stop", "/dev/md0"]).ok();
+    // udev would look at it, and wait.
+    sh("modprobe dm_delay; udevadm settle; udevadm control --stop-exec-queue").ok();
+    sh("dmsetup create slow --noudevsync --table '0 65536 delay /dev/ram0 0 600000'").ok();
+    let node = sh("echo /dev/$(dmsetup info -c --noheadings -o blkdevname slow)").ok();
+    let node = node.stdout.trim();
+    let begun = Instant::now();
+    let output = mdctl(&["-X", node]);
+    let took = begun.elapsed();
+    let said = format!("waiting for {node} to be read (for at most 40 s)");
+    assert!(output.status != 0 && output.stderr.contains(&said), "{output}");
+    assert!(output.stderr.contains("within 40 s") && took < Duration::from_secs(60), "{took:?}: {output}");
+    // Suspending it lets the reads go on: whoever was left behind with them ends.
+    sh("dmsetup suspend --noudevsync slow; dmsetup resume --noudevsync slow; sleep 1").ok();
+    let left =
+        sh("pgrep -c mdctl; dmsetup remove --noudevsync slow; udevadm control --start-exec-queue").ok();
+    assert_eq!(left.stdout.trim(), "0", "{left}");
 }

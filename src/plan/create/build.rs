@@ -172,7 +172,7 @@ fn summary(decided: &Decided<'_>) -> String {
 /// Once a device is claimed it is compared with what was seen of it: what came onto it since nobody was asked about. Where
 /// others write to it and somebody insists, nothing of it stays as it was.
 pub(in crate::plan) fn unchanged(device: &Device) -> Option<Step> {
-    let rests = device.users().is_none() && !device.seen.is_empty();
+    let rests = device.used().is_none() && !device.seen.is_empty();
     let (path, seen) = (device.path.clone(), device.seen.clone());
     rests.then_some(Step::Disk(DiskStep::Unchanged { device: path, seen }))
 }

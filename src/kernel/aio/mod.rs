@@ -35,7 +35,19 @@ use nix::{
 };
 use superblock::{Bytes, window::Loaded};
 
-use super::{Deadline, block::BlockDevice, page::PAGE, wait};
+mod reader;
+
+pub use reader::Limited;
+
+use super::{
+    Meanwhile,
+    block::BlockDevice,
+    page::PAGE,
+    wait::{self, Told},
+};
+
+/// A disk that has to spin up first takes ten seconds, one that the driver resets thirty.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(40);
 
 /// One read, on boundaries that the device takes.
 pub struct Read<'a> {
@@ -116,7 +128,11 @@ fn read(reads: &[Read<'_>], limit: Duration) -> Result<Vec<ReadAnswer>, Errno> {
         ForkResult::Parent { child } => child,
     };
     drop(theirs);
-    let ended = wait_for(ours, limit);
+    let pending = || {
+        let pending = reads.iter().enumerate().filter(|(index, _)| shared.result(*index) == PENDING);
+        pending.map(|(_, read)| read.device.path().display().to_string())
+    };
+    let ended = wait_for(ours, Told::new(limit, || waits_for(pending(), limit)));
     leave(child);
     ended?;
     reads.iter().for_each(|read| read.device.count_read());
@@ -131,11 +147,10 @@ fn read(reads: &[Read<'_>], limit: Duration) -> Result<Vec<ReadAnswer>, Errno> {
 }
 
 /// Returns when the child has said that it is done, or the time is over. An error is the child's.
-fn wait_for(child: OwnedFd, limit: Duration) -> Result<(), Errno> {
-    let deadline = Deadline::after(limit);
+fn wait_for(child: OwnedFd, mut told: Told<impl FnOnce()>) -> Result<(), Errno> {
     let mut child = File::from(child);
-    while let Some(left) = deadline.left() {
-        if wait::readable(&[child.as_fd()], left).unwrap_or(false) {
+    while let Some(slice) = told.slice() {
+        if wait::readable(&[child.as_fd()], slice).unwrap_or(false) {
             let mut said = [0];
             return match child.read(&mut said) {
                 Ok(1) if said == [0] => Ok(()),
@@ -148,6 +163,20 @@ fn wait_for(child: OwnedFd, limit: Duration) -> Result<(), Errno> {
     }
     Ok(())
 }
+
+/// Says which devices are waited for, each once, and not more than a few.
+fn waits_for(devices: impl Iterator<Item = String>, limit: Duration) {
+    let mut names: Vec<String> = devices.collect();
+    names.dedup();
+    let more = names.len().saturating_sub(MOST_NAMES);
+    names.truncate(MOST_NAMES);
+    let others = if more > 0 { format!(" and {more} others") } else { String::new() };
+    let (names, limit) = (names.join(", "), limit.as_secs());
+    Meanwhile::everywhere().say(&format!("waiting for {names}{others} to be read (for at most {limit} s)"));
+}
+
+/// As many are named.
+const MOST_NAMES: usize = 4;
 
 /// More than a thread needs that makes one system call.
 const STACK: usize = 64 << 10;
@@ -201,9 +230,13 @@ impl Shared {
     }
 
     /// Where a byte of the data is.
+    fn data(&self, at: usize) -> *mut c_void {
+        self.start.as_ptr().cast::<u8>().wrapping_add(DATA.saturating_add(at)).cast()
+    }
+
+    /// The same as the kernel's structures have it.
     fn place(&self, at: usize) -> u64 {
-        let start = self.start.as_ptr().expose_provenance();
-        u64::try_from(start.saturating_add(DATA).saturating_add(at)).unwrap_or_default()
+        u64::try_from(self.data(at).expose_provenance()).unwrap_or_default()
     }
 }
 
@@ -254,7 +287,7 @@ impl<'a> Work<'a> {
     fn carry_out(&mut self) -> ! {
         // SAFETY: plain numbers. Where the parent is ended, nobody wants to know any more.
         unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
-        self.let_go();
+        close_all_but(&self.keep);
         let context = Context::new();
         let number = |errno: &Errno| std::io::Error::from(*errno).raw_os_error();
         let said = context.as_ref().map_or_else(number, |_| Some(0));
@@ -268,27 +301,6 @@ impl<'a> Work<'a> {
             libc::write(self.answer, said.as_ptr().cast(), 1);
             libc::_exit(0)
         }
-    }
-
-    /// Closes whatever the parent has open: a child that waits must not keep a lock, a pipe or an array.
-    fn let_go(&self) {
-        let close = |from: i32, to: i32| {
-            if from > to {
-                return;
-            }
-            // SAFETY: the descriptors are this process's own copies, and nothing here uses them.
-            let closed = unsafe { libc::syscall(libc::SYS_close_range, from, to, 0) };
-            if closed != 0 {
-                // Older than Linux 5.9.
-                (from..=to.min(4096)).for_each(close);
-            }
-        };
-        let mut from: i32 = 0;
-        for fd in &self.keep {
-            close(from, fd.saturating_sub(1));
-            from = fd.saturating_add(1);
-        }
-        close(from, i32::MAX);
     }
 
     fn collect(&self, context: &Context, mut waiting: usize) {
@@ -328,6 +340,27 @@ fn put(results: &[AtomicI64], index: u64, value: i64) {
     if let Some(result) = usize::try_from(index).ok().and_then(|index| results.get(index)) {
         result.store(value, Ordering::Release);
     }
+}
+
+/// Closes whatever the parent has open, but these, which are in order: a child that waits must not keep a lock, a pipe or an array.
+fn close_all_but(keep: &[i32]) {
+    let close = |from: i32, to: i32| {
+        if from > to {
+            return;
+        }
+        // SAFETY: the descriptors are this process's own copies, and nothing here uses them.
+        let closed = unsafe { libc::syscall(libc::SYS_close_range, from, to, 0) };
+        if closed != 0 {
+            // Older than Linux 5.9.
+            (from..=to.min(4096)).for_each(close);
+        }
+    };
+    let mut from: i32 = 0;
+    for fd in keep {
+        close(from, fd.saturating_sub(1));
+        from = fd.saturating_add(1);
+    }
+    close(from, i32::MAX);
 }
 
 fn close(fd: i32) {
