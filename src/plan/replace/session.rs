@@ -366,7 +366,8 @@ impl Replace {
                         self.stage = Stage::TakeOut(slot);
                         Turn::carry_out(plan)
                     }
-                    None => self.served(slot, array),
+                    // A look reads the array's table before its members: only the next one has both as they are now.
+                    None => self.look_at_array(Stage::Verify(slot)),
                 };
             }
             Standing::Lost => return self.lost("the new member failed"),
