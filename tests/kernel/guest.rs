@@ -201,9 +201,9 @@ impl std::fmt::Display for Output {
     }
 }
 
-/// Runs a program without input, for at most a minute (then the status is 124, or 137 if it had to be killed).
+/// Runs a program without input, for longer than ours waits for anybody (then the status is 124, or 137 if it had to be killed).
 pub(crate) fn run(command: &[&str]) -> Output {
-    run_for(60, command)
+    run_for(120, command)
 }
 
 /// The same for so many seconds: what reckons much is slow in a debug build on an emulated machine.
