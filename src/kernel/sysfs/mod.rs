@@ -64,6 +64,13 @@ impl Sysfs {
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
             // A member's or array's attributes answer so while it goes away.
             Err(error) if error.raw_os_error() == Some(nix::libc::ENODEV) => Ok(None),
+            // device-mapper's attributes answer so then (`dm_attr_show`).
+            Err(error)
+                if error.raw_os_error() == Some(nix::libc::EINVAL)
+                    && path.parent().is_some_and(|dir| dir.ends_with("dm")) =>
+            {
+                Ok(None)
+            }
             Err(error) => Err(KernelError::io(&path, "read", &error)),
         }
     }
