@@ -154,7 +154,8 @@ mod tests {
             }
         }
         let took = begun.elapsed();
-        assert!(took >= wait && took < wait * 2, "{took:?}");
+        // Waited for by each it would be ten times as long; a busy machine is not.
+        assert!(took >= wait && took < wait * 5, "{took:?}");
         drop(held);
         // The thread that still waits has it for a moment.
         let all = (0..1000).any(|_| {

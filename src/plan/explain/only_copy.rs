@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use superblock::Role;
 
-use super::{Finding, Kind, NextCommand, Severity, member, running::Work};
+use super::{Finding, Kind, NextCommand, Severity, member, running::Work, stopped};
 use crate::{
     model::{
         DevId, Geometry, human,
@@ -12,8 +12,8 @@ use crate::{
         trial::{Grounds, Hypothesis, Seat},
     },
     plan::{
-        assemble::Claim,
-        only_copy::{OnlyCopy, WayBack, failed_in_resync, left_behind},
+        assemble::{Claim, Lineup},
+        only_copy::{OnlyCopy, WayBack, failed_in_resync, failed_in_some_resync, left_behind},
         trial::words_for_create,
     },
 };
@@ -61,8 +61,8 @@ impl Work<'_> {
             WayBack::WithoutMirrors { first, copies } => (
                 only_there,
                 format!(
-                    "then `mdctl assemble --force {array} {path}{}` starts it with {path} and without its mirrors",
-                    self.in_other_slots(first..first.saturating_add(copies))
+                    "then `mdctl assemble --force {array} {path} {}` starts it with {path} and without its mirrors",
+                    in_other_slots(self.claims, first..first.saturating_add(copies)).join(" ")
                 ),
             ),
             WayBack::WithAll => (
@@ -83,14 +83,6 @@ impl Work<'_> {
                 ["mdctl", "stop", &array],
                 format!("stops it and changes nothing on its devices; {way}"),
             ))
-    }
-
-    /// The members in other slots than these, each after a blank.
-    fn in_other_slots(&self, slots: Range<u32>) -> String {
-        let members = self.claims.iter().filter(|claim| {
-            claim.damage.is_none() && claim.slot().is_some_and(|(slot, _)| !slots.contains(&slot))
-        });
-        members.map(|claim| format!(" {}", claim.path)).collect()
     }
 
     /// The command that takes every member in its slot as it is, for no assembly does: those that are up to date are enough to
@@ -131,4 +123,57 @@ impl Work<'_> {
         let paths: Vec<&str> = self.claims.iter().map(|claim| claim.path.as_str()).collect();
         Some(words_for_create(&guess, &paths, array).join(" "))
     }
+}
+
+/// Of an array that does not run.
+impl stopped::Work<'_> {
+    /// What only this device has, of one that the array would be started without.
+    pub(super) fn only_copy(&self, claim: &Claim) -> Option<OnlyCopy> {
+        let present = self.lineup.as_ref().map(Lineup::present).unwrap_or_default();
+        let serves = |slot| usize::try_from(slot).is_ok_and(|slot: usize| present.get(slot) == Some(&true));
+        let device = member::kernel_name(self.scene, claim);
+        left_behind(&claim.metadata, failed_in_some_resync(self.scene.log, &device), serves)
+            .filter(|_| claim.damage.is_none())
+    }
+
+    pub(super) fn has_only_copy(&self, claim: &Claim, only: OnlyCopy) -> Finding {
+        let path = &claim.path;
+        let text = match only.way {
+            WayBack::Alone | WayBack::WithoutMirrors { .. } => format!(
+                "{path}: failed before a resync from it was finished: what was not resynced yet is only on it, and is wrong where the array starts without it"
+            ),
+            WayBack::WithAll => format!(
+                "{path}: failed before a resync was finished: what was not resynced yet cannot be made from the others, and is wrong where the array starts without it"
+            ),
+        };
+        let finding = Finding::new(Kind::OnlyCopy, Severity::Blocks, text)
+            .of(path)
+            .needs(format!("{path} as it is: do not erase it, and do not add it again"));
+        match (only.way, self.path.as_deref()) {
+            (WayBack::WithAll, _) => {
+                finding.because("once the array runs, explain says how all members are taken as they are")
+            }
+            (_, None) => finding,
+            (WayBack::Alone, Some(array)) => finding.try_next(NextCommand::new(
+                ["mdctl", "assemble", "--readonly", "--run", array, path],
+                format!("starts it with {path} alone, and changes nothing: look whether its data is right"),
+            )),
+            (WayBack::WithoutMirrors { first, copies }, Some(array)) => {
+                let mut command = NextCommand::new(
+                    ["mdctl", "assemble", "--readonly", "--force", array, path],
+                    format!("starts it with {path} and without its mirrors: look whether its data is right"),
+                );
+                command.words.extend(in_other_slots(self.claims, first..first.saturating_add(copies)));
+                finding.try_next(command)
+            }
+        }
+    }
+}
+
+/// The members in other slots than these.
+fn in_other_slots(claims: &[Claim], slots: Range<u32>) -> Vec<String> {
+    let outside = |claim: &&Claim| {
+        claim.damage.is_none() && claim.slot().is_some_and(|(slot, _)| !slots.contains(&slot))
+    };
+    claims.iter().filter(outside).map(|claim| claim.path.clone()).collect()
 }

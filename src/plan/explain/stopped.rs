@@ -10,12 +10,9 @@ use super::{
 };
 use crate::{
     model::{human, status::ArrayStatus},
-    plan::{
-        assemble::{
-            ArrayOutcome, Claim, Count, DeviceClass, Lineup, Shortage, Stop, Verdict, Why,
-            classify::classify, shape::Shapes,
-        },
-        only_copy::{OnlyCopy, WayBack, failed_in_some_resync, left_behind},
+    plan::assemble::{
+        ArrayOutcome, Claim, Count, DeviceClass, Lineup, Shortage, Stop, Verdict, Why, classify::classify,
+        shape::Shapes,
     },
 };
 
@@ -38,8 +35,9 @@ pub(super) fn explain(
         explanation.findings.push(Finding::new(Kind::NotStarted, Severity::Blocks, text));
         return explanation;
     };
-    let work = Work::new(scene, array, &claims);
     let attempt = scene.session.try_found(uuid, &scene.session.options).result;
+    let path = attempt.as_ref().ok().map(|(outcome, _)| outcome.name.path.clone());
+    let work = Work::new(scene, (array, path), &claims);
     explanation.subject = match (array, &attempt) {
         (None, Ok((outcome, _))) => outcome.name.path.clone(),
         _ => explanation.subject,
@@ -69,21 +67,27 @@ pub(super) struct Work<'a> {
     pub(super) scene: &'a ExplainScene<'a>,
     pub(super) array: Option<&'a ArrayStatus>,
     pub(super) claims: &'a [Claim],
-    lineup: Option<Lineup>,
+    pub(super) lineup: Option<Lineup>,
+    /// The path that the array would have, where it can be started.
+    pub(super) path: Option<String>,
     pub(super) slots: u32,
     /// The member whose copy counts.
     model: Option<&'a Claim>,
 }
 
 impl<'a> Work<'a> {
-    fn new(scene: &'a ExplainScene<'a>, array: Option<&'a ArrayStatus>, claims: &'a [Claim]) -> Self {
+    fn new(
+        scene: &'a ExplainScene<'a>,
+        (array, path): (Option<&'a ArrayStatus>, Option<String>),
+        claims: &'a [Claim],
+    ) -> Self {
         let sound = || claims.iter().filter(|claim| claim.damage.is_none());
         let slots =
             sound().map(Claim::slots).max().or_else(|| claims.iter().map(Claim::slots).max()).unwrap_or(0);
         let lineup = Lineup::new(claims, slots, false).ok();
         let freshest = lineup.as_ref().and_then(Lineup::freshest).and_then(|place| claims.get(place.claim));
         let model = freshest.or_else(|| sound().max_by_key(|claim| claim.facts.events)).or(claims.first());
-        Self { scene, array, claims, lineup, slots, model }
+        Self { scene, array, claims, lineup, path, slots, model }
     }
 
     fn summary(&self) -> String {
@@ -137,16 +141,12 @@ impl<'a> Work<'a> {
             match self.why(index) {
                 Some(why) => found.extend(self.left_out(claim, why)),
                 None => match self.class(claim) {
-                    Some(DeviceClass::Stale { .. }) if self.only_copy(claim).is_some() => {
-                        found.extend(self.only_copy(claim).map(|only| self.has_only_copy(claim, only)));
-                    }
-                    Some(DeviceClass::Stale { slot, .. }) => {
-                        let stale =
-                            self.counted_on(member::stale(self.scene, claim, slot, model), slot, model);
-                        found.push(stale.needs(
-                            "nothing to start without it; once the array runs, explain says how it is taken back",
-                        ));
-                    }
+                    Some(DeviceClass::Stale { slot, .. }) => found.push(match self.only_copy(claim) {
+                        Some(only) => self.has_only_copy(claim, only),
+                        None => self
+                            .counted_on(member::stale(self.scene, claim, slot, model), slot, model)
+                            .needs("nothing to start without it; once the array runs, explain says how it is taken back"),
+                    }),
                     Some(DeviceClass::Journal { current: false }) => {
                         let text = format!("{}: the journal lacks what the array wrote last", claim.path);
                         found
@@ -172,57 +172,6 @@ impl<'a> Work<'a> {
             );
         }
         found
-    }
-
-    /// What only this device has: it failed before a resync that took data from it was finished.
-    fn only_copy(&self, claim: &Claim) -> Option<OnlyCopy> {
-        let present = self.lineup.as_ref().map(Lineup::present).unwrap_or_default();
-        let serves = |slot| usize::try_from(slot).is_ok_and(|slot: usize| present.get(slot) == Some(&true));
-        let device = member::kernel_name(self.scene, claim);
-        left_behind(&claim.metadata, failed_in_some_resync(self.scene.log, &device), serves)
-            .filter(|_| claim.damage.is_none())
-    }
-
-    fn has_only_copy(&self, claim: &Claim, only: OnlyCopy) -> Finding {
-        let path = &claim.path;
-        let text = match only.way {
-            WayBack::Alone | WayBack::WithoutMirrors { .. } => format!(
-                "{path}: failed before a resync from it was finished: what was not resynced yet is only on it, and is wrong where the array starts without it"
-            ),
-            WayBack::WithAll => format!(
-                "{path}: failed before a resync was finished: what was not resynced yet cannot be made from the others, and is wrong where the array starts without it"
-            ),
-        };
-        let finding = Finding::new(Kind::OnlyCopy, Severity::Blocks, text)
-            .of(path)
-            .needs(format!("{path} as it is: do not erase it, and do not add it again"));
-        let others = |first: u32, copies: u32| {
-            let set = first..first.saturating_add(copies);
-            let outside = self.claims.iter().filter(|claim| {
-                claim.damage.is_none() && claim.slot().is_some_and(|(slot, _)| !set.contains(&slot))
-            });
-            outside.map(|claim| claim.path.clone()).collect::<Vec<_>>()
-        };
-        let name = self.scene.session.try_found(claim.facts.array, &self.scene.session.options).result;
-        let Ok((outcome, _)) = name else { return finding };
-        let array = outcome.name.path.as_str();
-        match only.way {
-            WayBack::Alone => finding.try_next(NextCommand::new(
-                ["mdctl", "assemble", "--readonly", "--run", array, path],
-                format!("starts it with {path} alone, and changes nothing: look whether its data is right"),
-            )),
-            WayBack::WithoutMirrors { first, copies } => {
-                let mut command = NextCommand::new(
-                    ["mdctl", "assemble", "--readonly", "--force", array, path],
-                    format!("starts it with {path} and without its mirrors: look whether its data is right"),
-                );
-                command.words.extend(others(first, copies));
-                finding.try_next(command)
-            }
-            WayBack::WithAll => {
-                finding.because("once the array runs, explain says how all members are taken as they are")
-            }
-        }
     }
 
     /// Whether the freshest member had somebody up to date in this slot: then it is not this device's loss alone.
