@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::{DONE, FAILED, print};
 use crate::{
     inventory,
-    kernel::Machine,
+    kernel::{KernelError, Machine},
     report::query::{Query, QueryAnswer, QueryReport},
     request::{Common, MiscRequest},
     ui::Ui,
@@ -24,17 +24,19 @@ pub(super) fn run(request: &MiscRequest, common: &Common, machine: &Machine, ui:
     let mut json = vec![];
     for (_, path) in &request.devices {
         let queried = inventory::query(machine, &map, Path::new(path));
-        if let Some(doubt) = queried.as_ref().ok().and_then(|query| query.doubt.as_ref()) {
-            ui.warn(doubt);
+        let queried = match &queried {
+            Ok(query) => query.unknown().map_or(Ok(query), |why| Err(why.to_owned())),
+            Err(error) => Err(cannot_open(path, error)),
+        };
+        for remark in queried.iter().flat_map(|query| query.doubt.iter().chain(&query.silent)) {
+            ui.warn(remark);
         }
         match queried {
             Ok(query) if common.json => {
-                json.push(QueryAnswer::Found(Query::of(&path.to_string_lossy(), &query)))
+                json.push(QueryAnswer::Found(Query::of(&path.to_string_lossy(), query)))
             }
-            Ok(query) => drop(print(&Query::of(&path.to_string_lossy(), &query).text())),
+            Ok(query) => drop(print(&Query::of(&path.to_string_lossy(), query).text())),
             Err(error) => {
-                let why = error.errno().map_or_else(|| error.to_string(), |errno| errno.desc().to_owned());
-                let error = format!("cannot open {}: {why}", path.display());
                 status = FAILED;
                 if common.json {
                     json.push(QueryAnswer::Not { device: path.display().to_string(), error });
@@ -48,4 +50,9 @@ pub(super) fn run(request: &MiscRequest, common: &Common, machine: &Machine, ui:
         print(&format!("{}\n", serde_json::to_string_pretty(&QueryReport::new(json))?));
     }
     Ok(status)
+}
+
+fn cannot_open(path: &Path, error: &KernelError) -> String {
+    let why = error.errno().map_or_else(|| error.to_string(), |errno| errno.desc().to_owned());
+    format!("cannot open {}: {why}", path.display())
 }

@@ -12,7 +12,7 @@ use crate::{
     kernel::{Access, BlockDevice},
     model::{
         human::counted,
-        volume::{Checked, FoundGroup, PvDevice, RefusedDevice},
+        volume::{Checked, FoundGroup, PvDevice},
     },
 };
 
@@ -55,13 +55,6 @@ pub fn lone(pv: &PvDevice) -> Checked {
         ));
     }
     checked
-}
-
-/// A device that is left out, with what its label says all the same.
-#[must_use]
-pub fn refused(refused: &RefusedDevice) -> Checked {
-    let problems = vec![refused.to_string()];
-    Checked { subject: refused.path.clone(), problems, ..Checked::default() }
 }
 
 /// A device with what is left of a label of a physical volume, and the group that has that.

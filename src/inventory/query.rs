@@ -6,7 +6,7 @@ use superblock::{Native, v1::FeatureMap};
 
 use super::{
     names::whole,
-    superblocks::{Format, superblocks},
+    superblocks::{Format, Shown, SuperblockMissing, superblocks},
 };
 use crate::{
     kernel::{Access, DevId, KernelError, Machine, node, sysfs::ArrayAttr},
@@ -28,8 +28,7 @@ pub fn query(machine: &Machine, map: &[MapEntry], path: &Path) -> Result<Queried
     let number = node::number_of(path)?;
     let Some(number) = number else {
         // A file that stands for a device may have a superblock.
-        let (member, doubt) = member(machine, map, path, None).unzip();
-        return Ok(Queried { array: QueriedArray::No, member, doubt: doubt.flatten() });
+        return Ok(queried(QueriedArray::No, member(machine, map, path, None)));
     };
     let opened = node::open_md(path, Access::Read)?;
     let described = whole(machine, number)
@@ -44,8 +43,17 @@ pub fn query(machine: &Machine, map: &[MapEntry], path: &Path) -> Result<Queried
         }
         (None, Err(_)) => QueriedArray::No,
     };
-    let (member, doubt) = member(machine, map, path, Some(number)).unzip();
-    Ok(Queried { array, member, doubt: doubt.flatten() })
+    Ok(queried(array, member(machine, map, path, Some(number))))
+}
+
+fn queried(array: QueriedArray, member: Result<Member, String>) -> Queried {
+    match member {
+        Ok(member) => {
+            let (member, doubt) = member.unzip();
+            Queried { array, member, doubt: doubt.flatten(), silent: None }
+        }
+        Err(silent) => Queried { array, member: None, doubt: None, silent: Some(silent) },
+    }
 }
 
 fn described(machine: &Machine, name: &str, size: superblock::Bytes) -> QueriedArray {
@@ -60,15 +68,22 @@ fn described(machine: &Machine, name: &str, size: superblock::Bytes) -> QueriedA
     QueriedArray::Yes { size, level, raid_disks, spares }
 }
 
-/// What the superblock says, whether the array that it names has this device, and what is wrong with it.
-fn member(
-    machine: &Machine,
-    map: &[MapEntry],
-    path: &Path,
-    dev: Option<DevId>,
-) -> Option<(QueriedMember, Option<String>)> {
-    let text = path.to_str()?.to_owned();
-    let shown = superblocks(machine, &[text], None).pop()?.found.ok()?;
+/// What the superblock says, and what is wrong with it; `None` where there is none.
+type Member = Option<(QueriedMember, Option<String>)>;
+
+/// What the superblock says, whether the array that it names has this device, and what is wrong with it; why the device was
+/// not read, where it does not answer.
+fn member(machine: &Machine, map: &[MapEntry], path: &Path, dev: Option<DevId>) -> Result<Member, String> {
+    let Some(text) = path.to_str() else { return Ok(None) };
+    let seen = superblocks(machine, &[text.to_owned()], None).pop().map(|seen| seen.found);
+    match seen {
+        Some(Ok(shown)) => Ok(said(machine, map, shown, dev)),
+        Some(Err(SuperblockMissing::Silent(why))) => Err(why),
+        Some(Err(_)) | None => Ok(None),
+    }
+}
+
+fn said(machine: &Machine, map: &[MapEntry], shown: Shown, dev: Option<DevId>) -> Member {
     let Format::Md(superblock) = shown.format else { return None };
     let (uuid, number, raid_disks, level) = match &superblock.native {
         Native::V0(sb) => {

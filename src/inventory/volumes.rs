@@ -20,7 +20,11 @@ use super::{
 };
 use crate::{
     config::lvm::{self, Settings},
-    kernel::{BlockDevice, KernelError, Machine, files, host, node, sysfs::Shape, udev},
+    kernel::{
+        BlockDevice, KernelError, Machine, files, host, node,
+        sysfs::{Shape, Suspended},
+        udev,
+    },
     model::{
         DevId, Unusable,
         dm::Listed,
@@ -219,7 +223,13 @@ fn candidates(machine: &Machine, groups: &mut Groups) -> Result<Vec<String>, Ker
                 None => continue,
             },
         };
-        if mapper.is_some() && attr("dm/suspended").is_some_and(|held| held.trim() != "0") {
+        let dev = || machine.sysfs.block(&name).ok().flatten().map(|entry| entry.dev);
+        // Whoever changes a table suspends for a moment.
+        let is_held = |dev| Suspended::check_itself(&machine.sysfs, &path, dev).is_err();
+        if mapper.is_some()
+            && attr("dm/suspended").is_some_and(|held| held.trim() != "0")
+            && dev().is_none_or(is_held)
+        {
             groups.unopened.push(unread(&path.display().to_string(), LeftOutCause::Suspended));
             continue;
         }

@@ -207,6 +207,16 @@ pub struct Queried {
     pub member: Option<QueriedMember>,
     /// Why nothing should be decided by that superblock.
     pub doubt: Option<String>,
+    /// Why it was not read for a superblock: it does not answer.
+    pub silent: Option<String>,
+}
+
+impl Queried {
+    /// Why nothing can be said of the device at all.
+    #[must_use]
+    pub fn unknown(&self) -> Option<&str> {
+        self.silent.as_deref().filter(|_| self.array == QueriedArray::No)
+    }
 }
 
 /// A device as an array.
@@ -257,4 +267,18 @@ pub enum Presence {
     Undetected,
     /// It is not known.
     Inactive,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_answer_is_not_called_no_array() {
+        let queried = |array| Queried { array, member: None, doubt: None, silent: Some("suspended".into()) };
+        assert_eq!(queried(QueriedArray::No).unknown(), Some("suspended"));
+        // The driver itself says what an array is, whatever is below it.
+        assert_eq!(queried(QueriedArray::Inactive).unknown(), None);
+        assert_eq!(Queried { silent: None, ..queried(QueriedArray::No) }.unknown(), None);
+    }
 }

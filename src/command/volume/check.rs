@@ -23,7 +23,7 @@ pub(super) fn run(names: &[String], common: &Common, machine: &Machine, ui: &Ui)
     if names.is_empty() {
         all.extend(groups.groups.iter().map(group));
         all.extend(groups.lone.iter().map(inventory::inspect::lone));
-        all.extend(groups.refused.iter().map(inventory::inspect::refused));
+        all.extend(groups.refused.iter().chain(groups.held()).map(Checked::left_out));
         absent.iter().filter_map(lost).for_each(|lost| ui.warn(&lost));
     }
     for name in names {
@@ -59,13 +59,13 @@ fn one(name: &str, groups: &Groups, absent: &[KeptState]) -> Result<Option<Vec<C
     let Some(dev) = node::number_of(std::path::Path::new(name))? else { return Ok(None) };
     let found = groups.on(dev);
     let checked = found.map(|(found, pv)| found.map_or_else(|| inventory::inspect::lone(pv), group));
-    let left_out =
-        || groups.refused.iter().find(|refused| refused.path == name).map(inventory::inspect::refused);
+    let held = groups.held().find(|held| held.dev == Some(dev)).map(Checked::left_out);
+    let left_out = || groups.refused.iter().find(|refused| refused.dev == Some(dev)).map(Checked::left_out);
     let group_of = |id| {
         let here = groups.groups.iter().map(|found| &found.group);
         let mut all = here.chain(absent.iter().map(|state| &state.group));
         all.find(|group| group.pv(id).is_some()).map(|group| group.name.clone())
     };
     let damaged = || inventory::inspect::damaged(name, &group_of);
-    Ok(checked.or_else(damaged).or_else(left_out).map(|checked| vec![checked]))
+    Ok(checked.or(held).or_else(damaged).or_else(left_out).map(|checked| vec![checked]))
 }

@@ -63,7 +63,9 @@ pub(super) fn list(work: &Work<'_>, request: &ListRequest) -> Result<u8> {
             } else {
                 "which volumes there are cannot be told"
             });
-            groups::unread(&groups).iter().for_each(|why| work.ui.note(why));
+            let said = groups::remarks(&groups);
+            let unread = groups::unread(&groups).into_iter().filter(|why| !said.contains(why));
+            unread.for_each(|why| work.ui.note(&why));
         }
         Ok(table) => drop(print(&table)),
         Err(why) => return Ok(refuse(&Refusal::new(why).status(2), work.common, work.ui)),
@@ -119,7 +121,8 @@ pub(super) fn show(work: &Work<'_>, names: &[Named]) -> Result<u8> {
     groups.faults.iter().for_each(|fault| work.ui.warn(fault));
     let report = VolumeReport::new(&groups, &known, &wanted(names));
     let status = print(&if work.common.json { report.json() } else { report.text() });
-    if groups.groups.is_empty() && groups.refused.is_empty() && !work.common.json {
+    let nothing = groups.groups.is_empty() && groups.refused.is_empty() && groups.held().next().is_none();
+    if nothing && !work.common.json {
         work.ui.note("there are no groups of volumes");
     }
     Ok(if status == DONE { DONE } else { FAILED })

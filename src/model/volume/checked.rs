@@ -5,7 +5,7 @@ use superblock::{
     lvm::{Group, Kind, LvmUuid},
 };
 
-use super::FoundGroup;
+use super::{FoundGroup, RefusedDevice};
 
 /// What a check of a group or a device came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,6 +49,13 @@ pub struct FormerLabel {
 }
 
 impl Checked {
+    /// A device that is left out, or was not read.
+    #[must_use]
+    pub fn left_out(refused: &RefusedDevice) -> Self {
+        let problems = vec![refused.to_string()];
+        Self { subject: refused.path.clone(), problems, ..Self::default() }
+    }
+
     /// What is not sound because a device is not there, or does not count; with the commands that lead on.
     pub fn absences(&mut self, found: &FoundGroup) {
         let group = &found.group.name;

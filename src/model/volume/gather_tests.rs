@@ -6,7 +6,10 @@ use superblock::{
 };
 
 use super::*;
-use crate::model::{dm::Listed, volume::AreaSeen};
+use crate::model::{
+    dm::Listed,
+    volume::{AreaSeen, Checked},
+};
 
 fn id(seed: u8) -> LvmUuid {
     LvmUuid::from_random([seed; 32])
@@ -223,4 +226,23 @@ fn two_states_of_one_number_are_neither_sound_nor_old() {
     let mut groups = Groups::default();
     assemble(&mut groups, vec![on(1, 1, &[text(&side(1))]), on(2, 2, &[text(&older)])], Vec::new());
     assert!(groups.groups[0].rival.is_none() && groups.outdated.len() == 1);
+}
+
+#[test]
+fn a_device_that_is_held_back_is_not_sound() {
+    let unread =
+        |path: &str, cause| RefusedDevice { path: path.into(), dev: None, pv: None, group: None, cause };
+    let groups = Groups {
+        unopened: vec![
+            unread("/dev/mapper/s", LeftOutCause::Suspended),
+            unread("/dev/sr0", LeftOutCause::Unreadable("No medium found".into())),
+        ],
+        ..Groups::default()
+    };
+    let checked: Vec<Checked> = groups.held().map(Checked::left_out).collect();
+    assert_eq!(checked.len(), 1);
+    assert_eq!(
+        checked[0].problems,
+        ["/dev/mapper/s is suspended and was not read; `dmsetup resume` lets it go on"]
+    );
 }

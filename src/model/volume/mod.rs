@@ -164,7 +164,7 @@ impl fmt::Display for LeftOutCause {
         match self {
             Self::Filtered => f.write_str("is turned away by a filter of lvm.conf"),
             Self::NotListed => f.write_str("is not in the devices file"),
-            Self::Suspended => f.write_str("is suspended: whoever reads it waits"),
+            Self::Suspended => f.write_str("is suspended and was not read; `dmsetup resume` lets it go on"),
             Self::Unreadable(why) => write!(f, "cannot be read: {why}"),
             Self::Twice { all, chosen: Some(chosen) } => {
                 write!(f, "has the same physical volume as others ({}); {chosen} counts", all.join(", "))
@@ -238,6 +238,11 @@ impl Groups {
     #[must_use]
     pub fn left_out(&self, dev: DevId) -> Option<&RefusedDevice> {
         self.refused.iter().chain(&self.unopened).find(|refused| refused.dev == Some(dev))
+    }
+
+    /// Devices that answer no read: whatever is on them, nothing of it is known until they go on.
+    pub fn held(&self) -> impl Iterator<Item = &RefusedDevice> {
+        self.unopened.iter().filter(|unread| unread.cause == LeftOutCause::Suspended)
     }
 
     /// The physical volume on this device, with the group that it belongs to.

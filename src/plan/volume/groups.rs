@@ -63,6 +63,10 @@ pub fn remarks(groups: &Groups) -> Vec<String> {
         let group = refused.group.as_ref().map_or_else(String::new, |group| format!(" (of group {group})"));
         format!("{}{group} {}", refused.path, refused.cause)
     }));
+    let is_said = |held: &RefusedDevice| {
+        groups.groups.iter().any(|found| found.absent.values().any(|absent| absent.path == held.path))
+    };
+    said.extend(groups.held().filter(|held| !is_said(held)).map(ToString::to_string));
     said
 }
 
@@ -157,9 +161,17 @@ mod tests {
         let groups = Groups { unopened: filtered.to_vec(), ..Groups::default() };
         let hint = "a filter of lvm.conf turns 4 devices away: /dev/a, /dev/b, /dev/c, …".to_owned();
         assert_eq!(said(&groups), (none.clone(), hint));
-        let held = refused("/dev/mapper/x", None, LeftOutCause::Suspended);
-        let groups = Groups { unopened: vec![held], ..Groups::default() };
-        assert_eq!(said(&groups), (none, "/dev/mapper/x is suspended: whoever reads it waits".to_owned()));
+        let held = [refused("/dev/mapper/x", None, LeftOutCause::Suspended)];
+        let groups = Groups { unopened: held.to_vec(), ..Groups::default() };
+        assert_eq!(said(&groups), (none, held[0].to_string()));
+        // Whatever groups there are beside it, one may be on it.
+        assert_eq!(
+            remarks(&groups),
+            ["/dev/mapper/x is suspended and was not read; `dmsetup resume` lets it go on"]
+        );
+        let mut found = with_volumes();
+        found.absent.insert(1, held[0].clone());
+        assert_eq!(remarks(&Groups { groups: vec![found], ..groups }), [""; 0]);
         let unlisted = refused("/dev/a", Some("vg"), LeftOutCause::NotListed);
         let groups = Groups { refused: vec![unlisted], ..Groups::default() };
         assert_eq!(said(&groups).0, "group vg cannot be used: /dev/a is not in the devices file");

@@ -232,6 +232,7 @@ impl<'a> VolumeReport<'a> {
         let refused = groups
             .refused
             .iter()
+            .chain(groups.held())
             .map(|one| RefusedShown { path: one.path.clone(), reason: one.cause.to_string() });
         Self {
             schema: SCHEMA,
