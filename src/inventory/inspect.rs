@@ -40,6 +40,7 @@ pub fn group(found: &FoundGroup) -> Checked {
     }
     checked.remarks.extend(found.misaligned());
     stores(found, &mut checked);
+    checked.say_once();
     checked
 }
 

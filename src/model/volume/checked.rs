@@ -5,7 +5,7 @@ use superblock::{
     lvm::{Group, Kind, LvmUuid},
 };
 
-use super::{FoundGroup, RefusedDevice};
+use super::{FoundGroup, LeftOutCause, RefusedDevice};
 
 /// What a check of a group or a device came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -52,8 +52,18 @@ impl Checked {
     /// A device that is left out, or was not read.
     #[must_use]
     pub fn left_out(refused: &RefusedDevice) -> Self {
-        let problems = vec![refused.to_string()];
-        Self { subject: refused.path.clone(), problems, ..Self::default() }
+        let mut checked = Self { subject: refused.path.clone(), ..Self::default() };
+        let said = match refused.cause {
+            LeftOutCause::Below { .. } => &mut checked.facts,
+            _ => &mut checked.problems,
+        };
+        said.push(refused.to_string());
+        checked
+    }
+
+    /// What is a problem is not a remark as well.
+    pub fn say_once(&mut self) {
+        self.remarks.retain(|remark| !self.problems.contains(remark));
     }
 
     /// What is not sound because a device is not there, or does not count; with the commands that lead on.

@@ -97,9 +97,10 @@ fn keep_one_of_each(groups: &mut Groups, sighted: Vec<SightedPv>) -> (Vec<Sighte
                 chosen.push(one);
                 continue;
             }
-            let cause = LeftOutCause::Twice {
-                all: all.clone(),
-                chosen: best.and_then(|best| all.get(best).cloned()),
+            let chosen = best.and_then(|best| all.get(best).cloned());
+            let cause = match (chosen, top) {
+                (Some(above), Some(_)) => LeftOutCause::Below { above },
+                (chosen, _) => LeftOutCause::Twice { all: all.clone(), chosen },
             };
             groups.refused.push(left_out(one.pv.clone(), &one.texts, cause));
             if best.is_none() {

@@ -129,6 +129,21 @@ fn what_is_there_twice_is_on_two_devices() {
     let found = groups.group("vg").unwrap();
     assert_eq!(found.devices[0].as_ref().unwrap().path, "/dev/d5");
     assert!(found.objections.is_empty() && found.remarks.is_empty());
+    let checked = Checked::left_out(&groups.refused[0]);
+    assert_eq!(checked.facts, ["/dev/d1 is below /dev/d5, which counts in its place"]);
+    assert!(checked.problems.is_empty(), "a plain stack is sound");
+}
+
+#[test]
+fn what_cannot_be_read_is_said_once() {
+    let [both, other] = ["/dev/a: reading: error", "/dev/a: small"].map(str::to_owned);
+    let mut checked = Checked {
+        problems: vec![both.clone()],
+        remarks: vec![both, other.clone()],
+        ..Checked::default()
+    };
+    checked.say_once();
+    assert_eq!(checked.remarks, [other]);
 }
 
 #[test]

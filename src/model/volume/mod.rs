@@ -137,6 +137,11 @@ pub enum LeftOutCause {
         /// The one that counts.
         chosen: Option<String>,
     },
+    /// The one that counts stands on it, and so has the same label: that is as it should be.
+    Below {
+        /// Its path.
+        above: String,
+    },
     /// It is a part of something else that has the label, too: a sentence without its subject.
     Component(String),
     /// Its metadata was read and not understood, or could not be read.
@@ -177,6 +182,7 @@ impl fmt::Display for LeftOutCause {
                     gather::TAKE_AWAY
                 )
             }
+            Self::Below { above } => write!(f, "is below {above}, which counts in its place"),
             Self::Component(why) => f.write_str(why),
             Self::NotUnderstood { why } => write!(f, "has metadata that is not understood: {why}"),
             Self::Rival { group, seqno } => write!(
@@ -288,6 +294,15 @@ impl FoundGroup {
                 format!("{what} is on {count} devices, {}: {}", all.join(" and "), gather::TAKE_AWAY)
             }
             Some(RefusedDevice { path, cause, .. }) => format!("{what} is left out: {path} {cause}"),
+        }
+    }
+
+    /// The devices of a physical volume that is there more than once, where none of them counts.
+    #[must_use]
+    pub fn copies(&self, index: usize) -> &[String] {
+        match self.absent.get(&index).map(|refused| &refused.cause) {
+            Some(LeftOutCause::Twice { all, .. }) => all,
+            Some(_) | None => &[],
         }
     }
 

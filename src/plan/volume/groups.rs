@@ -56,7 +56,9 @@ pub fn remarks(groups: &Groups) -> Vec<String> {
         groups.groups.iter().any(|found| found.absent.values().any(|absent| absent.cause == refused.cause))
             || matches!(
                 &refused.cause,
-                LeftOutCause::Twice { chosen: Some(_), .. } | LeftOutCause::Component(_)
+                LeftOutCause::Twice { chosen: Some(_), .. }
+                    | LeftOutCause::Below { .. }
+                    | LeftOutCause::Component(_)
             )
     };
     said.extend(groups.refused.iter().filter(|refused| !said_there(refused)).map(|refused| {

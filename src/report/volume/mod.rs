@@ -60,8 +60,14 @@ pub struct GroupShown {
 /// A physical volume.
 #[derive(Clone, Debug, Serialize)]
 pub struct DeviceShown {
-    /// Its path; `None` where it is missing.
+    /// Its path; `None` where no device of it counts.
     path: Option<String>,
+    /// Its devices, where there are several and none of them counts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    duplicates: Vec<String>,
+    /// Its one device, which does not count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left_out: Option<String>,
     /// Where it was seen last.
     last_path: String,
     uuid: String,
@@ -255,11 +261,16 @@ fn group_shown(found: &FoundGroup, known: &BesideMetadata) -> GroupShown {
     let sum =
         |runs: &Vec<std::ops::Range<u64>>| runs.iter().map(|run| run.end.saturating_sub(run.start)).sum();
     let bytes = |extents: u64| group.sectors(extents).bytes().0;
-    let devices = group.pvs.iter().zip(&found.devices).zip(&free).map(|((pv, device), free)| {
+    let devices = group.pvs.iter().zip(&found.devices).zip(&free).enumerate();
+    let devices = devices.map(|(index, ((pv, device), free))| {
+        let duplicates = found.copies(index).to_vec();
+        let left_out = found.absent.get(&index).filter(|_| duplicates.is_empty());
         let below =
             device.as_ref().and_then(|device| known.below.iter().find(|below| below.dev == device.dev));
         DeviceShown {
             path: device.as_ref().map(|device| device.path.clone()),
+            duplicates,
+            left_out: left_out.map(|refused| refused.path.clone()),
             last_path: pv.device.clone(),
             uuid: pv.id.to_string(),
             size_bytes: bytes(pv.pe_count),

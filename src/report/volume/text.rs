@@ -58,9 +58,13 @@ impl GroupShown {
 
 impl DeviceShown {
     fn text(&self) -> String {
-        let name = match &self.path {
-            Some(path) => path.clone(),
-            None => format!("missing (last seen as {})", shown(&self.last_path)),
+        let name = match (&self.path, self.duplicates.as_slice(), &self.left_out) {
+            (Some(path), ..) => path.clone(),
+            (None, [], Some(path)) => format!("{}, which is left out", shown(path)),
+            (None, [], None) => format!("missing (last seen as {})", shown(&self.last_path)),
+            (None, several, _) => {
+                format!("{} (there {} times, and none counts)", shown(&several.join(" or ")), several.len())
+            }
         };
         let mut text = format!(
             "  on {name}: {} of {} free ({} extents)\n",
@@ -138,4 +142,38 @@ pub fn difference(before: Option<&Group>, after: &Group) -> String {
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        model::volume::{FoundGroup, Groups, LeftOutCause, RefusedDevice, fixture},
+        report::volume::{BesideMetadata, VolumeReport},
+    };
+
+    #[test]
+    fn what_is_there_and_does_not_count_is_not_missing() {
+        let mut found = FoundGroup {
+            group: fixture::group("vg", ""),
+            devices: vec![None, None, None],
+            ..FoundGroup::default()
+        };
+        let refused =
+            |path: &str, cause| RefusedDevice { path: path.into(), dev: None, pv: None, group: None, cause };
+        let all = vec!["/dev/sda".to_owned(), "/dev/sdb".to_owned()];
+        found.absent.insert(0, refused("/dev/sda", LeftOutCause::Twice { all, chosen: None }));
+        found.absent.insert(1, refused("/dev/sdc", LeftOutCause::Filtered));
+        let groups = Groups { groups: vec![found], ..Groups::default() };
+        let known = BesideMetadata::default();
+        let report = VolumeReport::new(&groups, &known, &|_, _| true);
+        let text = report.text();
+        let on: Vec<&str> = text.lines().filter(|line| line.starts_with("  on ")).collect();
+        assert_eq!(on.len(), 3, "{text}");
+        assert!(on[0].starts_with("  on /dev/sda or /dev/sdb (there 2 times, and none counts): "), "{text}");
+        assert!(on[1].starts_with("  on /dev/sdc, which is left out: "), "{text}");
+        assert!(on[2].starts_with("  on missing (last seen as /dev/md2): "), "{text}");
+        let json = report.json();
+        assert_eq!(json.matches("duplicates").count(), 1, "{json}");
+        assert!(json.contains("\"left_out\": \"/dev/sdc\""), "{json}");
+    }
 }
