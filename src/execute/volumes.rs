@@ -296,7 +296,7 @@ fn free(
         ensure!(
             !Group::parse(text).is_ok_and(|group| known.contains(&group.id)),
             "{path} has an old state of a group {name}, from before it was taken out or renamed: take the device into a \
-             group again, or free it with wipefs -a {path}"
+             group again, or, where nothing on it is needed, free it with wipefs -a {path}"
         );
         return Err(Stale { group: name.to_owned(), device: path.clone() }.into());
     }

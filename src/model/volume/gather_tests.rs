@@ -137,11 +137,8 @@ fn what_is_there_twice_is_on_two_devices() {
 #[test]
 fn what_cannot_be_read_is_said_once() {
     let [both, other] = ["/dev/a: reading: error", "/dev/a: small"].map(str::to_owned);
-    let mut checked = Checked {
-        problems: vec![both.clone()],
-        remarks: vec![both, other.clone()],
-        ..Checked::default()
-    };
+    let mut checked =
+        Checked { problems: vec![both.clone()], remarks: vec![both, other.clone()], ..Checked::default() };
     checked.say_once();
     assert_eq!(checked.remarks, [other]);
 }

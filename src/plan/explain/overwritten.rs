@@ -156,6 +156,10 @@ impl ExplainScene<'_> {
             );
             return Some(NextCommand::new(["mdctl", "stop", &shown], effect));
         }
+        // Who holds it is said in a finding of its own.
+        if self.claims().any(|claim| claim.path == *path && claim.busy) {
+            return None;
+        }
         let effect = format!(
             "erases its superblock, so that it is not taken back as it is; then `mdctl {shown} --add {path}` copies everything onto it"
         );

@@ -238,6 +238,13 @@ impl<'a> Work<'a> {
             .of(path)
             .also(fellow.map(when))
             .because(when(claim));
+        // What somebody holds is not erased, and so does not come back as a new member.
+        let anew = match claim.busy {
+            true => format!("it can only come back once nobody uses {path}"),
+            false => format!(
+                "`mdctl zero-superblock {path}` and --add make it a new member, and a --re-add might leave old data on it"
+            ),
+        };
         match alike {
             true => found.needs(
                 "the member itself: this one is a copy of it from when the array was in use, or had its superblock put back; \
@@ -245,8 +252,7 @@ impl<'a> Work<'a> {
             ),
             false => found.needs(format!(
                 "the member itself, if this one is a copy of it from when the array was in use: what was written since is not on it. \
-                 It may also be the member, cut off as the array was marked clean. The array starts without it; then \
-                 `mdctl zero-superblock {path}` and --add make it a new member, and a --re-add might leave old data on it"
+                 It may also be the member, cut off as the array was marked clean. The array starts without it; then {anew}"
             )),
         }
     }

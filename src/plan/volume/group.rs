@@ -2,20 +2,20 @@
 
 use superblock::{
     Bytes, Sectors, Write,
-    foreign::Kind as Content,
     lvm::{Area, Extent, Group, Label, LvmUuid, PhysicalVolume, Stamp, group::GroupStatus, names},
 };
 
 use super::{
     change::Decided,
     edit::refused,
+    free::usable,
     groups,
     metadata::{self, ListedDevice, LvmStep},
 };
 use crate::{
     model::{
-        Below, Candidate, Device, Unusable, human,
-        volume::{AreaSeen, FoundGroup, GroupLook, GroupSeen, Groups, LeftOutCause, PvDevice},
+        Below, Candidate, Device, human,
+        volume::{AreaSeen, FoundGroup, GroupLook, GroupSeen, Groups, PvDevice},
     },
     plan::{DiskStep, Plan, Refusal, Step, Warning},
     request::volume::CreateGroup,
@@ -280,92 +280,6 @@ fn was_in_group(device: &Device, groups: &Groups) -> Option<Warning> {
          `mdctl volume restore {name} --at {seqno}` takes it in again, with what is on it",
         device.path
     )))
-}
-
-/// It is in a group: taken out of it by whoever may change that.
-fn belongs(path: &str, found: &FoundGroup) -> Refusal {
-    let group = &found.group.name;
-    let refusal = Refusal::new(format!("{path} belongs to group {group} already"));
-    match found.objections.first() {
-        Some(why) => refusal.hint(format!("group {group} can only be read: {why}")),
-        None => refusal
-            .hint(format!("mdctl volume group reduce {group} {path} takes it out, if nothing is on it")),
-    }
-}
-
-/// A label is somebody's, even where the rest cannot be understood, is not read, or does not count.
-fn unclaimed(device: &Device, groups: &Groups) -> Result<(), Refusal> {
-    let path = &device.path;
-    let free = format!("if it is certain that nothing on it is needed: wipefs -a {path}");
-    if let Some(refused) = groups.left_out(device.id).filter(|refused| refused.is_somebodys()) {
-        let group = refused.group.as_ref().map_or_else(String::new, |group| format!(" (of group {group})"));
-        let refusal = Refusal::new(format!("{path}{group} {}", refused.cause));
-        return match &refused.cause {
-            // What it is a part of is said in better words by others.
-            LeftOutCause::Component(_) | LeftOutCause::Old { .. } => Ok(()),
-            LeftOutCause::Filtered => {
-                Err(refusal.hint("devices/filter and devices/global_filter say what LVM2 may use"))
-            }
-            LeftOutCause::NotListed => Err(refusal.hint(format!("`lvmdevices --adddev {path}` adds it"))),
-            LeftOutCause::Suspended | LeftOutCause::Unreadable(_) => Err(refusal),
-            LeftOutCause::Twice { .. } | LeftOutCause::NotUnderstood { .. } | LeftOutCause::Rival { .. } => {
-                Err(refusal.hint(free))
-            }
-        };
-    }
-    let lone = groups.lone.iter().find(|pv| pv.dev == device.id);
-    match lone.filter(|pv| pv.label.in_use() == Some(true)) {
-        Some(pv) => Err(Refusal::new(format!(
-            "{path} has a label that says a group uses it (physical volume {}), and no metadata of that group is found",
-            pv.label.id
-        ))
-        .hint(free)),
-        None => Ok(()),
-    }
-}
-
-/// A device that nobody uses and that belongs to nobody.
-fn usable<'a>(candidate: &'a Candidate, groups: &Groups) -> Result<&'a Device, Refusal> {
-    let path = &candidate.path;
-    let device = match &candidate.found {
-        Ok(device) => device,
-        Err(Unusable::NotBlock) => return Err(Refusal::new(format!("{path} is not a block device"))),
-        Err(Unusable::Open(why)) => return Err(Refusal::new(format!("{path} cannot be opened: {why}"))),
-        Err(Unusable::Broken(why) | Unusable::Silent(why)) => return Err(Refusal::new(why.clone())),
-    };
-    if let Some((Some(found), _)) = groups.on(device.id) {
-        return Err(belongs(path, found));
-    }
-    unclaimed(device, groups)?;
-    if let Some(found) = device.probe.found.first() {
-        let array = found.fields().array();
-        let held = if device.busy { format!(" ({})", device.holders.join(", ")) } else { String::new() };
-        return Err(Refusal::new(format!("{path} is a member of array {array}{held}"))
-            .hint("make the group of the array itself; mdctl explain tells why it is not up"));
-    }
-    if !device.probe.damaged.is_empty() {
-        return Err(Refusal::new(format!(
-            "{path}: {}",
-            device.probe.damaged.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
-        ))
-        .hint(format!("if the array is not needed: mdadm --zero-superblock {path}")));
-    }
-    if device.busy {
-        let by = if device.holders.is_empty() { "somebody".to_owned() } else { device.holders.join(", ") };
-        return Err(Refusal::new(format!("{path} is in use by {by}")));
-    }
-    if device.read_only {
-        return Err(Refusal::new(format!("{path} is read-only")));
-    }
-    let table = device.foreign.iter().find(|foreign| {
-        let parts = foreign.table.as_ref().is_some_and(|table| table.partitions > 0);
-        foreign.kind == Content::Gpt || foreign.kind == Content::Mbr && parts
-    });
-    if let Some(table) = table {
-        return Err(Refusal::new(format!("{path} is partitioned ({})", table.kind.name()))
-            .hint(format!("name a partition; or, if the table is not needed: wipefs -a {path}")));
-    }
-    Ok(device)
 }
 
 fn prepared(new: &New<'_>, device: &Device, room: Option<Bytes>) -> Result<Taken, Refusal> {

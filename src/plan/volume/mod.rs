@@ -12,6 +12,7 @@ pub mod devices;
 pub mod edit;
 pub mod failing;
 pub mod former;
+mod free;
 pub mod fs;
 mod given;
 pub mod group;
