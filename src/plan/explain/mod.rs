@@ -12,6 +12,7 @@ mod names;
 mod only_copy;
 mod overwritten;
 mod running;
+mod sides;
 mod stopped;
 mod subject;
 mod waiting;

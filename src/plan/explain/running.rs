@@ -3,7 +3,9 @@
 use crate::words::{ArrayState, MemberState, SyncAction};
 use superblock::{Role, Sectors};
 
-use super::{ExplainScene, Explanation, Finding, Kind, NextCommand, Severity, kernel, member, names};
+use super::{
+    ExplainScene, Explanation, Finding, Kind, NextCommand, Severity, kernel, member, names, sides::Side,
+};
 use crate::{
     model::{
         Geometry, human,
@@ -241,10 +243,17 @@ impl Work<'_> {
         if let Some(parted) = parted.as_ref().filter(|parted| parted.how != Certainty::Replaced) {
             let found = split(self.scene, claim, fresh, parted.how == Certainty::Sure);
             let needs = found.needs.clone().unwrap_or_default();
-            let words = side(&array, std::slice::from_ref(&claim.path));
-            let other = NextCommand { words, effect: String::new() }.line();
+            let outside: Vec<&Claim> =
+                self.claims.iter().filter(|claim| self.inside(claim).is_none()).collect();
+            let side = Side::of(claim, &outside);
+            let other = match side.command(&array) {
+                Some(command) => {
+                    format!("To look at the other side: mdctl stop {array}, then {}", command.line())
+                }
+                None => format!("The other side, {}", side.said()),
+            };
             return found.needs(format!(
-                "{needs}. To look at the other side: mdctl stop {array}, then {other}. To go on with this one: mdctl manage {array} --add --force {}, which copies everything onto it",
+                "{needs}. {other}. To go on with this one: mdctl manage {array} --add --force {}, which copies everything onto it",
                 claim.path
             ));
         }

@@ -468,34 +468,6 @@ impl<'a> Work<'a> {
         found.needs("what the kernel's line names; when that is mended: mdctl assemble, or mdctl explain")
     }
 
-    /// Two histories, each with devices to start: which is kept is for people to choose, so both are looked at first.
-    fn one_side(&self, path: &str) -> Option<Finding> {
-        let lineup = self.lineup.as_ref()?;
-        let name = |index: usize| self.claims.get(index).map(|claim| claim.path.clone());
-        let split = |(index, why): &(usize, Why)| matches!(why, Why::Split { .. }).then_some(*index);
-        let other: Vec<String> = lineup.out.iter().filter_map(split).filter_map(name).collect();
-        let fresh: Vec<String> = lineup.seats().filter_map(|place| name(place.claim)).collect();
-        let first = NextCommand { words: running::side(path, &fresh), effect: String::new() };
-        let second = NextCommand { words: running::side(path, &other), effect: String::new() };
-        if other.is_empty() {
-            return None;
-        }
-        let text = "it is not assembled, and there are two histories of it to choose from";
-        let effect = format!(
-            "starts one side to be looked at, and writes nothing; then: mdctl stop {path}, and the other side: {}",
-            second.line()
-        );
-        Some(
-            Finding::new(Kind::NotAssembled, Severity::Blocks, text)
-                .because(format!("one side: {}", fresh.join(", ")))
-                .because(format!("the other: {}", other.join(", ")))
-                .needs(format!(
-                    "your choice, after a look at both; to go on with one: start it without --readonly, then mdctl manage {path} --add --force and the other's devices, which copies everything onto them"
-                ))
-                .try_next(NextCommand { effect, ..first }),
-        )
-    }
-
     /// Whether the layout matters, for members differ in size, and is not recorded: 0.90 has no place for it, and 1.x
     /// may have been made before Linux 5.4.
     fn is_layout_unknown(&self, model: &Claim) -> bool {
@@ -536,7 +508,7 @@ impl<'a> Work<'a> {
             found.push(Finding { command, ..finding });
         }
         if let (Some(shortage), Some(model)) = (outcome.shortage, self.model) {
-            found.push(self.short(shortage, model));
+            found.push(self.other_starts(&outcome.name.path, self.short(shortage, model)));
         }
         if found.is_empty() {
             let finding = Finding::new(Kind::NotAssembled, Severity::Blocks, "it is not assembled");

@@ -136,6 +136,41 @@ fn two_histories() {
 }
 
 #[test]
+fn of_two_sides_only_who_is_enough_is_started() {
+    let raid10 = v1::NewArray { layout: 0x102, chunk: Sectors(128), ..array(Level::Raid10, 4) };
+    let one = |number, events| disk(&raid10, number, events, &[faulty(1), faulty(3)]);
+    let other = |number, events| disk(&raid10, number, events, &[faulty(0), faulty(2)]);
+    let looks = "mdctl assemble /dev/md/home --readonly --run";
+    let all = [one(0, 9), other(1, 9), one(2, 9), other(3, 9)];
+    let explanation = Stand::of(&all).ask("home");
+    let next = explanation.next().unwrap();
+    assert_eq!(next.line(), format!("{looks} /dev/sda /dev/sdc"));
+    assert!(next.effect.ends_with(&format!("{looks} /dev/sdb /dev/sdd")), "{}", next.effect);
+    // While one side runs the other is started whole, too.
+    let running = Stand::of(&all).running(Level::Raid10, 4, &[0, 2]).ask("md127");
+    let split = running.findings.iter().filter(|finding| finding.kind == Kind::Split);
+    let needs: Vec<&String> = split.filter_map(|finding| finding.needs.as_ref()).collect();
+    assert_eq!(needs.len(), 2, "{running:#?}");
+    let both = format!("{looks} /dev/sdb /dev/sdd. To go on");
+    assert!(needs.iter().all(|needs| needs.contains(&both)), "{needs:#?}");
+    // Half of the other side is not here.
+    let explanation = Stand::of(&[one(0, 9), other(1, 9), one(2, 9)]).ask("home");
+    let found = finding(&explanation, Kind::NotAssembled);
+    let lacks = "/dev/sdb: cannot be started alone: it lacks slots 0, 2, 3";
+    assert!(found.evidence.contains(&format!("the other: {lacks}")), "{found:#?}");
+    assert!(found.command.as_ref().unwrap().effect.starts_with("starts the only side"), "{found:#?}");
+    assert!(found.needs.as_ref().unwrap().starts_with("your choice: this side"), "{found:#?}");
+    let running =
+        Stand::of(&[one(0, 9), other(1, 9), one(2, 9)]).running(Level::Raid10, 4, &[0, 2]).ask("md127");
+    let needs = finding(&running, Kind::Split).needs.clone().unwrap();
+    assert!(needs.contains(&format!("The other side, {lacks}.")) && !needs.contains("--readonly"), "{needs}");
+    // Half of the one that counts is not here: no force mixes the two.
+    let explanation = Stand::of(&[one(0, 12), other(1, 9), other(3, 9)]).ask("home");
+    let found = finding(&explanation, Kind::NotEnough);
+    assert_eq!(found.command.as_ref().unwrap().line(), format!("{looks} /dev/sdb /dev/sdc"), "{found:#?}");
+}
+
+#[test]
 fn damage_and_newer_features() {
     let raid1 = array(Level::Raid1, 2);
     let mut broken = disk(&raid1, 1, 9, &[]);
