@@ -59,12 +59,19 @@ impl Guesses<'_> {
         for class in classes {
             let mut some = false;
             for axes in &self.axes {
-                let go_on = axes.at(class.distance, self.seen, self.asked, &mut |guess| {
+                let go_on = axes.at(class.distance, self.seen, self.asked, &mut |guess, whole| {
                     let is_its = |guess: &Hypothesis| {
                         class.distance == 0 || at_anchor(guess, self.anchors) == class.anchored
                     };
                     some = true;
-                    take(match guess.filter(is_its) {
+                    let guess = guess.filter(is_its);
+                    // Where the array's start is left out nobody can say what begins there; the same with all of its members
+                    // is not to wait behind it until those come at which nothing known begins.
+                    let whole = if guess.is_some() && class.anchored { whole() } else { None };
+                    if whole.is_some_and(|whole| !take(Offer::Guess(class, whole))) {
+                        return false;
+                    }
+                    take(match guess {
                         Some(guess) => Offer::Guess(class, guess),
                         None => Offer::Nothing(class),
                     })
@@ -101,6 +108,9 @@ fn how_far(differs: &[Differs]) -> usize {
 
 /// One respect: in what it differs, and how.
 type Choice<T> = (Vec<Differs>, T);
+
+/// Makes the guess with all members of one in which a member is left out.
+type Whole<'a> = &'a dyn Fn() -> Option<Hypothesis>;
 
 struct Axes<'a> {
     family: &'a KnownArray,
@@ -140,13 +150,13 @@ impl<'a> Axes<'a> {
     }
 
     /// Hands out those at a distance, `None` for what cannot be, until it is told that it is enough; answers whether it was
-    /// not.
+    /// not. With each in which a member is left out comes the same with all of them.
     fn at(
         &self,
         distance: usize,
         seen: &[TrialSeen],
         asked: &Asked,
-        take: &mut dyn FnMut(Option<Hypothesis>) -> bool,
+        take: &mut dyn FnMut(Option<Hypothesis>, Whole<'_>) -> bool,
     ) -> bool {
         for (shape_differs, shape) in &self.shapes {
             for (far, (offset_differs, offset)) in &self.offsets {
@@ -156,8 +166,15 @@ impl<'a> Axes<'a> {
                     self.orders.iter().filter(|(differs, _)| how_far(differs) == left)
                 {
                     let differs = [order_differs, shape_differs, offset_differs].map(Vec::as_slice).concat();
-                    let guess = self.one(differs, seats, *shape, *offset, seen, asked);
-                    if !take(guess) {
+                    let whole = || {
+                        let mut differs = differs.clone();
+                        let before = differs.len();
+                        differs.retain(|differs| *differs != Differs::FreshOut);
+                        let seats = Some(&self.family.seats).filter(|_| differs.len() < before)?;
+                        self.one(differs, seats, *shape, *offset, seen, asked)
+                    };
+                    let guess = self.one(differs.clone(), seats, *shape, *offset, seen, asked);
+                    if !take(guess, &whole) {
                         return false;
                     }
                 }
@@ -450,5 +467,35 @@ mod tests {
         let many = ["ram10", "ram3", "ram9", "ram1", "ram2", "ram0", "ram8"];
         let expected = ["ram0", "ram1", "ram2", "ram3", "ram8", "ram9", "ram10"];
         assert_eq!(first_orders(&many)[0], expected);
+    }
+
+    #[test]
+    fn all_members_come_before_those_without_one() {
+        let one = |nth: usize| TrialSeen {
+            path: format!("/dev/loop{nth}"),
+            size: Sectors(1 << 18),
+            words: Vec::new(),
+        };
+        let seen: Vec<TrialSeen> = (0..10).map(one).collect();
+        let asked = Asked::default();
+        let families = known::families(&seen, &asked);
+        let mut offered: Vec<Hypothesis> = Vec::new();
+        // Nothing known begins anywhere, and time is over before what begins nowhere is looked at.
+        let mut anchors = |_: Anchor| false;
+        guesses(&families, &seen, &asked, &mut anchors).each(&mut |offer| {
+            match offer {
+                Offer::Guess(class, guess) if class.anchored => offered.push(guess),
+                Offer::Guess(..) => return false,
+                Offer::Nothing(_) | Offer::Last(_) => {}
+            }
+            offered.len() < 2000
+        });
+        let place = |differs: &[Differs]| {
+            offered.iter().position(|guess| guess.geometry.level == Level::Raid6 && guess.differs == differs)
+        };
+        let whole = place(&[Differs::Level]).expect("as level 6, with all members");
+        let without = place(&[Differs::FreshOut, Differs::Level]).expect("as level 6, without one");
+        assert!(whole < without, "{whole} {without}");
+        assert_eq!(offered[whole].missing(), 0);
     }
 }
