@@ -1,5 +1,7 @@
 //! `--incremental`.
 
+use std::path::Path;
+
 use anyhow::Result;
 
 use super::{DONE, drive::Driver, home, output, print};
@@ -47,6 +49,7 @@ pub(super) fn run(request: &IncrementalRequest, common: &Common, machine: &Machi
     let places = inventory::by_path_of_event();
     let job = IncrementalJob {
         permitted: inventory::is_permitted(&config, &names)?,
+        origin: inventory::origin_of_path(machine, Path::new(&device)),
         device: device.clone(),
         heir_of: inventory::failed_in(machine, &places),
         places,

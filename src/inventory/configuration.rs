@@ -8,7 +8,7 @@ use std::{
 
 use superblock::MdUuid;
 
-use super::nodes::Nodes;
+use super::{nodes::Nodes, origins::origin_beside};
 use crate::{
     config::{
         HostName,
@@ -197,7 +197,8 @@ pub fn homehost(option: Option<&HostName>, ignore: bool, config: &Config) -> Opt
 pub fn candidates_afresh(machine: &Machine, config: &Config) -> Result<Vec<String>, KernelError> {
     let by_number = config.device_words().contains(&DeviceWord::Partitions);
     let nodes = if by_number { Nodes::walk(machine) } else { Nodes::default() };
-    candidates_of(config, || partitions(machine, &nodes, |name| !is_overlay(machine, name)))
+    let counts = |name: &str| !is_overlay(machine, name) && !is_beside_its_origin(machine, name);
+    candidates_of(config, || partitions(machine, &nodes, counts))
 }
 
 /// Overlays are private: what is tried on one is assembled where it is named.
@@ -206,12 +207,17 @@ fn is_overlay(machine: &Machine, name: &str) -> bool {
     name.starts_with("dm-") && uuid().is_some_and(|uuid| uuid.starts_with(overlay::PREFIX))
 }
 
+/// What is on a snapshot is its origin's. Where nobody can tell, it is looked at.
+fn is_beside_its_origin(machine: &Machine, name: &str) -> bool {
+    origin_beside(machine, name).is_ok_and(|origin| origin.is_some())
+}
+
 /// The devices to look at when none is named, in the order in which the original looks at them.
 ///
 /// # Errors
 /// What could not be read.
 pub fn candidates(machine: &Machine, config: &Config, nodes: &Nodes) -> Result<Vec<String>, KernelError> {
-    candidates_of(config, || partitions(machine, nodes, |_| true))
+    candidates_of(config, || partitions(machine, nodes, |name| !is_beside_its_origin(machine, name)))
 }
 
 fn candidates_of(

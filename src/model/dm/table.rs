@@ -4,7 +4,8 @@ use std::{fmt, str::FromStr};
 
 use superblock::Sectors;
 
-use super::Target;
+use super::{Dev, Snapshot, Target};
+use crate::model::DevId;
 
 /// Sectors of the largest device: its size in bytes is a signed number.
 const LARGEST: u64 = (1 << 54) - 1;
@@ -115,6 +116,28 @@ impl Table {
             expected = end.filter(|_| row.length.0 > 0).ok_or(BadTable::Length(row.start.0))?;
         }
         Ok(())
+    }
+
+    /// The device of which this one shows an earlier state, where that is all that it does.
+    #[must_use]
+    pub fn is_snapshot_of(&self) -> Option<DevId> {
+        match self.rows.as_slice() {
+            [Row { target: Target::Snapshot(Snapshot { origin: Dev::Number(origin), .. }), .. }] => {
+                Some(*origin)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether it shows this device as it is now, which has snapshots.
+    #[must_use]
+    pub fn is_origin(&self, dev: DevId) -> bool {
+        let is_it = |of: &Dev| *of == Dev::Number(dev);
+        match self.rows.as_slice() {
+            [Row { target: Target::SnapshotOrigin(of), .. }] => is_it(of),
+            [Row { target: Target::SnapshotMerge(merging), .. }] => is_it(&merging.origin),
+            _ => false,
+        }
     }
 
     /// Every device that it names.

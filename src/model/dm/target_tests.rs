@@ -73,3 +73,16 @@ proptest! {
         prop_assert_eq!(kept.params(), text);
     }
 }
+
+#[test]
+fn a_snapshot_and_its_origin_are_told_apart() {
+    let table = |text: &str| text.parse::<super::super::Table>().unwrap();
+    let dev = |minor| crate::model::DevId { major: 1, minor };
+    let snapshot = table("0 131072 snapshot 1:0 1:3 P 8");
+    let origin = table("0 131072 snapshot-origin 1:0");
+    assert_eq!(snapshot.is_snapshot_of(), Some(dev(0)));
+    assert!(origin.is_origin(dev(0)) && !origin.is_origin(dev(3)) && !snapshot.is_origin(dev(0)));
+    // While a snapshot is merged the origin shows what it will be.
+    assert!(table("0 131072 snapshot-merge 1:0 1:3 P 8").is_origin(dev(0)));
+    assert_eq!((origin.is_snapshot_of(), table("0 8 linear 1:0 0").is_snapshot_of()), (None, None));
+}

@@ -1,6 +1,7 @@
 //! Whether a device may join an array at all, before it is known which arrays there are: by what it is, by what is on it, by
 //! the configuration.
 
+use super::IncrementalJob;
 use crate::{
     config::conf::{ArrayLine, ArrayLineName as LineName},
     model::{Sight, Unusable, World},
@@ -20,7 +21,7 @@ const CONFLICT: u8 = 2;
 ///
 /// # Errors
 /// Why not.
-pub(super) fn device(sight: &Sight, permitted: bool, world: &World) -> Result<(), Refusal> {
+pub(super) fn device(sight: &Sight, job: &IncrementalJob, world: &World) -> Result<(), Refusal> {
     let path = &sight.path;
     let device = match &sight.found {
         Ok(device) => device,
@@ -38,8 +39,12 @@ pub(super) fn device(sight: &Sight, permitted: bool, world: &World) -> Result<()
         let text = format!("{path} is a container; containers are not supported yet");
         return Err(Refusal::new(text).hint("use mdadm for it"));
     }
-    if !permitted {
+    if !job.permitted {
         return Err(Refusal::new(format!("{path} not permitted by mdadm.conf.")));
+    }
+    if let Some(origin) = &job.origin {
+        let text = format!("{path} is a snapshot of {origin}: what is on it is that device's");
+        return Err(Refusal::new(text).hint(format!("mdctl -I {origin}")));
     }
     Ok(())
 }

@@ -224,6 +224,7 @@ pub(super) fn joining_with<'a>(
     let mut job = IncrementalJob {
         device: device.to_owned(),
         permitted: true,
+        origin: None,
         places: Vec::new(),
         heir_of: None,
         run: false,

@@ -190,7 +190,7 @@ impl<'a> Joining<'a> {
 
     /// The device was looked at.
     fn device(&mut self, sight: &Sight) -> Turn {
-        if let Err(refusal) = admission::device(sight, self.job.permitted, &self.session.world) {
+        if let Err(refusal) = admission::device(sight, &self.job, &self.session.world) {
             return Turn::refuse(refusal);
         }
         if let Ok(device) = &sight.found {

@@ -327,6 +327,12 @@ fn refusals() {
     }
     let course = || joining_with(&Config::default(), "/dev/a", |job| job.permitted = false).came();
     assert_eq!(course(), None);
+    let config = Config::default();
+    let mut snapshot = joining_with(&config, "/dev/a", |job| job.origin = Some("/dev/mapper/o".into()));
+    let outcome = twin::drive(&mut snapshot, mirror(), Answer::Yes, None, None);
+    let came = snapshot.came();
+    let text = "/dev/a is a snapshot of /dev/mapper/o: what is on it is that device's";
+    assert_eq!((outcome.status(), outcome.text().lines().next(), came), (1, Some(text), None));
 }
 
 #[test]

@@ -46,6 +46,8 @@ pub struct IncrementalJob {
     pub device: String,
     /// Whether DEVICE lines let it be looked at.
     pub permitted: bool,
+    /// The origin beside it, where it is a snapshot.
+    pub origin: Option<String>,
     /// Its names by the way to it, as its event has them.
     pub places: Vec<String>,
     /// The array of the disk that failed in its place.
