@@ -61,16 +61,14 @@ impl Guesses<'_> {
             for axes in &self.axes {
                 let go_on = axes.at(class.distance, self.seen, self.asked, &mut |guess, whole| {
                     let is_its = |guess: &Hypothesis| {
-                        class.distance == 0 || at_anchor(guess, self.anchors) == class.anchored
+                        // Where the array's start is left out nobody can say what begins there; such a guess is looked at
+                        // where the same one with all members is, and not before it.
+                        let whole = whole().filter(|_| class.distance > 1);
+                        class.distance == 0
+                            || at_anchor(whole.as_ref().unwrap_or(guess), self.anchors) == class.anchored
                     };
                     some = true;
                     let guess = guess.filter(is_its);
-                    // Where the array's start is left out nobody can say what begins there; the same with all of its members
-                    // is not to wait behind it until those come at which nothing known begins.
-                    let whole = if guess.is_some() && class.anchored { whole() } else { None };
-                    if whole.is_some_and(|whole| !take(Offer::Guess(class, whole))) {
-                        return false;
-                    }
                     take(match guess {
                         Some(guess) => Offer::Guess(class, guess),
                         None => Offer::Nothing(class),
@@ -480,12 +478,11 @@ mod tests {
         let asked = Asked::default();
         let families = known::families(&seen, &asked);
         let mut offered: Vec<Hypothesis> = Vec::new();
-        // Nothing known begins anywhere, and time is over before what begins nowhere is looked at.
+        // Nothing known begins anywhere.
         let mut anchors = |_: Anchor| false;
         guesses(&families, &seen, &asked, &mut anchors).each(&mut |offer| {
             match offer {
-                Offer::Guess(class, guess) if class.anchored => offered.push(guess),
-                Offer::Guess(..) => return false,
+                Offer::Guess(_, guess) => offered.push(guess),
                 Offer::Nothing(_) | Offer::Last(_) => {}
             }
             offered.len() < 2000

@@ -166,7 +166,9 @@ fn bounds_of_a_trial() {
         .ok();
     let timed =
         format!("/usr/bin/time -f 'kilobytes %M seconds %e' mdctl trial --time=15 --assemble=0 {all}");
-    let said = sh(&timed).ok();
+    // How far it comes in that time decides whether anything speaks for a guess.
+    let said = sh(&timed);
+    assert!(matches!(said.status, 0 | 1), "{said}");
     assert!(said.stderr.contains("guesses were looked at so far"), "{said}");
     assert!(said.stderr.contains("Not looked at, because time was over"), "{said}");
     let used = said.stderr.split("kilobytes ").nth(1).unwrap_or_default();
