@@ -8,7 +8,7 @@ use super::{DONE, FAILED, drive::Driver, refuse};
 use crate::{
     config::{
         Config,
-        alerts::SmtpServer,
+        alerts::{Alerts, SmtpServer},
         conf::{ArrayLine, ArrayLineName},
     },
     execute::follow,
@@ -59,7 +59,7 @@ pub(super) fn run(request: &MonitorRequest, common: &Common, machine: &Machine, 
     }
     let increment = u8::try_from(request.increment.unwrap_or(USUAL_INCREMENT)).unwrap_or(u8::MAX);
     let delay = request.delay.or(config.monitor_delay).unwrap_or(USUAL_DELAY);
-    let outbox = Outbox::new(spool(machine), boxes, format!("{}.{}", std::process::id(), host::now().0));
+    let outbox = Outbox::new(spools(machine), boxes, process(), &receivers.host);
     let job = MonitorJob {
         list: List::new(watched(request, &config, increment), request.scan, increment, common.test),
         receivers,
@@ -77,9 +77,15 @@ pub(super) fn run(request: &MonitorRequest, common: &Common, machine: &Machine, 
     Driver { common, machine, ui, config: &config, own_document: false }.drive(&mut Monitor::new(job))
 }
 
-/// Where letters are kept until they were delivered.
-fn spool(machine: &Machine) -> String {
-    machine.state.join("mdctl/spool").display().to_string()
+/// Where letters are kept until they were delivered: on a disk, or in memory where the disk cannot be written.
+fn spools(machine: &Machine) -> Vec<String> {
+    [&machine.state, &machine.places.run].map(|dir| dir.join("mdctl/spool").display().to_string()).to_vec()
+}
+
+/// What no other process is called, on any machine.
+fn process() -> String {
+    let random = host::random_bytes().map(u64::from_ne_bytes);
+    random.map_or_else(|_| std::process::id().to_string(), |random| format!("{random:016x}"))
 }
 
 /// Who takes letters, by our own configuration.
@@ -89,9 +95,10 @@ fn mailboxes(receivers: &Receivers, ui: &Ui) -> Result<Vec<Mailbox>> {
     let smtp = alerts.smtp.map(|server| {
         let from = server.from.clone().or_else(|| receivers.bounces());
         let to = server.to.clone().or_else(|| receivers.mail_to.clone());
-        Mailbox::Smtp(SmtpServer { from, to, ..server })
+        SmtpServer { from, to, ..server }
     });
-    Ok(smtp.into_iter().chain(alerts.hooks.into_iter().map(Mailbox::Hook)).collect())
+    smtp.iter().filter_map(monitor::unaddressed).for_each(|odd| ui.warn(&odd));
+    Ok(Mailbox::all(Alerts { smtp, ..alerts }))
 }
 
 /// The devices that were given, or those that the configuration names; the last one first, as in the original.

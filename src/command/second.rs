@@ -1,13 +1,17 @@
-//! Processes that commands start of this very program: one that ends a critical section should its process be killed, and one
-//! that ends in the background what the kernel goes on with.
+//! Processes that commands start of this very program: one that ends a critical section should its process be killed, one that
+//! ends in the background what the kernel goes on with, a monitor, and one that delivers an alert.
 
 use std::{ffi::OsString, path::Path};
 
+use anyhow::{Context as _, Result};
+
 use super::{DONE, FAILED};
 use crate::{
-    execute::{follow, watch},
+    execute::{follow, post, watch},
     inventory,
     kernel::{Lock, Machine, second},
+    model::monitor::Letter,
+    plan::monitor::Mailbox,
 };
 
 /// The name of commands.
@@ -34,8 +38,29 @@ pub(super) fn run(name: &str, words: &[OsString]) -> Option<u8> {
             let (program, words) = words.split_first()?;
             Some(super::run(Path::new(program), words.to_vec()))
         }
+        post::NAME => {
+            second::stand_alone(post::NAME);
+            let [file] = words else { return Some(FAILED) };
+            let file = file.to_string_lossy();
+            Some(match post::run(&file, addressed(&file)) {
+                Ok(()) => DONE,
+                Err(error) => {
+                    tracing::debug!(%error, "a letter could not be delivered, and nobody told");
+                    FAILED
+                }
+            })
+        }
         _ => None,
     }
+}
+
+/// A letter, and its receiver as the configuration has it now.
+fn addressed(file: &str) -> Result<(Mailbox, Letter)> {
+    let letter =
+        inventory::letter(Path::new(file))?.with_context(|| format!("{file}: this is not a letter"))?;
+    let (alerts, _) = inventory::alerts()?;
+    let to = Mailbox::all(alerts).into_iter().find(|to| to.name() == letter.to);
+    Ok((to.context("this receiver is not configured any more")?, letter))
 }
 
 /// A command that is carried out by one process at a time.

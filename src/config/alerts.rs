@@ -32,6 +32,17 @@ pub struct SmtpServer {
     pub to: Option<String>,
 }
 
+impl SmtpServer {
+    /// The port that is named, or that the protection has.
+    pub fn usual_port(&self) -> u16 {
+        self.port.unwrap_or(match self.protection {
+            Protection::StartTls => 587,
+            Protection::Tls => 465,
+            Protection::Open => 25,
+        })
+    }
+}
+
 /// A web address that takes JSON documents.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WebHook {
@@ -45,6 +56,14 @@ pub struct WebHook {
 pub struct Alerts {
     pub smtp: Option<SmtpServer>,
     pub hooks: Vec<WebHook>,
+}
+
+impl Alerts {
+    /// The files of passwords.
+    pub fn secrets(&self) -> impl Iterator<Item = &str> {
+        let of_server = self.smtp.iter().filter_map(|server| server.password_file.as_deref());
+        of_server.chain(self.hooks.iter().filter_map(|hook| hook.token_file.as_deref()))
+    }
 }
 
 /// Reads the text; what was not understood is said, and its line is not used.

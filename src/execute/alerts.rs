@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 use anyhow::{Result, bail};
 
 use crate::{
-    kernel::{files, message, program},
+    kernel::{Machine, files, message, program},
     plan::monitor::AlertStep,
 };
 
@@ -15,7 +15,7 @@ const PROGRAM_WAIT: Duration = Duration::from_secs(600);
 const MAIL_WAIT: Duration = Duration::from_secs(120);
 
 /// Tells.
-pub(super) fn tell(step: &AlertStep) -> Result<()> {
+pub(super) fn tell(step: &AlertStep, machine: &Machine) -> Result<()> {
     match step {
         // What it answers is its own matter.
         AlertStep::Program { program, words } => {
@@ -32,13 +32,13 @@ pub(super) fn tell(step: &AlertStep) -> Result<()> {
         }
         AlertStep::Syslog { priority, text } => message::syslog(*priority, "mdadm", text)?,
         AlertStep::Journal { fields } => message::journal(fields)?,
-        AlertStep::Deliver { to, letter } => super::post::deliver(to, letter)?,
+        AlertStep::Deliver { file, .. } => super::post::start(machine, file)?,
         AlertStep::Keep { file, text } => {
             let path = Path::new(file);
-            if let Some(dir) = path.parent() {
-                files::make_dirs(dir, 0o700)?;
-            }
+            let dir = path.parent().unwrap_or(Path::new("/"));
+            files::make_dirs(dir, 0o700)?;
             files::replace(path, text.as_bytes(), 0o600)?;
+            files::sync_dir(dir)?;
         }
     }
     Ok(())

@@ -232,7 +232,7 @@ impl Live {
             }
             Step::Lvm(step) => self.volumes.apply(step)?,
             Step::Fs(step) => tools::run(step, &self.machine.meanwhile)?,
-            Step::Alert(step) => super::alerts::tell(step)?,
+            Step::Alert(step) => super::alerts::tell(step, &self.machine)?,
             Step::Commit => {}
         }
         Ok(saved)

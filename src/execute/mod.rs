@@ -14,7 +14,7 @@ mod members;
 mod nodes;
 mod noting;
 mod overlays;
-mod post;
+pub mod post;
 mod tools;
 mod volumes;
 pub mod watch;

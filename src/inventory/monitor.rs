@@ -5,9 +5,9 @@ use std::path::Path;
 use super::{StatusLook, map_entries};
 use crate::{
     config::alerts::{self, Alerts},
-    kernel::{KernelError, Machine, files, host, kmsg::KernelLog, mdstat, node},
+    kernel::{KernelError, Machine, files, host, kmsg::KernelLog, lock, mdstat, node},
     model::{
-        monitor::{ArraySeen, Monitored, NamedArray, SyncPercent},
+        monitor::{ArraySeen, Letter, Monitored, NamedArray, Spool, Spooled, SyncPercent},
         status::ArrayStatus,
     },
 };
@@ -77,41 +77,62 @@ pub fn sharing_process(machine: &Machine) -> Option<u32> {
     ["mdadm", "mdctl"].iter().any(|ours| name.starts_with(ours)).then_some(pid)
 }
 
-/// Who takes letters, by our own configuration, and what of it was passed over.
+/// Who takes letters, by our own configuration, and what is wrong with it.
 ///
 /// # Errors
 /// The file is there and cannot be read.
 pub fn alerts() -> Result<(Alerts, Vec<String>), KernelError> {
     let Some(bytes) = files::read(Path::new(ALERTS), 1 << 20)? else { return Ok(Default::default()) };
     let (alerts, odd) = alerts::parse(&String::from_utf8_lossy(&bytes));
-    Ok((alerts, odd.iter().map(|odd| format!("{ALERTS}: {odd}; it is passed over")).collect()))
+    let odd = odd.iter().map(|odd| format!("{ALERTS}: {odd}; it is passed over"));
+    let odd = odd.chain(alerts.secrets().filter_map(secret)).collect();
+    Ok((alerts, odd))
 }
 
-/// Letters kept by a process that has ended. Their names begin with its number, a dot and when it began.
-pub(super) fn letters(machine: &Machine, dir: &str) -> Result<Vec<(String, String)>, KernelError> {
-    let dir = Path::new(dir);
-    if !files::is_dir(dir) {
-        return Ok(Vec::new());
-    }
-    let mut found = Vec::new();
-    for name in files::names(dir)? {
-        let name = name.to_string_lossy().into_owned();
-        let Some(rest) = name.strip_suffix(".letter") else { continue };
-        let writer: Option<u32> = rest.split('.').next().and_then(|pid| pid.parse().ok());
-        let is_there = |pid: u32| {
-            let command = machine.procfs.command_name(pid);
-            command.is_some_and(|name| name.starts_with("mdadm") || name.starts_with("mdctl"))
-        };
-        if writer.is_some_and(|pid| pid != std::process::id() && is_there(pid)) {
-            continue;
+/// What is wrong with the file of a password.
+fn secret(path: &str) -> Option<String> {
+    match files::mode(Path::new(path)) {
+        None => Some(format!("{path}: {ALERTS} names it and it does not exist")),
+        Some(mode) if mode & 0o077 != 0 => {
+            Some(format!("{path}: others than its owner may read it (mode {mode:04o}); chmod 600 {path}"))
         }
-        let path = dir.join(&name);
-        if let Some(bytes) = files::read(&path, LONGEST_LETTER)? {
-            found.push((path.display().to_string(), String::from_utf8_lossy(&bytes).into_owned()));
+        Some(_) => None,
+    }
+}
+
+/// Letters that are not delivered, oldest first: their names begin with the time.
+pub(super) fn letters(machine: &Machine, dirs: &[String]) -> Result<Spool, KernelError> {
+    let mut letters = Vec::new();
+    for dir in dirs.iter().map(Path::new) {
+        for name in files::names(dir)? {
+            let path = dir.join(&name);
+            if path.extension().is_some_and(|extension| extension == "letter") {
+                letters.extend(spooled(machine, &path)?);
+            }
         }
     }
-    found.sort();
-    Ok(found)
+    let name = |spooled: &Spooled| Path::new(&spooled.file).file_name().map(ToOwned::to_owned);
+    letters.sort_by_cached_key(name);
+    Ok(Spool { now: host::now().0, letters })
+}
+
+/// One of them; `None` for what is gone meanwhile, or is not one.
+fn spooled(machine: &Machine, path: &Path) -> Result<Option<Spooled>, KernelError> {
+    let Some(letter) = letter(path)? else { return Ok(None) };
+    let file = path.display().to_string();
+    let why = files::read(Path::new(&Letter::why_file(&file)), LONGEST_LETTER).ok().flatten();
+    let refused = why.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    let in_hand = lock::holders(&machine.procfs, path).is_ok_and(|holders| !holders.is_empty());
+    Ok(Some(Spooled { file, letter, in_hand, refused }))
+}
+
+/// The letter in a file; `None` where there is none.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn letter(path: &Path) -> Result<Option<Letter>, KernelError> {
+    let bytes = files::read(path, LONGEST_LETTER)?;
+    Ok(bytes.and_then(|bytes| Letter::from_file(&String::from_utf8_lossy(&bytes))))
 }
 
 /// The kernel's lines with one of the words, oldest first.

@@ -68,7 +68,9 @@ pub fn see(machine: &Machine, config: &Config, look: &Look) -> Result<View, Unse
         Look::Monitored { paths } => {
             View::Monitored(Box::new(super::monitor::monitored(machine, paths).map_err(unseen)?))
         }
-        Look::Letters { dir } => View::Letters(super::monitor::letters(machine, dir).map_err(unseen)?),
+        Look::Letters { dirs } => {
+            View::Letters(Box::new(super::monitor::letters(machine, dirs).map_err(unseen)?))
+        }
         Look::KernelLog { words } => View::KernelLog(super::monitor::log(machine, words)),
         Look::Free { arrays } => {
             View::Free(arrays.iter().filter(|name| is_free(machine, name)).cloned().collect())

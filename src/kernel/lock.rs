@@ -73,8 +73,22 @@ impl Lock {
         Self::now(path, End::Removed)
     }
 
+    /// Locks a file that is there for something else, and stays; `None` where it is not there, or somebody has it.
+    pub fn of_file(path: &Path) -> Result<Option<Self>, KernelError> {
+        let opened = File::options().read(true).custom_flags(nix::libc::O_NOFOLLOW).open(path);
+        match opened {
+            Ok(file) => Self::lock_now(path, file, End::Stays),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(KernelError::io(path, "open", &error)),
+        }
+    }
+
     fn now(path: &Path, end: End) -> Result<Option<Self>, KernelError> {
-        match Flock::lock(open(path)?, FlockArg::LockExclusiveNonblock) {
+        Self::lock_now(path, open(path)?, end)
+    }
+
+    fn lock_now(path: &Path, file: File, end: End) -> Result<Option<Self>, KernelError> {
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(file) => {
                 let lock = Self { path: path.to_owned(), file, end };
                 // Else somebody let it go just now: he has it no more, and neither have we.
@@ -266,6 +280,21 @@ mod tests {
         drop(held);
         drop(waiter.join().unwrap().unwrap());
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_file_that_is_there_for_something_else_is_neither_made_nor_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("letter");
+        assert!(Lock::of_file(&path).unwrap().is_none());
+        assert!(!path.exists());
+        fs::write(&path, "text").unwrap();
+        let held = Lock::of_file(&path).unwrap();
+        assert!(held.is_some());
+        assert!(Lock::of_file(&path).unwrap().is_none());
+        drop(held);
+        assert!(Lock::of_file(&path).unwrap().is_some());
+        assert_eq!(fs::read(&path).unwrap(), b"text");
     }
 
     #[test]

@@ -88,6 +88,21 @@ pub fn in_background(procfs: &Procfs, log: &Path, words: &[&str]) -> Result<u32,
     Ok(child.id())
 }
 
+/// Starts it for one short act, with what our environment says; what comes of it is found out otherwise. Nothing is left of it
+/// in the table of processes.
+///
+/// # Errors
+/// There is no /proc, or no memory.
+pub fn for_one_act(procfs: &Procfs, words: &[&str]) -> Result<u32, KernelError> {
+    let Some((name, words)) = words.split_first() else { return Ok(0) };
+    let (path, mut command) = program(procfs, name);
+    command.args(words).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().map_err(|error| KernelError::io(&path, "start", &error))?;
+    let pid = child.id();
+    std::thread::spawn(move || child.wait());
+    Ok(pid)
+}
+
 /// What such a process does first: a session of its own, so that nobody's terminal ends it, and a name by which it is found.
 pub fn stand_alone(name: &str) {
     if let Err(errno) = setsid() {

@@ -69,3 +69,77 @@ impl SyncPercent {
         }
     }
 }
+
+/// The letters of the monitor that are under way, as their files show it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Spool {
+    /// The time, in seconds since 1970.
+    pub now: u64,
+    /// The letters, oldest first.
+    pub letters: Vec<Spooled>,
+}
+
+/// The file of one letter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spooled {
+    /// Its path.
+    pub file: String,
+    /// What is in it.
+    pub letter: Letter,
+    /// A process is delivering it.
+    pub in_hand: bool,
+    /// Why it could not be delivered the last time.
+    pub refused: Option<String>,
+}
+
+/// One letter: an alert for one receiver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Letter {
+    /// Its identity, the same at each attempt.
+    pub id: String,
+    /// When it was written, in seconds since 1970.
+    pub written: u64,
+    /// Whom it is for.
+    pub to: String,
+    /// What it says.
+    pub text: String,
+}
+
+impl Letter {
+    /// As its file has it.
+    #[must_use]
+    pub fn to_file(&self) -> String {
+        format!("{}\n{}\n{}\n{}", self.id, self.written, self.to, self.text)
+    }
+
+    /// From its file; `None` for what is not one.
+    #[must_use]
+    pub fn from_file(text: &str) -> Option<Self> {
+        let mut parts = text.splitn(4, '\n');
+        let (id, written, to) = (parts.next()?, parts.next()?.parse().ok()?, parts.next()?);
+        let is_whole = !id.is_empty() && !to.is_empty();
+        is_whole.then_some(())?;
+        Some(Self { id: id.to_owned(), written, to: to.to_owned(), text: parts.next()?.to_owned() })
+    }
+
+    /// The file in which the process that could not deliver it says why.
+    #[must_use]
+    pub fn why_file(file: &str) -> String {
+        format!("{file}.refused")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_letters_file() {
+        let letter =
+            Letter { id: "a.1".into(), written: 7, to: "smtp".into(), text: "From: x\n\ny\n".into() };
+        assert_eq!(Letter::from_file(&letter.to_file()), Some(letter));
+        for text in ["", "a", "a\n7\nb", "a\nx\nb\nc", "\n7\nb\nc"] {
+            assert_eq!(Letter::from_file(text), None, "{text:?}");
+        }
+    }
+}

@@ -12,7 +12,7 @@ use super::{
     dm::{Listed, Overview},
     extents::OldContent,
     manage::{Absent, Depth, ManageSubject, Managed},
-    monitor::Monitored,
+    monitor::{Monitored, Spool},
     overlay::{Overlay, Overlays, Pending, Underlays},
     scrub::ScrubSight,
     trial::{Checker, ToolEnded},
@@ -132,10 +132,10 @@ pub enum Look {
         /// The paths.
         paths: Vec<String>,
     },
-    /// Letters of the monitor that nobody is about to deliver.
+    /// The monitor's letters that are not delivered.
     Letters {
-        /// The directory of their files.
-        dir: String,
+        /// The directories of their files.
+        dirs: Vec<String>,
     },
     /// What the kernel said about these, as words of a line.
     KernelLog {
@@ -273,8 +273,8 @@ views! {
     Scrub(Box<ScrubSight>) = scrub,
     /// [`Look::Monitored`].
     Monitored(Box<Monitored>) = monitored,
-    /// [`Look::Letters`]: files and what is in them.
-    Letters(Vec<(String, String)>) = letters,
+    /// [`Look::Letters`].
+    Letters(Box<Spool>) = letters,
     /// [`Look::KernelLog`], oldest first; none where the log cannot be read.
     KernelLog(Vec<String>) = kernel_log,
     /// [`Look::Free`], in their order.

@@ -29,6 +29,9 @@ use crate::{
 /// What follows from a change may be announced by nothing: the wait after it is at most so long.
 const AFTER_A_CHANGE: Duration = Duration::from_secs(5);
 
+/// At the end, what receivers answer is looked for this often.
+const BETWEEN_ANSWERS: Duration = Duration::from_millis(200);
+
 /// What is asked for.
 #[derive(Clone, Debug)]
 pub struct MonitorJob {
@@ -53,8 +56,15 @@ pub struct Monitor {
     job: MonitorJob,
     stage: Stage,
     seen: Monitored,
+    /// Letters to be kept, before anything else: whatever happens then, they are not lost.
+    keeps: VecDeque<Step>,
     /// What is to be told, in order.
     queue: VecDeque<Telling>,
+    /// The time of the last look, and when arrays are looked at again; in seconds since 1970.
+    now: u64,
+    look_at: u64,
+    /// There is nothing left but what receivers answer.
+    ending: bool,
     /// Something changed: what follows from it is looked for soon.
     soon: bool,
     /// Moves that led nowhere, until something changes.
@@ -69,7 +79,7 @@ pub struct Monitor {
 enum Stage {
     /// The number of this process is written down.
     Noting,
-    /// What a killed one left.
+    /// What became of letters, and what a killed one left.
     Letters,
     Looking,
     /// Why these happened.
@@ -78,8 +88,10 @@ enum Stage {
     Telling {
         of_log: bool,
     },
-    /// A letter is delivered, the one of this file.
-    Delivering(String),
+    /// A letter is kept.
+    Keeping(Step),
+    /// A process is sent off with a letter, the one of this file.
+    Posting(String),
     /// A spare moves.
     Moving(Box<Moving>),
     Waiting,
@@ -125,7 +137,11 @@ impl Monitor {
             job,
             stage: Stage::Looking,
             seen: Monitored::default(),
+            keeps: VecDeque::new(),
             queue: VecDeque::new(),
+            now: 0,
+            look_at: 0,
+            ending: false,
             soon: false,
             tried: BTreeSet::new(),
             begun: false,
@@ -159,22 +175,18 @@ impl Monitor {
             }
             (Stage::Moving(moving), event) => self.moving(*moving, event),
             (Stage::Waiting, Happened::Woke(woke)) => match woke {
+                Woke::Interrupted if self.ending => self.ended(),
                 Woke::Interrupted => Turn::end(0),
                 Woke::Changed => {
                     self.soon = true;
                     self.look()
                 }
-                Woke::Armed | Woke::TimeUp | Woke::Deaf => self.look(),
+                Woke::Armed => self.look(),
+                Woke::TimeUp | Woke::Deaf => self.letters(),
             },
-            (Stage::Letters, Happened::Seen(view)) => {
-                self.job.outbox.adopt(view.letters().unwrap_or_default());
-                self.look()
+            (stage @ (Stage::Letters | Stage::Keeping(_) | Stage::Posting(_)), event) => {
+                self.post(stage, event)
             }
-            (Stage::Letters, Happened::Unseen(unseen)) => {
-                self.say.push(Said::warn(unseen.text));
-                self.look()
-            }
-            (Stage::Delivering(file), Happened::Done(deeds)) => self.delivered(&file, deeds),
             (Stage::Noting, Happened::Done(deeds)) => {
                 for deed in deeds {
                     if let Deed::Failed(failure) = deed {
@@ -192,17 +204,51 @@ impl Monitor {
                 }
                 None => self.letters(),
             },
-            (_, other) => {
-                Turn::refuse(Unseen { text: format!("an answer to no question: {other:?}"), errno: None })
-            }
+            (_, other) => no_question(other),
         }
     }
 
-    /// What a killed one left is looked for first.
+    /// What happened to letters.
+    fn post(&mut self, stage: Stage, event: Happened) -> Turn {
+        match (stage, event) {
+            (Stage::Letters, Happened::Seen(view)) => {
+                if let Ok(spool) = view.letters() {
+                    self.now = spool.now;
+                    let said = self.job.outbox.seen(&spool);
+                    said.into_iter().for_each(|said| self.trouble(said));
+                }
+                self.after_letters()
+            }
+            (Stage::Letters, Happened::Unseen(unseen)) => {
+                if !std::mem::replace(&mut self.blind, true) {
+                    self.say.push(Said::warn(unseen.text));
+                }
+                self.look_or_end()
+            }
+            (Stage::Keeping(step), Happened::Done(deeds)) => self.kept(&step, deeds),
+            (Stage::Posting(file), Happened::Done(deeds)) => self.posted(&file, deeds),
+            (_, other) => no_question(other),
+        }
+    }
+
+    /// What became of letters, and what a killed process left.
     fn letters(&mut self) -> Turn {
-        let Some(dir) = self.job.outbox.dir() else { return self.look() };
+        let Some(dirs) = self.job.outbox.dirs() else { return self.look_or_end() };
         self.stage = Stage::Letters;
-        Turn::look(Look::Letters { dir: dir.to_owned() })
+        Turn::look(Look::Letters { dirs: dirs.to_vec() })
+    }
+
+    /// Arrays, where it is time for them; a clock that was set back does not put that off.
+    fn after_letters(&mut self) -> Turn {
+        let is_put_off = self.look_at > self.now.saturating_add(self.job.delay.as_secs());
+        match self.now >= self.look_at || is_put_off {
+            true => self.look_or_end(),
+            false => self.go_on(),
+        }
+    }
+
+    fn look_or_end(&mut self) -> Turn {
+        if self.ending { self.go_on() } else { self.look() }
     }
 
     fn look(&mut self) -> Turn {
@@ -218,11 +264,16 @@ impl Monitor {
         if !std::mem::replace(&mut self.blind, true) {
             self.say.push(Said::error(unseen.text));
         }
+        self.look_at = self.now.saturating_add(self.job.delay.as_secs());
         self.wait()
     }
 
     fn seen(&mut self, seen: Monitored) -> Turn {
         self.blind = false;
+        self.now = seen.now;
+        let soon = std::mem::take(&mut self.soon);
+        let delay = if soon { self.job.delay.min(AFTER_A_CHANGE) } else { self.job.delay };
+        self.look_at = self.now.saturating_add(delay.as_secs());
         self.seen = seen;
         if !std::mem::replace(&mut self.begun, true) {
             self.say.extend(self.job.list.begin(&self.seen).into_iter().map(Said::error));
@@ -244,10 +295,11 @@ impl Monitor {
             event.cause = cause::cause(event, log);
             self.queue.extend(self.said(event).into_iter().map(Telling::Said));
             self.queue.extend(self.job.receivers.acts(event, &self.seen).into_iter().map(Telling::Act));
-            let now = self.seen.now;
-            for to in self.job.outbox.boxes().to_vec() {
+            for to in self.job.outbox.boxes().cloned().collect::<Vec<_>>() {
                 if let Some(text) = self.job.receivers.letter(&to, event, &self.seen) {
-                    self.queue.push_back(Telling::Act(self.job.outbox.write(&to, text, now)));
+                    let (steps, said) = self.job.outbox.write(&to, text, self.seen.now);
+                    self.keeps.extend(steps);
+                    said.into_iter().for_each(|said| self.trouble(said));
                 }
             }
         }
@@ -263,8 +315,27 @@ impl Monitor {
         [Said::warn(event.to_string())].into_iter().chain(about).collect()
     }
 
-    /// The next piece of telling, or what comes after all of it.
+    /// What is said about a receiver is told to logs as well.
+    fn trouble(&mut self, said: Said) {
+        self.queue.extend(self.job.receivers.trouble(&said.text).into_iter().map(Telling::Act));
+        self.say.push(said);
+    }
+
+    /// Letters are kept and sent off first, for a program may take its time. Then the next piece of telling, or what comes after
+    /// all of it.
     fn go_on(&mut self) -> Turn {
+        if let Some(step) = self.keeps.pop_front() {
+            self.stage = Stage::Keeping(step.clone());
+            return Turn::carry_out(Plan {
+                summary: step.to_string(),
+                steps: vec![step],
+                warnings: Vec::new(),
+            });
+        }
+        if let Some((file, plan)) = self.job.outbox.due(self.now, self.ending || self.job.oneshot) {
+            self.stage = Stage::Posting(file);
+            return Turn::carry_out(plan);
+        }
         while let Some(telling) = self.queue.pop_front() {
             match telling {
                 Telling::Said(said) => self.say.push(said),
@@ -277,16 +348,12 @@ impl Monitor {
                 }
             }
         }
-        if let Some((file, plan)) = self.job.outbox.due(self.seen.now) {
-            self.stage = Stage::Delivering(file);
-            return Turn::carry_out(plan);
-        }
-        if self.job.oneshot {
-            return Turn::end(0);
+        if self.ending || self.job.oneshot {
+            return self.end();
         }
         if !self.job.list.has_redundancy() {
             self.say.push(Said::warn("No array with redundancy detected, stopping"));
-            return Turn::end(0);
+            return self.end();
         }
         match self.job.sharing.as_ref().and_then(|it| it.find(&self.job.list, &self.seen, &self.tried)) {
             Some(what) => self.move_spare(what, Act::Remove),
@@ -294,21 +361,51 @@ impl Monitor {
         }
     }
 
-    fn delivered(&mut self, file: &str, deeds: Vec<Deed>) -> Turn {
+    fn kept(&mut self, step: &Step, deeds: Vec<Deed>) -> Turn {
         for deed in deeds {
-            match deed {
-                Deed::Done | Deed::Shown => self.job.outbox.delivered(file),
-                Deed::Failed(failure) if failure.committed => {
-                    self.job.outbox.delivered(file);
-                    self.say.push(Said::warn(failure.why()));
-                }
-                Deed::Failed(failure) => {
-                    let said = self.job.outbox.refused(file, &failure.why(), self.seen.now);
-                    self.say.extend(said.map(Said::warn));
-                }
+            let Deed::Failed(failure) = deed else { continue };
+            let why = failure.why();
+            let elsewhere = match step {
+                Step::Alert(AlertStep::Keep { file, text }) => self.job.outbox.not_kept(file, text),
+                _ => None,
+            };
+            match elsewhere {
+                Some(step) => self.keeps.push_front(step),
+                None => self.trouble(Said::warn(why)),
             }
         }
         self.go_on()
+    }
+
+    fn posted(&mut self, file: &str, deeds: Vec<Deed>) -> Turn {
+        for deed in deeds {
+            if let Deed::Failed(failure) = deed {
+                let said = self.job.outbox.refused(file, &failure.why(), self.now);
+                said.into_iter().for_each(|said| self.trouble(said));
+            }
+        }
+        self.go_on()
+    }
+
+    /// The end, once every receiver has answered or is given up for now.
+    fn end(&mut self) -> Turn {
+        self.ending = true;
+        if !self.job.outbox.is_busy() {
+            return self.ended();
+        }
+        self.stage = Stage::Waiting;
+        Then::Wait(Wait { on: Vec::new(), most: BETWEEN_ANSWERS, bar: None }).into()
+    }
+
+    /// Whoever asked for one look learns whether everybody was told.
+    fn ended(&mut self) -> Turn {
+        let left = self.job.outbox.left();
+        if left == 0 {
+            return Turn::end(0);
+        }
+        let text = format!("{left} of the alerts could not be delivered; the next monitor sends them again");
+        self.say.push(Said::error(text));
+        Turn::end(u8::from(self.job.oneshot))
     }
 
     fn move_spare(&mut self, what: Move, act: Act) -> Turn {
@@ -359,16 +456,15 @@ impl Monitor {
 
     fn wait(&mut self) -> Turn {
         self.stage = Stage::Waiting;
-        let soon = std::mem::take(&mut self.soon);
-        let until = self.job.outbox.until(self.seen.now).map_or(Duration::MAX, Duration::from_secs);
-        let most = if soon { self.job.delay.min(AFTER_A_CHANGE) } else { self.job.delay };
-        Then::Wait(Wait {
-            on: vec![Cause::Arrays],
-            most: most.min(until.max(Duration::from_secs(1))),
-            bar: None,
-        })
-        .into()
+        let until = self.job.outbox.until(self.now).unwrap_or(u64::MAX);
+        let most = self.look_at.saturating_sub(self.now).min(self.job.delay.as_secs()).min(until);
+        Then::Wait(Wait { on: vec![Cause::Arrays], most: Duration::from_secs(most.max(1)), bar: None }).into()
     }
+}
+
+/// A mistake of the driver's.
+fn no_question(answer: Happened) -> Turn {
+    Turn::refuse(Unseen { text: format!("an answer to no question: {answer:?}"), errno: None })
 }
 
 #[cfg(test)]

@@ -1,17 +1,20 @@
 //! The loop over a machine made of values.
 
+use std::collections::BTreeMap;
+
 use superblock::Write;
 
 use super::*;
 use crate::{
-    model::monitor::{ArraySeen, NamedArray, SyncPercent},
+    config::alerts::WebHook,
+    model::monitor::{ArraySeen, Letter, NamedArray, Spool, Spooled, SyncPercent},
     plan::{
         course::{
             Answer, View,
             twin::{self, Scene},
         },
         monitor::{
-            Origin, WatchedArray, Watching,
+            Mailbox, Origin, WatchedArray, Watching,
             changes::tests::{array, member},
         },
     },
@@ -27,6 +30,72 @@ struct Machine {
     mails: Vec<String>,
     logged: Vec<String>,
     log: Vec<&'static str>,
+    post: Post,
+}
+
+/// Letters, and a receiver.
+#[derive(Clone, Debug, Default)]
+struct Post {
+    now: u64,
+    /// Files of letters, and why each was refused.
+    files: BTreeMap<String, (Letter, Option<String>)>,
+    /// What is being delivered, and how long it takes.
+    under_way: Option<(String, u64)>,
+    takes: u64,
+    /// The first answers are refusals.
+    refusals: usize,
+    taken: Vec<String>,
+    /// The first directory cannot be written.
+    is_full: bool,
+}
+
+impl Post {
+    fn act(&mut self, step: &Step) -> anyhow::Result<()> {
+        match step {
+            Step::Alert(AlertStep::Keep { file, .. }) if self.is_full && file.starts_with("/spool") => {
+                anyhow::bail!("{file}: no space left on device")
+            }
+            Step::Alert(AlertStep::Keep { file, text }) => {
+                let letter = Letter::from_file(text).expect("a letter");
+                self.files.insert(file.clone(), (letter, None));
+            }
+            Step::Alert(AlertStep::Deliver { file, .. }) => {
+                assert!(self.under_way.is_none(), "one at a time");
+                self.under_way = Some((file.clone(), self.now + self.takes));
+                self.answer();
+            }
+            // No letter was refused before it is sent again.
+            Step::System(SystemStep::RemoveFile { file }) => {
+                if let Some((_, why)) = self.files.get_mut(file.trim_end_matches(".refused")) {
+                    *why = None;
+                }
+            }
+            other => anyhow::bail!("a monitor does not do this: {other}"),
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self) {
+        let Some((file, _)) = self.under_way.take_if(|(_, at)| *at <= self.now) else { return };
+        if self.refusals > 0 {
+            self.refusals -= 1;
+            self.files.get_mut(&file).expect("it is kept").1 = Some("http status: 503".to_owned());
+        } else {
+            let (letter, _) = self.files.remove(&file).expect("it is kept");
+            self.taken.push(letter.text);
+        }
+    }
+
+    fn see(&self) -> Spool {
+        let in_hand = |file: &String| self.under_way.as_ref().is_some_and(|(of, _)| of == file);
+        let letters = self.files.iter().map(|(file, (letter, refused))| Spooled {
+            file: file.clone(),
+            letter: letter.clone(),
+            in_hand: in_hand(file),
+            refused: refused.clone(),
+        });
+        Spool { now: self.now, letters: letters.collect() }
+    }
 }
 
 impl Scene for Machine {
@@ -35,8 +104,8 @@ impl Scene for Machine {
             Step::Alert(AlertStep::Program { words, .. }) => self.programs.push(words.join(" ")),
             Step::Alert(AlertStep::Sendmail { message, .. }) => self.mails.push(message.clone()),
             Step::Alert(AlertStep::Syslog { text, .. }) => self.logged.push(text.clone()),
-            Step::Alert(AlertStep::Journal { .. } | AlertStep::Keep { .. } | AlertStep::Deliver { .. }) => {}
-            other => anyhow::bail!("a monitor does not do this: {other}"),
+            Step::Alert(AlertStep::Journal { .. }) => {}
+            other => self.post.act(other)?,
         }
         Ok(Vec::new())
     }
@@ -54,12 +123,14 @@ impl Scene for Machine {
                     }
                 };
                 Ok(View::Monitored(Box::new(Monitored {
+                    now: self.post.now,
                     arrays: self.arrays.clone(),
                     named: paths.iter().map(|path| (path.clone(), at(path))).collect(),
                     mdstat: "Personalities : [raid1]\n".to_owned(),
                     ..Monitored::default()
                 })))
             }
+            Look::Letters { .. } => Ok(View::Letters(Box::new(self.post.see()))),
             Look::KernelLog { .. } => {
                 Ok(View::KernelLog(self.log.iter().map(|line| (*line).to_owned()).collect()))
             }
@@ -68,6 +139,12 @@ impl Scene for Machine {
     }
 
     fn pass_time(&mut self, wait: &Wait) -> Woke {
+        self.post.now += wait.most.as_secs().max(1);
+        self.post.answer();
+        let is_quiet = self.later.is_empty() || self.post.now % 10 != 0;
+        if wait.on.is_empty() || (!self.post.files.is_empty() && is_quiet) {
+            return Woke::TimeUp;
+        }
         assert_eq!(wait.on, [Cause::Arrays]);
         // In the end somebody stops it.
         match self.later.is_empty() {
@@ -203,6 +280,77 @@ fn an_array_that_comes_back_degraded_is_told_of() {
     );
 }
 
+fn with_hook(course: Monitor) -> Monitor {
+    let hook = WebHook { url: "http://hook/secret".to_owned(), token_file: None };
+    let dirs = vec!["/spool".to_owned(), "/run".to_owned()];
+    let outbox = Outbox::new(dirs, vec![Mailbox::Hook(hook)], "1".to_owned(), "box");
+    Monitor { job: MonitorJob { outbox, ..course.job }, ..course }
+}
+
+/// What the receiver took.
+fn taken(scene: &Machine) -> Vec<String> {
+    let event = |text: &String| {
+        let document: serde_json::Value = serde_json::from_str(text).unwrap();
+        document["event"].as_str().unwrap().to_owned()
+    };
+    scene.post.taken.iter().map(event).collect()
+}
+
+#[test]
+fn one_look_waits_for_receivers_and_says_whether_they_answered() {
+    let arrays = vec![mirror("md0", "U_", "faulty")];
+    let machine = Machine { arrays, post: Post { takes: 20, ..Post::default() }, ..Machine::default() };
+    let fine = drive(with_hook(monitor(&[], true, true)), machine.clone());
+    assert_eq!(
+        (fine.status(), taken(&fine.scene)),
+        (0, ["TestMessage", "NewArray", "DegradedArray"].map(str::to_owned).to_vec())
+    );
+    let mut refuses = machine.clone();
+    refuses.post.refusals = 1;
+    let refused = drive(with_hook(monitor(&[], true, true)), refuses);
+    assert_eq!((refused.status(), refused.scene.post.files.len()), (1, 3));
+    let text = refused.text();
+    assert!(text.contains("http://hook: http status: 503; the alert is kept in /spool/"), "{text}");
+    assert!(
+        text.ends_with("3 of the alerts could not be delivered; the next monitor sends them again"),
+        "{text}"
+    );
+    // Logs learn of it as well.
+    assert!(refused.scene.logged.iter().any(|line| line.contains("503")));
+}
+
+#[test]
+fn arrays_are_looked_at_while_a_receiver_does_not_answer() {
+    let there = vec![mirror("md0", "UU", "in_sync")];
+    let machine = Machine {
+        arrays: there.clone(),
+        later: vec![there.clone(), vec![mirror("md0", "U_", "faulty")], there],
+        post: Post { takes: 35, refusals: 2, ..Post::default() },
+        ..Machine::default()
+    };
+    let end =
+        twin::drive(&mut with_hook(monitor(&["/dev/md0"], false, true)), machine, Answer::No, None, None);
+    assert_eq!(
+        end.scene.programs,
+        ["TestMessage /dev/md0", "Fail /dev/md0 /dev/sdb", "SpareActive /dev/md0 /dev/sdb"]
+    );
+    // Each once, in their order.
+    let events = ["TestMessage", "Fail", "ArrayRestored", "SpareActive"];
+    let mut seen = taken(&end.scene);
+    seen.retain(|event| events.contains(&event.as_str()));
+    assert_eq!(seen.first().map(String::as_str), Some("TestMessage"), "{seen:?}");
+    assert!(end.text().contains("it takes alerts again"), "{}", end.text());
+}
+
+#[test]
+fn a_full_disk_keeps_no_alert_back() {
+    let post = Post { is_full: true, refusals: 1, ..Post::default() };
+    let machine = Machine { arrays: vec![mirror("md0", "U_", "faulty")], post, ..Machine::default() };
+    let end = drive(with_hook(monitor(&[], true, false)), machine);
+    assert!(end.text().contains("kept in /run/"), "{}", end.text());
+    assert_eq!(end.scene.post.files.len(), 2);
+}
+
 #[test]
 fn it_ends_whatever_happens() {
     let machine = Machine {
@@ -223,5 +371,17 @@ fn it_ends_whatever_happens() {
     let tally = twin::everything(make, &machine, &[Errno::EIO], changes, |outcome, what| {
         assert_eq!(outcome.status(), 0, "{what}: {}", outcome.text());
     });
+    assert!(tally.reaches(20, 15, 60), "{tally:?}");
+    // With a receiver that takes its time.
+    let machine = Machine { post: Post { takes: 3, refusals: 1, ..Post::default() }, ..machine };
+    let tally = twin::everything(
+        || with_hook(make()),
+        &machine,
+        &[Errno::EIO],
+        changes,
+        |outcome, what| {
+            assert_eq!(outcome.status(), 0, "{what}: {}", outcome.text());
+        },
+    );
     assert!(tally.reaches(20, 15, 60), "{tally:?}");
 }

@@ -1,19 +1,29 @@
-//! Letters to receivers that may not answer: each is kept in a file until it was delivered, and tried again after ever longer
-//! pauses. One file a letter and receiver, so that a killed process leaves just what was not delivered.
+//! Letters to receivers that may not answer. Each is a file until it is delivered, and is tried again after ever longer pauses. A
+//! process of its own delivers it, removes the file or says in another file why not: the monitor looks at files and never waits
+//! for a receiver.
 //!
 //! Whoever is killed between a delivery and the removal of the file delivers once more: the letter's identity stays, and
 //! receivers know it by that (`Message-ID`, `Idempotency-Key`).
 
 use super::step::AlertStep;
 use crate::{
-    config::alerts::{SmtpServer, WebHook},
-    plan::{Plan, Step, SystemStep},
+    config::alerts::{Alerts, SmtpServer, WebHook},
+    model::monitor::{Letter, Spool},
+    plan::{Plan, Step, SystemStep, course::Said},
 };
 
 /// The longest pause between two attempts, in seconds.
 const LONGEST_PAUSE: u64 = 3600;
 /// A letter that nobody takes for so long is given up, in seconds: five days, as mailers do.
 const TOO_OLD: u64 = 5 * 86_400;
+/// But not before so many attempts, an hour of them: a clock may jump when it is set at boot.
+const FEWEST_TRIES: u32 = 12;
+/// After so many failures a letter lets others go first: it may be the letter itself that is refused.
+const PATIENCE: u32 = 4;
+/// A process that delivers has an end of its own before this; one that says nothing until then was killed. In seconds.
+const SILENCE: u64 = 90;
+/// At most so many letters are kept for one receiver.
+const MOST_LETTERS: usize = 500;
 
 /// Who takes letters.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,281 +35,293 @@ pub enum Mailbox {
 }
 
 impl Mailbox {
-    /// By what letters name it.
+    /// Those of a configuration.
+    #[must_use]
+    pub fn all(alerts: Alerts) -> Vec<Self> {
+        alerts.smtp.into_iter().map(Self::Smtp).chain(alerts.hooks.into_iter().map(Self::Hook)).collect()
+    }
+
+    /// By what letters name it. There is one server: letters go to the one that is configured when they are delivered.
     #[must_use]
     pub fn name(&self) -> String {
         match self {
-            Self::Smtp(server) => format!("smtp:{}", server.server),
+            Self::Smtp(_) => "smtp".to_owned(),
             Self::Hook(hook) => hook.url.clone(),
+        }
+    }
+
+    /// For people: what follows a host in a web address is often a secret.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        match self {
+            Self::Smtp(server) => server.server.clone(),
+            Self::Hook(hook) => {
+                let (scheme, rest) = hook.url.split_once("://").unwrap_or(("", &hook.url));
+                let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+                let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+                format!("{scheme}://{host}")
+            }
         }
     }
 }
 
-/// One letter.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Letter {
-    /// Its identity.
-    pub id: String,
-    /// When it was written, in seconds since 1970.
-    pub written: u64,
-    /// Whom it is for.
-    pub to: String,
-    /// What it says.
-    pub text: String,
-}
-
-impl Letter {
-    /// As its file has it.
-    #[must_use]
-    pub fn to_file(&self) -> String {
-        format!("{}\n{}\n{}\n{}", self.id, self.written, self.to, self.text)
-    }
-
-    /// From its file; `None` for what is not one.
-    #[must_use]
-    pub fn from_file(text: &str) -> Option<Self> {
-        let mut parts = text.splitn(4, '\n');
-        let (id, written, to) = (parts.next()?, parts.next()?.parse().ok()?, parts.next()?);
-        let is_whole = !id.is_empty() && !to.is_empty();
-        is_whole.then_some(())?;
-        Some(Self { id: id.to_owned(), written, to: to.to_owned(), text: parts.next()?.to_owned() })
-    }
-}
-
-/// A letter that is under way.
+/// A letter that is not delivered.
 #[derive(Clone, Debug)]
 struct Pending {
-    letter: Letter,
     file: String,
+    to: String,
+    written: u64,
     tries: u32,
+}
+
+/// A receiver, and how it answers.
+#[derive(Clone, Debug)]
+struct Post {
+    to: Mailbox,
+    /// Attempts that failed since the last one that did not.
+    failures: u32,
+    /// When the next one is due.
     due: u64,
+    /// The file of the letter that is being delivered, and since when.
+    under_way: Option<(String, u64)>,
 }
 
 /// All letters that are under way.
 #[derive(Clone, Debug, Default)]
 pub struct Outbox {
-    /// The directory of their files.
-    dir: String,
-    boxes: Vec<Mailbox>,
+    /// The directories of their files: the second one is for when the first cannot be written.
+    dirs: Vec<String>,
+    posts: Vec<Post>,
     pending: Vec<Pending>,
-    /// The process, and how many letters it wrote: no two letters have one name.
+    /// Files of those that are given up.
+    given_up: Vec<String>,
+    /// What tells this process's letters from all others, and the host.
     process: String,
+    host: String,
     count: u64,
+    /// That letters are dropped was said, and that some are for nobody.
+    said_full: bool,
+    said_stray: bool,
 }
 
 impl Outbox {
-    /// Empty. `process` is what no other process is called, now or later.
+    /// Empty. `process` is what no other process is called, now or later, here or elsewhere.
     #[must_use]
-    pub fn new(dir: String, boxes: Vec<Mailbox>, process: String) -> Self {
-        Self { dir, boxes, pending: Vec::new(), process, count: 0 }
+    pub fn new(dirs: Vec<String>, boxes: Vec<Mailbox>, process: String, host: &str) -> Self {
+        let post = |to| Post { to, failures: 0, due: 0, under_way: None };
+        let is_plain = |c: &char| c.is_ascii_alphanumeric() || ['.', '-'].contains(c);
+        let host: String = host.chars().filter(is_plain).collect();
+        let host = if host.is_empty() { "localhost".to_owned() } else { host };
+        Self { dirs, posts: boxes.into_iter().map(post).collect(), process, host, ..Self::default() }
     }
 
-    /// The directory, where there is anybody to write to.
+    /// The directories, where there is anybody to write to.
     #[must_use]
-    pub fn dir(&self) -> Option<&str> {
-        (!self.boxes.is_empty()).then_some(self.dir.as_str())
+    pub fn dirs(&self) -> Option<&[String]> {
+        (!self.posts.is_empty()).then_some(&self.dirs)
     }
 
     /// Those who take letters.
-    #[must_use]
-    pub fn boxes(&self) -> &[Mailbox] {
-        &self.boxes
+    pub fn boxes(&self) -> impl Iterator<Item = &Mailbox> {
+        self.posts.iter().map(|post| &post.to)
     }
 
-    /// Takes in what a process left that is no more.
-    pub fn adopt(&mut self, files: Vec<(String, String)>) {
-        let known = |file: &String, pending: &[Pending]| pending.iter().any(|letter| letter.file == *file);
-        for (file, text) in files {
-            let letter = Letter::from_file(&text).filter(|_| !known(&file, &self.pending));
-            self.pending.extend(letter.map(|letter| Pending { letter, file, tries: 0, due: 0 }));
-        }
-    }
-
-    /// A new letter; the act that keeps it.
-    pub fn write(&mut self, to: &Mailbox, text: String, now: u64) -> AlertStep {
+    /// A new letter: the steps that keep it, and what is to be said about room.
+    pub fn write(&mut self, to: &Mailbox, text: String, now: u64) -> (Vec<Step>, Option<Said>) {
         self.count = self.count.saturating_add(1);
-        let id = format!("{}.{}", self.process, self.count);
-        let file = format!("{}/{id}.letter", self.dir);
-        let letter = Letter { id, written: now, to: to.name(), text };
+        // In the order of time by their names, whoever wrote them.
+        let name = format!("{now:012}.{:06}.{}", self.count, self.process);
+        let dir = self.dirs.first().cloned().unwrap_or_default();
+        let file = format!("{dir}/{name}.letter");
+        let letter = Letter { id: format!("{name}@{}", self.host), written: now, to: to.name(), text };
         let text = letter.to_file();
-        self.pending.push(Pending { letter, file: file.clone(), tries: 0, due: now });
-        AlertStep::Keep { file, text }
-    }
-
-    /// The next letter that is due: its place, and the plan that delivers it and forgets it.
-    #[must_use]
-    pub fn due(&self, now: u64) -> Option<(String, Plan)> {
-        let next = self.pending.iter().find(|letter| letter.due <= now)?;
-        let forget = Step::System(SystemStep::RemoveFile { file: next.file.clone() });
-        let to = self.boxes.iter().find(|to| to.name() == next.letter.to);
-        let mut steps = vec![Step::Commit, forget];
-        // Nobody of that name is configured any more: it is only forgotten.
-        if let Some(to) = to {
-            let deliver = AlertStep::Deliver { to: to.clone(), letter: next.letter.clone() };
-            steps.insert(0, Step::Alert(deliver));
+        self.pending.push(Pending { file: file.clone(), to: to.name(), written: now, tries: 0 });
+        // What has just happened is worth an attempt.
+        for post in self.posts.iter_mut().filter(|post| post.to == *to) {
+            post.due = post.due.min(now);
         }
-        let summary = format!("deliver {} to {}", next.letter.id, next.letter.to);
-        Some((next.file.clone(), Plan { summary, steps, warnings: Vec::new() }))
+        let mut steps = vec![Step::Alert(AlertStep::Keep { file, text })];
+        let dropped = self.surplus(&to.name());
+        steps.extend(dropped.iter().map(|file| remove(file)));
+        let says = !dropped.is_empty() && !std::mem::replace(&mut self.said_full, true);
+        let said = || {
+            let shown = to.shown();
+            Said::warn(format!(
+                "{shown}: {MOST_LETTERS} alerts wait for it; for each new one the oldest is dropped"
+            ))
+        };
+        (steps, says.then(said))
     }
 
-    /// It was delivered.
-    pub fn delivered(&mut self, file: &str) {
-        self.pending.retain(|letter| letter.file != file);
+    /// The oldest letters to a receiver that has too many.
+    fn surplus(&mut self, to: &str) -> Vec<String> {
+        let is_in_hand = |file: &String| {
+            self.posts.iter().any(|post| post.under_way.as_ref().is_some_and(|(of, _)| of == file))
+        };
+        let files: Vec<String> =
+            self.pending.iter().filter(|letter| letter.to == to).map(|letter| letter.file.clone()).collect();
+        let many = files.len().saturating_sub(MOST_LETTERS);
+        let dropped: Vec<String> = files.into_iter().filter(|file| !is_in_hand(file)).take(many).collect();
+        self.pending.retain(|letter| !dropped.contains(&letter.file));
+        dropped
     }
 
-    /// It was not; what there is to say about that, once a letter and at its end.
-    pub fn refused(&mut self, file: &str, why: &str, now: u64) -> Option<String> {
+    /// A letter's file could not be written: the step that keeps it elsewhere. `None` where there is no place left.
+    pub fn not_kept(&mut self, file: &str, text: &str) -> Option<Step> {
+        let (dir, name) = file.rsplit_once('/')?;
+        let next = self.dirs.iter().skip_while(|other| *other != dir).nth(1).cloned();
+        let Some(next) = next else {
+            self.pending.retain(|letter| letter.file != file);
+            return None;
+        };
+        let elsewhere = format!("{next}/{name}");
+        for letter in self.pending.iter_mut().filter(|letter| letter.file == file) {
+            letter.file.clone_from(&elsewhere);
+        }
+        Some(Step::Alert(AlertStep::Keep { file: elsewhere, text: text.to_owned() }))
+    }
+
+    /// Takes in what the files say: what was delivered, what was not and why, what other processes left.
+    pub fn seen(&mut self, spool: &Spool) -> Vec<Said> {
+        let mut said = Vec::new();
+        for index in 0..self.posts.len() {
+            said.extend(self.became(index, spool));
+        }
+        let is_kept = |file: &String| spool.letters.iter().any(|kept| kept.file == *file);
+        self.pending.retain(|letter| is_kept(&letter.file));
+        for kept in &spool.letters {
+            let is_known = self.pending.iter().any(|letter| letter.file == kept.file)
+                || self.given_up.contains(&kept.file);
+            if !is_known {
+                let (to, written) = (kept.letter.to.clone(), kept.letter.written);
+                self.pending.push(Pending { file: kept.file.clone(), to, written, tries: 0 });
+            }
+        }
+        said.extend(self.strays(spool.now));
+        said
+    }
+
+    /// What became of the letter that this receiver is being sent.
+    fn became(&mut self, index: usize, spool: &Spool) -> Option<Said> {
+        let post = self.posts.get_mut(index)?;
+        let (file, since) = post.under_way.clone()?;
+        let kept = spool.letters.iter().find(|kept| kept.file == file);
+        let Some(kept) = kept else {
+            let failed = std::mem::take(&mut post.failures) > 0;
+            post.under_way = None;
+            post.due = spool.now;
+            self.pending.retain(|letter| letter.file != file);
+            return failed.then(|| Said::note(format!("{}: it takes alerts again", post.to.shown())));
+        };
+        match &kept.refused {
+            _ if kept.in_hand => None,
+            Some(why) => self.refused(&file, why, spool.now),
+            None if spool.now.abs_diff(since) > SILENCE => self.refused(
+                &file,
+                "the process that was to deliver the alert ended without a word",
+                spool.now,
+            ),
+            None => None,
+        }
+    }
+
+    /// Letters for receivers that are not configured any more: they may be again, so they are kept for their time.
+    fn strays(&mut self, now: u64) -> Option<Said> {
+        let names: Vec<String> = self.boxes().map(Mailbox::name).collect();
+        let (stray, known): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.pending).into_iter().partition(|letter| !names.contains(&letter.to));
+        let count = stray.len();
+        let (old, stray): (Vec<_>, Vec<_>) =
+            stray.into_iter().partition(|letter| now.saturating_sub(letter.written) > TOO_OLD);
+        self.given_up.extend(old.into_iter().map(|letter| letter.file));
+        self.pending = known.into_iter().chain(stray).collect();
+        self.pending.sort_by(|a, b| name_of(&a.file).cmp(name_of(&b.file)));
+        let says = count > 0 && !std::mem::replace(&mut self.said_stray, true);
+        says.then(|| {
+            Said::warn(format!("{count} alerts are kept for receivers that are not configured any more"))
+        })
+    }
+
+    /// The next thing to do: the plan, and the letter that it has delivered.
+    ///
+    /// `once`: a receiver that has failed is not tried again.
+    pub fn due(&mut self, now: u64, once: bool) -> Option<(String, Plan)> {
+        if let Some(file) = self.given_up.pop() {
+            let steps = vec![Step::Commit, remove(&file), remove(&Letter::why_file(&file))];
+            return Some((
+                file.clone(),
+                Plan { summary: format!("forget {file}"), steps, warnings: Vec::new() },
+            ));
+        }
+        for post in self.posts.iter_mut().filter(|post| post.under_way.is_none()) {
+            // A pause that is too long comes of a clock that was set back.
+            let is_due = post.due <= now || post.due > now.saturating_add(LONGEST_PAUSE);
+            let letters = self.pending.iter().filter(|letter| letter.to == post.to.name());
+            let next = letters.min_by_key(|letter| letter.tries / PATIENCE);
+            let Some(next) = next.filter(|_| is_due && !(once && post.failures > 0)) else { continue };
+            post.under_way = Some((next.file.clone(), now));
+            let (file, to) = (next.file.clone(), post.to.shown());
+            let summary = format!("deliver {file} to {to}");
+            // The last word on it goes first: one that is there later is of this attempt.
+            let forget = remove(&Letter::why_file(&file));
+            let deliver = Step::Alert(AlertStep::Deliver { file: file.clone(), to });
+            return Some((file, Plan { summary, steps: vec![forget, deliver], warnings: Vec::new() }));
+        }
+        None
+    }
+
+    /// It was not delivered; what there is to say about that: once until the receiver answers, and at the letter's end.
+    pub fn refused(&mut self, file: &str, why: &str, now: u64) -> Option<Said> {
+        let is_at_it = |post: &&mut Post| post.under_way.as_ref().is_some_and(|(of, _)| of == file);
+        let post = self.posts.iter_mut().find(is_at_it)?;
+        let shown = post.to.shown();
+        post.under_way = None;
+        post.failures = post.failures.saturating_add(1);
+        post.due = now.saturating_add(2_u64.saturating_pow(post.failures).min(LONGEST_PAUSE));
+        let is_first = post.failures == 1;
         let letter = self.pending.iter_mut().find(|letter| letter.file == file)?;
-        let to = letter.letter.to.clone();
-        if now.saturating_sub(letter.letter.written) > TOO_OLD {
-            self.delivered(file);
-            return Some(format!("{why}; an alert to {to} is given up after five days"));
-        }
-        let pause = 2_u64.saturating_pow(letter.tries.saturating_add(1)).min(LONGEST_PAUSE);
         letter.tries = letter.tries.saturating_add(1);
-        letter.due = now.saturating_add(pause);
-        (letter.tries == 1).then(|| format!("{why}; the alert is kept in {file} and sent again later"))
+        if now.saturating_sub(letter.written) > TOO_OLD && letter.tries >= FEWEST_TRIES {
+            self.pending.retain(|letter| letter.file != file);
+            self.given_up.push(file.to_owned());
+            return Some(Said::warn(format!("{shown}: {why}; an alert to it is given up after five days")));
+        }
+        is_first
+            .then(|| Said::warn(format!("{shown}: {why}; the alert is kept in {file} and sent again later")))
     }
 
-    /// How long until one is due.
+    /// Whether a receiver is being sent something.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.posts.iter().any(|post| post.under_way.is_some())
+    }
+
+    /// How many letters are left.
+    #[must_use]
+    pub fn left(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// How long until there is something to do or to look at.
     #[must_use]
     pub fn until(&self, now: u64) -> Option<u64> {
-        self.pending.iter().map(|letter| letter.due.saturating_sub(now)).min()
+        let has_letters = |post: &&Post| self.pending.iter().any(|letter| letter.to == post.to.name());
+        let waits = self.posts.iter().filter(has_letters).map(|post| match &post.under_way {
+            Some(_) => 1,
+            None => post.due.saturating_sub(now).min(LONGEST_PAUSE),
+        });
+        waits.min()
     }
+}
+
+fn remove(file: &str) -> Step {
+    Step::System(SystemStep::RemoveFile { file: file.to_owned() })
+}
+
+fn name_of(file: &str) -> &str {
+    file.rsplit_once('/').map_or(file, |(_, name)| name)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn hook() -> Mailbox {
-        Mailbox::Hook(WebHook { url: "http://a".to_owned(), token_file: None })
-    }
-
-    fn outbox(process: &str) -> Outbox {
-        Outbox::new("/spool".to_owned(), vec![hook()], process.to_owned())
-    }
-
-    /// What a machine keeps: files, and what the receiver took.
-    #[derive(Clone, Default)]
-    struct World {
-        files: Vec<(String, String)>,
-        taken: Vec<String>,
-        /// The receiver refuses each third.
-        asked: usize,
-    }
-
-    impl World {
-        /// So many acts, then it is killed; whether all was done.
-        fn live(&mut self, process: &str, letters: usize, mut acts: usize) -> bool {
-            let mut outbox = outbox(process);
-            outbox.adopt(self.files.clone());
-            for number in 0..letters {
-                if acts == 0 {
-                    return false;
-                }
-                acts -= 1;
-                let AlertStep::Keep { file, text } = outbox.write(&hook(), format!("{number}"), 0) else {
-                    panic!()
-                };
-                self.files.push((file, text));
-            }
-            let mut now = 0;
-            while let Some(left) = outbox.until(now) {
-                now += left;
-                let (file, plan) = outbox.due(now).unwrap();
-                let mut fine = true;
-                for step in &plan.steps {
-                    if acts == 0 {
-                        return false;
-                    }
-                    acts -= 1;
-                    match step {
-                        Step::Alert(AlertStep::Deliver { letter, .. }) => {
-                            self.asked += 1;
-                            fine = self.asked % 3 != 0;
-                            if fine {
-                                self.taken.push(letter.id.clone());
-                            }
-                        }
-                        Step::System(SystemStep::RemoveFile { file }) => {
-                            self.files.retain(|(kept, _)| kept != file)
-                        }
-                        _ => {}
-                    }
-                    if !fine {
-                        break;
-                    }
-                }
-                if fine { outbox.delivered(&file) } else { drop(outbox.refused(&file, "no", now)) }
-            }
-            true
-        }
-    }
-
-    #[test]
-    fn each_letter_arrives_once_whenever_the_process_is_killed() {
-        let mut deaths = 0;
-        for acts in 0..60 {
-            let mut world = World::default();
-            let whole = world.live("1", 6, acts);
-            deaths += usize::from(!whole);
-            let written = world.files.len()
-                + world
-                    .taken
-                    .iter()
-                    .filter(|id| !world.files.iter().any(|(file, _)| file.contains(&format!("/{id}."))))
-                    .count();
-            let (taken_before, kept) = (world.taken.clone(), world.files.clone());
-            assert!(world.live("2", 0, usize::MAX));
-            assert!(world.files.is_empty(), "killed after {acts}");
-            let mut all = world.taken.clone();
-            all.sort();
-            all.dedup();
-            assert_eq!(all.len(), written, "killed after {acts}: none is lost");
-            // Twice comes only what was delivered and not yet forgotten, under the same identity.
-            let twice = world.taken.len() - all.len();
-            let between = kept
-                .iter()
-                .filter(|(file, _)| taken_before.iter().any(|id| file.contains(&format!("/{id}."))))
-                .count();
-            assert_eq!(twice, between, "killed after {acts}");
-            assert!(twice <= 1);
-        }
-        assert!(deaths > 20, "{deaths}");
-    }
-
-    #[test]
-    fn pauses_grow_and_end() {
-        let mut outbox = outbox("1");
-        outbox.write(&hook(), "x".to_owned(), 1000);
-        let file = "/spool/1.1.letter";
-        let mut now = 1000;
-        let mut pauses = Vec::new();
-        for _ in 0..14 {
-            let said = outbox.refused(file, "no", now);
-            assert_eq!(said.is_some(), now == 1000);
-            assert!(outbox.due(now).is_none());
-            let pause = outbox.until(now).unwrap();
-            pauses.push(pause);
-            now += pause;
-        }
-        assert_eq!(pauses, [2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 3600, 3600, 3600]);
-        assert!(outbox.refused(file, "no", 1000 + TOO_OLD + 1).unwrap().contains("given up"));
-        assert_eq!(outbox.until(now), None);
-    }
-
-    #[test]
-    fn a_letters_file() {
-        let letter =
-            Letter { id: "a.1".into(), written: 7, to: "smtp:x".into(), text: "From: x\n\ny\n".into() };
-        assert_eq!(Letter::from_file(&letter.to_file()), Some(letter.clone()));
-        for text in ["", "a", "a\n7\nb", "a\nx\nb\nc", "\n7\nb\nc"] {
-            assert_eq!(Letter::from_file(text), None, "{text:?}");
-        }
-        // Nobody is configured for it any more.
-        let mut outbox = outbox("1");
-        outbox.adopt(vec![("/spool/f".to_owned(), letter.to_file())]);
-        assert_eq!(outbox.due(0).unwrap().1.steps.len(), 2);
-    }
-}
+#[path = "outbox_tests.rs"]
+mod tests;

@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use super::outbox::{Letter, Mailbox};
-
 /// One act. None has an undo: what was told cannot be untold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AlertStep {
@@ -40,12 +38,12 @@ pub enum AlertStep {
         /// All of it.
         text: String,
     },
-    /// Deliver a letter.
+    /// Have a process deliver a letter; it is not waited for.
     Deliver {
-        /// To whom.
-        to: Mailbox,
-        /// It.
-        letter: Letter,
+        /// The letter's file.
+        file: String,
+        /// To whom, for people.
+        to: String,
     },
 }
 
@@ -56,7 +54,7 @@ impl fmt::Display for AlertStep {
             Self::Sendmail { .. } => write!(f, "send a mail by sendmail"),
             Self::Syslog { text, .. } => write!(f, "tell syslog: {text}"),
             Self::Journal { .. } => write!(f, "tell the journal"),
-            Self::Deliver { letter, .. } => write!(f, "deliver {} to {}", letter.id, letter.to),
+            Self::Deliver { file, to } => write!(f, "have {file} delivered to {to}"),
             Self::Keep { file, .. } => write!(f, "keep the letter {file}"),
         }
     }

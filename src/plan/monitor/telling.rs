@@ -2,7 +2,7 @@
 
 use super::{
     document::document,
-    event::{ArrayEvent, EventKind},
+    event::{ArrayEvent, EventKind, Gravity},
     outbox::Mailbox,
     step::AlertStep,
 };
@@ -57,6 +57,22 @@ impl Receivers {
             acts.push(AlertStep::Journal { fields: fields(event) });
         }
         acts
+    }
+
+    /// The acts that tell of trouble with a receiver, besides standard error, which may lead nowhere.
+    #[must_use]
+    pub fn trouble(&self, text: &str) -> Vec<AlertStep> {
+        let priority = Gravity::Warning.number();
+        let syslog = self.syslog.then(|| AlertStep::Syslog { priority, text: text.to_owned() });
+        let journal = self.journal.then(|| {
+            let fields = [
+                ("MESSAGE", text.to_owned()),
+                ("PRIORITY", priority.to_string()),
+                ("SYSLOG_IDENTIFIER", "mdctl".to_owned()),
+            ];
+            AlertStep::Journal { fields: fields.map(|(name, value)| (name.to_owned(), value)).to_vec() }
+        });
+        syslog.into_iter().chain(journal).collect()
     }
 
     /// What a mailbox is sent about an event; `None` where it is not told.

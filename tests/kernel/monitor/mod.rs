@@ -20,6 +20,8 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("of_two_monitors_that_scan_the_second_ends", only_one),
         #[cfg(all(feature = "mail", feature = "hook"))]
         Case::new("receivers_that_refuse_get_each_event_once", receivers::refuse),
+        #[cfg(all(feature = "mail", feature = "hook"))]
+        Case::new("a_receiver_that_does_not_answer_holds_nothing_up", receivers::hangs),
     ]
 }
 

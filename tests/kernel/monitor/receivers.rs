@@ -1,4 +1,5 @@
-//! Receivers that refuse three of ten connections: each event arrives once, whenever the monitor is killed.
+//! Receivers that refuse three of ten connections: each event arrives once, whenever the monitor is killed. One that does not answer
+//! holds nothing up.
 
 use std::{
     collections::BTreeMap,
@@ -8,10 +9,11 @@ use std::{
     path::Path,
     sync::{Arc, Mutex},
     thread,
+    time::{Duration, Instant},
 };
 
 use super::{BOTH, Running};
-use crate::guest::{self, Disks, reference, sh};
+use crate::guest::{self, Disks, ours, reference, sh};
 
 /// What a receiver took, by identity: how often.
 type Taken = Arc<Mutex<BTreeMap<String, usize>>>;
@@ -67,6 +69,7 @@ fn mail(mut stream: TcpStream, refuses: bool, taken: &Taken) {
         let words = line.trim_end().to_owned();
         line.clear();
         if inside {
+            assert!(words.is_ascii() && words.len() <= 998, "{words}");
             if let Some(found) = words.strip_prefix("Message-ID: ") {
                 id = found.to_owned();
             } else if words == "." {
@@ -117,4 +120,46 @@ pub(super) fn refuse() {
     for (id, count) in events(&hooked).iter().chain(&events(&mailed)) {
         assert_eq!(*count, 1, "{id}");
     }
+}
+
+pub(super) fn hangs() {
+    super::notes_arguments();
+    let disks = Disks::new(2, 16 << 10);
+    let [a, b] = [0, 1].map(|n| disks.path(n));
+    reference(&["-q", "-C", "/dev/md0", "--run", "-l1", "-n2", "--assume-clean", a, b]).ok();
+    guest::settle();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("a port").port();
+    fs::write("/etc/mdctl.conf", format!("HOOK url=http://127.0.0.1:{port}/secret\n"))
+        .expect("/etc takes a file");
+    let words = ["-F", "-s", "-d", "1", "-t", "-c", "none", "-p", "/tmp/tell"];
+    let running = Running::start(BOTH[1].0, BOTH[1].1, &words);
+    let is_told = |what: &str| super::told(BOTH[1].1).iter().any(|line| line.contains(what));
+    guest::until("it looks", || is_told("TestMessage"));
+    let begun = Instant::now();
+    reference(&["-q", "/dev/md0", "--fail", b]).ok();
+    guest::until("the failure is told", || is_told("Fail"));
+    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+    drop(running);
+    // Now it refuses, and whoever asks for one look learns of it.
+    drop(listener);
+    let letters = || sh("ls /var/lib/mdctl/spool | grep -c 'letter$'").stdout.trim().parse().unwrap_or(0);
+    guest::until("the last attempt is over", || sh("pgrep -x mdctl-deliver").stdout.is_empty());
+    let before: usize = letters();
+    assert!(before >= 2, "{before}");
+    let once = ours(&["-F", "-s", "-1", "-t", "-c", "none"]).fails(1);
+    let said = "could not be delivered; the next monitor sends them again";
+    assert!(once.stderr.contains(said) && once.stderr.contains("refused"), "{once}");
+    assert!(!once.stderr.contains("secret"), "{once}");
+    assert!(letters() > before);
+    // It takes all of them, and the next one ends well.
+    let (port, taken) = serve(web);
+    let stale = fs::read_to_string("/etc/mdctl.conf").expect("it is there");
+    let url = stale.trim().trim_start_matches("HOOK url=").to_owned();
+    sh(&format!("sed -i 's|^{url}$|http://127.0.0.1:{port}/|' /var/lib/mdctl/spool/*.letter")).ok();
+    fs::write("/etc/mdctl.conf", format!("HOOK url=http://127.0.0.1:{port}/\n")).expect("/etc takes a file");
+    guest::until("one look delivers all", || ours(&["-F", "-s", "-1", "-c", "none"]).status == 0);
+    assert_eq!(letters(), 0);
+    assert!(taken.lock().expect("nobody panics").values().all(|count| *count == 1));
+    sh("rm -f /etc/mdctl.conf").ok();
 }
