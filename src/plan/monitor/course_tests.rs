@@ -320,6 +320,16 @@ fn one_look_waits_for_receivers_and_says_whether_they_answered() {
 }
 
 #[test]
+fn a_name_begins_no_header_of_its_own() {
+    let event = ArrayEvent::new(EventKind::Fail, "/dev/md/a\r\nBcc: x@y\n\nbody").component("/dev/b\nc");
+    let mail = receivers().mail(&event, "md0 : active\n");
+    let (headers, body) = mail.split_once("\n\n").unwrap();
+    let names: Vec<&str> = headers.lines().map(|line| line.split(':').next().unwrap()).collect();
+    assert_eq!(names, ["From", "To", "Subject"]);
+    assert!(body.starts_with("This is an automatically generated mail message.\nFail event"), "{body}");
+}
+
+#[test]
 fn arrays_are_looked_at_while_a_receiver_does_not_answer() {
     let there = vec![mirror("md0", "UU", "in_sync")];
     let machine = Machine {
