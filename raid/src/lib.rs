@@ -11,9 +11,11 @@
 //! - [`stripes`]: from a sector of the array to its members, and what the slots have in a stripe.
 //! - [`parity`]: the two syndromes, and what they bring back.
 //! - [`assembled`]: an array with its members, read whatever is missing as long as the rest gives it.
+//! - [`blame`]: which block of a RAID6 stripe does not fit the others.
 //! - [`image`]: the other way: what a driver would have written.
 
 pub mod assembled;
+pub mod blame;
 pub mod geometry;
 pub mod image;
 pub mod layout;
