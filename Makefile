@@ -38,7 +38,7 @@ bench:
 # Beside an installed mdadm: nothing of its name is touched.
 install:
 	install -D -m 755 $(BINARY) $(DESTDIR)$(SBINDIR)/mdctl
-	for page in $(filter-out man/mdadm%,$(wildcard man/*.[58])); do install -D -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}; done
+	for page in $(filter-out man/mdadm% man/raid6check%,$(wildcard man/*.[58])); do install -D -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}; done
 	install -D -m 644 packaging/completions/mdctl.bash $(DESTDIR)$(BASHDIR)/mdctl
 	install -D -m 644 packaging/completions/_mdctl $(DESTDIR)$(ZSHDIR)/_mdctl
 	install -D -m 644 packaging/completions/mdctl.fish $(DESTDIR)$(FISHDIR)/mdctl.fish
@@ -46,7 +46,8 @@ install:
 # In its place: the name, its manual pages and its completions. $(SBINDIR) stands before /usr/sbin in root's PATH.
 install-mdadm: install
 	ln -sf mdctl $(DESTDIR)$(SBINDIR)/mdadm
-	for page in $(wildcard man/mdadm*.[58]); do install -D -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}; done
+	ln -sf mdctl $(DESTDIR)$(SBINDIR)/raid6check
+	for page in $(wildcard man/mdadm*.[58] man/raid6check.8); do install -D -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}; done
 	ln -sf mdctl $(DESTDIR)$(BASHDIR)/mdadm
 	ln -sf mdctl.fish $(DESTDIR)$(FISHDIR)/mdadm.fish
 

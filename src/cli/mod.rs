@@ -17,6 +17,7 @@ pub mod volume;
 
 mod blocks;
 mod config;
+mod raid6check;
 mod scan;
 mod scrub;
 mod table;
@@ -31,7 +32,11 @@ use parse::Parsed;
 /// # Errors
 /// A command line that is refused.
 pub fn understand(program: &str, args: Vec<OsString>) -> Result<Parsed, UsageError> {
-    if program == "mdctl" { native::parse(args) } else { parse::parse(args) }
+    match program {
+        "mdctl" => native::parse(args),
+        raid6check::NAME => raid6check::parse(args),
+        _ => parse::parse(args),
+    }
 }
 
 /// A command line that is refused: what to say and the exit status.

@@ -111,6 +111,7 @@ impl Driver<'_> {
                 super::print(&format!("{}: {}\n", self.ui.program(), harmless(text)));
             }
             How::Ask if !self.common.yes => self.ui.warn(text),
+            How::Line => drop(super::print(&format!("{}\n", harmless(text)))),
             How::Out | How::Ask => {}
             How::Note => self.ui.note(text),
             How::Detail => self.ui.detail(text),

@@ -45,6 +45,7 @@ mod output;
 mod overlay;
 mod platform;
 mod query;
+mod raid6check;
 mod recover;
 mod replace;
 mod scrub;
@@ -200,6 +201,7 @@ fn carried(invocation: &Invocation, ui: &Ui) -> u8 {
         Request::Monitor(request) => monitor::run(request, common, &machine, ui),
         Request::Explain(request) => explain::run(request, common, &machine, ui),
         Request::Scrub(request) => scrub::run(request, common, &machine, ui),
+        Request::Raid6Check(request) => raid6check::run(request, common, &machine, ui),
         Request::Replace(request) => replace::run(request, common, &machine, ui),
         Request::Trial(request) => trial::run(request, common, &machine, ui),
         Request::Overlay(request) => overlay::run(request, common, &machine, ui),

@@ -7,7 +7,7 @@ use crate::{
     kernel::{Machine, notes::Notes},
     model::{clock::ctime, unfinished::Unfinished},
     plan::recover::{Killed, interrupted, only_told},
-    request::{Common, MiscAction, OverlayRequest, Request},
+    request::{Common, MiscAction, OverlayRequest, Raid6CheckVerb, Request},
     ui::Ui,
 };
 
@@ -26,6 +26,9 @@ fn changes(request: &Request) -> bool {
         Request::Volume(request) => request.changes(),
         Request::Dm(request) => request.verb.changes(),
         Request::Overlay(request) => !matches!(request, OverlayRequest::List | OverlayRequest::Diff { .. }),
+        Request::Raid6Check(request) => {
+            matches!(request.verb, Raid6CheckVerb::Repair { .. } | Raid6CheckVerb::Check { repair: true, .. })
+        }
         Request::Misc(request) => matches!(
             request.action,
             MiscAction::Stop | MiscAction::Run | MiscAction::ZeroSuperblock | MiscAction::Restore(_)

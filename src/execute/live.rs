@@ -230,6 +230,7 @@ impl Live {
                 let watch = Watch::start(&self.machine, critical, &self.dm, self.volumes.shared_lock());
                 critical::carry_out(critical, &mut self.dm, watch)?;
             }
+            Step::Mend(mend) => super::mend::carry_out(mend, &self.machine)?,
             Step::Lvm(step) => self.volumes.apply(step)?,
             Step::Fs(step) => tools::run(step, &self.machine.meanwhile)?,
             Step::Alert(step) => super::alerts::tell(step, &self.machine)?,

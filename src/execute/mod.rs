@@ -11,6 +11,7 @@ mod keeping;
 pub mod live;
 mod many;
 mod members;
+mod mend;
 mod nodes;
 mod noting;
 mod overlays;

@@ -36,6 +36,7 @@ impl Noting {
                 self.add(&Note::Group(group.clone(), (*seqno).into()), machine)
             }
             Step::Critical(critical) => self.critical(critical, machine),
+            Step::Mend(mend) => self.add(&Note::Held(mend.array.kernel.clone()), machine),
             Step::Dm(DmStep::Create { name, .. }) => self.add(&Note::Device(name.clone()), machine),
             Step::Overlay(OverlayStep::Store { set, store, .. }) => {
                 self.add(&Note::Overlays { set: set.clone(), store: store.clone() }, machine)

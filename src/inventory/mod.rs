@@ -30,6 +30,7 @@ mod query;
 mod scrub;
 mod status;
 mod stores;
+mod stripes;
 mod superblocks;
 mod trial;
 mod unfinished;

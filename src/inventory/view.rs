@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use super::dm::{Driver, WantedOfDm};
+use super::{
+    dm::{Driver, WantedOfDm},
+    stripes,
+};
 use crate::{
     config::Config,
     kernel::{Access, KernelError, Machine, node, sysfs::SyncProgress},
@@ -65,6 +68,10 @@ pub fn see(machine: &Machine, config: &Config, look: &Look) -> Result<View, Unse
         Look::ToWrite { paths } => View::ToWrite(super::look_to_write(machine, paths)),
         Look::Tool { tool, device } => View::Tool(super::checked(*tool, device)),
         Look::Scrub { words } => View::Scrub(Box::new(super::scrub(machine, words).map_err(unseen)?)),
+        Look::SixArray { path } => View::SixArray(stripes::six(machine, path).map_err(unseen)?),
+        Look::Stripes { array, range, all } => {
+            View::Stripes(stripes::stripes(machine, array, *range, *all).map_err(unseen)?)
+        }
         Look::Monitored { paths } => {
             View::Monitored(Box::new(super::monitor::monitored(machine, paths).map_err(unseen)?))
         }

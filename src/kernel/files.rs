@@ -129,6 +129,16 @@ pub fn real(path: &Path) -> PathBuf {
     fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf())
 }
 
+/// Has the kernel forget what it keeps of a range of a file or device; what is not written yet it keeps.
+pub fn forget_pages(path: &Path, from: Bytes, length: Bytes) {
+    let range = i64::try_from(from.0).ok().zip(i64::try_from(length.0).ok());
+    let (Ok(file), Some((from, length))) = (File::open(path), range) else { return };
+    let advice = nix::fcntl::PosixFadviseAdvice::POSIX_FADV_DONTNEED;
+    if let Err(errno) = nix::fcntl::posix_fadvise(&file, from, length, advice) {
+        tracing::debug!(%errno, "pages stay");
+    }
+}
+
 /// When a file was changed last, seconds since 1970.
 pub fn changed(path: &Path) -> Option<i64> {
     fs::symlink_metadata(at(path)).ok().map(|meta| meta.mtime())

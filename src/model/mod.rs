@@ -17,6 +17,7 @@ pub mod probe;
 #[cfg(test)]
 pub(crate) mod samples;
 pub mod scrub;
+pub mod six;
 pub mod status;
 pub mod trial;
 pub mod unfinished;

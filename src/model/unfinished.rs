@@ -22,6 +22,8 @@ pub struct Unfinished {
     pub hidden: Vec<String>,
     /// Arrays whose recovery it was about to keep from starting.
     pub frozen: Vec<String>,
+    /// Arrays of which it was about to hold writes to a part back.
+    pub held: Vec<String>,
     /// Devices that it was about to suspend or resume, in the order of resuming, by device-mapper's names.
     pub suspended: Vec<String>,
     /// Groups whose metadata it was about to commit, each with its number then.
@@ -69,6 +71,8 @@ pub enum Note {
     Hidden(String),
     /// Recovery of an array is about to be kept from starting.
     Frozen(String),
+    /// Writes to a part of an array are about to be held back, and let go again.
+    Held(String),
     /// A device is about to be suspended or resumed.
     Suspended(String),
     /// A group's metadata is about to be committed with this number.
@@ -112,6 +116,7 @@ impl fmt::Display for Note {
             Self::Member { array, dev } => writeln!(f, "member {dev} {array}"),
             Self::Hidden(array) => writeln!(f, "hidden {array}"),
             Self::Frozen(array) => writeln!(f, "frozen {array}"),
+            Self::Held(array) => writeln!(f, "held {array}"),
             Self::Suspended(name) => writeln!(f, "suspended {name}"),
             Self::Group(name, seqno) => writeln!(f, "group {seqno} {name}"),
             Self::Device(name) => writeln!(f, "device {name}"),
@@ -148,6 +153,7 @@ impl Unfinished {
                 "member" => notes.added.extend(member_in(rest)),
                 "hidden" => notes.hidden.extend(name()),
                 "frozen" => notes.frozen.extend(name()),
+                "held" => notes.held.extend(name()),
                 "suspended" => notes.suspended.extend(device_name(rest)),
                 "group" => notes.groups.extend(
                     rest.split_once(' ')
@@ -175,7 +181,7 @@ impl Unfinished {
     fn forget_arrays(&mut self) {
         self.archive = None;
         self.added.clear();
-        for names in [&mut self.made, &mut self.hidden, &mut self.frozen] {
+        for names in [&mut self.made, &mut self.hidden, &mut self.frozen, &mut self.held] {
             names.clear();
         }
     }

@@ -15,6 +15,7 @@ use super::{
     monitor::{Monitored, Spool},
     overlay::{Overlay, Overlays, Pending, Underlays},
     scrub::ScrubSight,
+    six::{NoSix, SixArray, StripeRange, StripesSeen},
     trial::{Checker, ToolEnded},
     volume::{FoundGroup, GroupLook, GroupSeen, Groups, Traces, VolumesSeen},
 };
@@ -126,6 +127,20 @@ pub enum Look {
     Scrub {
         /// Paths, kernel names, names or UUIDs; all arrays where there are none.
         words: Vec<String>,
+    },
+    /// A RAID6 array, for reading its stripes from its members.
+    SixArray {
+        /// Its path.
+        path: String,
+    },
+    /// A range of all of its members: which stripes of it do not fit together.
+    Stripes {
+        /// The array.
+        array: Box<SixArray>,
+        /// The range.
+        range: StripeRange,
+        /// Those that fit, too.
+        all: bool,
     },
     /// All arrays, and which of them are at these paths.
     Monitored {
@@ -271,6 +286,10 @@ views! {
     Acting(Acting) = acting,
     /// [`Look::Scrub`].
     Scrub(Box<ScrubSight>) = scrub,
+    /// [`Look::SixArray`], or why it cannot be read so.
+    SixArray(Result<Box<SixArray>, NoSix>) = six_array,
+    /// [`Look::Stripes`].
+    Stripes(Box<StripesSeen>) = stripes,
     /// [`Look::Monitored`].
     Monitored(Box<Monitored>) = monitored,
     /// [`Look::Letters`].

@@ -4,6 +4,7 @@ mod array;
 mod config;
 mod dm;
 mod overlay;
+mod raid6check;
 mod scrub;
 mod trial;
 pub mod volume;
@@ -20,6 +21,7 @@ pub use self::{
     config::ConfigRequest,
     dm::{DmOptions, DmRequest, DmVerb, Headings},
     overlay::OverlayRequest,
+    raid6check::{Raid6CheckRequest, Raid6CheckVerb},
     scrub::{ScrubChoice, ScrubRequest, ScrubVerb},
     trial::TrialRequest,
     volume::VolumeRequest,
@@ -86,6 +88,7 @@ pub enum Request {
     Undo(UndoRequest),
     Replace(ReplaceRequest),
     Scrub(ScrubRequest),
+    Raid6Check(Raid6CheckRequest),
     Volume(VolumeRequest),
     Dm(Box<DmRequest>),
     Overlay(OverlayRequest),

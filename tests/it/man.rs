@@ -24,8 +24,16 @@ fn page(name: &str) -> (String, String) {
 }
 
 /// All pages.
-const PAGES: [&str; 7] =
-    ["mdctl.8", "mdadm.8", "mdadm.conf.5", "mdctl-volume.8", "mdctl-dm.8", "mdctl-scrub.8", "mdctl-trial.8"];
+const PAGES: [&str; 8] = [
+    "mdctl.8",
+    "mdadm.8",
+    "mdadm.conf.5",
+    "mdctl-volume.8",
+    "mdctl-dm.8",
+    "mdctl-scrub.8",
+    "mdctl-trial.8",
+    "raid6check.8",
+];
 
 /// The verb that a page of its own is about.
 fn verb_of(page: &str) -> Option<&str> {
@@ -59,7 +67,8 @@ fn every_option_of_a_page_is_there() {
         };
         let unknown: Vec<_> = named.iter().filter(|n| !known(n) && !of_verbs.contains(n)).collect();
         assert!(unknown.is_empty(), "{name} tells of {unknown:?}");
-        assert!(named.len() > 3, "{name}");
+        // Its words are known by their places alone.
+        assert!(named.len() > 3 || name == "raid6check.8", "{name}");
     }
 }
 

@@ -34,6 +34,7 @@ mod moved;
 mod nodes;
 mod options;
 mod powercut;
+mod raid6check;
 mod readme;
 mod scrub;
 mod siblings;
@@ -83,6 +84,7 @@ fn main() {
         ("nodes", nodes::cases()),
         ("options", options::cases()),
         ("powercut", powercut::cases()),
+        ("raid6check", raid6check::cases()),
         ("readme", readme::cases()),
         ("scrub", scrub::cases()),
         ("smoke", smoke::cases()),

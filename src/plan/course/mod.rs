@@ -178,6 +178,8 @@ pub struct Said {
 pub enum How {
     /// An answer, on standard output; not with `--quiet`, and not where the answer is a document.
     Out,
+    /// A line of an answer that other programs read: as it is, on standard output.
+    Line,
     /// Worth knowing; not with `--quiet`.
     Note,
     /// Only with `--verbose`.
@@ -291,6 +293,12 @@ impl Said {
     #[must_use]
     pub fn out(text: impl Into<String>) -> Self {
         Self::new(How::Out, text)
+    }
+
+    /// A line as it is.
+    #[must_use]
+    pub fn line(text: impl Into<String>) -> Self {
+        Self::new(How::Line, text)
     }
 
     /// Worth knowing.

@@ -283,6 +283,7 @@ impl Fake {
             }
             Step::Overlay(OverlayStep::Settled { .. })
             | Step::Alert(_)
+            | Step::Mend(_)
             | Step::Md(MdStep::AutoDetect)
             | Step::Commit
             | Step::Disk(DiskStep::Verify { .. })

@@ -18,7 +18,7 @@ use crate::{
         unfinished::Unfinished,
         world::{MapEntry, RunningArray},
     },
-    words::DevId,
+    words::{ArrayAttr, DevId},
 };
 
 /// How a course ends that cannot take back what a killed command left.
@@ -45,6 +45,8 @@ pub struct Recovery {
     pub running: Vec<String>,
     /// Arrays whose recovery may start again.
     pub thawed: Vec<String>,
+    /// Arrays that take writes to all of them again.
+    pub released: Vec<String>,
     /// The entry of the archive whose bytes are to be put back.
     pub put_back: Option<String>,
 }
@@ -85,6 +87,14 @@ pub fn plan(notes: &Unfinished, arrays: &[RunningArray], map: &[MapEntry], creat
     let frozen: Vec<&RunningArray> =
         arrays.iter().filter(|array| notes.frozen.contains(&array.name)).collect();
     steps.extend(frozen.iter().map(|array| Step::Md(MdStep::Thaw { array: named(array) })));
+    let held: Vec<&RunningArray> = arrays.iter().filter(|array| notes.held.contains(&array.name)).collect();
+    for array in &held {
+        // The upper end first: nothing is held back any more once it is below the lower one.
+        steps.extend([ArrayAttr::SuspendHi, ArrayAttr::SuspendLo].map(|attr| {
+            let (array, value) = (named(array), "0".to_owned());
+            Step::Md(MdStep::SetAttr { array, attr, value, optional: true })
+        }));
+    }
     if steps == [Step::Commit] {
         steps.clear();
     }
@@ -98,6 +108,7 @@ pub fn plan(notes: &Unfinished, arrays: &[RunningArray], map: &[MapEntry], creat
         stopped: names(&idle),
         running: names(&running),
         thawed: names(&frozen),
+        released: names(&held),
         put_back: notes.archive.clone().filter(|_| running.is_empty() && !notes.committed),
     }
 }
@@ -233,6 +244,14 @@ mod tests {
         let steps = plan(&frozen, &[array("md0", "clean")], &[], &[]).plan.steps;
         let steps: Vec<String> = steps.iter().map(ToString::to_string).collect();
         assert_eq!(steps, ["commit", "let recovery of md0 start"]);
+    }
+
+    #[test]
+    fn writes_that_were_held_back_go_on() {
+        let held = Unfinished { held: vec!["md0".into(), "md9".into()], ..Unfinished::default() };
+        let steps = plan(&held, &[array("md0", "active")], &[], &[]).plan.steps;
+        let steps: Vec<String> = steps.iter().map(ToString::to_string).collect();
+        assert_eq!(steps, ["commit", "set suspend_hi of md0 to 0", "set suspend_lo of md0 to 0"]);
     }
 
     #[test]

@@ -117,12 +117,13 @@ impl TakeBack {
     }
 
     fn below(&mut self) -> Turn {
-        let Recovery { stopped, running, thawed, put_back, .. } = &self.recovery;
+        let Recovery { stopped, running, thawed, released, put_back, .. } = &self.recovery;
         self.told
             .extend(stopped.iter().map(|array| format!("{array}, which it had begun to make, is stopped")));
         self.told.extend(running.iter().map(|array| format!("{array} runs, and is left as it is")));
         if self.missing.is_none() {
             self.told.extend(thawed.iter().map(|array| format!("recovery of {array} may start again")));
+            self.told.extend(released.iter().map(|array| format!("{array} takes writes to all of it again")));
         }
         match put_back {
             Some(_) => {

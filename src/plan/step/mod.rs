@@ -16,6 +16,7 @@ pub use self::{
 use super::{
     critical::Critical,
     dm::DmStep,
+    mend::Mend,
     monitor::AlertStep,
     overlay::OverlayStep,
     volume::{fs::FsStep, metadata::LvmStep},
@@ -36,6 +37,8 @@ pub enum Step {
     Overlay(OverlayStep),
     /// Suspend, commit metadata, resume: one act. Its own failure leaves nothing suspended.
     Critical(Box<Critical>),
+    /// One stripe of an array while nobody writes to it: one act, which lets go of what it held whatever comes of it.
+    Mend(Box<Mend>),
     /// Something about the metadata of a group of volumes.
     Lvm(LvmStep),
     /// A run of a file system's own tool.
@@ -53,6 +56,7 @@ impl Step {
         match self {
             Step::Commit => true,
             Step::Critical(critical) => critical.commit.is_some(),
+            Step::Mend(mend) => mend.writes(),
             Step::Disk(_)
             | Step::Md(_)
             | Step::System(_)
@@ -75,7 +79,7 @@ impl Step {
 
     /// The step that takes this one back. `saved` is what the host kept when it carried out a [`DiskStep::Write`].
     ///
-    /// `None`: `Critical` takes itself back where it fails, and is the point of no return where it does not; what was told
+    /// `None`: `Critical` and `Mend` take themselves back where they fail, and are the point of no return where not; what was told
     /// cannot be untold; the families say why of theirs.
     #[must_use]
     pub fn undo(&self, saved: Vec<Write>) -> Option<Step> {
@@ -87,7 +91,7 @@ impl Step {
             Step::Fs(step) => step.undo().map(Step::Fs),
             Step::Overlay(step) => step.undo().map(Step::Overlay),
             Step::Lvm(step) => step.undo().map(Step::Lvm),
-            Step::Critical(_) | Step::Alert(_) | Step::Commit => None,
+            Step::Critical(_) | Step::Mend(_) | Step::Alert(_) | Step::Commit => None,
         }
     }
 }
@@ -101,6 +105,7 @@ impl fmt::Display for Step {
             Step::Dm(step) => write!(f, "{step}"),
             Step::Overlay(step) => write!(f, "{step}"),
             Step::Critical(critical) => write!(f, "{critical}"),
+            Step::Mend(mend) => write!(f, "{mend}"),
             Step::Lvm(step) => write!(f, "{step}"),
             Step::Fs(step) => write!(f, "{step}"),
             Step::Alert(step) => write!(f, "{step}"),
