@@ -16,6 +16,7 @@ pub mod values;
 pub mod volume;
 
 mod blocks;
+mod boot;
 mod config;
 mod raid6check;
 mod scan;

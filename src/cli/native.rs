@@ -9,6 +9,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, error::ErrorKind};
 use super::{
     UsageError,
     blocks::{Acting, Changing},
+    boot::BootArgs,
     config::ConfigArgs,
     dm::DmArgs,
     options::{self, Mode, Sets},
@@ -79,6 +80,8 @@ enum Verb {
     Overlay(OverlayArgs),
     /// Look at mdadm.conf, and add the lines that it lacks
     Config(ConfigArgs),
+    /// Look at what the next start of the machine rests on
+    Boot(BootArgs),
     /// Find out what an array was, and try it, without a write to its members
     Trial(Box<TrialArgs>),
     /// Start an array that has no metadata
@@ -187,6 +190,10 @@ impl Verb {
             Self::Config(args) => {
                 let (common, request) = args.into_request();
                 return Meaning::Own(Box::new((common, Request::Config(request))));
+            }
+            Self::Boot(args) => {
+                let (common, request) = args.into_request();
+                return Meaning::Own(Box::new((common, request)));
             }
             Self::Scrub(args) => {
                 let (common, request) = args.into_request();

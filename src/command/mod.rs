@@ -25,6 +25,7 @@ use crate::{
 mod action;
 mod assemble;
 mod bitmap;
+mod boot;
 mod build;
 mod complete;
 mod config;
@@ -205,6 +206,7 @@ fn carried(invocation: &Invocation, ui: &Ui) -> u8 {
         Request::Replace(request) => replace::run(request, common, &machine, ui),
         Request::Trial(request) => trial::run(request, common, &machine, ui),
         Request::Overlay(request) => overlay::run(request, common, &machine, ui),
+        Request::BootCheck => boot::check(common, &machine),
         Request::Config(request) => config::run(request, common, &machine, ui),
         Request::Status(request) => status::run(request, common, &machine, ui),
         Request::History => history::list(common, &machine, ui),

@@ -39,6 +39,7 @@ fn changes(request: &Request) -> bool {
         | Request::Status(_)
         | Request::Explain(_)
         | Request::Config(_)
+        | Request::BootCheck
         | Request::History => false,
     }
 }

@@ -5,6 +5,7 @@ mod archive;
 mod arrays;
 mod below;
 mod bitmaps;
+mod boot;
 mod completion;
 mod configuration;
 mod content;
@@ -42,6 +43,7 @@ pub use active::{active, all_volumes, snapshots};
 pub use archive::{Image, archive, bytes_at, entry, here, image, known_members, present, ranges_of};
 pub use below::{below, below_of};
 pub use bitmaps::{NoBitmap, NoLog, SeenBitmap, SeenLog, bad_blocks, bitmaps};
+pub use boot::boot;
 pub use completion::{array_names, device_names, member_names};
 pub use configuration::{
     all_by_path, by_path, by_path_of_event, candidates, candidates_afresh, configuration,

@@ -79,10 +79,12 @@ pub fn see(machine: &Machine, config: &Config, look: &Look) -> Result<View, Unse
             View::Letters(Box::new(super::monitor::letters(machine, dirs).map_err(unseen)?))
         }
         Look::KernelLog { words } => View::KernelLog(super::monitor::log(machine, words)),
-        Look::Free { arrays } => {
-            View::Free(arrays.iter().filter(|name| is_free(machine, name)).cloned().collect())
-        }
+        Look::Free { arrays } => View::Free(free(machine, arrays)),
     })
+}
+
+fn free(machine: &Machine, arrays: &[String]) -> Vec<String> {
+    arrays.iter().filter(|name| is_free(machine, name)).cloned().collect()
 }
 
 fn waiting_tables(machine: &Machine) -> Result<Overview, KernelError> {

@@ -16,6 +16,7 @@ pub mod error;
 pub mod files;
 pub mod holders;
 pub mod host;
+pub mod initrd;
 pub mod interrupt;
 #[expect(unsafe_code, reason = "the one place where an ioctl is called")]
 mod ioctl;

@@ -121,6 +121,41 @@ pub fn call(
     }
 }
 
+/// What a program makes of a file.
+pub struct Piped {
+    child: Child,
+    output: std::process::ChildStdout,
+}
+
+/// Starts a program that reads a file from where it stands, and writes what it makes of it.
+///
+/// # Errors
+/// There is no such program (`ENOENT`), or it could not be started.
+pub fn filter(name: &str, words: &[&str], input: std::fs::File) -> Result<Piped, KernelError> {
+    let path = find(name).ok_or_else(|| KernelError::new(name, "start", Errno::ENOENT))?;
+    let mut command = Command::new(&path);
+    command.args(words).env_clear().env("PATH", PLACES.join(":")).env("LC_ALL", "C");
+    command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().map_err(|error| KernelError::io(&path, "start", &error))?;
+    match child.stdout.take() {
+        Some(output) => Ok(Piped { child, output }),
+        None => Err(KernelError::new(name, "start", Errno::EPIPE)),
+    }
+}
+
+impl std::io::Read for Piped {
+    fn read(&mut self, room: &mut [u8]) -> std::io::Result<usize> {
+        self.output.read(room)
+    }
+}
+
+impl Drop for Piped {
+    fn drop(&mut self) {
+        let ended = self.child.kill().and_then(|()| self.child.wait());
+        tracing::debug!(?ended, "a filter");
+    }
+}
+
 /// What a program says until it ends, or the time is over.
 fn listen(child: &mut Child, mut output: std::fs::File, deadline: Deadline) -> String {
     let mut said = Vec::new();

@@ -4,6 +4,7 @@ pub mod active;
 pub mod archive;
 pub mod below;
 pub mod bitmap;
+pub mod boot;
 pub mod clock;
 pub mod delta;
 pub mod detail;

@@ -4,6 +4,7 @@ use std::fmt;
 
 pub mod afterwards;
 pub mod assemble;
+pub mod boot;
 pub mod build;
 pub mod configuration;
 pub mod consent;

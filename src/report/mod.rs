@@ -5,6 +5,7 @@
 
 pub mod assemble;
 pub mod bitmap;
+pub mod boot;
 pub mod config;
 pub mod delta;
 pub mod detail;

@@ -93,6 +93,8 @@ pub enum Request {
     Dm(Box<DmRequest>),
     Overlay(OverlayRequest),
     Config(ConfigRequest),
+    /// `mdctl boot check`.
+    BootCheck,
     Trial(Box<TrialRequest>),
 }
 

@@ -9,6 +9,7 @@ mod alternate;
 mod archive;
 mod assemble;
 mod attributes;
+mod boot;
 mod bounds;
 mod build;
 mod configuration;
@@ -63,6 +64,7 @@ fn main() {
         ("assemble", assemble::cases()),
         ("incremental", incremental::cases()),
         ("attributes", attributes::cases()),
+        ("boot", boot::cases()),
         ("bounds", bounds::cases()),
         ("build", build::cases()),
         ("configuration", configuration::cases()),

@@ -1,6 +1,6 @@
 //! `raid6check`: wrong blocks of a RAID6 array are found, told in the original's words, and put right while the array is written to.
 
-use crate::guest::{Case, Disks, Output, ours, reference, run, settle, sh, traced, tried, wait_idle};
+use crate::guest::{Case, Disks, Output, ours, reference, run, settle, sh, traced, tried, until, wait_idle};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
@@ -49,7 +49,7 @@ impl Array {
         sh("cmp -n 41943040 /dev/md6 /dev/shm/data").ok();
         sh("dd if=/dev/md6 bs=1M count=40 iflag=direct status=none | cmp - /dev/shm/data").ok();
         sh("echo check > /sys/block/md6/md/sync_action").ok();
-        wait_idle();
+        until("the check is over", || attr("sync_action") == "idle");
         assert_eq!(attr("mismatch_cnt"), "0");
         assert_eq!((attr("suspend_lo"), attr("suspend_hi")), ("0".into(), "0".into()));
     }
@@ -148,8 +148,6 @@ fn other_layouts() {
         ["right-asymmetric", "left-symmetric-6", "parity-first-6", "ddf-N-continue", "ddf-zero-restart"]
     {
         let array = Array::new(&["--assume-clean", "--layout", layout]);
-        sh("echo repair > /sys/block/md6/md/sync_action").ok();
-        wait_idle();
         for slot in 0..DISKS {
             array.spoil(slot, 7 + u64::try_from(slot).expect("small"), 0, 65536);
         }

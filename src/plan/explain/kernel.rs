@@ -77,7 +77,7 @@ pub(super) fn lacks_driver(line: &str, level: Level) -> bool {
 
 /// The module that runs a level.
 #[must_use]
-pub(super) fn module(level: Level) -> Option<&'static str> {
+pub(in crate::plan) fn module(level: Level) -> Option<&'static str> {
     match level {
         Level::Raid4 | Level::Raid5 | Level::Raid6 => Some("raid456"),
         other => other.name(),

@@ -6,6 +6,7 @@ mod forced;
 mod former;
 mod idle;
 mod kernel;
+pub(in crate::plan) use kernel::module;
 mod label;
 mod member;
 mod names;
