@@ -47,6 +47,8 @@ pub(in crate::plan) struct Bench {
     waited: u32,
     /// Places of a new member that cannot be filled.
     pub(in crate::plan) unreadable: Vec<(Sectors, Sectors)>,
+    /// At one look while it recovers the members are not listed.
+    pub(in crate::plan) blinks: bool,
 }
 
 impl Bench {
@@ -66,7 +68,16 @@ impl Bench {
         }
         free.iter().for_each(|minor| put(*minor, None));
         let (state, written) = (State::default(), BTreeSet::new());
-        Self { array: Some(array), disks, state, frozen: false, written, waited: 0, unreadable: Vec::new() }
+        Self {
+            array: Some(array),
+            disks,
+            state,
+            frozen: false,
+            written,
+            waited: 0,
+            unreadable: Vec::new(),
+            blinks: false,
+        }
     }
 
     fn dev_of(&self, path: &str) -> Option<DevId> {
@@ -303,6 +314,9 @@ impl Scene for Bench {
                 let mut array = self.array.clone().map(Box::new);
                 if let Some(array) = array.as_mut().filter(|_| self.frozen) {
                     array.sync_action = Some(SyncAction::Frozen);
+                }
+                if let Some(array) = array.as_mut().filter(|_| self.blinks && self.waited == 2) {
+                    array.links.clear();
                 }
                 View::Managed(array.ok_or(Absent::Empty))
             }

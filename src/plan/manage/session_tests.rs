@@ -316,6 +316,11 @@ fn a_replacement_is_started_watched_and_verified_whatever_happens() {
             faults: all.faults + tally.faults,
             changes: all.changes + tally.changes,
         };
+        // One look that finds no members is not the end of the new one.
+        let mut blinks = bench.clone();
+        blinks.blinks = true;
+        let outcome = twin::drive(&mut make(), blinks, Answer::Yes, None, None);
+        assert!(outcome.status() == 0 && outcome.text().contains(words), "{state} {old}: {}", outcome.text());
         // Somebody stops waiting: the kernel goes on.
         let fault = Some(Fault::Wait(0));
         let outcome = twin::drive(&mut make(), bench.clone(), Answer::Yes, fault, None);

@@ -459,7 +459,7 @@ fn the_end_of_a_replacement_is_read_off_the_array() {
         states: states.iter().map(|&word| word.into()).collect(),
         ..Link::default()
     };
-    assert_eq!(replace::standing(&world, dev(5), &serving), Standing::Lost);
+    assert_eq!(replace::standing(&world, dev(5), &serving), Standing::Unlisted);
     world.links.push(seat(&["spare", "replacement"], Some(1)));
     assert_eq!(replace::standing(&world, dev(5), &serving), Standing::Idle);
     world.sync_action = Some("recover".into());

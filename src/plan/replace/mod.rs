@@ -258,8 +258,10 @@ pub enum Standing {
         /// The slot.
         slot: u32,
     },
-    /// The new member failed, or was taken out.
+    /// The new member failed.
     Lost,
+    /// The kernel does not list the new member: somebody took it out, or its members were looked at while they changed places.
+    Unlisted,
     /// Nothing is copied and the new member does not serve.
     Idle,
 }
@@ -267,9 +269,10 @@ pub enum Standing {
 /// Reads it off the array.
 #[must_use]
 pub fn standing(array: &Managed, new: DevId, old: &OldMember) -> Standing {
-    let Some(link) = array.link_of(new).filter(|link| !link.is(&MemberState::Faulty)) else {
+    let Some(link) = array.link_of(new) else { return Standing::Unlisted };
+    if link.is(&MemberState::Faulty) {
         return Standing::Lost;
-    };
+    }
     let replaced = match old {
         // Until the kernel has swapped them, the new one is only a replacement beside the old one.
         OldMember::Serving { dev, .. } => {

@@ -371,10 +371,13 @@ impl Replace {
                 };
             }
             Standing::Lost => return self.lost("the new member failed"),
+            Standing::Unlisted if self.idle >= IDLE_SLICES => {
+                return self.lost("the new member was taken out");
+            }
             Standing::Idle if self.idle >= IDLE_SLICES => {
                 return self.lost("the kernel stopped copying before the end");
             }
-            Standing::Idle => self.idle += 1,
+            Standing::Unlisted | Standing::Idle => self.idle += 1,
             Standing::Going => self.idle = 0,
         }
         let on = Cause::Attribute { array: array.detail.kernel_name.clone(), attr: ArrayAttr::SyncAction };
