@@ -93,9 +93,7 @@ fn command_line(seen: &BootSeen) -> Vec<BootRemark> {
     let mut remarks = Vec::new();
     let about = "kernel command line";
     let root = seen.command_line.iter().rev().find_map(|word| word.strip_prefix("root="));
-    if let Some(root) = root
-        && let Some(text) = table::unsure(seen, root)
-    {
+    if let Some((root, text)) = root.and_then(|root| Some((root, table::unsure(seen, root)?))) {
         remarks.push(BootRemark::risk(about, format!("root={root}: {text}")));
     }
     let dirty =
