@@ -469,6 +469,12 @@ fn the_end_of_a_replacement_is_read_off_the_array() {
     world.links[1].states = vec!["faulty".into()];
     assert_eq!(replace::standing(&world, dev(5), &serving), Standing::Done { slot: 1 });
     assert!(replace::take_out("ram1", &world, &serving, &context()).is_some());
+    world.links[3] = seat(&["faulty", "blocked"], Some(1));
+    assert_eq!(
+        replace::standing(&world, dev(5), &serving),
+        Standing::Unlisted,
+        "its bad blocks are written down first"
+    );
     world.links[3] = seat(&["faulty"], None);
     assert_eq!(replace::standing(&world, dev(5), &OldMember::Missing), Standing::Lost);
     assert_eq!(replace::take_out("missing", &world, &OldMember::Missing, &context()), None);

@@ -260,7 +260,8 @@ pub enum Standing {
     },
     /// The new member failed.
     Lost,
-    /// The kernel does not list the new member: somebody took it out, or its members were looked at while they changed places.
+    /// The kernel does not list the new member, or not as what it will be: somebody took it out, or it has to write something
+    /// down first.
     Unlisted,
     /// Nothing is copied and the new member does not serve.
     Idle,
@@ -271,7 +272,8 @@ pub enum Standing {
 pub fn standing(array: &Managed, new: DevId, old: &OldMember) -> Standing {
     let Some(link) = array.link_of(new) else { return Standing::Unlisted };
     if link.is(&MemberState::Faulty) {
-        return Standing::Lost;
+        // A member with bad blocks that are not written down yet is shown as both, and serves.
+        return if link.is(&MemberState::Blocked) { Standing::Unlisted } else { Standing::Lost };
     }
     let replaced = match old {
         // Until the kernel has swapped them, the new one is only a replacement beside the old one.
