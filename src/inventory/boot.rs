@@ -39,10 +39,12 @@ pub fn boot(machine: &Machine) -> Result<BootSeen, KernelError> {
     let (config, _) = configuration_texts(&ConfigSources::Usual)?;
     let table = table(root);
     let mounted = machine.procfs.mounts("self")?;
+    let driver = Driver::open(machine).ok();
     let mut places: BTreeMap<String, BootMount> = BTreeMap::new();
     let wanted = PLACES.into_iter().map(str::to_owned).chain(table.iter().map(|(_, at, _)| at.clone()));
     for at in wanted {
-        let mount = mount(&mounted, &table, &at).map(|(source, kind)| stack(machine, &at, source, kind));
+        let mount = mount(&mounted, &table, &at)
+            .map(|(source, kind)| stack(machine, driver.as_ref(), &at, source, kind));
         places.extend(mount.map(|mount| (at, mount)));
     }
     let grub = ["boot/grub", "boot/grub2"].into_iter().find(|dir| files::is_dir(&root.join(dir)));
@@ -112,11 +114,10 @@ fn by_name(source: &str) -> String {
     kinds.into_iter().find_map(named).unwrap_or_else(|| source.to_owned())
 }
 
-fn stack(machine: &Machine, at: &str, source: String, kind: String) -> BootMount {
+fn stack(machine: &Machine, driver: Option<&Driver>, at: &str, source: String, kind: String) -> BootMount {
     let number = node::number_of(Path::new(&source)).ok().flatten();
     let name = number.and_then(|number| machine.sysfs.name_of(number));
     let mut mount = BootMount { at: at.to_owned(), source, kind, ..BootMount::default() };
-    let driver = Driver::open(machine).ok();
     let mut left: Vec<(String, usize)> = name.into_iter().map(|name| (name, 0)).collect();
     while let Some((name, depth)) = left.pop() {
         let name = machine.sysfs.whole_of(&name).unwrap_or(name);
@@ -127,7 +128,7 @@ fn stack(machine: &Machine, at: &str, source: String, kind: String) -> BootMount
             mount.arrays.push(name.clone());
         }
         if let Ok(Some(own)) = machine.sysfs.dm_name(&name) {
-            let table = driver.as_ref().and_then(|driver| driver.table(&own).ok().flatten());
+            let table = driver.and_then(|driver| driver.table(&own).ok().flatten());
             let kinds = table.map(|(_, table)| kinds(&table)).unwrap_or_default();
             if !mount.mapped.iter().any(|(known, _)| *known == own) {
                 mount.mapped.push((own, kinds));

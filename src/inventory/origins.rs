@@ -30,7 +30,7 @@ pub(super) fn origin_beside(machine: &Machine, name: &str) -> Result<Option<Stri
     Ok(None)
 }
 
-/// The same of a path; where nobody can tell, it is no snapshot.
+/// The same for a path; what cannot be told counts as not a snapshot.
 #[must_use]
 pub fn origin_of_path(machine: &Machine, path: &Path) -> Option<String> {
     let number = node::number_of(path).ok().flatten()?;

@@ -13,9 +13,9 @@ use super::{KernelError, error::ErrorCause, files, program};
 
 /// More files are in none.
 const MOST_NAMES: usize = 200_000;
-/// A text that is wanted is no longer.
+/// Texts beyond this size are not kept.
 const LONGEST_TEXT: u32 = 1 << 20;
-/// What is unpacked is no larger: a damaged image could go on for ever.
+/// Unpacking ends here: a damaged image could go on for ever.
 const LARGEST: u64 = 8 << 30;
 
 /// What was found in it.
@@ -200,7 +200,7 @@ mod tests {
         let mut both = early.clone();
         both.extend(packed("gzip", &main));
         both.extend([0; 100]);
-        assert_eq!(read_it(&both).unwrap(), whole, "padding is no fault");
+        assert_eq!(read_it(&both).unwrap(), whole, "padding is skipped");
         assert_eq!(read_it(&[]).unwrap(), Unpacked::default());
     }
 

@@ -25,7 +25,7 @@ pub(super) fn secret(path: &str) -> Result<String> {
 /// The certificates that this machine trusts, as its administrator set it up: SSL_CERT_FILE, SSL_CERT_DIR or the
 /// distribution's file.
 pub(super) fn authorities() -> Result<Vec<CertificateDer<'static>>> {
-    // One provider for both libraries; a second call is no harm.
+    // One provider for both libraries; a second call does nothing.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let found = rustls_native_certs::load_native_certs();
     let why = found.errors.first().map_or_else(String::new, |error| format!(": {error}"));

@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     model::six::{NoSix, SixArray, StripePart, StripeRange, StripesSeen},
+    request::{Raid6CheckRequest, Raid6CheckVerb},
     words::SyncKind,
 };
 
@@ -32,39 +33,9 @@ const MOST_OF_ONE: u64 = 4 << 20;
 /// A stripe that is written to all the time is given up after so many tries.
 const MOST_TRIES: u32 = 8;
 
-/// What is asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SixJob {
-    /// The path of the array.
-    pub array: String,
-    /// What is done.
-    pub act: SixAct,
-}
-
-/// What is done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SixAct {
-    /// Look for blocks that do not fit.
-    Check {
-        /// From this stripe on.
-        from: u64,
-        /// So many; 0: to the end.
-        count: u64,
-        /// Bring back what one member alone has wrong.
-        repair: bool,
-    },
-    /// Bring back what these two slots have in a stripe, from all others.
-    Repair {
-        /// The stripe.
-        stripe: u64,
-        /// The slots.
-        slots: [u32; 2],
-    },
-}
-
 /// The course.
 pub struct SixCheck {
-    job: SixJob,
+    job: Raid6CheckRequest,
     array: Option<Box<SixArray>>,
     stage: Stage,
     /// What is left to be read, in sectors of the members: from, and up to.
@@ -118,7 +89,7 @@ pub mod status {
 impl SixCheck {
     /// Before the first look.
     #[must_use]
-    pub fn new(job: SixJob) -> Self {
+    pub fn new(job: Raid6CheckRequest) -> Self {
         Self {
             job,
             array: None,
@@ -159,8 +130,8 @@ impl SixCheck {
         }
         self.say.extend(texts::header(&array).into_iter().map(Said::line));
         let (count, chunk) = (array.count(), array.geometry.chunk.0);
-        let (first, last) = match self.job.act {
-            SixAct::Check { from, count: wanted, .. } => {
+        let (first, last) = match self.job.verb {
+            Raid6CheckVerb::Check { from, count: wanted, .. } => {
                 if from > count {
                     self.say.push(Said::error("start beyond disks size"));
                 }
@@ -168,7 +139,7 @@ impl SixCheck {
                 let most = count.saturating_sub(from);
                 (from, from.saturating_add(if wanted == 0 { most } else { wanted.min(most) }))
             }
-            SixAct::Repair { stripe, slots } => {
+            Raid6CheckVerb::Repair { stripe, slots } => {
                 self.say.extend(texts::repairs(&array, stripe, slots).into_iter().map(Said::line));
                 (stripe, stripe.saturating_add(1))
             }
@@ -181,9 +152,9 @@ impl SixCheck {
     /// Why it is not done with this array as it is.
     fn refused(&self, array: &SixArray) -> Option<(String, u8)> {
         let shown = &self.job.array;
-        let writes = match self.job.act {
-            SixAct::Check { repair, .. } => repair,
-            SixAct::Repair { stripe, slots } => {
+        let writes = match self.job.verb {
+            Raid6CheckVerb::Check { repair, .. } => repair,
+            Raid6CheckVerb::Repair { stripe, slots } => {
                 let slot_count = array.geometry.raid_disks;
                 let names = ["failed_slot_1", "failed_slot_2"];
                 let mut beyond = names.iter().zip(slots).filter(|(_, slot)| *slot >= slot_count);
@@ -237,7 +208,11 @@ impl SixCheck {
         self.left.0 = from.saturating_add(length);
         self.stage = Stage::Reading;
         let range = StripeRange { from: Sectors(from), length: Sectors(length) };
-        Turn::look(Look::Stripes { array, range, all: matches!(self.job.act, SixAct::Repair { .. }) })
+        Turn::look(Look::Stripes {
+            array,
+            range,
+            all: matches!(self.job.verb, Raid6CheckVerb::Repair { .. }),
+        })
     }
 
     fn read(&mut self, seen: StripesSeen) -> Turn {
@@ -290,9 +265,9 @@ impl SixCheck {
 
     /// What is to be written, by slot.
     fn right(&self, array: &SixArray, part: &StripePart) -> Vec<(usize, Bytes, Vec<u8>)> {
-        match self.job.act {
-            SixAct::Check { repair: false, .. } => Vec::new(),
-            SixAct::Check { repair: true, .. } => {
+        match self.job.verb {
+            Raid6CheckVerb::Check { repair: false, .. } => Vec::new(),
+            Raid6CheckVerb::Check { repair: true, .. } => {
                 let back = |page: Page| {
                     let Blame::Slot(slot) = page.blame else { return None };
                     let (row, blocks) = (row(array, part.stripe)?, page.of(part));
@@ -301,7 +276,7 @@ impl SixCheck {
                 };
                 pages(array, part).into_iter().filter_map(back).collect()
             }
-            SixAct::Repair { slots, .. } => {
+            Raid6CheckVerb::Repair { slots, .. } => {
                 let slots = slots.map(|slot| usize::try_from(slot).unwrap_or(usize::MAX));
                 let blocks: Vec<&[u8]> = part.blocks.iter().map(Vec::as_slice).collect();
                 let back = row(array, part.stripe).and_then(|row| bring_back(&row, &blocks, &slots));
@@ -321,7 +296,7 @@ impl SixCheck {
                 let length = part.blocks.first().map_or(0, Vec::len);
                 let length = Bytes(u64::try_from(length).unwrap_or(0)).sectors();
                 let range = StripeRange { from: Sectors(from), length };
-                let all = matches!(self.job.act, SixAct::Repair { .. });
+                let all = matches!(self.job.verb, Raid6CheckVerb::Repair { .. });
                 let array = array.clone();
                 self.stage = Stage::Again;
                 return Turn::look(Look::Stripes { array, range, all });
@@ -333,8 +308,8 @@ impl SixCheck {
             }
             Some(Deed::Done | Deed::Shown) | None => {}
         }
-        if let (Some(array), Some(part), SixAct::Check { repair, .. }) =
-            (&self.array, self.parts.pop_front(), self.job.act)
+        if let (Some(array), Some(part), Raid6CheckVerb::Check { repair, .. }) =
+            (&self.array, self.parts.pop_front(), self.job.verb)
         {
             let found = pages(array, &part);
             self.say.extend(

@@ -142,15 +142,15 @@ impl Scene for Six {
     }
 }
 
-fn job(act: SixAct) -> SixJob {
-    SixJob { array: "/dev/md0".into(), act }
+fn job(act: Raid6CheckVerb) -> Raid6CheckRequest {
+    Raid6CheckRequest { array: "/dev/md0".into(), verb: act }
 }
 
-fn check(repair: bool) -> SixAct {
-    SixAct::Check { from: 0, count: 0, repair }
+fn check(repair: bool) -> Raid6CheckVerb {
+    Raid6CheckVerb::Check { from: 0, count: 0, repair }
 }
 
-fn went(act: SixAct, six: &Six) -> twin::Outcome<Six> {
+fn went(act: Raid6CheckVerb, six: &Six) -> twin::Outcome<Six> {
     twin::drive(&mut SixCheck::new(job(act)), six.clone(), Answer::No, None, None)
 }
 
@@ -183,11 +183,11 @@ fn what_one_member_has_wrong_is_named_and_brought_back() {
 fn only_what_was_asked_for_is_looked_at() {
     let six = Six::new(2).spoil(2, 1, 1).spoil(0, 4, 0);
     let errors = |from, count| {
-        let outcome = went(SixAct::Check { from, count, repair: false }, &six);
+        let outcome = went(Raid6CheckVerb::Check { from, count, repair: false }, &six);
         (outcome.text().matches("Error detected").count(), outcome.status())
     };
     assert_eq!([errors(0, 1), errors(1, 1), errors(2, 0), errors(4, 99)], [(0, 0), (1, 0), (1, 0), (1, 0)]);
-    let outcome = went(SixAct::Check { from: 99, count: 0, repair: false }, &six);
+    let outcome = went(Raid6CheckVerb::Check { from: 99, count: 0, repair: false }, &six);
     assert!(outcome.text().contains("start beyond disks size") && outcome.status() == 0);
 }
 
@@ -201,7 +201,7 @@ fn two_that_are_named_are_brought_back_from_the_others() {
         outcome.text()
     );
     assert_eq!(outcome.scene.written, 0, "nobody knows which");
-    let outcome = went(SixAct::Repair { stripe: 3, slots: [1, 3] }, &bad);
+    let outcome = went(Raid6CheckVerb::Repair { stripe: 3, slots: [1, 3] }, &bad);
     assert!(outcome.text().contains("Assuming slots 1 (/dev/ram1) and 3 (/dev/ram3) are incorrect"));
     assert_eq!((&outcome.scene.members, outcome.status()), (&bad.right, 0));
     for (stripe, slots, words) in [
@@ -210,7 +210,7 @@ fn two_that_are_named_are_brought_back_from_the_others() {
         (3, [2, 2], "failed_slot_1 and failed_slot_2 are the same"),
         (6, [1, 2], "has 6 stripes, and no stripe 6"),
     ] {
-        let outcome = went(SixAct::Repair { stripe, slots }, &bad);
+        let outcome = went(Raid6CheckVerb::Repair { stripe, slots }, &bad);
         assert!(outcome.text().contains(words) && outcome.status() == 4, "{}", outcome.text());
         assert_eq!(outcome.scene.written, 0);
     }
@@ -227,7 +227,7 @@ fn nothing_is_written_where_parity_is_not_to_be_believed() {
     for (change, status) in changes {
         let mut six = base.clone();
         change(six.array());
-        for act in [check(true), SixAct::Repair { stripe: 0, slots: [0, 1] }] {
+        for act in [check(true), Raid6CheckVerb::Repair { stripe: 0, slots: [0, 1] }] {
             let outcome = went(act, &six);
             assert_eq!((outcome.status(), outcome.scene.written), (status, 0), "{}", outcome.text());
         }
