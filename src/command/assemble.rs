@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::{cluster, drive::Driver, home, print, refuse};
+use super::{cluster, drive::Driver, home, print, refuse, tell_early};
 use crate::{
     config::Config,
     inventory,
@@ -38,8 +38,12 @@ pub(super) fn run(request: &AssembleRequest, common: &Common, machine: &Machine,
     let mut rounds = rounds.native(ui.program() == super::NATIVE);
     let driver = Driver { common, machine, ui, config: &config, own_document: true };
     let status = driver.drive(&mut rounds)?;
+    let came = rounds.came();
+    for came in came.iter().filter(|came| came.became == rounds::Became::Started) {
+        tell_early(&came.message, machine, ui);
+    }
     if common.json {
-        let arrays = rounds.came().iter().map(array).collect();
+        let arrays = came.iter().map(array).collect();
         let text = serde_json::to_string_pretty(&AssembleReport::new(arrays))?;
         print(&format!("{text}\n"));
     }

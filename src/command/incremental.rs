@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::{DONE, drive::Driver, home, output, print};
+use super::{DONE, drive::Driver, home, output, print, tell_early};
 use crate::{
     config::Config,
     inventory,
@@ -60,7 +60,13 @@ pub(super) fn run(request: &IncrementalRequest, common: &Common, machine: &Machi
     };
     let mut course = Joining::new(session(request, common, machine, &config), job);
     let status = driver.drive(&mut course)?;
-    let arrays = course.came().iter().map(array).collect();
+    let came = course.came();
+    // Where udev answers to nobody: what was decided, or why nothing was.
+    match &came {
+        None if status != DONE => ui.said().iter().for_each(|said| tell_early(said, machine, ui)),
+        came => came.iter().for_each(|came| tell_early(&came.message, machine, ui)),
+    }
+    let arrays = came.iter().map(array).collect();
     tell(&IncrementalReport::new(Some(device), arrays), common)?;
     Ok(status)
 }

@@ -11,7 +11,7 @@ use crate::{
     cli::{self, help, parse},
     config::{HostName, conf::Config, sources::ConfigSources},
     inventory,
-    kernel::{Machine, Meanwhile, files, host, parallel},
+    kernel::{Machine, Meanwhile, files, host, kmsg, parallel},
     model::{Sight, Unusable},
     plan::{
         Plan, Refusal, Say, Step, Warning, assemble::Home, create::CreateSettings, named::Becomes,
@@ -285,7 +285,11 @@ fn say_silent(sights: &[Sight], ui: &Ui) {
     }
 }
 
-/// What is understood and cannot be done yet.
+/// In an initial RAM disk the kernel's log is all that is left to read of it.
+fn tell_early(text: &str, machine: &Machine, ui: &Ui) {
+    kmsg::say_early(&machine.places.dev.join("kmsg"), ui.program(), &harmless(text));
+}
+
 /// The configuration; what is wrong in it is said, under our own name with file and line.
 fn configured(common: &Common, ui: &Ui) -> Result<Config> {
     let sources = ConfigSources::from_option(common.config.as_deref());
@@ -296,6 +300,7 @@ fn configured(common: &Common, ui: &Ui) -> Result<Config> {
     Ok(config)
 }
 
+/// What is understood and cannot be done yet.
 fn not_yet(what: &str, ui: &Ui) -> u8 {
     ui.error(&format!("{what} is not supported yet; mdadm can be used on the same arrays meanwhile"));
     2

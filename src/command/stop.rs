@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::drive::Driver;
+use super::{DONE, drive::Driver, tell_early};
 use crate::{
     config::Config,
     kernel::Machine,
@@ -28,8 +28,16 @@ pub(super) fn run(
     let config = Config::default();
     let driver = Driver { common, machine, ui, config: &config, own_document: false };
     if !request.devices.is_empty() {
-        let paths = request.devices.iter().map(|(_, path)| path.display().to_string()).collect();
-        return driver.drive(&mut NamedArrays::new(becomes, paths));
+        let paths: Vec<_> = request.devices.iter().map(|(_, path)| path.display().to_string()).collect();
+        let what = paths.join(" ");
+        let status = driver.drive(&mut NamedArrays::new(becomes, paths))?;
+        if becomes == Becomes::Started {
+            match status {
+                DONE => tell_early(&format!("{what}: started although members are missing"), machine, ui),
+                _ => ui.said().iter().for_each(|said| tell_early(said, machine, ui)),
+            }
+        }
+        return Ok(status);
     }
     if becomes == Becomes::Stopped && request.scan {
         return driver.drive(&mut StopAll::default());

@@ -12,7 +12,7 @@ use super::live::waits;
 
 use crate::{
     archive::{self, Bounds, Entry, EntryId, EntrySubject, FileName, KeptDevice, Record, Stored},
-    kernel::{BlockDevice, Deadline, KernelError, Lock, Machine, files},
+    kernel::{BlockDevice, Deadline, KernelError, Lock, Machine, files, host},
     plan::run::Outdated,
 };
 
@@ -24,8 +24,7 @@ const LOCK_WAIT: Duration = Duration::from_secs(20);
 fn places(machine: &Machine) -> Vec<(PathBuf, Bounds)> {
     let disk = (machine.state.join("mdctl/archive"), Bounds::DISK);
     let memory = (machine.places.run.join("mdctl/archive"), Bounds::MEMORY);
-    let early = files::size(Path::new("/etc/initrd-release")).is_some();
-    if early { vec![memory] } else { vec![disk, memory] }
+    if host::is_early() { vec![memory] } else { vec![disk, memory] }
 }
 
 /// What is in these ranges now.

@@ -37,6 +37,13 @@ pub fn hostname() -> Option<String> {
     nix::unistd::gethostname().ok()?.into_string().ok().filter(|name| !name.is_empty())
 }
 
+/// Whether this is an initial RAM disk: what stands in its files is gone when the machine's root takes over. The first file is
+/// systemd's and dracut's, and a link in some images; the second one that of initramfs-tools.
+pub fn is_early() -> bool {
+    recorded::entered().is_none()
+        && ["/etc/initrd-release", "/conf/initramfs.conf"].iter().any(|file| Path::new(file).exists())
+}
+
 /// Whether the effective user is root.
 pub fn is_root() -> bool {
     recorded::entered().is_some() || nix::unistd::geteuid().is_root()

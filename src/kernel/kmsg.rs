@@ -9,7 +9,7 @@ use std::{
 
 use nix::fcntl::OFlag;
 
-use super::recorded::at;
+use super::{host, recorded::at};
 
 /// A place in the kernel's log.
 #[derive(Debug)]
@@ -66,6 +66,13 @@ impl KernelLog {
 pub fn say(path: &Path, text: &str) {
     if let Ok(mut log) = File::options().write(true).open(at(path)) {
         let _ = log.write_all(format!("{text}\n").as_bytes());
+    }
+}
+
+/// What an initial RAM disk decides is heard by nobody else: level 5, so that it is not on a console that was told to be quiet.
+pub fn say_early(path: &Path, program: &str, text: &str) {
+    if host::is_early() {
+        text.lines().for_each(|line| say(path, &format!("<5>{program}: {line}")));
     }
 }
 
