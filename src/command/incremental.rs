@@ -52,6 +52,8 @@ pub(super) fn run(request: &IncrementalRequest, common: &Common, machine: &Machi
         origin: inventory::origin_of_path(machine, Path::new(&device)),
         device: device.clone(),
         heir_of: inventory::failed_in(machine, &places),
+        awaited: inventory::awaited(machine),
+        waits: inventory::waits(machine).display().to_string(),
         places,
         run: request.run,
         export: common.export,

@@ -133,6 +133,8 @@ pub struct PolicyRule {
 pub struct DevicePolicy {
     /// The most that any rule allows.
     pub action: Action,
+    /// Some rule says what may be done.
+    pub says_action: bool,
     pub domains: Vec<String>,
     /// The most that `auto=` allows; `None` where no rule says.
     pub auto: Option<PolicyVerdict>,
@@ -199,6 +201,7 @@ pub fn policy(rules: &[PolicyRule], subject: &PolicySubject<'_>) -> DevicePolicy
     let mut policy = DevicePolicy::default();
     for rule in rules.iter().filter(|rule| rule.applies(subject)) {
         let action = rule.actions.iter().filter_map(|name| Action::from_name(name)).max();
+        policy.says_action |= action.is_some();
         policy.action = policy.action.max(action.unwrap_or_default());
         let auto = rule.auto.iter().filter_map(|word| match word.as_str() {
             "yes" => Some(PolicyVerdict::Yes),

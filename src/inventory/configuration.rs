@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use superblock::MdUuid;
+use superblock::{Events, MdUuid};
 
 use super::{nodes::Nodes, origins::origin_beside};
 use crate::{
@@ -164,6 +164,25 @@ pub fn by_path_of_event() -> Vec<String> {
         names.push(id);
     }
     names
+}
+
+/// Where it is noted which arrays wait for members.
+#[must_use]
+pub fn waits(machine: &Machine) -> PathBuf {
+    machine.places.run.join("mdctl/awaited")
+}
+
+/// The arrays that have waited for members since the machine was started, each with the events that the others had.
+#[must_use]
+pub fn awaited(machine: &Machine) -> BTreeMap<MdUuid, Events> {
+    let dir = waits(machine);
+    let names = files::names(&dir).unwrap_or_default();
+    let noted = names.iter().filter_map(|name| {
+        let bytes = files::read(&dir.join(name), LONGEST).ok()??;
+        let events = String::from_utf8_lossy(&bytes).trim().parse().ok()?;
+        Some((name.to_str()?.parse().ok()?, Events(events)))
+    });
+    noted.collect()
 }
 
 /// The array of the disk that was in one of these places when it failed.

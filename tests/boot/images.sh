@@ -3,8 +3,8 @@
 # a small one that only reports, and the machine itself.
 # usage: images.sh ROOT.tar PACKAGE.deb DIRECTORY   (as root)
 
-# shellcheck source=tests/vm/common.sh
-. "$(dirname "$0")/../vm/common.sh"
+# shellcheck source=tests/vm/debian.sh
+. "$(dirname "$0")/../vm/debian.sh"
 
 tar=$1 package=$2 out=$3
 here=$(cd "$(dirname "$0")" && pwd)
@@ -26,13 +26,42 @@ inside() {
 
 # Best compression takes a minute for each image, and the emulated guest longer than the disk saves.
 printf 'COMPRESS=zstd\nCOMPRESSLEVEL=1\n' >"$tree/etc/initramfs-tools/conf.d/quick.conf"
-if [ "$package" != none ]; then
-    cp "$package" "$tree/mdctl.deb"
-    inside 'apt-get -y -o Dpkg::Use-Pty=0 install --no-install-recommends /mdctl.deb'
-    rm "$tree/mdctl.deb"
-    inside 'dpkg-query -W -f "\${Status}\n" mdctl' | grep -qx 'install ok installed' || die "apt did not install $package"
-    [ "$(readlink "$tree/usr/sbin/mdadm")" = mdctl ] || die "mdadm is not mdctl after the installation"
-fi
+# taken PACKAGE: apt installs it, and whatever is in its way goes.
+taken() {
+    cp "$1" "$tree/package.deb"
+    inside 'apt-get -y -o Dpkg::Use-Pty=0 install --allow-downgrades --no-install-recommends /package.deb'
+    rm "$tree/package.deb"
+}
+
+is_ours() { [ "$(readlink "$tree/usr/sbin/mdadm" || :)" = mdctl ]; }
+
+# What an administrator wrote is there after every change of packages.
+mkdir -p "$tree/etc/mdadm"
+printf '# Ours.\nHOMEHOST <system>\nMAILADDR root\n' >"$tree/etc/mdadm/mdadm.conf"
+unchanged() { head -n 1 "$tree/etc/mdadm/mdadm.conf" | grep -qx '# Ours.' || die "mdadm.conf was changed $1"; }
+
+taken "$package"
+unchanged "by the installation"
+case ${package##*/} in
+    mdadm_*) ! is_ours || die "mdadm is not mdadm" ;;
+    *)
+        is_ours || die "mdadm is not mdctl after the installation"
+        # There and back, and removed for good; in a machine whose root is on no array.
+        reference=$(find "$DOWNLOADS" -maxdepth 1 -name 'mdadm_*.deb' | sort -V | tail -n 1)
+        if [ -n "$reference" ]; then
+            taken "$reference"
+            ! is_ours || die "mdadm does not take the place of mdctl"
+            unchanged "by the way back"
+            taken "$package"
+        fi
+        inside 'apt-get -y -o Dpkg::Use-Pty=0 purge mdctl'
+        unchanged "by the purge"
+        [ ! -e "$tree/usr/sbin/mdctl" ] || die "mdctl is there after its purge"
+        taken "$package"
+        is_ours || die "mdadm is not mdctl after the second installation"
+        unchanged "by the second installation"
+        ;;
+esac
 inside "mkinitramfs -o /boot/initramfs-tools.img $version"
 inside "dracut --quiet --no-hostonly --kver $version --compress 'zstd -1' --add 'mdraid lvm' --force /boot/dracut.img $version"
 mv "$tree"/boot/{initramfs-tools,dracut}.img "$out/"
@@ -41,7 +70,18 @@ install -m 755 "$here/report" "$tree/usr/local/bin/report"
 install -m 644 "$here/boot-report.service" "$tree/etc/systemd/system/boot-report.service"
 mkdir -p "$tree/etc/systemd/system/default.target.wants"
 ln -s ../boot-report.service "$tree/etc/systemd/system/default.target.wants/"
+install -m 644 "$here/boot-trouble.service" "$tree/etc/systemd/system/boot-trouble.service"
+mkdir -p "$tree/etc/systemd/system/emergency.target.wants"
+ln -s ../boot-trouble.service "$tree/etc/systemd/system/emergency.target.wants/"
 ln -sf /usr/lib/systemd/system/multi-user.target "$tree/etc/systemd/system/default.target"
+
+# What a machine without users and network does not need, and an emulated one takes minutes for.
+for unit in systemd-logind.service getty@.service serial-getty@.service getty.target user@.service systemd-update-utmp.service \
+    systemd-networkd.service systemd-resolved.service apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer \
+    e2scrub_all.timer e2scrub_reap.service fstrim.timer systemd-tmpfiles-clean.timer systemd-binfmt.service \
+    systemd-pcrphase.service systemd-pcrphase-sysinit.service systemd-random-seed.service systemd-journal-catalog-update.service; do
+    ln -sf /dev/null "$tree/etc/systemd/system/$unit"
+done
 
 small=$out/small
 mkdir -p "$small"/{bin,sbin,etc,proc,sys,dev,run,tmp,usr/lib}

@@ -35,7 +35,7 @@ scenario_other_missing() {
     array 1 alpha:root "$UUID" full a b
     array 1 alpha:srv "$OTHER" srv c -
     disks=(a b c)
-    words="root=UUID=$FULL systemd.mount-extra=UUID=$SRV:/srv:ext4"
+    words="root=UUID=$FULL systemd.mount-extra=UUID=$SRV:/srv:ext4:x-systemd.device-timeout=300"
     expected=('raid_disks=2 degraded=0' 'raid_disks=2 degraded=1' '^link /dev/md/srv ')
     clean=(a b)
 }
@@ -134,10 +134,7 @@ scenario_nothing_known() {
 
 scenario_config_of_others() {
     array 1 alpha:root "$UUID" small a b
-    mkdir -p overlay/etc/mdadm
-    printf 'ARRAY /dev/md/other UUID=%s\n' 00000000:00000000:00000000:00000001 >overlay/etc/mdadm/mdadm.conf
-    cp overlay/etc/mdadm/mdadm.conf overlay/etc/mdadm.conf
-    overlay=overlay
+    configured "ARRAY /dev/md/other UUID=00000000:00000000:00000000:00000001"
     disks=(a b)
     words="root=UUID=$SMALL"
     expected=('raid_disks=2 degraded=0')
@@ -165,4 +162,139 @@ scenario_sixty_four_one_missing() {
     disks=(m{1..63})
     words="root=UUID=$SMALL"
     expected=('raid_disks=64 degraded=1')
+}
+
+scenario_bitmap_one_missing() {
+    array 1 alpha:root "$UUID" small bitmap=1 a -
+    disks=(a)
+    words="root=UUID=$SMALL"
+    expected=('raid_disks=2 degraded=1' '^link /dev/md/root ')
+}
+
+# The superblock is at the end, so that a member looks like the file system: the array has to be what is mounted.
+scenario_superblock_at_the_end() {
+    array 1 alpha:root "$UUID" small end=1 a b
+    disks=(a b)
+    words="root=UUID=$SMALL"
+    expected=('raid_disks=2 degraded=0' '^root /dev/md')
+}
+
+# configured LINE: mdadm.conf of the image, in both places.
+configured() {
+    mkdir -p overlay/etc/mdadm
+    printf '%s\n' "$1" | tee overlay/etc/mdadm/mdadm.conf >overlay/etc/mdadm.conf
+    overlay=overlay
+}
+
+scenario_name_of_the_configuration() {
+    array 1 alpha:disk "$UUID" small a b
+    configured "ARRAY /dev/md/root UUID=01234567:89abcdef:01234567:89abcdef"
+    disks=(a b)
+    words="root=/dev/md/root"
+    expected=('raid_disks=2 degraded=0' '^link /dev/md/root ')
+}
+
+scenario_nothing_known_one_missing() {
+    array 1 alpha:root "$UUID" small a -
+    without etc/mdadm/mdadm.conf etc/mdadm.conf.d/90-homehost.conf etc/hostname
+    disks=(a)
+    words="root=/dev/md/root"
+    expected=('raid_disks=2 degraded=1')
+}
+
+# Two arrays of one name; the machine asks for the content of one.
+scenario_same_name() {
+    array 1 alpha:root "$OTHER" srv c d
+    array 1 alpha:root "$UUID" small a b
+    disks=(c d a b)
+    words="root=UUID=$SMALL"
+    expected=('raid_disks=2 degraded=0' '^link /dev/md/root ' '^link /dev/md/root_0 ')
+}
+
+# Each half ran without the other one: one of them is started, and nothing is copied over the other.
+scenario_histories_parted() {
+    array 1 alpha:root "$UUID" small a,events=104,gone=1 b,events=110,gone=0
+    disks=(a b)
+    words="root=UUID=$SMALL"
+    expected=('raid_disks=2 degraded=1' '\[2/1\]')
+}
+
+scenario_journal() {
+    array 5 alpha:root "$UUID" small a b c j,journal=1
+    disks=(a b c j)
+    words="root=UUID=$SMALL"
+    expected=('raid_disks=3 degraded=0' 'sd[a-d]\[3\]\(J\)')
+}
+
+scenario_journal_late() {
+    array 5 alpha:root "$UUID" small a b c j,journal=1
+    disks=(a b c)
+    late=(j) late_after=25
+    words="root=UUID=$SMALL"
+    expected=('raid_disks=3 degraded=0' 'sd[a-d]\[3\]\(J\)')
+}
+
+# What the journal kept of the last writes is gone with it: read-only, until somebody decides.
+scenario_journal_gone() {
+    array 5 alpha:root "$UUID" small a b c -,journal=1
+    disks=(a b c)
+    words="root=UUID=$SMALL"
+    expected=('^array md[0-9]+ readonly raid_disks=3')
+}
+
+scenario_resync_cut_one_missing() {
+    array 1 alpha:root "$UUID" small dirty=1 a -
+    disks=(a)
+    words="root=UUID=$SMALL"
+    expected=('raid_disks=2 degraded=1')
+}
+
+# The word that the refusal names.
+scenario_dirty_one_missing_by_word() {
+    array 5 alpha:pv "$UUID" volume dirty=1 a - c
+    disks=(a c)
+    words="root=/dev/mapper/vg-root rd.lvm.lv=vg/root md_mod.start_dirty_degraded=1"
+    expected=('raid_disks=3 degraded=1' '^root /dev/(mapper/vg-root|dm-)')
+}
+
+scenario_shutdown() {
+    array 1 alpha:root "$UUID" full a b
+    disks=(a b)
+    words="root=UUID=$FULL"
+    expected=('raid_disks=2 degraded=0')
+    clean=(a b)
+}
+
+# /srv is a volume on an array that lacks a disk, and nothing before the switch to the root waits for it.
+scenario_other_volume_one_missing() {
+    array 1 alpha:root "$UUID" full a b
+    array 5 alpha:pv "$OTHER" volume c - e
+    disks=(a b c e)
+    words="root=UUID=$FULL systemd.mount-extra=/dev/mapper/vg-root:/srv:ext4:x-systemd.device-timeout=300"
+    expected=('raid_disks=2 degraded=0' 'raid_disks=3 degraded=1' '^mounted /srv ')
+    clean=(a b)
+}
+
+# It started without the disk that comes when everything runs: the bitmap says what it lacks.
+scenario_late_to_the_system() {
+    array 1 alpha:root "$UUID" full bitmap=1 a b
+    disks=(a)
+    late=(b) late_after=100
+    words="root=UUID=$FULL report.at=130"
+    expected=('raid_disks=2 degraded=0')
+    clean=(a b)
+}
+
+# No udev at all: the scripts load and make what is needed. dracut's loop is udev's.
+scenario_no_udev() {
+    [ "$maker" = initramfs-tools ] || { skipped="dracut waits for udev"; return; }
+    array 1 alpha:root "$UUID" small a b
+    mkdir -p overlay/scripts/init-top overlay/conf
+    printf '#!/bin/sh\nexit 0\n' >overlay/scripts/init-top/udev
+    chmod 755 overlay/scripts/init-top/udev
+    printf '%s\n' virtio_pci virtio_scsi sd_mod raid1 ext4 >overlay/conf/modules
+    overlay=overlay
+    disks=(a b)
+    words="root=/dev/md/root"
+    expected=('raid_disks=2 degraded=0')
 }

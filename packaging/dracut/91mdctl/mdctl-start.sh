@@ -42,4 +42,7 @@ dmesg | sed -n 's|.*md/raid:\(md[^:]*\): cannot start dirty degraded.*|\1|p' | s
     echo "<4>mdadm: $name: not started: writes were under way when it last ran, and a member is missing, so that blocks may be wrong" >/dev/kmsg
     echo "<4>mdadm: $name: with md_mod.start_dirty_degraded=1 on the kernel's command line it starts all the same" >/dev/kmsg
 done
+dmesg | sed -n 's|.*md/raid:\(md[^:]*\): journal disk is missing.*|\1|p' | sort -u | while read -r name; do
+    echo "<4>mdadm: $name: read-only, for its journal is missing and may hold the last writes; mdctl explain says how to go on" >/dev/kmsg
+done
 exit 0

@@ -145,6 +145,7 @@ impl Fake {
             }
             Step::System(SystemStep::RemoveFile { file }) => {
                 state.files.remove(file);
+                state.texts.remove(file);
             }
             Step::Disk(DiskStep::Write { device, writes, .. }) => return self.write(device, writes),
             Step::Disk(DiskStep::Zero { ranges }) => {

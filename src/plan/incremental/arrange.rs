@@ -22,6 +22,8 @@ pub(super) struct Arrangement {
     pub(super) mapped: bool,
     /// Lines of the map that name other arrays than they say.
     pub(super) wrong: Vec<MapEntry>,
+    /// That it waits for members, or does so no longer.
+    pub(super) awaited: Option<Step>,
 }
 
 /// Arranges the steps of an assembly.
@@ -40,6 +42,7 @@ pub(super) fn arrange(plan: Plan, array: &ArrayName, how: &Arrangement) -> Plan 
     steps.push(Step::Commit);
     steps.extend(lines.map);
     steps.extend(lines.start);
+    steps.extend(how.awaited.clone());
     steps.push(Step::System(SystemStep::UnlockMap));
     Plan { steps, ..plan }
 }

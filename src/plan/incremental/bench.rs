@@ -227,6 +227,8 @@ pub(super) fn joining_with<'a>(
         origin: None,
         places: Vec::new(),
         heir_of: None,
+        awaited: BTreeMap::new(),
+        waits: "/run/mdctl/awaited".to_owned(),
         run: false,
         export: false,
         bad_block_log: true,

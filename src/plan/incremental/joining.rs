@@ -15,7 +15,7 @@ use super::{
 use crate::{
     model::{RunningArray, Sight, world::MapEntry},
     plan::{
-        DiskStep, MdStep, Plan, Refusal, Step,
+        DiskStep, MdStep, Plan, Refusal, Step, SystemStep,
         assemble::{ArrayOutcome, CandidatePath, Claim, Options, Session},
         course::{Course, Deed, Event, Look, Said, Turn, Unseen},
         manage::session::Manage,
@@ -333,8 +333,26 @@ impl<'a> Joining<'a> {
         if inside && !starts && leaving.is_empty() && mapped {
             return self.end(came);
         }
-        let how = Arrangement { tentative, mapped, wrong: Vec::new() };
+        let awaited = self.awaited(mine, came.started, array.is_some());
+        let how = Arrangement { tentative, mapped, awaited, ..Arrangement::default() };
         self.carry_out(outcome.plan, came, how, false)
+    }
+
+    /// What is noted of an array that others wait for, so that a member that comes too late is known as one of those.
+    fn awaited(&self, mine: &Claim, started: Option<Started>, is_there: bool) -> Option<Step> {
+        let path = format!("{}/{}", self.job.waits, mine.facts.array);
+        match started {
+            Some(Started::Unsafe) => {
+                let claims =
+                    self.session.candidates.iter().filter_map(|known| known.of(self.session.asked).ok());
+                let own = claims.filter(|claim| claim.facts.array == mine.facts.array);
+                let events = own.map(|claim| claim.facts.events).max().unwrap_or_default();
+                let text = format!("{}\n", events.0);
+                Some(Step::System(SystemStep::WriteFile { path, text, mode: 0o644 }))
+            }
+            Some(Started::Yes) if is_there => Some(Step::System(SystemStep::RemoveFile { file: path })),
+            _ => None,
+        }
     }
 
     /// Whoever insists starts what has enough members and lacks some; what has too few waits all the same.

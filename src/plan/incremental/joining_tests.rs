@@ -12,7 +12,7 @@ use crate::{
         MdStep, Step, SystemStep,
         assemble::tests::{UUID, array, faulty},
         course::{
-            Answer, Course, Event, Then,
+            Answer, Course, Event, Look, Then,
             twin::{self, Change, Outcome, Scene},
         },
     },
@@ -302,6 +302,43 @@ fn run_starts_what_is_there_and_takes_late_ones() {
     let (late, came) = comes(outcome.scene, "/dev/c");
     assert_eq!((late.status(), came), (2, None));
     assert_eq!(late.text(), "not adding /dev/c to active array (without --run) /dev/md/0");
+}
+
+#[test]
+fn a_member_that_its_array_waited_for_in_vain_is_taken_back_unless_rules_speak_against_it() {
+    let (first, _) = comes(mirror(), "/dev/a");
+    let noted: Vec<_> =
+        first.scene.state.texts.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+    assert_eq!(noted, [(format!("/run/mdctl/awaited/{UUID}").as_str(), "7\n")]);
+    let mut lab = first.scene;
+    lab.state.arrays.get_mut("md0").unwrap().1 = true;
+    // Whether manage's own look follows.
+    let is_taken = |text: &str, events: Option<u64>| {
+        let config = conf::parse([("test", text)]).0;
+        let mut course = joining_with(&config, "/dev/b", |job| {
+            job.awaited = events.map(|events| (UUID, superblock::Events(events))).into_iter().collect();
+        });
+        let mut event = Event::Begin;
+        loop {
+            event = match course.next(event).then {
+                Then::Look(look @ (Look::World { .. } | Look::Members { .. })) => {
+                    Event::Seen(lab.see(&look).unwrap())
+                }
+                Then::Look(_) => break true,
+                Then::End(_) => break false,
+                then => panic!("{then:?}"),
+            };
+        }
+    };
+    assert!(is_taken("", Some(7)));
+    // Nobody waited; it missed something before that; somebody says what is to be done.
+    assert!(!is_taken("", None));
+    assert!(!is_taken("", Some(9)));
+    assert!(!is_taken("POLICY action=include", Some(7)));
+    assert!(is_taken("POLICY domain=here", Some(7)));
+    // When the last one came in time, nobody waits any more.
+    let (whole, came) = comes(comes(mirror(), "/dev/a").0.scene, "/dev/b");
+    assert_eq!((started(&came), whole.scene.state.texts.len()), (Some(Started::Yes), 0));
 }
 
 #[test]

@@ -30,6 +30,8 @@ pub(super) struct Late {
     pub as_spare: bool,
     /// There was nothing on it.
     pub bare: bool,
+    /// Nobody says that it may be taken: where it cannot be taken back it stays out.
+    pub unasked: bool,
 }
 
 impl Joining<'_> {
@@ -55,7 +57,7 @@ impl Joining<'_> {
         let message = format!("added {} as spare for {}", self.job.device, array.name);
         let array = self.session.name_of(&array);
         let came = Arrival { array, foreign: false, started: Some(Started::Already), message };
-        self.manage(Late { came, re_add: false, as_spare: true, bare: true }, ManageOp::Add)
+        self.manage(Late { came, re_add: false, as_spare: true, bare: true, unasked: false }, ManageOp::Add)
     }
 
     /// Into an array that runs.
@@ -70,20 +72,27 @@ impl Joining<'_> {
         if array.members.contains(&mine.id) {
             return self.end(came);
         }
-        let action = self.session.policy(mine).action;
-        let in_sync = mine.slot().is_some();
-        if in_sync && !self.job.run && action < Action::ReAdd {
-            let text =
-                format!("not adding {} to active array (without --run) {}", mine.path, came.array.path);
-            // Histories may have parted, or it is a copy: that takes a look at the other members.
-            let hint = format!(
-                "`mdctl explain {}` says how it is taken back; a POLICY line with action=re-add has this done here",
-                mine.path
-            );
-            return Turn::refuse(Refusal::new(text).status(NOT_TAKEN).hint(hint));
+        let policy = self.session.policy(mine);
+        let (action, in_sync) = (policy.action, mine.slot().is_some());
+        // The array was started without it after a wait in vain, and it had everything then. Whoever was taken out by somebody had not.
+        let was_awaited = self.job.awaited.get(&mine.facts.array) == Some(&mine.facts.events);
+        let unasked = in_sync && !self.job.run && action < Action::ReAdd;
+        if unasked && (policy.says_action || !was_awaited) {
+            return Turn::refuse(self.stays_out(&came));
         }
-        let late = Late { came, re_add: in_sync, as_spare: action >= Action::ForceSpare, bare: false };
+        let late =
+            Late { came, re_add: in_sync, as_spare: action >= Action::ForceSpare, bare: false, unasked };
         self.manage(late, if in_sync { ManageOp::ReAdd } else { ManageOp::Add })
+    }
+
+    fn stays_out(&self, came: &Arrival) -> Refusal {
+        let device = &self.job.device;
+        let text = format!("not adding {device} to active array (without --run) {}", came.array.path);
+        // Histories may have parted, or it is a copy: that takes a look at the other members.
+        let hint = format!(
+            "`mdctl explain {device}` says how it is taken back; a POLICY line with action=re-add has this done here"
+        );
+        Refusal::new(text).status(NOT_TAKEN).hint(hint)
     }
 
     /// By manage's words, which know bitmaps and histories that parted.
@@ -139,6 +148,9 @@ impl Joining<'_> {
         if !late.re_add {
             let status = if late.bare { FAILED } else { NOT_TAKEN };
             return Turn::refuse(Refusal::new(format!("failed to add {device} to {path}")).status(status));
+        }
+        if late.unasked {
+            return Turn::refuse(self.stays_out(&late.came));
         }
         if late.as_spare {
             return self.manage(Late { re_add: false, ..late }, ManageOp::Add);

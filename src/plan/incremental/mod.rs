@@ -29,8 +29,10 @@ mod leaving_tests;
 #[cfg(test)]
 mod starting_tests;
 
+use std::collections::BTreeMap;
+
 use jiff::tz::TimeZone;
-use superblock::MdUuid;
+use superblock::{Events, MdUuid};
 
 use super::ArrayName;
 
@@ -52,6 +54,10 @@ pub struct IncrementalJob {
     pub places: Vec<String>,
     /// The array of the disk that failed in its place.
     pub heir_of: Option<MdUuid>,
+    /// Arrays that waited for members with so many events.
+    pub awaited: BTreeMap<MdUuid, Events>,
+    /// The directory where that is noted.
+    pub waits: String,
     /// Start with what is there; take members into arrays that run.
     pub run: bool,
     /// The answer is a document: sentences about it only with `--verbose`.

@@ -178,7 +178,7 @@ impl<'a> Starting<'a> {
             array: name,
         };
         let mapped = !self.unmapped.contains(&array.name);
-        let how = Arrangement { tentative: true, mapped, wrong: Vec::new() };
+        let how = Arrangement { tentative: true, mapped, ..Arrangement::default() };
         Ok((arrange(outcome.plan, &came.array, &how), came))
     }
 
