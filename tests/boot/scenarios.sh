@@ -257,12 +257,24 @@ scenario_dirty_one_missing_by_word() {
     expected=('raid_disks=3 degraded=1' '^root /dev/(mapper/vg-root|dm-)')
 }
 
+# The system's own part: units, what was kept before the switch, and the way down.
 scenario_shutdown() {
     array 1 alpha:root "$UUID" full a b
     disks=(a b)
     words="root=UUID=$FULL"
-    expected=('raid_disks=2 degraded=0')
+    expected=('raid_disks=2 degraded=0' '^unit mdmonitor.service active' '^unit mdmonitor-oneshot.timer active'
+        '^unit mdcheck_start.timer active' '^unit mdcheck_continue.timer active')
+    unexpected='^failed '
     clean=(a b)
+    [ "$maker" = initramfs-tools ] || return 0
+    mkdir -p overlay/scripts/local-bottom
+    {
+        sed '/^exit 0$/d' "$TOP/packaging/initramfs-tools/scripts/local-bottom/mdadm"
+        echo 'mkdir -p /run/mdctl/archive && echo entry >/run/mdctl/archive/entry.md0'
+    } >overlay/scripts/local-bottom/mdadm
+    chmod 755 overlay/scripts/local-bottom/mdadm
+    overlay=overlay
+    expected+=('^kept entry.md0')
 }
 
 # /srv is a volume on an array that lacks a disk, and nothing before the switch to the root waits for it.
@@ -279,8 +291,8 @@ scenario_other_volume_one_missing() {
 scenario_late_to_the_system() {
     array 1 alpha:root "$UUID" full bitmap=1 a b
     disks=(a)
-    late=(b) late_after=100
-    words="root=UUID=$FULL report.at=130"
+    late=(b) late_after=system
+    words="root=UUID=$FULL report.wait=200"
     expected=('raid_disks=2 degraded=0')
     clean=(a b)
 }
