@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # The machine with our package in the place of mdadm, the images that both makers make on it, and the two roots to start:
 # a small one that only reports, and the machine itself.
-# usage: images.sh ROOT.tar PACKAGE.deb DIRECTORY   (as root)
+# usage: images.sh ROOT.tar PACKAGE.deb DIRECTORY VMLINUZ   (as root)
 
 # shellcheck source=tests/vm/debian.sh
 . "$(dirname "$0")/../vm/debian.sh"
 
-tar=$1 package=$2 out=$3
+tar=$1 package=$2 out=$3 kernel=$4
 here=$(cd "$(dirname "$0")" && pwd)
 tree=$out/tree
 rm -rf "$out"
@@ -65,6 +65,9 @@ esac
 inside "mkinitramfs -o /boot/initramfs-tools.img $version"
 inside "dracut --quiet --no-hostonly --kver $version --compress 'zstd -1' --add 'mdraid lvm' --force /boot/dracut.img $version"
 mv "$tree"/boot/{initramfs-tools,dracut}.img "$out/"
+# For `mdctl boot check` on the machine itself.
+cp "$kernel" "$tree/boot/vmlinuz-$version"
+cp "$out/initramfs-tools.img" "$tree/boot/initrd.img-$version"
 
 install -m 755 "$here/report" "$tree/usr/local/bin/report"
 install -m 644 "$here/boot-report.service" "$tree/etc/systemd/system/boot-report.service"

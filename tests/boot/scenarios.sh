@@ -261,7 +261,7 @@ scenario_dirty_one_missing_by_word() {
 scenario_shutdown() {
     array 1 alpha:root "$UUID" full a b
     disks=(a b)
-    words="root=UUID=$FULL"
+    words="root=UUID=$FULL report.check"
     expected=('raid_disks=2 degraded=0' '^unit mdmonitor.service active' '^unit mdmonitor-oneshot.timer active'
         '^unit mdcheck_start.timer active' '^unit mdcheck_continue.timer active')
     unexpected='^failed '

@@ -15,6 +15,7 @@ depends() {
 
 install() {
     local name=
+    inst_multiple dmesg sed sort readlink
     inst_script "${moddir:?}/mdctl-start.sh" /sbin/mdctl-start
     inst_script /usr/lib/mdctl/root-name
     inst_hook initqueue/settled 60 "${moddir:?}/mdctl-assemble.sh"
