@@ -350,9 +350,10 @@ impl Parser {
                 None => self.complain(format!("unrecognised CREATE mode {mode}")),
             }
         } else if let Some(metadata) = tag(word, "metadata") {
-            match Metadata::from_name(metadata) {
-                Some(metadata) => self.config.create.metadata = Some(metadata),
-                None => self.complain(format!("metadata format {metadata} unknown, ignoring")),
+            let first = self.config.create.metadata.or_else(|| Metadata::from_name(metadata));
+            self.config.create.metadata = first;
+            if first.is_none() {
+                self.complain(format!("metadata format {metadata} unknown, ignoring"));
             }
         } else if let Some(names) = tag(word, "names").and_then(yes_no) {
             self.config.create.names = Some(names);
@@ -482,10 +483,13 @@ fn array_tag(line: &mut ArrayLine, word: &str) -> Result<(), String> {
     } else if let Some(spares) = tag(word, "spares") {
         line.spares = count(spares);
     } else if let Some(group) = tag(word, "spare-group") {
+        if line.spare_group.is_some() {
+            return Err(format!("only specify one spare group per array. {word} ignored."));
+        }
         line.spare_group = Some(group.to_owned());
     } else if let Some(metadata) = tag(word, "metadata") {
-        let found = Metadata::from_name(metadata);
-        line.metadata = Some(found.ok_or_else(|| format!("metadata format {metadata} unknown, ignored."))?);
+        let first = line.metadata.or_else(|| Metadata::from_name(metadata));
+        line.metadata = Some(first.ok_or_else(|| format!("metadata format {metadata} unknown, ignored."))?);
     } else if let Some(container) = tag(word, "container") {
         let uuid = container.parse().map(ContainerName::Uuid);
         line.container = Some(uuid.unwrap_or_else(|_| ContainerName::Path(container.to_owned())));

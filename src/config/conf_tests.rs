@@ -76,6 +76,20 @@ fn a_whole_file() {
 }
 
 #[test]
+fn of_a_repeated_word_the_first_counts() {
+    let (config, _) = parse([(
+        "f",
+        "CREATE metadata=1.0\nCREATE metadata=0.90\n\
+         ARRAY /dev/md2 metadata=1.2 super-minor=2 spare-group=a\n  metadata=0.90 spare-group=b\n\
+         ARRAY /dev/md3 super-minor=3 metadata=foo metadata=1.1 metadata=foo\n",
+    )]);
+    assert_eq!(config.create.metadata, Some(Metadata::V1(Some(0))));
+    assert_eq!(config.arrays[0].metadata, Some(Metadata::V1(Some(2))));
+    assert_eq!(config.arrays[0].spare_group.as_deref(), Some("a"));
+    assert_eq!(config.arrays[1].metadata, Some(Metadata::V1(Some(1))));
+}
+
+#[test]
 fn complaints_name_the_word_and_reading_goes_on() {
     for (text, expected) in [
         ("foo bar", &["Unknown keyword foo"][..]),
@@ -89,6 +103,11 @@ fn complaints_name_the_word_and_reading_goes_on() {
             &["Value \"b\" cannot be set as devname. Reason: Already defined. Value ignored."],
         ),
         ("ARRAY super-minor=1 super-minor=2", &["only specify super-minor once, super-minor=2 ignored."]),
+        ("ARRAY super-minor=1 metadata=1.2 metadata=foo metadata=0.90", &[]),
+        (
+            "ARRAY super-minor=1 spare-group=a spare-group=b",
+            &["only specify one spare group per array. spare-group=b ignored."],
+        ),
         ("CREATE mode=9", &["unrecognised CREATE mode 9"]),
         ("CREATE names=maybe", &["unrecognised word on CREATE line: names=maybe"]),
         ("POLICY foo=1", &["policy rule foo=1 unrecognised and ignored"]),
