@@ -14,9 +14,13 @@ printf '#!/bin/sh\necho Permissive\n' >"$dir/stubs/getenforce"
 printf '#!/bin/sh\n' >"$dir/stubs/setenforce"
 chmod +x "$dir/stubs/"*
 
+# Spares that move: between arrays of native metadata only, and the first that goes wrong is a failure.
+sed -i -e 's/for platform in 1.2 imsm/for platform in 1.2/' -e '/^test9a\{0,1\}$/d' -e 's/^listfailed="yes"/listfailed="no"/' \
+    "$dir/tests/11spare-migration"
+
 # verdict WHOSE TEST: succeeded, skipping, FAILED, or nothing where it never came to an end.
 verdict() {
-    (cd "$dir" && PATH=$dir/$1:$dir/stubs:$PATH timeout 900 ./test --keep-going "--tests=$2") >"/tmp/$1.$2" 2>&1
+    (cd "$dir" && PATH=$dir/$1:$dir/stubs:$PATH timeout 2400 ./test --keep-going "--tests=$2") >"/tmp/$1.$2" 2>&1
     cp /var/tmp/log "/tmp/$1.$2.log" 2>/dev/null
     grep -aoE 'succeeded|FAILED|skipping' "/tmp/$1.$2" | tail -n 1
     # What it left would keep the next one from beginning.
