@@ -265,6 +265,8 @@ impl<'a> Rounds<'a> {
                     let nothing = self.session.candidates.iter().filter_map(CandidatePath::nothing);
                     self.say.extend(nothing.map(Said::detail));
                 }
+                // Who asks for one by its identity counts on all of it, as with listed members.
+                self.session.options.partial &= identity.is_empty();
                 let found = self.session.found(&identity);
                 self.decide_several(found)
             }

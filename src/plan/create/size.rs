@@ -107,6 +107,17 @@ impl<'a> Wanted<'a> {
             said.push(Warning::note(format!("chunk size defaults to {}K", self.chunk.kib().0)));
         }
     }
+
+    /// Neither on the command line nor in the configuration.
+    fn no_format_named(&self) -> bool {
+        self.request.metadata.or(self.context.default_metadata).is_none()
+    }
+}
+
+/// Who holds it, where that is known.
+fn held(device: &Device) -> Option<Warning> {
+    let who = device.holders.join(", ");
+    (!who.is_empty()).then(|| Warning::note(format!("{} is held by {who}", device.path)))
 }
 
 /// Looks through the devices in the order in which they are listed, and chooses offsets and size. Remarks go to
@@ -127,6 +138,12 @@ pub(super) fn survey<'a>(
         let offset = data_offset(wanted, word, item.device, &listing, &data_offsets);
         data_offsets.push(offset);
         if let Some(device) = item.device {
+            if device.busy && wanted.no_format_named() && listing.iter().all(|item| item.device.is_none()) {
+                // The original chooses its format by looking at the first device, and has none then.
+                said.extend(held(device));
+                let text = format!("cannot open {}: Device or resource busy", device.path);
+                return Err(Refusal::new(text).status(2));
+            }
             match fitness(wanted, device, item.journal, offset, &listing) {
                 Err(complaints) => {
                     said.extend(complaints);
@@ -170,9 +187,7 @@ fn fitness(
     if device.busy {
         let format = if wanted.format == Format::V0 { "super0.90" } else { "super1.x" };
         let mut said = vec![Warning::note(format!("{format} cannot open {path}: Device or resource busy"))];
-        if !device.holders.is_empty() {
-            said.push(Warning::note(format!("{path} is held by {}", device.holders.join(", "))));
-        }
+        said.extend(held(device));
         said.push(Warning::note(format!("{path} is not suitable for this array.")));
         return Err(said);
     }

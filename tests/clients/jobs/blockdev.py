@@ -10,7 +10,7 @@ import gi
 gi.require_version("BlockDev", "3.0")
 
 # pylint: disable=wrong-import-position
-from common import DISKS, JOBS, arrays, idle, job, links, only_array, read, run, run_all, settle, signatures, until
+from common import DISKS, JOBS, arrays, idle, job, links, only_array, read, run, run_all, settle, signatures, slaves, until, whole
 from gi.repository import BlockDev as bd
 
 CTIME = re.compile(r"\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}$")
@@ -122,15 +122,25 @@ def blockdev_activate_degraded(record):
     settle()
     record.refused("not without a word", bd.md_activate, "bd", DISKS[:2], None, False)
     record.value("array", [read(f"/sys/block/{name}/md/array_state") for name in arrays()])
-    if arrays():
-        bd.md_run(only_array())
-    settle()
-    detail(record, only_array(), "run ")
-    bd.md_deactivate(only_array())
-    settle()
     bd.md_activate("bd", DISKS[:2], None, True)
     detail(record, "bd", "degraded ")
     record.value("status", bd.md_get_status("bd"))
+
+
+@job
+def blockdev_run(record):
+    """What waits for its last member is started without it."""
+    create("bd", "raid5", DISKS[:3])
+    bd.md_deactivate("bd")
+    bd.md_destroy(DISKS[2])
+    settle()
+    for disk in DISKS[:2]:
+        run("mdadm", "--incremental", disk)
+    record.value("before", read(f"/sys/block/{only_array()}/md/array_state"))
+    bd.md_run(only_array())
+    settle()
+    detail(record, only_array())
+    record.refused("what runs", bd.md_run, only_array())
 
 
 @job
@@ -139,9 +149,9 @@ def blockdev_nominate_and_denominate(record):
     bd.md_denominate(DISKS[1])
     settle()
     detail(record, "bd", "one gone ")
-    record.value("members", sorted(os.listdir(f"/sys/block/{only_array()}/slaves")))
+    record.value("members", slaves(only_array()))
     bd.md_nominate(DISKS[1])
-    idle(only_array())
+    whole(only_array())
     detail(record, "bd", "one back ")
     bd.md_deactivate("bd")
     settle()
@@ -159,13 +169,13 @@ def blockdev_add_and_remove(record):
     bd.md_add("bd", DISKS[2], 0)
     detail(record, "bd", "a spare ")
     bd.md_remove("bd", DISKS[0], True)
-    idle(only_array())
+    whole(only_array())
     settle()
     detail(record, "bd", "replaced ")
     bd.md_add("bd", DISKS[3], 0)
     bd.md_remove("bd", DISKS[3], False)
     detail(record, "bd", "the spare is gone ")
-    record.value("members", sorted(os.listdir(f"/sys/block/{only_array()}/slaves")))
+    record.value("members", slaves(only_array()))
     record.refused("one that is needed", bd.md_remove, "bd", DISKS[1], False)
     record.refused("one that is none", bd.md_remove, "bd", DISKS[5], False)
     record.refused("one that is in it", bd.md_add, "bd", DISKS[1], 0)
@@ -176,7 +186,7 @@ def blockdev_add_and_remove(record):
 def blockdev_add_and_grow(record):
     create("bd", "raid1", DISKS[:2])
     bd.md_add("bd", DISKS[2], 3)
-    idle(only_array())
+    whole(only_array())
     detail(record, "bd")
 
 

@@ -1,7 +1,7 @@
 """What the jobs share: disks, waiting, a clean machine before each, and how it is said what came of them.
 
 A job is a function with the decorator `job`; it records values, and an exception is its failure. One line a fact, fields
-apart by tabs: JOB, `value`, NAME, VALUE, and last JOB, `ended` or `failed`, WHY.
+apart by tabs: JOB, `value`, NAME, VALUE; JOB, `said`, NAME, TEXT; and last JOB, `ended` or `failed`, WHY.
 """
 
 import glob
@@ -46,11 +46,14 @@ class Record:
         self.say("value", name, value)
 
     def refused(self, name, function, *arguments):
-        """What it is told who asks for what cannot be."""
+        """That what cannot be is refused, with which status; in which words is `said`, and not compared."""
         try:
             function(*arguments)
         except Exception as error:
-            self.value(name, getattr(error, "message", error))
+            text = plain(getattr(error, "message", error))
+            status = re.search(r"exit code \d+", text)
+            self.value(name, f"refused, {status[0]}" if status else text)
+            self.say("said", name, text)
         else:
             self.value(name, "done")
 
@@ -91,6 +94,16 @@ def arrays():
 def idle(array):
     """Waits until the driver has nothing to copy."""
     until(lambda: read(f"/sys/block/{array}/md/sync_action") in ("idle", None), f"{array} is idle", 180)
+
+
+def whole(array):
+    """Waits until no member is missing and all is copied."""
+    until(lambda: read(f"/sys/block/{array}/md/degraded") == "0", f"{array} is whole", 180)
+    idle(array)
+
+
+def slaves(array):
+    return sorted(os.listdir(f"/sys/block/{array}/slaves"))
 
 
 def speed(limit):

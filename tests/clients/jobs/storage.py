@@ -5,6 +5,7 @@ import os
 
 from common import DISKS, JOBS, idle, job, only_array, run, run_all, settle, signatures, arrays, write, links
 from blivet import Blivet
+from blivet.deviceaction import ActionDestroyFormat
 from blivet.formats import get_format
 from blivet.partitioning import do_partitioning
 from blivet.size import Size
@@ -127,7 +128,7 @@ def blivet_destroy(record):
     (array,) = storage.mdarrays
     storage.recursive_remove(array)
     for member in array.members:
-        storage.format_device(member, get_format(None, device=member.path))
+        storage.devicetree.actions.add(ActionDestroyFormat(member))
     storage.do_it()
     settle()
     record.value("arrays", arrays())
@@ -137,11 +138,16 @@ def blivet_destroy(record):
 
 @job
 def blivet_replace_array(record):
-    """A new array on the disks of an old one, in one go."""
+    """A new array on the disks of an old one."""
     create("raid1", DISKS[:2], "ext4")
     storage = look()
     for disk in DISKS[:2]:
         storage.recursive_remove(device(storage, disk))
+    storage.do_it()
+    settle()
+    record.value("arrays in between", arrays())
+    record.value("left", [signatures(disk) for disk in DISKS[:2]])
+    storage = look()
     parents = members(storage, DISKS[:3], False)
     array = storage.new_mdarray(name="again", level="raid5", parents=parents, member_devices=3, total_devices=3, fmt_type="swap")
     storage.create_device(array)

@@ -3,8 +3,8 @@
 
 import os
 
-from common import (DISKS, FAST, SLOW, Record, idle, job, JOBS, links, only_array, read, run, run_all, settle,
-                    signatures, speed, until, arrays)
+from common import (DISKS, FAST, SLOW, idle, job, JOBS, links, only_array, read, run, run_all, settle,
+                    signatures, slaves, speed, until, arrays, whole)
 from gi.repository import Gio, GLib
 
 SERVICE, ROOT = "org.freedesktop.UDisks2", "/org/freedesktop/UDisks2"
@@ -144,7 +144,7 @@ def udisks_replace_a_member(record):
     show(record, path, "degraded ")
     record.value("left on it", signatures(DISKS[1]))
     call(path, ARRAY, "AddDevice", "(oa{sv})", block(DISKS[3]), {})
-    idle(only_array())
+    whole(only_array())
     states(path, {"vda": ["in_sync"], "vdc": ["in_sync"], "vdd": ["in_sync"]})
     show(record, path, "whole ")
 
@@ -153,10 +153,11 @@ def udisks_replace_a_member(record):
 def udisks_remove_without_wipe_and_back(record):
     path = create("raid1", DISKS[:2], "one")
     call(path, ARRAY, "RemoveDevice", "(oa{sv})", block(DISKS[1]), {})
-    states(path, {"vda": ["in_sync"]})
+    # udisks itself hears of a removal only if something else changes with it.
+    record.value("members", slaves(only_array()))
     record.value("left on it", signatures(DISKS[1]))
     call(path, ARRAY, "AddDevice", "(oa{sv})", block(DISKS[1]), {})
-    idle(only_array())
+    whole(only_array())
     states(path, {"vda": ["in_sync"], "vdb": ["in_sync"]})
     show(record, path)
 

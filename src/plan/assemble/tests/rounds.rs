@@ -235,6 +235,32 @@ fn a_scan_ends_whatever_fails_and_whoever_is_quicker() {
 }
 
 #[test]
+fn a_scan_for_an_identity_starts_nothing_degraded_without_a_word() {
+    let config = Config::default();
+    let mut mirror = Lab::default();
+    mirror.put(&named(UUID, "0", Level::Raid1, 0, 2), b'a', &[7, 7]);
+    mirror.disks.remove("/dev/b");
+    let scan = |identity, options| {
+        let mut scan = rounds(&config, AssembleJob::Scan(identity), Options { partial: true, ..options });
+        twin::drive(&mut scan, mirror.clone(), Answer::Yes, None, None)
+    };
+    let asked = || WantedIdentity { uuid: Some(UUID), ..WantedIdentity::default() };
+    let refused = scan(asked(), Options::default());
+    assert_eq!((refused.status(), refused.scene.running()), (1, 0), "{}", refused.text());
+    let text = refused.text();
+    assert!(text.contains("assembled from 1 drive - need all 2 to start it (use --run to insist)."), "{text}");
+    assert!(text.contains("No arrays found in config file or automatically"), "{text}");
+    for (identity, options) in [
+        (WantedIdentity::default(), Options::default()),
+        (asked(), Options { run: true, ..Options::default() }),
+        (asked(), Options { force: true, ..Options::default() }),
+    ] {
+        let started = scan(identity, options);
+        assert_eq!((started.status(), started.scene.running()), (0, 1), "{}", started.text());
+    }
+}
+
+#[test]
 fn one_array_of_listed_devices_ends_whatever_fails_and_whoever_is_quicker() {
     let config = Config::default();
     let listed: Vec<String> = ["/dev/a", "/dev/b"].map(str::to_owned).to_vec();
