@@ -248,7 +248,10 @@ fn a_scan_for_an_identity_starts_nothing_degraded_without_a_word() {
     let refused = scan(asked(), Options::default());
     assert_eq!((refused.status(), refused.scene.running()), (1, 0), "{}", refused.text());
     let text = refused.text();
-    assert!(text.contains("assembled from 1 drive - need all 2 to start it (use --run to insist)."), "{text}");
+    assert!(
+        text.contains("assembled from 1 drive - need all 2 to start it (use --run to insist)."),
+        "{text}"
+    );
     assert!(text.contains("No arrays found in config file or automatically"), "{text}");
     for (identity, options) in [
         (WantedIdentity::default(), Options::default()),
