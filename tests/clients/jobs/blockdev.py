@@ -10,7 +10,7 @@ import gi
 gi.require_version("BlockDev", "3.0")
 
 # pylint: disable=wrong-import-position
-from common import DISKS, JOBS, arrays, idle, job, links, only_array, read, run, run_all, settle, signatures, slaves, until, whole
+from common import DISKS, JOBS, arrays, idle, job, links, only_array, read, run, run_all, settle, signatures, slaves, until, whole, write
 from gi.repository import BlockDev as bd
 
 CTIME = re.compile(r"\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}$")
@@ -151,6 +151,8 @@ def blockdev_nominate_and_denominate(record):
     detail(record, "bd", "one gone ")
     record.value("members", slaves(only_array()))
     bd.md_nominate(DISKS[1])
+    # It may wait for the first write since the other one left.
+    write(f"/sys/block/{only_array()}/md/array_state", "active")
     whole(only_array())
     detail(record, "bd", "one back ")
     bd.md_deactivate("bd")
