@@ -126,16 +126,19 @@ def blivet_find_running_degraded(record):
     show(record, look())
 
 
-@job
-def blivet_destroy(record):
-    create("raid1", DISKS[:2], "ext4", True)
-    storage = look()
+def destroy(storage):
     (array,) = storage.mdarrays
     storage.recursive_remove(array)
     for member in array.members:
         storage.devicetree.actions.add(ActionDestroyFormat(member))
     storage.do_it()
     settle()
+
+
+@job
+def blivet_destroy(record):
+    create("raid1", DISKS[:2], "ext4", True)
+    destroy(look())
     record.value("arrays", arrays())
     record.value("left", [signatures(disk + "1") for disk in DISKS[:2] if os.path.exists(disk + "1")])
     record.value("seen", [seen.name for seen in look().mdarrays])
@@ -145,20 +148,9 @@ def blivet_destroy(record):
 def blivet_replace_array(record):
     """A new array on the disks of an old one."""
     create("raid1", DISKS[:2], "ext4")
-    storage = look()
-    for disk in DISKS[:2]:
-        storage.recursive_remove(device(storage, disk))
-    storage.do_it()
-    settle()
-    record.value("arrays in between", arrays())
+    destroy(look())
     record.value("left", [signatures(disk) for disk in DISKS[:2]])
-    storage = look()
-    parents = members(storage, DISKS[:3], False)
-    array = storage.new_mdarray(name="again", level="raid5", parents=parents, member_devices=3, total_devices=3, fmt_type="swap")
-    storage.create_device(array)
-    storage.do_it()
-    idle(only_array())
-    settle()
+    create("raid5", DISKS[:3], "swap", name="again")
     show(record, look())
     record.value("links", links())
 

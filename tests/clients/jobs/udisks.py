@@ -207,20 +207,41 @@ def udisks_stop_and_start(record):
     show_blocks(record, path, DISKS[:3])
 
 
-@job
-def udisks_start_degraded(record):
+def mdadm_refuses(record, name, path, method, options):
+    """udisks 2.10 may crash where mdadm has failed, whichever mdadm it is: it is started again, and its answer not compared."""
+    try:
+        call(path, ARRAY, method, "(a{sv})", options)
+    except GLib.Error as error:
+        record.value(name, "refused")
+        record.say("said", name, error.message)
+    else:
+        record.value(name, "done")
+    run("systemctl", "restart", "udisks2")
+    settle()
+
+
+def lose_one():
+    """A stopped array whose third member is gone."""
     path = create("raid5", DISKS[:3], "five", 64 << 10)
     call(path, ARRAY, "Stop", "(a{sv})", {})
     until(lambda: not properties(path)["Running"], "udisks sees that it is stopped")
     run("wipefs", "--all", "--quiet", DISKS[2])
     settle()
-    record.refused("not without a word", call, path, ARRAY, "Start", "(a{sv})", {"start-degraded": GLib.Variant("b", False)})
-    record.value("arrays", [(read(f"/sys/block/{array}/md/array_state")) for array in arrays()])
-    for _ in arrays():
-        call(path, ARRAY, "Stop", "(a{sv})", {})
+    return path
+
+
+@job
+def udisks_start_degraded(record):
+    path = lose_one()
     call(path, ARRAY, "Start", "(a{sv})", {"start-degraded": GLib.Variant("b", True)})
     states(path, {"vda": ["in_sync"], "vdb": ["in_sync"]})
     show(record, path)
+
+
+@job
+def udisks_start_not_degraded(record):
+    mdadm_refuses(record, "without a word", lose_one(), "Start", {"start-degraded": GLib.Variant("b", False)})
+    record.value("arrays", [read(f"/sys/block/{array}/md/array_state") for array in arrays()])
 
 
 @job
@@ -232,7 +253,7 @@ def udisks_stop_in_use(record):
     record.value("file system", [found["IdUsage"], found["IdType"], found["Size"]])
     os.makedirs("/mnt/array", exist_ok=True)
     run("mount", f"/dev/{only_array()}", "/mnt/array")
-    record.refused("stop", call, path, ARRAY, "Stop", "(a{sv})", {})
+    mdadm_refuses(record, "stop", path, "Stop", {})
     run("umount", "/mnt/array")
     show(record, path)
 
