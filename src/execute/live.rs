@@ -205,9 +205,14 @@ impl Live {
             }
             Step::System(SystemStep::WriteFile { path, text, mode }) => {
                 let path = Path::new(path);
-                // Nothing of the first outlives a boot, directories neither; the others are made when they are needed.
-                let kept =
-                    [self.run_dir(), self.machine.state.join("mdcheck"), self.machine.state.join("mdctl")];
+                // Nothing of the first two outlives a boot, directories neither; the others are made when they are needed.
+                let ours = self.machine.places.run.join("mdctl");
+                let kept = [
+                    self.run_dir(),
+                    ours,
+                    self.machine.state.join("mdcheck"),
+                    self.machine.state.join("mdctl"),
+                ];
                 if let Some(dir) = path.parent().filter(|dir| kept.iter().any(|kept| dir.starts_with(kept))) {
                     files::make_dirs(dir, 0o755)?;
                 }

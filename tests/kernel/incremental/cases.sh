@@ -77,6 +77,7 @@ c_late_run() { behind; inc -R ${D}1; show; }
 c_late_bitmap_policy() { behind -b internal; echo "POLICY action=re-add" | conf; inc ${D}1; show; }
 c_late_bitmap_run() { behind -b internal; act -I -R ${D}1; show; }
 d_late_force_spare() { behind; echo "POLICY action=force-spare" | conf; inc ${D}1; show; }
+d_late_awaited() { ready /dev/md0 1 2 -b internal ${D}0 ${D}1; inc ${D}0; quiet $R --run /dev/md0; inc ${D}1; idle; show; drop /dev/md0 ${D}1; inc ${D}1; show; }
 d_twice() { ready /dev/md0 5 3 ${D}0 ${D}1 ${D}2; inc ${D}0; inc ${D}0; inc ${D}1; inc ${D}0; inc ${D}1; inc ${D}2; inc ${D}0; inc ${D}2; }
 d_busy() { ready /dev/md0 1 2 ${D}0 ${D}1; dmsetup create held --table "0 1024 linear ${D}0 0"; inc ${D}0; dmsetup remove held; inc ${D}0; }
 d_unmapped() { ready /dev/md0 1 2 ${D}0 ${D}1; inc ${D}0; rm /run/mdadm/map; inc ${D}1; show; }

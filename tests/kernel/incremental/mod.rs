@@ -16,6 +16,7 @@ pub(crate) fn cases() -> Vec<Case> {
     let names = SCRIPT.lines().filter_map(|line| line.strip_prefix("c_")?.split_once("()"));
     let mut cases: Vec<Case> = names.map(|(name, _)| Case::new(name, move || compare(name))).collect();
     cases.extend([
+        Case::new("who_was_awaited_is_taken_back", who_was_awaited_is_taken_back),
         Case::new("a_second_event_is_answered_as_the_first", a_second_event_is_answered_as_the_first),
         Case::new("histories_that_parted_stay_apart", histories_that_parted_stay_apart),
         Case::new("the_fresher_of_two_with_one_slot_stays", the_fresher_of_two_with_one_slot_stays),
@@ -70,6 +71,13 @@ fn answers(text: &str) -> Vec<&str> {
     let started = |line: &'static str| line;
     let words = [started("  out: MD_STARTED="), started("  status: ")];
     text.lines().filter_map(|line| words.iter().find_map(|word| line.strip_prefix(word))).collect()
+}
+
+fn who_was_awaited_is_taken_back() {
+    let text = ours("d_late_awaited");
+    // When somebody has taken it out it stays out.
+    assert_eq!(answers(&text), ["unsafe", "0", "already", "0", "2"], "{text}");
+    assert!(text.contains("[UU]") && text.contains("[U_]"), "{text}");
 }
 
 fn a_second_event_is_answered_as_the_first() {
