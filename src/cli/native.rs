@@ -196,8 +196,7 @@ impl Verb {
                 return Meaning::Own(Box::new((common, request)));
             }
             Self::Scrub(args) => {
-                let (common, request) = args.into_request();
-                return Meaning::Own(Box::new((common, Request::Scrub(request))));
+                return Meaning::Own(Box::new(args.into_request()));
             }
             Self::Volume(args) => return Meaning::of(args.into_request()),
             Self::Create(words) => ("--create", words),

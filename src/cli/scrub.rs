@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 
 use super::blocks::Acting;
-use crate::request::{Common, ScrubChoice, ScrubRequest, ScrubVerb};
+use crate::request::{Common, Request, ScheduleRequest, ScheduleWhen, ScrubChoice, ScrubRequest, ScrubVerb};
 
 /// Compare the members of redundant arrays, and go on where a check was cut off
 #[derive(Args, Debug)]
@@ -26,6 +26,8 @@ enum Verb {
     Status(StatusArgs),
     /// Have arrays due again that were checked already
     Renew(StopArgs),
+    /// Show when checks run, or set it: by systemd's timers
+    Schedule(ScheduleArgs),
 }
 
 #[derive(Args, Debug)]
@@ -85,6 +87,47 @@ struct StatusArgs {
     json: bool,
 }
 
+#[derive(Args, Debug)]
+struct ScheduleArgs {
+    #[command(flatten)]
+    when: WhenArgs,
+    /// Each day's part of a check takes no longer than this: 90min, 6h, '6 hours'; a number alone is of seconds
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration, conflicts_with = "off")]
+    most: Option<Duration>,
+    #[command(flatten)]
+    acting: Acting,
+}
+
+#[derive(Args, Debug)]
+#[group(multiple = false)]
+struct WhenArgs {
+    /// No checks by timers
+    #[arg(long)]
+    off: bool,
+    /// All arrays are due on the first Sunday of a month
+    #[arg(long)]
+    monthly: bool,
+    /// All arrays are due on Sundays
+    #[arg(long)]
+    weekly: bool,
+    /// All arrays are due then, and checks begin at once: as systemd.time(7) has it, 'Sat 02:00'
+    #[arg(long, value_name = "CALENDAR")]
+    on: Option<String>,
+}
+
+impl ScheduleArgs {
+    fn into_request(self) -> (Common, ScheduleRequest) {
+        let when = match self.when {
+            WhenArgs { on: Some(calendar), .. } => Some(ScheduleWhen::On(calendar)),
+            WhenArgs { off: true, .. } => Some(ScheduleWhen::Off),
+            WhenArgs { monthly: true, .. } => Some(ScheduleWhen::Monthly),
+            WhenArgs { weekly: true, .. } => Some(ScheduleWhen::Weekly),
+            _ => None,
+        };
+        (self.acting.common(), ScheduleRequest { when, most: self.most })
+    }
+}
+
 impl WhichArgs {
     fn which(self) -> ScrubChoice {
         match self {
@@ -97,27 +140,27 @@ impl WhichArgs {
 
 impl ScrubArgs {
     /// As a request.
-    pub(super) fn into_request(self) -> (Common, ScrubRequest) {
-        match self.verb {
+    pub(super) fn into_request(self) -> (Common, Request) {
+        let (common, verb, arrays) = match self.verb {
             Verb::Start(StartArgs { arrays, which, acting }) => {
                 let verb = ScrubVerb::Start { which: which.which(), from_start: which.from_start };
-                (acting.common(), ScrubRequest { verb, arrays })
+                (acting.common(), verb, arrays)
             }
             Verb::Run(RunArgs { arrays, most, which, acting }) => {
                 let (which, from_start) = (which.which(), which.from_start);
-                (acting.common(), ScrubRequest { verb: ScrubVerb::Run { which, from_start, most }, arrays })
+                (acting.common(), ScrubVerb::Run { which, from_start, most }, arrays)
             }
-            Verb::Stop(StopArgs { arrays, acting }) => {
-                (acting.common(), ScrubRequest { verb: ScrubVerb::Stop, arrays })
-            }
-            Verb::Renew(StopArgs { arrays, acting }) => {
-                (acting.common(), ScrubRequest { verb: ScrubVerb::Renew, arrays })
-            }
+            Verb::Stop(StopArgs { arrays, acting }) => (acting.common(), ScrubVerb::Stop, arrays),
+            Verb::Renew(StopArgs { arrays, acting }) => (acting.common(), ScrubVerb::Renew, arrays),
             Verb::Status(StatusArgs { arrays, json }) => {
-                let common = Common::of_verb(json, false, false);
-                (common, ScrubRequest { verb: ScrubVerb::Status, arrays })
+                (Common::of_verb(json, false, false), ScrubVerb::Status, arrays)
             }
-        }
+            Verb::Schedule(args) => {
+                let (common, request) = args.into_request();
+                return (common, Request::ScrubSchedule(request));
+            }
+        };
+        (common, Request::Scrub(ScrubRequest { verb, arrays }))
     }
 }
 

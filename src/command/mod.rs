@@ -49,6 +49,7 @@ mod query;
 mod raid6check;
 mod recover;
 mod replace;
+mod schedule;
 mod scrub;
 mod second;
 mod shared;
@@ -202,6 +203,7 @@ fn carried(invocation: &Invocation, ui: &Ui) -> u8 {
         Request::Monitor(request) => monitor::run(request, common, &machine, ui),
         Request::Explain(request) => explain::run(request, common, &machine, ui),
         Request::Scrub(request) => scrub::run(request, common, &machine, ui),
+        Request::ScrubSchedule(request) => schedule::run(request, common, &machine, ui),
         Request::Raid6Check(request) => raid6check::run(request, common, &machine, ui),
         Request::Replace(request) => replace::run(request, common, &machine, ui),
         Request::Trial(request) => trial::run(request, common, &machine, ui),
@@ -407,6 +409,7 @@ fn carried_out(done: Result<(), Failure>, kept: &Kept, common: &Common, ui: &Ui,
         }
         Ok(()) => {}
     }
+    kept.plan.warnings.iter().for_each(|warning| say(warning.kind, &warning.text, ui));
     if !ended.out.is_empty() && !common.json {
         print(&format!("{}: {}\n", ui.program(), harmless(&ended.out)));
     }

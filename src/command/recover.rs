@@ -34,6 +34,7 @@ fn changes(request: &Request) -> bool {
             MiscAction::Stop | MiscAction::Run | MiscAction::ZeroSuperblock | MiscAction::Restore(_)
         ),
         Request::Scrub(_)
+        | Request::ScrubSchedule(_)
         | Request::Monitor(_)
         | Request::AutoDetect
         | Request::Status(_)

@@ -203,6 +203,8 @@ impl Live {
             Step::System(SystemStep::Follow { lock, words }) => {
                 drop(super::follow::start(&self.machine, lock, words)?)
             }
+            Step::System(SystemStep::UnitFiles { files }) => super::units::files(files)?,
+            Step::System(SystemStep::Units { verb, units }) => super::units::change(*verb, units)?,
             Step::System(SystemStep::WriteFile { path, text, mode }) => {
                 let path = Path::new(path);
                 // Nothing of the first two outlives a boot, directories neither; the others are made when they are needed.

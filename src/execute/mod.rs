@@ -17,6 +17,7 @@ mod noting;
 mod overlays;
 pub mod post;
 mod tools;
+mod units;
 mod volumes;
 pub mod watch;
 mod zeroing;

@@ -44,8 +44,8 @@ pub mod watch;
 pub mod zero;
 
 pub use step::{
-    ArrayName, DiskInfo, DiskStep, LegacyShape, MdStep, MemberName, SeenMember, Step, SystemStep, disk_state,
-    is_another,
+    ArrayName, DiskInfo, DiskStep, LegacyShape, MdStep, MemberName, SeenMember, Step, SystemStep, UnitFile,
+    UnitVerb, disk_state, is_another,
 };
 
 /// Steps in order, and what should be said before they are taken.

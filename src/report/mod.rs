@@ -18,6 +18,7 @@ pub mod outcome;
 pub mod overlay;
 pub mod query;
 pub mod replace;
+pub mod schedule;
 pub mod scrub;
 pub mod status;
 pub mod text;

@@ -22,7 +22,7 @@ pub use self::{
     dm::{DmOptions, DmRequest, DmVerb, Headings},
     overlay::OverlayRequest,
     raid6check::{Raid6CheckRequest, Raid6CheckVerb},
-    scrub::{ScrubChoice, ScrubRequest, ScrubVerb},
+    scrub::{ScheduleRequest, ScheduleWhen, ScrubChoice, ScrubRequest, ScrubVerb},
     trial::TrialRequest,
     volume::VolumeRequest,
 };
@@ -88,6 +88,8 @@ pub enum Request {
     Undo(UndoRequest),
     Replace(ReplaceRequest),
     Scrub(ScrubRequest),
+    /// `mdctl scrub schedule`.
+    ScrubSchedule(ScheduleRequest),
     Raid6Check(Raid6CheckRequest),
     Volume(VolumeRequest),
     Dm(Box<DmRequest>),

@@ -11,6 +11,28 @@ pub struct ScrubRequest {
     pub arrays: Vec<String>,
 }
 
+/// `mdctl scrub schedule`; shows when checks run where nothing is set.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ScheduleRequest {
+    /// When all arrays are due.
+    pub when: Option<ScheduleWhen>,
+    /// How long one part may take.
+    pub most: Option<Duration>,
+}
+
+/// When all arrays are due.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ScheduleWhen {
+    /// Never.
+    Off,
+    /// On the first Sunday of a month.
+    Monthly,
+    /// On Sundays.
+    Weekly,
+    /// In systemd's words.
+    On(String),
+}
+
 /// What is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ScrubVerb {

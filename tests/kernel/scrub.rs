@@ -14,6 +14,7 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("a_disk_fails_meanwhile", a_disk_fails_meanwhile),
         Case::new("a_mismatch_is_found_and_placed", a_mismatch_is_found_and_placed),
         Case::new("the_words_of_mdcheck", the_words_of_mdcheck),
+        Case::new("a_schedule_is_shown_and_set", a_schedule_is_shown_and_set),
     ]
 }
 
@@ -309,4 +310,105 @@ fn the_words_of_mdcheck() {
     assert_eq!(attr("md1", "sync_action"), "idle", "{done}");
     run(&[OURS, "--restart"]).ok();
     assert!(sh("ls /var/lib/mdcheck/Checked_*").status != 0);
+}
+
+/// systemd's tool for a guest in which systemd does not run: it keeps what is on in files, and says it.
+const SYSTEMCTL: &str = r#"#!/bin/sh
+state=/tmp/units
+verb=$1; shift
+echo "$verb $*" >> $state/log
+case $verb in
+    show)
+        for unit; do :; done
+        case $unit in
+            mdcheck_start.*|mdcheck_continue.*) echo LoadState=loaded ;;
+            *) echo "Id=$unit"; echo LoadState=not-found; exit 0 ;;
+        esac
+        echo "Id=$unit"
+        [ -e "$state/enabled/$unit" ] && echo UnitFileState=enabled || echo UnitFileState=disabled
+        [ -e "$state/active/$unit" ] && echo ActiveState=active || echo ActiveState=inactive
+        echo "DropInPaths=$(ls -d /etc/systemd/system/$unit.d/* 2>/dev/null | tr '\n' ' ')"
+        case $unit in
+            *.timer) calendar=$(cat /etc/systemd/system/$unit.d/*.conf 2>/dev/null | sed -n 's/^OnCalendar=\(..*\)/\1/p' | tail -1)
+                echo "TimersCalendar={ OnCalendar=${calendar:-daily} ; next_elapse=(null) }"
+                echo "NextElapseUSecRealtime=Sun 2026-12-06 07:13:22 UTC"
+                echo "LastTriggerUSec=Sun 2026-11-01 07:13:22 UTC" ;;
+            mdcheck_start.service) echo "ExecStart={ path=/x ; argv[]=/usr/share/mdadm/mdcheck --restart ; }" ;;
+            *) echo 'ExecStart={ path=/x ; argv[]=/usr/share/mdadm/mdcheck --start --duration ${MDADM_CHECK_DURATION} ; }'
+                most=$(cat /etc/systemd/system/$unit.d/*.conf 2>/dev/null | sed -n 's/^Environment=\(..*\)/\1/p' | tail -1)
+                echo "Environment=${most:-\"MDADM_CHECK_DURATION=6 hours\"}" ;;
+        esac ;;
+    enable) for unit; do touch "$state/enabled/$unit"; done ;;
+    disable) for unit; do rm -f "$state/enabled/$unit"; done ;;
+    start) [ -e $state/fails ] && { echo "Failed to start"; exit 1; }; for unit; do touch "$state/active/$unit"; done ;;
+    stop) for unit; do rm -f "$state/active/$unit"; done ;;
+esac
+exit 0
+"#;
+
+/// The stub, and nothing set before and after.
+struct Units;
+
+impl Units {
+    const CLEAN: &str = "rm -rf /usr/local/sbin/systemctl /tmp/units /run/systemd/system /etc/systemd/system/mdcheck_* /etc/cron.d/mdadm";
+
+    fn new() -> Self {
+        sh(Self::CLEAN).ok();
+        std::fs::write("/usr/local/sbin/systemctl", SYSTEMCTL).expect("a file of the guest");
+        let units = ["start", "continue"].map(|name| format!("/tmp/units/*/mdcheck_{name}.timer"));
+        let touch = units
+            .map(|unit| format!("touch {} {}", unit.replace('*', "enabled"), unit.replace('*', "active")));
+        sh(&format!(
+            "chmod 755 /usr/local/sbin/systemctl; mkdir -p /tmp/units/enabled /tmp/units/active; {}",
+            touch.join("; ")
+        ))
+        .ok();
+        Self
+    }
+}
+
+impl Drop for Units {
+    fn drop(&mut self) {
+        let _ = sh(Self::CLEAN);
+    }
+}
+
+fn a_schedule_is_shown_and_set() {
+    let _mirror = mirror();
+    let _units = Units::new();
+    let without = mdctl(&["scrub", "schedule", "--weekly"]).fails(1);
+    assert!(without.stderr.contains("/etc/cron.d/mdctl: `0 0 * * 0 root mdctl scrub renew"), "{without}");
+    assert!(mdctl(&["scrub", "schedule"]).ok().stdout.contains("without systemd"));
+    sh("mkdir -p /run/systemd/system /etc/cron.d; echo '57 0 * * 0 root /usr/share/mdadm/checkarray --cron --all' > /etc/cron.d/mdadm").ok();
+    let shown = mdctl(&["scrub", "schedule"]).ok();
+    for words in ["Sun Dec  6 07:13:22 2026", "for 6 hours at most", "/dev/md1", "/etc/cron.d/mdadm, line 1"]
+    {
+        assert!(shown.stdout.contains(words), "{words}: {shown}");
+    }
+    let files = "cat /etc/systemd/system/mdcheck_*/* 2>/dev/null";
+    let planned = mdctl(&["scrub", "schedule", "--on=Sat 02:00", "--for=90min", "--dry-run"]).ok();
+    assert!(planned.stdout.contains("systemctl stop mdcheck_start.timer"), "{planned}");
+    assert_eq!(sh(files).stdout, "");
+    // A step that fails puts all of it back.
+    sh("touch /tmp/units/fails").ok();
+    mdctl(&["scrub", "schedule", "--on=Sat 02:00", "--for=90min"]).fails(1);
+    assert_eq!(sh(files).stdout, "");
+    sh("rm /tmp/units/fails; touch /tmp/units/active/mdcheck_start.timer").ok();
+    let set = mdctl(&["scrub", "schedule", "--on=Sat 02:00", "--for=90min"]).ok();
+    assert!(set.stdout.contains("Sat 02:00") && set.stdout.contains("for 90 minutes at most"), "{set}");
+    assert!(set.stderr.contains("/etc/cron.d/mdadm, line 1: cron checks arrays, too"), "{set}");
+    let log = sh("cat /tmp/units/log").stdout;
+    assert!(log.contains("daemon-reload") && log.contains("start mdcheck_start.timer"), "{log}");
+    let again = mdctl(&["scrub", "schedule", "--on=Sat 02:00", "--for=90min"]).ok();
+    assert!(again.stderr.contains("so it is already"), "{again}");
+    mdctl(&["scrub", "schedule", "--on=Saturn"]).fails(1);
+    mdctl(&["scrub", "schedule", "--off"]).ok();
+    let json = mdctl(&["scrub", "schedule", "--json"]).ok();
+    let report: serde_json::Value = serde_json::from_str(&json.stdout).expect("it is JSON");
+    assert_eq!(
+        (&report["timers"][0]["enabled"], &report["timers"][1]["active"]),
+        (&false.into(), &false.into())
+    );
+    mdctl(&["scrub", "schedule", "--monthly"]).ok();
+    assert!(!sh(files).stdout.contains("Wants="), "a month is not a named time");
 }

@@ -2,6 +2,7 @@
 
 mod kept;
 mod places;
+pub mod schedule;
 mod settle;
 
 use superblock::{Level, MdUuid, Sectors};

@@ -6,7 +6,7 @@ use anyhow::{Result, bail, ensure};
 use superblock::Write;
 
 use super::{
-    ArrayName, DiskStep, MdStep, Step, SystemStep, is_another,
+    ArrayName, DiskStep, MdStep, Step, SystemStep, UnitFile, UnitVerb, is_another,
     overlay::OverlayStep,
     run::{Host, Outdated, Trouble},
     volume::fs::FsStep,
@@ -41,6 +41,8 @@ pub(crate) struct State {
     pub(crate) attributes: BTreeMap<(String, String), String>,
     /// Text of the files that were written.
     pub(crate) texts: BTreeMap<String, String>,
+    /// Units that are enabled, and those that are started.
+    pub(crate) units: (BTreeSet<String>, BTreeSet<String>),
     /// Failed members.
     pub(crate) failed: BTreeSet<String>,
     /// Arrays whose recovery is kept from starting.
@@ -67,6 +69,20 @@ impl State {
         self.claims.clear();
         self.locked = false;
         self.lvm.locks.clear();
+    }
+
+    fn unit_files(&mut self, files: &[UnitFile]) -> Result<()> {
+        for file in files {
+            let now = self.texts.get(&file.path);
+            ensure!(now == file.from.as_ref(), Outdated(format!("{} is another by now", file.path)));
+        }
+        for file in files {
+            match &file.to {
+                Some(text) => drop(self.texts.insert(file.path.clone(), text.clone())),
+                None => drop(self.texts.remove(&file.path)),
+            }
+        }
+        Ok(())
     }
 
     fn set(&mut self, array: &ArrayName, attr: &str, value: &str) -> Result<()> {
@@ -279,6 +295,17 @@ impl Fake {
             Step::Disk(DiskStep::PutStream { target, .. }) => drop(state.files.insert(target.clone())),
             Step::System(SystemStep::Note { note, .. }) => state.notes.push_str(&note.to_string()),
             Step::System(SystemStep::Follow { lock, .. }) => drop(state.followed.insert(lock.clone())),
+            Step::System(SystemStep::UnitFiles { files }) => state.unit_files(files)?,
+            Step::System(SystemStep::Units { verb, units }) => {
+                for unit in units.iter().cloned() {
+                    match verb {
+                        UnitVerb::Enable => drop(state.units.0.insert(unit)),
+                        UnitVerb::Disable => drop(state.units.0.remove(&unit)),
+                        UnitVerb::Start => drop(state.units.1.insert(unit)),
+                        UnitVerb::Stop => drop(state.units.1.remove(&unit)),
+                    }
+                }
+            }
             Step::System(SystemStep::WriteFile { path, text, .. }) => {
                 drop(state.texts.insert(path.clone(), text.clone()))
             }

@@ -2,6 +2,7 @@
 
 mod course;
 mod ready;
+mod schedule;
 mod steps;
 mod watched;
 
@@ -11,6 +12,7 @@ use crate::request::ScrubChoice;
 
 pub use course::Scrub;
 pub use ready::{Left, ready};
+pub use schedule::{files as schedule_files, remarks, schedule};
 
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use superblock::Write;
 pub use self::{
     disk::DiskStep,
     md::{ArrayName, DiskInfo, LegacyShape, MdStep, MemberName, SeenMember, disk_state, is_another},
-    system::SystemStep,
+    system::{SystemStep, UnitFile, UnitVerb},
 };
 use super::{
     critical::Critical,

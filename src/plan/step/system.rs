@@ -53,6 +53,18 @@ pub enum SystemStep {
         /// Its permissions.
         mode: u32,
     },
+    /// Make, change and remove files that systemd reads, and have it read them: all of them or none.
+    UnitFiles {
+        /// In this order.
+        files: Vec<UnitFile>,
+    },
+    /// Have systemd do something to units.
+    Units {
+        /// What.
+        verb: UnitVerb,
+        /// Their names.
+        units: Vec<String>,
+    },
     /// Take the lock of the map file.
     LockMap,
     /// Let the lock of the map file go.
@@ -108,6 +120,60 @@ pub enum SystemStep {
     },
 }
 
+/// A file that systemd reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnitFile {
+    /// Its path.
+    pub path: String,
+    /// What it has to say now; `None` where it must not be there.
+    pub from: Option<String>,
+    /// What it says then; `None` removes it.
+    pub to: Option<String>,
+}
+
+/// What systemd does to units.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnitVerb {
+    /// They start by themselves from now on.
+    Enable,
+    /// They do not.
+    Disable,
+    /// Now.
+    Start,
+    /// Now.
+    Stop,
+}
+
+impl UnitVerb {
+    /// systemctl's word.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Enable => "enable",
+            Self::Disable => "disable",
+            Self::Start => "start",
+            Self::Stop => "stop",
+        }
+    }
+
+    fn back(self) -> Self {
+        match self {
+            Self::Enable => Self::Disable,
+            Self::Disable => Self::Enable,
+            Self::Start => Self::Stop,
+            Self::Stop => Self::Start,
+        }
+    }
+}
+
+impl UnitFile {
+    /// What puts it back.
+    #[must_use]
+    pub fn back(&self) -> Self {
+        Self { path: self.path.clone(), from: self.to.clone(), to: self.from.clone() }
+    }
+}
+
 impl SystemStep {
     /// The step that takes this one back.
     ///
@@ -120,6 +186,10 @@ impl SystemStep {
             Self::SaveFile { file, .. } | Self::Link { name: file, .. } => {
                 Self::RemoveFile { file: file.clone() }
             }
+            Self::UnitFiles { files } => {
+                Self::UnitFiles { files: files.iter().rev().map(UnitFile::back).collect() }
+            }
+            Self::Units { verb, units } => Self::Units { verb: verb.back(), units: units.clone() },
             Self::LockMap => Self::UnlockMap,
             Self::MapAdd { entry } => Self::MapRemove { entry: entry.clone() },
             Self::MapRemove { entry } => Self::MapAdd { entry: entry.clone() },
@@ -149,6 +219,15 @@ impl fmt::Display for SystemStep {
             Self::Link { file, name } => write!(f, "link {name} to {file}"),
             Self::RemoveFile { file } => write!(f, "remove {file}"),
             Self::WriteFile { path, .. } => write!(f, "write the file {path}"),
+            Self::UnitFiles { files } => {
+                let act = |file: &UnitFile| match file.to {
+                    Some(_) => format!("write {}", file.path),
+                    None => format!("remove {}", file.path),
+                };
+                let acts: Vec<String> = files.iter().map(act).collect();
+                write!(f, "{}; systemctl daemon-reload", acts.join("; "))
+            }
+            Self::Units { verb, units } => write!(f, "systemctl {} {}", verb.word(), units.join(" ")),
             Self::LockMap => write!(f, "lock the map file"),
             Self::UnlockMap => write!(f, "unlock the map file"),
             Self::MapAdd { entry } => write!(f, "map {} -> {}", entry.devnm, entry.path),
