@@ -39,7 +39,7 @@ pub(super) struct Driver<'a> {
 impl Driver<'_> {
     /// Drives a course to its end and answers the command's exit status.
     pub(super) fn drive(&self, course: &mut dyn Course) -> Result<u8> {
-        let mut waiting = Waiting::default();
+        let mut waiting = Waiting::of(&*course)?;
         // Failures that another way may take the place of.
         let mut untold = Vec::new();
         // For a dry run, which shows what becomes of a group.
@@ -93,6 +93,8 @@ impl Driver<'_> {
                     }
                     Err(trouble) => Deed::Failed(Failure::alone(hold.to_string(), trouble)),
                 }]),
+                // It may have come before anything was waited for.
+                Then::Wait(_) if course.stays() && waiting.is_over() => Event::Woke(Woke::Interrupted),
                 Then::Wait(wait) => Event::Woke(self.wait(&wait, &mut waiting)?),
                 Then::Ask(question) => Event::Answered(self.ask(&question)),
                 Then::AskPlainly(question) => {
@@ -198,6 +200,7 @@ impl Driver<'_> {
             let rang = bell.wait(interrupt, Deadline::after(wait.most))?;
             return Ok(match rang {
                 _ if interrupt.has_come() => Woke::Interrupted,
+                _ if interrupt.was_called() => Woke::Called,
                 true => Woke::Changed,
                 false => Woke::TimeUp,
             });
@@ -218,6 +221,7 @@ impl Driver<'_> {
         }
         Ok(match limit.left() {
             _ if interrupt.has_come() => Woke::Interrupted,
+            _ if interrupt.was_called() => Woke::Called,
             Some(_) => Woke::Changed,
             None => Woke::TimeUp,
         })
@@ -263,6 +267,23 @@ struct Waiting {
 }
 
 impl Waiting {
+    /// Before anything is waited for.
+    fn of(course: &dyn Course) -> Result<Self> {
+        let mut waiting = Self::default();
+        if course.stays() {
+            let interrupt = Interrupt::catch()?;
+            // Of a process with a terminal SIGHUP says that this has gone.
+            let is_called = !terminal::has_one();
+            waiting.interrupt = Some(if is_called { interrupt.and_calls()? } else { interrupt });
+        }
+        Ok(waiting)
+    }
+
+    /// Whether the user wants no more waiting.
+    fn is_over(&self) -> bool {
+        self.interrupt.as_ref().is_some_and(Interrupt::has_come)
+    }
+
     /// Whether none of the causes can be watched.
     fn is_deaf(&self, wait: &Wait) -> bool {
         let deaf = |cause: &Cause| matches!(self.files.get(cause), Some(None));

@@ -8,14 +8,13 @@ use super::{DONE, FAILED, drive::Driver, refuse};
 use crate::{
     config::{
         Config,
-        alerts::{Alerts, SmtpServer},
         conf::{ArrayLine, ArrayLineName},
     },
     execute::follow,
     inventory,
     kernel::{Machine, files, host, message, second},
     plan::monitor::{
-        self, List, Mailbox, Monitor, MonitorJob, Origin, Outbox, Receivers, Sharing, WatchedArray, Watching,
+        self, List, Monitor, MonitorJob, Origin, Outbox, Receivers, Sharing, WatchedArray, Watching,
     },
     request::{Common, MonitorRequest},
     ui::Ui,
@@ -29,21 +28,20 @@ const USUAL_DELAY: u32 = 60;
 /// Watches until there is nothing left to watch, or a signal comes.
 pub(super) fn run(request: &MonitorRequest, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
     let config = super::configured(common, ui)?;
-    let native = ui.program() == super::NATIVE;
-    let receivers = Receivers {
-        program: request
-            .program
-            .as_ref()
-            .map(|word| word.to_string_lossy().into_owned())
-            .or_else(|| config.program.clone()),
-        mail_to: request.mail.clone().or_else(|| config.mail_to.clone()),
-        mail_from: config.mail_from.clone(),
+    let text = |word: &std::ffi::OsString| word.to_string_lossy().into_owned();
+    let given = Receivers {
+        program: request.program.as_ref().map(text),
+        mail_to: request.mail.clone(),
+        mail_from: None,
         syslog: request.syslog,
         journal: message::has_journal(),
         host: host::hostname().unwrap_or_default(),
-        native,
+        native: ui.program() == super::NATIVE,
     };
-    let boxes = mailboxes(&receivers, ui)?;
+    let receivers = given.configured(&config);
+    let texts = inventory::monitor_texts(common.config.as_deref())?;
+    let (boxes, odd) = receivers.mailboxes(texts.alerts.as_ref());
+    odd.iter().chain(&texts.secrets).for_each(|odd| ui.warn(odd));
     if request.scan && !receivers.is_anybody() && boxes.is_empty() {
         ui.error("No mail address or alert command - not monitoring.");
         return Ok(FAILED);
@@ -63,6 +61,8 @@ pub(super) fn run(request: &MonitorRequest, common: &Common, machine: &Machine, 
     let job = MonitorJob {
         list: List::new(watched(request, &config, increment), request.scan, increment, common.test),
         receivers,
+        given,
+        config: common.config.clone(),
         delay: Duration::from_secs(delay.into()),
         oneshot: request.oneshot,
         outbox,
@@ -88,19 +88,6 @@ fn process() -> String {
     random.map_or_else(|_| std::process::id().to_string(), |random| format!("{random:016x}"))
 }
 
-/// Who takes letters, by our own configuration.
-fn mailboxes(receivers: &Receivers, ui: &Ui) -> Result<Vec<Mailbox>> {
-    let (alerts, odd) = inventory::alerts()?;
-    odd.iter().for_each(|odd| ui.warn(odd));
-    let smtp = alerts.smtp.map(|server| {
-        let from = server.from.clone().or_else(|| receivers.bounces());
-        let to = server.to.clone().or_else(|| receivers.mail_to.clone());
-        SmtpServer { from, to, ..server }
-    });
-    smtp.iter().filter_map(monitor::unaddressed).for_each(|odd| ui.warn(&odd));
-    Ok(Mailbox::all(Alerts { smtp, ..alerts }))
-}
-
 /// The devices that were given, or those that the configuration names; the last one first, as in the original.
 fn watched(request: &MonitorRequest, config: &Config, increment: u8) -> Vec<WatchedArray> {
     let watching = |path: String, expected_spares| Watching { path, expected_spares, increment };
@@ -122,8 +109,13 @@ fn watched(request: &MonitorRequest, config: &Config, increment: u8) -> Vec<Watc
 /// Goes on as a process of its own; its number goes to the file, or to standard output.
 fn daemonise(request: &MonitorRequest, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
     let words = words(request, common);
-    let words: Vec<&str> =
-        [follow::MONITOR, ui.program()].into_iter().chain(words.iter().map(String::as_str)).collect();
+    // That process stands elsewhere.
+    let pid_file = request.pid_file.as_ref().map(std::path::absolute).transpose()?.unwrap_or_default();
+    let pid_file = pid_file.display().to_string();
+    let words: Vec<&str> = [follow::MONITOR, &pid_file, ui.program()]
+        .into_iter()
+        .chain(words.iter().map(String::as_str))
+        .collect();
     let pid = second::in_background(&machine.procfs, &PathBuf::from("/dev/null"), &words)?;
     match &request.pid_file {
         Some(path) => files::replace(path, format!("{pid}\n").as_bytes(), 0o644)?,

@@ -9,7 +9,7 @@ use super::{DONE, FAILED};
 use crate::{
     execute::{follow, post, watch},
     inventory,
-    kernel::{Lock, Machine, second},
+    kernel::{Lock, Machine, interrupt::Interrupt, second},
     model::monitor::Letter,
     plan::monitor::Mailbox,
 };
@@ -35,8 +35,13 @@ pub(super) fn run(name: &str, words: &[OsString]) -> Option<u8> {
         follow::MONITOR => {
             // The original's guard against a second monitor looks for this name.
             second::stand_alone("mdadm");
-            let (program, words) = words.split_first()?;
-            Some(super::run(Path::new(program), words.to_vec()))
+            let [pid_file, program, words @ ..] = words else { return Some(FAILED) };
+            // Whatever ends it does so once the file is removed.
+            let kept = Interrupt::catch();
+            let status = super::run(Path::new(program), words.to_vec());
+            follow::forget(Path::new(pid_file));
+            drop(kept);
+            Some(status)
         }
         post::NAME => {
             second::stand_alone(post::NAME);
@@ -58,8 +63,7 @@ pub(super) fn run(name: &str, words: &[OsString]) -> Option<u8> {
 fn addressed(file: &str) -> Result<(Mailbox, Letter)> {
     let letter =
         inventory::letter(Path::new(file))?.with_context(|| format!("{file}: this is not a letter"))?;
-    let (alerts, _) = inventory::alerts()?;
-    let to = Mailbox::all(alerts).into_iter().find(|to| to.name() == letter.to);
+    let to = Mailbox::all(inventory::alerts()?).into_iter().find(|to| to.name() == letter.to);
     Ok((to.context("this receiver is not configured any more")?, letter))
 }
 

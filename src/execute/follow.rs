@@ -1,13 +1,14 @@
 //! Commands that a process of this very program carries out in the background: what the kernel goes on with, it ends. One
 //! process at a time, by a lock that it holds as long as it lives.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::kernel::{KernelError, Lock, Machine, files, lock, second};
 
 /// The name under which this program works in the background: the words after it are the name of its lock and a command.
 pub const NAME: &str = "mdctl-follow";
-/// The same for a monitor that is a process of its own: the words after it are a program's name and its words.
+/// The same for a monitor that is a process of its own: the words after it are the file with its number, which may be empty, a
+/// program's name, and its words.
 pub const MONITOR: &str = "mdctl-monitor";
 
 /// The file of a lock.
@@ -36,4 +37,13 @@ pub fn start(machine: &Machine, what: &str, words: &[String]) -> Result<String, 
     let words: Vec<&str> = [NAME, what].into_iter().chain(words.iter().map(String::as_str)).collect();
     let pid = second::in_background(&machine.procfs, &machine.places.dev.join("kmsg"), &words)?;
     Ok(format!("process {pid}"))
+}
+
+/// A monitor that ends removes the file with its number, unless another has written there meanwhile.
+pub fn forget(pid_file: &Path) {
+    let text = files::read_plain(pid_file, 64).ok().flatten().unwrap_or_default();
+    if String::from_utf8_lossy(&text).trim() == std::process::id().to_string() {
+        let removed = files::remove(pid_file);
+        tracing::debug!(?removed, "the file with this process's number");
+    }
 }

@@ -61,7 +61,7 @@ pub use extents::Extents;
 pub use inside::inside;
 pub use manage::{managed, subject};
 pub use members::members;
-pub use monitor::{alerts, letter, sharing_file, sharing_process};
+pub use monitor::{alerts, letter, sharing_file, sharing_process, texts as monitor_texts};
 pub use names::arrays_in_order;
 pub use nodes::Nodes;
 pub use origins::origin_of_path;

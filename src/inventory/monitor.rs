@@ -1,19 +1,24 @@
 //! One look at all arrays for a monitor. No array is opened: an open that meets the end of an array can bring it back.
 
-use std::path::Path;
+use std::{ffi::OsStr, path::Path};
 
-use super::{StatusLook, map_entries};
+use super::{StatusLook, configuration_texts, map_entries};
 use crate::{
-    config::alerts::{self, Alerts},
+    config::{
+        alerts::{self, Alerts},
+        sources::ConfigSources,
+    },
     kernel::{KernelError, Machine, files, host, kmsg::KernelLog, lock, mdstat, node},
     model::{
-        monitor::{ArraySeen, Letter, Monitored, NamedArray, Spool, Spooled, SyncPercent},
+        monitor::{ArraySeen, Letter, MonitorTexts, Monitored, NamedArray, Spool, Spooled, SyncPercent},
         status::ArrayStatus,
     },
 };
 
 /// Our own configuration of receivers.
 const ALERTS: &str = "/etc/mdctl.conf";
+/// The most that it is believed to be.
+const LONGEST_ALERTS: u64 = 1 << 20;
 /// The most that a letter is believed to be.
 const LONGEST_LETTER: u64 = 4 << 20;
 
@@ -77,16 +82,33 @@ pub fn sharing_process(machine: &Machine) -> Option<u32> {
     ["mdadm", "mdctl"].iter().any(|ours| name.starts_with(ours)).then_some(pid)
 }
 
-/// Who takes letters, by our own configuration, and what is wrong with it.
+/// Who takes letters, by our own configuration.
 ///
 /// # Errors
 /// The file is there and cannot be read.
-pub fn alerts() -> Result<(Alerts, Vec<String>), KernelError> {
-    let Some(bytes) = files::read(Path::new(ALERTS), 1 << 20)? else { return Ok(Default::default()) };
-    let (alerts, odd) = alerts::parse(&String::from_utf8_lossy(&bytes));
-    let odd = odd.iter().map(|odd| format!("{ALERTS}: {odd}; it is passed over"));
-    let odd = odd.chain(alerts.secrets().filter_map(secret)).collect();
-    Ok((alerts, odd))
+pub fn alerts() -> Result<Alerts, KernelError> {
+    let bytes = files::read(Path::new(ALERTS), LONGEST_ALERTS)?.unwrap_or_default();
+    Ok(alerts::parse(&String::from_utf8_lossy(&bytes)).0)
+}
+
+/// What is configured, as it is now.
+///
+/// # Errors
+/// A file is there and cannot be read.
+pub fn texts(config: Option<&OsStr>) -> Result<MonitorTexts, KernelError> {
+    let (conf, unread) = configuration_texts(&ConfigSources::from_option(config))?;
+    let text = files::read(Path::new(ALERTS), LONGEST_ALERTS)?;
+    let text = text.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    Ok(MonitorTexts {
+        conf,
+        unread: unread.iter().map(ToString::to_string).collect(),
+        secrets: text.iter().flat_map(|text| secrets(text)).collect(),
+        alerts: text.map(|text| (ALERTS.to_owned(), text)),
+    })
+}
+
+fn secrets(text: &str) -> Vec<String> {
+    alerts::parse(text).0.secrets().filter_map(secret).collect()
 }
 
 /// What is wrong with the file of a password.

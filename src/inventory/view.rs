@@ -20,6 +20,7 @@ use crate::{
 ///
 /// # Errors
 /// Why there was nothing to see.
+#[expect(clippy::too_many_lines, reason = "one arm a look; the list is the point")]
 pub fn see(machine: &Machine, config: &Config, look: &Look) -> Result<View, Unseen> {
     Ok(match look {
         Look::World { fresh } => View::World(Box::new(super::world(machine, *fresh).map_err(unseen)?)),
@@ -74,6 +75,9 @@ pub fn see(machine: &Machine, config: &Config, look: &Look) -> Result<View, Unse
         }
         Look::Monitored { paths } => {
             View::Monitored(Box::new(super::monitor::monitored(machine, paths).map_err(unseen)?))
+        }
+        Look::MonitorTexts { config } => {
+            View::MonitorTexts(Box::new(super::monitor::texts(config.as_deref()).map_err(unseen)?))
         }
         Look::Letters { dirs } => {
             View::Letters(Box::new(super::monitor::letters(machine, dirs).map_err(unseen)?))

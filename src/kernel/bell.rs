@@ -48,7 +48,7 @@ impl Bell {
         }
     }
 
-    /// Waits; whether it rang before the time was over or an interrupt came.
+    /// Waits; whether it rang before the time was over or an interrupt or a call came.
     ///
     /// # Errors
     /// The system's.
@@ -56,12 +56,12 @@ impl Bell {
         let rang = loop {
             let Some(left) = deadline.left() else { break false };
             let mdstat = self.mdstat.as_ref().map(AsFd::as_fd);
-            let mut inputs = vec![interrupt.descriptor()];
+            let mut inputs = interrupt.descriptors();
             inputs.extend(self.events.as_ref().map(AsFd::as_fd));
             if wait::exceptional(mdstat, &inputs, left)? {
                 break true;
             }
-            if interrupt.has_come() {
+            if interrupt.is_there() {
                 break false;
             }
             if self.events.as_ref().is_some_and(is_of_arrays) {

@@ -13,7 +13,11 @@ use std::{
     time::Duration,
 };
 
-use nix::{poll::PollFlags, unistd::setsid};
+use nix::{
+    poll::PollFlags,
+    sys::signal::{SigSet, SigmaskHow},
+    unistd::setsid,
+};
 
 use super::{KernelError, Procfs, wait};
 
@@ -88,18 +92,31 @@ pub fn in_background(procfs: &Procfs, log: &Path, words: &[&str]) -> Result<u32,
     Ok(child.id())
 }
 
-/// Starts it for one short act, with what our environment says; what comes of it is found out otherwise. Nothing is left of it
-/// in the table of processes.
+/// Starts it for one short act, with what our environment says. `ended` hears how it ended, as soon as it has: its exit status,
+/// `None` where a signal ended it. Nothing is left of it in the table of processes.
 ///
 /// # Errors
 /// There is no /proc, or no memory.
-pub fn for_one_act(procfs: &Procfs, words: &[&str]) -> Result<u32, KernelError> {
+pub fn for_one_act(
+    procfs: &Procfs,
+    words: &[&str],
+    ended: impl FnOnce(Option<i32>) + Send + 'static,
+) -> Result<u32, KernelError> {
     let Some((name, words)) = words.split_first() else { return Ok(0) };
     let (path, mut command) = program(procfs, name);
     command.args(words).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = command.spawn().map_err(|error| KernelError::io(&path, "start", &error))?;
     let pid = child.id();
-    std::thread::spawn(move || child.wait());
+    // Signals go to those who work.
+    let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK);
+    std::thread::spawn(move || {
+        if let Ok(status) = child.wait() {
+            ended(status.code());
+        }
+    });
+    if let Ok(before) = before {
+        let _ = before.thread_set_mask();
+    }
     Ok(pid)
 }
 

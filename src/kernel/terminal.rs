@@ -2,6 +2,7 @@
 //! given back.
 
 use std::{
+    fs::File,
     io::{self, IsTerminal, Read, Write},
     os::fd::{AsFd, BorrowedFd},
 };
@@ -37,6 +38,11 @@ pub fn standard_output() -> Option<Terminal> {
     let size = console::Term::stdout().size_checked().filter(|(_, width)| *width > 0);
     let (height, width) = size.unwrap_or((24, 80));
     Some(Terminal { width, height, colour: !dumb && set("NO_COLOR").is_none() })
+}
+
+/// Whether a terminal could end this process by going away.
+pub fn has_one() -> bool {
+    File::open("/dev/tty").is_ok()
 }
 
 /// Whether somebody can be asked.

@@ -129,6 +129,19 @@ impl Letter {
     }
 }
 
+/// What is configured for a monitor, as texts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MonitorTexts {
+    /// mdadm.conf, and files beside it: path and text, in their order.
+    pub conf: Vec<(String, String)>,
+    /// Files beside it that could not be read.
+    pub unread: Vec<String>,
+    /// Our own file of receivers: path and text.
+    pub alerts: Option<(String, String)>,
+    /// Files with secrets that are not there, or that others may read.
+    pub secrets: Vec<String>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,6 @@
 //! The closed set of what a course can look at: what a decision may know is what stands here.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, ffi::OsString, path::PathBuf};
 
 use superblock::{MdUuid, lvm::Group as LvmGroup};
 
@@ -12,7 +12,7 @@ use super::{
     dm::{Listed, Overview},
     extents::OldContent,
     manage::{Absent, Depth, ManageSubject, Managed},
-    monitor::{Monitored, Spool},
+    monitor::{MonitorTexts, Monitored, Spool},
     overlay::{Overlay, Overlays, Pending, Underlays},
     scrub::ScrubSight,
     six::{NoSix, SixArray, StripeRange, StripesSeen},
@@ -146,6 +146,11 @@ pub enum Look {
     Monitored {
         /// The paths.
         paths: Vec<String>,
+    },
+    /// Who is told of events, by the configuration as it is now.
+    MonitorTexts {
+        /// The file that was named instead of the usual ones.
+        config: Option<OsString>,
     },
     /// The monitor's letters that are not delivered.
     Letters {
@@ -292,6 +297,8 @@ views! {
     Stripes(Box<StripesSeen>) = stripes,
     /// [`Look::Monitored`].
     Monitored(Box<Monitored>) = monitored,
+    /// [`Look::MonitorTexts`].
+    MonitorTexts(Box<MonitorTexts>) = monitor_texts,
     /// [`Look::Letters`].
     Letters(Box<Spool>) = letters,
     /// [`Look::KernelLog`], oldest first; none where the log cannot be read.

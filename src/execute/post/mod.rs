@@ -21,13 +21,30 @@ use crate::{
 /// The name under which this program delivers a letter: the word after it is the letter's file.
 pub const NAME: &str = "mdctl-deliver";
 
+/// Its exit status when it has delivered, or said why not.
+const DONE: u8 = 0;
+
 /// For all of it: a server may answer one byte at a time.
 const LONGEST: Duration = Duration::from_secs(60);
 
 /// Has a process deliver the letter in this file.
 pub(super) fn start(machine: &Machine, file: &str) -> Result<()> {
-    second::for_one_act(&machine.procfs, &[NAME, file])?;
+    let letter = file.to_owned();
+    second::for_one_act(&machine.procfs, &[NAME, file], move |status| ended(&letter, status))?;
     Ok(())
+}
+
+/// That process has ended: where it has neither delivered nor said why not, that is said in its place.
+fn ended(file: &str, status: Option<i32>) {
+    let why_file = Letter::why_file(file);
+    let is_silent = files::exists(Path::new(file)) && !files::exists(Path::new(&why_file));
+    if status == Some(i32::from(DONE)) || !is_silent {
+        return;
+    }
+    let how = status.map_or("it was killed".to_owned(), |status| format!("status {status}"));
+    let why = format!("the process that was to deliver the alert ended without a word ({how})");
+    let said = files::replace(Path::new(&why_file), why.as_bytes(), 0o600);
+    tracing::debug!(?said, why, "a letter");
 }
 
 /// What that process does: delivers, and removes the file; or says in another file why not. Nobody else does it meanwhile.
@@ -113,6 +130,25 @@ mod tests {
             in_words("io: invalid peer certificate: UnknownIssuer")
                 .starts_with("invalid peer certificate: Unk")
         );
+    }
+
+    #[test]
+    fn a_process_that_ends_without_a_word_is_spoken_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("a.letter").display().to_string();
+        let why = || {
+            let bytes = files::read(Path::new(&Letter::why_file(&file)), 200).unwrap();
+            bytes.map(|bytes| String::from_utf8(bytes).unwrap())
+        };
+        ended(&file, None);
+        assert_eq!(why(), None, "it was delivered");
+        files::replace(Path::new(&file), b"letter", 0o600).unwrap();
+        ended(&file, Some(0));
+        assert_eq!(why(), None, "somebody else is at it");
+        ended(&file, None);
+        assert!(why().unwrap().ends_with("ended without a word (it was killed)"));
+        ended(&file, Some(1));
+        assert!(why().unwrap().ends_with("(it was killed)"), "what was said stays");
     }
 
     #[test]

@@ -28,6 +28,12 @@ pub trait Course {
     fn progress(&self, _plan: &Plan) -> Option<CourseProgress> {
         None
     }
+
+    /// Whether it stays until somebody ends it: signals are waited for from its beginning, so that it never ends in the middle of
+    /// something, and SIGHUP calls it ([`Woke::Called`]).
+    fn stays(&self) -> bool {
+        false
+    }
 }
 
 /// How far a course is.
@@ -78,6 +84,8 @@ pub enum Woke {
     TimeUp,
     /// The user wants no more waiting.
     Interrupted,
+    /// What was configured is to be read again.
+    Called,
     /// This machine does not tell of such changes.
     Deaf,
 }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeSet, VecDeque},
+    ffi::OsString,
     time::Duration,
 };
 
@@ -15,6 +16,7 @@ use super::{
     telling::{self, Receivers},
 };
 use crate::{
+    config::conf,
     model::monitor::Monitored,
     plan::{
         Plan, Step, SystemStep,
@@ -39,6 +41,9 @@ pub struct MonitorJob {
     pub list: List,
     /// Who is told.
     pub receivers: Receivers,
+    /// Those of them that the command line names, and the configuration file that it does.
+    pub given: Receivers,
+    pub config: Option<OsString>,
     /// At most so long between two looks.
     pub delay: Duration,
     /// One look and no more.
@@ -82,6 +87,8 @@ enum Stage {
     /// What became of letters, and what a killed one left.
     Letters,
     Looking,
+    /// Who is told, by what is configured now.
+    Reading,
     /// Why these happened.
     Cause(Vec<ArrayEvent>),
     /// Somebody is told; a log that takes no lines is a detail, as for the original.
@@ -126,6 +133,10 @@ impl Course for Monitor {
     fn next(&mut self, event: Happened) -> Turn {
         let turn = self.turn(event);
         turn.after(std::mem::take(&mut self.say))
+    }
+
+    fn stays(&self) -> bool {
+        !self.job.oneshot
     }
 }
 
@@ -177,6 +188,10 @@ impl Monitor {
             (Stage::Waiting, Happened::Woke(woke)) => match woke {
                 Woke::Interrupted if self.ending => self.ended(),
                 Woke::Interrupted => Turn::end(0),
+                Woke::Called => {
+                    self.stage = Stage::Reading;
+                    Turn::look(Look::MonitorTexts { config: self.job.config.clone() })
+                }
                 Woke::Changed => {
                     self.soon = true;
                     self.look()
@@ -184,6 +199,7 @@ impl Monitor {
                 Woke::Armed => self.look(),
                 Woke::TimeUp | Woke::Deaf => self.letters(),
             },
+            (Stage::Reading, event) => self.read(event),
             (stage @ (Stage::Letters | Stage::Keeping(_) | Stage::Posting(_)), event) => {
                 self.post(stage, event)
             }
@@ -206,6 +222,33 @@ impl Monitor {
             },
             (_, other) => no_question(other),
         }
+    }
+
+    /// Receivers as they are configured now. Where that cannot be read they stay as they were.
+    fn read(&mut self, event: Happened) -> Turn {
+        let texts = match event {
+            Happened::Seen(view) => view.monitor_texts(),
+            Happened::Unseen(unseen) => Err(unseen),
+            other => return no_question(other),
+        };
+        match texts {
+            Err(Unseen { text, .. }) => {
+                self.trouble(Said::warn(format!("{text}; who is told stays as it was")))
+            }
+            Ok(texts) => {
+                let (config, odd) =
+                    conf::parse(texts.conf.iter().map(|(path, text)| (path.as_str(), text.as_str())));
+                self.job.receivers = self.job.given.configured(&config);
+                let (boxes, unused) = self.job.receivers.mailboxes(texts.alerts.as_ref());
+                self.job.outbox.readdress(boxes);
+                self.say.push(Said::note("the configuration was read again: who is told is as it says now"));
+                let odd = odd.iter().map(ToString::to_string);
+                let odd = texts.unread.into_iter().chain(odd).chain(unused).chain(texts.secrets);
+                odd.for_each(|odd| self.trouble(Said::warn(odd)));
+            }
+        }
+        // What is to be told of that goes out before the next wait.
+        self.letters()
     }
 
     /// What happened to letters.

@@ -7,7 +7,7 @@ use superblock::Write;
 use super::*;
 use crate::{
     config::alerts::WebHook,
-    model::monitor::{ArraySeen, Letter, NamedArray, Spool, Spooled, SyncPercent},
+    model::monitor::{ArraySeen, Letter, MonitorTexts, NamedArray, Spool, Spooled, SyncPercent},
     plan::{
         course::{
             Answer, View,
@@ -31,6 +31,9 @@ struct Machine {
     logged: Vec<String>,
     log: Vec<&'static str>,
     post: Post,
+    /// The first wait is ended by a call, and this is configured by then.
+    texts: Option<MonitorTexts>,
+    called: bool,
 }
 
 /// Letters, and a receiver.
@@ -130,6 +133,9 @@ impl Scene for Machine {
                     ..Monitored::default()
                 })))
             }
+            Look::MonitorTexts { .. } => {
+                Ok(View::MonitorTexts(Box::new(self.texts.clone().unwrap_or_default())))
+            }
             Look::Letters { .. } => Ok(View::Letters(Box::new(self.post.see()))),
             Look::KernelLog { .. } => {
                 Ok(View::KernelLog(self.log.iter().map(|line| (*line).to_owned()).collect()))
@@ -139,6 +145,9 @@ impl Scene for Machine {
     }
 
     fn pass_time(&mut self, wait: &Wait) -> Woke {
+        if self.texts.is_some() && !std::mem::replace(&mut self.called, true) {
+            return Woke::Called;
+        }
         self.post.now += wait.most.as_secs().max(1);
         self.post.answer();
         let is_quiet = self.later.is_empty() || self.post.now % 10 != 0;
@@ -184,6 +193,8 @@ fn monitor(named: &[&str], oneshot: bool, test: bool) -> Monitor {
     Monitor::new(MonitorJob {
         list,
         receivers: receivers(),
+        given: Receivers { mail_to: None, ..receivers() },
+        config: None,
         delay: Duration::from_secs(60),
         oneshot,
         outbox: Outbox::default(),
@@ -394,4 +405,104 @@ fn it_ends_whatever_happens() {
         },
     );
     assert!(tally.reaches(20, 15, 60), "{tally:?}");
+}
+
+/// What is configured: mail to somebody else, and a web address besides the one that was there, or in its place.
+fn texts(hooks: &[&str]) -> MonitorTexts {
+    let hooks: String = hooks.iter().map(|url| format!("HOOK url={url}\n")).collect();
+    MonitorTexts {
+        conf: vec![("/etc/mdadm.conf".to_owned(), "MAILADDR other\nODD x\n".to_owned())],
+        alerts: Some(("/etc/mdctl.conf".to_owned(), hooks)),
+        ..MonitorTexts::default()
+    }
+}
+
+#[test]
+fn a_call_has_receivers_read_again_and_loses_no_letter() {
+    let there = vec![mirror("md0", "UU", "in_sync")];
+    let machine = Machine {
+        arrays: there.clone(),
+        later: vec![there.clone(), vec![mirror("md0", "U_", "faulty")], there],
+        // The one that is there has taken nothing until then.
+        post: Post { takes: 2, refusals: 1, ..Post::default() },
+        texts: Some(texts(&["http://new/", "http://hook/secret"])),
+        ..Machine::default()
+    };
+    let end = drive(with_hook(monitor(&["/dev/md0"], false, true)), machine.clone());
+    assert!(end.text().contains("Unknown keyword ODD"), "{}", end.text());
+    assert!(end.scene.mails.iter().all(|mail| mail.contains("To: other\n")), "{:?}", end.scene.mails);
+    assert_eq!(end.scene.mails.len(), 1, "the test's went out before");
+    let taken = taken(&end.scene);
+    for (event, times) in [("TestMessage", 1), ("Fail", 2), ("SpareActive", 2)] {
+        assert_eq!(taken.iter().filter(|taken| *taken == event).count(), times, "{event}: {taken:?}");
+    }
+    // A receiver that is gone keeps its letters: it may come back.
+    let gone = Machine { texts: Some(texts(&["http://new/"])), ..machine };
+    let end = drive(with_hook(monitor(&["/dev/md0"], false, true)), gone);
+    assert!(end.text().contains("1 alerts are kept for receivers"), "{}", end.text());
+    assert!(end.scene.post.files.values().any(|(letter, _)| letter.to == "http://hook/secret"));
+}
+
+#[test]
+fn what_cannot_be_read_again_changes_nothing() {
+    let machine = Machine { arrays: vec![mirror("md0", "UU", "in_sync")], ..Machine::default() };
+    let mut course = monitor(&["/dev/md0"], false, false);
+    course.stage = Stage::Waiting;
+    let _look = course.next(Happened::Woke(Woke::Called));
+    let turn = course.next(Happened::Unseen(Unseen { text: "no".to_owned(), errno: None }));
+    assert!(turn.say.iter().any(|said| said.text == "no; who is told stays as it was"), "{turn:?}");
+    assert_eq!(course.job.receivers, receivers());
+    assert_eq!(drive(course, machine).status(), 0);
+}
+
+#[test]
+fn what_a_killed_monitor_left_is_delivered_whatever_happens() {
+    let letter = |id: &str, to: &str| Letter {
+        id: id.to_owned(),
+        written: 0,
+        to: to.to_owned(),
+        text: format!("{{\"event\":\"{id}\"}}"),
+    };
+    let mut post = Post { takes: 1, ..Post::default() };
+    for (dir, id, to) in [
+        ("/spool", "000000000000.000001.9", "http://hook/secret"),
+        ("/run", "000000000000.000002.9", "http://hook/secret"),
+        ("/spool", "000000000000.000003.9", "http://nobody/"),
+    ] {
+        post.files.insert(format!("{dir}/{id}.letter"), (letter(id, to), None));
+    }
+    // One was refused when its monitor was killed.
+    post.files.get_mut("/spool/000000000000.000001.9.letter").expect("it is there").1 = Some("no".to_owned());
+    let there = vec![mirror("md0", "UU", "in_sync")];
+    let machine = Machine { arrays: there.clone(), later: vec![there], post, ..Machine::default() };
+    let make = || with_hook(monitor(&["/dev/md0"], false, false));
+    let changes: &[twin::Change<Machine>] = &[
+        ("another process left one more", |machine| {
+            let more = Letter {
+                id: "4".into(),
+                written: 0,
+                to: "http://hook/secret".into(),
+                text: "{\"event\":\"4\"}".into(),
+            };
+            machine.post.files.insert("/run/000000000000.000004.9.letter".into(), (more, None));
+        }),
+        ("another process delivered one", |machine| {
+            machine.post.files.remove("/run/000000000000.000002.9.letter");
+        }),
+    ];
+    let plain = drive(make(), machine.clone());
+    assert_eq!(taken(&plain.scene), ["000000000000.000001.9", "000000000000.000002.9"]);
+    assert!(plain.text().contains("1 alerts are kept for receivers"), "{}", plain.text());
+    let tally = twin::everything(make, &machine, &[Errno::EIO], changes, |outcome, what| {
+        assert_eq!(outcome.status(), 0, "{what}: {}", outcome.text());
+        let taken = taken(&outcome.scene);
+        let mut once = taken.clone();
+        once.sort();
+        once.dedup();
+        assert_eq!(once.len(), taken.len(), "{what}: {taken:?}");
+        // Whoever did not take it finds it kept.
+        let kept = |id: &str| outcome.scene.post.files.keys().any(|file| file.contains(id));
+        assert!(kept("000003") && (kept("000001") || once.iter().any(|id| id.contains("000001"))), "{what}");
+    });
+    assert!(tally.reaches(8, 6, 12), "{tally:?}");
 }

@@ -126,6 +126,21 @@ impl Outbox {
         self.posts.iter().map(|post| &post.to)
     }
 
+    /// Receivers are these from now on; letters stay, whoever they are for. One that stays as it was goes on with what is under
+    /// way; one that has changed is worth an attempt.
+    pub fn readdress(&mut self, boxes: Vec<Mailbox>) {
+        let before = std::mem::take(&mut self.posts);
+        let post = |to: Mailbox| {
+            let same = before.iter().find(|post| post.to.name() == to.name());
+            let under_way = same.and_then(|post| post.under_way.clone());
+            let (failures, due) =
+                same.filter(|post| post.to == to).map_or((0, 0), |post| (post.failures, post.due));
+            Post { to, failures, due, under_way }
+        };
+        self.posts = boxes.into_iter().map(post).collect();
+        self.said_stray = false;
+    }
+
     /// A new letter: the steps that keep it, and what is to be said about room.
     pub fn write(&mut self, to: &Mailbox, text: String, now: u64) -> (Vec<Step>, Option<Said>) {
         self.count = self.count.saturating_add(1);

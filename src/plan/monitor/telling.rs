@@ -3,10 +3,17 @@
 use super::{
     document::document,
     event::{ArrayEvent, EventKind, Gravity},
+    mime::unaddressed,
     outbox::Mailbox,
     step::AlertStep,
 };
-use crate::model::monitor::Monitored;
+use crate::{
+    config::{
+        alerts::{self, SmtpServer},
+        conf::Config,
+    },
+    model::monitor::Monitored,
+};
 
 /// Who is told, and what is said to everybody.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,6 +35,33 @@ pub struct Receivers {
 }
 
 impl Receivers {
+    /// These, which a command line names, and what is configured for those that it does not.
+    #[must_use]
+    pub fn configured(&self, config: &Config) -> Self {
+        Self {
+            program: self.program.clone().or_else(|| config.program.clone()),
+            mail_to: self.mail_to.clone().or_else(|| config.mail_to.clone()),
+            mail_from: config.mail_from.clone(),
+            ..self.clone()
+        }
+    }
+
+    /// Who takes letters, by our own file of receivers, and what in it is not used.
+    #[must_use]
+    pub fn mailboxes(&self, file: Option<&(String, String)>) -> (Vec<Mailbox>, Vec<String>) {
+        let Some((path, text)) = file else { return Default::default() };
+        let (mut found, odd) = alerts::parse(text);
+        let mut said: Vec<String> =
+            odd.iter().map(|odd| format!("{path}: {odd}; it is passed over")).collect();
+        found.smtp = found.smtp.map(|server| {
+            let from = server.from.clone().or_else(|| self.bounces());
+            let to = server.to.clone().or_else(|| self.mail_to.clone());
+            SmtpServer { from, to, ..server }
+        });
+        said.extend(found.smtp.as_ref().and_then(unaddressed));
+        (Mailbox::all(found), said)
+    }
+
     /// Whether anybody is told at all, besides standard error.
     #[must_use]
     pub fn is_anybody(&self) -> bool {

@@ -387,7 +387,7 @@ impl Replace {
 
     fn woke(&mut self, woke: Woke) -> Turn {
         match woke {
-            Woke::Armed | Woke::Changed | Woke::TimeUp => self.look_at_array(Stage::Watch),
+            Woke::Armed | Woke::Changed | Woke::TimeUp | Woke::Called => self.look_at_array(Stage::Watch),
             Woke::Interrupted => self.goes_on(INTERRUPTED),
             Woke::Deaf => self.lost("this level copies nothing"),
         }
