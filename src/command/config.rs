@@ -68,7 +68,13 @@ fn show(common: &Common) -> Result<u8> {
 }
 
 fn check(common: &Common, machine: &Machine) -> Result<u8> {
-    let read = read(&ConfigSources::from_option(common.config.as_deref()))?;
+    let sources = ConfigSources::from_option(common.config.as_deref());
+    let read = read(&sources)?;
+    let others = inventory::passed_over_configuration(&sources, &read.texts);
+    let named = match &sources {
+        ConfigSources::Path(path) => Some(path.display().to_string()),
+        ConfigSources::Usual | ConfigSources::None | ConfigSources::Partitions => None,
+    };
     let mut look = StatusLook::new(machine);
     let arrays = look.all()?;
     let paths = inventory::candidates(machine, &read.config, look.nodes())?;
@@ -76,7 +82,8 @@ fn check(common: &Common, machine: &Machine) -> Result<u8> {
     let found = sights.iter().filter_map(|sight| sight.found.as_ref().ok());
     let on_devices: BTreeSet<_> =
         found.flat_map(|device| &device.probe.found).map(|found| found.fields().array()).collect();
-    let remarks = configuration::check((&read.config, &read.diagnostics), &arrays, &on_devices);
+    let mut remarks = configuration::check_files(&read.texts, &others, named.as_deref());
+    remarks.extend(configuration::check((&read.config, &read.diagnostics), &arrays, &on_devices));
     let would_add = configuration::lacking(&read.config, &arrays).into_iter().map(configuration::line);
     let checked =
         ConfigChecked::new(read.files(), remarks.into_iter().map(said).collect(), would_add.collect());
@@ -96,7 +103,8 @@ fn said(ConfigRemark { wrong, place, text }: ConfigRemark) -> ConfigSaid {
 fn write(file: Option<&Path>, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
     let sources = file.map_or(ConfigSources::Usual, |file| ConfigSources::Path(file.to_path_buf()));
     let read = read(&sources)?;
-    let main = read.texts.first().map_or(inventory::usual_configuration(), |(file, _)| file.as_str());
+    read.diagnostics.iter().for_each(|odd| ui.warn(&odd.to_string()));
+    let main = configuration::main_file(&read.texts, inventory::usual_configuration());
     let file = inventory::configuration_file(file.unwrap_or(Path::new(main)))?;
     let arrays: Vec<ArrayStatus> = StatusLook::new(machine).all()?;
     let plan = match configuration::write(&file, &read.config, &arrays) {

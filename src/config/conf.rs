@@ -226,6 +226,53 @@ pub fn keywords() -> impl Iterator<Item = &'static str> {
     KEYWORDS.iter().map(|(name, _)| *name)
 }
 
+/// A line that says again what a line before it has said, and does not count: its keyword, and where either stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repeated {
+    pub keyword: &'static str,
+    pub place: (String, usize),
+    pub first: (String, usize),
+}
+
+/// Lines of which the first alone counts, over all files.
+pub fn repeated(texts: &[(String, String)]) -> Vec<Repeated> {
+    let mut first: Vec<(&'static str, (String, usize))> = Vec::new();
+    let mut found = Vec::new();
+    for (file, text) in texts {
+        for (line, words) in logical_lines(text) {
+            let Some(keyword) = words.first().and_then(|word| once(word)) else { continue };
+            let place = (file.clone(), line);
+            match first.iter().find(|(known, _)| *known == keyword) {
+                Some((_, first)) => found.push(Repeated { keyword, place, first: first.clone() }),
+                None => first.push((keyword, place)),
+            }
+        }
+    }
+    found
+}
+
+/// The keyword of a line that counts once.
+fn once(word: &str) -> Option<&'static str> {
+    Some(match keyword(word)? {
+        Keyword::MailAddr => "MAILADDR",
+        Keyword::MailFrom => "MAILFROM",
+        Keyword::Program => "PROGRAM",
+        Keyword::HomeHost => "HOMEHOST",
+        Keyword::HomeCluster => "HOMECLUSTER",
+        Keyword::Auto => "AUTO",
+        Keyword::MonitorDelay => "MONITORDELAY",
+        Keyword::Devices
+        | Keyword::Array
+        | Keyword::Create
+        | Keyword::Policy
+        | Keyword::PartPolicy
+        | Keyword::Sysfs
+        | Keyword::EncryptionNoVerify
+        | Keyword::ImsmDisableOrom
+        | Keyword::Probing => return None,
+    })
+}
+
 fn keyword(word: &str) -> Option<Keyword> {
     let word = word.to_ascii_lowercase();
     let fits = |(name, _): &&(&str, Keyword)| word.len() >= 3 && name.starts_with(&word);

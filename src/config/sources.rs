@@ -28,6 +28,7 @@ pub struct ConfigFile {
     pub path: String,
     /// What it has; empty where it is not there.
     pub text: String,
+    pub is_there: bool,
     /// Its permissions.
     pub mode: u32,
 }

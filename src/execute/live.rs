@@ -204,6 +204,7 @@ impl Live {
                 drop(super::follow::start(&self.machine, lock, words)?)
             }
             Step::System(SystemStep::UnitFiles { files }) => super::units::files(files)?,
+            Step::System(SystemStep::EditFile { change, mode }) => super::texts::edit(change, *mode)?,
             Step::System(SystemStep::Units { verb, units }) => super::units::change(*verb, units)?,
             Step::System(SystemStep::WriteFile { path, text, mode }) => {
                 let path = Path::new(path);

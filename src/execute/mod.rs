@@ -16,6 +16,7 @@ mod nodes;
 mod noting;
 mod overlays;
 pub mod post;
+mod texts;
 mod tools;
 mod units;
 mod volumes;

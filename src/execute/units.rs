@@ -4,15 +4,14 @@ use std::{path::Path, time::Duration};
 
 use anyhow::{Result, bail};
 
+use super::texts;
 use crate::{
     kernel::{KernelError, files, program},
-    plan::{UnitFile, UnitVerb, run::Outdated},
+    plan::{TextChange, UnitVerb},
 };
 
 /// A timer starts and stops at once; reading all units again may take a while on a busy machine.
 const LONGEST: Duration = Duration::from_secs(90);
-/// The most that a file of ours is believed to be.
-const LONGEST_FILE: u64 = 64 << 10;
 
 fn systemctl(words: &[&str]) -> Result<()> {
     let ended = program::run_for("systemctl", words, LONGEST)?;
@@ -32,14 +31,8 @@ pub(super) fn change(verb: UnitVerb, units: &[String]) -> Result<()> {
 }
 
 /// Changes the files and has systemd read them. Where that fails, those that were changed are put back.
-pub(super) fn files(wanted: &[UnitFile]) -> Result<()> {
-    for file in wanted {
-        let now = files::read(Path::new(&file.path), LONGEST_FILE)?;
-        let now = now.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-        if now != file.from {
-            bail!(Outdated(format!("{} is another by now", file.path)));
-        }
-    }
+pub(super) fn files(wanted: &[TextChange]) -> Result<()> {
+    wanted.iter().try_for_each(texts::expect)?;
     for (nth, file) in wanted.iter().enumerate() {
         if let Err(error) = put(file) {
             put_back(wanted.get(..nth).unwrap_or_default());
@@ -49,14 +42,14 @@ pub(super) fn files(wanted: &[UnitFile]) -> Result<()> {
     systemctl(&["daemon-reload"]).inspect_err(|_| put_back(wanted))
 }
 
-fn put_back(changed: &[UnitFile]) {
+fn put_back(changed: &[TextChange]) {
     for file in changed.iter().rev() {
         let back = put(&file.back());
         tracing::debug!(?back, path = file.path, "a file of units is put back");
     }
 }
 
-fn put(file: &UnitFile) -> Result<(), KernelError> {
+fn put(file: &TextChange) -> Result<(), KernelError> {
     let path = Path::new(&file.path);
     match &file.to {
         Some(text) => {

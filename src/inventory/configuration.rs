@@ -101,8 +101,20 @@ pub fn to_write(path: &Path) -> Result<ConfigFile, KernelError> {
             ErrorCause::Unexpected("bytes that are no text".to_owned()),
         )
     })?;
-    let mode = files::mode(&path).unwrap_or(0o644);
-    Ok(ConfigFile { path: path.display().to_string(), text: text.unwrap_or_default(), mode })
+    let (mode, is_there) = (files::mode(&path).unwrap_or(0o644), text.is_some());
+    Ok(ConfigFile { path: path.display().to_string(), text: text.unwrap_or_default(), is_there, mode })
+}
+
+/// Files of the usual places that are there and are not read, because another place comes first.
+#[must_use]
+pub fn passed_over(sources: &ConfigSources, read: &ConfigTexts) -> Vec<String> {
+    let is_read = |path: &str| read.iter().any(|(file, _)| file == path);
+    let is_other = |path: &&str| {
+        let twice = read.iter().any(|(file, _)| files::real(Path::new(file)) == files::real(Path::new(path)));
+        files::exists(Path::new(path)) && !is_read(path) && !twice
+    };
+    let usual = USUAL.iter().map(|place| place.file).filter(|_| *sources == ConfigSources::Usual);
+    usual.filter(is_other).map(str::to_owned).collect()
 }
 
 /// Where lines go when no file is there yet: beside what the distribution has.

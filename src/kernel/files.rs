@@ -5,7 +5,7 @@ use std::{
     io::{ErrorKind, Read, Write as _},
     os::fd::AsRawFd,
     os::unix::fs::{
-        DirBuilderExt, FileExt, FileTypeExt as _, MetadataExt, OpenOptionsExt, PermissionsExt as _,
+        DirBuilderExt, FileExt, FileTypeExt as _, MetadataExt, OpenOptionsExt, PermissionsExt as _, fchown,
     },
     path::{Path, PathBuf},
 };
@@ -85,6 +85,29 @@ pub fn in_the_way(path: &Path) -> Option<&'static str> {
 /// Replaces the file: `PATH.new` is written, synced, and renamed. On failure the old file is as it was. What is not a plain file
 /// is not replaced.
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), KernelError> {
+    put(path, bytes, mode, |_| Ok(()))
+}
+
+/// The same for a file that is an administrator's: owner, group and permissions stay; a new one has these permissions whatever the
+/// mask of the process is. The name is on stable storage, too.
+pub fn edit(path: &Path, bytes: &[u8], mode: u32) -> Result<(), KernelError> {
+    let before = fs::metadata(path).ok();
+    let mode = before.as_ref().map_or(mode, |meta| meta.permissions().mode() & 0o7777);
+    put(path, bytes, 0o600, |file| {
+        if let Some(meta) = &before {
+            fchown(file, Some(meta.uid()), Some(meta.gid()))?;
+        }
+        file.set_permissions(fs::Permissions::from_mode(mode))
+    })?;
+    sync_dir(path.parent().unwrap_or(Path::new("/")))
+}
+
+fn put(
+    path: &Path,
+    bytes: &[u8],
+    mode: u32,
+    prepare: impl Fn(&File) -> std::io::Result<()>,
+) -> Result<(), KernelError> {
     if let Some(what) = in_the_way(path) {
         return Err(KernelError::other(path.display().to_string(), "write", ErrorCause::NotAFile(what)));
     }
@@ -93,12 +116,9 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), KernelError> 
     let new = PathBuf::from(name);
     // Left by somebody who was killed, perhaps as a link.
     remove(&new)?;
-    let written = File::options()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(&new)
-        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()));
+    let written = File::options().write(true).create_new(true).mode(mode).open(&new).and_then(|mut file| {
+        prepare(&file).and_then(|()| file.write_all(bytes)).and_then(|()| file.sync_all())
+    });
     let done = written
         .map_err(|error| KernelError::io(&new, "write", &error))
         .and_then(|()| fs::rename(&new, path).map_err(|error| KernelError::io(path, "rename", &error)));
@@ -309,6 +329,17 @@ mod tests {
             assert_eq!(read_plain(&at(name), 10).unwrap().unwrap(), b"text", "{name}");
         }
         assert_eq!(read_plain(&at("missing"), 10).unwrap(), None);
+    }
+
+    #[test]
+    fn an_edited_file_keeps_its_permissions() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.conf");
+        edit(&path, b"one", 0o644).unwrap();
+        assert_eq!(mode(&path), Some(0o644));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o2660)).unwrap();
+        edit(&path, b"two", 0o644).unwrap();
+        assert_eq!((fs::read(&path).unwrap().as_slice(), mode(&path)), (&b"two"[..], Some(0o2660)));
     }
 
     #[test]

@@ -4,11 +4,11 @@ use std::{collections::BTreeSet, fmt::Write as _};
 
 use superblock::MdUuid;
 
-use super::{Plan, Refusal, Step, SystemStep, Warning};
+use super::{Plan, Refusal, Step, SystemStep, TextChange, Warning};
 use crate::{
     config::{
-        conf::{ArrayLine, ArrayLineName, Config, Diagnostic},
-        sources::ConfigFile,
+        conf::{self, ArrayLine, ArrayLineName, Config, Diagnostic, Repeated},
+        sources::{ConfigFile, ConfigPlace, ConfigTexts, USUAL},
     },
     model::status::ArrayStatus,
 };
@@ -59,6 +59,33 @@ pub fn check(
         remarks.push(ConfigRemark::note(None, text));
     }
     remarks
+}
+
+/// What there is to say of the files: `others` are there and not read; `named` was asked for.
+#[must_use]
+pub fn check_files(texts: &ConfigTexts, others: &[String], named: Option<&str>) -> Vec<ConfigRemark> {
+    let read = texts.first().map(|(path, _)| path.as_str()).unwrap_or_default();
+    let absent = named.filter(|_| texts.is_empty()).map(|path| {
+        ConfigRemark::wrong(None, format!("{path} is not there, or has no *.conf: nothing is configured"))
+    });
+    let passed = others
+        .iter()
+        .map(|other| ConfigRemark::wrong(None, format!("{other} is not read, because {read} is there")));
+    let repeated = conf::repeated(texts).into_iter().map(|Repeated { keyword, place, first }| {
+        let text = format!("a second {keyword}: the one in {}, line {} counts", first.0, first.1);
+        ConfigRemark::wrong(Some(&place), text)
+    });
+    absent.into_iter().chain(passed).chain(repeated).collect()
+}
+
+/// Where lines are added: the file itself, also where only files beside it are there.
+#[must_use]
+pub fn main_file<'a>(texts: &ConfigTexts, usual: &'a str) -> &'a str {
+    let is_at = |place: &&ConfigPlace, path: &str| {
+        path == place.file || path.rsplit_once('/').is_some_and(|(dir, _)| dir == place.directory)
+    };
+    let first = texts.first().and_then(|(path, _)| USUAL.iter().find(|place| is_at(place, path)));
+    first.map_or(usual, |place| place.file)
 }
 
 type Placed<'a> = (&'a ArrayLine, &'a (String, usize));
@@ -156,7 +183,7 @@ fn quoted(word: &str) -> Option<String> {
 /// # Errors
 /// The file is not a text.
 pub fn write(file: &ConfigFile, config: &Config, arrays: &[ArrayStatus]) -> Result<Plan, Refusal> {
-    let ConfigFile { path, text, mode } = file;
+    let ConfigFile { path, text, mode, is_there } = file;
     let lines: Vec<String> = lacking(config, arrays).into_iter().map(line).collect();
     if lines.is_empty() {
         return Ok(Plan {
@@ -173,7 +200,9 @@ pub fn write(file: &ConfigFile, config: &Config, arrays: &[ArrayStatus]) -> Resu
         whole.push('\n');
     }
     whole.extend(lines.iter().flat_map(|line| [line.as_str(), "\n"]));
-    let step = SystemStep::WriteFile { path: path.clone(), text: whole, mode: *mode };
+    let from = is_there.then(|| text.clone());
+    let change = TextChange { path: path.clone(), from, to: Some(whole) };
+    let step = SystemStep::EditFile { change, mode: *mode };
     Ok(Plan {
         summary: format!("add to {path}:\n{}", lines.join("\n")),
         steps: vec![Step::System(step), Step::Commit],
@@ -255,16 +284,40 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_read_and_what_does_not_count() {
+        let text = |path: &str, text: &str| (path.to_owned(), text.to_owned());
+        let main = text("/etc/mdadm.conf", "MAILADDR a\n# MAILADDR b\nDEVICE /dev/a\nDEVICE /dev/b\n");
+        let beside = text("/etc/mdadm.conf.d/x.conf", "\nmailaddr\n c\n");
+        let others = ["/etc/mdadm/mdadm.conf".to_owned()];
+        let said = check_files(&vec![main.clone(), beside.clone()], &others, None);
+        let said: Vec<(usize, &str)> =
+            said.iter().map(|it| (it.place.as_ref().map_or(0, |at| at.1), it.text.as_str())).collect();
+        let expected = [
+            (0, "/etc/mdadm/mdadm.conf is not read, because /etc/mdadm.conf is there"),
+            (2, "a second MAILADDR: the one in /etc/mdadm.conf, line 1 counts"),
+        ];
+        assert_eq!(said, expected);
+        assert!(check_files(&vec![], &[], Some("/x"))[0].text.starts_with("/x is not there"));
+        assert_eq!(check_files(&vec![], &[], None), []);
+        // Lines are not added to somebody else's part.
+        assert_eq!(main_file(&vec![beside], "/etc/mdadm/mdadm.conf"), "/etc/mdadm.conf");
+        assert_eq!(main_file(&vec![main], "/etc/mdadm/mdadm.conf"), "/etc/mdadm.conf");
+        assert_eq!(main_file(&vec![], "/etc/mdadm/mdadm.conf"), "/etc/mdadm/mdadm.conf");
+    }
+
+    #[test]
     fn lines_are_added_and_nothing_else_changes() {
         let arrays = [array("/dev/md/home", UUID), array("/dev/md/a b", MdUuid([9; 16]))];
         let text = format!("# mine\nARRAY /dev/md0 UUID={UUID}");
         let (config, _) = parse([("/etc/mdadm.conf", text.as_str())]);
-        let file = ConfigFile { path: "/etc/mdadm.conf".into(), text: text.clone(), mode: 0o600 };
+        let (path, is_there) = ("/etc/mdadm.conf".to_owned(), true);
+        let file = ConfigFile { path, text: text.clone(), mode: 0o600, is_there };
         let plan = write(&file, &config, &arrays).unwrap();
-        let Some(Step::System(SystemStep::WriteFile { text: whole, mode: 0o600, .. })) = plan.steps.first()
-        else {
+        let Some(Step::System(SystemStep::EditFile { change, mode: 0o600 })) = plan.steps.first() else {
             panic!("{plan}")
         };
+        assert_eq!(change.from.as_ref(), Some(&text));
+        let Some(whole) = &change.to else { panic!("{plan}") };
         let line = "ARRAY \"/dev/md/a b\" metadata=1.2 UUID=09090909:09090909:09090909:09090909\n";
         assert_eq!(*whole, format!("{text}\n{line}"));
         // What was written is understood, and there is nothing to add any more.

@@ -44,7 +44,7 @@ pub mod watch;
 pub mod zero;
 
 pub use step::{
-    ArrayName, DiskInfo, DiskStep, LegacyShape, MdStep, MemberName, SeenMember, Step, SystemStep, UnitFile,
+    ArrayName, DiskInfo, DiskStep, LegacyShape, MdStep, MemberName, SeenMember, Step, SystemStep, TextChange,
     UnitVerb, disk_state, is_another,
 };
 

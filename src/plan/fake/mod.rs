@@ -6,7 +6,7 @@ use anyhow::{Result, bail, ensure};
 use superblock::Write;
 
 use super::{
-    ArrayName, DiskStep, MdStep, Step, SystemStep, UnitFile, UnitVerb, is_another,
+    ArrayName, DiskStep, MdStep, Step, SystemStep, TextChange, UnitVerb, is_another,
     overlay::OverlayStep,
     run::{Host, Outdated, Trouble},
     volume::fs::FsStep,
@@ -71,7 +71,7 @@ impl State {
         self.lvm.locks.clear();
     }
 
-    fn unit_files(&mut self, files: &[UnitFile]) -> Result<()> {
+    fn change_texts(&mut self, files: &[TextChange]) -> Result<()> {
         for file in files {
             let now = self.texts.get(&file.path);
             ensure!(now == file.from.as_ref(), Outdated(format!("{} is another by now", file.path)));
@@ -295,7 +295,10 @@ impl Fake {
             Step::Disk(DiskStep::PutStream { target, .. }) => drop(state.files.insert(target.clone())),
             Step::System(SystemStep::Note { note, .. }) => state.notes.push_str(&note.to_string()),
             Step::System(SystemStep::Follow { lock, .. }) => drop(state.followed.insert(lock.clone())),
-            Step::System(SystemStep::UnitFiles { files }) => state.unit_files(files)?,
+            Step::System(SystemStep::UnitFiles { files }) => state.change_texts(files)?,
+            Step::System(SystemStep::EditFile { change, .. }) => {
+                state.change_texts(std::slice::from_ref(change))?
+            }
             Step::System(SystemStep::Units { verb, units }) => {
                 for unit in units.iter().cloned() {
                     match verb {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     model::scrub::schedule::{MOST, PART, ScheduleSeen, TURN, UnitSeen},
-    plan::{Plan, Refusal, Step, SystemStep, UnitFile, UnitVerb, Warning},
+    plan::{Plan, Refusal, Step, SystemStep, TextChange, UnitVerb, Warning},
     request::{ScheduleRequest, ScheduleWhen},
 };
 
@@ -112,8 +112,8 @@ pub fn schedule(request: &ScheduleRequest, seen: &ScheduleSeen) -> Result<Plan, 
         changes.extend(longest(most, seen)?);
         parts.push(format!("a part of a check takes {} at most", words(most)));
     }
-    let files: Vec<UnitFile> = changes.into_iter().filter(|file| file.from != file.to).collect();
-    let is_due = |file: &UnitFile| file.path == due_file(&format!("{TURN}.timer"));
+    let files: Vec<TextChange> = changes.into_iter().filter(|file| file.from != file.to).collect();
+    let is_due = |file: &TextChange| file.path == due_file(&format!("{TURN}.timer"));
     let is_new = files.iter().any(is_due);
     if !files.is_empty() {
         plan.steps.extend(around(is_new, files, timers[0]));
@@ -160,7 +160,7 @@ fn timers(seen: &ScheduleSeen) -> Result<[&UnitSeen; 2], Refusal> {
 /// A timer whose calendar changes is stopped meanwhile, and begins to count now: else systemd would find that the new time was
 /// missed since the timer ran last, and begin a check at once. (That time is not put back where a later step fails; what it costs
 /// is that a missed turn waits for the next.)
-fn around(is_new: bool, files: Vec<UnitFile>, turn: &UnitSeen) -> Vec<Step> {
+fn around(is_new: bool, files: Vec<TextChange>, turn: &UnitSeen) -> Vec<Step> {
     let mut steps = Vec::new();
     if is_new && turn.active {
         steps.push(act(UnitVerb::Stop, vec![turn.name.clone()]));
@@ -211,7 +211,7 @@ fn calendar<'a>(when: &'a ScheduleWhen, seen: &ScheduleSeen) -> Result<&'a str, 
 }
 
 /// The files that say when all arrays are due.
-fn turns(when: &ScheduleWhen, calendar: &str, seen: &ScheduleSeen) -> Result<Vec<UnitFile>, Refusal> {
+fn turns(when: &ScheduleWhen, calendar: &str, seen: &ScheduleSeen) -> Result<Vec<TextChange>, Refusal> {
     let (timer, service) = (format!("{TURN}.timer"), format!("{TURN}.service"));
     let exactly = matches!(when, ScheduleWhen::On(_));
     let delay = if exactly { "RandomizedDelaySec=0\n" } else { "" };
@@ -226,7 +226,7 @@ fn turns(when: &ScheduleWhen, calendar: &str, seen: &ScheduleSeen) -> Result<Vec
 }
 
 /// The files that say how long a part may take.
-fn longest(most: Duration, seen: &ScheduleSeen) -> Result<Vec<UnitFile>, Refusal> {
+fn longest(most: Duration, seen: &ScheduleSeen) -> Result<Vec<TextChange>, Refusal> {
     let services = [TURN, PART].iter().filter_map(|name| seen.unit(name, "service"));
     let services: Vec<&UnitSeen> = services.filter(|service| service.takes_time()).collect();
     if services.is_empty() {
@@ -243,8 +243,8 @@ fn longest(most: Duration, seen: &ScheduleSeen) -> Result<Vec<UnitFile>, Refusal
     services.iter().map(one).collect()
 }
 
-fn file(path: String, to: Option<String>, seen: &ScheduleSeen) -> UnitFile {
-    UnitFile { from: seen.files.get(&path).cloned(), to, path }
+fn file(path: String, to: Option<String>, seen: &ScheduleSeen) -> TextChange {
+    TextChange { from: seen.files.get(&path).cloned(), to, path }
 }
 
 /// systemd reads files of a unit in the order of their names, wherever they are: what comes after ours may take it back.

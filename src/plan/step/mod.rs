@@ -11,7 +11,7 @@ use superblock::Write;
 pub use self::{
     disk::DiskStep,
     md::{ArrayName, DiskInfo, LegacyShape, MdStep, MemberName, SeenMember, disk_state, is_another},
-    system::{SystemStep, UnitFile, UnitVerb},
+    system::{SystemStep, TextChange, UnitVerb},
 };
 use super::{
     critical::Critical,

@@ -56,7 +56,7 @@ pub enum SystemStep {
     /// Make, change and remove files that systemd reads, and have it read them: all of them or none.
     UnitFiles {
         /// In this order.
-        files: Vec<UnitFile>,
+        files: Vec<TextChange>,
     },
     /// Have systemd do something to units.
     Units {
@@ -64,6 +64,13 @@ pub enum SystemStep {
         verb: UnitVerb,
         /// Their names.
         units: Vec<String>,
+    },
+    /// Change a file of text that somebody else writes, too: whole or not at all, with the owner and permissions that it has.
+    EditFile {
+        /// What becomes of it.
+        change: TextChange,
+        /// Its permissions where it is new.
+        mode: u32,
     },
     /// Take the lock of the map file.
     LockMap,
@@ -120,9 +127,9 @@ pub enum SystemStep {
     },
 }
 
-/// A file that systemd reads.
+/// What becomes of a file of text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnitFile {
+pub struct TextChange {
     /// Its path.
     pub path: String,
     /// What it has to say now; `None` where it must not be there.
@@ -166,7 +173,7 @@ impl UnitVerb {
     }
 }
 
-impl UnitFile {
+impl TextChange {
     /// What puts it back.
     #[must_use]
     pub fn back(&self) -> Self {
@@ -187,8 +194,9 @@ impl SystemStep {
                 Self::RemoveFile { file: file.clone() }
             }
             Self::UnitFiles { files } => {
-                Self::UnitFiles { files: files.iter().rev().map(UnitFile::back).collect() }
+                Self::UnitFiles { files: files.iter().rev().map(TextChange::back).collect() }
             }
+            Self::EditFile { change, mode } => Self::EditFile { change: change.back(), mode: *mode },
             Self::Units { verb, units } => Self::Units { verb: verb.back(), units: units.clone() },
             Self::LockMap => Self::UnlockMap,
             Self::MapAdd { entry } => Self::MapRemove { entry: entry.clone() },
@@ -220,13 +228,15 @@ impl fmt::Display for SystemStep {
             Self::RemoveFile { file } => write!(f, "remove {file}"),
             Self::WriteFile { path, .. } => write!(f, "write the file {path}"),
             Self::UnitFiles { files } => {
-                let act = |file: &UnitFile| match file.to {
+                let act = |file: &TextChange| match file.to {
                     Some(_) => format!("write {}", file.path),
                     None => format!("remove {}", file.path),
                 };
                 let acts: Vec<String> = files.iter().map(act).collect();
                 write!(f, "{}; systemctl daemon-reload", acts.join("; "))
             }
+            Self::EditFile { change: TextChange { path, to: Some(_), .. }, .. } => write!(f, "write {path}"),
+            Self::EditFile { change: TextChange { path, to: None, .. }, .. } => write!(f, "remove {path}"),
             Self::Units { verb, units } => write!(f, "systemctl {} {}", verb.word(), units.join(" ")),
             Self::LockMap => write!(f, "lock the map file"),
             Self::UnlockMap => write!(f, "unlock the map file"),
