@@ -30,7 +30,7 @@ struct ScrubLine {
     kernel_name: String,
     uuid: Option<String>,
     level: Option<&'static str>,
-    /// `running`, `cut-off`, `whole`, `never`, `no-redundancy`.
+    /// `running`, `waiting`, `cut-off`, `whole`, `never`, `no-redundancy`.
     state: &'static str,
     /// A check that runs was begun by this program.
     ours: Option<bool>,
@@ -119,9 +119,11 @@ impl ScrubReport {
 
 impl ScrubLine {
     fn new(array: &ScrubArray, settled: &Settled, left_out: Option<ScrubLeft>) -> Self {
-        let running = match array.status.activity.as_ref().map(|activity| activity.stage) {
-            Some(Stage::Running { done, .. }) => Some(done),
-            _ => None,
+        let stage = array.status.activity.as_ref().map(|activity| activity.stage);
+        let (running, waits) = match stage {
+            Some(Stage::Running { done, .. }) => (Some(done), false),
+            Some(Stage::Delayed) => (None, true),
+            _ => (None, false),
         };
         let noted = settled.record.open.as_ref().map(|open| Sectors(open.position));
         let position = match settled.running {
@@ -130,6 +132,7 @@ impl ScrubLine {
         };
         let marked = array.kept.checked.filter(|_| settled.record.whole.is_empty());
         let state = match (settled.running, position) {
+            (Some(_), _) if waits => "waiting",
             (Some(_), _) => "running",
             (None, _) if !array.has_redundancy() => "no-redundancy",
             (None, Some(_)) => "cut-off",
@@ -167,6 +170,8 @@ impl ScrubLine {
         let percent = self.done_percent.unwrap_or(0);
         let state = match self.state {
             "running" => format!("running {percent} %"),
+            // The kernel does one thing at a time where arrays share disks.
+            "waiting" => "waits for others".to_owned(),
             "cut-off" => format!("cut off at {percent} %"),
             "no-redundancy" => "-".to_owned(),
             state => state.to_owned(),
@@ -178,7 +183,7 @@ impl ScrubLine {
             Some(count) => format!("{count} ({})", size(count.saturating_mul(512))),
             None => "-".to_owned(),
         };
-        let left_out = self.left_out.as_ref().filter(|_| self.state != "running");
+        let left_out = self.left_out.as_ref().filter(|_| !self.is_under_way());
         let remark = left_out.map(|left| left.why.clone()).or_else(|| self.remarks.first().cloned());
         [
             DiskText::new(self.array.as_bytes()).to_string(),
@@ -187,6 +192,10 @@ impl ScrubLine {
             found,
             DiskText::new(remark.unwrap_or_default().as_bytes()).to_string(),
         ]
+    }
+
+    fn is_under_way(&self) -> bool {
+        matches!(self.state, "running" | "waiting")
     }
 
     /// What does not fit into a table.
@@ -209,7 +218,7 @@ impl ScrubLine {
         let odd = self.remarks.iter().skip(shown);
         lines.extend(odd.map(|odd| format!("{array}: {}\n", DiskText::new(odd.as_bytes()))));
         let hint = self.left_out.as_ref().and_then(|left| left.hint.as_ref());
-        lines.extend(hint.filter(|_| self.state != "running").map(|hint| format!("{array}: next: {hint}\n")));
+        lines.extend(hint.filter(|_| !self.is_under_way()).map(|hint| format!("{array}: next: {hint}\n")));
         lines
     }
 }
@@ -283,8 +292,19 @@ mod tests {
         });
         let mut marked = array("md3", Level::Raid1);
         marked.kept.checked = Some(0);
-        let arrays =
-            vec![running, cut, whole, marked, array("md4", Level::Raid1), array("md5", Level::Raid0)];
+        let mut delayed = running.clone();
+        delayed.status.kernel_name = "md6".into();
+        let activity = Activity { kind: SyncKind::Check, stage: Stage::Delayed, speed: None };
+        delayed.status.activity = Some(activity);
+        let arrays = vec![
+            running,
+            cut,
+            whole,
+            marked,
+            array("md4", Level::Raid1),
+            array("md5", Level::Raid0),
+            delayed,
+        ];
         let sight = ScrubSight { now: 1000, arrays, absent: vec!["x".into()], ..ScrubSight::default() };
         let no_disks = |array: &ScrubArray| {
             let (why, hint) = ("it is degraded".to_owned(), Some("look".to_owned()));
@@ -303,6 +323,7 @@ mod tests {
         assert!(lines[4].starts_with(&["/dev/md3", "whole"]) && text.contains(epoch), "{text}");
         assert_eq!(lines[5], ["/dev/md4", "never", "-", "-", "it is degraded"], "{text}");
         assert_eq!(lines[6], ["/dev/md5", "-", "-", "-"], "{text}");
+        assert_eq!(lines[7], ["/dev/md6", "waits for others", "-", "-"], "{text}");
         assert!(
             text.contains("needed: to know which member is wrong") && text.contains(": 128-136\n"),
             "{text}"

@@ -168,6 +168,9 @@ pub fn meaning(level: Option<Level>, count: Sectors) -> &'static str {
         (true, false) => {
             "to know which member is right before anything is repaired: so much differs where members were written to apart from each other and then put together, or where a disk lost writes. What is read depends on the member that is asked"
         }
+        (false, _) if level == Some(Level::Raid6) => {
+            "to know which member is wrong before anything is repaired, which raid6check says: where parity does not fit, a lost member would be made wrongly"
+        }
         (false, _) => {
             "to know which member is wrong before anything is repaired: where parity does not fit, a lost member would be made wrongly"
         }
