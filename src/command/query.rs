@@ -20,6 +20,7 @@ pub(super) fn run(request: &MiscRequest, common: &Common, machine: &Machine, ui:
         return Ok(2);
     }
     let map = inventory::map_entries(machine)?;
+    let native = ui.program() == super::NATIVE;
     let mut status = DONE;
     let mut json = vec![];
     for (_, path) in &request.devices {
@@ -35,7 +36,7 @@ pub(super) fn run(request: &MiscRequest, common: &Common, machine: &Machine, ui:
             Ok(query) if common.json => {
                 json.push(QueryAnswer::Found(Query::of(&path.to_string_lossy(), query)))
             }
-            Ok(query) => drop(print(&Query::of(&path.to_string_lossy(), query).text())),
+            Ok(query) => drop(print(&Query::of(&path.to_string_lossy(), query).text(native))),
             Err(error) => {
                 status = FAILED;
                 if common.json {

@@ -223,8 +223,8 @@ mod tests {
 
     fn subject() -> ExplainSubject {
         let command = ShownCommand {
-            line: "mdctl /dev/md0 --re-add /dev/sdc1".to_owned(),
-            words: ["mdctl", "/dev/md0", "--re-add", "/dev/sdc1"].map(str::to_owned).to_vec(),
+            line: "mdctl manage /dev/md0 --re-add /dev/sdc1".to_owned(),
+            words: ["mdctl", "manage", "/dev/md0", "--re-add", "/dev/sdc1"].map(str::to_owned).to_vec(),
             effect: "takes it back".to_owned(),
         };
         ExplainSubject {
@@ -268,10 +268,10 @@ mod tests {
     - its name is \\u{1b}[31mred\\nARRAY
     - word";
         assert!(text.starts_with(start), "{text}");
-        let end = "    try: mdctl /dev/md0 --re-add /dev/sdc1
+        let end = "    try: mdctl manage /dev/md0 --re-add /dev/sdc1
 
 next:
-    mdctl /dev/md0 --re-add /dev/sdc1
+    mdctl manage /dev/md0 --re-add /dev/sdc1
     takes it back
 ";
         assert!(text.ends_with(end), "{text}");

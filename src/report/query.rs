@@ -104,9 +104,11 @@ impl Query {
         Self { device: device.to_owned(), array, member }
     }
 
-    /// The text.
+    /// The text; `native`: further commands are our own verbs.
     #[must_use]
-    pub fn text(&self) -> String {
+    pub fn text(&self, native: bool) -> String {
+        let detail = if native { "mdctl detail" } else { "mdadm --detail" };
+        let examine = if native { "mdctl examine" } else { "mdadm --examine" };
         let device = harmless(&self.device);
         let mut out = match &self.array {
             QueryArray::No => format!("{device}: is not an md array\n"),
@@ -119,7 +121,7 @@ impl Query {
                 let s = words::plural((*spare_devices).into());
                 format!(
                     "{device}: {size} {level} {raid_devices} devices, {spare_devices} spare{s}. \
-                     Use mdadm --detail for more detail.\n"
+                     Use {detail} for more detail.\n"
                 )
             }
         };
@@ -129,7 +131,7 @@ impl Query {
             let written = writeln!(
                 out,
                 "{device}: device {device_number} in {raid_devices} device {activity} {level} {array}.  \
-                 Use mdadm --examine for more detail."
+                 Use {examine} for more detail."
             );
             debug_assert!(written.is_ok(), "a string takes everything");
         }

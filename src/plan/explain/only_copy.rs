@@ -54,7 +54,7 @@ impl Work<'_> {
                 only_there,
                 format!(
                     "then `mdctl assemble --run {array} {path}` starts it with {path} alone. Where its data is right, \
-                     each other member needs `mdctl zero-superblock` and `mdctl {array} --add` before it is started again: \
+                     each other member needs `mdctl zero-superblock` and `mdctl manage {array} --add` before it is started again: \
                      with what they say now the next start takes one of them"
                 ),
             ),

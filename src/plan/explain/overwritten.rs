@@ -123,7 +123,7 @@ impl ExplainScene<'_> {
             return Some(NextCommand::new(["mdctl", "assemble", &name, &uuid, "--readonly"], effect));
         };
         let effect = format!(
-            "starts it read-only without {out}. Look whether its data is right; then `mdctl readwrite {name}`, `mdctl --zero-superblock {out}`, `mdctl {name} --add {out}`: everything is copied onto it"
+            "starts it read-only without {out}. Look whether its data is right; then `mdctl readwrite {name}`, `mdctl zero-superblock {out}`, `mdctl manage {name} --add {out}`: everything is copied onto it"
         );
         let mut next = NextCommand::new(["mdctl", "assemble", &name, "--readonly", "--run"], effect);
         next.words.extend(others);
@@ -161,8 +161,8 @@ impl ExplainScene<'_> {
             return None;
         }
         let effect = format!(
-            "erases its superblock, so that it is not taken back as it is; then `mdctl {shown} --add {path}` copies everything onto it"
+            "erases its superblock, so that it is not taken back as it is; then `mdctl manage {shown} --add {path}` copies everything onto it"
         );
-        Some(NextCommand::new(["mdctl", "--zero-superblock", path], effect))
+        Some(NextCommand::new(["mdctl", "zero-superblock", path], effect))
     }
 }

@@ -150,7 +150,7 @@ impl Work<'_> {
         let gone = if member.id.is_none() { "; the device itself is gone" } else { "" };
         let effect = format!("takes the failed device out of {array}; the data stays as it is");
         let device = if member.path.is_some() { shown.clone() } else { member.kernel_name.clone() };
-        let take_out = NextCommand::new(["mdctl", &array, "--remove", &device], effect);
+        let take_out = NextCommand::new(["mdctl", "manage", &array, "--remove", &device], effect);
         let text = format!("{shown}: failed while the array ran{gone}");
         let finding = Finding::new(Kind::Failed, Severity::Weakens, text)
             .of(&shown)
@@ -270,13 +270,14 @@ impl Work<'_> {
                 "takes {} back into slot {slot}; only what changed since is copied onto it, by the bitmap",
                 claim.path
             );
-            return stale.try_next(NextCommand::new(["mdctl", &array, "--re-add", &claim.path], effect));
+            return stale
+                .try_next(NextCommand::new(["mdctl", "manage", &array, "--re-add", &claim.path], effect));
         }
         let effect = format!(
             "{} is overwritten with the data of the other members, all of it: no bitmap reaches back",
             claim.path
         );
-        stale.try_next(NextCommand::new(["mdctl", &array, "--add", &claim.path], effect))
+        stale.try_next(NextCommand::new(["mdctl", "manage", &array, "--add", &claim.path], effect))
     }
 
     fn spare_outside(&self, claim: &Claim) -> Finding {
@@ -294,7 +295,10 @@ impl Work<'_> {
         if claim.busy || claim.damage.is_some() || claim.facts.role != Role::Spare {
             return found;
         }
-        found.try_next(NextCommand::new(["mdctl", &array, "--add", &claim.path], "makes it a spare again"))
+        found.try_next(NextCommand::new(
+            ["mdctl", "manage", &array, "--add", &claim.path],
+            "makes it a spare again",
+        ))
     }
 
     /// Slots without anybody.
@@ -332,8 +336,9 @@ impl Work<'_> {
                 continue;
             }
             finding = match (claimed, spare) {
-                (None, None) => finding
-                    .needs(format!("the missing device, or a new one{room}: mdctl {array} --add DEVICE")),
+                (None, None) => finding.needs(format!(
+                    "the missing device, or a new one{room}: mdctl manage {array} --add DEVICE"
+                )),
                 (_, Some(spare)) => finding.needs(format!("{}, which waits as a spare", spare.shown())),
                 (Some(_), None) => finding,
             };
@@ -419,7 +424,7 @@ impl Work<'_> {
                 .because("its metadata asks for a journal, and no member is one")
                 .also(self.log(&[&self.array.kernel_name]))
                 .needs(format!(
-                    "the journal device, or a new one: mdctl {} --add-journal DEVICE",
+                    "the journal device, or a new one: mdctl manage {} --add-journal DEVICE",
                     self.array.shown()
                 )),
         )

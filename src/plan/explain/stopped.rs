@@ -242,7 +242,7 @@ impl<'a> Work<'a> {
         let anew = match claim.busy {
             true => format!("it can only come back once nobody uses {path}"),
             false => format!(
-                "`mdctl zero-superblock {path}` and --add make it a new member, and a --re-add might leave old data on it"
+                "`mdctl zero-superblock {path}` and `mdctl manage ARRAY --add {path}` make it a new member, and a --re-add might leave old data on it"
             ),
         };
         match alike {

@@ -102,10 +102,7 @@ impl Work<'_> {
             Finding::new(Kind::Mismatches, Severity::Weakens, text)
                 .because(format!("mismatch_cnt is {}", count.0))
                 .needs(scrub::meaning(self.array.level, count))
-                .try_next(NextCommand::new(
-                    ["mdctl", "--misc", "--action=check", &self.array.shown()],
-                    effect,
-                )),
+                .try_next(NextCommand::new(["mdctl", "scrub", "start", &self.array.shown()], effect)),
         )
     }
 

@@ -88,7 +88,7 @@ fn no_way_back(todo: &Todo, written_over: &WrittenOver, context: &ManageContext)
     Refusal::new(format!(
         "{word} cannot come back as what it was: an undo brought its superblock back, and {by} may have written over its data"
     ))
-    .hint(format!("mdctl {shown} --add {word} copies everything onto it"))
+    .hint(format!("mdctl manage {shown} --add {word} copies everything onto it"))
 }
 
 /// A device that is not a member now.

@@ -68,7 +68,7 @@ impl Apart {
             "{word} and {shown} {were} written to apart from each other: {word} cannot come back as what it was"
         );
         let way = format!(
-            "mdctl {shown} --add --force {word} {}; what was written only to {word} is lost then",
+            "mdctl manage {shown} --add --force {word} {}; what was written only to {word} is lost then",
             self.is_rebuilt(shown)
         );
         // Of the other levels one member shows nothing.

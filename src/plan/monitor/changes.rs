@@ -175,7 +175,7 @@ fn words(member: &MemberStatus) -> DiskWords {
     }
 }
 
-/// The next command.
+/// The next command, by our own verbs.
 fn next(event: &ArrayEvent, now: &ArraySeen) -> String {
     let array = &event.array;
     match event.kind {
@@ -183,10 +183,12 @@ fn next(event: &ArrayEvent, now: &ArraySeen) -> String {
             format!("a spare takes its place: mdctl wait {array}")
         }
         EventKind::Fail | EventKind::FailSpare => match &event.component {
-            Some(member) => format!("mdadm {array} --remove {member}; then mdadm {array} --add NEW-DISK"),
+            Some(member) => {
+                format!("mdctl manage {array} --remove {member}; then mdctl manage {array} --add NEW-DISK")
+            }
             None => format!("mdctl explain {array}"),
         },
-        EventKind::SparesMissing => format!("mdadm {array} --add NEW-DISK"),
+        EventKind::SparesMissing => format!("mdctl manage {array} --add NEW-DISK"),
         EventKind::DegradedArray
         | EventKind::MismatchFound
         | EventKind::ArrayFailed

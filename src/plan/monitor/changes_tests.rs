@@ -179,7 +179,7 @@ fn a_failure_names_the_disk_and_the_next_command() {
     let watching = Watching { path: "/dev/md0".to_owned(), expected_spares: None, increment: 20 };
     let (a, b) = (("sda", Some(0), "in_sync"), ("sdb", None, "faulty"));
     for (members, next) in [
-        (vec![a, b], "mdadm /dev/md0 --remove /dev/sdb; then mdadm /dev/md0 --add NEW-DISK"),
+        (vec![a, b], "mdctl manage /dev/md0 --remove /dev/sdb; then mdctl manage /dev/md0 --add NEW-DISK"),
         (vec![a, b, ("sdc", None, "spare")], "a spare takes its place: mdctl wait /dev/md0"),
     ] {
         let [event] = changes(Some(&whole()), &with("U_", &members), &watching).try_into().unwrap();

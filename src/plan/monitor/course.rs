@@ -336,6 +336,7 @@ impl Monitor {
     fn tell(&mut self, mut events: Vec<ArrayEvent>, log: &[String]) -> Turn {
         for event in &mut events {
             event.cause = cause::cause(event, log);
+            event.next = self.job.receivers.next(&event.next);
             self.queue.extend(self.said(event).into_iter().map(Telling::Said));
             self.queue.extend(self.job.receivers.acts(event, &self.seen).into_iter().map(Telling::Act));
             for to in self.job.outbox.boxes().cloned().collect::<Vec<_>>() {

@@ -68,6 +68,12 @@ impl Receivers {
         self.program.is_some() || self.mail_to.is_some() || self.syslog
     }
 
+    /// A next command as the program is called: under the original's name it is the original's, where that has it.
+    #[must_use]
+    pub(super) fn next(&self, command: &str) -> String {
+        if self.native { command.to_owned() } else { command.replace("mdctl manage ", "mdadm ") }
+    }
+
     /// Whether these receivers, which the original has as well, learn of such an event.
     fn knows(&self, kind: EventKind) -> bool {
         self.native || kind.is_known_to_original()

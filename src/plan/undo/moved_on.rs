@@ -152,7 +152,7 @@ fn serves(device: &History<'_>, beside: Events) -> Option<String> {
     let in_sync = is.recovery_offset.is_none() && is_current(&is, &device.now, beside);
     in_sync.then(|| {
         format!(
-            "it is an up-to-date member of array {} now; if that can do without it: --fail and --remove it first",
+            "it is an up-to-date member of array {} now; if that can do without it: `mdctl manage ARRAY --fail DEVICE --remove DEVICE` first",
             is.array
         )
     })

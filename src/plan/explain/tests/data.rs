@@ -245,7 +245,7 @@ fn a_member_whose_data_was_written_over_is_not_taken_back_as_it_is() {
         Stand::of(&[fresh(0), disk(&raid5, 1, 7, &[]), fresh(2)]).running(Level::Raid5, 3, &[0, 2]);
     stand.overwritten = vec![written_over("/dev/sdb")];
     let explanation = stand.ask("home");
-    assert_eq!(explanation.next().unwrap().line(), "mdctl --zero-superblock /dev/sdb", "{explanation:#?}");
+    assert_eq!(explanation.next().unwrap().line(), "mdctl zero-superblock /dev/sdb", "{explanation:#?}");
     assert!(finding(&explanation, Kind::Stale).command.is_none());
     let mut stand = Stand::stopped(&raid5, &[7, 7, 7]).running(Level::Raid5, 3, &[0, 1, 2]);
     stand.overwritten = vec![written_over("/dev/sdb")];
@@ -304,7 +304,7 @@ fn what_is_missing_comes_back_before_anything_is_replaced() {
     let at = |kind: Kind| found.iter().position(|found| *found == kind).expect("it is found");
     assert!(at(Kind::Stale) < at(Kind::Worn) && at(Kind::MemberMissing) < at(Kind::Worn), "{found:?}");
     let next = explanation.next().expect("a command").line();
-    assert_eq!(next, "mdctl /dev/md/home --add /dev/sdb");
+    assert_eq!(next, "mdctl manage /dev/md/home --add /dev/sdb");
     let needs = finding(&explanation, Kind::Worn).needs.clone().unwrap_or_default();
     assert!(needs.contains("once no slot is empty any more, a new device"), "{needs}");
 }
@@ -336,5 +336,8 @@ fn members_come_back_once_the_array_may_be_written_to() {
     assert_eq!(explanation.next().unwrap().line(), "mdctl readwrite /dev/md/home", "{explanation:#?}");
     let stale = finding(&explanation, Kind::Stale);
     assert_eq!(stale.command, None);
-    assert!(stale.needs.as_deref().unwrap().ends_with("then mdctl /dev/md/home --add /dev/sdb"), "{stale:?}");
+    assert!(
+        stale.needs.as_deref().unwrap().ends_with("then mdctl manage /dev/md/home --add /dev/sdb"),
+        "{stale:?}"
+    );
 }

@@ -270,7 +270,7 @@ fn running_arrays() {
                     MemberStatus { slot: None, state: vec!["faulty".into()], ..array.members[1].clone() }
             },
             Kind::Failed,
-            Some("mdctl /dev/md/home --remove /dev/sdb"),
+            Some("mdctl manage /dev/md/home --remove /dev/sdb"),
         ),
         (
             |array| {
@@ -283,7 +283,7 @@ fn running_arrays() {
         (
             |array| (array.last_action, array.mismatches) = (Some("check".into()), Some(Sectors(128))),
             Kind::Mismatches,
-            Some("mdctl --misc --action=check /dev/md/home"),
+            Some("mdctl scrub start /dev/md/home"),
         ),
         (|array| array.reshape_position = Some(Sectors(4096)), Kind::Reshape, None),
         (|array| array.state = "broken".into(), Kind::NotEnough, Some("mdctl stop /dev/md/home")),
@@ -311,8 +311,8 @@ fn running_arrays() {
 fn member_that_is_left_out_of_a_running_array() {
     let plain = array(Level::Raid1, 2);
     for (array, next) in [
-        (with_bitmap(&plain), "mdctl /dev/md/home --re-add /dev/sdb"),
-        (plain.clone(), "mdctl /dev/md/home --add /dev/sdb"),
+        (with_bitmap(&plain), "mdctl manage /dev/md/home --re-add /dev/sdb"),
+        (plain.clone(), "mdctl manage /dev/md/home --add /dev/sdb"),
     ] {
         let disks = [disk(&array, 0, 9, &[faulty(1)]), disk(&array, 1, 5, &[])];
         let explanation = Stand::of(&disks)
