@@ -270,6 +270,15 @@ mod tests {
         ScrubArray { status, ..ScrubArray::default() }
     }
 
+    /// It shares disks with the one that runs.
+    fn delayed(running: &ScrubArray) -> ScrubArray {
+        let mut delayed = running.clone();
+        delayed.status.kernel_name = "md6".into();
+        let activity = Activity { kind: SyncKind::Check, stage: Stage::Delayed, speed: None };
+        delayed.status.activity = Some(activity);
+        delayed
+    }
+
     #[test]
     fn each_state_has_its_words() {
         let mut running = array("md0", Level::Raid5);
@@ -292,10 +301,7 @@ mod tests {
         });
         let mut marked = array("md3", Level::Raid1);
         marked.kept.checked = Some(0);
-        let mut delayed = running.clone();
-        delayed.status.kernel_name = "md6".into();
-        let activity = Activity { kind: SyncKind::Check, stage: Stage::Delayed, speed: None };
-        delayed.status.activity = Some(activity);
+        let delayed = delayed(&running);
         let arrays = vec![
             running,
             cut,

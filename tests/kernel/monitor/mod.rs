@@ -22,6 +22,8 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("receivers_that_refuse_get_each_event_once", receivers::refuse),
         #[cfg(all(feature = "mail", feature = "hook"))]
         Case::new("a_receiver_that_does_not_answer_holds_nothing_up", receivers::hangs),
+        #[cfg(all(feature = "mail", feature = "hook"))]
+        Case::new("receivers_are_read_again_and_a_dead_delivery_is_seen", receivers::called),
     ]
 }
 
@@ -51,6 +53,11 @@ impl Running {
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         Self(command.spawn().expect("a monitor starts"))
+    }
+
+    #[cfg(all(feature = "mail", feature = "hook"))]
+    fn signal(&self, name: &str) {
+        sh(&format!("kill -{name} {}", self.0.id())).ok();
     }
 
     #[cfg(all(feature = "mail", feature = "hook"))]
@@ -184,4 +191,5 @@ fn only_one() {
     assert_eq!(reference(&SCAN).fails(1).stderr, said);
     sh("kill $(cat /tmp/monitor.pid)").ok();
     guest::until("it ends", || !Path::new("/proc").join(pid.trim()).exists());
+    assert!(!Path::new("/tmp/monitor.pid").exists(), "whoever ends removes the file with its number");
 }

@@ -163,3 +163,46 @@ pub(super) fn hangs() {
     assert!(taken.lock().expect("nobody panics").values().all(|count| *count == 1));
     sh("rm -f /etc/mdctl.conf").ok();
 }
+
+pub(super) fn called() {
+    super::notes_arguments();
+    sh("sed 's/TOLD/TOLD.2/' /tmp/tell | sed 's/\\$TOLD.2/${TOLD}.2/' >/tmp/tell.2; chmod +x /tmp/tell.2; rm -rf /var/lib/mdctl/spool").ok();
+    let disks = Disks::new(2, 16 << 10);
+    let [a, b] = [0, 1].map(|n| disks.path(n));
+    reference(&["-q", "-C", "/dev/md0", "--run", "-l1", "-n2", "--assume-clean", a, b]).ok();
+    guest::settle();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("a port").port();
+    let hook = |port: u16| fs::write("/etc/mdctl.conf", format!("HOOK url=http://127.0.0.1:{port}/\n"));
+    hook(port).expect("/etc takes a file");
+    fs::write("/tmp/monitor.conf", "PROGRAM /tmp/tell\n").expect("/tmp takes a file");
+    let running =
+        Running::start(BOTH[1].0, BOTH[1].1, &["-F", "-s", "-d", "1", "-t", "-c", "/tmp/monitor.conf"]);
+    let is_told = |path: &str, what: &str| super::told(path).iter().any(|line| line.contains(what));
+    guest::until("it looks", || is_told(BOTH[1].1, "TestMessage"));
+    // Its process dies while the receiver keeps it waiting.
+    guest::until("one delivers", || sh("pgrep -x mdctl-deliver").status == 0);
+    let begun = Instant::now();
+    sh("pkill -9 -x mdctl-deliver").ok();
+    guest::until("its death is noted", || sh("grep -l killed /var/lib/mdctl/spool/*.refused").status == 0);
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    let letters = || sh("ls /var/lib/mdctl/spool | grep -c 'letter$'").stdout.trim().parse().unwrap_or(0);
+    let before: usize = letters();
+    assert!(before > 0);
+    let (port, taken) = serve(web);
+    hook(port).expect("/etc takes a file");
+    fs::write("/tmp/monitor.conf", "PROGRAM /tmp/tell.2\n").expect("/tmp takes a file");
+    running.signal("HUP");
+    thread::sleep(Duration::from_secs(2));
+    reference(&["-q", "/dev/md0", "--fail", b]).ok();
+    let second = format!("{}.2", BOTH[1].1);
+    guest::until("both new ones are told", || {
+        let taken = taken.lock().expect("nobody panics").keys().any(|id| id.ends_with(" Fail"));
+        taken && is_told(&second, "Fail")
+    });
+    assert!(!is_told(BOTH[1].1, "Fail"), "the old one is not told any more");
+    assert_eq!(letters(), before, "what nobody took is kept");
+    running.signal("TERM");
+    drop(running);
+    sh("rm -rf /etc/mdctl.conf /tmp/monitor.conf /var/lib/mdctl/spool").ok();
+}
