@@ -153,7 +153,7 @@ pub(super) fn hangs() {
     assert!(!once.stderr.contains("secret"), "{once}");
     assert!(letters() > before);
     // It takes all of them, and the next one ends well.
-    let (port, taken) = serve(web);
+    let (port, taken) = serve(|stream, _, taken| web(stream, false, taken));
     let stale = fs::read_to_string("/etc/mdctl.conf").expect("it is there");
     let url = stale.trim().trim_start_matches("HOOK url=").to_owned();
     sh(&format!("sed -i 's|^{url}$|http://127.0.0.1:{port}/|' /var/lib/mdctl/spool/*.letter")).ok();
