@@ -126,33 +126,19 @@ def blivet_find_running_degraded(record):
     show(record, look())
 
 
-def destroy(storage):
+@job
+def blivet_destroy(record):
+    create("raid1", DISKS[:2], "ext4", True)
+    storage = look()
     (array,) = storage.mdarrays
     storage.recursive_remove(array)
     for member in array.members:
         storage.devicetree.actions.add(ActionDestroyFormat(member))
     storage.do_it()
     settle()
-
-
-@job
-def blivet_destroy(record):
-    create("raid1", DISKS[:2], "ext4", True)
-    destroy(look())
     record.value("arrays", arrays())
     record.value("left", [signatures(disk + "1") for disk in DISKS[:2] if os.path.exists(disk + "1")])
     record.value("seen", [seen.name for seen in look().mdarrays])
-
-
-@job
-def blivet_replace_array(record):
-    """A new array on the disks of an old one."""
-    create("raid1", DISKS[:2], "ext4")
-    destroy(look())
-    record.value("left", [signatures(disk) for disk in DISKS[:2]])
-    create("raid5", DISKS[:3], "swap", name="again")
-    show(record, look())
-    record.value("links", links())
 
 
 if __name__ == "__main__":
