@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
-use superblock::{Bytes, Media, Write};
+use superblock::{Bytes, Media, Write, window::Seen};
 
 use super::live::waits;
 
@@ -49,10 +49,13 @@ pub(super) fn verify(device: &BlockDevice, writes: &[Write]) -> Result<()> {
 }
 
 /// Compares with what a plan saw.
-pub(super) fn unchanged(device: &BlockDevice, seen: &[Write]) -> Result<()> {
-    let there = device.saved(seen)?;
+pub(super) fn unchanged(device: &BlockDevice, seen: &[Seen]) -> Result<()> {
     let path = device.path().display();
-    ensure!(there == seen, Outdated(format!("somebody else changed {path} meanwhile")));
+    let mut same = true;
+    for seen in seen {
+        same &= device.holds(seen.at, seen.bytes())?;
+    }
+    ensure!(same, Outdated(format!("somebody else changed {path} meanwhile")));
     Ok(())
 }
 

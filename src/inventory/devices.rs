@@ -20,7 +20,7 @@ use crate::{
 
 /// Devices that are open and read at the same time.
 const AT_ONCE: usize = 64;
-/// Devices that are being opened at the same time: an open may wait for a disk, but seldom does.
+/// Devices that are being opened at the same time, where there are enough of them: an open may wait for a disk, but seldom does.
 const OPENED_AT_ONCE: usize = 4;
 
 /// Looks at every path; the answers are in the order of the paths. With `exclusive` it also finds out
@@ -41,7 +41,7 @@ pub fn look_to_write(machine: &Machine, paths: &[String]) -> Vec<Candidate> {
     let mut found = each(machine, paths, true, Width::Wide, |path, opened| Candidate {
         path: path.to_owned(),
         found: opened.map_err(unusable).and_then(|opened| {
-            let seen = opened.window.ends_read();
+            let seen = opened.window.ends_read().into();
             Ok(Device { seen, ..one(machine, path, &opened, true)? })
         }),
     });
@@ -83,7 +83,7 @@ pub(super) fn each<T: Send>(
     let mut answers = Vec::with_capacity(paths.len());
     for paths in paths.chunks(AT_ONCE) {
         // Asked for alone at the same time, a partition and its disk would each find the other in the way.
-        let threads = if exclusive { 1 } else { OPENED_AT_ONCE };
+        let threads = if exclusive { 1 } else { OPENED_AT_ONCE.min(paths.len() / OPENED_AT_ONCE) };
         let opened = parallel::each(threads, paths, |path| {
             suspended.check(Path::new(path))?;
             open(path, exclusive)
@@ -179,7 +179,7 @@ pub(super) fn describe(machine: &Machine, path: &str, opened: &Opened<'_>) -> Re
         unsearched: false,
         probe: probe::probe(window),
         foreign: Vec::new(),
-        seen: Vec::new(),
+        seen: [].into(),
     })
 }
 

@@ -244,6 +244,36 @@ impl BlockDevice {
         self.file.write_all_at(pages.bytes(), start.0)
     }
 
+    /// Whether these bytes are there.
+    pub fn holds(&self, offset: Bytes, bytes: &[u8]) -> Result<bool, KernelError> {
+        self.check(offset, bytes.len()).map_err(self.io_error("read"))?;
+        let mut at = offset;
+        for part in bytes.chunks(TRANSFER) {
+            if !self.holds_part(at, part).map_err(self.io_error("read"))? {
+                return Ok(false);
+            }
+            at = at.saturating_add(length(part.len()));
+        }
+        Ok(true)
+    }
+
+    fn holds_part(&self, at: Bytes, part: &[u8]) -> io::Result<bool> {
+        let (start, skip, span) = self.blocks(at, part.len())?;
+        let Some(limited) = &self.limited else {
+            let mut there = vec![0; part.len()];
+            self.read_at(at, &mut there)?;
+            return Ok(there == part);
+        };
+        let same = |there: &[u8]| there.get(skip..).and_then(|there| there.get(..part.len())) == Some(part);
+        loop {
+            self.count_read();
+            match limited.with(&self.file, span, start.0, same) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                answer => return answer,
+            }
+        }
+    }
+
     /// Makes writes ready, so that sending them allocates nothing. What shares a block with them must not change until then.
     pub fn ready(&self, writes: &[superblock::Write]) -> Result<ReadyWrites, KernelError> {
         let part = |write: &superblock::Write| {

@@ -62,6 +62,6 @@ pub(crate) fn device(path: &str, id: DevId, size: Bytes) -> Device {
         unsearched: false,
         probe: Probe::default(),
         foreign: Vec::new(),
-        seen: Vec::new(),
+        seen: [].into(),
     }
 }

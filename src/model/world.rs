@@ -1,6 +1,8 @@
 //! The machine as one value. `inventory` makes it, `plan` decides on it, tests write it by hand.
 
-use superblock::{Bytes, Level, MdUuid, Sectors, Write, foreign::Foreign, probe::Probe};
+use std::sync::Arc;
+
+use superblock::{Bytes, Level, MdUuid, Sectors, foreign::Foreign, probe::Probe, window::Seen};
 
 use crate::words::ArrayState;
 pub use crate::words::DevId;
@@ -35,7 +37,7 @@ pub struct Device {
     pub foreign: Vec<Foreign>,
     /// The bytes of both its ends, where all of this was looked for, of a device that is going to be written: to be compared
     /// once it is claimed.
-    pub seen: Vec<Write>,
+    pub seen: Arc<[Seen]>,
 }
 
 impl Device {

@@ -329,7 +329,7 @@ mod tests {
     fn what_was_seen_is_compared_once_all_are_claimed() {
         let target = |path: &str| {
             let id = crate::model::DevId { major: 8, minor: u32::from(path.as_bytes()[5]) };
-            let seen = vec![Write { at: superblock::Bytes(0), data: vec![7; 512] }];
+            let seen = [Write { at: superblock::Bytes(0), data: vec![7; 512] }.into()];
             let device = samples::device(path, id, superblock::Bytes(1 << 26));
             let damaged = Damage::Corrupt {
                 format: "1.2",
@@ -338,7 +338,10 @@ mod tests {
             };
             let probe = superblock::probe::Probe { damaged: vec![damaged], ..Default::default() };
             ZeroTarget {
-                candidate: Candidate { path: path.into(), found: Ok(Device { seen, probe, ..device }) },
+                candidate: Candidate {
+                    path: path.into(),
+                    found: Ok(Device { seen: seen.into(), probe, ..device }),
+                },
                 reasons: Vec::new(),
             }
         };

@@ -5,7 +5,7 @@
 //! most 128 KiB from the end) with its bitmap's superblock, and 1.0; a wide one also has all of 1.0's bitmap and bad-block
 //! log, and the anchors in the last sectors.
 
-use std::{cell::OnceCell, io};
+use std::{cell::OnceCell, fmt, io, sync::Arc};
 
 use crate::{Media, Write, units::Bytes};
 
@@ -37,7 +37,43 @@ impl Width {
 }
 
 /// Bytes that somebody read.
-pub type Loaded = Box<dyn AsRef<[u8]> + Send>;
+pub type Loaded = Arc<dyn AsRef<[u8]> + Send + Sync>;
+
+/// What was seen at an offset of a device: as it was read, nothing is copied.
+#[derive(Clone)]
+pub struct Seen {
+    /// Where, from the start of the device.
+    pub at: Bytes,
+    data: Loaded,
+}
+
+impl Seen {
+    /// What.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        self.data.as_ref().as_ref()
+    }
+}
+
+impl From<Write> for Seen {
+    fn from(write: Write) -> Self {
+        Self { at: write.at, data: Arc::new(write.data) }
+    }
+}
+
+impl PartialEq for Seen {
+    fn eq(&self, other: &Self) -> bool {
+        self.at == other.at && self.bytes() == other.bytes()
+    }
+}
+
+impl Eq for Seen {}
+
+impl fmt::Debug for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes at {}", self.bytes().len(), self.at.0)
+    }
+}
 
 /// A device whose ends are read once, when first asked for; all else is passed on.
 pub struct Window<'a> {
@@ -86,10 +122,9 @@ impl<'a> Window<'a> {
 impl Window<'_> {
     /// What the ends hold, of those that can be read as a whole.
     #[must_use]
-    pub fn ends_read(&self) -> Vec<Write> {
+    pub fn ends_read(&self) -> Vec<Seen> {
         let ends = [&self.head, &self.tail].into_iter().filter(|end| end.start < end.stop);
-        let bytes = ends.filter_map(|end| Some((end.start, end.bytes(self.device)?)));
-        bytes.map(|(at, bytes)| Write { at, data: bytes.to_vec() }).collect()
+        ends.filter_map(|end| Some(Seen { at: end.start, data: end.loaded(self.device)?.clone() })).collect()
     }
 }
 
@@ -108,14 +143,18 @@ impl End {
         self.bytes(device)?.get(from..)?.get(..len)
     }
 
+    fn loaded(&self, device: &dyn Media) -> Option<&Loaded> {
+        self.bytes.get_or_init(|| self.load(device)).as_ref()
+    }
+
     fn bytes(&self, device: &dyn Media) -> Option<&[u8]> {
-        self.bytes.get_or_init(|| self.load(device)).as_deref().map(AsRef::as_ref)
+        self.loaded(device).map(|bytes| bytes.as_ref().as_ref())
     }
 
     fn load(&self, device: &dyn Media) -> Option<Loaded> {
         let mut bytes = vec![0; usize::try_from(self.len().0).ok()?];
         device.read_at(self.start, &mut bytes).ok()?;
-        Some(Box::new(bytes))
+        Some(Arc::new(bytes))
     }
 }
 
@@ -214,13 +253,13 @@ mod tests {
         let device = counted(1 << 20, None);
         let ends = Window::ends(device.len(), Width::Narrow);
         assert_eq!(ends, [(Bytes(0), Bytes(16 << 10)), (Bytes(960 << 10), Bytes(1 << 20))]);
-        let head: Loaded = Box::new(device.bytes[..16 << 10].to_vec());
+        let head: Loaded = Arc::new(device.bytes[..16 << 10].to_vec());
         let window = Window::filled(&device, Width::Narrow, [Some(head), None]);
         check(&window, &device, 8192);
         assert!(device.reads.borrow().is_empty());
         check(&window, &device, 1000 << 10);
         assert_eq!(*device.reads.borrow(), [(1000 << 10, 512)], "piece by piece where the whole failed");
-        let short: Loaded = Box::new(vec![0; 512]);
+        let short: Loaded = Arc::new(vec![0; 512]);
         check(&Window::filled(&device, Width::Narrow, [Some(short), None]), &device, 0);
     }
 }

@@ -282,44 +282,69 @@ fn a_bad_device_stops_no_other() {
     sh("dmsetup remove_all").ok();
 }
 
+/// Linear devices over the disks, which count what they are asked for.
+fn counting(disks: &Disks) -> Vec<String> {
+    for (n, disk) in disks.all().iter().enumerate() {
+        sh(&format!("dmsetup create count{n} --table \"0 $(blockdev --getsz {disk}) linear {disk} 0\"")).ok();
+    }
+    settle();
+    (0..disks.all().len()).map(|n| format!("/dev/mapper/count{n}")).collect()
+}
+
+/// Reads that a device has answered so far.
+fn answered(device: &str) -> usize {
+    let stat = format!("awk '{{ print $1 }}' /sys/block/$(basename $(readlink -f {device}))/stat");
+    sh(&stat).ok().stdout.trim().parse().expect("a count")
+}
+
 fn three_reads_a_device() {
     let disks = Disks::new(4, 16384);
     member("-e 1.2 -l1 -n2 -b internal --assume-clean", &disks.all()[..2]);
-    for words in [&["-E", "/dev/ram0"][..], &["-E", "/dev/ram3"], &["-Es"], &["-EY", "/dev/ram1"]] {
-        let command = [&["/usr/local/sbin/mdadm"], words].concat();
-        let (_, calls) = traced("openat,read,pread64,preadv,readv,io_submit", &command);
-        for disk in disks.all() {
-            // One io_submit hands over many reads.
-            let named = |call: &String| call.matches(&format!("<{disk}>")).count();
-            let reads: usize = calls
-                .iter()
-                .filter(|call| call.contains("read") || call.contains("io_submit"))
-                .map(named)
-                .sum();
-            let opens = calls
-                .iter()
-                .filter(|call| call.contains("openat") && call.contains(&format!("\"{disk}\"")))
-                .count();
+    let devices = counting(&disks);
+    sh("mkdir -p /etc/mdadm; echo 'DEVICE /dev/mapper/count*' >/etc/mdadm/mdadm.conf").ok();
+    for words in [
+        &["-E", "/dev/mapper/count0"][..],
+        &["-E", "/dev/mapper/count3"],
+        &["-Es"],
+        &["-EY", "/dev/mapper/count1"],
+    ] {
+        let before: Vec<usize> = devices.iter().map(|device| answered(device)).collect();
+        let (_, calls) = traced("openat", &[&["/usr/local/sbin/mdadm"], words].concat());
+        for (device, before) in devices.iter().zip(before) {
+            let reads = answered(device) - before;
+            let opens = calls.iter().filter(|call| call.contains(&format!("\"{device}\""))).count();
             assert!(
                 (opens..=3).contains(&reads) && opens <= 1,
-                "{words:?}: {disk} opened {opens} times, read {reads} times: {calls:#?}"
+                "{words:?}: {device} opened {opens} times, read {reads} times: {calls:#?}"
             );
         }
     }
+    sh("rm /etc/mdadm/mdadm.conf; dmsetup remove_all").ok();
 }
 
-/// The kernel takes a grace period to end an asynchronous context: it is another process that reads, and its end does it.
+/// Where the kernel reads by itself there is no other process and no thread. Where it would have to wait before it has asked
+/// for anything there is one, with an asynchronous context: its end takes a grace period, for which nobody waits.
 fn nobody_waits_for_what_is_given_back() {
     let disks = Disks::new(10, 16384);
     member("-e 1.2 -l1 -n2 --assume-clean", &disks.all()[..2]);
     let calls = |disks: &[&str]| {
-        traced("io_setup,io_destroy", &[&["/usr/local/sbin/mdadm", "--examine", "--brief"], disks].concat()).1
+        let names = "io_uring_setup,io_setup,io_destroy,clone,clone3,fork,vfork";
+        let mut calls =
+            traced(names, &[&["/usr/local/sbin/mdadm", "--examine", "--brief"], disks].concat()).1;
+        // Signals, where the other one has ended before this one.
+        calls.retain(|call| call.contains('('));
+        calls
     };
-    let mut calls = calls(&disks.all());
-    // Signals, where the other one has ended before this one.
-    calls.retain(|call| call.contains("io_"));
-    let [setup] = calls.as_slice() else { panic!("{calls:#?}") };
-    assert!(setup.contains("io_setup("), "{calls:#?}");
+    let by_ring = calls(&disks.all());
+    let [setup] = by_ring.as_slice() else { panic!("{by_ring:#?}") };
+    assert!(setup.contains("io_uring_setup("), "{by_ring:#?}");
+
+    sh("modprobe dm-delay; dmsetup create late --table '0 32768 delay /dev/ram0 0 1'").ok();
+    settle();
+    let otherwise = calls(&["/dev/mapper/late", "/dev/ram1"]);
+    let made = |name: &str| otherwise.iter().filter(|call| call.contains(&format!(" {name}("))).count();
+    assert_eq!((made("io_setup"), made("io_destroy")), (1, 0), "{otherwise:#?}");
+    sh("dmsetup remove_all").ok();
 }
 
 fn json() {

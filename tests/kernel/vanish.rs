@@ -20,7 +20,7 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 /// The calls at which a disk is pulled, and at how many of each.
-const CALLS: [(&str, usize); 4] = [("pwrite64", 2), ("ioctl", 2), ("io_submit", 1), ("flock", 1)];
+const CALLS: [(&str, usize); 4] = [("pwrite64", 2), ("ioctl", 2), ("io_uring_enter", 1), ("flock", 1)];
 
 /// Four hosts with a disk each, sda to sdd, in the order of their hosts; new ones, all zero.
 const PLUG_IN: &str = "\

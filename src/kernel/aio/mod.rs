@@ -1,5 +1,5 @@
-//! Many reads at the same time, and an end to waiting for them: Linux native asynchronous I/O (`linux/aio_abi.h`), by a
-//! process of its own.
+//! Many reads at the same time, and an end to waiting for them: by a ring (`ring.rs`) where it has them without waiting, else
+//! by Linux native asynchronous I/O (`linux/aio_abi.h`) and a process of its own.
 //!
 //! A process that waits for a device that does not answer cannot be ended: neither the wait in read(2) nor the end of a
 //! process with requests on their way is interruptible. So a child reads into memory that both have, and is left behind with
@@ -9,11 +9,9 @@ use std::{
     fs::File,
     io::Read as _,
     mem,
-    num::NonZeroUsize,
     ops::Range,
     os::fd::{AsFd, AsRawFd, OwnedFd},
-    ptr::{self, NonNull},
-    slice,
+    ptr,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -25,9 +23,8 @@ use std::{
 use nix::{
     errno::Errno,
     fcntl::OFlag,
-    libc::{self, c_void},
+    libc,
     sys::{
-        mman::{self, MapFlags, ProtFlags},
         signal::{Signal, kill},
         wait::waitpid,
     },
@@ -36,8 +33,13 @@ use nix::{
 use superblock::{Bytes, window::Loaded};
 
 mod reader;
+mod ring;
+mod shared;
 
 pub use reader::Limited;
+
+use ring::{AGAIN, Flight, RingRead};
+use shared::{DATA, PENDING, Part, Shared};
 
 use super::{
     Meanwhile,
@@ -120,34 +122,62 @@ pub fn read_all(reads: &[Read<'_>], limit: Duration) -> Result<Vec<ReadAnswer>, 
 fn read(reads: &[Read<'_>], limit: Duration) -> Result<Vec<ReadAnswer>, Errno> {
     let (ranges, length) = ranges(reads);
     let shared = Arc::new(Shared::new(length)?);
-    let (ours, theirs) = pipe2(OFlag::O_CLOEXEC)?;
-    let mut work = Work::new(reads, &ranges, &shared, theirs.as_raw_fd());
-    // SAFETY: the child makes system calls only, on memory made ready here: it neither allocates nor takes a lock.
-    let child = match unsafe { fork() }? {
-        ForkResult::Child => work.carry_out(),
-        ForkResult::Parent { child } => child,
-    };
-    drop(theirs);
     let pending = || {
         let pending = reads.iter().enumerate().filter(|(index, _)| shared.result(*index) == PENDING);
         pending.map(|(_, read)| read.device.path().display().to_string())
     };
-    let ended = wait_for(ours, Told::new(limit, || waits_for(pending(), limit)));
-    leave(child);
-    ended?;
+    let told = || Told::new(limit, || waits_for(pending(), limit));
+    let mut all = told();
+    let mut put = |index: usize, result| put(shared.results(), index, result);
+    let of_ring = reads.iter().zip(&ranges).map(|(read, range)| RingRead {
+        fd: read.device.as_fd().as_raw_fd(),
+        at: read.at.0,
+        range: range.clone(),
+    });
+    let flight = Flight::begin(of_ring, &shared, &mut put);
+    otherwise(reads, &ranges, &shared, &mut all)?;
+    flight.end(&mut all, &mut put);
+    // What the kernel found out later.
+    otherwise(reads, &ranges, &shared, &mut told())?;
     reads.iter().for_each(|read| read.device.count_read());
     let answer = |(index, range): (usize, Range<usize>)| match shared.result(index) {
         PENDING => ReadAnswer::Late,
         result if usize::try_from(result).is_ok_and(|count| count == range.len()) => {
-            ReadAnswer::Whole(Box::new(Part { shared: Arc::clone(&shared), range }))
+            ReadAnswer::Whole(Arc::new(Part { shared: Arc::clone(&shared), range }))
         }
         _ => ReadAnswer::Failed,
     };
     Ok(ranges.into_iter().enumerate().map(answer).collect())
 }
 
+/// Reads by a process of its own what the ring could not.
+fn otherwise(
+    reads: &[Read<'_>],
+    ranges: &[Range<usize>],
+    shared: &Shared,
+    told: &mut Told<impl FnOnce()>,
+) -> Result<(), Errno> {
+    let numbered = reads.iter().zip(ranges).enumerate();
+    let left: Vec<_> = numbered.filter(|(index, _)| shared.result(*index) == AGAIN).collect();
+    if left.is_empty() {
+        return Ok(());
+    }
+    left.iter().for_each(|(index, _)| put(shared.results(), *index, PENDING));
+    let (ours, theirs) = pipe2(OFlag::O_CLOEXEC)?;
+    let mut work = Work::new(&left, shared, theirs.as_raw_fd());
+    // SAFETY: the child makes system calls only, on memory made ready here: it neither allocates nor takes a lock.
+    let child = match unsafe { fork() }? {
+        ForkResult::Child => work.carry_out(),
+        ForkResult::Parent { child } => child,
+    };
+    drop(theirs);
+    let ended = wait_for(ours, told);
+    leave(child);
+    ended
+}
+
 /// Returns when the child has said that it is done, or the time is over. An error is the child's.
-fn wait_for(child: OwnedFd, mut told: Told<impl FnOnce()>) -> Result<(), Errno> {
+fn wait_for(child: OwnedFd, told: &mut Told<impl FnOnce()>) -> Result<(), Errno> {
     let mut child = File::from(child);
     while let Some(slice) = told.slice() {
         if wait::readable(&[child.as_fd()], slice).unwrap_or(false) {
@@ -191,76 +221,6 @@ fn leave(child: Pid) {
     let _ = thread::Builder::new().name("reader".into()).stack_size(STACK).spawn(reap);
 }
 
-/// A result that has not come.
-const PENDING: i64 = i64::MIN;
-
-/// Memory that a child has, too: the results first, then what is read.
-struct Shared {
-    start: NonNull<c_void>,
-    length: NonZeroUsize,
-}
-
-/// Where what is read begins.
-const DATA: usize = PAGE;
-const _: () = assert!(AT_ONCE * mem::size_of::<AtomicI64>() <= DATA);
-
-// SAFETY: it is plain memory. Results are atomic; a range of data is read only after its result has come.
-unsafe impl Send for Shared {}
-// SAFETY: as above.
-unsafe impl Sync for Shared {}
-
-impl Shared {
-    fn new(data: usize) -> Result<Self, Errno> {
-        let length = NonZeroUsize::MIN.saturating_add(DATA.saturating_add(data).saturating_sub(1));
-        let (access, how) = (ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, MapFlags::MAP_SHARED);
-        // SAFETY: a new mapping at a place of the kernel's choice.
-        let start = unsafe { mman::mmap_anonymous(None, length, access, how) }?;
-        let shared = Self { start, length };
-        shared.results().iter().for_each(|result| result.store(PENDING, Ordering::Release));
-        Ok(shared)
-    }
-
-    fn results(&self) -> &[AtomicI64] {
-        // SAFETY: the mapping has one page for them, on a page boundary, and lives as long as `self`.
-        unsafe { slice::from_raw_parts(self.start.cast().as_ptr(), AT_ONCE) }
-    }
-
-    fn result(&self, index: usize) -> i64 {
-        self.results().get(index).map_or(PENDING, |result| result.load(Ordering::Acquire))
-    }
-
-    /// Where a byte of the data is.
-    fn data(&self, at: usize) -> *mut c_void {
-        self.start.as_ptr().cast::<u8>().wrapping_add(DATA.saturating_add(at)).cast()
-    }
-
-    /// The same as the kernel's structures have it.
-    fn place(&self, at: usize) -> u64 {
-        u64::try_from(self.data(at).expose_provenance()).unwrap_or_default()
-    }
-}
-
-impl Drop for Shared {
-    fn drop(&mut self) {
-        // SAFETY: the mapping is this value's; nobody has a reference into it any more. A child has its own.
-        let _ = unsafe { mman::munmap(self.start, self.length.get()) };
-    }
-}
-
-/// What one read brought.
-struct Part {
-    shared: Arc<Shared>,
-    range: Range<usize>,
-}
-
-impl AsRef<[u8]> for Part {
-    fn as_ref(&self) -> &[u8] {
-        let start = self.shared.start.cast::<u8>();
-        // SAFETY: the range is inside of the mapping, and its read is over: nobody writes there any more.
-        unsafe { slice::from_raw_parts(start.add(DATA).add(self.range.start).as_ptr(), self.range.len()) }
-    }
-}
-
 /// All that the child needs, made ready before it is there.
 struct Work<'a> {
     shared: &'a Shared,
@@ -272,11 +232,12 @@ struct Work<'a> {
 }
 
 impl<'a> Work<'a> {
-    fn new(reads: &[Read<'_>], ranges: &[Range<usize>], shared: &'a Shared, answer: i32) -> Self {
-        let numbered = reads.iter().zip(ranges).zip(0..);
-        let requests: Vec<Request> =
-            numbered.map(|((read, range), index)| request(read, shared.place(range.start), index)).collect();
-        let mut keep: Vec<i32> = reads.iter().map(|read| read.device.as_fd().as_raw_fd()).collect();
+    fn new(reads: &[(usize, (&Read<'_>, &Range<usize>))], shared: &'a Shared, answer: i32) -> Self {
+        let of = |(index, (read, range)): &(usize, (&Read<'_>, &Range<usize>))| {
+            request(read, shared.place(range.start), u64::try_from(*index).unwrap_or(u64::MAX))
+        };
+        let requests: Vec<Request> = reads.iter().map(of).collect();
+        let mut keep: Vec<i32> = reads.iter().map(|(_, (read, _))| read.device.as_fd().as_raw_fd()).collect();
         keep.push(answer);
         keep.sort_unstable();
         keep.dedup();
@@ -308,12 +269,12 @@ impl<'a> Work<'a> {
         let results = self.shared.results();
         // What was refused, or never sent, failed.
         for request in self.requests.iter().filter(|request| request.opcode != PREAD) {
-            put(results, request.data, -1);
+            put_of(results, request.data, -1);
         }
         while waiting > 0 {
             let Ok(count) = context.events(&mut events) else { return };
             for event in events.iter().take(count) {
-                put(results, event.data, event.result);
+                put_of(results, event.data, event.result);
                 self.close_where_done(event.data, results);
             }
             waiting = waiting.saturating_sub(count);
@@ -336,10 +297,12 @@ impl<'a> Work<'a> {
     }
 }
 
-fn put(results: &[AtomicI64], index: u64, value: i64) {
-    if let Some(result) = usize::try_from(index).ok().and_then(|index| results.get(index)) {
-        result.store(value, Ordering::Release);
-    }
+fn put(results: &[AtomicI64], index: usize, value: i64) {
+    results.get(index).into_iter().for_each(|result| result.store(value, Ordering::Release));
+}
+
+fn put_of(results: &[AtomicI64], index: u64, value: i64) {
+    usize::try_from(index).into_iter().for_each(|index| put(results, index, value));
 }
 
 /// Closes whatever the parent has open, but these, which are in order: a child that waits must not keep a lock, a pipe or an array.

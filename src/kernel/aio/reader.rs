@@ -1,10 +1,12 @@
-//! A device read by a process of its own, one read after the other: so there is an end to waiting for it, wherever it is read.
+//! A device read with an end to waiting for it, wherever it is read, one read after the other: by the thread's ring, or, where
+//! that has not got it without waiting, by a process of its own.
 //!
-//! The process is made with the first read, for many devices are opened and not read any more. It shares memory with us, has
+//! The process is made with the first read that needs it, for many devices are opened and not read any more. It shares memory with us, has
 //! nothing open but the device and a socket, and ends with that socket: also where we are killed. One that waits for a device
 //! is left behind.
 
 use std::{
+    cell::Cell,
     fs::File,
     io,
     mem::size_of,
@@ -14,7 +16,7 @@ use std::{
     },
     path::{Path, PathBuf},
     slice,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -29,9 +31,12 @@ use nix::{
     unistd::{ForkResult, Pid, fork},
 };
 
-use super::{DATA, LONGEST_WAIT, Shared, close, close_all_but, leave, waits_for};
+use super::{
+    AGAIN, DATA, Flight, LONGEST_WAIT, PENDING, RingRead, Shared, close, close_all_but, leave, waits_for,
+};
 use crate::kernel::{
     Deadline,
+    page::Pages,
     wait::{self, Told},
 };
 
@@ -50,8 +55,10 @@ pub struct Limited {
 
 #[derive(Debug)]
 enum State {
-    /// Nothing was read yet.
+    /// By this thread's ring.
     New,
+    /// By a process of its own, with the next read.
+    Otherwise,
     /// By this process.
     By(Reader),
     /// There is no second process to be had: by this one, without a limit.
@@ -66,13 +73,51 @@ impl Limited {
         Self { path: path.to_owned(), limit: LONGEST_WAIT, state: Mutex::new(State::New) }
     }
 
+    fn told(&self) -> Told<impl FnOnce() + '_> {
+        let name = || std::iter::once(self.path.display().to_string());
+        Told::new(self.limit, move || waits_for(name(), self.limit))
+    }
+
     /// One read of `file`, which is the device each time.
     ///
     /// # Errors
     /// The device's answer; `TimedOut` where it has none, and from then on always.
     pub fn read(&self, file: &File, buf: &mut [u8], at: u64) -> io::Result<usize> {
+        self.with(file, buf.len(), at, |there| {
+            buf.get_mut(..there.len()).unwrap_or_default().copy_from_slice(there);
+            there.len()
+        })
+    }
+
+    /// The same, shown where it was read to.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn with<T>(
+        &self,
+        file: &File,
+        length: usize,
+        at: u64,
+        take: impl FnOnce(&[u8]) -> T,
+    ) -> io::Result<T> {
+        let length = length.min(ROOM);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(*state, State::New) {
+            let room = ROOM_OF_THREAD.take().or_else(|| Some(Arc::new(Shared::new(ROOM).ok()?)));
+            match room.map(|room| (by_ring(&room, file, length, at, &mut self.told()), room)) {
+                Some((PENDING, _)) => {
+                    *state = State::Late;
+                    return Err(late(self.limit));
+                }
+                Some((said, room)) if said != AGAIN => {
+                    let answer = taken(&room, said, length, take);
+                    ROOM_OF_THREAD.set(Some(room));
+                    return answer;
+                }
+                Some(_) | None => *state = State::Otherwise,
+            }
+        }
+        if matches!(*state, State::Otherwise) {
             *state = Reader::start(file).map_or_else(
                 |errno| {
                     tracing::debug!(%errno, "reads have no limit");
@@ -82,22 +127,52 @@ impl Limited {
             );
         }
         let answer = match &mut *state {
-            State::New | State::Directly => return file.read_at(buf, at),
+            State::New | State::Otherwise | State::Directly => {
+                let mut pages = Pages::new(length);
+                let count = file.read_at(pages.bytes_mut(), at)?;
+                return Ok(take(pages.bytes().get(..count).unwrap_or_default()));
+            }
             State::Late => return Err(late(self.limit)),
-            State::By(reader) => reader.read(buf, at, &self.path, self.limit),
+            State::By(reader) => match reader.read(length, at, &mut self.told()) {
+                Ok(Some(said)) => return taken(&reader.room, said, length, take),
+                other => other,
+            },
         };
-        match answer {
-            Ok(Some(count)) => count,
-            Ok(None) => {
-                *state = State::Late;
-                Err(late(self.limit))
-            }
+        Err(match answer {
             Err(errno) => {
-                *state = State::New;
-                Err(io::Error::other(format!("the process that reads it has ended ({errno})")))
+                *state = State::Otherwise;
+                io::Error::other(format!("the process that reads it has ended ({errno})"))
             }
-        }
+            Ok(_) => {
+                *state = State::Late;
+                late(self.limit)
+            }
+        })
     }
+}
+
+thread_local! {
+    /// What this thread's ring reads into, one device after the other.
+    static ROOM_OF_THREAD: Cell<Option<Arc<Shared>>> = const { Cell::new(None) };
+}
+
+/// One read; what the kernel says of it.
+fn by_ring(room: &Arc<Shared>, file: &File, length: usize, at: u64, told: &mut Told<impl FnOnce()>) -> i64 {
+    let mut said = PENDING;
+    let mut put = |_, result| said = result;
+    let read = RingRead { fd: file.as_fd().as_raw_fd(), at, range: 0..length };
+    Flight::begin(std::iter::once(read), room, &mut put).end(told, &mut put);
+    said
+}
+
+/// What was read into the room, or the device's error.
+fn taken<T>(room: &Shared, said: i64, length: usize, take: impl FnOnce(&[u8]) -> T) -> io::Result<T> {
+    let Ok(count) = usize::try_from(said) else {
+        return Err(io::Error::from_raw_os_error(i32::try_from(said.saturating_neg()).unwrap_or(libc::EIO)));
+    };
+    let count = count.min(length).min(ROOM);
+    // SAFETY: the range is inside of the mapping, and nobody writes there before the next read.
+    Ok(take(unsafe { slice::from_raw_parts(room.data(0).cast::<u8>(), count) }))
 }
 
 fn late(limit: Duration) -> io::Error {
@@ -134,18 +209,10 @@ impl Reader {
     }
 
     /// `None` where the device does not answer in time; an error where the process does not.
-    fn read(
-        &mut self,
-        buf: &mut [u8],
-        at: u64,
-        path: &Path,
-        limit: Duration,
-    ) -> Result<Option<io::Result<usize>>, Errno> {
-        let length = buf.len().min(ROOM);
+    fn read(&mut self, length: usize, at: u64, told: &mut Told<impl FnOnce()>) -> Result<Option<i64>, Errno> {
         let asked = [at, u64::try_from(length).unwrap_or_default()].map(u64::to_ne_bytes).concat();
         send(self.talk.as_raw_fd(), &asked, MsgFlags::MSG_NOSIGNAL)?;
         self.idle = false;
-        let mut told = Told::new(limit, || waits_for(std::iter::once(path.display().to_string()), limit));
         while let Some(slice) = told.slice() {
             if !wait::readable(&[self.talk.as_fd()], slice).unwrap_or(false) {
                 continue;
@@ -156,23 +223,9 @@ impl Reader {
                 return Err(Errno::ECHILD);
             }
             self.idle = true;
-            return Ok(Some(self.take(i64::from_ne_bytes(said), buf)));
+            return Ok(Some(i64::from_ne_bytes(said)));
         }
         Ok(None)
-    }
-
-    /// What the process said that it read.
-    fn take(&self, said: i64, buf: &mut [u8]) -> io::Result<usize> {
-        let Ok(count) = usize::try_from(said) else {
-            return Err(io::Error::from_raw_os_error(
-                i32::try_from(said.saturating_neg()).unwrap_or(libc::EIO),
-            ));
-        };
-        let count = count.min(buf.len()).min(ROOM);
-        // SAFETY: the range is inside of the mapping, and the process waits for what it is asked next.
-        let there = unsafe { slice::from_raw_parts(self.room.data(0).cast::<u8>(), count) };
-        buf.get_mut(..count).unwrap_or_default().copy_from_slice(there);
-        Ok(count)
     }
 }
 
@@ -231,7 +284,23 @@ mod tests {
     use super::*;
 
     fn limited(limit: Duration) -> Limited {
-        Limited { path: "x".into(), limit, state: Mutex::new(State::New) }
+        Limited { path: "x".into(), limit, state: Mutex::new(State::Otherwise) }
+    }
+
+    #[test]
+    fn by_whom_it_is_read_makes_no_difference() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(&[7; 8192]).unwrap();
+        for state in [State::New, State::Otherwise, State::Directly] {
+            let limited = Limited { state: Mutex::new(state), ..limited(LONGEST_WAIT) };
+            for _ in 0..2 {
+                let mut buf = [0; 4096];
+                assert_eq!(limited.read(file.as_file(), &mut buf, 6144).unwrap(), 2048);
+                assert!(buf[..2048].iter().all(|byte| *byte == 7) && buf[2048] == 0);
+                let seen = limited.with(file.as_file(), 512, 0, <[u8]>::to_vec).unwrap();
+                assert_eq!(seen, [7; 512]);
+            }
+        }
     }
 
     #[test]

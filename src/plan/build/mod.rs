@@ -216,7 +216,7 @@ mod tests {
             unsearched: *path == "/dev/unsearched",
             probe: Probe::default(),
             foreign: Vec::new(),
-            seen: Vec::new(),
+            seen: [].into(),
         };
         let candidate = |path: &&str| Candidate {
             path: (*path).to_owned(),

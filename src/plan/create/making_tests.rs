@@ -1,6 +1,6 @@
 //! Making an array while somebody else changes the machine between the look and the act.
 
-use superblock::{Bytes, Write, foreign};
+use superblock::{Bytes, Write, foreign, window::Seen};
 
 use super::{
     super::tests::world,
@@ -37,8 +37,8 @@ struct Desk {
 
 impl Desk {
     /// What is at the beginning of the first disk.
-    fn first(&self) -> Vec<Write> {
-        vec![Write { at: Bytes(0), data: vec![u8::from(self.ext4); 4096] }]
+    fn first(&self) -> Vec<Seen> {
+        vec![Write { at: Bytes(0), data: vec![u8::from(self.ext4); 4096] }.into()]
     }
 }
 
@@ -47,7 +47,7 @@ impl Scene for Desk {
         match step {
             Step::Disk(DiskStep::Unchanged { device, seen }) => {
                 assert!(self.state.claims.contains(device), "compared before it was claimed");
-                let same = device != "/dev/a" || *seen == self.first();
+                let same = device != "/dev/a" || seen[..] == self.first();
                 anyhow::ensure!(same, Outdated(format!("somebody else changed {device} meanwhile")));
             }
             Step::Disk(DiskStep::Write { device, .. }) => {
@@ -81,7 +81,7 @@ impl Scene for Desk {
             Look::ToWrite { .. } => {
                 let mut disks = disks(self.ext4.then_some(foreign::Kind::Ext4));
                 if let Ok(first) = &mut disks[0].found {
-                    first.seen = self.first();
+                    first.seen = self.first().into();
                 }
                 View::ToWrite(disks)
             }

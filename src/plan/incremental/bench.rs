@@ -120,7 +120,7 @@ impl Lab {
             unsearched: false,
             probe: superblock::probe::probe(disk),
             foreign: Vec::new(),
-            seen: Vec::new(),
+            seen: [].into(),
         });
         Sight {
             path: path.to_owned(),

@@ -1,8 +1,8 @@
 //! Acts on a device and the bytes on it.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
-use superblock::{Bytes, Sectors, Write, delta::Header};
+use superblock::{Bytes, Sectors, Write, delta::Header, window::Seen};
 
 use crate::model::delta::Begun;
 
@@ -45,7 +45,7 @@ pub enum DiskStep {
         /// Path of the device.
         device: String,
         /// What was seen.
-        seen: Vec<Write>,
+        seen: Arc<[Seen]>,
     },
     /// Set a range of several members to zero, all at once. No undo: it is data that was asked to be destroyed.
     Zero {

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, path::PathBuf};
 
 use anyhow::{Result, bail, ensure};
-use superblock::{Bytes, Level, MdUuid, Media as _, Write, foreign, sectors::SectorMap};
+use superblock::{Bytes, Level, MdUuid, Media as _, Write, foreign, sectors::SectorMap, window::Seen};
 
 use super::{
     Present,
@@ -170,10 +170,9 @@ impl Scene for Table {
             Step::Disk(DiskStep::Write { device, writes, .. }) => return self.write(device, writes),
             Step::Disk(DiskStep::Unchanged { device, seen }) => {
                 ensure!(self.claimed.contains(device), "looked at again before it is claimed");
-                ensure!(
-                    self.same(device, seen)?,
-                    Outdated(format!("somebody else changed {device} meanwhile"))
-                );
+                let n = Self::place(device)?;
+                let same = |seen: &Seen| self.disks.read(n, seen.at, seen.bytes().len()).data == seen.bytes();
+                ensure!(seen.iter().all(same), Outdated(format!("somebody else changed {device} meanwhile")));
             }
             Step::Disk(DiskStep::Verify { device, writes }) => {
                 ensure!(self.same(device, writes)?, "it is not there")

@@ -17,6 +17,7 @@ use std::collections::BTreeSet;
 use superblock::{
     Bytes, MdUuid, Membership, Role, Write, foreign,
     probe::{self, Found},
+    window::Seen,
 };
 
 pub use crate::model::archive::Present;
@@ -173,7 +174,7 @@ pub fn plan(
             Err(why) => return Err(changed(present, &why, &about.id)),
         }
         lost.extend(what_goes(kept, present));
-        let seen = present.now.iter().chain(&present.ends).cloned().collect();
+        let seen = present.now.iter().chain(&present.ends).cloned().map(Seen::from).collect();
         checks.push(Step::Disk(DiskStep::Unchanged { device: path.clone(), seen }));
         writes.push(Back { device: path.clone(), is_out, writes: differing });
     }

@@ -144,7 +144,7 @@ impl Lab {
             unsearched: false,
             probe: superblock::probe::probe(disk),
             foreign: Vec::new(),
-            seen: Vec::new(),
+            seen: [].into(),
         });
         Sight { path: path.to_owned(), found, magic: [None; 3], bare: false }
     }
