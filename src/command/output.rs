@@ -1,6 +1,6 @@
 //! What one command says on standard output: written at once, or collected for one document at its end.
 //!
-//! A command runs on a thread of its own (`parallel::on_own_stack`), so what belongs to the thread belongs to the command.
+//! A thread runs one command at a time, so what belongs to the thread belongs to the command.
 
 use std::{
     cell::RefCell,
@@ -30,7 +30,7 @@ thread_local! {
 
 /// What a command's words ask for.
 pub(super) fn begin(json: bool) {
-    OUTPUT.with_borrow_mut(|output| output.json = json);
+    OUTPUT.set(Output { json, ..Output::default() });
 }
 
 pub(super) fn is_json() -> bool {

@@ -11,8 +11,7 @@ use super::{
 };
 use crate::{
     kernel::{
-        self, Access, BlockDevice, Deadline, KernelError, MdDevice, appear::Disappearance, md, module, node,
-        wait,
+        self, Access, BlockDevice, KernelError, MdDevice, appear::Disappearance, md, module, node, wait,
     },
     plan::{ArrayName, DiskInfo, is_another, run::Outdated},
     words::{ArrayAttr, DevId, MD_MAJOR},
@@ -197,9 +196,8 @@ impl Live {
             .map_err(|error| self.explain_busy(&array.path, error))
             .with_context(|| format!("failed to stop array {}", array.path))?;
         drop(opened);
-        let udev = waits_for_udev(&array.path);
-        let _heard = self.machine.meanwhile.while_kept(udev);
-        let Err(late) = gone.wait(Deadline::after(UDEV_WAIT)) else { return Ok(()) };
+        let told = || self.machine.meanwhile.say(&waits_for_udev(&array.path));
+        let Err(late) = gone.wait(UDEV_WAIT, told) else { return Ok(()) };
         // The driver lets an empty device stay as long as somebody has it open, and makes it again for who opens its node.
         match sysfs.array(&array.kernel).state() {
             Ok(None | Some(kernel::sysfs::ArrayState::Clear)) => {

@@ -6,14 +6,13 @@ use anyhow::{Result, anyhow};
 
 use super::live::{Live, UDEV_WAIT};
 use crate::{
-    kernel::{Deadline, appear, host, node},
+    kernel::{Deadline, Machine, appear, host, node},
     plan::ArrayName,
 };
 
 /// What is said where udev takes long.
-pub(super) fn waits_for_udev(device: &str) -> impl Fn() -> String + Send + 'static {
-    let device = device.to_owned();
-    move || format!("waiting for udev to be done with {device} (for at most {} s)", UDEV_WAIT.as_secs())
+pub(super) fn waits_for_udev(device: &str) -> String {
+    format!("waiting for udev to be done with {device} (for at most {} s)", UDEV_WAIT.as_secs())
 }
 
 impl Live {
@@ -24,9 +23,9 @@ impl Live {
         let [a, b, c, d] = host::random_bytes::<16>().map(|bytes| superblock::MdUuid(bytes).words())?;
         let (b1, b2, c1, c2) = (b >> 16, b & 0xffff, c >> 16, c & 0xffff);
         let token = format!("{a:08x}-{b1:04x}-{b2:04x}-{c1:04x}-{c2:04x}{d:08x}");
-        let _heard = self.machine.meanwhile.while_kept(waits_for_udev(&array.path));
-        let deadline = Deadline::after(UDEV_WAIT);
-        appear::change_and_wait(&self.machine.sysfs, &array.kernel, &token, self.machine.udev, deadline)?;
+        let told = || self.machine.meanwhile.say(&waits_for_udev(&array.path));
+        let Machine { sysfs, udev, .. } = &self.machine;
+        appear::change_and_wait(sysfs, &array.kernel, &token, *udev, (UDEV_WAIT, told))?;
         Ok(())
     }
 

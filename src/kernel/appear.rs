@@ -13,10 +13,10 @@ use nix::{
 };
 
 use super::{
-    DevId, KernelError, Sysfs,
+    DevId, ErrorCause, KernelError, Sysfs,
     node::{self, Places},
     uevent::{Listener, Source},
-    wait::{self, Deadline},
+    wait::{self, Deadline, Told},
 };
 
 /// How long an event is trusted to come: after that the state itself is looked at again.
@@ -105,25 +105,33 @@ pub fn settle(places: &Places, deadline: Deadline) -> Result<(), KernelError> {
 }
 
 /// Sends a `change` event for a block device and waits until udev is done with exactly this one. `token` is the text
-/// of a fresh UUID that marks it; without `udev` nobody is waited for.
+/// of a fresh UUID that marks it; without `udev` nobody is waited for. `told` is called once when that takes long.
 pub fn change_and_wait(
     sysfs: &Sysfs,
     name: &str,
     token: &str,
     udev: bool,
-    deadline: Deadline,
+    (limit, told): (Duration, impl FnOnce()),
 ) -> Result<(), KernelError> {
     let listener = if udev { Some(Listener::new(Source::Udev)?) } else { None };
     // `ACTION UUID`: the kernel puts the UUID into the event as SYNTH_UUID (Documentation/ABI, sysfs-uevent).
     sysfs.array(name).uevent(&format!("change {token}"))?;
     let Some(listener) = listener else { return Ok(()) };
-    let lost = |error: &KernelError| error.is(Errno::ENOBUFS);
-    match listener.wait_for(deadline, |event| event.get("SYNTH_UUID") == Some(token)) {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(deadline.error(name, "wait for udev")),
-        Err(error) if lost(&error) => Ok(()),
-        Err(error) => Err(error),
+    let mut told = Told::new(limit, told);
+    while let Some(slice) = told.slice() {
+        loop {
+            match listener.next_now() {
+                Ok(Some(event)) if event.get("SYNTH_UUID") == Some(token) => return Ok(()),
+                Ok(Some(_)) => {}
+                Ok(None) => break,
+                // It may have been among those that were lost.
+                Err(error) if error.is(Errno::ENOBUFS) => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        wait::readable(&[listener.as_fd()], slice)?;
     }
+    Err(KernelError::other(name, "wait for udev", ErrorCause::TimedOut(limit)))
 }
 
 /// Sees a block device go. Made before what makes it go, so that no event is missed.
@@ -149,8 +157,9 @@ impl<'a> Disappearance<'a> {
         })
     }
 
-    /// Returns when the device has gone from /sys and /dev and udev is done with it.
-    pub fn wait(self, deadline: Deadline) -> Result<(), KernelError> {
+    /// Returns when the device has gone from /sys and /dev and udev is done with it. `told` is called once when that takes long.
+    pub fn wait(self, limit: Duration, told: impl FnOnce()) -> Result<(), KernelError> {
+        let mut told = Told::new(limit, told);
         let mut announced = self.udev.is_none();
         loop {
             if !announced {
@@ -160,14 +169,15 @@ impl<'a> Disappearance<'a> {
             if announced && self.is_gone() {
                 return Ok(());
             }
-            let Some(left) = deadline.left() else {
+            let Some(slice) = told.slice() else {
                 // udev that does not answer does not make a device come back.
                 let gone = self.is_gone();
-                return if gone { Ok(()) } else { Err(deadline.error(&self.name, "wait for removal")) };
+                let late = || KernelError::other(&self.name, "wait for removal", ErrorCause::TimedOut(limit));
+                return if gone { Ok(()) } else { Err(late()) };
             };
             let mut fds = vec![self.kernel.as_fd()];
             fds.extend(self.udev.as_ref().map(AsFd::as_fd));
-            wait::readable(&fds, left.min(LOOK_AGAIN))?;
+            wait::readable(&fds, slice.min(LOOK_AGAIN))?;
         }
     }
 

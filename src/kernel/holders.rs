@@ -268,7 +268,8 @@ impl Others {
         let entries = fs::read_dir(procfs.path(""));
         let cut = entries.is_err();
         let pid = |entry: io::Result<fs::DirEntry>| entry.ok()?.file_name().to_str()?.parse::<u32>().ok();
-        let pids = entries.into_iter().flatten().filter_map(pid).filter(|pid| *pid != std::process::id());
+        let this = std::process::id();
+        let pids = entries.into_iter().flatten().filter_map(pid).filter(|pid| *pid != this);
         Self { left: pids.collect::<Vec<_>>().into_iter(), deadline, cut }
     }
 }
@@ -285,6 +286,11 @@ impl Iterator for Others {
 
 /// Which of the devices a process has open, and under which descriptors.
 fn opened(procfs: &Procfs, pid: u32, devs: &[DevId]) -> Vec<(DevId, String)> {
+    // The kernel's own threads, which are most of all, run no program and have nothing open.
+    if fs::read_link(procfs.path(format!("{pid}/exe"))).is_err_and(|no| no.kind() == io::ErrorKind::NotFound)
+    {
+        return Vec::new();
+    }
     let entries = fs::read_dir(procfs.path(format!("{pid}/fd"))).into_iter().flatten();
     let device = |entry: io::Result<fs::DirEntry>| {
         let path = entry.ok()?.path();

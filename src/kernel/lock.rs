@@ -191,7 +191,7 @@ fn open(path: &Path) -> Result<File, KernelError> {
     opened.map_err(|error| KernelError::io(path, "open", &error))
 }
 
-/// The processes that hold a lock on the file or wait for it, this one left out: whom to name when it took too long.
+/// The processes that hold a lock on the file, this one left out: whom to name when it took too long.
 pub fn holders(procfs: &Procfs, path: &Path) -> Result<Vec<Holder>, KernelError> {
     let meta = fs::symlink_metadata(path).map_err(|error| KernelError::io(path, "stat", &error))?;
     let mut pids = procfs.lockers(DevId::from_raw(meta.dev()), meta.ino())?;

@@ -8,13 +8,16 @@ use std::{
     thread,
 };
 
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::{
+    resource::{Resource, getrlimit},
+    signal::{SigSet, Signal},
+};
 
 /// What threads of tests have, so that whatever passes them passes here.
 const STACK: usize = 2 << 20;
 
-/// Does the work on a stack of a known size: the first thread's is as large as somebody's limit says, which may be 64 KiB.
-/// Signals go to that thread alone, as if there were no other.
+/// Does the work on a stack that is large enough: the first thread's is as large as somebody's limit says, which may be 64 KiB.
+/// Where it is too small, on a thread's; signals go to that thread alone, as if there were no other.
 pub fn on_own_stack<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     let work = Mutex::new(Some(work));
     let take = || work.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -23,6 +26,11 @@ pub fn on_own_stack<T: Send>(work: impl FnOnce() -> T + Send) -> T {
         let _ = [Signal::SIGXFSZ].into_iter().collect::<SigSet>().thread_block();
         take().map(|work| work())
     };
+    let enough = u64::try_from(STACK)
+        .is_ok_and(|stack| getrlimit(Resource::RLIMIT_STACK).is_ok_and(|(soft, _)| soft >= stack));
+    if enough {
+        return run().unwrap_or_else(|| unreachable!("the work is taken once"));
+    }
     let done = thread::scope(|scope| {
         let thread = thread::Builder::new().stack_size(STACK).spawn_scoped(scope, run).ok()?;
         // It has begun with the mask from before.

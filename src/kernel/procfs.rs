@@ -106,13 +106,14 @@ impl Procfs {
         Some(words.trim_end_matches('\0').replace('\0', " ")).filter(|words| !words.is_empty())
     }
 
-    /// The processes that hold or wait for a lock on the file with these numbers.
+    /// The processes that hold a lock on the file with these numbers.
     pub fn lockers(&self, dev: DevId, inode: u64) -> Result<Vec<u32>, KernelError> {
         let file = format!("{:02x}:{:02x}:{inode}", dev.major, dev.minor);
         let text = self.text("locks")?;
-        // `1: FLOCK  ADVISORY  WRITE 1234 00:19:567 0 EOF`; waiting ones have `->` after the number.
+        // `1: FLOCK  ADVISORY  WRITE 1234 00:19:567 0 EOF`; those that wait have `->` after the number.
+        // They are in line behind a holder.
         let holder = |line: &str| {
-            let words: Vec<&str> = line.split_whitespace().filter(|word| *word != "->").collect();
+            let words: Vec<&str> = line.split_whitespace().collect();
             let is_it = words.get(5) == Some(&file.as_str());
             is_it.then(|| words.get(4)?.parse().ok())?
         };
@@ -191,7 +192,7 @@ mod tests {
         assert_eq!((mounts[0].at.as_str(), mounts[0].dev), ("/mnt/a b", DevId { major: 9, minor: 127 }));
         assert_eq!((mounts[1].kind.as_str(), mounts[1].source.as_str()), ("btrfs", "/dev/sdb"));
         assert_eq!(procfs.swaps().unwrap(), ["/dev/sda2"]);
-        assert_eq!(procfs.lockers(DevId { major: 0, minor: 0x19 }, 567).unwrap(), [77, 78]);
+        assert_eq!(procfs.lockers(DevId { major: 0, minor: 0x19 }, 567).unwrap(), [77]);
         assert_eq!(procfs.command_name(77).as_deref(), Some("mdadm"));
         assert_eq!(procfs.block_major("mdp").unwrap(), Some(254));
         assert_eq!(procfs.block_major("st").unwrap(), None);

@@ -147,20 +147,6 @@ impl Listener {
             wait::readable(&[self.as_fd()], left)?;
         }
     }
-
-    /// Waits for one event; `Ok(false)` when time was over first.
-    pub fn wait_for(
-        &self,
-        deadline: Deadline,
-        wanted: impl Fn(&Uevent) -> bool,
-    ) -> Result<bool, KernelError> {
-        while let Some(event) = self.next(deadline)? {
-            if wanted(&event) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
 }
 
 fn group(source: Source) -> u32 {

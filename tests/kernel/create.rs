@@ -119,6 +119,7 @@ pub(crate) fn cases() -> Vec<Case> {
         "-l5 -n3 --write-zeroes D3",
     ];
     cases.push(Case::new("limit_of_0_90", limit_of_0_90));
+    cases.push(Case::new("no_more_helpers_than_there_is_work", no_more_helpers_than_there_is_work));
     cases.push(Case::new("firmware_raid_is_forgotten", firmware_raid_is_forgotten));
     cases.push(Case::new("what_does_not_fit_is_not_written", what_does_not_fit_is_not_written));
     cases.push(Case::new("something_else_at_the_path", something_else_at_the_path));
@@ -351,4 +352,26 @@ fn masked(image: &[u8]) -> Vec<u8> {
         }
     }
     image
+}
+
+/// Who makes one array needs neither threads nor processes; who stops four needs three threads besides.
+fn no_more_helpers_than_there_is_work() {
+    let _disks = Disks::new(8, 16 << 10);
+    let helpers = |words: &[&str]| {
+        let command = [&["/usr/local/sbin/mdadm"], words].concat();
+        let (output, calls) = guest::traced("clone,clone3,fork,vfork", &command);
+        output.ok();
+        let made: Vec<String> = calls.into_iter().filter(|call| call.contains("(")).collect();
+        (made.len(), made)
+    };
+    for n in 0..4 {
+        let (md, disks) = (format!("/dev/md/h{n}"), [2 * n, 2 * n + 1].map(|disk| format!("/dev/ram{disk}")));
+        let words =
+            ["--create", &md, "--run", "--assume-clean", "-l1", "-n2", "-bnone", &disks[0], &disks[1]];
+        let (count, made) = helpers(&words);
+        assert_eq!(count, 0, "{made:#?}");
+    }
+    let (count, made) = helpers(&["--stop", "--scan"]);
+    assert!(count <= 3, "{made:#?}");
+    assert!(guest::arrays().is_empty(), "{}", guest::mdstat());
 }

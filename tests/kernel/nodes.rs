@@ -36,8 +36,10 @@ pub(crate) fn cases() -> Vec<Case> {
     ]
 }
 
+const SOON: Duration = Duration::from_secs(10);
+
 fn soon() -> Deadline {
-    Deadline::after(Duration::from_secs(10))
+    Deadline::after(SOON)
 }
 
 fn open(name: &str, access: Access) -> MdDevice {
@@ -54,7 +56,7 @@ fn stop(name: &str) {
     let md = open(name, Access::WriteExclusive);
     md.stop_array().unwrap();
     drop(md);
-    gone.wait(soon()).unwrap();
+    gone.wait(SOON, || ()).unwrap();
 }
 
 fn no_temporary_nodes() {
@@ -127,7 +129,7 @@ fn udev_is_waited_for() {
     assert!(places.has_udev());
     assert!(node::new_array(&sysfs, "md77").unwrap());
     let token = "01234567-89ab-cdef-0123-456789abcdef";
-    appear::change_and_wait(&sysfs, "md77", token, true, soon()).unwrap();
+    appear::change_and_wait(&sysfs, "md77", token, true, (SOON, || ())).unwrap();
     appear::settle(&places, soon()).unwrap();
 
     let dev = sysfs.array("md77").dev().unwrap().unwrap();
@@ -276,7 +278,7 @@ fn a_device_that_vanishes() {
     let device = BlockDevice::open(disk.as_ref(), Access::Write).unwrap();
     let gone = Disappearance::listen(&sysfs, &places, &name, true).unwrap();
     guest::sh(&format!("echo 1 > /sys/block/{name}/device/delete")).ok();
-    gone.wait(soon()).unwrap();
+    gone.wait(SOON, || ()).unwrap();
     let mut buf = [0; 512];
     assert!(device.read_at(Bytes(0), &mut buf).is_err());
     assert!(device.write_at(Bytes(0), &buf).and_then(|()| device.sync()).is_err());
