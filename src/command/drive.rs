@@ -12,13 +12,13 @@ use super::{
 };
 use crate::{
     config::Config,
-    execute,
+    execute::{self, MapLock},
     inventory::{self, dm::Events},
     kernel::{Deadline, Machine, Watched, bell::Bell, interrupt::Interrupt, terminal},
     model::volume::Groups,
     plan::{
         Plan, Step, SystemStep,
-        course::{Answer, Cause, Course, Deed, Ending, Event, How, Said, Then, View, Wait, Woke},
+        course::{Answer, Cause, Course, Deed, Ending, Event, How, Look, Said, Then, View, Wait, Woke},
         run::Failure,
     },
     report::{self, text::harmless},
@@ -45,6 +45,8 @@ impl Driver<'_> {
         // For a dry run, which shows what becomes of a group.
         let mut groups = Groups::default();
         let mut held = Vec::new();
+        // The map's lock, while a course that somebody was quicker than looks again.
+        let mut turn_held = None;
         let mut progress = Noted::default();
         let mut event = Event::Begin;
         loop {
@@ -61,30 +63,26 @@ impl Driver<'_> {
                 Then::Look(_) | Then::Hold(_) | Then::Wait(_) | Then::Ask(_) | Then::AskPlainly(_) => {}
             }
             turn.say.iter().for_each(|said| self.say(said));
+            if !matches!(turn.then, Then::Look(Look::World { .. }) | Then::Do(_)) {
+                turn_held = None;
+            }
             event = match turn.then {
-                Then::Look(look) => match inventory::see(self.machine, self.config, &look) {
-                    Ok(view) => {
-                        if let (true, View::Group(seen)) = (self.common.dry_run, &view) {
-                            groups = seen.groups.clone();
-                        }
-                        if let (true, View::Volumes(seen)) = (self.common.dry_run, &view) {
-                            groups = seen.groups.clone();
-                        }
-                        Event::Seen(view)
-                    }
-                    Err(unseen) => Event::Unseen(unseen),
-                },
+                Then::Look(look) => self.look(&look, &mut groups),
                 Then::Do(plans) | Then::Instead(plans) => {
                     if !self.common.dry_run {
                         progress.before(&*course, &plans, self.machine);
                     }
-                    let deeds = self.carry_out(self.kept(&plans), &groups, &mut untold);
+                    let deeds = self.carry_out(self.kept(&plans), &groups, &mut untold, turn_held.take());
                     progress.after(&deeds);
+                    let late = |deed: &Deed| matches!(deed, Deed::Failed(failure) if failure.stale && !failure.committed);
+                    if course.keeps_its_turn() && deeds.iter().any(late) {
+                        turn_held = execute::map_turn(self.machine);
+                    }
                     Event::Done(deeds)
                 }
                 Then::Undo(plan, entry, whose) => {
                     let kept = Kept::undoing(&plan, self.machine, self.common, Some((entry, whose)));
-                    Event::Done(self.carry_out(vec![kept], &groups, &mut untold))
+                    Event::Done(self.carry_out(vec![kept], &groups, &mut untold, None))
                 }
                 Then::Hold(hold) => Event::Done(vec![match execute::hold(self.machine, &hold) {
                     Ok(more) => {
@@ -104,6 +102,16 @@ impl Driver<'_> {
                 Then::End(Ending::Refused(refusal)) => return Ok(refuse(&refusal, self.common, self.ui)),
             };
         }
+    }
+
+    fn look(&self, look: &Look, groups: &mut Groups) -> Event {
+        let seen = inventory::see(self.machine, self.config, look);
+        match &seen {
+            Ok(View::Group(seen)) if self.common.dry_run => groups.clone_from(&seen.groups),
+            Ok(View::Volumes(seen)) if self.common.dry_run => groups.clone_from(&seen.groups),
+            Ok(_) | Err(_) => {}
+        }
+        seen.map_or_else(Event::Unseen, Event::Seen)
     }
 
     fn say(&self, said: &Said) {
@@ -130,12 +138,18 @@ impl Driver<'_> {
         plans.iter().map(|plan| Kept::new(plan, self.machine, self.common)).collect()
     }
 
-    fn carry_out(&self, kept: Vec<Kept>, groups: &Groups, untold: &mut Vec<Outcome>) -> Vec<Deed> {
+    fn carry_out(
+        &self,
+        kept: Vec<Kept>,
+        groups: &Groups,
+        untold: &mut Vec<Outcome>,
+        turn: Option<MapLock>,
+    ) -> Vec<Deed> {
         if self.common.dry_run {
             return kept.iter().map(|kept| self.show(kept, groups)).collect();
         }
         let ended = match kept.as_slice() {
-            [one] => vec![keep::run(one, self.machine, self.ui)],
+            [one] => vec![keep::run_in_turn(one, self.machine, self.ui, turn)],
             several => keep::run_kept(several, self.machine, self.ui),
         };
         let deeds = kept.iter().zip(ended).map(|(kept, ended)| {

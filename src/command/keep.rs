@@ -2,7 +2,7 @@
 
 use crate::{
     archive::{About, EntryId},
-    execute::{self, Live},
+    execute::{self, Live, MapLock},
     inventory,
     kernel::{Machine, host},
     model::world::Timestamp,
@@ -70,9 +70,20 @@ impl Kept {
 
 /// Carries one plan out.
 pub(super) fn run(kept: &Kept, machine: &Machine, ui: &Ui) -> Result<(), Failure> {
+    run_in_turn(kept, machine, ui, None)
+}
+
+/// The same with the map's lock, where the command has it already.
+pub(super) fn run_in_turn(
+    kept: &Kept,
+    machine: &Machine,
+    ui: &Ui,
+    lock: Option<MapLock>,
+) -> Result<(), Failure> {
     let bars = ui.bars();
     let mut live =
         Live::new(machine.clone(), Box::new(move |what, done, total| bars.show(what, done.0, total.0)));
+    live.has(lock);
     let done = run::run(&kept.plan, &mut live).map_err(|failure| kept.back(failure));
     live.remarks().iter().for_each(|remark| ui.warn(remark));
     done

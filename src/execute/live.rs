@@ -58,6 +58,8 @@ pub struct Live {
     lock: Option<MapLock>,
     /// The lock of several plans that are carried out at once.
     shared: Option<MapLock>,
+    /// It was taken for this plan before.
+    taken: Option<MapLock>,
     pub(super) log: KernelLog,
     /// For whoever comes after us if we are killed.
     noting: Noting,
@@ -72,7 +74,7 @@ pub struct Live {
 }
 
 /// The lock of the map file, held as long as somebody has it.
-pub(super) type MapLock = Arc<Mutex<Lock>>;
+pub type MapLock = Arc<Mutex<Lock>>;
 
 /// A refusal, and what the kernel logged about it.
 #[derive(Debug, thiserror::Error)]
@@ -264,11 +266,17 @@ impl Live {
             loops: BTreeMap::new(),
             lock: None,
             shared: None,
+            taken: None,
             log,
             noting: Noting::default(),
             kept_elsewhere: None,
             remarks: Vec::new(),
         }
+    }
+
+    /// Has the map's lock already: the plan's own step takes it over, and lets it go where the plan says so.
+    pub fn has(&mut self, lock: Option<MapLock>) {
+        self.taken = lock;
     }
 
     /// Ready to act beside others under one lock of the map.
@@ -380,9 +388,10 @@ impl Live {
     }
 
     fn lock_map(&mut self) -> Result<()> {
-        self.lock = Some(match &self.shared {
-            Some(lock) => Arc::clone(lock),
-            None => map_lock(&self.machine)?,
+        self.lock = Some(match (self.taken.take(), &self.shared) {
+            (Some(lock), _) => lock,
+            (None, Some(lock)) => Arc::clone(lock),
+            (None, None) => map_lock(&self.machine)?,
         });
         Ok(())
     }
@@ -467,6 +476,12 @@ pub(super) fn waits_by(machine: &Machine, what: &str, by: &[kernel::Holder], lim
     let by = held(by);
     let by = if by.is_empty() { String::new() } else { format!(", which {by} holds") };
     machine.meanwhile.say(&format!("waiting for {what}{by} (for at most {} s)", limit.as_secs()));
+}
+
+/// The lock of the map file for the next plan; `None` where it is not to be had: that plan will say so.
+#[must_use]
+pub fn map_turn(machine: &Machine) -> Option<MapLock> {
+    map_lock(machine).ok()
 }
 
 /// Takes the lock of the map file, in bounded time, and in no time where the command has waited for it in vain.

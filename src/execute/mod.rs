@@ -24,6 +24,6 @@ pub mod watch;
 mod zeroing;
 
 pub use holding::{Held, hold};
-pub use live::Live;
+pub use live::{Live, MapLock, map_turn};
 pub use many::run_all;
 pub use noting::begin as begin_notes;

@@ -34,6 +34,13 @@ pub trait Course {
     fn stays(&self) -> bool {
         false
     }
+
+    /// Whether it has the map to itself from a plan that others were quicker than until the next plan, as long as it only looks
+    /// at the kernel meanwhile: else many who wait for the same lock are late each time that they have it. Only for courses whose
+    /// plans take that lock before anything else.
+    fn keeps_its_turn(&self) -> bool {
+        false
+    }
 }
 
 /// How far a course is.

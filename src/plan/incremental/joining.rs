@@ -95,6 +95,10 @@ impl Course for Joining<'_> {
         let turn = self.turn(event).unwrap_or_else(Turn::refuse);
         turn.after(std::mem::take(&mut self.say))
     }
+
+    fn keeps_its_turn(&self) -> bool {
+        true
+    }
 }
 
 impl<'a> Joining<'a> {

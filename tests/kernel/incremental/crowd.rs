@@ -12,6 +12,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("sixty_four_at_once", || crowd(2)),
         Case::new("sixty_four_at_once_two_hundred_times", || crowd(200)).extra(),
         Case::new("killed_anywhere_the_next_event_finishes", killed),
+        Case::new("who_was_late_once_is_not_late_again", who_was_late_once_is_not_late_again),
     ]
 }
 
@@ -116,4 +117,30 @@ fn killed() {
     }
     stop();
     sh("modprobe -r brd");
+}
+
+/// Five come while somebody has the lock, so that all of them have seen the same: each but the first looks once more, with the
+/// map to itself, however many there are.
+fn who_was_late_once_is_not_late_again() {
+    sh("modprobe -r brd; modprobe brd rd_nr=8 rd_size=20480; rm -f /run/mdadm/map; hostname guest");
+    let disks: Vec<String> = (0..8).map(|disk| format!("/dev/ram{disk}")).collect();
+    let mut create = vec!["--create", "/dev/md/late", "-l0", "-n8", "--run", "--homehost=guest"];
+    create.extend(disks.iter().map(String::as_str));
+    reference(&create).ok();
+    stop();
+    (0..2).for_each(|n| drop(run(&["mdadm", "-I", &disks[n]]).ok()));
+    // A process that waits for the lock has looked.
+    let script = "flock /run/mdadm/map.lock bash -c 'while [ ! -e /tmp/go ]; do sleep 0.1; done' & \
+        for n in 2 3 4 5 6; do strace -f -qq -o /tmp/looks.$n -e trace=openat mdadm -I /dev/ram$n & done; \
+        for try in $(seq 600); do [ $(grep -c -- '-> FLOCK' /proc/locks) -lt 5 ] || break; sleep 0.1; done; \
+        touch /tmp/go; wait; rm /tmp/go; \
+        for n in 2 3 4 5 6; do grep -c '/sys/module/md_mod/parameters/create_on_open' /tmp/looks.$n; done | sort | uniq -c";
+    let looks = run_for(LONGEST, &["bash", "-c", script]).ok().stdout;
+    let looks: Vec<&str> = looks.lines().map(str::trim).collect();
+    assert_eq!(looks, ["1 1", "4 2"], "{looks:?}");
+    run(&["mdadm", "-I", &disks[7]]).ok();
+    let mdstat = sh("cat /proc/mdstat").stdout;
+    assert!(mdstat.contains(": active raid0"), "{mdstat}");
+    stop();
+    sh("rm -f /tmp/looks.*; modprobe -r brd");
 }
