@@ -11,24 +11,11 @@ disks=$((ARRAYS * MEMBERS))
 
 say() { printf '%s\n' "$*" >&2; }
 
-say "making $ARRAYS arrays of $MEMBERS members"
-modprobe -a raid456 dm-delay
+say "making $disks disks"
+modprobe -a raid1 raid456 dm-delay
 modprobe brd rd_nr=$disks rd_size=8192
-for ((a = 0; a < ARRAYS; a++)); do
-    members=()
-    for ((m = 0; m < MEMBERS; m++)); do members+=("/dev/ram$((a * MEMBERS + m))"); done
-    "$REFERENCE" --create "/dev/md/b$a" --quiet --run --assume-clean --bitmap=none -l 5 -n $MEMBERS -c 64 "${members[@]}"
-done
-udevadm settle
-"$REFERENCE" --stop --scan 2>/dev/null
-udevadm settle
-say "putting a delay of $DELAY ms before each of $disks disks"
-for ((d = 0; d < disks; d++)); do
-    dmsetup create "slow$d" --table "0 $(blockdev --getsz /dev/ram$d) delay /dev/ram$d 0 $DELAY"
-done
-udevadm settle
 mkdir -p /etc/mdadm
-printf 'DEVICE /dev/mapper/slow*\n' >/etc/mdadm/mdadm.conf
+udevadm settle
 
 stop_all() {
     "$REFERENCE" --stop --scan >/dev/null 2>&1 || true
@@ -94,7 +81,63 @@ per_member() {
     done
 }
 
+# each TITLE BUDGET LINE: one row of a shell line in which "$0" is either program.
+each() { both "$1" "$2" bash -c "$3" mdadm; }
+
+clear_disks() {
+    local d
+    stop_all
+    for ((d = 0; d < disks; d++)); do dd if=/dev/zero of="/dev/ram$d" bs=64k count=1 status=none; done
+    udevadm settle
+}
+
+assemble_all() {
+    stop_all
+    "$REFERENCE" --assemble --scan >/dev/null 2>&1
+    udevadm settle
+}
+
+switches() { cat "/proc/$1"/task/*/status | awk '/^voluntary_ctxt_switches/ { n += $2 } END { print n }'; }
+
+# wakes PROGRAM: how often its monitor wakes in a minute in which nothing happens.
+wakes() {
+    local pid before
+    "$1" --monitor --scan --program=/bin/true >/dev/null 2>&1 &
+    pid=$!
+    sleep 10
+    before=$(switches "$pid")
+    sleep 60
+    printf '%s\n' "$(($(switches "$pid") - before))"
+    kill "$pid"
+    wait "$pid" 2>/dev/null || true
+}
+
+# Requests that wait for nothing but udev.
 row "what" "mdadm" "ours" "budget" "output"
+shown='grep -c " active " /proc/mdstat || true; ls /dev/md 2>/dev/null || true'
+members='/dev/ram$((a * 4)) /dev/ram$((a * 4 + 1)) /dev/ram$((a * 4 + 2)) /dev/ram$((a * 4 + 3))'
+make='"$0" --create /dev/md/b$a --quiet --run --assume-clean --bitmap=none -l 5 -n 4 -c 64'
+before='clear_disks' after=$shown
+each "--create, $ARRAYS arrays one after the other" "as fast" "for a in {0..15}; do $make $members; done"
+printf 'DEVICE /dev/ram*\n' >/etc/mdadm/mdadm.conf
+before='assemble_all'
+both "--stop --scan, $ARRAYS arrays" "as fast" mdadm --stop --scan
+before='stop_all'
+each "-I, $disks disks one after the other" "-" 'for d in {0..63}; do "$0" -I --quiet /dev/ram$d; done'
+each "-I, $disks disks at once" "-" 'for d in {0..63}; do "$0" -I --quiet /dev/ram$d & done; wait'
+before='' after=''
+assemble_all
+say "measuring: the monitor, two minutes"
+row "wakes of --monitor in a quiet minute" "$(wakes "$REFERENCE")" "$(wakes "$OURS")" "0" "-"
+stop_all
+
+say "putting a delay of $DELAY ms before each of $disks disks"
+for ((d = 0; d < disks; d++)); do
+    dmsetup create "slow$d" --table "0 $(blockdev --getsz /dev/ram$d) delay /dev/ram$d 0 $DELAY"
+done
+udevadm settle
+printf 'DEVICE /dev/mapper/slow*\n' >/etc/mdadm/mdadm.conf
+
 before='cold'
 both "--examine --scan, $disks members, $DELAY ms a request" "0.1 s" mdadm --examine --scan
 before='stop_all; cold' after="grep -c ' active ' /proc/mdstat || true"
