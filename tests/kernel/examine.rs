@@ -335,7 +335,7 @@ fn nobody_waits_for_what_is_given_back() {
         calls.retain(|call| call.contains('('));
         calls
     };
-    let by_ring = calls(&disks.all());
+    let by_ring = calls(&disks.all()[..3]);
     let [setup] = by_ring.as_slice() else { panic!("{by_ring:#?}") };
     assert!(setup.contains("io_uring_setup("), "{by_ring:#?}");
 
