@@ -35,7 +35,7 @@ scenario_other_missing() {
     array 1 alpha:root "$UUID" full a b
     array 1 alpha:srv "$OTHER" srv c -
     disks=(a b c)
-    words="root=UUID=$FULL systemd.mount-extra=UUID=$SRV:/srv:ext4:x-systemd.device-timeout=300"
+    words="root=UUID=$FULL rw systemd.mount-extra=UUID=$SRV:/srv:ext4:x-systemd.device-timeout=300"
     expected=('raid_disks=2 degraded=0' 'raid_disks=2 degraded=1' '^link /dev/md/srv ')
     clean=(a b)
 }
@@ -94,7 +94,7 @@ scenario_resync_cut() {
 scenario_dirty_one_missing() {
     array 5 alpha:pv "$UUID" volume dirty=1 a - c
     disks=(a c)
-    words="root=/dev/mapper/vg-root rd.lvm.lv=vg/root"
+    words="root=/dev/mapper/vg-root rd.lvm.lv=vg/root rd.retry=40"
     refused='md_mod.start_dirty_degraded=1'
 }
 
@@ -261,7 +261,7 @@ scenario_dirty_one_missing_by_word() {
 scenario_shutdown() {
     array 1 alpha:root "$UUID" full a b
     disks=(a b)
-    words="root=UUID=$FULL report.check"
+    words="root=UUID=$FULL rw report.check"
     expected=('raid_disks=2 degraded=0' '^unit mdmonitor.service active' '^unit mdmonitor-oneshot.timer active'
         '^unit mdcheck_start.timer active' '^unit mdcheck_continue.timer active')
     unexpected='^failed '
@@ -282,7 +282,7 @@ scenario_other_volume_one_missing() {
     array 1 alpha:root "$UUID" full a b
     array 5 alpha:pv "$OTHER" volume c - e
     disks=(a b c e)
-    words="root=UUID=$FULL systemd.mount-extra=/dev/mapper/vg-root:/srv:ext4:x-systemd.device-timeout=300"
+    words="root=UUID=$FULL rw systemd.mount-extra=/dev/mapper/vg-root:/srv:ext4:x-systemd.device-timeout=300"
     expected=('raid_disks=2 degraded=0' 'raid_disks=3 degraded=1' '^mounted /srv ')
     clean=(a b)
 }
@@ -292,7 +292,7 @@ scenario_late_to_the_system() {
     array 1 alpha:root "$UUID" full bitmap=1 a b
     disks=(a)
     late=(b) late_after=system
-    words="root=UUID=$FULL report.wait=200"
+    words="root=UUID=$FULL rw report.wait=200"
     expected=('raid_disks=2 degraded=0')
     clean=(a b)
 }
