@@ -301,9 +301,11 @@ scenario_late_to_the_system() {
 scenario_no_udev() {
     [ "$maker" = initramfs-tools ] || { skipped="dracut waits for udev"; return; }
     array 1 alpha:root "$UUID" small a b
-    mkdir -p overlay/scripts/init-top overlay/conf
+    mkdir -p overlay/scripts/init-{top,bottom} overlay/conf
     printf '#!/bin/sh\nexit 0\n' >overlay/scripts/init-top/udev
-    chmod 755 overlay/scripts/init-top/udev
+    # shellcheck disable=SC2016  # the image's shell expands
+    printf '#!/bin/sh\n[ "$1" = prereqs ] || mount -n -o move /dev "$rootmnt/dev"\n' >overlay/scripts/init-bottom/udev
+    chmod 755 overlay/scripts/init-{top,bottom}/udev
     printf '%s\n' virtio_pci virtio_scsi sd_mod raid1 ext4 >overlay/conf/modules
     overlay=overlay
     disks=(a b)
