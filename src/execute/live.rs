@@ -211,14 +211,10 @@ impl Live {
             Step::System(SystemStep::WriteFile { path, text, mode }) => {
                 let path = Path::new(path);
                 // Nothing of the first two outlives a boot, directories neither; the others are made when they are needed.
-                let ours = self.machine.places.run.join("mdctl");
-                let kept = [
-                    self.run_dir(),
-                    ours,
-                    self.machine.state.join("mdcheck"),
-                    self.machine.state.join("mdctl"),
-                ];
-                if let Some(dir) = path.parent().filter(|dir| kept.iter().any(|kept| dir.starts_with(kept))) {
+                let run = [self.run_dir(), self.machine.places.run.join("mdctl")];
+                let state = ["mdcheck", "mdctl", "systemd/timers"].map(|dir| self.machine.state.join(dir));
+                let mut kept = run.iter().chain(&state);
+                if let Some(dir) = path.parent().filter(|dir| kept.any(|kept| dir.starts_with(kept))) {
                     files::make_dirs(dir, 0o755)?;
                 }
                 files::replace(path, text.as_bytes(), *mode)?
