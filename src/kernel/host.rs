@@ -37,8 +37,8 @@ pub fn hostname() -> Option<String> {
     nix::unistd::gethostname().ok()?.into_string().ok().filter(|name| !name.is_empty())
 }
 
-/// Whether this is an initial RAM disk: what stands in its files is gone when the machine's root takes over. The first file is
-/// systemd's and dracut's, and a link in some images; the second one that of initramfs-tools.
+/// Whether this is an initial RAM disk, whose files are lost when the machine's root takes over. systemd's and dracut's images have
+/// the first file, in some of them as a link; those of initramfs-tools have the second.
 pub fn is_early() -> bool {
     recorded::entered().is_none()
         && ["/etc/initrd-release", "/conf/initramfs.conf"].iter().any(|file| Path::new(file).exists())

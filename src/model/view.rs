@@ -147,7 +147,7 @@ pub enum Look {
         /// The paths.
         paths: Vec<String>,
     },
-    /// Who is told of events, by the configuration as it is now.
+    /// The receivers of events that the configuration names now.
     MonitorTexts {
         /// The file that was named instead of the usual ones.
         config: Option<OsString>,

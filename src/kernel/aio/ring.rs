@@ -2,7 +2,7 @@
 //!
 //! A process that has such reads on their way ends all the same, unlike one with requests of `linux/aio_abi.h`: the kernel
 //! clears up behind it. That holds as long as the kernel need not wait before it has sent them, so each is only tried
-//! (`RWF_NOWAIT`): where that cannot be, or there is no ring to be had, a process of its own reads.
+//! (`RWF_NOWAIT`): where the kernel would have to wait, or has no ring for us, a process of its own reads.
 
 use std::{
     cell::Cell,
@@ -35,7 +35,7 @@ const REQUESTS: i64 = 0x1000_0000;
 const FEATURES: u32 = 0b11;
 /// `IORING_OP_READ`.
 const READ: u8 = 22;
-/// The kernel's own word of a call that would have to wait, put where there is no ring: what is to be read otherwise.
+/// `EAGAIN`, the kernel's answer where it would have to wait, and ours where there is no ring: read it another way.
 pub(super) const AGAIN: i64 = -11;
 const _: () = assert!(libc::EAGAIN == 11);
 
@@ -252,7 +252,7 @@ impl Ring {
                 ..Request::default()
             };
             let place = usize::try_from(next & self.mask).unwrap_or(0);
-            // SAFETY: the mapping has room for as many as the mask says, and the kernel reads them only when it is told to.
+            // SAFETY: the mapping has room for as many as the mask says, and the kernel reads them only after `io_uring_enter`.
             unsafe { self.requests.start.cast::<Request>().add(place).write(request) };
             next = next.wrapping_add(1);
         }

@@ -201,7 +201,7 @@ impl ScheduleSeen {
 const WORDS: [&str; 5] = ["checkarray", "mdcheck", "raid-check", "mdctl scrub", "sync_action"];
 
 impl CronJob {
-    /// The jobs of a crontab or a script: one a file is told.
+    /// The first job of a crontab or a script that begins checks.
     #[must_use]
     pub fn find(file: &str, text: &str) -> Option<Self> {
         let is_job =
