@@ -210,11 +210,10 @@ impl Live {
             Step::System(SystemStep::Units { verb, units }) => super::units::change(*verb, units)?,
             Step::System(SystemStep::WriteFile { path, text, mode }) => {
                 let path = Path::new(path);
-                // Nothing of the first two outlives a boot, directories neither; the others are made when they are needed.
-                let run = [self.run_dir(), self.machine.places.run.join("mdctl")];
-                let state = ["mdcheck", "mdctl", "systemd/timers"].map(|dir| self.machine.state.join(dir));
-                let mut kept = run.iter().chain(&state);
-                if let Some(dir) = path.parent().filter(|dir| kept.any(|kept| dir.starts_with(kept))) {
+                // Nothing below /run outlives a boot, directories neither; what is below /var/lib may be the first file there.
+                let roots = [&self.machine.places.run, &self.machine.state];
+                if let Some(dir) = path.parent().filter(|dir| roots.iter().any(|root| dir.starts_with(root)))
+                {
                     files::make_dirs(dir, 0o755)?;
                 }
                 files::replace(path, text.as_bytes(), *mode)?
