@@ -118,7 +118,8 @@ without() {
     local file
     for file; do
         mkdir -p "overlay/$(dirname "$file")"
-        printf '# Nothing.\n' >"overlay/$file"
+        # Of another kind than what it stands for, or the kernel writes into that: dracut keeps equal files once.
+        ln -s /dev/null "overlay/$file"
     done
     overlay=overlay
 }

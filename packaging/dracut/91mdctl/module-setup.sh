@@ -15,9 +15,10 @@ depends() {
 
 install() {
     local name=
-    inst_multiple dmesg sed sort readlink
+    inst_multiple cp dmesg grep mkdir readlink sed sort
     inst_script "${moddir:?}/mdctl-start.sh" /sbin/mdctl-start
     inst_script /usr/lib/mdctl/root-name
+    inst_simple "${udevdir:-/usr/lib/udev}/rules.d/63-md-raid-arrays.rules" /usr/lib/mdctl/63-md-raid-arrays.rules
     inst_hook initqueue/settled 60 "${moddir:?}/mdctl-assemble.sh"
     [[ -s ${dracutsysrootdir-}/etc/hostname ]] && read -r name <"${dracutsysrootdir-}/etc/hostname"
     if [[ $name && $name != localhost ]]; then
