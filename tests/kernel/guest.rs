@@ -460,7 +460,12 @@ pub(crate) fn settle() {
     if !in_guest() {
         return;
     }
-    run(&["udevadm", "settle", "--timeout=30"]).ok();
+    let settled = run(&["udevadm", "settle", "--timeout=30"]);
+    if settled.status != 0 {
+        let busy = sh("ls -l /run/udev/queue; ps axo pid,ppid,stat,wchan:24,etimes,args | grep -v '\\]$'; \
+            grep -h . /proc/locks; udevadm control --start-exec-queue; udevadm settle --timeout=10 && echo it stood still");
+        panic!("udev is busy: {settled}\n{}", busy.stdout);
+    }
 }
 
 /// Waits for md to reach a state, told by the kernel at each change, for at most half a minute.
