@@ -327,7 +327,11 @@ fn refuse(refusal: &Refusal, common: &Common, ui: &Ui) -> u8 {
     for warning in &refusal.said {
         say(warning.kind, &warning.text, ui);
     }
-    ui.error(&refusal.text);
+    if refusal.aside {
+        ui.note(&refusal.text);
+    } else {
+        ui.error(&refusal.text);
+    }
     if let Some(hint) = &refusal.hint {
         ui.note(hint);
     }

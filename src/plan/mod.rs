@@ -149,13 +149,21 @@ pub struct Refusal {
     pub status: u8,
     /// What was found before, in order: said first.
     pub said: Vec<Warning>,
+    /// The status alone tells it with `--quiet`.
+    pub aside: bool,
 }
 
 impl Refusal {
     /// A refusal with the usual exit status 1.
     #[must_use]
     pub fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), hint: None, status: 1, said: Vec::new() }
+        Self { text: text.into(), hint: None, status: 1, said: Vec::new(), aside: false }
+    }
+
+    /// Not said with `--quiet`.
+    #[must_use]
+    pub fn aside(self) -> Self {
+        Self { aside: true, ..self }
     }
 
     /// With another exit status.

@@ -40,7 +40,7 @@ pub(super) fn device(sight: &Sight, job: &IncrementalJob, world: &World) -> Resu
         return Err(Refusal::new(text).hint("use mdadm for it"));
     }
     if !job.permitted {
-        return Err(Refusal::new(format!("{path} not permitted by mdadm.conf.")));
+        return Err(Refusal::new(format!("{path} not permitted by mdadm.conf.")).aside());
     }
     if let Some(origin) = &job.origin {
         let text = format!("{path} is a snapshot of {origin}: what is on it is that device's");
@@ -86,7 +86,7 @@ pub(super) fn member<'a>(candidate: &'a CandidatePath, session: &Session<'_>) ->
     let lines = &session.config.arrays;
     if lines.iter().any(|line| ignores(line, claim)) {
         let text = format!("array containing {path} is explicitly ignored by mdadm.conf");
-        return Err(Refusal::new(text).into());
+        return Err(Refusal::new(text).aside().into());
     }
     let mut matching = lines.iter().filter(|line| identifies(line, claim));
     let first = matching.next();

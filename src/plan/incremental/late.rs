@@ -40,7 +40,7 @@ impl Joining<'_> {
         let nothing = format!("no recognisable superblock on {}.", self.job.device);
         let heir_of = self.job.heir_of;
         let Some(bare) = self.bare.clone().filter(|bare| bare.may_serve(&self.session, heir_of)) else {
-            return Turn::refuse(Refusal::new(nothing));
+            return Turn::refuse(Refusal::new(nothing).aside());
         };
         let native = |array: &&RunningArray| array.is_active() && !array.metadata.starts_with("external:");
         let running = self.session.world.arrays.iter().filter(native);
@@ -49,7 +49,7 @@ impl Joining<'_> {
         if !paths.is_empty() {
             return self.look_at(paths);
         }
-        self.say.push(Said::error(&nothing));
+        self.say.push(Said::note(&nothing));
         let Some(array) = bare.host(&self.session, heir_of).cloned() else {
             self.say.push(Said::detail(format!("no array wants {} as a spare", self.job.device)));
             return Turn::end(FAILED);
