@@ -12,7 +12,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 BINARY ?= $(TARGET)/*-linux-*/release/mdctl
 TERMINAL := $(shell [ -t 1 ] && echo 1)
 
-.PHONY: all test demo bench boot deb rpm install install-mdadm install-boot clean
+.PHONY: all test demo bench boot deb rpm generate-rpm install install-mdadm install-boot install-rpm clean
 
 # The release build: one static program.
 all:
@@ -59,10 +59,22 @@ install-boot:
 deb:
 	packaging/debian/build $(BINARY) $(TARGET)
 
+# What a package for distributions with RPM holds.
+install-rpm: install-mdadm install-boot
+	rm -rf $(DESTDIR)$(DATADIR)/initramfs-tools $(DESTDIR)$(PREFIX)/lib/initcpio
+	rm -f $(DESTDIR)$(DATADIR)/mdadm/mkconf $(DESTDIR)$(DATADIR)/mdadm/checkarray
+	rm -f $(DESTDIR)$(BASHDIR)/mdadm # the package bash-completion has it
+
 # The same for distributions with RPM.
 rpm:
 	rpmbuild -bb --quiet --build-in-place --define "binary $(abspath $(wildcard $(BINARY)))" \
 		--define "_topdir $(abspath $(TARGET))/rpm" packaging/rpm/mdctl-raid.spec
+
+# The same where there is no rpmbuild, by cargo-generate-rpm. It knows no symbolic links: each name is a program of its own.
+generate-rpm:
+	rm -rf target/rpm-root
+	$(MAKE) -s install-rpm DESTDIR=target/rpm-root PREFIX=/usr SBINDIR=/usr/sbin
+	cargo generate-rpm --output $(TARGET)/
 
 # The Debian package in a Debian machine of its own, started from its arrays in QEMU.
 boot:
