@@ -66,6 +66,14 @@ impl<F: FnOnce()> Told<F> {
     }
 }
 
+/// Rounded up, for a slice of less than a millisecond must not spin; nothing is a look without sleep.
+fn timeout(slice: Duration) -> PollTimeout {
+    if slice.is_zero() {
+        return PollTimeout::ZERO;
+    }
+    PollTimeout::try_from(slice.saturating_add(Duration::from_millis(1))).unwrap_or(PollTimeout::MAX)
+}
+
 /// Sleeps until one of the descriptors has something to read, or the slice of time is over.
 pub(super) fn readable(fds: &[BorrowedFd<'_>], slice: Duration) -> Result<bool, KernelError> {
     ready(fds, PollFlags::POLLIN, slice)
@@ -74,10 +82,7 @@ pub(super) fn readable(fds: &[BorrowedFd<'_>], slice: Duration) -> Result<bool, 
 /// Sleeps until one of the descriptors is ready in this way, or the slice of time is over; whether one is.
 pub(super) fn ready(fds: &[BorrowedFd<'_>], how: PollFlags, slice: Duration) -> Result<bool, KernelError> {
     let mut fds: Vec<PollFd<'_>> = fds.iter().map(|fd| PollFd::new(*fd, how)).collect();
-    // Rounded up: a slice of less than a millisecond must not spin.
-    let slice = slice.saturating_add(Duration::from_millis(1));
-    let timeout = PollTimeout::try_from(slice).unwrap_or(PollTimeout::MAX);
-    match poll(&mut fds, timeout) {
+    match poll(&mut fds, timeout(slice)) {
         Ok(count) => Ok(count > 0),
         Err(Errno::EINTR) => Ok(false),
         Err(errno) => Err(KernelError::new("event descriptors", "poll", errno)),
@@ -91,8 +96,7 @@ pub(super) fn either(
     slice: Duration,
 ) -> Result<(), KernelError> {
     let mut fds = [PollFd::new(exceptional, PollFlags::POLLPRI), PollFd::new(input, PollFlags::POLLIN)];
-    let timeout = PollTimeout::try_from(slice.saturating_add(Duration::from_millis(1)));
-    match poll(&mut fds, timeout.unwrap_or(PollTimeout::MAX)) {
+    match poll(&mut fds, timeout(slice)) {
         Ok(_) | Err(Errno::EINTR) => Ok(()),
         Err(errno) => Err(KernelError::new("event descriptors", "poll", errno)),
     }
@@ -107,8 +111,7 @@ pub(super) fn exceptional(
 ) -> Result<bool, KernelError> {
     let mut fds: Vec<PollFd<'_>> = inputs.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN)).collect();
     fds.extend(file.map(|fd| PollFd::new(fd, PollFlags::POLLPRI)));
-    let timeout = PollTimeout::try_from(slice.saturating_add(Duration::from_millis(1)));
-    match poll(&mut fds, timeout.unwrap_or(PollTimeout::MAX)) {
+    match poll(&mut fds, timeout(slice)) {
         Ok(_) => {}
         Err(Errno::EINTR) => return Ok(false),
         Err(errno) => return Err(KernelError::new("event descriptors", "poll", errno)),
