@@ -338,8 +338,11 @@ impl Live {
     }
 
     /// udev locks whole disks while it probes, and leaves alone those that are locked. Where it cannot be locked the
-    /// map's lock still keeps incremental assembly out.
+    /// map's lock still keeps incremental assembly out; that is so where udev itself waits for us.
     fn keep_udev_away(&mut self, device: &BlockDevice) {
+        if self.machine.event {
+            return;
+        }
         let sysfs = &self.machine.sysfs;
         let Some(name) = device.dev().and_then(|dev| sysfs.name_of(dev)) else { return };
         let whole = sysfs.whole_of(&name).unwrap_or(name);

@@ -98,7 +98,9 @@ const MAP_LIMIT: u64 = 1 << 20;
 /// LVM2 has its own files.
 #[must_use]
 pub fn machine() -> Machine {
-    let machine = Machine::live(std::env::var_os("MDADM_NO_UDEV").is_some_and(|value| value == "1"));
+    let mut machine = Machine::live(std::env::var_os("MDADM_NO_UDEV").is_some_and(|value| value == "1"));
+    // What udev tells a program of its event; a unit that it wants is not told the number.
+    machine.event = ["SEQNUM", "DEVPATH", "ACTION"].iter().all(|name| std::env::var_os(name).is_some());
     match std::env::var_os("LVM_SYSTEM_DIR").filter(|dir| !dir.is_empty()) {
         Some(dir) => Machine { lvm: dir.into(), ..machine },
         None => machine,

@@ -33,6 +33,8 @@ pub struct Machine {
     pub lvm: PathBuf,
     /// udev runs and is relied on for nodes and links.
     pub udev: bool,
+    /// udev started this process for an event: its worker has locked the device and waits for us.
+    pub event: bool,
     /// Who hears of waits that take long.
     pub meanwhile: Meanwhile,
     /// What waits for the lock of the map file have come to: one command has this value and all its clones.
@@ -159,6 +161,7 @@ impl Machine {
             state: "/var/lib".into(),
             lvm: "/etc/lvm".into(),
             udev,
+            event: false,
             meanwhile: Meanwhile::default(),
             map_lock: Patience::of(MAP_LOCK_WAIT),
             frozen: Lasting::default(),

@@ -125,6 +125,7 @@ impl Recorded {
             state: self.root.join("var/lib"),
             lvm: self.root.join("etc/lvm"),
             udev: self.facts.udev,
+            event: false,
             meanwhile: super::Meanwhile::default(),
             map_lock: super::lock::Patience::of(super::machine::MAP_LOCK_WAIT),
             frozen: super::notes::Lasting::default(),

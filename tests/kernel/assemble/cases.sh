@@ -251,7 +251,7 @@ d_json() { create /dev/md0 1 3 ${D}0 ${D}1 ${D}2; stop /dev/md0; poke ${D}1 $((4
 d_reads() { for n in 0 1 2 3; do quiet $R -C /dev/md$n -l 5 -n 3 --run --assume-clean ${D}$((3*n)) ${D}$((3*n+1)) ${D}$((3*n+2)); done; settle; stop /dev/md0 /dev/md1 /dev/md2 /dev/md3
     strace -f -y -v -e trace=io_submit,io_uring_enter,read,pread64,preadv,preadv2,readv -o $W/trace "$M" -A --scan >/dev/null 2>&1; settle
     # A call for the ring does not say of which device it asks.
-    echo "  reads: $(($(grep -o "<${D}[0-9]*>" $W/trace | wc -l) + $(sed -n 's/.*io_uring_enter.* = \([0-9]*\)$/\1/p' $W/trace | paste -sd+ | sed 's/^$/0/')))"; }
+    echo "  devices: $(grep -cE ' (ram|vd|sd|sr|loop|dm-)[a-z0-9]*$' /proc/partitions)"; echo "  reads: $(($(grep -o "<${D}[0-9]*>" $W/trace | wc -l) + $(sed -n 's/.*io_uring_enter.* = \([0-9]*\)$/\1/p' $W/trace | paste -sd+ | sed 's/^$/0/')))"; }
 
 modprobe brd rd_nr=16 rd_size=20480 2>/dev/null
 [ $# -gt 0 ] || set -- $(declare -F | sed -n 's/^declare -f \(c_.*\)/\1/p')

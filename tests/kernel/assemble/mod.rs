@@ -158,10 +158,12 @@ fn a_line_that_wants_a_container_is_passed_over() {
     assert!(!text.contains("/dev/md7 has been started"), "{text}");
 }
 
-/// 12 members: two reads of metadata each, and none a second time although there are four arrays. The four devices that
-/// have none have a read or two more, for each place where metadata may be.
+/// 12 members: two reads of metadata each, and none a second time although there are four arrays. A device that has none has
+/// a read more, for each place where metadata may be.
 fn two_reads_a_device() {
     let text = ours("d_reads");
-    let reads: Option<u32> = text.lines().find_map(|line| line.strip_prefix("  reads: ")?.parse().ok());
-    assert!(reads.is_some_and(|reads| (12..=3 * 16).contains(&reads)), "{text}");
+    let number =
+        |name: &str| text.lines().find_map(|line| line.trim().strip_prefix(name)?.parse::<u32>().ok());
+    let (devices, reads) = (number("devices: "), number("reads: "));
+    assert!(reads.zip(devices).is_some_and(|(reads, all)| (12..=3 * all).contains(&reads)), "{text}");
 }

@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use crate::guest::{self, Case, run};
+use crate::guest::{self, Case, Disks, reference, run, sh};
 
 mod crowd;
 
@@ -17,6 +17,10 @@ pub(crate) fn cases() -> Vec<Case> {
     let mut cases: Vec<Case> = names.map(|(name, _)| Case::new(name, move || compare(name))).collect();
     cases.extend([
         Case::new("who_was_awaited_is_taken_back", who_was_awaited_is_taken_back),
+        Case::new(
+            "an_event_of_udevs_waits_for_no_lock_of_udevs",
+            an_event_of_udevs_waits_for_no_lock_of_udevs,
+        ),
         Case::new("a_second_event_is_answered_as_the_first", a_second_event_is_answered_as_the_first),
         Case::new("histories_that_parted_stay_apart", histories_that_parted_stay_apart),
         Case::new("the_fresher_of_two_with_one_slot_stays", the_fresher_of_two_with_one_slot_stays),
@@ -71,6 +75,39 @@ fn answers(text: &str) -> Vec<&str> {
     let started = |line: &'static str| line;
     let words = [started("  out: MD_STARTED="), started("  status: ")];
     text.lines().filter_map(|line| words.iter().find_map(|word| line.strip_prefix(word))).collect()
+}
+
+/// udev locks a whole disk as long as a program of its rules runs: who waits for that lock there waits for himself.
+fn an_event_of_udevs_waits_for_no_lock_of_udevs() {
+    let _disks = Disks::new(2, 16384);
+    reference(&[
+        "-C",
+        "/dev/md5",
+        "--run",
+        "--assume-clean",
+        "-bnone",
+        "-l1",
+        "-n2",
+        "/dev/ram0",
+        "/dev/ram1",
+    ])
+    .ok();
+    reference(&["--stop", "/dev/md5"]).ok();
+    sh("mkdir -p /run/udev/rules.d; cat >/run/udev/rules.d/64-of-the-case.rules <<'END'\n\
+        SUBSYSTEM==\"block\", ACTION==\"add\", KERNEL==\"ram[01]\", IMPORT{program}=\"/usr/bin/strace -f -qq -o /tmp/calls.%k \
+        -e trace=flock,openat /usr/local/sbin/mdadm --incremental --export $devnode --offroot\"\nEND\n\
+        udevadm control --reload; udevadm trigger --settle --action=add /dev/ram0; udevadm trigger --settle --action=add /dev/ram1; \
+        rm /run/udev/rules.d/64-of-the-case.rules; udevadm control --reload")
+    .ok();
+    let known =
+        sh("udevadm info -q property -n /dev/ram0; udevadm info -q property -n /dev/ram1").ok().stdout;
+    assert!(known.contains("MD_STARTED=yes"), "{known}");
+    for disk in ["ram0", "ram1"] {
+        let calls = sh(&format!("cat /tmp/calls.{disk}; rm /tmp/calls.{disk}")).ok().stdout;
+        let refused = calls.lines().filter(|call| call.contains("EAGAIN")).count();
+        let opened = calls.lines().filter(|call| call.contains(&format!("\"/dev/{disk}\""))).count();
+        assert!(refused == 0 && (1..=3).contains(&opened), "{calls}");
+    }
 }
 
 fn who_was_awaited_is_taken_back() {
