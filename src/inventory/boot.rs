@@ -12,7 +12,7 @@ use crate::{
     config::{conf, sources::ConfigSources},
     kernel::{KernelError, Machine, files, host, initrd, node, procfs::Mount},
     model::{
-        boot::{BootArray, BootContents, BootImage, BootKernel, BootMount, BootSeen, LeftOver},
+        boot::{BootArray, BootContents, BootEntry, BootImage, BootKernel, BootMount, BootSeen, LeftOver},
         dm::Table,
         status::ArrayStatus,
     },
@@ -41,7 +41,7 @@ pub fn boot(machine: &Machine) -> Result<BootSeen, KernelError> {
     let mounted = machine.procfs.mounts("self")?;
     let driver = Driver::open(machine).ok();
     let mut places: BTreeMap<String, BootMount> = BTreeMap::new();
-    let wanted = PLACES.into_iter().map(str::to_owned).chain(table.iter().map(|(_, at, _)| at.clone()));
+    let wanted = PLACES.into_iter().map(str::to_owned).chain(table.iter().map(|line| line.at.clone()));
     for at in wanted {
         let mount = mount(&mounted, &table, &at)
             .map(|(source, kind)| stack(machine, driver.as_ref(), &at, source, kind));
@@ -53,7 +53,7 @@ pub fn boot(machine: &Machine) -> Result<BootSeen, KernelError> {
         command_line: machine.procfs.text("cmdline")?.split_whitespace().map(str::to_owned).collect(),
         kernels: kernels(root),
         mounts: places.into_values().collect(),
-        table: table.into_iter().map(|(source, at, _)| (source, at)).collect(),
+        table: table.iter().map(|line| line.entry(&mounted)).collect(),
         arrays: arrays.iter().map(array).collect(),
         config,
         rules: RULES.iter().flat_map(|dir| names(&root.join(dir))).collect(),
@@ -79,25 +79,51 @@ fn text(path: &Path) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// fstab: source, place, kind.
-fn table(root: &Path) -> Vec<(String, String, String)> {
+/// A line of fstab.
+struct Line {
+    source: String,
+    at: String,
+    kind: String,
+    options: String,
+}
+
+impl Line {
+    /// Without udev's links nothing can be said of what is named by content.
+    fn entry(&self, mounted: &[Mount]) -> BootEntry {
+        let path = by_name(&self.source);
+        let is_told =
+            path.starts_with("/dev/") && (path == self.source || files::is_dir("/dev/disk".as_ref()));
+        let is_optional = self.options.split(',').any(|word| matches!(word, "nofail" | "noauto"));
+        let is_mounted = mounted.iter().any(|mount| mount.at == self.at && mount.kind != "autofs");
+        BootEntry {
+            source: self.source.clone(),
+            at: self.at.clone(),
+            needed: !is_optional,
+            there: is_mounted || !is_told || files::exists(path.as_ref()),
+        }
+    }
+}
+
+fn table(root: &Path) -> Vec<Line> {
     let text = text(&root.join("etc/fstab"));
     let lines = text.lines().map(str::trim).filter(|line| !line.starts_with('#'));
     let entry = |line: &str| {
         let mut words = line.split_whitespace().map(str::to_owned);
-        Some((words.next()?, words.next()?, words.next()?)).filter(|(_, at, _)| at.starts_with('/'))
+        let [source, at, kind] = [words.next()?, words.next()?, words.next()?];
+        let options = words.next().unwrap_or_default();
+        at.starts_with('/').then_some(Line { source, at, kind, options })
     };
     lines.filter_map(entry).collect()
 }
 
 /// From what a place is mounted: the last mount there, else what fstab says.
-fn mount(mounted: &[Mount], table: &[(String, String, String)], at: &str) -> Option<(String, String)> {
+fn mount(mounted: &[Mount], table: &[Line], at: &str) -> Option<(String, String)> {
     let is_here = |mount: &&Mount| mount.at == at && mount.source.starts_with('/');
     if let Some(mount) = mounted.iter().rev().find(is_here) {
         return Some((mount.source.clone(), mount.kind.clone()));
     }
-    let (source, _, kind) = table.iter().find(|(_, place, _)| place == at)?;
-    Some((by_name(source), kind.clone()))
+    let line = table.iter().find(|line| line.at == at)?;
+    Some((by_name(&line.source), line.kind.clone()))
 }
 
 /// `UUID=…` and its like as a path.
@@ -293,7 +319,9 @@ mod tests {
             &[("etc/fstab", "# a line\nUUID=\"1-2\" /boot/efi vfat umask=0077 0 1\n/dev/md0 none swap sw\n")],
         );
         let table = table(root.path());
-        assert_eq!(table, [("UUID=\"1-2\"".to_owned(), "/boot/efi".to_owned(), "vfat".to_owned())]);
+        let [line] = table.as_slice() else { panic!("{}", table.len()) };
+        assert_eq!((&*line.source, &*line.at, &*line.kind), ("UUID=\"1-2\"", "/boot/efi", "vfat"));
+        assert!(line.entry(&[]).needed);
         let own = |source: &str| Mount {
             at: "/boot/efi".into(),
             source: source.into(),

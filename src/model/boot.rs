@@ -13,8 +13,8 @@ pub struct BootSeen {
     pub kernels: Vec<BootKernel>,
     /// What is mounted now or by fstab: the places that a start needs.
     pub mounts: Vec<BootMount>,
-    /// What fstab mounts from where: source and place.
-    pub table: Vec<(String, String)>,
+    /// What fstab mounts.
+    pub table: Vec<BootEntry>,
     /// All arrays.
     pub arrays: Vec<BootArray>,
     /// mdadm.conf of the system: path and text, in the order in which the files count.
@@ -27,6 +27,19 @@ pub struct BootSeen {
     pub grub: Option<String>,
     /// Devices with metadata of an array that runs without them.
     pub left_over: Vec<LeftOver>,
+}
+
+/// A line of fstab.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BootEntry {
+    /// From where.
+    pub source: String,
+    /// The place.
+    pub at: String,
+    /// A start stops without it: neither `nofail` nor `noauto`.
+    pub needed: bool,
+    /// It is mounted, or its device is there, or it is on no device.
+    pub there: bool,
 }
 
 /// A kernel with its image.

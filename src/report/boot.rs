@@ -14,13 +14,15 @@ pub struct BootChecked {
     release: String,
     /// Images that were unpacked.
     images: Vec<String>,
+    /// The root is on an array.
+    root_on_array: bool,
     remarks: Vec<BootSaid>,
 }
 
 /// One remark.
 #[derive(Clone, Debug, Serialize)]
 pub struct BootSaid {
-    /// `fails`, `risk` or `note`.
+    /// `fails`, `unknown`, `risk` or `note`.
     pub severity: &'static str,
     pub about: String,
     pub text: String,
@@ -30,14 +32,18 @@ pub struct BootSaid {
 impl BootChecked {
     /// Of these images.
     #[must_use]
-    pub fn new(release: String, images: Vec<String>, remarks: Vec<BootSaid>) -> Self {
-        Self { schema: "mdctl.boot-check.1", release, images, remarks }
+    pub fn new(release: String, images: Vec<String>, root_on_array: bool, remarks: Vec<BootSaid>) -> Self {
+        Self { schema: "mdctl.boot-check.1", release, images, root_on_array, remarks }
     }
 
-    /// Whether the next start would fail.
+    /// Whether the next start would fail, or may for all that is known.
     #[must_use]
-    pub fn fails(&self) -> bool {
-        self.remarks.iter().any(|remark| remark.severity == "fails")
+    pub fn may_fail(&self) -> bool {
+        self.has("fails") || self.has("unknown")
+    }
+
+    fn has(&self, severity: &str) -> bool {
+        self.remarks.iter().any(|remark| remark.severity == severity)
     }
 
     /// For people.
@@ -47,6 +53,7 @@ impl BootChecked {
         for BootSaid { severity, about, text, next } in &self.remarks {
             let mark = match *severity {
                 "fails" => "!!",
+                "unknown" => "??",
                 "risk" => " !",
                 _ => "  ",
             };
@@ -56,18 +63,21 @@ impl BootChecked {
             }
         }
         let images = match self.images.as_slice() {
-            [] => "no image".to_owned(),
-            [one] => safe(one),
-            more => format!("{} images", more.len()),
+            [] if !self.root_on_array => "no image looked at: the root is on no array".to_owned(),
+            [] => "no image looked at".to_owned(),
+            [one] => format!("{} looked at", safe(one)),
+            more => format!("{} images looked at", more.len()),
         };
-        let end = if self.fails() {
+        let end = if self.has("fails") {
             "the next start would fail"
+        } else if self.has("unknown") {
+            "whether the next start succeeds is not known"
         } else if self.remarks.is_empty() {
             "nothing stands in the way of the next start"
         } else {
             "the next start should succeed"
         };
-        let _ = writeln!(out, "{end} ({images} looked at)");
+        let _ = writeln!(out, "{end} ({images})");
         out
     }
 }

@@ -27,7 +27,7 @@ pub(super) fn check(seen: &BootSeen, kernel: &BootKernel) -> Vec<BootRemark> {
     let contents = match &image.contents {
         Ok(contents) => contents,
         Err(why) => {
-            return vec![BootRemark::risk(&image.path, format!("it could not be looked into: {why}"))];
+            return vec![BootRemark::unknown(&image.path, format!("it could not be looked into: {why}"))];
         }
     };
     let look = Look { seen, kernel, image, contents, needed };

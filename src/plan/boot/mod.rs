@@ -19,6 +19,8 @@ use crate::model::boot::{BootArray, BootMount, BootSeen};
 pub enum BootSeverity {
     /// The machine would not start, or would start without what is named.
     Fails,
+    /// Whether it would start cannot be told.
+    Unknown,
     /// It would start, unless something else happens.
     Risk,
     /// Worth knowing.
@@ -45,6 +47,10 @@ impl BootRemark {
 
     fn fails(about: &str, text: impl fmt::Display) -> Self {
         Self::new(BootSeverity::Fails, about, text)
+    }
+
+    fn unknown(about: &str, text: impl fmt::Display) -> Self {
+        Self::new(BootSeverity::Unknown, about, text)
     }
 
     fn risk(about: &str, text: impl fmt::Display) -> Self {
@@ -78,6 +84,12 @@ pub fn check(seen: &BootSeen) -> Vec<BootRemark> {
 /// What an initial RAM disk mounts.
 fn early(seen: &BootSeen) -> impl Iterator<Item = &BootMount> {
     ["/", "/usr"].into_iter().filter_map(|place| seen.at(place))
+}
+
+/// Whether an initial RAM disk has to start arrays.
+#[must_use]
+pub fn rests_on_arrays(seen: &BootSeen) -> bool {
+    !needed(seen).is_empty()
 }
 
 /// The arrays that an initial RAM disk has to start.

@@ -1,32 +1,54 @@
 //! What the system mounts after its root, from fstab.
 
-use super::BootRemark;
+use super::{BootRemark, needed};
 use crate::{
     config::conf::{self, ArrayLineName},
-    model::boot::BootSeen,
+    model::boot::{BootArray, BootEntry, BootMount, BootSeen},
 };
 
 pub(super) fn check(seen: &BootSeen) -> Vec<BootRemark> {
     let mut remarks = Vec::new();
-    for (source, at) in &seen.table {
-        if let Some(text) = unsure(seen, source) {
-            remarks.push(BootRemark::risk(at, format!("fstab mounts it from {source}: {text}")));
-        }
+    for entry in &seen.table {
+        remarks.extend(line(seen, entry));
     }
     let later = seen.mounts.iter().filter(|mount| !matches!(mount.at.as_str(), "/" | "/usr"));
-    let mut later = later.filter(|mount| !mount.arrays.is_empty());
-    let Some(first) = later.next() else { return remarks };
-    let has = |name: &str| seen.rules.iter().any(|rule| rule == name);
-    if !has("64-md-raid-assembly.rules") {
-        let text =
-            "udev's rule 64-md-raid-assembly.rules is not installed: nothing takes its members into an array";
-        remarks.push(BootRemark::fails(&first.at, text));
+    let later: Vec<&BootMount> = later.filter(|mount| !mount.arrays.is_empty()).collect();
+    let needed = needed(seen);
+    let others = || seen.arrays.iter().filter(|array| !needed.contains(array));
+    if !seen.rules.iter().any(|rule| rule == "64-md-raid-assembly.rules") {
+        let text = |what: &str| {
+            format!(
+                "udev's rule 64-md-raid-assembly.rules, of this package, is not installed: nothing takes {what}"
+            )
+        };
+        let one = |mount: &&BootMount| BootRemark::fails(&mount.at, text("its members into an array"));
+        remarks.extend(later.iter().map(one));
+        if later.is_empty() {
+            let one = |array: &BootArray| BootRemark::risk(&array.path, text("members into it"));
+            remarks.extend(others().map(one));
+        }
     } else if !seen.has_last_resort {
-        let text =
-            "mdadm-last-resort@.timer is not installed: an array that lacks a member at the start stays off";
-        remarks.push(BootRemark::risk(&first.at, text));
+        let text = "mdadm-last-resort@.timer, of this package, is not installed: an array that lacks a member at the start stays off";
+        remarks.extend(later.iter().map(|mount| BootRemark::risk(&mount.at, text)));
     }
     remarks
+}
+
+/// A line of fstab: whether its source is there next time.
+fn line(seen: &BootSeen, BootEntry { source, at, needed, there }: &BootEntry) -> Option<BootRemark> {
+    let unsure = unsure(seen, source);
+    if *there {
+        let text = unsure?;
+        return Some(BootRemark::risk(at, format!("fstab mounts it from {source}: {text}")));
+    }
+    let why = unsure.unwrap_or_else(|| "no device has that name now".to_owned());
+    let text = format!("fstab mounts it from {source}: {why}");
+    Some(match needed {
+        true => {
+            BootRemark::fails(at, format!("{text}, and the start stops there unless the line says nofail"))
+        }
+        false => BootRemark::note(at, text),
+    })
 }
 
 /// Why a path of an array may be another one's, or nobody's, next time.
@@ -58,5 +80,5 @@ pub(super) fn unsure(seen: &BootSeen, source: &str) -> Option<String> {
     let own = array.name.as_deref().map(|name| name.rsplit(':').next().unwrap_or_default());
     // Old metadata has the number in it, and so has a name that is one.
     let has_number = array.metadata.starts_with("0.") || own == Some(number);
-    (!is_fixed && !has_number).then(|| "numbers are given in the order in which arrays come up; no ARRAY line of mdadm.conf fixes this one".to_owned())
+    (!is_fixed && !has_number).then(|| "numbers are given in the order in which arrays come up, and no ARRAY line of mdadm.conf says that this array has this one".to_owned())
 }

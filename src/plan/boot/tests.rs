@@ -1,5 +1,5 @@
 use super::*;
-use crate::model::boot::{BootContents, BootImage, BootKernel, LeftOver};
+use crate::model::boot::{BootContents, BootEntry, BootImage, BootKernel, LeftOver};
 use superblock::MdUuid;
 
 const ROOT: MdUuid = MdUuid([0xaa; 16]);
@@ -41,6 +41,10 @@ fn on(at: &str, source: &str, kind: &str, arrays: &[&str]) -> BootMount {
     BootMount { at: at.into(), source: source.into(), kind: kind.into(), arrays, mapped: vec![] }
 }
 
+fn entry(source: &str, at: &str) -> BootEntry {
+    BootEntry { source: source.into(), at: at.into(), needed: true, there: true }
+}
+
 /// A root on a mirror, an image of Debian's, and nothing wrong.
 fn sound() -> BootSeen {
     let config = format!("ARRAY /dev/md/root UUID={ROOT}\n");
@@ -53,7 +57,7 @@ fn sound() -> BootSeen {
             image: Some(image(&DEBIAN, &[("etc/mdadm/mdadm.conf", &config)])),
         }],
         mounts: vec![on("/", "/dev/md/root", "ext4", &["md127"])],
-        table: vec![("/dev/md/root".into(), "/".into())],
+        table: vec![entry("/dev/md/root", "/")],
         arrays: vec![mirror("md127", "/dev/md/root", ROOT)],
         config: vec![("/etc/mdadm/mdadm.conf".into(), config)],
         rules: vec!["63-md-raid-arrays.rules".into(), "64-md-raid-assembly.rules".into()],
@@ -105,7 +109,7 @@ fn an_image_that_lacks_something() {
     one(&seen, BootSeverity::Fails, "no initial RAM disk");
     seen.kernels[0].image =
         Some(BootImage { path: "/boot/x".into(), contents: Err("`zstd` is not here".into()) });
-    one(&seen, BootSeverity::Risk, "could not be looked into: `zstd` is not here");
+    one(&seen, BootSeverity::Unknown, "could not be looked into: `zstd` is not here");
 }
 
 #[test]
@@ -202,7 +206,7 @@ fn what_grub_and_the_firmware_cannot_read() {
 fn names_that_may_be_others_next_time() {
     let with = |source: &str| {
         let mut seen = sound();
-        seen.table.push((source.into(), "/srv".into()));
+        seen.table.push(entry(source, "/srv"));
         seen.arrays.push(mirror("md5", "/dev/md/home", HOME));
         seen
     };
@@ -222,6 +226,22 @@ fn names_that_may_be_others_next_time() {
 }
 
 #[test]
+fn what_fstab_mounts_is_there() {
+    let with = |source: &str, needed: bool| {
+        let mut seen = sound();
+        seen.table.push(BootEntry { needed, there: false, ..entry(source, "/srv") });
+        seen
+    };
+    one(
+        &with("/dev/md/gone", true),
+        BootSeverity::Fails,
+        "no array has that name now, and the start stops there",
+    );
+    one(&with("UUID=1-2", true), BootSeverity::Fails, "no device has that name now");
+    one(&with("UUID=1-2", false), BootSeverity::Note, "no device has that name now");
+}
+
+#[test]
 fn what_is_mounted_later_and_what_is_short() {
     let mut seen = sound();
     seen.arrays.push(mirror("md5", "/dev/md/home", HOME));
@@ -231,6 +251,10 @@ fn what_is_mounted_later_and_what_is_short() {
     assert_eq!(one(&seen, BootSeverity::Risk, "stays off").about, "/home");
     seen.rules.clear();
     one(&seen, BootSeverity::Fails, "not installed");
+    seen.mounts.push(on("/srv", "/dev/md/home", "ext4", &["md5"]));
+    assert_eq!(check(&seen).len(), 2, "each place");
+    seen.mounts.truncate(1);
+    assert_eq!(one(&seen, BootSeverity::Risk, "nothing takes members into it").about, "/dev/md/home");
     let mut seen = sound();
     seen.arrays[0].missing = 1;
     one(&seen, BootSeverity::Note, "1 member of it is missing");
