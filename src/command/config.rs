@@ -7,13 +7,14 @@ use anyhow::Result;
 use super::{DONE, Ended, FAILED, carry_out, preview, print, refuse};
 use crate::{
     config::{
+        alerts,
         conf::{self, Config, Diagnostic},
         sources::{ConfigSources, ConfigTexts},
     },
     inventory::{self, StatusLook},
     kernel::Machine,
     model::status::ArrayStatus,
-    plan::configuration::{self, ConfigRemark},
+    plan::configuration::{self, ConfigBeside, ConfigRemark},
     report::config::{ConfigChecked, ConfigLine, ConfigSaid, ConfigShown},
     request::{Common, ConfigRequest},
     ui::Ui,
@@ -83,7 +84,18 @@ fn check(common: &Common, machine: &Machine) -> Result<u8> {
     let on_devices: BTreeSet<_> =
         found.flat_map(|device| &device.probe.found).map(|found| found.fields().array()).collect();
     let mut remarks = configuration::check_files(&read.texts, &others, named.as_deref());
-    remarks.extend(configuration::check((&read.config, &read.diagnostics), &arrays, &on_devices));
+    let texts = inventory::monitor_texts(common.config.as_deref())?;
+    let (alerts, odd) = texts.alerts.as_ref().map(|(_, text)| alerts::parse(text)).unwrap_or_default();
+    let beside = ConfigBeside {
+        on_devices,
+        kept_away: inventory::kept_away(&read.config, &arrays)?,
+        has_receiver: alerts.smtp.is_some() || !alerts.hooks.is_empty(),
+        no_program: read.config.program.as_deref().is_some_and(|path| !inventory::is_executable(path)),
+        arrays: arrays.clone(),
+    };
+    remarks.extend(configuration::check((&read.config, &read.diagnostics), &beside));
+    let of_ours = odd.into_iter().chain(texts.secrets);
+    remarks.extend(of_ours.map(|text| ConfigRemark { wrong: true, place: None, text }));
     let would_add = configuration::lacking(&read.config, &arrays).into_iter().map(configuration::line);
     let checked =
         ConfigChecked::new(read.files(), remarks.into_iter().map(said).collect(), would_add.collect());

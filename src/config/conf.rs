@@ -182,7 +182,7 @@ impl Config {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Keyword {
+pub(super) enum Keyword {
     Devices,
     Array,
     MailAddr,
@@ -273,14 +273,14 @@ fn once(word: &str) -> Option<&'static str> {
     })
 }
 
-fn keyword(word: &str) -> Option<Keyword> {
+pub(super) fn keyword(word: &str) -> Option<Keyword> {
     let word = word.to_ascii_lowercase();
     let fits = |(name, _): &&(&str, Keyword)| word.len() >= 3 && name.starts_with(&word);
     KEYWORDS.iter().find(fits).map(|(_, keyword)| *keyword)
 }
 
 /// The value of `word` if it is `TAG=VALUE`, the tag in any case.
-fn tag<'a>(word: &'a str, tag: &str) -> Option<&'a str> {
+pub(super) fn tag<'a>(word: &'a str, tag: &str) -> Option<&'a str> {
     let (name, value) = word.split_at_checked(tag.len())?;
     value.strip_prefix('=').filter(|_| name.eq_ignore_ascii_case(tag))
 }
@@ -293,7 +293,7 @@ fn yes_no(value: &str) -> Option<bool> {
     }
 }
 
-fn count(value: &str) -> Option<u32> {
+pub(super) fn count(value: &str) -> Option<u32> {
     number(value).and_then(|n| u32::try_from(n).ok())
 }
 

@@ -8,6 +8,7 @@ pub mod lvm;
 pub mod name;
 pub mod policy;
 pub mod sources;
+pub mod unused;
 
 mod lines;
 

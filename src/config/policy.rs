@@ -103,7 +103,7 @@ pub enum Action {
 }
 
 impl Action {
-    fn from_name(word: &str) -> Option<Self> {
+    pub(super) fn from_name(word: &str) -> Option<Self> {
         Some(match word {
             "include" => Self::Include,
             "re-add" => Self::ReAdd,

@@ -17,7 +17,7 @@ use crate::{
         sources::{self, ConfigFile, ConfigPlace, ConfigSources, ConfigTexts, USUAL},
     },
     kernel::{Deadline, ErrorCause, KernelError, Machine, files, host, node},
-    model::{DevId, overlay},
+    model::{DevId, overlay, status::ArrayStatus},
 };
 
 /// The most that a configuration file is believed to be.
@@ -162,6 +162,27 @@ pub fn by_path(machine: &Machine, config: &Config) -> BTreeMap<DevId, Vec<String
 pub fn all_by_path(machine: &Machine, config: &Config) -> BTreeMap<DevId, Vec<String>> {
     let wanted = config.policies.iter().any(|rule| !rule.paths.is_empty());
     if wanted { Nodes::walk(machine).by_path() } else { BTreeMap::new() }
+}
+
+/// Members of arrays that run, which the configuration's DEVICE lines do not allow.
+///
+/// # Errors
+/// /dev cannot be read.
+pub fn kept_away(config: &Config, arrays: &[ArrayStatus]) -> Result<Vec<String>, KernelError> {
+    let mut away = Vec::new();
+    let native = arrays.iter().filter(|array| !array.metadata.starts_with("external:"));
+    for path in native.flat_map(|array| &array.members).filter_map(|member| member.path.as_ref()) {
+        if !is_permitted(config, std::slice::from_ref(path))? {
+            away.push(path.clone());
+        }
+    }
+    Ok(away)
+}
+
+/// Whether a path is that of a file that can be executed.
+#[must_use]
+pub fn is_executable(path: &str) -> bool {
+    nix::unistd::access(Path::new(path), nix::unistd::AccessFlags::X_OK).is_ok()
 }
 
 /// The names by the way to the device of the event that this process was started for: udev has not made the links yet.

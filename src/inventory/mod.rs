@@ -48,8 +48,9 @@ pub use boot::boot;
 pub use completion::{array_names, device_names, member_names};
 pub use configuration::{
     all_by_path, awaited, by_path, by_path_of_event, candidates, candidates_afresh, configuration,
-    configuration_to_show, failed_in, homehost, is_permitted, passed_over as passed_over_configuration,
-    texts as configuration_texts, to_write as configuration_file, usual_file as usual_configuration, waits,
+    configuration_to_show, failed_in, homehost, is_executable, is_permitted, kept_away,
+    passed_over as passed_over_configuration, texts as configuration_texts, to_write as configuration_file,
+    usual_file as usual_configuration, waits,
 };
 pub use content::{content, in_place_of};
 pub use delta::{delta_fit, delta_head, kept_by};

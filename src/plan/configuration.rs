@@ -9,6 +9,7 @@ use crate::{
     config::{
         conf::{self, ArrayLine, ArrayLineName, Config, Diagnostic, Repeated},
         sources::{ConfigFile, ConfigPlace, ConfigTexts, USUAL},
+        unused::{self, Unused},
     },
     model::status::ArrayStatus,
 };
@@ -34,13 +35,25 @@ impl ConfigRemark {
     }
 }
 
-/// What there is to say. `on_devices`: the arrays whose metadata was found.
+/// What the machine says to a configuration.
+#[derive(Clone, Debug, Default)]
+pub struct ConfigBeside {
+    /// The arrays that there are.
+    pub arrays: Vec<ArrayStatus>,
+    /// The arrays whose metadata was found.
+    pub on_devices: BTreeSet<MdUuid>,
+    /// Members of arrays that run, which no DEVICE line allows.
+    pub kept_away: Vec<String>,
+    /// Our own file of receivers names one.
+    pub has_receiver: bool,
+    /// PROGRAM's file is not there, or cannot be executed.
+    pub no_program: bool,
+}
+
+/// What there is to say.
 #[must_use]
-pub fn check(
-    (config, diagnostics): (&Config, &[Diagnostic]),
-    arrays: &[ArrayStatus],
-    on_devices: &BTreeSet<MdUuid>,
-) -> Vec<ConfigRemark> {
+pub fn check((config, diagnostics): (&Config, &[Diagnostic]), beside: &ConfigBeside) -> Vec<ConfigRemark> {
+    let ConfigBeside { arrays, on_devices, kept_away, .. } = beside;
     let misread = |diagnostic: &Diagnostic| {
         let place = (diagnostic.file.clone(), diagnostic.line);
         ConfigRemark::wrong((diagnostic.line > 0).then_some(&place), diagnostic.text.clone())
@@ -54,7 +67,23 @@ pub fn check(
         let shown = array.shown();
         remarks.push(ConfigRemark::note(None, format!("{shown} runs, and no ARRAY line names it")));
     }
-    if config.mail_to.is_none() && config.program.is_none() {
+    for array in arrays {
+        let own = array.members.iter().filter_map(|member| member.path.as_ref());
+        let away: Vec<&str> = own.filter(|path| kept_away.contains(path)).map(String::as_str).collect();
+        if !away.is_empty() {
+            let text = format!(
+                "no DEVICE line allows {}: {} is not assembled from it next time",
+                away.join(", "),
+                array.shown()
+            );
+            remarks.push(ConfigRemark::wrong(None, text));
+        }
+    }
+    if let Some(program) = config.program.as_ref().filter(|_| beside.no_program) {
+        let text = format!("PROGRAM {} is not there, or cannot be executed", program.escape_debug());
+        remarks.push(ConfigRemark::wrong(None, text));
+    }
+    if config.mail_to.is_none() && config.program.is_none() && !beside.has_receiver {
         let text = "neither MAILADDR nor PROGRAM is set, so no one is told when a disk fails; `MAILADDR root` sends mail to root".to_owned();
         remarks.push(ConfigRemark::note(None, text));
     }
@@ -75,7 +104,9 @@ pub fn check_files(texts: &ConfigTexts, others: &[String], named: Option<&str>) 
         let text = format!("a second {keyword}: the one in {}, line {} counts", first.0, first.1);
         ConfigRemark::wrong(Some(&place), text)
     });
-    absent.into_iter().chain(passed).chain(repeated).collect()
+    let unused = unused::unused(texts).into_iter();
+    let unused = unused.map(|Unused { place, text }| ConfigRemark::wrong(Some(&place), text));
+    absent.into_iter().chain(passed).chain(repeated).chain(unused).collect()
 }
 
 /// Where lines are added: the file itself, also where only files beside it are there.
@@ -232,7 +263,9 @@ mod tests {
 
     fn said(text: &str, arrays: &[ArrayStatus], on_devices: &[MdUuid]) -> Vec<String> {
         let (config, diagnostics) = parse([("/etc/mdadm.conf", text)]);
-        let remarks = check((&config, &diagnostics), arrays, &on_devices.iter().copied().collect());
+        let on_devices = on_devices.iter().copied().collect();
+        let beside = ConfigBeside { arrays: arrays.to_vec(), on_devices, ..ConfigBeside::default() };
+        let remarks = check((&config, &diagnostics), &beside);
         let shown = |remark: ConfigRemark| {
             let line = remark.place.map_or(0, |(_, line)| line);
             format!("{}{line} {}", if remark.wrong { "!" } else { "" }, remark.text)
