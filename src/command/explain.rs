@@ -37,7 +37,7 @@ pub(super) fn run(request: &ExplainRequest, common: &Common, machine: &Machine, 
     }
     let mut look = StatusLook::new(machine);
     let arrays = look.all()?;
-    let mut sights = sights(machine, &config, &look, &request.subjects)?;
+    let mut sights = sights(machine, &config, &look, &request.subjects, ui)?;
     super::say_silent(&sights, ui);
     inventory::find_holders(machine, &mut sights, &arrays, None);
     let session = session(machine, &config, common, &sights)?;
@@ -129,13 +129,41 @@ fn labels(machine: &Machine, subject: &Subject, ui: &Ui) -> Vec<FormerLabel> {
     })
 }
 
-/// All devices that a scan looks at, members of arrays in the kernel included, and those that are named.
-fn sights(machine: &Machine, config: &Config, look: &StatusLook<'_>, words: &[String]) -> Result<Vec<Sight>> {
+/// All devices that a scan looks at, members of arrays in the kernel included, and those that are named. What DEVICE lines
+/// keep away from a scan is looked at all the same: that may be why an array is not there.
+fn sights(
+    machine: &Machine,
+    config: &Config,
+    look: &StatusLook<'_>,
+    words: &[String],
+    ui: &Ui,
+) -> Result<Vec<Sight>> {
     let mut paths = inventory::candidates(machine, config, look.nodes())?;
-    let known: Vec<Option<DevId>> = paths.iter().map(|path| number(path)).collect();
-    let is_new = |word: &&String| number(word).is_some_and(|id| !known.contains(&Some(id)));
-    paths.extend(words.iter().filter(is_new).cloned());
-    Ok(inventory::members(machine, &paths, false))
+    let mut known: Vec<Option<DevId>> = paths.iter().map(|path| number(path)).collect();
+    let mut new = |word: &String| {
+        let id = number(word).filter(|id| !known.contains(&Some(*id)));
+        known.extend(id.map(Some));
+        id.is_some()
+    };
+    let mut away = Vec::new();
+    if config.devices.is_some() {
+        away = inventory::candidates(machine, &Config::partitions(), look.nodes())?;
+        away.retain(&mut new);
+    }
+    let named: Vec<String> = words.iter().filter(|word| new(word)).cloned().collect();
+    paths.extend(away.iter().cloned().chain(named));
+    let sights = inventory::members(machine, &paths, false);
+    let has_metadata =
+        |sight: &&Sight| sight.found.as_ref().is_ok_and(|device| !device.probe.found.is_empty());
+    let kept = sights.iter().filter(|sight| away.contains(&sight.path)).filter(has_metadata);
+    let kept: Vec<&str> = kept.map(|sight| sight.path.as_str()).collect();
+    if !kept.is_empty() {
+        let paths = kept.join(", ");
+        ui.warn(&format!(
+            "no DEVICE line of mdadm.conf allows {paths}: what assembles by itself passes it over"
+        ));
+    }
+    Ok(sights)
 }
 
 fn report(explanation: &Explanation) -> Shown {
