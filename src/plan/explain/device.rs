@@ -67,7 +67,7 @@ fn no_member(scene: &ExplainScene<'_>, path: &str, device: &Device) -> Vec<Findi
     if device.busy {
         found.push(member::held(path, device));
     }
-    let lines = kernel::lines(scene, 0, &[&device.kernel_name]);
+    let lines = kernel::lines(scene, 0, &[&device.kernel_name], None);
     if !lines.is_empty() {
         found.push(
             Finding::new(Kind::KernelRefused, Severity::Weakens, "the kernel said").of(path).also(lines),

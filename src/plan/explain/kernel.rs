@@ -97,19 +97,34 @@ fn is_of_another(line: &str, level: Level) -> bool {
     known && ours != Some(driver)
 }
 
-/// The last telling lines that name one of these devices, oldest first. Only those since the array was made: before
-/// that, its devices and its number were another array's.
+/// The last telling lines that name one of these devices, oldest first. Only those since the array was made, and none that the
+/// driver of another level says: its devices and its number were another array's then.
 #[must_use]
-pub(super) fn lines(scene: &ExplainScene<'_>, created: u64, names: &[&str]) -> Vec<String> {
-    lines_of(scene, created, names, None)
+pub(super) fn lines(
+    scene: &ExplainScene<'_>,
+    created: u64,
+    names: &[&str],
+    level: Option<Level>,
+) -> Vec<String> {
+    telling(scene, created, names, level, false)
 }
 
-/// The same of an array of this level: the driver of another one speaks of another array.
+/// The same of an array that does not run: its driver may not be there.
 pub(super) fn lines_of(
     scene: &ExplainScene<'_>,
     created: u64,
     names: &[&str],
     level: Option<Level>,
+) -> Vec<String> {
+    telling(scene, created, names, level, true)
+}
+
+fn telling(
+    scene: &ExplainScene<'_>,
+    created: u64,
+    names: &[&str],
+    level: Option<Level>,
+    stopped: bool,
 ) -> Vec<String> {
     let names_it = |line: &str| {
         let mut words = line.split(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '_'));
@@ -121,7 +136,7 @@ pub(super) fn lines_of(
         let text = line.text.as_str();
         let ours = names_it(text) && !level.is_some_and(|level| is_of_another(text, level));
         let tells = ours && TELLING.iter().any(|word| text.contains(word));
-        tells || level.is_some_and(|level| lacks_driver(text, level))
+        tells || level.is_some_and(|level| stopped && lacks_driver(text, level))
     };
     let mut found: Vec<&LogLine> = vec![];
     for line in scene.log.iter().rev().take_while(since).filter(telling) {

@@ -171,7 +171,12 @@ pub(super) fn stale(scene: &ExplainScene<'_>, claim: &Claim, slot: u32, newest: 
             newest.facts.events,
             scene.when(newest.facts.updated)
         ))
-        .also(kernel::lines(scene, claim.facts.created, &[&kernel_name(scene, claim)]))
+        .also(kernel::lines(
+            scene,
+            claim.facts.created,
+            &[&kernel_name(scene, claim)],
+            Some(claim.facts.level),
+        ))
 }
 
 /// The name in the kernel's log.

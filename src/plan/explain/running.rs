@@ -79,7 +79,8 @@ impl Work<'_> {
 
     pub(super) fn log(&self, names: &[&str]) -> Vec<String> {
         let created = self.claims.iter().map(|claim| claim.facts.created).max().unwrap_or(0);
-        kernel::lines(self.scene, created, names)
+        let of_metadata = || self.claims.first().map(|claim| claim.facts.level);
+        kernel::lines(self.scene, created, names, self.array.level.or_else(of_metadata))
     }
 
     fn standing(&self, claim: &Claim) -> String {

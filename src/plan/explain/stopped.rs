@@ -354,8 +354,9 @@ impl<'a> Work<'a> {
             self.claims.iter().map(|claim| member::kernel_name(self.scene, claim)).collect();
         names.extend(self.array.map(|array| array.kernel_name.clone()));
         let created = self.model.map_or(0, |model| model.facts.created);
-        let mut lines =
-            kernel::lines(self.scene, created, &names.iter().map(String::as_str).collect::<Vec<_>>());
+        let names_of = names.iter().map(String::as_str).collect::<Vec<_>>();
+        let level = self.model.map(|model| model.facts.level);
+        let mut lines = kernel::lines(self.scene, created, &names_of, level);
         // A start that was refused left only the number that the array was to have; what the number had to do with
         // before the array's last update was not that.
         if let (None, Ok((outcome, _)), Some(model)) = (self.array, attempt, self.model) {
