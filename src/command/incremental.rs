@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::{DONE, drive::Driver, home, output, print, tell_early};
 use crate::{
-    config::Config,
+    config::{Config, HostName},
     inventory,
     kernel::Machine,
     plan::{
@@ -90,7 +90,11 @@ fn session<'a>(
     config: &'a Config,
 ) -> Session<'a> {
     let by_path = inventory::all_by_path(machine, config);
-    Session { asked: request.metadata, by_path, ..Session::new(config, home(common, config)) }
+    let mut home = home(common, config);
+    // Who says that he is no host takes the arrays of all for his own here, as in the original; in a scan those of none.
+    let word = common.homehost.as_ref().or(config.home_host.name.as_ref());
+    home.required &= word != Some(&HostName::None);
+    Session { asked: request.metadata, by_path, ..Session::new(config, home) }
 }
 
 fn array(came: &Arrival) -> IncrementalArray {

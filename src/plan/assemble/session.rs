@@ -416,9 +416,11 @@ pub fn wish_of(line: &ArrayLine) -> GatherWish {
     GatherWish { identity, patterns: line.devices.clone(), listed: false }
 }
 
-/// Whether an ARRAY line names the array of a member.
+/// Whether an ARRAY line names the array of a member. Its shape does not count: a line outlives it, and whoever is called by the
+/// line or left alone by it stays so.
 pub(in crate::plan) fn identifies(line: &ArrayLine, claim: &Claim) -> bool {
-    let wish = wish_of(line);
+    let mut wish = wish_of(line);
+    wish.identity = super::WantedIdentity { level: None, raid_disks: None, metadata: None, ..wish.identity };
     let known = !wish.identity.is_empty() || !wish.patterns.is_empty();
     let fits = |pattern: &String| {
         crate::config::glob::matches(pattern, &claim.path, crate::config::glob::Slash::Separates)

@@ -3,7 +3,7 @@
 use superblock::{Level, Role, v1};
 
 use super::{
-    Arrival, Started,
+    Arrival, Leaving, LeavingJob, Started,
     bench::{Disk, Lab, joining, joining_with},
 };
 use crate::{
@@ -370,6 +370,20 @@ fn refusals() {
     let came = snapshot.came();
     let text = "/dev/a is a snapshot of /dev/mapper/o: what is on it is that device's";
     assert_eq!((outcome.status(), outcome.text().lines().next(), came), (1, Some(text), None));
+}
+
+#[test]
+fn a_device_that_comes_back_finds_its_array_under_its_name() {
+    let mut lab = Lab::default();
+    lab.put(&array(Level::Raid1, 0, 3), b'a', &[7, 7, 7]);
+    let (first, came) = comes(lab, "/dev/a");
+    let name = came.unwrap().array;
+    let job =
+        LeavingJob { name: "a".into(), path: None, force: false, slots: "/run/mdadm/failed-slots".into() };
+    let left = twin::drive(&mut Leaving::new(job), first.scene, Answer::Yes, None, None);
+    assert_eq!((left.status(), left.scene.array_of("/dev/a")), (0, None), "{}", left.text());
+    let (second, came) = comes(left.scene, "/dev/b");
+    assert_eq!(came.unwrap().array, name, "{}", second.text());
 }
 
 #[test]

@@ -23,6 +23,9 @@ use super::arrange::read_auto;
 /// Exit status of a failure.
 const FAILED: u8 = 1;
 
+/// So often it is looked again where somebody was quicker.
+const MOST_OUTDATED: u8 = 5;
+
 /// What is gone.
 #[derive(Clone, Debug)]
 pub struct LeavingJob {
@@ -43,6 +46,8 @@ pub struct Leaving {
     array: ArrayName,
     entry: Option<MapEntry>,
     managed: Option<Box<Managed>>,
+    /// How often somebody was quicker.
+    outdated: u8,
     say: Vec<Said>,
 }
 
@@ -66,7 +71,7 @@ impl Leaving {
     #[must_use]
     pub fn new(job: LeavingJob) -> Self {
         let array = ArrayName { kernel: String::new(), path: String::new() };
-        Self { job, stage: Stage::World, array, entry: None, managed: None, say: Vec::new() }
+        Self { job, stage: Stage::World, array, entry: None, managed: None, outdated: 0, say: Vec::new() }
     }
 
     fn turn(&mut self, event: Event) -> Result<Turn, Unseen> {
@@ -87,6 +92,9 @@ impl Leaving {
                 let kernel = array.name.clone();
                 self.entry = world.map.iter().find(|entry| entry.devnm == kernel).cloned();
                 self.array = ArrayName { path: format!("/dev/{kernel}"), kernel };
+                if !array.is_active() && array.names.len() == 1 {
+                    return Ok(self.stop(array.members.clone()));
+                }
                 self.stage = Stage::Array;
                 Turn::look(Look::Managed { array: self.array.path.clone() })
             }
@@ -158,6 +166,31 @@ impl Leaving {
         })
     }
 
+    /// It was alone in an array that waits: that goes, too. Empty it would keep its number and its name from the same array when
+    /// the device comes back.
+    fn stop(&mut self, members: Vec<DevId>) -> Turn {
+        let array = self.array.clone();
+        let mut steps = vec![
+            Step::System(SystemStep::LockMap),
+            Step::Md(MdStep::Expect { array: array.clone(), uuid: None, members: Some(members) }),
+        ];
+        steps.extend(self.remembered());
+        steps.extend([Step::Md(MdStep::Stop { array: array.clone() }), Step::Commit]);
+        if let Some(entry) = self.entry.clone() {
+            let linked = ArrayName { path: entry.path.clone(), ..array.clone() };
+            let has_link = !entry.path.is_empty();
+            steps.push(Step::System(SystemStep::MapRemove { entry }));
+            steps.extend(has_link.then_some(Step::System(SystemStep::RemoveNode { array: linked })));
+        }
+        steps.push(Step::System(SystemStep::UnlockMap));
+        self.stage = Stage::Acting;
+        Turn::carry_out(Plan {
+            summary: format!("stop {}, whose only member {} is gone", array.kernel, self.job.name),
+            steps,
+            warnings: Vec::new(),
+        })
+    }
+
     /// The array to which a disk in the same place belongs.
     fn remembered(&self) -> Option<Step> {
         let (path, entry) = (self.job.path.as_ref()?, self.entry.as_ref()?);
@@ -177,6 +210,11 @@ impl Leaving {
     }
 
     fn failed(&mut self, failure: &Failure) -> Turn {
+        if failure.stale && self.outdated < MOST_OUTDATED {
+            self.outdated += 1;
+            self.stage = Stage::World;
+            return Turn::look(Look::World { fresh: 0 });
+        }
         let (name, kernel) = (&self.job.name, &self.array.kernel);
         self.say.push(Said::detail(failure.why()));
         Turn::refuse(Refusal::new(if failure.committed {
