@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt::Write as _};
 
-use superblock::MdUuid;
+use superblock::{Level, MdUuid};
 
 use super::{Plan, Refusal, Step, SystemStep, TextChange, Warning};
 use crate::{
@@ -145,6 +145,9 @@ fn one_line(
         return (!there)
             .then(|| ConfigRemark::note(Some(place), format!("no device here belongs to array {uuid}")));
     };
+    if let Some(text) = other_shape(line, array) {
+        return Some(ConfigRemark::wrong(Some(place), text));
+    }
     match &line.name {
         ArrayLineName::Word(word) if !is_called(array, word) => Some(ConfigRemark::note(
             Some(place),
@@ -155,6 +158,20 @@ fn one_line(
         }
         ArrayLineName::Word(_) | ArrayLineName::Unnamed => None,
     }
+}
+
+/// What a line says of its array that is not so: then `--assemble` does not find it by the line.
+fn other_shape(line: &ArrayLine, array: &ArrayStatus) -> Option<String> {
+    let shown = array.shown();
+    let told = |tag: &str, said: String, is: String| {
+        format!("says {tag}={said}, and {shown} has {is}: it is not assembled by this line")
+    };
+    let name = |level: Level| level.name().unwrap_or("another level").to_owned();
+    let disks = line.raid_devices.map(|said| (said, array.raid_disks)).filter(|(said, is)| said != is);
+    let level = line.level.zip(array.level).filter(|(said, is)| said != is);
+    disks
+        .map(|(said, is)| told("num-devices", said.to_string(), is.to_string()))
+        .or_else(|| level.map(|(said, is)| told("level", name(said), name(is))))
 }
 
 /// Whether a line's word may be this array's.
@@ -257,6 +274,7 @@ mod tests {
             uuid: Some(uuid),
             state: ArrayState::Clean,
             metadata: "1.2".into(),
+            raid_disks: 2,
             ..ArrayStatus::default()
         }
     }
@@ -309,6 +327,11 @@ mod tests {
             ),
             (format!("{mail}ARRAY <ignore> UUID={UUID}\n"), &[], "2 has /dev/md/home ignored, and it runs"),
             (format!("{mail}{line}MAILADRR x\n"), &[], "!3 Unknown keyword MAILADRR"),
+            (
+                format!("{mail}ARRAY /dev/md/home num-devices=3 UUID={UUID}\n"),
+                &[],
+                "!2 says num-devices=3, and /dev/md/home has 2: it is not assembled by this line",
+            ),
         ] {
             assert_eq!(said(&text, std::slice::from_ref(&home), on_devices), [expected], "{text}");
         }
