@@ -118,7 +118,11 @@ fn daemonise(request: &MonitorRequest, common: &Common, machine: &Machine, ui: &
         .collect();
     let pid = second::in_background(&machine.procfs, &PathBuf::from("/dev/null"), &words)?;
     match &request.pid_file {
-        Some(path) => files::replace(path, format!("{pid}\n").as_bytes(), 0o644)?,
+        Some(path) => {
+            if let Err(error) = files::replace(path, format!("{pid}\n").as_bytes(), 0o644) {
+                ui.warn(&format!("{error}; the monitor is process {pid}"));
+            }
+        }
         None => drop(super::print(&format!("{pid}\n"))),
     }
     Ok(DONE)

@@ -47,6 +47,9 @@ const PACKED: [(&[u8], &str); 7] = [
 /// It cannot be read, it is packed in a way that is not known or whose program is not here, or it is damaged.
 pub fn read(path: &Path, wanted: &dyn Fn(&str) -> bool) -> Result<Unpacked, KernelError> {
     let failed = |error: io::Error| KernelError::io(path, "read", &error);
+    if let Some(what) = files::in_the_way(path) {
+        return Err(KernelError::other(path.display().to_string(), "read", ErrorCause::NotAFile(what)));
+    }
     let mut file = files::open(path)?;
     let mut found = Unpacked::default();
     let mut plain = Counted { inner: BufReader::new(file.try_clone().map_err(failed)?), at: 0 };

@@ -16,7 +16,7 @@ use nix::{
     unistd::{Pid, pipe2},
 };
 
-use super::{Deadline, KernelError, error::ErrorCause, wait};
+use super::{Deadline, KernelError, error::ErrorCause, interrupt::Interrupt, wait};
 
 /// Where administrators' programs are; `PATH` is not trusted.
 const PLACES: [&str; 6] = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local/bin", "/usr/bin", "/bin"];
@@ -87,7 +87,8 @@ pub fn run_for(name: &str, words: &[&str], limit: Duration) -> Result<Ended, Ker
 /// a signal ended it.
 ///
 /// # Errors
-/// It could not be started, or it did not end in time: then it was ended.
+/// It could not be started, or it did not end in time: then it was ended. A signal that asks us to end came first (`EINTR`): it
+/// goes on alone.
 pub fn call(
     path: &Path,
     words: &[String],
@@ -107,18 +108,21 @@ pub fn call(
         let _ = pipe.map(|(mut pipe, bytes)| pipe.write_all(&bytes));
         let _ = sender.send(child.wait());
     });
-    match ended.recv_timeout(limit) {
-        Ok(status) => {
+    let deadline = Deadline::after(limit);
+    let interrupt = Interrupt::catch().ok();
+    while let Some(left) = deadline.left() {
+        if let Ok(status) = ended.recv_timeout(left.min(SLICE)) {
             let _ = waiter.join();
-            status.map(|status| status.code()).map_err(failed("wait"))
+            return status.map(|status| status.code()).map_err(failed("wait"));
         }
-        Err(_) => {
-            let killed = kill(pid, Signal::SIGKILL);
-            tracing::debug!(?killed, "a program that took too long");
-            let _ = waiter.join();
-            Err(KernelError::other(path.display().to_string(), "run", ErrorCause::TimedOut(limit)))
+        if interrupt.as_ref().is_some_and(Interrupt::has_come) {
+            return Err(KernelError::new(path.display().to_string(), "wait", Errno::EINTR));
         }
     }
+    let killed = kill(pid, Signal::SIGKILL);
+    tracing::debug!(?killed, "a program that took too long");
+    let _ = waiter.join();
+    Err(KernelError::other(path.display().to_string(), "run", ErrorCause::TimedOut(limit)))
 }
 
 /// What a program makes of a file.
