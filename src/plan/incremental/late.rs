@@ -90,7 +90,7 @@ impl Joining<'_> {
         let text = format!("not adding {device} to active array (without --run) {}", came.array.path);
         // Histories may have parted, or it is a copy: that takes a look at the other members.
         let hint = format!(
-            "`mdctl explain {device}` says how it is taken back; a POLICY line with action=re-add has this done here"
+            "`mdctl explain {device}` says whether and how it is taken back; where the bitmap allows that, a POLICY line with action=re-add has it done here"
         );
         Refusal::new(text).status(NOT_TAKEN).hint(hint)
     }
