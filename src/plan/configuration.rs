@@ -167,7 +167,8 @@ fn other_shape(line: &ArrayLine, array: &ArrayStatus) -> Option<String> {
         format!("says {tag}={said}, and {shown} has {is}: it is not assembled by this line")
     };
     let name = |level: Level| level.name().unwrap_or("another level").to_owned();
-    let disks = line.raid_devices.map(|said| (said, array.raid_disks)).filter(|(said, is)| said != is);
+    let disks = line.raid_devices.map(|said| (said, array.raid_disks));
+    let disks = disks.filter(|(said, is)| array.is_running() && said != is);
     let level = line.level.zip(array.level).filter(|(said, is)| said != is);
     disks
         .map(|(said, is)| told("num-devices", said.to_string(), is.to_string()))

@@ -106,8 +106,8 @@ pub struct NextCommand {
 }
 
 impl NextCommand {
-    fn new<const N: usize>(words: [&str; N], effect: impl Into<String>) -> Self {
-        Self { words: words.map(str::to_owned).to_vec(), effect: effect.into() }
+    fn new<'a>(words: impl IntoIterator<Item = &'a str>, effect: impl Into<String>) -> Self {
+        Self { words: words.into_iter().map(str::to_owned).collect(), effect: effect.into() }
     }
 
     /// The line to paste into a shell.

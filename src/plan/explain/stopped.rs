@@ -546,19 +546,26 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Starts the array by its identity; read-only where it is not as it was, so that looking at the data changes
-    /// nothing.
+    /// Starts the array by its identity, or by its devices where DEVICE lines may keep them from being searched; read-only where
+    /// it is not as it was, so that looking at the data changes nothing.
     fn assemble(&self, path: &str, uuid: MdUuid, count: &Count, readonly: bool) -> NextCommand {
         let uuid = format!("--uuid={uuid}");
+        let mut words = vec!["mdctl", "assemble", path];
+        if self.scene.session.config.devices.is_some() {
+            words.extend(self.claims.iter().map(|claim| claim.path.as_str()));
+        } else {
+            words.push(&uuid);
+        }
         if readonly {
             let effect = "starts it read-only: nothing is rebuilt or written until `mdctl readwrite`";
-            return NextCommand::new(["mdctl", "assemble", path, &uuid, "--readonly"], effect);
+            words.push("--readonly");
+            return NextCommand::new(words, effect);
         }
         let effect = if count.whole >= count.slots {
             "starts it with all its devices".to_owned()
         } else {
             format!("starts it as it ran last: with {} of {} devices", count.whole, count.slots)
         };
-        NextCommand::new(["mdctl", "assemble", path, &uuid], effect)
+        NextCommand::new(words, effect)
     }
 }
