@@ -24,8 +24,9 @@ fn archive(names: &[&str]) -> Vec<u8> {
 }
 
 /// With the array where /usr is, in a place of its own.
-fn check() -> Output {
-    run(&["unshare", "-m", "bash", "-c", "mount /dev/md/usr /usr && exec /tmp/mdctl boot check"])
+fn check(option: &str) -> Output {
+    let line = format!("mount /dev/md/usr /usr && exec /tmp/mdctl boot check {option}");
+    run(&["unshare", "-m", "bash", "-c", &line])
 }
 
 fn what_an_image_lacks() {
@@ -44,7 +45,7 @@ fn what_an_image_lacks() {
     sh("mkdir -p /boot").ok();
     let bare = ["conf/initramfs.conf", "scripts/local", "scripts/local-block/mdadm"];
     fs::write(&image, archive(&bare)).expect("/boot takes a file");
-    let lacks = check().fails(1);
+    let lacks = check("").fails(1);
     for part in
         ["no program mdadm", "64-md-raid-assembly.rules is not in it", "the driver raid1 is not in it"]
     {
@@ -64,13 +65,19 @@ fn what_an_image_lacks() {
     // No program is there that could unpack it: /usr is hidden.
     early.extend(archive(&[&bare[..], &rest[..]].concat()));
     fs::write(&image, early).expect("/boot takes a file");
-    let sound = check().ok();
+    let sound = check("").ok();
     assert!(!sound.stdout.contains("!!") && !sound.stdout.contains("looked into"), "{sound}");
-    let document: serde_json::Value =
-        serde_json::from_str(&mdctl(&["boot", "check", "--json"]).ok().stdout).expect("it is JSON");
+    let document: serde_json::Value = serde_json::from_str(&check("--json").ok().stdout).expect("it is JSON");
     assert_eq!(
         (&document["schema"], &document["images"][0]),
         (&"mdctl.boot-check.1".into(), &image.clone().into())
     );
+    // Without the array below /usr nobody needs the image.
+    let idle = mdctl(&["boot", "check"]).ok();
+    assert!(idle.stdout.contains("no image looked at: the root is on no array"), "{idle}");
+    // What cannot be read is not known, and that is no good news.
+    sh(&format!("rm {image}; mkfifo {image}")).ok();
+    let unknown = check("").fails(1);
+    assert!(unknown.stdout.contains("it is a FIFO") && unknown.stdout.contains("is not known"), "{unknown}");
     sh(&format!("rm {image} /tmp/mdctl")).ok();
 }
