@@ -70,7 +70,7 @@ rpm:
 	rpmbuild -bb --quiet --build-in-place --define "binary $(abspath $(wildcard $(BINARY)))" \
 		--define "_topdir $(abspath $(TARGET))/rpm" packaging/rpm/mdctl-raid.spec
 
-# The same where there is no rpmbuild, by cargo-generate-rpm. It knows no symbolic links: each name is a program of its own.
+# The same where there is no rpmbuild, with cargo-generate-rpm. It does not support symbolic links: each name is a copy of the program.
 generate-rpm:
 	rm -rf target/rpm-root
 	$(MAKE) -s install-rpm DESTDIR=target/rpm-root PREFIX=/usr SBINDIR=/usr/sbin

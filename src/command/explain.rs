@@ -160,7 +160,7 @@ fn sights(
     if !kept.is_empty() {
         let paths = kept.join(", ");
         ui.warn(&format!(
-            "no DEVICE line of mdadm.conf allows {paths}: what assembles by itself passes it over"
+            "no DEVICE line of mdadm.conf allows {paths}, so they are not assembled automatically; add them to one"
         ));
     }
     Ok(sights)

@@ -91,7 +91,7 @@ fn session<'a>(
 ) -> Session<'a> {
     let by_path = inventory::all_by_path(machine, config);
     let mut home = home(common, config);
-    // Who says that he is no host takes the arrays of all for his own here, as in the original; in a scan those of none.
+    // As in the original: with `<none>` every array counts as local here, although a scan then assembles none by itself.
     let word = common.homehost.as_ref().or(config.home_host.name.as_ref());
     home.required &= word != Some(&HostName::None);
     Session { asked: request.metadata, by_path, ..Session::new(config, home) }

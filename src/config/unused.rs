@@ -1,4 +1,4 @@
-//! Words of mdadm.conf that nobody complains of and that change nothing: misspelt, or too many.
+//! Words of mdadm.conf that have no effect and that the original accepts without complaint: misspelt ones, or one too many.
 
 use super::{
     conf::{self, Keyword},
@@ -40,7 +40,7 @@ fn in_line(keyword: Keyword, words: &[String]) -> Vec<String> {
         Keyword::MonitorDelay => words
             .first()
             .filter(|word| conf::count(word).is_none_or(|seconds| seconds == 0))
-            .map(|word| format!("MONITORDELAY {} is no number of seconds: 60 is used", shown(word)))
+            .map(|word| format!("MONITORDELAY {} is not a number of seconds: 60 is used", shown(word)))
             .into_iter()
             .collect(),
         Keyword::MailAddr | Keyword::Program => match words {
@@ -61,7 +61,9 @@ fn in_line(keyword: Keyword, words: &[String]) -> Vec<String> {
         }),
         Keyword::Array => each(&|word| {
             let value = conf::tag(word, "spares")?;
-            conf::count(value).is_none().then(|| format!("{} is no number: it is not used", shown(word)))
+            conf::count(value)
+                .is_none()
+                .then(|| format!("{} is not a number, so it is not used", shown(word)))
         }),
         _ => Vec::new(),
     }
@@ -84,7 +86,7 @@ mod tests {
             ("MAILADDR a b c", "b is not used: only a is"),
             ("POLICY action=spare-sameslot domain=x", "action= knows ignore"),
             ("POLICY auto=maybe", "auto= knows yes"),
-            ("ARRAY /dev/md0 spares=x", "spares=x is no number"),
+            ("ARRAY /dev/md0 spares=x", "spares=x is not a number"),
         ] {
             let said = of(&format!("# one\n{text}\n"));
             let [Unused { place, text: said }] = said.as_slice() else { panic!("{text}: {said:?}") };

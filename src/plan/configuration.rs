@@ -35,7 +35,7 @@ impl ConfigRemark {
     }
 }
 
-/// What the machine says to a configuration.
+/// What a configuration is compared with.
 #[derive(Clone, Debug, Default)]
 pub struct ConfigBeside {
     /// The arrays that there are.

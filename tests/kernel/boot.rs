@@ -75,7 +75,7 @@ fn what_an_image_lacks() {
     // Without the array below /usr nobody needs the image.
     let idle = mdctl(&["boot", "check"]).ok();
     assert!(idle.stdout.contains("no image looked at: the root is on no array"), "{idle}");
-    // What cannot be read is not known, and that is no good news.
+    // An image that cannot be read must not pass the check.
     sh(&format!("rm {image}; mkfifo {image}")).ok();
     let unknown = check("").fails(1);
     assert!(unknown.stdout.contains("it is a FIFO") && unknown.stdout.contains("is not known"), "{unknown}");

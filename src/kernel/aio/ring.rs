@@ -35,7 +35,7 @@ const REQUESTS: i64 = 0x1000_0000;
 const FEATURES: u32 = 0b11;
 /// `IORING_OP_READ`.
 const READ: u8 = 22;
-/// `EAGAIN`, the kernel's answer where it would have to wait, and ours where there is no ring: read it another way.
+/// `EAGAIN`: the kernel would have to wait, or there is no ring. The caller then reads another way.
 pub(super) const AGAIN: i64 = -11;
 const _: () = assert!(libc::EAGAIN == 11);
 
