@@ -7,6 +7,7 @@ use superblock::{Level, MdUuid};
 use super::{Plan, Refusal, Step, SystemStep, TextChange, Warning};
 use crate::{
     config::{
+        Metadata,
         conf::{self, ArrayLine, ArrayLineName, Config, Diagnostic, Repeated},
         sources::{ConfigFile, ConfigPlace, ConfigTexts, USUAL},
         unused::{self, Unused},
@@ -173,6 +174,15 @@ fn other_shape(line: &ArrayLine, array: &ArrayStatus) -> Option<String> {
     disks
         .map(|(said, is)| told("num-devices", said.to_string(), is.to_string()))
         .or_else(|| level.map(|(said, is)| told("level", name(said), name(is))))
+        .or_else(|| is_of_another_format(line, array).then(|| format!("names another metadata format than {}, which {shown} has: it is not assembled by this line", array.metadata)))
+}
+
+fn is_of_another_format(line: &ArrayLine, array: &ArrayStatus) -> bool {
+    let both = line.metadata.zip(Metadata::from_name(&array.metadata));
+    both.is_some_and(|both| match both {
+        (Metadata::Default, _) | (Metadata::V1(None), Metadata::V1(_)) => false,
+        (said, is) => said != is,
+    })
 }
 
 /// Whether a line's word may be this array's.
@@ -327,6 +337,11 @@ mod tests {
                 "2 calls its array /dev/md/srv, which runs as /dev/md/home",
             ),
             (format!("{mail}ARRAY <ignore> UUID={UUID}\n"), &[], "2 has /dev/md/home ignored, and it runs"),
+            (
+                format!("{mail}ARRAY /dev/md/home metadata=1.0 UUID={UUID}\n"),
+                &[],
+                "!2 names another metadata format than 1.2, which /dev/md/home has: it is not assembled by this line",
+            ),
             (format!("{mail}{line}MAILADRR x\n"), &[], "!3 Unknown keyword MAILADRR"),
             (
                 format!("{mail}ARRAY /dev/md/home num-devices=3 UUID={UUID}\n"),
