@@ -28,6 +28,7 @@ A stripe is one chunk of each member; START counts from 0, and COUNT 0 goes to t
 pub(super) fn parse(args: Vec<OsString>) -> Result<Parsed, UsageError> {
     let words: Vec<String> = args.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let mut notices = Vec::new();
     let (array, verb) = match words.as_slice() {
         ["-h" | "--help", ..] => return Ok(Parsed::Help(HELP.to_owned())),
         ["-V" | "--version", ..] => return Ok(Parsed::Version),
@@ -38,11 +39,13 @@ pub(super) fn parse(args: Vec<OsString>) -> Result<Parsed, UsageError> {
         [_, "repair", ..] | [] | [_] | [_, _] => return Err(usage()),
         [array, from, count, rest @ ..] => {
             let repair = rest.first() == Some(&"autorepair");
+            let odd = rest.first().filter(|_| !repair);
+            notices.extend(odd.map(|word| format!("{word} is not autorepair: nothing is repaired")));
             (array, Raid6CheckVerb::Check { from: number(from)?, count: number(count)?, repair })
         }
     };
     let request = Request::Raid6Check(Raid6CheckRequest { array: (*array).to_owned(), verb });
-    Ok(Parsed::Run(Box::new(Invocation { common: Common::default(), request, notices: Vec::new() })))
+    Ok(Parsed::Run(Box::new(Invocation { common: Common::default(), request, notices })))
 }
 
 fn usage() -> UsageError {
