@@ -37,10 +37,23 @@ pub fn files() -> Vec<String> {
 /// What helps where systemd does not run.
 fn for_cron(request: &ScheduleRequest) -> String {
     let due = if matches!(request.when, Some(ScheduleWhen::Weekly)) { "0 0 * * 0" } else { "0 0 1 * *" };
+    let instead = match &request.when {
+        Some(ScheduleWhen::Off) => {
+            return "without systemd, cron or another program begins checks, if any does: take its line out"
+                .to_owned();
+        }
+        Some(ScheduleWhen::On(calendar)) => {
+            format!(
+                "; write {} in place of `{due}` in the form that crontab(5) describes",
+                calendar.trim().escape_debug()
+            )
+        }
+        Some(ScheduleWhen::Monthly | ScheduleWhen::Weekly) | None => String::new(),
+    };
     let most = request.most.map_or("6h".to_owned(), |most| format!("{}min", most.as_secs().div_ceil(60)));
     format!(
         "without systemd, cron does the same by two lines in /etc/cron.d/mdctl: `{due} root mdctl scrub renew --quiet` and \
-         `0 1 * * * root mdctl scrub run --quiet --due --for={most}`, with PATH=/usr/sbin:/usr/bin:/sbin:/bin above them"
+         `0 1 * * * root mdctl scrub run --quiet --due --for={most}`, with PATH=/usr/sbin:/usr/bin:/sbin:/bin above them{instead}"
     )
 }
 

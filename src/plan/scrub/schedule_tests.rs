@@ -209,4 +209,13 @@ fn what_is_to_be_known_of_a_schedule() {
     }
     assert_eq!(said.len(), 5);
     assert!(remarks(&ScheduleSeen::default())[0].starts_with("without systemd, cron"));
+    for (when, part) in [
+        (ScheduleWhen::Weekly, "`0 0 * * 0 root"),
+        (ScheduleWhen::On("Sat 02:00".into()), "write Sat 02:00 in place of `0 0 1 * *`"),
+        (ScheduleWhen::Off, "take its line out"),
+    ] {
+        let request = ScheduleRequest { when: Some(when), most: None };
+        let refusal = schedule(&request, &ScheduleSeen::default()).unwrap_err();
+        assert!(refusal.hint.iter().any(|hint| hint.contains(part)), "{part}: {refusal:?}");
+    }
 }
