@@ -13,7 +13,7 @@ pub(super) struct Line {
 pub(super) fn split(text: &str) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
     for (index, raw) in text.split('\n').enumerate() {
-        let words = words(raw);
+        let (words, _) = words(raw);
         if words.is_empty() {
             continue;
         }
@@ -25,14 +25,21 @@ pub(super) fn split(text: &str) -> Vec<Line> {
     lines
 }
 
-/// The words of one line. A quote, also one opened in mid-word, ends at its like or at the end of the line.
-fn words(raw: &str) -> Vec<String> {
+/// The lines, counted from 1, whose end ends a quote.
+pub(super) fn unclosed(text: &str) -> impl Iterator<Item = usize> + '_ {
+    text.split('\n').enumerate().filter(|(_, raw)| words(raw).1).map(|(index, _)| index + 1)
+}
+
+/// The words of one line, and whether its end ended a quote. A quote, also one opened in mid-word, ends at its like or at
+/// the end of the line.
+fn words(raw: &str) -> (Vec<String>, bool) {
     let mut words = Vec::new();
+    let mut open_to_end = false;
     let mut chars = raw.chars().peekable();
     loop {
         while chars.next_if(|c| matches!(c, ' ' | '\t')).is_some() {}
         if matches!(chars.peek(), None | Some('#')) {
-            return words;
+            return (words, open_to_end);
         }
         let mut word = String::new();
         let mut quote = None;
@@ -43,6 +50,7 @@ fn words(raw: &str) -> Vec<String> {
                 (_, c) => word.push(c),
             }
         }
+        open_to_end |= quote.is_some();
         words.push(word);
     }
 }
@@ -68,5 +76,6 @@ mod tests {
                 split(text).iter().map(|l| format!("{}:{}", l.number, l.words.join("|"))).collect();
             assert_eq!(lines.join(" "), expected, "{text:?}");
         }
+        assert_eq!(unclosed("dev \"a b\"\ndev \"x\n# it's\nmailaddr it's\n").collect::<Vec<_>>(), [2, 4]);
     }
 }

@@ -1,7 +1,9 @@
-//! Words of mdadm.conf that have no effect and that the original accepts without complaint: misspelt ones, or one too many.
+//! What of mdadm.conf has no effect, or another than it seems to, and is accepted by the original without complaint:
+//! words that are misspelt or one too many, quotes that do not end, lines as DOS ends them.
 
 use super::{
     conf::{self, Keyword},
+    lines,
     policy::{Action, AutoRule},
 };
 
@@ -19,6 +21,14 @@ pub struct Unused {
 pub fn unused(texts: &[(String, String)]) -> Vec<Unused> {
     let mut found = Vec::new();
     for (file, text) in texts {
+        let mut of_text =
+            |line, text: &str| found.push(Unused { place: (file.clone(), line), text: text.to_owned() });
+        let is_read = |raw: &str| !raw.trim().is_empty() && !raw.trim_start().starts_with('#');
+        let dos = text.split('\n').position(|raw| raw.ends_with('\r') && is_read(raw));
+        if let Some(index) = dos {
+            of_text(index + 1, "ends with a carriage return, as on DOS: it becomes part of the last word");
+        }
+        lines::unclosed(text).for_each(|line| of_text(line, "a quote is not closed: it ends with the line"));
         for (line, words) in conf::logical_lines(text) {
             let Some((first, words)) = words.split_first() else { continue };
             let Some(keyword) = conf::keyword(first) else { continue };
@@ -87,6 +97,8 @@ mod tests {
             ("POLICY action=spare-sameslot domain=x", "action= knows ignore"),
             ("POLICY auto=maybe", "auto= knows yes"),
             ("ARRAY /dev/md0 spares=x", "spares=x is not a number"),
+            ("MAILADDR root\r\nPROGRAM /bin/x\r", "carriage return"),
+            ("MAILADDR \"root", "a quote is not closed"),
         ] {
             let said = of(&format!("# one\n{text}\n"));
             let [Unused { place, text: said }] = said.as_slice() else { panic!("{text}: {said:?}") };
