@@ -12,10 +12,12 @@
 //! - [`parity`]: the two syndromes, and what they bring back.
 //! - [`assembled`]: an array with its members, read whatever is missing as long as the rest gives it.
 //! - [`blame`]: which block of a RAID6 stripe does not fit the others.
+//! - [`differences`]: where copies or parity do not agree, for every level.
 //! - [`image`]: the other way: what a driver would have written.
 
 pub mod assembled;
 pub mod blame;
+pub mod differences;
 pub mod geometry;
 pub mod image;
 pub mod layout;

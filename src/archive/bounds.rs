@@ -3,6 +3,7 @@
 use superblock::Bytes;
 
 use super::{EntrySubject, FileName};
+use crate::model::order::InOrder as _;
 
 /// How much a place may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +44,7 @@ pub fn superfluous(stored: Vec<Stored>, bounds: Bounds) -> Vec<FileName> {
 }
 
 fn beyond(mut stored: Vec<Stored>, bounds: Bounds) -> Vec<FileName> {
-    stored.sort_by(|a, b| b.name.cmp(&a.name));
+    stored.order_by(|a, b| b.name.cmp(&a.name));
     let mut total = Bytes(0);
     let mut gone: Vec<FileName> = Vec::new();
     for (nth, file) in stored.into_iter().enumerate() {

@@ -3,6 +3,7 @@
 use superblock::{Bytes, probe};
 
 use super::{About, Carried, Entry, EntryId, Identity, Pieces, Sameness, undone};
+use crate::model::order::InOrder as _;
 
 /// Such a device.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +59,7 @@ impl Former {
 pub fn former(entries: &[(&About, &[Identity])], here: &[Identity]) -> Vec<Former> {
     let undone = undone(entries.iter().map(|(about, _)| *about));
     let mut entries: Vec<&(&About, &[Identity])> = entries.iter().collect();
-    entries.sort_by(|a, b| b.0.order().cmp(&a.0.order()));
+    entries.order_by(|a, b| b.0.order().cmp(&a.0.order()));
     let in_force = |about: &About| !undone.contains(&about.id) && about.undoes.is_none();
     let last = |now: &Identity| {
         let then = entries.iter().filter(|(about, _)| in_force(about)).find_map(|(about, devices)| {
@@ -93,7 +94,7 @@ pub fn former(entries: &[(&About, &[Identity])], here: &[Identity]) -> Vec<Forme
         (!carries_it).then(|| (about.order(), former()))
     };
     let mut found: Vec<_> = here.iter().filter_map(last).collect();
-    found.sort_by(|(a, _), (b, _)| b.cmp(a));
+    found.order_by(|(a, _), (b, _)| b.cmp(a));
     found.into_iter().map(|(_, former)| former).collect()
 }
 

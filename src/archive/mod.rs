@@ -16,6 +16,7 @@ mod sighted;
 
 use std::collections::BTreeSet;
 
+use crate::model::order::InOrder as _;
 use superblock::{Bytes, Write};
 
 pub use crate::model::archive::{
@@ -93,7 +94,7 @@ pub(crate) fn lay_over(piece: &mut Write, new: &Write) {
 #[must_use]
 pub fn undone<'a>(entries: impl IntoIterator<Item = &'a About>) -> BTreeSet<&'a EntryId> {
     let mut entries: Vec<&About> = entries.into_iter().collect();
-    entries.sort_by(|a, b| b.order().cmp(&a.order()));
+    entries.order_by(|a, b| b.order().cmp(&a.order()));
     let mut undone = BTreeSet::new();
     for about in entries {
         if !undone.contains(&about.id) {

@@ -24,6 +24,8 @@ enum Verb {
     Stop(StopArgs),
     /// Show what is checked, where it was cut off, and what the last check found
     Status(StatusArgs),
+    /// Read the members now and show where they differ, what is there, and which member is wrong where that can be told
+    Locate(LocateArgs),
     /// Have arrays due again that were checked already
     Renew(StopArgs),
     /// Show when checks run, or set it: by systemd's timers
@@ -83,6 +85,16 @@ struct StatusArgs {
     #[arg(value_name = "ARRAY")]
     arrays: Vec<String>,
     /// As JSON (schema mdctl.scrub.1)
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args, Debug)]
+struct LocateArgs {
+    /// Only these: paths, kernel names, names or UUIDs; without any every array
+    #[arg(value_name = "ARRAY")]
+    arrays: Vec<String>,
+    /// As JSON (schema mdctl.differences.1)
     #[arg(long)]
     json: bool,
 }
@@ -154,6 +166,9 @@ impl ScrubArgs {
             Verb::Renew(StopArgs { arrays, acting }) => (acting.common(), ScrubVerb::Renew, arrays),
             Verb::Status(StatusArgs { arrays, json }) => {
                 (Common::of_verb(json, false, false), ScrubVerb::Status, arrays)
+            }
+            Verb::Locate(LocateArgs { arrays, json }) => {
+                (Common::of_verb(json, false, false), ScrubVerb::Locate, arrays)
             }
             Verb::Schedule(args) => {
                 let (common, request) = args.into_request();

@@ -8,6 +8,7 @@ use super::{
     help,
     options::{Mode, OptionId},
 };
+use crate::model::order::InOrder as _;
 
 /// Headings, and the verbs below each; a verb that no heading has stands below the last.
 const GROUPS: &[(&str, &[&str])] = &[
@@ -34,7 +35,7 @@ pub(super) fn list(command: &Command) -> String {
             verbs.contains(&name) || (verbs.is_empty() && !grouped(name))
         };
         let mut below: Vec<_> = shown.iter().filter(here).collect();
-        below.sort_by_key(|verb| verbs.iter().position(|name| *name == verb.get_name()));
+        below.order_by_key(|verb| verbs.iter().position(|name| *name == verb.get_name()));
         if !below.is_empty() {
             let _ = writeln!(text, "\n{heading}:");
         }

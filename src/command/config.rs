@@ -12,8 +12,8 @@ use crate::{
         sources::{ConfigSources, ConfigTexts},
     },
     inventory::{self, StatusLook},
-    kernel::Machine,
-    model::status::ArrayStatus,
+    kernel::{Machine, host},
+    model::{status::ArrayStatus, view::UsedBy},
     plan::configuration::{self, ConfigBeside, ConfigRemark},
     report::config::{ConfigChecked, ConfigLine, ConfigSaid, ConfigShown},
     request::{Common, ConfigRequest},
@@ -79,7 +79,7 @@ fn check(common: &Common, machine: &Machine) -> Result<u8> {
     let mut look = StatusLook::new(machine);
     let arrays = look.all()?;
     let paths = inventory::candidates(machine, &read.config, look.nodes())?;
-    let sights = inventory::members(machine, &paths, false);
+    let sights = inventory::members(machine, &paths, UsedBy::Unasked);
     let found = sights.iter().filter_map(|sight| sight.found.as_ref().ok());
     let on_devices: BTreeSet<_> =
         found.flat_map(|device| &device.probe.found).map(|found| found.fields().array()).collect();
@@ -91,6 +91,8 @@ fn check(common: &Common, machine: &Machine) -> Result<u8> {
         kept_away: inventory::kept_away(&read.config, &arrays)?,
         has_receiver: alerts.smtp.is_some() || !alerts.hooks.is_empty(),
         no_program: read.config.program.as_deref().is_some_and(|path| !inventory::is_executable(path)),
+        host: host::hostname(),
+        open_to_all: inventory::writable_by_all(&read.texts),
         arrays: arrays.clone(),
     };
     remarks.extend(configuration::check((&read.config, &read.diagnostics), &beside));

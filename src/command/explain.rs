@@ -14,6 +14,7 @@ use crate::{
     kernel::{KernelError, Machine, node},
     model::{
         Candidate as Looked, DevId, Sight,
+        view::UsedBy,
         volume::{FormerLabel, Groups},
     },
     plan::{
@@ -152,16 +153,13 @@ fn sights(
     }
     let named: Vec<String> = words.iter().filter(|word| new(word)).cloned().collect();
     paths.extend(away.iter().cloned().chain(named));
-    let sights = inventory::members(machine, &paths, false);
+    let sights = inventory::members(machine, &paths, UsedBy::Whether);
     let has_metadata =
         |sight: &&Sight| sight.found.as_ref().is_ok_and(|device| !device.probe.found.is_empty());
     let kept = sights.iter().filter(|sight| away.contains(&sight.path)).filter(has_metadata);
     let kept: Vec<&str> = kept.map(|sight| sight.path.as_str()).collect();
     if !kept.is_empty() {
-        let paths = kept.join(", ");
-        ui.warn(&format!(
-            "no DEVICE line of mdadm.conf allows {paths}, so they are not assembled automatically; add them to one"
-        ));
+        ui.warn(&explain::kept_away(&kept));
     }
     Ok(sights)
 }

@@ -9,8 +9,12 @@ use crate::{
     config::Config,
     inventory,
     kernel::Machine,
-    plan::scrub::{Scrub, ScrubAct, ScrubJob, ready},
-    report::scrub::{ScrubLeft, ScrubReport},
+    model::scrub::ScrubArray,
+    plan::scrub::{Locate, Scrub, ScrubAct, ScrubJob, ready},
+    report::{
+        located::LocatedReport,
+        scrub::{ScrubLeft, ScrubReport},
+    },
     request::{Common, ScrubRequest, ScrubVerb},
     ui::{self, Ui},
 };
@@ -29,6 +33,7 @@ pub(super) fn run(request: &ScrubRequest, common: &Common, machine: &Machine, ui
     };
     let job = match request.verb {
         ScrubVerb::Status => return status(request, common, machine, ui),
+        ScrubVerb::Locate => return locate(request, common, machine, ui),
         ScrubVerb::Start { which, from_start } => job(ScrubAct::Start, which, from_start),
         ScrubVerb::Run { which, from_start, most } => job(ScrubAct::Run { most }, which, from_start),
         ScrubVerb::Stop => job(ScrubAct::Stop, Default::default(), false),
@@ -38,10 +43,25 @@ pub(super) fn run(request: &ScrubRequest, common: &Common, machine: &Machine, ui
     Driver { common, machine, ui, config: &config, own_document: false }.drive(&mut Scrub::new(job))
 }
 
+fn locate(request: &ScrubRequest, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
+    let config = Config::default();
+    let mut course = Locate::new(request.arrays.clone());
+    let status = Driver { common, machine, ui, config: &config, own_document: true }.drive(&mut course)?;
+    let report = LocatedReport::new(&course.located());
+    if common.json {
+        print(&format!("{}\n", serde_json::to_string_pretty(&report)?));
+    } else {
+        print(&report.text());
+    }
+    Ok(status)
+}
+
 fn status(request: &ScrubRequest, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
     let sight = inventory::scrub(machine, &request.arrays)?;
     let left_out = |array: &_| ready(array).err().map(|left| ScrubLeft { why: left.why, hint: left.hint });
-    let report = ScrubReport::new(&sight, left_out);
+    let contents =
+        |array: &ScrubArray| inventory::contents(machine, &array.status.kernel_name, &array.status.shown());
+    let report = ScrubReport::new(&sight, left_out, contents);
     if common.json {
         print(&format!("{}\n", serde_json::to_string_pretty(&report)?));
     } else {

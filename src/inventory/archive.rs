@@ -10,6 +10,7 @@ use superblock::{
     probe::{self, Probe},
 };
 
+use crate::model::order::InOrder as _;
 use crate::{
     archive::{self, Entry, FileName, Former, Identity, Overwritten, Shelf, Shelved},
     config::Config,
@@ -55,7 +56,7 @@ pub fn archive(machine: &Machine) -> Result<Shelf, KernelError> {
             }
         }
     }
-    shelf.entries.sort_by(|a, b| a.about.order().cmp(&b.about.order()));
+    shelf.entries.order_by(|a, b| a.about.order().cmp(&b.about.order()));
     Ok(shelf)
 }
 

@@ -8,6 +8,7 @@ use std::{
 use superblock::{MdUuid, Role};
 
 use super::{StatusLook, candidates, configuration_texts, dm::Driver, members};
+use crate::model::order::InOrder as _;
 use crate::{
     config::{conf, sources::ConfigSources},
     kernel::{KernelError, Machine, files, host, initrd, node, procfs::Mount},
@@ -15,6 +16,7 @@ use crate::{
         boot::{BootArray, BootContents, BootEntry, BootImage, BootKernel, BootMount, BootSeen, LeftOver},
         dm::Table,
         status::ArrayStatus,
+        view::UsedBy,
     },
 };
 
@@ -193,7 +195,7 @@ fn array(status: &ArrayStatus) -> BootArray {
 fn kernels(root: &Path) -> Vec<BootKernel> {
     let modules = ["lib/modules", "usr/lib/modules"].map(|dir| root.join(dir));
     let mut releases: Vec<String> = modules.iter().flat_map(|dir| names(dir)).collect();
-    releases.sort_by_key(|release| std::cmp::Reverse(version(release)));
+    releases.order_by_key(|release| std::cmp::Reverse(version(release)));
     releases.dedup();
     let kernel = |release: String| {
         let own = modules.iter().map(|dir| dir.join(&release)).find(|dir| files::is_dir(dir))?;
@@ -261,7 +263,7 @@ fn left_over(
     let paths = candidates(machine, &config, look.nodes())?;
     let runs = |uuid: MdUuid| seen.arrays.iter().any(|array| array.uuid == Some(uuid));
     let mut left = Vec::new();
-    for sight in members(machine, &paths, false) {
+    for sight in members(machine, &paths, UsedBy::Whether) {
         let Ok(device) = sight.found else { continue };
         if device.busy {
             continue;

@@ -117,6 +117,14 @@ pub fn passed_over(sources: &ConfigSources, read: &ConfigTexts) -> Vec<String> {
     usual.filter(is_other).map(str::to_owned).collect()
 }
 
+/// Those of the files that every user can write.
+#[must_use]
+pub fn writable_by_all(read: &ConfigTexts) -> Vec<String> {
+    const OTHERS_WRITE: u32 = 0o002;
+    let is_open = |path: &&String| files::mode(Path::new(path)).is_some_and(|mode| mode & OTHERS_WRITE != 0);
+    read.iter().map(|(path, _)| path).filter(is_open).cloned().collect()
+}
+
 /// Where lines go when no file is there yet: beside what the distribution has.
 #[must_use]
 pub fn usual_file() -> &'static str {

@@ -53,7 +53,8 @@ pub fn inside(device: &Device) -> Vec<(MdUuid, String)> {
     inside
 }
 
-fn named(found: &foreign::Foreign) -> String {
+/// Its kind and its label.
+pub(super) fn named(found: &foreign::Foreign) -> String {
     let label = found.label.as_deref().map(String::from_utf8_lossy).filter(|label| !label.is_empty());
     match label {
         Some(label) => format!("{} \"{}\"", found.kind.name(), label.escape_debug()),

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use superblock::lvm::Group;
 
+use crate::model::order::InOrder as _;
 use crate::{
     kernel::{KernelError, Machine, files, node},
     model::volume::{FormerLabel, Groups, KeptState},
@@ -30,7 +31,7 @@ pub fn kept(machine: &Machine, group: &str) -> Result<Vec<KeptState>, KernelErro
         }
     }
     all.retain(|kept| kept.group.name == group);
-    all.sort_by_key(|kept| std::cmp::Reverse((kept.group.seqno, kept.group.written.time)));
+    all.order_by_key(|kept| std::cmp::Reverse((kept.group.seqno, kept.group.written.time)));
     Ok(all)
 }
 

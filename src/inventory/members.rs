@@ -7,19 +7,20 @@ use superblock::{Bytes, Media, v1::Minor, window::Width};
 use super::devices::{Opened, describe, each, unusable};
 use crate::{
     kernel::{self, KernelError, Machine, holders},
-    model::{Device, Sight},
+    model::{Device, Sight, view::UsedBy},
 };
 
 /// Reads all devices, in parallel, two reads for each; the answers are in the order of the paths.
 ///
-/// Whether those with metadata are in use is found out afterwards, one by one: a partition and its disk, asked for
-/// alone at the same time, would each find the other in the way. With `explain`, also by whom.
+/// Whether those with metadata are in use, where that is asked, is found out afterwards, one by one: a partition and
+/// its disk, asked for alone at the same time, would each find the other in the way.
 #[must_use]
-pub fn members(machine: &Machine, paths: &[String], explain: bool) -> Vec<Sight> {
+pub fn members(machine: &Machine, paths: &[String], used_by: UsedBy) -> Vec<Sight> {
     let mut sights = each(machine, paths, false, Width::Narrow, |path, opened| one(machine, path, opened));
-    for device in sights.iter_mut().filter_map(|sight| sight.found.as_mut().ok()) {
-        if !device.probe.found.is_empty() {
-            find_holders(machine, device, explain);
+    if used_by != UsedBy::Unasked {
+        let found = sights.iter_mut().filter_map(|sight| sight.found.as_mut().ok());
+        for device in found.filter(|device| !device.probe.found.is_empty()) {
+            find_holders(machine, device, used_by == UsedBy::ByWhom);
         }
     }
     sights

@@ -9,9 +9,11 @@ mod boot;
 mod completion;
 mod configuration;
 mod content;
+mod contents;
 mod delta;
 mod detail;
 mod devices;
+mod differences;
 pub mod dm;
 mod endangered;
 mod explain;
@@ -50,9 +52,10 @@ pub use configuration::{
     all_by_path, awaited, by_path, by_path_of_event, candidates, candidates_afresh, configuration,
     configuration_to_show, failed_in, homehost, is_executable, is_permitted, kept_away,
     passed_over as passed_over_configuration, texts as configuration_texts, to_write as configuration_file,
-    usual_file as usual_configuration, waits,
+    usual_file as usual_configuration, waits, writable_by_all,
 };
 pub use content::{content, in_place_of};
+pub use contents::contents;
 pub use delta::{delta_fit, delta_head, kept_by};
 pub use detail::DetailLook;
 pub use devices::{look, look_to_write};

@@ -3,6 +3,7 @@
 use std::{ffi::OsStr, path::Path};
 
 use super::{StatusLook, configuration_texts, map_entries};
+use crate::model::order::InOrder as _;
 use crate::{
     config::{
         alerts::{self, Alerts},
@@ -134,7 +135,7 @@ pub(super) fn letters(machine: &Machine, dirs: &[String]) -> Result<Spool, Kerne
         }
     }
     let name = |spooled: &Spooled| Path::new(&spooled.file).file_name().map(ToOwned::to_owned);
-    letters.sort_by_cached_key(name);
+    letters.order_by_key(name);
     Ok(Spool { now: host::now().0, letters })
 }
 

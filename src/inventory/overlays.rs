@@ -8,6 +8,7 @@ use std::{
 use superblock::{Bytes, Media, Write, cow};
 
 use super::dm::Driver;
+use crate::model::order::InOrder as _;
 use crate::{
     archive::{LARGEST, prints},
     kernel::{self, Access, ErrorCause, KernelError, Machine, files, loopback},
@@ -89,7 +90,7 @@ pub fn overlays(machine: &Machine, store: Option<&Path>) -> Result<Vec<Overlay>,
             }
         }
     }
-    found.sort_by(|a, b| (&a.set, &a.file).cmp(&(&b.set, &b.file)));
+    found.order_by(|a, b| (&a.set, &a.file).cmp(&(&b.set, &b.file)));
     Ok(found)
 }
 

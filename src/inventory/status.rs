@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, path::Path};
 use superblock::{Bytes, Kib, MdUuid, Sectors};
 
 use super::{arrays::level, map_entries, nodes::Nodes};
+use crate::model::order::InOrder as _;
 use crate::{
     kernel::{
         KernelError, Machine, mdstat,
@@ -83,7 +84,7 @@ impl<'a> StatusLook<'a> {
         entries: &[mdstat::MdstatEntry],
     ) -> Result<Vec<ArrayStatus>, KernelError> {
         let mut names = self.machine.sysfs.arrays()?;
-        names.sort_by_key(|name| (name.len(), name.clone()));
+        names.order_by_key(|name| (name.len(), name.clone()));
         let found = names.iter().filter_map(|name| self.one(name, entries));
         Ok(found.filter(|array| array.is_running() || !array.members.is_empty()).collect())
     }
@@ -136,7 +137,7 @@ impl<'a> StatusLook<'a> {
         let rank = |member: &MemberStatus| {
             (member.slot.is_none(), member.slot, member.is(&MemberState::Replacement))
         };
-        found.members.sort_by_key(rank);
+        found.members.order_by_key(rank);
         Some(found)
     }
 

@@ -1,4 +1,4 @@
-//! A running RAID6 array, read past md, straight from its members.
+//! A running array, read past md, straight from its members.
 
 use std::path::Path;
 
@@ -9,40 +9,45 @@ use super::StatusLook;
 use crate::{
     kernel::{Access, BlockDevice, KernelError, Machine, node, parallel, sysfs::ArrayAttr},
     model::{
-        six::{NoSix, SixArray, SixMember, StripePart, StripeRange, StripesSeen},
+        raw::{NotRaw, RawArray, RawMember, StripePart, StripeRange, StripesSeen},
         status::{ArrayStatus, MemberStatus},
     },
     words::MemberState,
 };
 
-/// The array at a path.
+/// The array at a path, if it is of one of the levels.
 ///
 /// # Errors
 /// sysfs or /proc/mdstat could not be read at all.
-pub(super) fn six(machine: &Machine, path: &str) -> Result<Result<Box<SixArray>, NoSix>, KernelError> {
+pub(super) fn raw(
+    machine: &Machine,
+    path: &str,
+    levels: &[Level],
+) -> Result<Result<Box<RawArray>, NotRaw>, KernelError> {
     let number = match node::number_of(Path::new(path)) {
         Ok(number) => number,
-        Err(error) => return Ok(Err(NoSix::NoDevice(error.to_string()))),
+        Err(error) => return Ok(Err(NotRaw::NoDevice(error.to_string()))),
     };
     let all = StatusLook::new(machine).all()?;
     let found = number.and_then(|number| all.iter().find(|array| array.id == number));
-    let Some(status) = found.filter(|array| array.level == Some(Level::Raid6) && array.is_running()) else {
-        return Ok(Err(NoSix::OtherLevel));
-    };
-    Ok(of(machine, status, path).map(Box::new))
+    let of_level = |array: &ArrayStatus| array.level.filter(|level| levels.contains(level));
+    Ok(match found.filter(|array| array.is_running()).and_then(|array| Some((array, of_level(array)?))) {
+        Some((array, level)) => of(machine, array, level, path).map(Box::new),
+        None => Err(NotRaw::OtherLevel),
+    })
 }
 
-fn of(machine: &Machine, status: &ArrayStatus, path: &str) -> Result<SixArray, NoSix> {
+fn of(machine: &Machine, status: &ArrayStatus, level: Level, path: &str) -> Result<RawArray, NotRaw> {
     if status.reshape_position.is_some() || status.raid_disks_before.is_some() {
-        return Err(NoSix::Shape("it is changing its shape".to_owned()));
+        return Err(NotRaw::Shape("it is changing its shape".to_owned()));
     }
     if status.degraded.is_some_and(|missing| missing > 0) {
-        return Err(NoSix::Degraded);
+        return Err(NotRaw::Degraded);
     }
     let array = machine.sysfs.array(&status.kernel_name);
     let number = |attr| array.number(attr).ok().flatten().unwrap_or(0);
     let geometry = Geometry {
-        level: Level::Raid6,
+        level,
         layout: status.layout,
         chunk: status.chunk.sectors(),
         raid_disks: status.raid_disks,
@@ -55,11 +60,11 @@ fn of(machine: &Machine, status: &ArrayStatus, path: &str) -> Result<SixArray, N
                 && member.is(&MemberState::InSync)
                 && !member.is(&MemberState::Replacement)
         };
-        let member = status.members.iter().find(serves).ok_or(NoSix::Degraded)?;
+        let member = status.members.iter().find(serves).ok_or(NotRaw::Degraded)?;
         let entry = array.member(&member.kernel_name);
-        members.push(SixMember {
+        members.push(RawMember {
             path: member.path.clone().unwrap_or_else(|| format!("/dev/{}", member.kernel_name)),
-            dev: member.id.ok_or(NoSix::Degraded)?,
+            dev: member.id.ok_or(NotRaw::Degraded)?,
             data_offset: entry.offset().ok().flatten().ok_or_else(unclear)?,
             bad: entry.bad_blocks().ok().flatten().unwrap_or_default(),
         });
@@ -68,7 +73,7 @@ fn of(machine: &Machine, status: &ArrayStatus, path: &str) -> Result<SixArray, N
         let dev = entry.dev().ok().flatten()?;
         members.iter().position(|member| member.dev == dev)
     });
-    let found = SixArray {
+    let found = RawArray {
         kernel: status.kernel_name.clone(),
         path: path.to_owned(),
         geometry,
@@ -78,14 +83,14 @@ fn of(machine: &Machine, status: &ArrayStatus, path: &str) -> Result<SixArray, N
         unsynced: array.resync_start().ok().flatten().flatten().is_some(),
         held: number(ArrayAttr::SuspendHi) > number(ArrayAttr::SuspendLo),
     };
-    if found.stripes().is_none() || found.count() == 0 {
-        return Err(NoSix::Shape(format!("layout {} is not known", status.layout)));
+    if found.length() == Sectors(0) {
+        return Err(NotRaw::Shape(format!("layout {} is not known", status.layout)));
     }
     Ok(found)
 }
 
-fn unclear() -> NoSix {
-    NoSix::Shape("md does not tell all of its shape".to_owned())
+fn unclear() -> NotRaw {
+    NotRaw::Shape("md does not tell all of its shape".to_owned())
 }
 
 /// Reads a range of all members at the same time. Answers the stripes that do not fit together; `all`: every one.
@@ -94,17 +99,13 @@ fn unclear() -> NoSix {
 /// The array has lost a member since, whose blocks would be old ones.
 pub(super) fn stripes(
     machine: &Machine,
-    array: &SixArray,
+    array: &RawArray,
     range: StripeRange,
     all: bool,
 ) -> Result<Box<StripesSeen>, KernelError> {
-    let read = |member: &SixMember| read(member, range);
+    let read = |member: &RawMember| read(member, range);
     let blocks = parallel::each(array.members.len(), &array.members, read);
-    let missing = machine.sysfs.array(&array.kernel).degraded()?;
-    if missing != Some(0) {
-        let errno = nix::errno::Errno::ENODEV;
-        return Err(KernelError::new(array.path.clone(), "read all members", errno));
-    }
+    still_whole(machine, array)?;
     let Some(layout) = array.stripes() else { return Ok(Box::default()) };
     let mut seen = Box::<StripesSeen>::default();
     let mut syndromes = Syndromes::default();
@@ -138,18 +139,30 @@ pub(super) fn stripes(
     Ok(seen)
 }
 
-fn bytes(sectors: u64) -> usize {
+/// What was read of one that was lost meanwhile may be old.
+pub(super) fn still_whole(machine: &Machine, array: &RawArray) -> Result<(), KernelError> {
+    match machine.sysfs.array(&array.kernel).degraded()? {
+        Some(0) => Ok(()),
+        _ => Err(KernelError::new(array.path.clone(), "read all members", nix::errno::Errno::ENODEV)),
+    }
+}
+
+pub(super) fn bytes(sectors: u64) -> usize {
     usize::try_from(Sectors(sectors).bytes().0).unwrap_or(usize::MAX)
 }
 
 /// What the log of bad blocks names is known to be of no use.
-fn is_bad(member: &SixMember, at: u64, length: u64) -> Option<String> {
+pub(super) fn is_bad(member: &RawMember, at: u64, length: u64) -> Option<String> {
     let end = at.saturating_add(length);
     let hit = |(start, length): &&(Sectors, Sectors)| start.0 < end && at < start.0.saturating_add(length.0);
     member.bad.iter().find(hit).map(|_| "its bad-block log names a place there".to_owned())
 }
 
-fn read(member: &SixMember, range: StripeRange) -> Result<Vec<u8>, KernelError> {
+/// A range of one member's data.
+///
+/// # Errors
+/// Its path leads to another device now, or it cannot be read.
+pub(super) fn read(member: &RawMember, range: StripeRange) -> Result<Vec<u8>, KernelError> {
     let device = BlockDevice::open(Path::new(&member.path), Access::Read)?;
     if device.dev() != Some(member.dev) {
         return Err(KernelError::new(member.path.clone(), "find", nix::errno::Errno::ENODEV));

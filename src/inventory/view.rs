@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::{
+    differences,
     dm::{Driver, WantedOfDm},
     stripes,
 };
@@ -26,7 +27,7 @@ pub fn see(machine: &Machine, config: &Config, look: &Look) -> Result<View, Unse
         Look::World { fresh } => View::World(Box::new(super::world(machine, *fresh).map_err(unseen)?)),
         Look::Fresh { ids } => View::Fresh(super::fresh(*ids).map_err(unseen)?),
         Look::Candidates => View::Candidates(super::candidates_afresh(machine, config).map_err(unseen)?),
-        Look::Members { paths, explain } => View::Members(super::members(machine, paths, *explain)),
+        Look::Members { paths, used_by } => View::Members(super::members(machine, paths, *used_by)),
         Look::Managed { array } => View::Managed(super::managed(machine, array).map(Box::new)),
         Look::Subject { path, depth } => View::Subject(Box::new(super::subject(machine, path, *depth))),
         Look::Active { group, listed } => {
@@ -69,7 +70,13 @@ pub fn see(machine: &Machine, config: &Config, look: &Look) -> Result<View, Unse
         Look::ToWrite { paths } => View::ToWrite(super::look_to_write(machine, paths)),
         Look::Tool { tool, device } => View::Tool(super::checked(*tool, device)),
         Look::Scrub { words } => View::Scrub(Box::new(super::scrub(machine, words).map_err(unseen)?)),
-        Look::SixArray { path } => View::SixArray(stripes::six(machine, path).map_err(unseen)?),
+        Look::RawArray { path, levels } => {
+            View::RawArray(stripes::raw(machine, path, levels).map_err(unseen)?)
+        }
+        Look::Differences { array, range } => {
+            View::Differences(differences::differences(machine, array, *range).map_err(unseen)?)
+        }
+        Look::Contents { array, path } => View::Contents(super::contents(machine, array, path)),
         Look::Stripes { array, range, all } => {
             View::Stripes(stripes::stripes(machine, array, *range, *all).map_err(unseen)?)
         }

@@ -13,12 +13,13 @@ pub mod extents;
 pub mod human;
 pub mod manage;
 pub mod monitor;
+pub mod order;
 pub mod overlay;
 pub mod probe;
+pub mod raw;
 #[cfg(test)]
 pub(crate) mod samples;
 pub mod scrub;
-pub mod six;
 pub mod status;
 pub mod trial;
 pub mod unfinished;

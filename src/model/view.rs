@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, ffi::OsString, path::PathBuf};
 
-use superblock::{MdUuid, lvm::Group as LvmGroup};
+use superblock::{Level, MdUuid, lvm::Group as LvmGroup};
 
 use super::{
     Candidate, DevId, Sight, World,
@@ -14,8 +14,8 @@ use super::{
     manage::{Absent, Depth, ManageSubject, Managed},
     monitor::{MonitorTexts, Monitored, Spool},
     overlay::{Overlay, Overlays, Pending, Underlays},
-    scrub::ScrubSight,
-    six::{NoSix, SixArray, StripeRange, StripesSeen},
+    raw::{DifferencesSeen, NotRaw, RawArray, StripeRange, StripesSeen},
+    scrub::{Piece, ScrubSight},
     trial::{Checker, ToolEnded},
     volume::{FoundGroup, GroupLook, GroupSeen, Groups, Traces, VolumesSeen},
 };
@@ -29,6 +29,17 @@ pub struct Unseen {
     pub text: String,
     /// The kernel's answer, where it was the kernel who refused.
     pub errno: Option<Errno>,
+}
+
+/// What is found out about the use of devices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UsedBy {
+    /// Nothing: the kernel refuses what is in use when it is claimed.
+    Unasked,
+    /// Whether those with metadata are in use: one more open for each.
+    Whether,
+    /// Also by whom.
+    ByWhom,
 }
 
 /// What to look at. `inventory` looks.
@@ -50,8 +61,8 @@ pub enum Look {
     Members {
         /// Their paths.
         paths: Vec<String>,
-        /// Also by whom each is used.
-        explain: bool,
+        /// What is found out about their use.
+        used_by: UsedBy,
     },
     /// An array whose members are to be changed.
     Managed {
@@ -128,19 +139,35 @@ pub enum Look {
         /// Paths, kernel names, names or UUIDs; all arrays where there are none.
         words: Vec<String>,
     },
-    /// A RAID6 array, for reading its stripes from its members.
-    SixArray {
+    /// An array that has all of its members, for reading past md.
+    RawArray {
         /// Its path.
         path: String,
+        /// Levels that it may have.
+        levels: &'static [Level],
     },
     /// A range of all of its members: which stripes of it do not fit together.
     Stripes {
         /// The array.
-        array: Box<SixArray>,
+        array: Box<RawArray>,
         /// The range.
         range: StripeRange,
         /// Those that fit, too.
         all: bool,
+    },
+    /// A range of an array: where its members do not agree.
+    Differences {
+        /// The array.
+        array: Box<RawArray>,
+        /// The range: of the members where there is parity, of the array where there are copies.
+        range: StripeRange,
+    },
+    /// What lies on an array.
+    Contents {
+        /// The kernel's name.
+        array: String,
+        /// The path that people use.
+        path: String,
     },
     /// All arrays, and which of them are at these paths.
     Monitored {
@@ -291,10 +318,14 @@ views! {
     Acting(Acting) = acting,
     /// [`Look::Scrub`].
     Scrub(Box<ScrubSight>) = scrub,
-    /// [`Look::SixArray`], or why it cannot be read so.
-    SixArray(Result<Box<SixArray>, NoSix>) = six_array,
+    /// [`Look::RawArray`], or why it cannot be read so.
+    RawArray(Result<Box<RawArray>, NotRaw>) = raw_array,
     /// [`Look::Stripes`].
     Stripes(Box<StripesSeen>) = stripes,
+    /// [`Look::Differences`].
+    Differences(Box<DifferencesSeen>) = differences,
+    /// [`Look::Contents`], in the order of the array.
+    Contents(Vec<Piece>) = contents,
     /// [`Look::Monitored`].
     Monitored(Box<Monitored>) = monitored,
     /// [`Look::MonitorTexts`].

@@ -7,7 +7,7 @@ use superblock::{Level, MdUuid};
 use super::{Plan, Refusal, Step, SystemStep, TextChange, Warning};
 use crate::{
     config::{
-        Metadata,
+        HostName, Metadata,
         conf::{self, ArrayLine, ArrayLineName, Config, Diagnostic, Repeated},
         sources::{ConfigFile, ConfigPlace, ConfigTexts, USUAL},
         unused::{self, Unused},
@@ -49,6 +49,10 @@ pub struct ConfigBeside {
     pub has_receiver: bool,
     /// PROGRAM's file is not there, or cannot be executed.
     pub no_program: bool,
+    /// The machine's own name.
+    pub host: Option<String>,
+    /// The files that everybody can write.
+    pub open_to_all: Vec<String>,
 }
 
 /// What there is to say.
@@ -78,6 +82,21 @@ pub fn check((config, diagnostics): (&Config, &[Diagnostic]), beside: &ConfigBes
                 array.shown()
             );
             remarks.push(ConfigRemark::wrong(None, text));
+        }
+    }
+    for file in &beside.open_to_all {
+        let text = format!(
+            "{file} can be written by every user, who can have root run a program by it; chmod o-w takes that away"
+        );
+        remarks.push(ConfigRemark::wrong(None, text));
+    }
+    if let (Some(HostName::Named(name)), Some(host)) = (&config.home_host.name, &beside.host) {
+        if name != host {
+            let text = format!(
+                "HOMEHOST is {}, and this machine is {host}: arrays of {host} count as those of another machine",
+                name.escape_debug()
+            );
+            remarks.push(ConfigRemark::note(None, text));
         }
     }
     if let Some(program) = config.program.as_ref().filter(|_| beside.no_program) {
@@ -174,7 +193,14 @@ fn other_shape(line: &ArrayLine, array: &ArrayStatus) -> Option<String> {
     disks
         .map(|(said, is)| told("num-devices", said.to_string(), is.to_string()))
         .or_else(|| level.map(|(said, is)| told("level", name(said), name(is))))
-        .or_else(|| is_of_another_format(line, array).then(|| format!("names another metadata format than {}, which {shown} has: it is not assembled by this line", array.metadata)))
+        .or_else(|| {
+            let metadata = &array.metadata;
+            is_of_another_format(line, array).then(|| {
+                format!(
+                    "names another metadata format than {metadata}, which {shown} has: it is not assembled by this line"
+                )
+            })
+        })
 }
 
 fn is_of_another_format(line: &ArrayLine, array: &ArrayStatus) -> bool {
@@ -353,6 +379,23 @@ mod tests {
         }
         let away = format!("{mail}{line}");
         assert_eq!(said(&away, &[], &[UUID]), none, "an array that waits to be assembled is there");
+    }
+
+    #[test]
+    fn whose_name_it_is_and_who_can_write_it() {
+        let (config, _) = parse([("/etc/mdadm.conf", "MAILADDR root\nHOMEHOST other\n")]);
+        let beside = ConfigBeside {
+            host: Some("mine".into()),
+            open_to_all: vec!["/etc/mdadm.conf".into()],
+            ..ConfigBeside::default()
+        };
+        let said: Vec<(bool, String)> =
+            check((&config, &[]), &beside).into_iter().map(|said| (said.wrong, said.text)).collect();
+        assert!(said[0].0 && said[0].1.contains("every user"), "{said:?}");
+        assert!(
+            !said[1].0 && said[1].1.starts_with("HOMEHOST is other, and this machine is mine"),
+            "{said:?}"
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::{
     ArrayName, MdStep, Plan, Refusal, Step, SystemStep,
     course::{Course, Deed, Event, Look, Said, Then, Turn, Unseen, View},
 };
+use crate::model::order::InOrder as _;
 use crate::model::{RunningArray, World};
 
 /// Exit status of a failure.
@@ -54,7 +55,7 @@ fn inside<'a>(container: &'a RunningArray, world: &'a World) -> impl Iterator<It
 #[must_use]
 pub fn in_order(world: &World) -> Vec<&RunningArray> {
     let mut order: Vec<&RunningArray> = world.arrays.iter().collect();
-    order.sort_by_key(|array| std::cmp::Reverse(depth(array, world, 0)));
+    order.order_by_key(|array| std::cmp::Reverse(depth(array, world, 0)));
     order
 }
 

@@ -14,6 +14,7 @@ pub mod examine;
 pub mod explain;
 pub mod history;
 pub mod incremental;
+pub mod located;
 pub mod outcome;
 pub mod overlay;
 pub mod query;

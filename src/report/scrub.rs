@@ -6,11 +6,12 @@ use superblock::{Level, Sectors};
 
 use super::{
     DiskText,
+    located::SpotShown,
     status::Problem,
     text::{ctime, duration, size},
 };
 use crate::model::{
-    scrub::{ScrubArray, ScrubSight, Settled, WholeScrub, percent, places, sentence, settle},
+    scrub::{Piece, ScrubArray, ScrubSight, Settled, WholeScrub, percent, places, sentence, settle, spots},
     status::Stage,
 };
 
@@ -63,6 +64,8 @@ struct Whole {
 struct Range {
     start_sector: u64,
     length_sectors: u64,
+    /// What lies there now.
+    contents: Vec<SpotShown>,
 }
 
 /// Why a check would not begin now.
@@ -75,16 +78,23 @@ pub struct ScrubLeft {
 }
 
 impl ScrubReport {
-    /// From one look; `left_out` says why a check of an array would not begin now.
+    /// From one look; `left_out` says why a check of an array would not begin now, `contents` what lies on one whose members
+    /// differ.
     #[must_use]
-    pub fn new(sight: &ScrubSight, left_out: impl Fn(&ScrubArray) -> Option<ScrubLeft>) -> Self {
+    pub fn new(
+        sight: &ScrubSight,
+        left_out: impl Fn(&ScrubArray) -> Option<ScrubLeft>,
+        contents: impl Fn(&ScrubArray) -> Vec<Piece>,
+    ) -> Self {
         let absent = sight
             .absent
             .iter()
             .map(|word| Problem { device: word.clone(), error: "is no array in the kernel".to_owned() });
         let line = |array: &ScrubArray| {
             let settled = settle(array, sight.now, &sight.boot);
-            ScrubLine::new(array, &settled, left_out(array))
+            let found = |whole: &WholeScrub| !whole.ranges.is_empty();
+            let pieces = settled.record.whole.first().filter(|whole| found(whole)).map(|_| contents(array));
+            ScrubLine::new(array, &settled, left_out(array), &pieces.unwrap_or_default())
         };
         Self {
             schema: "mdctl.scrub.1",
@@ -118,7 +128,7 @@ impl ScrubReport {
 }
 
 impl ScrubLine {
-    fn new(array: &ScrubArray, settled: &Settled, left_out: Option<ScrubLeft>) -> Self {
+    fn new(array: &ScrubArray, settled: &Settled, left_out: Option<ScrubLeft>, pieces: &[Piece]) -> Self {
         let stage = array.status.activity.as_ref().map(|activity| activity.stage);
         let (running, waits) = match stage {
             Some(Stage::Running { done, .. }) => (Some(done), false),
@@ -139,7 +149,12 @@ impl ScrubLine {
             (None, None) if marked.is_some() || !settled.record.whole.is_empty() => "whole",
             (None, None) => "never",
         };
-        let whole: Vec<Whole> = settled.record.whole.iter().map(Whole::new).collect();
+        let level = array.status.level;
+        let mut whole: Vec<Whole> = settled.record.whole.iter().map(Whole::new).collect();
+        // What lay there at the time of an earlier check may have moved.
+        if let Some(newest) = whole.first_mut() {
+            newest.add_contents(pieces, level);
+        }
         let mut remarks = settled.odd.clone();
         if whole.first().is_some_and(|whole| whole.partly_counted) {
             remarks.push("a part was not counted by this program".to_owned());
@@ -228,6 +243,7 @@ impl Whole {
         let range = |(start_sector, length_sectors): &(u64, u64)| Range {
             start_sector: *start_sector,
             length_sectors: *length_sectors,
+            contents: Vec::new(),
         };
         Self {
             begun_unix_seconds: whole.begun,
@@ -239,9 +255,24 @@ impl Whole {
         }
     }
 
+    fn add_contents(&mut self, pieces: &[Piece], level: Option<Level>) {
+        for range in self.ranges.iter_mut().filter(|_| !pieces.is_empty()) {
+            let at = (Sectors(range.start_sector), Sectors(range.length_sectors));
+            range.contents = spots(pieces, at).iter().map(|spot| SpotShown::new(spot, level)).collect();
+        }
+    }
+
     fn places(&self) -> Option<String> {
         let ranges = self.ranges.iter().map(|range| (range.start_sector, range.length_sectors));
-        places(&ranges.collect::<Vec<_>>()).map(|places| format!("    {places}\n"))
+        let places = places(&ranges.collect::<Vec<_>>())?;
+        let mut on: Vec<String> = Vec::new();
+        for words in self.ranges.iter().flat_map(|range| &range.contents).filter_map(SpotShown::on) {
+            if !on.contains(&words) {
+                on.push(words);
+            }
+        }
+        let on = if on.is_empty() { String::new() } else { format!("    there: {}\n", on.join("; ")) };
+        Some(format!("    {places}\n{on}"))
     }
 }
 
@@ -316,7 +347,7 @@ mod tests {
             let (why, hint) = ("it is degraded".to_owned(), Some("look".to_owned()));
             (array.status.kernel_name == "md4").then_some(ScrubLeft { why, hint })
         };
-        let report = ScrubReport::new(&sight, no_disks);
+        let report = ScrubReport::new(&sight, no_disks, |_| Vec::new());
         let text = report.text(&TimeZone::UTC);
         let lines: Vec<Vec<&str>> = text
             .lines()

@@ -58,9 +58,11 @@ pub enum ScrubVerb {
     Renew,
     /// Show how things stand.
     Status,
+    /// Read the members and show where they do not agree.
+    Locate,
 }
 
-/// ScrubChoice arrays are meant.
+/// Which arrays are meant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ScrubChoice {
     /// All of them.

@@ -13,6 +13,8 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("what_is_left_out", what_is_left_out),
         Case::new("a_disk_fails_meanwhile", a_disk_fails_meanwhile),
         Case::new("a_mismatch_is_found_and_placed", a_mismatch_is_found_and_placed),
+        Case::new("what_differs_is_located", what_differs_is_located),
+        Case::new("what_lies_there_is_told", what_lies_there_is_told),
         Case::new("raid6_and_raid10_go_on_and_are_judged", raid6_and_raid10_go_on_and_are_judged),
         Case::new("arrays_that_share_disks_wait_for_each_other", arrays_that_share_disks_wait_for_each_other),
         Case::new("the_words_of_mdcheck", the_words_of_mdcheck),
@@ -280,13 +282,114 @@ fn a_mismatch_is_found_and_placed() {
     assert!(text.stdout.contains("8 (4 KiB)") && text.stdout.contains("81920-81928"), "{text}");
 }
 
+/// What `mdctl scrub locate` says of md5.
+fn located() -> serde_json::Value {
+    let ended = mdctl(&["scrub", "locate", "md5", "--json"]).ok();
+    let mut document: serde_json::Value = serde_json::from_str(&ended.stdout).expect("a document");
+    assert_eq!(document["schema"], "mdctl.differences.1");
+    document["arrays"][0].take()
+}
+
+/// A page of the member in slot 1, in every level, found while the array runs.
+fn what_differs_is_located() {
+    for (words, count, starts, odd) in [
+        (&["-l1"][..], 2, &[40_960][..], &[][..]),
+        (&["-l1"], 3, &[40_960], &["/dev/ram1"]),
+        (&["-l4"], 3, &[81_920, 82_944], &[]),
+        (&["-l5"], 3, &[81_920, 82_944], &[]),
+        (&["-l6"], 5, &[122_880], &["/dev/ram1"]),
+        (&["-l10", "-pn2"], 4, &[81_920], &[]),
+        (&["-l10", "-pf2"], 4, &[164_864], &[]),
+        (&["-l10", "-po3"], 3, &[39_936], &["/dev/ram1"]),
+    ] {
+        let _notes = Notes::new();
+        let disks = Disks::new(count, 64 << 10);
+        let devices = format!("-n{count}");
+        let start = ["-q", "-C", "/dev/md5", &devices, "--run", "--assume-clean", "--bitmap=none"];
+        reference(&[&start[..], words, &disks.all()].concat()).ok();
+        settle();
+        let array = located();
+        assert!(array["places"].as_array().is_some_and(Vec::is_empty), "{words:?}: {array:#}");
+        assert!(array["compared_bytes"] == array["total_bytes"] && array["more"] == false, "{array:#}");
+        let data: u64 = attr("md5", "dev-ram1/offset").parse().expect("a number");
+        disks.write(1, (data + 40_960) * 512, &[0x5a; 4096]);
+        let array = located();
+        let [place] = array["places"].as_array().expect("a list").as_slice() else {
+            panic!("{words:?}: {array:#}")
+        };
+        let contents = place["contents"].as_array().expect("a list").iter();
+        let found: Vec<u64> = contents.filter_map(|spot| spot["start_sector"].as_u64()).collect();
+        assert_eq!(found, starts, "{words:?}: {array:#}");
+        assert_eq!(place["odd_members"], serde_json::json!(odd), "{words:?}: {array:#}");
+        assert_eq!((&place["length_bytes"], &array["differing_bytes"]), (&4096.into(), &4096.into()));
+        // Whoever reads the array finds it in one of these places. Of copies any may be read, and the RAID5 has parity there.
+        let reads = |at: &u64| {
+            sh(&format!("dd if=/dev/md5 bs=512 skip={at} count=8 iflag=direct status=none | tr -d Z | wc -c"))
+        };
+        let is_data = matches!(words[0], "-l4" | "-l6");
+        assert!(
+            !is_data || starts.iter().any(|at| reads(at).ok().stdout.trim() == "0"),
+            "{words:?}: {array:#}"
+        );
+        let text = mdctl(&["scrub", "locate", "md5"]).ok();
+        assert!(text.stdout.contains("members differ in one place, 4 KiB"), "{text}");
+        reference(&["-q", "--stop", "/dev/md5"]).ok();
+    }
+}
+
+/// Swap and a mounted file system on volumes, and free space of their group.
+fn what_lies_there_is_told() {
+    let _notes = Notes::new();
+    let disks = Disks::new(2, 64 << 10);
+    let words = ["-q", "-C", "/dev/md5", "-l1", "-n2", "--run", "--assume-clean", "--bitmap=none"];
+    reference(&[&words[..], &disks.all()].concat()).ok();
+    settle();
+    mdctl(&["volume", "group", "create", "vgloc", "/dev/md5"]).ok();
+    mdctl(&["volume", "create", "vgloc/swap", "8M"]).ok();
+    mdctl(&["volume", "create", "vgloc/home", "8M"]).ok();
+    sh("mkswap -q /dev/vgloc/swap; mkfs.ext4 -q -L home /dev/vgloc/home; mkdir -p /mnt/located; mount /dev/vgloc/home /mnt/located; sync")
+        .ok();
+    let data: u64 = attr("md5", "dev-ram1/offset").parse().expect("a number");
+    let begins = |volume: &str| -> u64 {
+        let table = sh(&format!("dmsetup table vgloc-{volume}")).ok().stdout;
+        table.split_whitespace().last().and_then(|word| word.parse().ok()).expect("a linear volume")
+    };
+    let (swap, home) = (begins("swap"), begins("home"));
+    for start in [swap + 4096, home + 8192, home + 40_000] {
+        disks.write(1, (data + start) * 512, &[0x5a; 4096]);
+    }
+    let array = located();
+    sh("umount /mnt/located").ok();
+    let all: Vec<String> = array["places"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|place| {
+            let spot = &place["contents"][0];
+            ["device", "device_offset_bytes", "content", "mounted_on", "purpose", "harmless"]
+                .map(|key| spot[key].to_string().replace('"', ""))
+                .join(" ")
+        })
+        .collect();
+    mdctl(&["volume", "remove", "vgloc/swap", "vgloc/home", "--yes"]).ok();
+    mdctl(&["volume", "group", "remove", "vgloc", "--yes"]).ok();
+    assert_eq!(
+        all,
+        [
+            "/dev/vgloc/swap 2097152 swap null swap true",
+            "/dev/vgloc/home 4194304 ext4 \\home\\ /mnt/located data false",
+            &format!("/dev/md5 {} free space of group vgloc null free true", (home + 40_000) * 512),
+        ],
+        "{array:#}"
+    );
+}
+
 /// One page of one member is not as the others have it.
 fn raid6_and_raid10_go_on_and_are_judged() {
     // RAID10 counts in units of 64 KiB, and the kernel does not say where.
-    for (level, count, words, places) in [
-        ("6", 8, "which raid6check says", &[81_920, 82_944][..]),
-        ("10", 128, "small counts are harmless", &[]),
-    ] {
+    for (level, count, words, places) in
+        [("6", 8, "raid6check say", &[81_920, 82_944][..]), ("10", 128, "small counts are harmless", &[])]
+    {
         let _notes = Notes::new();
         let disks = Disks::new(4, 64 << 10);
         let level = format!("-l{level}");

@@ -14,7 +14,7 @@ use crate::{
     config::sources::ConfigSources,
     inventory::{self, StatusLook},
     kernel::{Machine, host, node},
-    model::{DevId, status::ArrayStatus},
+    model::{DevId, status::ArrayStatus, view::UsedBy},
     plan::explain::{ExplainScene, Idle},
     report::{
         DiskText,
@@ -92,7 +92,7 @@ impl Work<'_> {
             ids.iter().filter(|(id, _)| inside.contains(id)).map(|(_, path)| path).collect();
         let mut paths = inventory::candidates(self.machine, &config, look.nodes())?;
         paths.retain(|path| !members.contains(path));
-        let sights = inventory::members(self.machine, &paths, false);
+        let sights = inventory::members(self.machine, &paths, UsedBy::Whether);
         if !self.request.watch {
             super::say_silent(&sights, self.ui);
         }

@@ -1,13 +1,17 @@
 //! Scrubbing: what is seen of arrays for it, what is kept of it, and what that comes to.
 
+mod contents;
 mod kept;
+mod located;
 mod places;
 pub mod schedule;
 mod settle;
 
 use superblock::{Level, MdUuid, Sectors};
 
+pub use contents::{ArraySpot, OnDevice, Piece, Purpose, spots};
 pub use kept::{Kept, KeptPosition, OpenScrub, ScrubPart, ScrubRecord, TOO_OLD, WholeScrub, parse_position};
+pub use located::{Located, LocatedPlace};
 pub use places::{places, ranges};
 pub use settle::{RunningCheck, Settled, settle};
 
@@ -163,16 +167,16 @@ pub fn meaning(level: Option<Level>, count: Sectors) -> &'static str {
     let mirrors = matches!(level, Some(Level::Raid1 | Level::Raid10));
     match (mirrors, count <= SMALL) {
         (true, true) => {
-            "on RAID1 and RAID10 small counts are harmless, where swap or files that change while they are written are on it"
+            "on RAID1 and RAID10 small counts are harmless, where swap or files that change while they are written are on it; mdctl scrub locate shows where it is and what lies there"
         }
         (true, false) => {
-            "to know which member is right before anything is repaired: so much differs where members were written to apart from each other and then put together, or where a disk lost writes. What is read depends on the member that is asked"
+            "to know which member is right before anything is repaired: so much differs where members were written to apart from each other and then put together, or where a disk lost writes. What is read depends on the member that is asked; mdctl scrub locate shows where it is and what lies there"
         }
         (false, _) if level == Some(Level::Raid6) => {
-            "to know which member is wrong before anything is repaired, which raid6check says: where parity does not fit, a lost member would be made wrongly"
+            "to know which member is wrong before anything is repaired, which mdctl scrub locate and raid6check say: where parity does not fit, a lost member would be made wrongly"
         }
         (false, _) => {
-            "to know which member is wrong before anything is repaired: where parity does not fit, a lost member would be made wrongly"
+            "to know which member is wrong before anything is repaired: where parity does not fit, a lost member would be made wrongly; mdctl scrub locate shows where it is and what lies there"
         }
     }
 }

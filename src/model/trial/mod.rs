@@ -9,6 +9,7 @@ mod tries;
 use superblock::{Events, Level, MdUuid, Membership, Role, Sectors};
 
 use super::{Geometry, stripes::Stripes};
+use crate::model::order::InOrder as _;
 
 pub use cache::Cached;
 #[cfg(test)]
@@ -286,7 +287,7 @@ impl Scored {
 
 /// The best first; among equals the one that differs least.
 pub fn rank(scored: &mut [Scored]) {
-    scored.sort_by_key(|one| {
+    scored.order_by_key(|one| {
         (std::cmp::Reverse(one.points()), one.hypothesis.differs.len(), one.hypothesis.missing())
     });
 }

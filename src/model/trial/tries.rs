@@ -1,6 +1,7 @@
 //! What came of guesses that were started on overlays, and what that makes of their ranking.
 
 use super::{Scored, points};
+use crate::model::order::InOrder as _;
 
 /// What came of a guess that was tried.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,7 +142,7 @@ pub enum ToolEnded {
 
 /// The best first, by evidence and by what came of trying them.
 pub fn rank_tried(ranked: &mut [(Scored, Option<Tried>)]) {
-    ranked.sort_by_key(|(scored, tried)| {
+    ranked.order_by_key(|(scored, tried)| {
         let verdict = tried.as_ref().and_then(Tried::verdict);
         std::cmp::Reverse(i64::from(scored.points()) + verdict.map_or(0, GuessVerdict::points))
     });

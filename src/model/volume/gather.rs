@@ -10,6 +10,7 @@ use superblock::lvm::{Group, LvmUuid};
 
 use super::{FoundGroup, Groups, LeftOutCause, PvDevice, RefusedDevice};
 use crate::model::DevId;
+use crate::model::order::InOrder as _;
 
 /// A text that was read, and what it says.
 #[derive(Clone, Debug)]
@@ -165,7 +166,7 @@ fn assemble(groups: &mut Groups, sighted: Vec<SightedPv>, twice: Vec<SightedPv>)
         one.absent = absent(one, groups);
         judge(one, groups);
     }
-    found.sort_by(|a, b| (&a.group.name, a.group.id).cmp(&(&b.group.name, b.group.id)));
+    found.order_by(|a, b| (&a.group.name, a.group.id).cmp(&(&b.group.name, b.group.id)));
     let names: Vec<String> = found.iter().map(|found| found.group.name.clone()).collect();
     for one in &mut found {
         if names.iter().filter(|name| **name == one.group.name).count() > 1 {

@@ -10,6 +10,7 @@ use super::{
     copies::{Copies, Missed, missed},
     shape::{self, Shapes},
 };
+use crate::model::order::InOrder as _;
 use crate::plan::histories::{Certainty, Fellow, HistoryLine, parted_with};
 
 /// Why a device is left out.
@@ -248,7 +249,7 @@ impl Lineup {
         let is_current = |place: &PlacedDevice| {
             matches!(place.class, DeviceClass::Active { .. } | DeviceClass::Journal { current: true })
         };
-        used.sort_by_key(|place| (!is_current(place), Reverse(place.events), place.claim));
+        used.order_by_key(|place| (!is_current(place), Reverse(place.events), place.claim));
         let mut numbers = BTreeMap::new();
         for place in used {
             let Some(claim) = claims.get(place.claim) else { continue };

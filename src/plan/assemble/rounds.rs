@@ -15,7 +15,7 @@ use crate::{
     model::{Sight, Unusable},
     plan::{
         DiskStep, MdStep, Plan, Step,
-        course::{Course, Deed, Event, Look, Said, Then, Turn, Unseen, View},
+        course::{Course, Deed, Event, Look, Said, Then, Turn, Unseen, UsedBy, View},
         run::Failure,
     },
 };
@@ -183,7 +183,7 @@ impl<'a> Rounds<'a> {
                 if new.is_empty() {
                     self.decide_all()
                 } else {
-                    Turn::look(Look::Members { paths: new, explain: false })
+                    Turn::look(Look::Members { paths: new, used_by: UsedBy::Whether })
                 }
             }
             Event::Seen(view) => {
@@ -238,7 +238,7 @@ impl<'a> Rounds<'a> {
                     return self.decide_all();
                 }
                 self.begun = true;
-                Turn::look(Look::Members { paths: listed.clone(), explain: true })
+                Turn::look(Look::Members { paths: listed.clone(), used_by: UsedBy::ByWhom })
             }
             AssembleJob::One(..) | AssembleJob::Lines(_) | AssembleJob::Scan(_) => {
                 Turn::look(Look::Candidates)

@@ -11,6 +11,7 @@ use super::{
     gather::{self, CandidatePath, GatherWish, Stop},
     select::Home,
 };
+use crate::model::order::InOrder as _;
 use crate::{
     config::{
         Config, Metadata,
@@ -286,7 +287,7 @@ impl Session<'_> {
         let wanted = |index: &usize| members.contains(index) || self.claim(*index, asked).is_some_and(inside);
         let mut all: Vec<usize> = (0..self.candidates.len()).filter(wanted).collect();
         // Of two that are alike the one that is in the array stays.
-        all.sort_by_key(|index| !self.claim(*index, asked).is_some_and(inside));
+        all.order_by_key(|index| !self.claim(*index, asked).is_some_and(inside));
         all
     }
 

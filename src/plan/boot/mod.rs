@@ -12,6 +12,7 @@ use serde::Serialize;
 use superblock::Level;
 
 use crate::model::boot::{BootArray, BootMount, BootSeen};
+use crate::model::order::InOrder as _;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -95,7 +96,7 @@ pub fn rests_on_arrays(seen: &BootSeen) -> bool {
 /// The arrays that an initial RAM disk has to start.
 fn needed(seen: &BootSeen) -> Vec<&BootArray> {
     let mut found: Vec<&BootArray> = early(seen).flat_map(|mount| seen.below(mount)).collect();
-    found.sort_by(|one, other| one.kernel.cmp(&other.kernel));
+    found.order_by(|one, other| one.kernel.cmp(&other.kernel));
     found.dedup();
     found
 }

@@ -13,7 +13,7 @@ use crate::{archive::EntryId, words::ArrayAttr};
 #[cfg(test)]
 pub(crate) mod twin;
 
-pub use crate::model::view::{Look, Unseen, View};
+pub use crate::model::view::{Look, Unseen, UsedBy, View};
 
 /// Exit status of a failure.
 const FAILED: u8 = 1;

@@ -3,6 +3,7 @@
 use superblock::{Bytes, Events, Native, Role, Sectors, bitmap, v1};
 
 use super::{ExplainScene, ExplainSeen, Finding, Kind, NextCommand, Severity, kernel};
+use crate::model::order::InOrder as _;
 use crate::{
     model::{Device, human, overlay},
     plan::assemble::Claim,
@@ -203,7 +204,7 @@ pub(super) fn table(claims: &[Claim], standing: impl Fn(&Claim) -> String) -> Ve
         let slot = claim.slot();
         (slot.is_none(), slot, std::cmp::Reverse(claim.facts.events), claim.path.clone())
     };
-    sorted.sort_by_key(rank);
+    sorted.order_by_key(rank);
     sorted.into_iter().map(|claim| seen(claim, standing(claim))).collect()
 }
 

@@ -24,6 +24,7 @@ mod tests;
 use jiff::tz::TimeZone;
 use superblock::MdUuid;
 
+use crate::model::order::InOrder as _;
 use crate::{
     model::{
         Candidate as Looked, Sight,
@@ -284,7 +285,7 @@ impl Finding {
 impl Explanation {
     /// The worst findings first, in the order in which they were found.
     fn sorted(mut self) -> Self {
-        self.findings.sort_by_key(|finding| finding.severity);
+        self.findings.order_by_key(|finding| finding.severity);
         self
     }
 
@@ -303,6 +304,15 @@ impl Explanation {
     pub fn is_fine(&self) -> bool {
         self.findings.iter().all(|finding| finding.severity == Severity::Note)
     }
+}
+
+/// What there is to say of devices with metadata that no DEVICE line allows.
+#[must_use]
+pub fn kept_away(paths: &[&str]) -> String {
+    let paths = paths.join(", ");
+    format!(
+        "no DEVICE line of mdadm.conf allows {paths}, so they are not assembled automatically; add them to one"
+    )
 }
 
 /// Explains a subject.

@@ -6,6 +6,7 @@ use superblock::{Role, Sectors};
 use super::{
     ExplainScene, Explanation, Finding, Kind, NextCommand, Severity, kernel, member, names, sides::Side,
 };
+use crate::model::order::InOrder as _;
 use crate::{
     model::{
         Geometry, human,
@@ -30,7 +31,7 @@ pub(super) fn explain(scene: &ExplainScene<'_>, array: &ArrayStatus) -> Explanat
     findings.extend(work.outside());
     findings.extend(work.missing());
     // What is missing comes back first: a member that still works is not replaced before that.
-    findings.sort_by_key(|finding| finding.kind == Kind::Worn);
+    findings.order_by_key(|finding| finding.kind == Kind::Worn);
     findings.extend(work.blocks());
     findings.extend(work.journal());
     findings.extend(work.state());

@@ -1,6 +1,7 @@
 //! The sides of an array whose members went on apart: who belongs to each, and whether it can be started without the others.
 
 use super::{Finding, Kind, NextCommand, Severity, running, stopped::Work};
+use crate::model::order::InOrder as _;
 use crate::{
     model::status::ArrayStatus,
     plan::{
@@ -57,7 +58,7 @@ impl Side {
                 sides.push(side);
             }
         }
-        sides.sort_by_key(|side| side.lacks.is_some());
+        sides.order_by_key(|side| side.lacks.is_some());
         sides
     }
 

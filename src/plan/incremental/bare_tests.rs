@@ -14,7 +14,7 @@ use crate::{
             CandidatePath,
             tests::{UUID, array},
         },
-        course::{Look, View, twin::Scene},
+        course::{Look, UsedBy, View, twin::Scene},
     },
 };
 
@@ -32,7 +32,9 @@ fn host(lines: &str, heir_of: Option<MdUuid>, is_empty: bool, size: u64) -> Opti
     let View::World(world) = lab.see(&Look::World { fresh: 0 }).unwrap() else { panic!() };
     session.world = *world;
     let paths = lab.disks.keys().cloned().collect();
-    let View::Members(sights) = lab.see(&Look::Members { paths, explain: false }).unwrap() else { panic!() };
+    let View::Members(sights) = lab.see(&Look::Members { paths, used_by: UsedBy::Unasked }).unwrap() else {
+        panic!()
+    };
     session.candidates = sights.iter().map(|sight| CandidatePath::new(sight, None)).collect();
     let id = DevId { major: 1, minor: 25 };
     session.by_path.insert(id, vec!["pci-1".to_owned()]);

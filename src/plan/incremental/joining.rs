@@ -17,7 +17,7 @@ use crate::{
     plan::{
         DiskStep, MdStep, Plan, Refusal, Step, SystemStep,
         assemble::{ArrayOutcome, CandidatePath, Claim, Options, Session},
-        course::{Course, Deed, Event, Look, Said, Turn, Unseen},
+        course::{Course, Deed, Event, Look, Said, Turn, Unseen, UsedBy},
         manage::session::Manage,
         naming::NameTrust,
         run::Failure,
@@ -140,7 +140,10 @@ impl<'a> Joining<'a> {
                 self.session.world = *view.world()?;
                 if self.session.candidates.is_empty() {
                     self.stage = Stage::Device;
-                    Turn::look(Look::Members { paths: vec![self.job.device.clone()], explain: false })
+                    Turn::look(Look::Members {
+                        paths: vec![self.job.device.clone()],
+                        used_by: UsedBy::Unasked,
+                    })
                 } else {
                     self.spread();
                     self.decide()
@@ -265,7 +268,7 @@ impl<'a> Joining<'a> {
 
     pub(super) fn look_at(&mut self, paths: Vec<String>) -> Turn {
         self.stage = Stage::Members;
-        Turn::look(Look::Members { paths, explain: false })
+        Turn::look(Look::Members { paths, used_by: UsedBy::Unasked })
     }
 
     /// One member of each array that the map does not know and that waits: a killed process may have begun it.

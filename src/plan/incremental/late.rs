@@ -142,12 +142,16 @@ impl Joining<'_> {
                 return then.into();
             }
         };
-        let said = say.into_iter().map(|said| Said::detail(said.text));
-        self.say.extend(said.chain(reason.map(Said::detail)));
+        self.say.extend(say.into_iter().map(|said| Said::detail(said.text)));
+        let with_reason = |refusal: Refusal| match &reason {
+            Some(reason) => refusal.hint(reason.clone()),
+            None => refusal,
+        };
         let (device, path) = (&self.job.device, &late.came.array.path);
         if !late.re_add {
             let status = if late.bare { FAILED } else { NOT_TAKEN };
-            return Turn::refuse(Refusal::new(format!("failed to add {device} to {path}")).status(status));
+            let refusal = Refusal::new(format!("failed to add {device} to {path}")).status(status);
+            return Turn::refuse(with_reason(refusal));
         }
         if late.unasked {
             return Turn::refuse(self.stays_out(&late.came));
@@ -158,6 +162,6 @@ impl Joining<'_> {
         let text = format!("can only add {device} to {path} as a spare, and force-spare is not set.");
         self.say.push(Said::error(text));
         let text = format!("failed to add {device} to existing array {path}: Invalid argument.");
-        Turn::refuse(Refusal::new(text).status(NOT_TAKEN))
+        Turn::refuse(with_reason(Refusal::new(text).status(NOT_TAKEN)))
     }
 }

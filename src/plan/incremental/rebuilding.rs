@@ -5,7 +5,7 @@ use crate::{
     plan::{
         ArrayName, Plan, Step, SystemStep,
         assemble::{CandidatePath, Claim, Session},
-        course::{Course, Deed, Event, Look, Said, Turn, Unseen},
+        course::{Course, Deed, Event, Look, Said, Turn, Unseen, UsedBy},
     },
 };
 
@@ -47,7 +47,7 @@ impl<'a> Rebuilding<'a> {
                 let native = self.session.world.arrays.iter().filter(|array| is_native(array));
                 let paths = native.flat_map(|array| &array.names).map(|name| super::node(name)).collect();
                 self.stage = Stage::Members;
-                Turn::look(Look::Members { paths, explain: false })
+                Turn::look(Look::Members { paths, used_by: UsedBy::Unasked })
             }
             (Stage::Members, Event::Seen(view)) => {
                 let asked = self.session.asked;

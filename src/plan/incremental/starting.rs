@@ -8,7 +8,7 @@ use crate::{
     plan::{
         ArrayName, Plan, Refusal,
         assemble::{CandidatePath, Options, Session, Verdict},
-        course::{Course, Deed, Event, Look, Said, Then, Turn, Unseen},
+        course::{Course, Deed, Event, Look, Said, Then, Turn, Unseen, UsedBy},
         naming::NameTrust,
     },
 };
@@ -91,7 +91,7 @@ impl<'a> Starting<'a> {
                     return Ok(Turn::end(self.status));
                 }
                 self.stage = Stage::Members;
-                Turn::look(Look::Members { paths, explain: false })
+                Turn::look(Look::Members { paths, used_by: UsedBy::Unasked })
             }
             (Stage::Members, Event::Seen(view)) => {
                 let asked = self.session.asked;

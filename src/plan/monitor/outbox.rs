@@ -6,6 +6,7 @@
 //! receivers know it by that (`Message-ID`, `Idempotency-Key`).
 
 use super::step::AlertStep;
+use crate::model::order::InOrder as _;
 use crate::{
     config::alerts::{Alerts, SmtpServer, WebHook},
     model::monitor::{Letter, Spool},
@@ -250,7 +251,7 @@ impl Outbox {
             stray.into_iter().partition(|letter| now.saturating_sub(letter.written) > TOO_OLD);
         self.given_up.extend(old.into_iter().map(|letter| letter.file));
         self.pending = known.into_iter().chain(stray).collect();
-        self.pending.sort_by(|a, b| name_of(&a.file).cmp(name_of(&b.file)));
+        self.pending.order_by(|a, b| name_of(&a.file).cmp(name_of(&b.file)));
         let says = count > 0 && !std::mem::replace(&mut self.said_stray, true);
         says.then(|| {
             Said::warn(format!("{count} alerts are kept for receivers that are not configured any more"))

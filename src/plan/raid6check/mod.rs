@@ -11,7 +11,7 @@ use raid::{
     blame::{Blame, Syndromes, bring_back},
     stripes::Row,
 };
-use superblock::{Bytes, Sectors, Write};
+use superblock::{Bytes, Level, Sectors, Write};
 
 use super::{
     ArrayName, Plan, Step,
@@ -19,7 +19,7 @@ use super::{
     mend::{Mend, MendMember},
 };
 use crate::{
-    model::six::{NoSix, SixArray, StripePart, StripeRange, StripesSeen},
+    model::raw::{NotRaw, RawArray, StripePart, StripeRange, StripesSeen},
     request::{Raid6CheckRequest, Raid6CheckVerb},
     words::SyncKind,
 };
@@ -36,7 +36,7 @@ const MOST_TRIES: u32 = 8;
 /// The course.
 pub struct SixCheck {
     job: Raid6CheckRequest,
-    array: Option<Box<SixArray>>,
+    array: Option<Box<RawArray>>,
     stage: Stage,
     /// What is left to be read, in sectors of the members: from, and up to.
     left: (u64, u64),
@@ -104,9 +104,11 @@ impl SixCheck {
 
     fn turn(&mut self, event: Event) -> Result<Turn, Unseen> {
         Ok(match (&self.stage, event) {
-            (_, Event::Begin) => Turn::look(Look::SixArray { path: self.job.array.clone() }),
+            (_, Event::Begin) => {
+                Turn::look(Look::RawArray { path: self.job.array.clone(), levels: &[Level::Raid6] })
+            }
             (_, Event::Unseen(unseen)) => return Err(unseen),
-            (Stage::Array, Event::Seen(view)) => self.begin(view.six_array()?),
+            (Stage::Array, Event::Seen(view)) => self.begin(view.raw_array()?),
             (Stage::Reading, Event::Seen(view)) => self.read(*view.stripes()?),
             (Stage::Again, Event::Seen(view)) => self.read_again(*view.stripes()?),
             (Stage::Mending, Event::Done(deeds)) => self.done(deeds.into_iter().next()),
@@ -114,12 +116,12 @@ impl SixCheck {
         })
     }
 
-    fn begin(&mut self, seen: Result<Box<SixArray>, NoSix>) -> Turn {
+    fn begin(&mut self, seen: Result<Box<RawArray>, NotRaw>) -> Turn {
         let shown = &self.job.array;
         let array = match seen {
             Ok(array) => array,
             Err(no) => {
-                let (text, status) = texts::no_six(shown, &no);
+                let (text, status) = texts::not_raw(shown, &no);
                 self.say.push(Said::error(text));
                 return Turn::end(status);
             }
@@ -150,7 +152,7 @@ impl SixCheck {
     }
 
     /// Why it is not done with this array as it is.
-    fn refused(&self, array: &SixArray) -> Option<(String, u8)> {
+    fn refused(&self, array: &RawArray) -> Option<(String, u8)> {
         let shown = &self.job.array;
         let writes = match self.job.verb {
             Raid6CheckVerb::Check { repair, .. } => repair,
@@ -264,7 +266,7 @@ impl SixCheck {
     }
 
     /// What is to be written, by slot.
-    fn right(&self, array: &SixArray, part: &StripePart) -> Vec<(usize, Bytes, Vec<u8>)> {
+    fn right(&self, array: &RawArray, part: &StripePart) -> Vec<(usize, Bytes, Vec<u8>)> {
         match self.job.verb {
             Raid6CheckVerb::Check { repair: false, .. } => Vec::new(),
             Raid6CheckVerb::Check { repair: true, .. } => {
@@ -324,7 +326,7 @@ impl SixCheck {
 }
 
 /// So much of each member at a time: whole chunks, or a power of two of one that is larger.
-fn at_once(array: &SixArray) -> u64 {
+fn at_once(array: &RawArray) -> u64 {
     let members = u64::from(array.geometry.raid_disks).max(1);
     let most = Bytes(AT_ONCE.checked_div(members).unwrap_or(AT_ONCE).min(MOST_OF_ONE)).sectors().0;
     let chunk = array.geometry.chunk.0.max(1);
@@ -334,7 +336,7 @@ fn at_once(array: &SixArray) -> u64 {
     }
 }
 
-fn row(array: &SixArray, stripe: u64) -> Option<Row> {
+fn row(array: &RawArray, stripe: u64) -> Option<Row> {
     array.stripes()?.row(stripe.checked_mul(array.geometry.chunk.0)?)
 }
 
@@ -360,7 +362,7 @@ impl Page {
 }
 
 /// The pages of a stripe that do not fit.
-fn pages(array: &SixArray, part: &StripePart) -> Vec<Page> {
+fn pages(array: &RawArray, part: &StripePart) -> Vec<Page> {
     let Some(row) = row(array, part.stripe) else { return Vec::new() };
     let blocks: Vec<&[u8]> = part.blocks.iter().map(Vec::as_slice).collect();
     let mut syndromes = Syndromes::default();
@@ -379,7 +381,7 @@ fn pages(array: &SixArray, part: &StripePart) -> Vec<Page> {
 }
 
 /// The act on a part of a stripe.
-fn act(array: &SixArray, part: &StripePart, right: Vec<(usize, Bytes, Vec<u8>)>) -> Option<Mend> {
+fn act(array: &RawArray, part: &StripePart, right: Vec<(usize, Bytes, Vec<u8>)>) -> Option<Mend> {
     let start = Sectors(part.stripe.checked_mul(array.geometry.chunk.0)?).bytes();
     let mut members = Vec::new();
     for (slot, (member, block)) in array.members.iter().zip(&part.blocks).enumerate() {

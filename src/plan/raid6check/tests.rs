@@ -4,7 +4,7 @@ use superblock::Level;
 
 use super::*;
 use crate::{
-    model::six::SixMember,
+    model::raw::RawMember,
     plan::{
         course::{
             Answer, View,
@@ -19,7 +19,7 @@ const CHUNK: usize = 8192;
 const STRIPES: usize = 6;
 const OFFSET: usize = 4096;
 
-type Changes = fn(&mut SixArray);
+type Changes = fn(&mut RawArray);
 
 fn wide(number: usize) -> u64 {
     u64::try_from(number).unwrap()
@@ -32,7 +32,7 @@ fn narrow(bytes: Bytes) -> usize {
 /// An array of four members, as bytes.
 #[derive(Clone, Debug)]
 struct Six {
-    array: Result<Box<SixArray>, NoSix>,
+    array: Result<Box<RawArray>, NotRaw>,
     members: Vec<Vec<u8>>,
     /// What was right at the beginning.
     right: Vec<Vec<u8>>,
@@ -53,13 +53,13 @@ impl Six {
         let stripes = Stripes::new(geometry, &[]).unwrap();
         let data: Vec<u8> = (0..CHUNK * STRIPES * 2).map(|at| u8::try_from(at / 3 % 251).unwrap()).collect();
         let members = image::members(&stripes, &data, CHUNK * STRIPES, OFFSET).unwrap();
-        let member = |slot: usize| SixMember {
+        let member = |slot: usize| RawMember {
             path: format!("/dev/ram{slot}"),
             dev: DevId { major: 1, minor: u32::try_from(slot).unwrap() },
             data_offset: Bytes(wide(OFFSET)).sectors(),
             bad: Vec::new(),
         };
-        let array = SixArray {
+        let array = RawArray {
             kernel: "md0".into(),
             path: "/dev/md0".into(),
             geometry,
@@ -72,7 +72,7 @@ impl Six {
         Self { array: Ok(Box::new(array)), right: members.clone(), members, writers: 0, written: 0 }
     }
 
-    fn array(&mut self) -> &mut SixArray {
+    fn array(&mut self) -> &mut RawArray {
         self.array.as_mut().unwrap()
     }
 
@@ -115,7 +115,7 @@ impl Scene for Six {
 
     fn see(&self, look: &Look) -> Result<View, Unseen> {
         let (array, range, all) = match look {
-            Look::SixArray { .. } => return Ok(View::SixArray(self.array.clone())),
+            Look::RawArray { .. } => return Ok(View::RawArray(self.array.clone())),
             Look::Stripes { array, range, all } => (array, range, *all),
             other => return Err(Unseen { text: format!("nothing shows {other:?}"), errno: None }),
         };
@@ -234,10 +234,10 @@ fn nothing_is_written_where_parity_is_not_to_be_believed() {
         assert!(went(check(false), &six).text().contains("0 --> /dev/ram0"), "looking is no harm");
     }
     for (no, status) in [
-        (NoSix::NoDevice("no such file".into()), 2),
-        (NoSix::OtherLevel, 3),
-        (NoSix::Degraded, 8),
-        (NoSix::Shape("odd".into()), 9),
+        (NotRaw::NoDevice("no such file".into()), 2),
+        (NotRaw::OtherLevel, 3),
+        (NotRaw::Degraded, 8),
+        (NotRaw::Shape("odd".into()), 9),
     ] {
         assert_eq!(went(check(true), &Six { array: Err(no), ..base.clone() }).status(), status);
     }
@@ -258,7 +258,7 @@ fn a_stripe_that_is_written_to_is_read_again_and_given_up_in_the_end() {
 fn whatever_happens_nothing_right_is_overwritten() {
     const CHANGES: &[Change<Six>] = &[
         ("somebody writes", |six| six.writers = 1),
-        ("the array loses a member", |six| six.array = Err(NoSix::Degraded)),
+        ("the array loses a member", |six| six.array = Err(NotRaw::Degraded)),
         ("a page is put right by somebody else", |six| six.members = six.right.clone()),
     ];
     let six = Six::new(2).spoil(2, 1, 1).spoil(0, 4, 0);

@@ -3,14 +3,14 @@
 use raid::{Part, blame::Blame};
 
 use super::{Page, row, status};
-use crate::model::six::{NoSix, SixArray};
+use crate::model::raw::{NotRaw, RawArray};
 
-pub(super) fn no_six(shown: &str, no: &NoSix) -> (String, u8) {
+pub(super) fn not_raw(shown: &str, no: &NotRaw) -> (String, u8) {
     match no {
-        NoSix::NoDevice(why) => (format!("cannot open {shown}: {why}"), status::NOT_OPENED),
-        NoSix::OtherLevel => (format!("{shown} not a RAID-6"), status::OTHER_LEVEL),
-        NoSix::Degraded => (format!("{shown} degraded array"), status::DEGRADED),
-        NoSix::Shape(why) => (format!("{shown}: {why}"), status::SYSFS),
+        NotRaw::NoDevice(why) => (format!("cannot open {shown}: {why}"), status::NOT_OPENED),
+        NotRaw::OtherLevel => (format!("{shown} not a RAID-6"), status::OTHER_LEVEL),
+        NotRaw::Degraded => (format!("{shown} degraded array"), status::DEGRADED),
+        NotRaw::Shape(why) => (format!("{shown}: {why}"), status::SYSFS),
     }
 }
 
@@ -19,7 +19,7 @@ pub(super) fn stopped(status: u8) -> String {
 }
 
 /// What it is, and its members as sysfs has them.
-pub(super) fn header(array: &SixArray) -> Vec<String> {
+pub(super) fn header(array: &RawArray) -> Vec<String> {
     let geometry = &array.geometry;
     let size = geometry.component_size.bytes().0;
     let mut lines = vec![
@@ -43,7 +43,7 @@ pub(super) fn header(array: &SixArray) -> Vec<String> {
 }
 
 /// The role of a slot in a stripe, as the original counts them: data in the order of the second syndrome, P, Q.
-fn role(array: &SixArray, stripe: u64, slot: usize) -> Option<i64> {
+fn role(array: &RawArray, stripe: u64, slot: usize) -> Option<i64> {
     let row = row(array, stripe)?;
     Some(match row.part(slot) {
         Part::Data(_) => i64::try_from(row.place(slot)).ok()?,
@@ -52,12 +52,12 @@ fn role(array: &SixArray, stripe: u64, slot: usize) -> Option<i64> {
     })
 }
 
-fn path(array: &SixArray, slot: usize) -> &str {
+fn path(array: &RawArray, slot: usize) -> &str {
     array.members.get(slot).map_or("", |member| member.path.as_str())
 }
 
 /// One page that does not fit.
-pub(super) fn found(array: &SixArray, stripe: u64, page: &Page) -> Option<String> {
+pub(super) fn found(array: &RawArray, stripe: u64, page: &Page) -> Option<String> {
     let begin = format!("Error detected at stripe {stripe}, page {}", page.number);
     Some(match page.blame {
         Blame::Nobody => return None,
@@ -71,7 +71,7 @@ pub(super) fn found(array: &SixArray, stripe: u64, page: &Page) -> Option<String
 }
 
 /// One page that was put right.
-pub(super) fn repaired(array: &SixArray, page: &Page) -> Option<String> {
+pub(super) fn repaired(array: &RawArray, page: &Page) -> Option<String> {
     match page.blame {
         Blame::Slot(slot) => Some(format!("Auto-repairing slot {slot} ({})", path(array, slot))),
         Blame::Nobody | Blame::NotZero(_) | Blame::Several => None,
@@ -79,7 +79,7 @@ pub(super) fn repaired(array: &SixArray, page: &Page) -> Option<String> {
 }
 
 /// What is brought back of a stripe that is named.
-pub(super) fn repairs(array: &SixArray, stripe: u64, slots: [u32; 2]) -> Vec<String> {
+pub(super) fn repairs(array: &RawArray, stripe: u64, slots: [u32; 2]) -> Vec<String> {
     let slots = slots.map(|slot| usize::try_from(slot).unwrap_or(usize::MAX));
     let [one, other] = slots;
     let mut roles = slots.map(|slot| role(array, stripe, slot).unwrap_or(0));

@@ -1,6 +1,7 @@
 //! Scrubbing: which arrays are checked from where, and the course that begins, watches and ends checks.
 
 mod course;
+mod locate;
 mod ready;
 mod schedule;
 mod steps;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use crate::request::ScrubChoice;
 
 pub use course::Scrub;
+pub use locate::Locate;
 pub use ready::{Left, ready};
 pub use schedule::{files as schedule_files, remarks, schedule};
 

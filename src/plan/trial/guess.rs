@@ -6,6 +6,7 @@ use super::{
     Asked, KnownArray, TrialSeen, known,
     places::{format_at, places},
 };
+use crate::model::order::InOrder as _;
 use crate::model::{
     Geometry,
     layout::default_layout,
@@ -266,7 +267,7 @@ fn orders(family: &KnownArray, seen: &[TrialSeen], asked: &Asked) -> (Vec<Choice
         let mut others = permuted(&base);
         others.push(by_name(&base, seen));
         // Where nothing tells two apart, the one that is nearer to the order of the names is the likelier.
-        others.sort_by_key(|seats| disorder(seats, seen));
+        others.order_by_key(|seats| disorder(seats, seen));
         orders.extend(others.into_iter().map(|seats| (vec![Differs::Order], seats)));
     }
     let mut seen: Vec<Vec<Option<Seat>>> = Vec::new();
@@ -315,7 +316,7 @@ fn name_of<'a>(seat: &Seat, seen: &'a [TrialSeen]) -> (usize, &'a str) {
 /// The members in the order of their names, in the slots that are taken.
 fn by_name(seats: &[Option<Seat>], seen: &[TrialSeen]) -> Vec<Option<Seat>> {
     let mut here: Vec<Seat> = seats.iter().flatten().copied().collect();
-    here.sort_by_key(|seat| name_of(seat, seen));
+    here.order_by_key(|seat| name_of(seat, seen));
     let mut here = here.into_iter();
     seats.iter().map(|seat| seat.and_then(|_| here.next())).collect()
 }

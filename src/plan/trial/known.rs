@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use superblock::{Level, MdUuid, Role, Sectors, placement, v0, v1::Minor};
 
 use super::{Asked, SuperblockWord, TrialSeen};
+use crate::model::order::InOrder as _;
 use crate::model::{
     Geometry,
     layout::default_layout,
@@ -62,7 +63,7 @@ pub fn families(seen: &[TrialSeen], asked: &Asked) -> Vec<KnownArray> {
         groups.into_values().filter_map(|words| family(&words, seen)).collect();
     families.retain(|family| fits(family, asked));
     // Superblocks on the devices before those in the archive; there the newest first; more members before fewer.
-    families.sort_by_key(|family| {
+    families.order_by_key(|family| {
         let kept = matches!(family.grounds, Grounds::Archive { .. });
         let known = family.seats.iter().flatten().count() + family.stale.len();
         (kept, std::cmp::Reverse(known), std::cmp::Reverse(family.created))
@@ -110,7 +111,7 @@ fn family(words: &[(usize, &SuperblockWord)], seen: &[TrialSeen]) -> Option<Know
         }
     }
     stale.retain(|(slot, ..)| seats.get(*slot).is_some_and(Option::is_none));
-    stale.sort_by_key(|(_, _, events)| std::cmp::Reverse(*events));
+    stale.order_by_key(|(_, _, events)| std::cmp::Reverse(*events));
     let speaks = |device: &usize| words.iter().any(|(of, _)| of == device);
     Some(KnownArray {
         grounds: model.grounds.clone(),

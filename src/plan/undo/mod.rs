@@ -30,6 +30,7 @@ use super::{DiskStep, Plan, Refusal, Step, SystemStep, Warning};
 use crate::archive::{
     About, Carried, CopiedOver, Entry, EntryId, GroupChange, Identity, KeptDevice, Pieces, Sameness,
 };
+use crate::model::order::InOrder as _;
 
 /// The entry that is meant: the one that is named, else the newest. Asked twice it goes no further back: where the newest is
 /// an undo itself, it has to be named what is wanted.
@@ -101,7 +102,7 @@ pub fn later<'a>(about: &About, devices: &[Identity], all: &[(&'a About, &'a [Id
         })
         .map(|(other, _)| *other)
         .collect();
-    later.sort_by(|a, b| b.order().cmp(&a.order()));
+    later.order_by(|a, b| b.order().cmp(&a.order()));
     later
 }
 

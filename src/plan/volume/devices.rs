@@ -11,6 +11,7 @@ use super::{
     siblings::Stores,
     tree::{Family, MISSING, NoTree, Wanted},
 };
+use crate::model::order::InOrder as _;
 use crate::{
     model::{
         active::{Active, ActiveDevice},
@@ -344,7 +345,7 @@ pub fn devices_of<'a>(
         let is_new = |device: &ActiveDevice| !these.iter().any(|(known, _)| std::ptr::eq(*known, device));
         let mut rest: Vec<&ActiveDevice> =
             active.devices.iter().filter(|device| is_of(device, &ids) && is_new(device)).collect();
-        rest.sort_by_key(|device| layer(device).is_some());
+        rest.order_by_key(|device| layer(device).is_some());
         these.extend(rest.into_iter().map(|device| {
             (device, if layer(device).is_some() { UdevFlags::HIDDEN } else { UdevFlags::VISIBLE })
         }));

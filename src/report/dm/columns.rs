@@ -3,6 +3,7 @@
 use std::{cmp::Ordering, fmt::Write as _};
 
 use crate::model::dm::{DmSeen, Mangling, Overview, name};
+use crate::model::order::InOrder as _;
 
 /// One cell.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -276,7 +277,7 @@ pub fn info(all: &Overview, devices: &[&DmSeen], layout: &ColumnLayout) -> Resul
             None => (false, key.trim_start_matches('+')),
         };
         let [column] = columns(name, USUAL)?[..] else { continue };
-        sorted.sort_by(|one, two| {
+        sorted.order_by(|one, two| {
             let order = (column.cell)(&source(one)).order(&(column.cell)(&source(two)));
             if down { order.reverse() } else { order }
         });

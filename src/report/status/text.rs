@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Row, Table, Width, presets};
 
 use super::{NotRunning, StatusArray, StatusMember, StatusReport, StatusSync};
+use crate::model::order::InOrder as _;
 use crate::report::text::{DiskText, duration, size};
 
 /// How the text is to look.
@@ -271,7 +272,7 @@ impl StatusArray {
             let cells = [&slot.to_string(), "-", "missing", "", "", "", "", ""];
             rows.push((*slot, Colour::Red, cells.map(str::to_owned).to_vec()));
         }
-        rows.sort_by_key(|(slot, _, _)| *slot);
+        rows.order_by_key(|(slot, _, _)| *slot);
         rows.into_iter().map(|(_, colour, cells)| (colour, cells)).collect()
     }
 }

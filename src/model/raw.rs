@@ -1,13 +1,13 @@
-//! A RAID6 array as it is read stripe by stripe, past md, to find blocks that do not fit the others.
+//! A running array as it is read past md, straight from its members, to find blocks that do not agree with the others.
 
 use raid::{Geometry, Stripes};
 use superblock::{Bytes, Sectors};
 
 use crate::words::{DevId, SyncKind};
 
-/// A RAID6 array with all of its members.
+/// An array with all of its members.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SixArray {
+pub struct RawArray {
     /// The kernel's name.
     pub kernel: String,
     /// The path that people use.
@@ -15,7 +15,7 @@ pub struct SixArray {
     /// The shape.
     pub geometry: Geometry,
     /// By slot.
-    pub members: Vec<SixMember>,
+    pub members: Vec<RawMember>,
     /// The slots in the order in which sysfs has the members.
     pub listed: Vec<usize>,
     /// What is being synced.
@@ -28,7 +28,7 @@ pub struct SixArray {
 
 /// One member of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SixMember {
+pub struct RawMember {
     /// A path to it.
     pub path: String,
     /// Its number.
@@ -41,10 +41,10 @@ pub struct SixMember {
 
 /// Why it cannot be read so.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NoSix {
+pub enum NotRaw {
     /// There is nothing at the path, or it cannot be opened: the system's words.
     NoDevice(String),
-    /// No RAID6 array.
+    /// No array of a level that is asked for.
     OtherLevel,
     /// A slot has no member with all of its data.
     Degraded,
@@ -52,11 +52,23 @@ pub enum NoSix {
     Shape(String),
 }
 
-impl SixArray {
+impl RawArray {
     /// Which sector is where.
     #[must_use]
     pub fn stripes(&self) -> Option<Stripes> {
         Stripes::new(self.geometry, &[])
+    }
+
+    /// How much there is to compare: of each member where there is parity, of the array where there are copies.
+    #[must_use]
+    pub fn length(&self) -> Sectors {
+        match self.stripes() {
+            Some(stripes) if stripes.row(0).is_some() => {
+                Sectors(self.count().saturating_mul(self.geometry.chunk.0))
+            }
+            Some(stripes) => stripes.size(),
+            None => Sectors(0),
+        }
     }
 
     /// How many stripes there are.
@@ -102,4 +114,25 @@ pub struct StripesSeen {
     pub parts: Vec<StripePart>,
     /// Stripes that could not be read, or that a bad-block log names, with the slot and why.
     pub unread: Vec<(u64, usize, String)>,
+}
+
+/// A place where members do not agree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Differing {
+    /// What is read to see it: of the members where there is parity, of the array where there are copies.
+    pub at: StripeRange,
+    /// The sectors of the array that lie there: start and length. Of levels with parity those of every chunk that may be
+    /// wrong; none where parity alone is.
+    pub sectors: Vec<(Sectors, Sectors)>,
+    /// The slots that do not agree with the others; empty where redundancy does not tell which.
+    pub odd: Vec<usize>,
+}
+
+/// What came of comparing a range.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DifferencesSeen {
+    /// Where members do not agree, in the order of the range.
+    pub found: Vec<Differing>,
+    /// What could not be compared: the sector of the range, the slot, and why.
+    pub unread: Vec<(Sectors, usize, String)>,
 }
