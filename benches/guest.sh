@@ -29,18 +29,13 @@ cold() {
     echo 3 >/proc/sys/vm/drop_caches
 }
 
-# timed FILE COMMAND...: seconds and kilobytes into $work/FILE, output into FILE.out. Three runs, the best
-# counts; one of what takes long.
-timed() { # (with $before run before each of them, and what $after prints added to the output)
-    local name=$1 run status=0
+# timed FILE COMMAND...: adds seconds and kilobytes to $work/FILE.runs, and puts what it printed into FILE.out.
+timed() { # (with $before run before it, and what $after prints added to the output)
+    local name=$1 status=0
     shift
-    : >"$work/$name.runs"
-    for run in 1 2 3; do
-        eval "${before:-:}"
-        /usr/bin/time -q -f '%e %M' -o "$work/$name.$run" "$@" >"$work/$name.out" 2>"$work/$name.err" || status=$?
-        tail -n 1 "$work/$name.$run" >>"$work/$name.runs"
-        if [ "$status" != 0 ] || awk '{ exit $1 < 5 }' "$work/$name.$run"; then break; fi
-    done
+    eval "${before:-:}"
+    /usr/bin/time -q -f '%e %M' -o "$work/$name.run" "$@" >"$work/$name.out" 2>"$work/$name.err" || status=$?
+    tail -n 1 "$work/$name.run" >>"$work/$name.runs"
     eval "${after:-:}" >>"$work/$name.out"
     printf '%s' "$status" >"$work/$name.status"
 }
@@ -50,13 +45,25 @@ figure() { # figure NAME COLUMN: the best of the runs, or why there is none
     sort -n "$work/$1.runs" | head -n 1 | cut -d' ' -f"$2"
 }
 
+# in_turn REFERENCE OURS: three runs of each array's command, one after the other, for the machine is not equally fast all the
+# time; the best counts.
+in_turn() {
+    local -n reference_words=$1 our_words=$2
+    local run
+    rm -f "$work"/{reference,ours}.runs
+    for run in 1 2 3; do
+        timed reference "${reference_words[@]}"
+        timed ours "${our_words[@]}"
+    done
+}
+
 # both TITLE BUDGET COMMAND...: one row; "mdadm" in the command stands for either program.
 both() {
-    local title=$1 budget=$2
+    local title=$1 budget=$2 theirs ours
     shift 2
     say "measuring: $*"
-    timed reference "${@/#mdadm/$REFERENCE}"
-    timed ours "${@/#mdadm/$OURS}"
+    theirs=("${@/#mdadm/$REFERENCE}") ours=("${@/#mdadm/$OURS}")
+    in_turn theirs ours
     local same=different
     cmp -s <(sort "$work/reference.out") <(sort "$work/ours.out") && same=same
     row "$title" "$(figure reference 1) s" "$(figure ours 1) s" "$budget" "$same"
@@ -157,8 +164,8 @@ udevadm settle
 both "--detail --scan, $ARRAYS arrays" "-" mdadm --detail --scan
 stop_all
 both "20 starts: --version" "0.04 s" bash -c "for i in {1..20}; do \$0 --version; done" mdadm
-timed reference "$REFERENCE" --version
-timed ours "$OURS" --version
+version_of_theirs=("$REFERENCE" --version) version_of_ours=("$OURS" --version)
+in_turn version_of_theirs version_of_ours
 row "memory of --version" "$(figure reference 2) KiB" "$(figure ours 2) KiB" "6144 KiB" "-"
 row "size of the program" "$(($(stat -Lc %s "$REFERENCE") / 1024)) KiB" "$(($(stat -Lc %s "$OURS") / 1024)) KiB" "8192 KiB" "-"
 mapfile -t n < <(per_member reads)
@@ -187,9 +194,9 @@ WAITS='semtimedop.*sem_op=0'
 
 # beside TITLE BUDGET THEIRS OURS: times of two shell lines; $before runs before each.
 beside() {
+    local theirs=(bash -c "$3") ours=(bash -c "$4")
     say "measuring: $3 | $4"
-    timed reference bash -c "$3"
-    timed ours bash -c "$4"
+    in_turn theirs ours
     row "$1" "$(figure reference 1) s" "$(figure ours 1) s" "$2" "-"
 }
 

@@ -97,12 +97,12 @@ impl Work<'_> {
         let count = self.array.mismatches.filter(|count| count.0 > 0 && checked)?;
         let text =
             format!("the last check found {} that differ between members", human::size(count.bytes().0));
-        let effect = "compares the members again; writes nothing";
+        let effect = "reads the members and shows where they differ and what lies there; writes nothing";
         Some(
             Finding::new(Kind::Mismatches, Severity::Weakens, text)
                 .because(format!("mismatch_cnt is {}", count.0))
                 .needs(scrub::meaning(self.array.level, count))
-                .try_next(NextCommand::new(["mdctl", "scrub", "start", &self.array.shown()], effect)),
+                .try_next(NextCommand::new(["mdctl", "scrub", "locate", &self.array.shown()], effect)),
         )
     }
 

@@ -190,9 +190,9 @@ fn next(event: &ArrayEvent, now: &ArraySeen) -> String {
         },
         EventKind::SparesMissing => format!("mdctl manage {array} --add NEW-DISK"),
         EventKind::DegradedArray
-        | EventKind::MismatchFound
         | EventKind::ArrayFailed
         | EventKind::DeviceDisappeared => format!("mdctl explain {array}"),
+        EventKind::MismatchFound => format!("mdctl scrub locate {array}"),
         EventKind::RebuildStarted => format!("mdctl status --watch {array}"),
         EventKind::TestMessage
         | EventKind::NewArray

@@ -283,7 +283,7 @@ fn running_arrays() {
         (
             |array| (array.last_action, array.mismatches) = (Some("check".into()), Some(Sectors(128))),
             Kind::Mismatches,
-            Some("mdctl scrub start /dev/md/home"),
+            Some("mdctl scrub locate /dev/md/home"),
         ),
         (|array| array.reshape_position = Some(Sectors(4096)), Kind::Reshape, None),
         (|array| array.state = "broken".into(), Kind::NotEnough, Some("mdctl stop /dev/md/home")),
