@@ -16,6 +16,10 @@ use crate::{
     plan::run::Outdated,
 };
 
+/// Old entries are looked for with every so many new ones, and with a large one.
+const PRUNED_EVERY: u64 = 8;
+/// Of an entry.
+const LARGE: Bytes = Bytes(1 << 20);
 /// How long others may be at storing an entry.
 const LOCK_WAIT: Duration = Duration::from_secs(20);
 
@@ -75,8 +79,11 @@ pub(super) fn store(
     let mut refused = Vec::new();
     for (dir, bounds) in places(machine) {
         match put(&dir, machine, &mut entry) {
-            Ok(()) => {
-                prune(&dir, bounds);
+            Ok(size) => {
+                // All files are looked at for it: not each time, unless there is much to make room for.
+                if entry.about.seq % PRUNED_EVERY == 0 || size > LARGE {
+                    prune(&dir, bounds);
+                }
                 let instead = |why: &String| {
                     let dir = dir.display();
                     format!("{why}; what is overwritten is kept in {dir} instead, until the machine restarts")
@@ -107,8 +114,8 @@ impl From<KernelError> for Refused {
     }
 }
 
-/// Stores an entry under the next number. Between the look for it and the file's name nobody else takes it.
-fn put(dir: &Path, machine: &Machine, entry: &mut Entry) -> Result<(), Refused> {
+/// Stores an entry under the next number; answers its size. Between the look for it and the file's name nobody else takes it.
+fn put(dir: &Path, machine: &Machine, entry: &mut Entry) -> Result<Bytes, Refused> {
     files::make_dirs(dir, 0o700)?;
     let path = dir.join("lock");
     let told = || waits(machine, "the lock of the archive", &path, LOCK_WAIT);
@@ -120,7 +127,8 @@ fn put(dir: &Path, machine: &Machine, entry: &mut Entry) -> Result<(), Refused> 
     let name = FileName { seq: entry.about.seq, id: entry.about.id.clone(), of };
     let file = archive::encode(entry).map_err(Refused::Entry)?;
     files::replace(&dir.join(name.to_string()), &file, 0o600)?;
-    Ok(files::sync_dir(dir)?)
+    files::sync_dir(dir)?;
+    Ok(Bytes(u64::try_from(file.len()).unwrap_or(u64::MAX)))
 }
 
 /// The names of the entries in a directory.

@@ -53,7 +53,9 @@ fn sighted(machine: &Machine, devices: Vec<Device>, wanted: &BTreeMap<String, Ve
     let mut prints = prints_of(wanted);
     let mut attributes = |device: &Device| {
         let names = by_id.iter().filter(|(_, id)| *id == device.id).map(|(path, _)| path.clone()).collect();
-        let attr = |below: &[&str]| attribute(machine, device, below);
+        let disk = device.whole.as_deref().unwrap_or(&device.kernel_name);
+        let there = machine.sysfs.attributes_of(disk).unwrap_or_default();
+        let attr = |below: &[&str]| attribute(machine, device, &there, below);
         Attributes {
             by_id: names,
             serial: attr(&["serial", "device/serial", "device/vpd_pg80"]),
@@ -133,10 +135,14 @@ fn by_id(machine: &Machine) -> Vec<(String, DevId)> {
     names.into_iter().filter_map(number).collect()
 }
 
-/// The first of these attributes that the device, or the disk that it is a part of, has.
-fn attribute(machine: &Machine, device: &Device, below: &[&str]) -> Option<String> {
+/// The first of these attributes that the device, or the disk that it is a part of, has; `there` is what its directory has.
+fn attribute(machine: &Machine, device: &Device, there: &[String], below: &[&str]) -> Option<String> {
     let disk = device.whole.as_deref().unwrap_or(&device.kernel_name);
-    let read = |below: &&str| machine.sysfs.block_attr(disk, below).ok().flatten();
+    let read = |below: &&str| {
+        let first = below.split('/').next()?;
+        let is_there = there.iter().any(|name| name == first);
+        is_there.then(|| machine.sysfs.block_attr(disk, below).ok().flatten())?
+    };
     let printable = |text: String| text.chars().filter(|c| !c.is_control()).collect::<String>();
     below.iter().find_map(read).map(|text| printable(text).trim().to_owned()).filter(|text| !text.is_empty())
 }

@@ -1,7 +1,7 @@
 //! Who keeps a device busy.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt, fs, io,
     os::unix::fs::{FileTypeExt, MetadataExt},
     path::Path,
@@ -269,7 +269,9 @@ impl Others {
         let cut = entries.is_err();
         let pid = |entry: io::Result<fs::DirEntry>| entry.ok()?.file_name().to_str()?.parse::<u32>().ok();
         let this = std::process::id();
-        let pids = entries.into_iter().flatten().filter_map(pid).filter(|pid| *pid != this);
+        let threads = kernel_threads(procfs);
+        let pids = entries.into_iter().flatten().filter_map(pid);
+        let pids = pids.filter(|pid| *pid != this && !threads.contains(pid));
         Self { left: pids.collect::<Vec<_>>().into_iter(), deadline, cut }
     }
 }
@@ -284,9 +286,17 @@ impl Iterator for Others {
     }
 }
 
+/// The kernel's own threads, which are most of all: by one file, so that each need not be asked. Empty where that has no such
+/// file, and where process 2 is none of the kernel's, as in a container.
+fn kernel_threads(procfs: &Procfs) -> BTreeSet<u32> {
+    let is_kernel = fs::read_link(procfs.path("2/exe")).is_err_and(|no| no.kind() == io::ErrorKind::NotFound);
+    let children = if is_kernel { procfs.text("2/task/2/children") } else { Ok(String::new()) };
+    children.unwrap_or_default().split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+}
+
 /// Which of the devices a process has open, and under which descriptors.
 fn opened(procfs: &Procfs, pid: u32, devs: &[DevId]) -> Vec<(DevId, String)> {
-    // The kernel's own threads, which are most of all, run no program and have nothing open.
+    // A thread of the kernel's runs no program and has nothing open.
     if fs::read_link(procfs.path(format!("{pid}/exe"))).is_err_and(|no| no.kind() == io::ErrorKind::NotFound)
     {
         return Vec::new();

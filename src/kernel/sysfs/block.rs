@@ -115,6 +115,11 @@ impl Sysfs {
         self.block_dir(name).map_or(Ok(None), |dir| self.read(dir.join("dm/name")))
     }
 
+    /// What a device's directory has.
+    pub fn attributes_of(&self, name: &str) -> Result<Vec<String>, KernelError> {
+        self.block_dir(name).map_or(Ok(vec![]), |dir| self.names(dir))
+    }
+
     /// One file below a device's directory, such as `queue/rotational` or `device/model`.
     pub fn block_attr(&self, name: &str, below: &str) -> Result<Option<String>, KernelError> {
         self.block_dir(name).map_or(Ok(None), |dir| self.read(dir.join(below)))

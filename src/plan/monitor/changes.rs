@@ -189,9 +189,9 @@ fn next(event: &ArrayEvent, now: &ArraySeen) -> String {
             None => format!("mdctl explain {array}"),
         },
         EventKind::SparesMissing => format!("mdctl manage {array} --add NEW-DISK"),
-        EventKind::DegradedArray
-        | EventKind::ArrayFailed
-        | EventKind::DeviceDisappeared => format!("mdctl explain {array}"),
+        EventKind::DegradedArray | EventKind::ArrayFailed | EventKind::DeviceDisappeared => {
+            format!("mdctl explain {array}")
+        }
         EventKind::MismatchFound => format!("mdctl scrub locate {array}"),
         EventKind::RebuildStarted => format!("mdctl status --watch {array}"),
         EventKind::TestMessage
