@@ -135,7 +135,14 @@ impl Joining<'_> {
                 return self.end(late.came);
             }
             Then::End(Ending::Status(_)) => None,
-            Then::End(Ending::Refused(refusal)) => Some(refusal.text),
+            // Without advice it says no more than what is said here.
+            Then::End(Ending::Refused(refusal)) => match refusal.hint {
+                Some(_) => Some(refusal.text),
+                None => {
+                    self.say.push(Said::detail(refusal.text));
+                    None
+                }
+            },
             then => {
                 self.say.extend(say.into_iter().filter(wrong));
                 self.stage = Stage::Late(manage, late);
