@@ -59,7 +59,8 @@ fn in_stripes(array: &RawArray, layout: &Stripes, range: StripeRange) -> Differe
                     let length = length_of(one.length);
                     let sectors = of_stripe(array, layout, (from, length), part);
                     let at = StripeRange { from: Sectors(from), length: Sectors(length) };
-                    Some(Differing { at, sectors, odd: one.odd })
+                    let sum = sum(&here, one.from, one.length);
+                    Some(Differing { at, sectors, odd: one.odd, sum })
                 }));
             }
             (unread, ..) => seen.unread.extend(unread),
@@ -136,7 +137,8 @@ fn in_copies(array: &RawArray, layout: &Stripes, range: StripeRange) -> Differen
             let from = Sectors(run.at.saturating_add(length_of(one.from)));
             let length = Sectors(length_of(one.length));
             let odd = one.odd.iter().filter_map(|nth| copies.get(*nth)).map(|(slot, _)| *slot).collect();
-            Differing { at: StripeRange { from, length }, sectors: vec![(from, length)], odd }
+            let sum = sum(&blocks, one.from, one.length);
+            Differing { at: StripeRange { from, length }, sectors: vec![(from, length)], odd, sum }
         }));
     }
     seen
@@ -176,6 +178,16 @@ fn wanted(slots: usize, runs: &[Copied]) -> Vec<Vec<StripeRange>> {
         joined
     };
     wanted.into_iter().map(joined).collect()
+}
+
+/// Of the same range of all blocks.
+fn sum(blocks: &[&[u8]], from: usize, length: usize) -> u32 {
+    let mut sum = crc32fast::Hasher::new();
+    blocks
+        .iter()
+        .filter_map(|block| block.get(from..from.saturating_add(length)))
+        .for_each(|page| sum.update(page));
+    sum.finalize()
 }
 
 fn length_of(bytes: usize) -> u64 {

@@ -126,6 +126,8 @@ pub struct Differing {
     pub sectors: Vec<(Sectors, Sectors)>,
     /// The slots that do not agree with the others; empty where redundancy does not tell which.
     pub odd: Vec<usize>,
+    /// A checksum of what all members have there: it tells whether another reading shows the same.
+    pub sum: u32,
 }
 
 /// What came of comparing a range.

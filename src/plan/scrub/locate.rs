@@ -1,15 +1,20 @@
 //! Where the members of an array do not agree, as a course: it reads and writes nothing.
 //!
-//! The array runs and may be written to. What differs is read twice more when all has been read: what was being written has
-//! arrived by then, and what still differs is a finding.
+//! The array runs and may be written to. What differs is read again when all has been read, and is a finding when three readings, a
+//! second apart and more, show the same bytes on each member: what was on its way has arrived by then, and what is written to all
+//! the time changes.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
 
 use superblock::{Bytes, Level, Sectors};
 
 use super::ready::degraded;
 use crate::{
     model::{
+        order::InOrder as _,
         raw::{DifferencesSeen, Differing, NotRaw, RawArray, StripeRange},
         scrub::{Located, LocatedPlace, Piece, ScrubArray, ScrubSight, spots},
         view::View,
@@ -25,14 +30,16 @@ use crate::{
 const AT_ONCE: u64 = 32 << 20;
 /// The most of one member.
 const MOST_OF_ONE: u64 = 4 << 20;
-/// More places than this are not kept: they are as good as everywhere.
-const MOST_FOUND: usize = 4096;
-/// What is read again is no larger than this.
+/// More pages than this are not kept: they are as good as everywhere.
+const MOST_FOUND: usize = 16 << 10;
+/// What is read again at a time is no larger than this.
 const MOST_AGAIN: Sectors = Sectors(4096);
-/// How often what differs is read again.
-const AGAIN: u32 = 2;
-/// Before that: what is on its way to a disk has arrived.
-const A_MOMENT: Duration = Duration::from_millis(200);
+/// So many readings of the same bytes make a finding.
+const READINGS: u32 = 3;
+/// What changes all the time is given up after so many.
+const MOST_READINGS: u32 = 8;
+/// Before what differs is read again. A disk may take a while for what others have already.
+const A_MOMENT: Duration = Duration::from_secs(1);
 /// Exit status of a failure.
 const FAILED: u8 = 1;
 /// Exit status where the user ended it.
@@ -67,12 +74,16 @@ enum Stage {
 struct Current {
     array: Box<RawArray>,
     next: u64,
-    found: Vec<Differing>,
+    /// What differed in this turn, and how many readings showed the same bytes.
+    found: Vec<(Differing, u32)>,
+    /// The same of the turn before, by where it begins: the bytes' checksum, and how many readings.
+    before: BTreeMap<Sectors, (u32, u32)>,
+    /// What is still to be read in this turn.
+    again: VecDeque<StripeRange>,
+    turns: u32,
+    certain: Vec<Differing>,
     more: bool,
     unread: Vec<(Sectors, String, String)>,
-    /// What is to be read again, and what of it differed again.
-    doubtful: VecDeque<Differing>,
-    again: u32,
 }
 
 impl Course for Locate {
@@ -193,10 +204,12 @@ impl Locate {
             array,
             next: 0,
             found: Vec::new(),
+            before: BTreeMap::new(),
+            again: VecDeque::new(),
+            turns: 0,
+            certain: Vec::new(),
             more: false,
             unread: Vec::new(),
-            doubtful: VecDeque::new(),
-            again: 0,
         });
         self.stage = Stage::Reading;
         self.on()
@@ -213,12 +226,10 @@ impl Locate {
             return Turn::look(Look::Differences { array: current.array.clone(), range });
         }
         self.stage = Stage::Again;
-        if let Some(one) = current.doubtful.front() {
-            return Turn::look(Look::Differences { array: current.array.clone(), range: one.at });
+        if let Some(range) = current.again.pop_front() {
+            return Turn::look(Look::Differences { array: current.array.clone(), range });
         }
-        if current.again < AGAIN && !current.found.is_empty() {
-            current.again += 1;
-            current.doubtful = std::mem::take(&mut current.found).into();
+        if current.turn_over() {
             return Then::Wait(Wait { on: Vec::new(), most: A_MOMENT, bar: None }).into();
         }
         self.wind_up()
@@ -227,12 +238,7 @@ impl Locate {
     /// What is there, where anything was found.
     fn wind_up(&mut self) -> Turn {
         let Some(current) = &mut self.current else { return self.next_array() };
-        if self.interrupted {
-            // What was not read again is not known to differ.
-            current.found.retain(|_| current.again == AGAIN);
-            current.doubtful.clear();
-        }
-        if current.found.is_empty() {
+        if current.certain.is_empty() {
             return self.end_of_array(&[]);
         }
         self.stage = Stage::Contents;
@@ -251,7 +257,6 @@ impl Locate {
 
     fn read_again(&mut self, seen: DifferencesSeen) -> Turn {
         if let Some(current) = &mut self.current {
-            current.doubtful.pop_front();
             current.keep(seen);
         }
         self.on()
@@ -271,19 +276,52 @@ impl Locate {
 }
 
 impl Current {
-    /// Neighbours become one.
     fn keep(&mut self, seen: DifferencesSeen) {
         for one in seen.found {
-            let room = self.found.len() < MOST_FOUND;
-            match self.found.last_mut() {
-                Some(last) if last.at.length < MOST_AGAIN && goes_on(last, &one) => join(last, &one),
-                _ if room => self.found.push(one),
-                _ => self.more = true,
+            let readings = match self.before.get(&one.at.from) {
+                Some((sum, readings)) if *sum == one.sum => readings.saturating_add(1),
+                _ => 1,
+            };
+            if readings >= READINGS {
+                self.certain.push(one);
+            } else if self.found.len() < MOST_FOUND {
+                self.found.push((one, readings));
+            } else {
+                self.more = true;
             }
         }
         for (at, slot, why) in seen.unread.into_iter().take(MOST_FOUND - self.unread.len().min(MOST_FOUND)) {
             self.unread.push((at, self.path(slot), why));
         }
+    }
+
+    /// What is left in doubt is to be read again; `false`: nothing is.
+    fn turn_over(&mut self) -> bool {
+        let found = std::mem::take(&mut self.found);
+        self.turns += 1;
+        if self.turns >= MOST_READINGS {
+            for (one, _) in found {
+                self.unread.push((
+                    one.at.from,
+                    self.array.path.clone(),
+                    "it is written to all the time".to_owned(),
+                ));
+            }
+            return false;
+        }
+        self.again.clear();
+        for (one, _) in &found {
+            match self.again.back_mut() {
+                Some(last)
+                    if last.length < MOST_AGAIN && last.from.saturating_add(last.length) == one.at.from =>
+                {
+                    last.length = last.length.saturating_add(one.at.length);
+                }
+                _ => self.again.push_back(one.at),
+            }
+        }
+        self.before = found.into_iter().map(|(one, readings)| (one.at.from, (one.sum, readings))).collect();
+        !self.again.is_empty()
     }
 
     fn path(&self, slot: usize) -> String {
@@ -297,7 +335,9 @@ impl Current {
             odd: one.odd.iter().map(|slot| self.path(*slot)).collect(),
         };
         let mut found: Vec<Differing> = Vec::new();
-        for one in &self.found {
+        let mut certain = self.certain.clone();
+        certain.order_by_key(|one| one.at.from);
+        for one in &certain {
             match found.last_mut() {
                 Some(last) if goes_on(last, one) => join(last, one),
                 _ => found.push(one.clone()),

@@ -93,7 +93,7 @@ fn drive(
 
 fn page(at: u64, odd: &[usize]) -> Differing {
     let at = StripeRange { from: Sectors(at), length: Sectors(8) };
-    Differing { at, sectors: vec![(at.from, at.length)], odd: odd.to_vec() }
+    Differing { at, sectors: vec![(at.from, at.length)], odd: odd.to_vec(), sum: 0 }
 }
 
 fn within(pages: &[Differing], range: StripeRange) -> DifferencesSeen {
@@ -127,6 +127,18 @@ fn what_was_being_written_is_none() {
 }
 
 #[test]
+fn what_changes_all_the_time_is_not_judged() {
+    let changing = |nth: usize, range| {
+        let sum = u32::try_from(nth).unwrap();
+        within(&[Differing { sum, ..page(64, &[]) }, page(128, &[])], range)
+    };
+    let (course, ..) = drive(raw(Level::Raid1, 2), changing);
+    let located = &course.located[0];
+    assert_eq!(located.places.len(), 1, "{located:?}");
+    assert!(located.unread.len() == 1 && located.unread[0].2.contains("all the time"), "{located:?}");
+}
+
+#[test]
 fn an_array_that_differs_everywhere_is_not_read_to_its_end() {
     let all = |_, range: StripeRange| {
         let found = (0..range.length.0 / 16).map(|nth| page(range.from.0 + nth * 16, &[])).collect();
@@ -135,7 +147,7 @@ fn an_array_that_differs_everywhere_is_not_read_to_its_end() {
     let mut large = raw(Level::Raid1, 2);
     large.geometry.component_size = Sectors(1 << 30);
     let (course, ..) =
-        drive(large, |nth, range| if nth < 20 { all(nth, range) } else { DifferencesSeen::default() });
+        drive(large, |nth, range| if nth < 40 { all(nth, range) } else { DifferencesSeen::default() });
     assert!(course.located[0].more && course.located[0].compared < Sectors(1 << 20));
 }
 
