@@ -66,7 +66,7 @@ impl<'a> Show<'a> {
         map: Option<&'a [crate::model::world::MapEntry]>,
         ui: &'a Ui,
     ) -> Result<Self> {
-        let config = super::configured(common, ui)?;
+        let config = super::configured_or_not(common, ui);
         let host = inventory::homehost(common.homehost.as_ref(), common.ignore_homehost, &config);
         let look = DetailLook { machine, nodes, map, prefer: common.prefer.as_deref() };
         let brief = common.brief || request.scan && common.verbose < 2;

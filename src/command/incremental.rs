@@ -20,7 +20,7 @@ use crate::{
 
 /// Does what one event of a device asks for.
 pub(super) fn run(request: &IncrementalRequest, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
-    let config = super::configured(common, ui)?;
+    let config = super::configured_or_not(common, ui);
     let driver = Driver { common, machine, ui, config: &config, own_document: true };
     let names: Vec<String> = request.devices.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     if request.rebuild_map {

@@ -9,7 +9,11 @@ use anyhow::Result;
 
 use crate::{
     cli::{self, help, parse},
-    config::{HostName, conf::Config, sources::ConfigSources},
+    config::{
+        HostName,
+        conf::{Config, Diagnostic},
+        sources::ConfigSources,
+    },
     inventory,
     kernel::{Machine, Meanwhile, files, host, kmsg, parallel},
     model::{Sight, Unusable},
@@ -296,10 +300,23 @@ fn tell_early(text: &str, machine: &Machine, ui: &Ui) {
 fn configured(common: &Common, ui: &Ui) -> Result<Config> {
     let sources = ConfigSources::from_option(common.config.as_deref());
     let (config, diagnostics) = inventory::configuration(&sources)?;
+    say_odd(diagnostics, ui);
+    Ok(config)
+}
+
+/// The same where a machine has to start, and where things are only shown: a file that cannot be read is passed over, as the
+/// original does.
+fn configured_or_not(common: &Common, ui: &Ui) -> Config {
+    let sources = ConfigSources::from_option(common.config.as_deref());
+    let (config, diagnostics) = inventory::configuration_to_show(&sources);
+    say_odd(diagnostics, ui);
+    config
+}
+
+fn say_odd(diagnostics: Vec<Diagnostic>, ui: &Ui) {
     for diagnostic in diagnostics {
         ui.error(&if ui.program() == NATIVE { diagnostic.to_string() } else { diagnostic.text });
     }
-    Ok(config)
 }
 
 /// What is understood and cannot be done yet.

@@ -8,7 +8,7 @@ use super::{DONE, FAILED, drive::Driver, print};
 use crate::{
     config::Config,
     inventory,
-    kernel::Machine,
+    kernel::{Machine, interrupt::Interrupt},
     model::scrub::ScrubArray,
     plan::scrub::{Locate, Scrub, ScrubAct, ScrubJob, ready},
     report::{
@@ -45,6 +45,8 @@ pub(super) fn run(request: &ScrubRequest, common: &Common, machine: &Machine, ui
 
 fn locate(request: &ScrubRequest, common: &Common, machine: &Machine, ui: &Ui) -> Result<u8> {
     let config = Config::default();
+    // A signal that came ends the process when the answer is out.
+    let _held = Interrupt::catch()?;
     let mut course = Locate::new(request.arrays.clone());
     let status = Driver { common, machine, ui, config: &config, own_document: true }.drive(&mut course)?;
     let report = LocatedReport::new(&course.located());

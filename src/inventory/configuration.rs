@@ -35,7 +35,7 @@ pub fn configuration(sources: &ConfigSources) -> Result<(Config, Vec<Diagnostic>
     Ok((config, diagnostics))
 }
 
-/// The same for reports, which go on without it: what cannot be read is said, and nothing is configured.
+/// The same for what goes on without it: what cannot be read is said, and nothing is configured.
 #[must_use]
 pub fn configuration_to_show(sources: &ConfigSources) -> (Config, Vec<Diagnostic>) {
     configuration(sources).unwrap_or_else(|error| {

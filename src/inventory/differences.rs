@@ -6,11 +6,16 @@ use superblock::{Bytes, Sectors};
 use super::stripes::{bytes, is_bad, read, still_whole};
 use crate::{
     kernel::{KernelError, Machine, parallel},
-    model::raw::{DifferencesSeen, Differing, RawArray, RawMember, StripeRange},
+    model::{
+        order::InOrder as _,
+        raw::{DifferencesSeen, Differing, RawArray, RawMember, StripeRange},
+    },
 };
 
 /// What is compared at once; md counts in pages, too.
 const PAGE: usize = 4096;
+/// The same in sectors.
+const SECTORS: u64 = 8;
 
 /// Reads a range of all members at the same time and compares. The range is one of the members where there is parity, of
 /// the array where there are copies.
@@ -23,13 +28,35 @@ pub(super) fn differences(
     range: StripeRange,
 ) -> Result<Box<DifferencesSeen>, KernelError> {
     let Some(layout) = array.stripes() else { return Ok(Box::default()) };
-    let seen = if layout.row(0).is_some() {
-        in_stripes(array, &layout, range)
-    } else {
-        in_copies(array, &layout, range)
-    };
+    let mut seen = compared(array, &layout, range);
+    // What cannot be read is small: the rest of the range is compared without it.
+    let mut left: Vec<StripeRange> =
+        std::mem::take(&mut seen.unread).into_iter().map(|(range, ..)| range).collect();
+    while let Some(range) = left.pop() {
+        still_whole(machine, array)?;
+        let half = Sectors((range.length.0 / 2).next_multiple_of(SECTORS));
+        let halves =
+            [(range.from, half), (range.from.saturating_add(half), range.length.saturating_sub(half))];
+        for (from, length) in halves.into_iter().filter(|(_, length)| length.0 > 0) {
+            let again = compared(array, &layout, StripeRange { from, length });
+            seen.found.extend(again.found);
+            for (range, slot, why) in again.unread {
+                if range.length.0 > SECTORS {
+                    left.push(range);
+                } else {
+                    seen.unread.push((range, slot, why));
+                }
+            }
+        }
+    }
     still_whole(machine, array)?;
+    seen.found.order_by_key(|one| one.at.from);
+    seen.unread.order_by_key(|(range, ..)| range.from);
     Ok(Box::new(seen))
+}
+
+fn compared(array: &RawArray, layout: &Stripes, range: StripeRange) -> DifferencesSeen {
+    if layout.row(0).is_some() { in_stripes(array, layout, range) } else { in_copies(array, layout, range) }
 }
 
 fn in_stripes(array: &RawArray, layout: &Stripes, range: StripeRange) -> DifferencesSeen {
@@ -44,7 +71,7 @@ fn in_stripes(array: &RawArray, layout: &Stripes, range: StripeRange) -> Differe
         let piece = skip..skip.saturating_add(bytes(length));
         let unread = array.members.iter().zip(&blocks).enumerate().find_map(|(slot, (member, block))| {
             let why = is_bad(member, at, length).or_else(|| block.as_ref().err().map(ToString::to_string))?;
-            Some((Sectors(at), slot, why))
+            Some((StripeRange { from: Sectors(at), length: Sectors(length) }, slot, why))
         });
         let here: Option<Vec<&[u8]>> = blocks
             .iter()
@@ -131,7 +158,11 @@ fn in_copies(array: &RawArray, layout: &Stripes, range: StripeRange) -> Differen
                 (None, None) => {}
             }
         }
-        seen.unread.extend(unread.map(|(slot, why)| (Sectors(run.at), slot, why)));
+        let whole = StripeRange { from: Sectors(run.at), length: Sectors(run.length) };
+        seen.unread.extend(unread.map(|(slot, why)| (whole, slot, why)));
+        if seen.unread.last().is_some_and(|(range, ..)| range.from.0 == run.at) {
+            continue;
+        }
         let blocks: Vec<&[u8]> = copies.iter().map(|(_, copy)| *copy).collect();
         seen.found.extend(differences::of_copies(&blocks, PAGE).into_iter().map(|one| {
             let from = Sectors(run.at.saturating_add(length_of(one.from)));

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use superblock::{Bytes, Media, v1::Minor, window::Width};
+use superblock::{Bytes, Media, foreign, v1::Minor, window::Width};
 
 use super::devices::{Opened, describe, each, unusable};
 use crate::{
@@ -41,7 +41,9 @@ fn one(machine: &Machine, path: &str, opened: Result<Opened<'_>, KernelError>) -
         window.read_at(minor.place(window.len())?.bytes(), &mut bytes).ok()?;
         Some(u32::from_le_bytes(bytes))
     });
-    Sight { path: path.to_owned(), found, magic, bare: is_bare(window) }
+    // Its ends say nothing of file systems that begin with zeros.
+    let bare = is_bare(window) && foreign::scan(window).is_ok_and(|found| found.is_empty());
+    Sight { path: path.to_owned(), found, magic, bare }
 }
 
 /// Whether nobody wrote anything at either end; both are in memory.

@@ -103,14 +103,31 @@ pub(super) fn stripes(
     range: StripeRange,
     all: bool,
 ) -> Result<Box<StripesSeen>, KernelError> {
+    let seen = fitted(array, range, all);
+    still_whole(machine, array)?;
+    Ok(Box::new(seen))
+}
+
+fn fitted(array: &RawArray, range: StripeRange, all: bool) -> StripesSeen {
     let read = |member: &RawMember| read(member, range);
     let blocks = parallel::each(array.members.len(), &array.members, read);
-    still_whole(machine, array)?;
-    let Some(layout) = array.stripes() else { return Ok(Box::default()) };
-    let mut seen = Box::<StripesSeen>::default();
+    let Some(layout) = array.stripes() else { return StripesSeen::default() };
+    let mut seen = StripesSeen::default();
     let mut syndromes = Syndromes::default();
     let (mut at, end) = (range.from.0, range.from.0.saturating_add(range.length.0));
     let chunk = array.geometry.chunk.0.max(1);
+    // One sector that cannot be read leaves its own stripe out, and no other.
+    if blocks.iter().any(Result::is_err) && range.length.0 > chunk {
+        while at < end {
+            let length =
+                chunk.saturating_sub(at.checked_rem(chunk).unwrap_or(0)).min(end.saturating_sub(at)).max(1);
+            let one = fitted(array, StripeRange { from: Sectors(at), length: Sectors(length) }, all);
+            seen.parts.extend(one.parts);
+            seen.unread.extend(one.unread);
+            at = at.saturating_add(length);
+        }
+        return seen;
+    }
     while at < end {
         let stripe = at.checked_div(chunk).unwrap_or(0);
         let within = at.checked_rem(chunk).unwrap_or(0);
@@ -136,7 +153,7 @@ pub(super) fn stripes(
         }
         at = at.saturating_add(length.max(1));
     }
-    Ok(seen)
+    seen
 }
 
 /// What was read of one that was lost meanwhile may be old.

@@ -135,6 +135,6 @@ pub struct Differing {
 pub struct DifferencesSeen {
     /// Where members do not agree, in the order of the range.
     pub found: Vec<Differing>,
-    /// What could not be compared: the sector of the range, the slot, and why.
-    pub unread: Vec<(Sectors, usize, String)>,
+    /// What could not be compared: the part of the range, the slot, and why.
+    pub unread: Vec<(StripeRange, usize, String)>,
 }

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use serde::Serialize;
-use superblock::{Bytes, Level, Sectors};
+use superblock::{Bytes, Level};
 
 use super::{DiskText, text::size};
-use crate::model::scrub::{ArraySpot, Located, LocatedPlace, Purpose};
+use crate::model::scrub::{ArraySpot, Located, LocatedPlace, LocatedUnread, Purpose};
 
 /// So many places are shown to people.
 const SHOWN: usize = 20;
@@ -28,6 +28,8 @@ struct LocatedArray {
     /// In bytes of one member.
     differing_bytes: u64,
     more: bool,
+    /// What differed and was not read often enough to be certain, because the reading was ended.
+    doubtful_bytes: u64,
     places: Vec<Place>,
     unread: Vec<Unread>,
     #[serde(skip)]
@@ -62,9 +64,10 @@ pub struct SpotShown {
 
 #[derive(Clone, Debug, Serialize)]
 struct Unread {
-    sector: u64,
-    member: String,
-    error: String,
+    start_sector: u64,
+    length_sectors: u64,
+    member: Option<String>,
+    reason: String,
 }
 
 impl LocatedReport {
@@ -83,19 +86,23 @@ impl LocatedReport {
 
 impl LocatedArray {
     fn new(located: &Located) -> Self {
-        let unread = |(sector, member, error): &(Sectors, String, String)| Unread {
-            sector: sector.0,
-            member: member.clone(),
-            error: error.clone(),
+        let unread = |unread: &LocatedUnread| Unread {
+            start_sector: unread.from.0,
+            length_sectors: unread.length.0,
+            member: unread.member.clone(),
+            reason: unread.why.clone(),
         };
+        let left_out: u64 =
+            located.unread.iter().map(|unread| unread.length.bytes().0).fold(0, u64::saturating_add);
         Self {
             array: located.array.clone(),
             kernel_name: located.kernel.clone(),
             level: located.level.name(),
-            compared_bytes: located.compared.bytes().0,
+            compared_bytes: located.compared.bytes().0.saturating_sub(left_out),
             total_bytes: located.length.bytes().0,
             differing_bytes: located.places.iter().map(|place| place.length.bytes().0).sum(),
             more: located.more,
+            doubtful_bytes: located.doubtful.bytes().0,
             places: located.places.iter().map(|place| Place::new(place, located.level)).collect(),
             unread: located.unread.iter().map(unread).collect(),
             kind: located.level,
@@ -106,6 +113,7 @@ impl LocatedArray {
         let array = DiskText::new(self.array.as_bytes());
         let level = self.level.unwrap_or_default();
         let mut text = match self.places.len() {
+            0 if self.doubtful_bytes > 0 => format!("{array} ({level}): nothing is certain yet"),
             0 => format!("{array} ({level}): members agree in all that was compared"),
             1 => format!("{array} ({level}): members differ in one place, {}", size(self.differing_bytes)),
             count => format!(
@@ -119,13 +127,23 @@ impl LocatedArray {
                 &format!("; {} of {} were compared{why}", size(self.compared_bytes), size(self.total_bytes));
         }
         text.push('\n');
+        if self.doubtful_bytes > 0 {
+            text += &format!(
+                "  {} differed and were not read again, as it was ended: they differ, or were being written\n",
+                size(self.doubtful_bytes)
+            );
+        }
         if !self.places.is_empty() {
             text += &self.table();
         }
-        for unread in &self.unread {
-            let (member, why) =
-                (DiskText::new(unread.member.as_bytes()), DiskText::new(unread.error.as_bytes()));
-            text += &format!("  not compared at sector {}: {member}: {why}\n", unread.sector);
+        for unread in self.unread.iter().take(SHOWN) {
+            let end = unread.start_sector.saturating_add(unread.length_sectors);
+            // An error names its device.
+            text += &format!(
+                "  not compared: sectors {}-{end}: {}\n",
+                unread.start_sector,
+                DiskText::new(unread.reason.as_bytes())
+            );
         }
         for line in self.meaning() {
             text += &format!("  {line}\n");
@@ -146,7 +164,7 @@ impl LocatedArray {
         let mut text: String = lines.collect();
         let more = self.places.len().saturating_sub(SHOWN);
         if more > 0 {
-            text += &format!("  and {more} more: --json has them all\n");
+            text += &format!("  and {more} more, all of them with --json\n");
         }
         text
     }
@@ -178,7 +196,7 @@ impl LocatedArray {
             } else {
                 "where no file has the room, that is harmless"
             };
-            lines.push(format!("reads come from either copy; {file}"));
+            lines.push(format!("reads come from any of the copies; {file}"));
             if odd.len() == 1 && all().all(|place| !place.odd_members.is_empty()) {
                 let only: Vec<String> =
                     odd.iter().map(|path| DiskText::new(path.as_bytes()).to_string()).collect();
@@ -277,6 +295,8 @@ impl SpotShown {
 
 #[cfg(test)]
 mod tests {
+    use superblock::Sectors;
+
     use super::*;
     use crate::model::scrub::OnDevice;
 
@@ -298,6 +318,7 @@ mod tests {
             length: Sectors(2048),
             places,
             more: false,
+            doubtful: Sectors(0),
             unread: Vec::new(),
         }
     }

@@ -21,8 +21,10 @@ pub struct Located {
     pub places: Vec<LocatedPlace>,
     /// There are more places than are kept.
     pub more: bool,
-    /// What could not be compared: a sector of the range, the member's path, and why.
-    pub unread: Vec<(Sectors, String, String)>,
+    /// So much differed, and was not read often enough to be certain.
+    pub doubtful: Sectors,
+    /// What could not be compared.
+    pub unread: Vec<LocatedUnread>,
 }
 
 /// One place.
@@ -34,4 +36,17 @@ pub struct LocatedPlace {
     pub spots: Vec<ArraySpot>,
     /// The members that do not agree with the others; empty where redundancy does not tell which.
     pub odd: Vec<String>,
+}
+
+/// A place that could not be compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocatedUnread {
+    /// Where it begins, in sectors of the array with copies, of the member with parity.
+    pub from: Sectors,
+    /// How long it is.
+    pub length: Sectors,
+    /// The member that could not be read; none where all were.
+    pub member: Option<String>,
+    /// Why.
+    pub why: String,
 }

@@ -11,7 +11,7 @@ use superblock::{Level, MdUuid, Sectors};
 
 pub use contents::{ArraySpot, OnDevice, Piece, Purpose, spots};
 pub use kept::{Kept, KeptPosition, OpenScrub, ScrubPart, ScrubRecord, TOO_OLD, WholeScrub, parse_position};
-pub use located::{Located, LocatedPlace};
+pub use located::{Located, LocatedPlace, LocatedUnread};
 pub use places::{places, ranges};
 pub use settle::{RunningCheck, Settled, settle};
 

@@ -290,13 +290,19 @@ impl Outbox {
     pub fn refused(&mut self, file: &str, why: &str, now: u64) -> Option<Said> {
         let is_at_it = |post: &&mut Post| post.under_way.as_ref().is_some_and(|(of, _)| of == file);
         let post = self.posts.iter_mut().find(is_at_it)?;
-        let shown = post.to.shown();
+        let (shown, to) = (post.to.shown(), post.to.name());
         post.under_way = None;
-        post.failures = post.failures.saturating_add(1);
-        post.due = now.saturating_add(2_u64.saturating_pow(post.failures).min(LONGEST_PAUSE));
-        let is_first = post.failures == 1;
+        // The receiver is there, and it is this letter that it does not want: others go at once.
+        let is_of_letter = refuses_letter(why);
+        let is_next = |letter: &Pending| letter.to == to && letter.file != file && letter.tries < PATIENCE;
+        let goes_on = is_of_letter && self.pending.iter().any(is_next);
+        if !goes_on {
+            post.failures = post.failures.saturating_add(1);
+            post.due = now.saturating_add(2_u64.saturating_pow(post.failures).min(LONGEST_PAUSE));
+        }
+        let is_first = post.failures == 1 || goes_on;
         let letter = self.pending.iter_mut().find(|letter| letter.file == file)?;
-        letter.tries = letter.tries.saturating_add(1);
+        letter.tries = letter.tries.saturating_add(if is_of_letter { PATIENCE } else { 1 });
         if now.saturating_sub(letter.written) > TOO_OLD && letter.tries >= FEWEST_TRIES {
             self.pending.retain(|letter| letter.file != file);
             self.given_up.push(file.to_owned());
@@ -328,6 +334,14 @@ impl Outbox {
         });
         waits.min()
     }
+}
+
+/// Whether this answer is about the letter, and not about the receiver being away or busy.
+fn refuses_letter(why: &str) -> bool {
+    let status = why.split_once("http status: ").and_then(|(_, status)| status.trim().parse().ok());
+    let by_web =
+        status.is_some_and(|status: u16| (400..500).contains(&status) && ![408, 429].contains(&status));
+    by_web || why.contains("permanent error")
 }
 
 fn remove(file: &str) -> Step {

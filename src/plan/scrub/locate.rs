@@ -16,7 +16,7 @@ use crate::{
     model::{
         order::InOrder as _,
         raw::{DifferencesSeen, Differing, NotRaw, RawArray, StripeRange},
-        scrub::{Located, LocatedPlace, Piece, ScrubArray, ScrubSight, spots},
+        scrub::{Located, LocatedPlace, LocatedUnread, Piece, ScrubArray, ScrubSight, spots},
         view::View,
     },
     plan::{
@@ -74,6 +74,8 @@ enum Stage {
 struct Current {
     array: Box<RawArray>,
     next: u64,
+    /// Where the range begins that was read last.
+    last: u64,
     /// What differed in this turn, and how many readings showed the same bytes.
     found: Vec<(Differing, u32)>,
     /// The same of the turn before, by where it begins: the bytes' checksum, and how many readings.
@@ -83,13 +85,17 @@ struct Current {
     turns: u32,
     certain: Vec<Differing>,
     more: bool,
-    unread: Vec<(Sectors, String, String)>,
+    unread: Vec<LocatedUnread>,
 }
 
 impl Course for Locate {
     fn next(&mut self, event: Event) -> Turn {
         let turn = self.turn(event).unwrap_or_else(|unseen| self.unseen(unseen));
         turn.after(std::mem::take(&mut self.say))
+    }
+
+    fn stays(&self) -> bool {
+        true
     }
 }
 
@@ -140,7 +146,12 @@ impl Locate {
         self.say.push(Said::error(unseen.text));
         self.status = FAILED;
         match self.stage {
-            Stage::Reading | Stage::Again => self.wind_up(),
+            Stage::Reading | Stage::Again => {
+                if let Some(current) = self.current.as_mut().filter(|_| self.stage == Stage::Reading) {
+                    current.next = current.last;
+                }
+                self.wind_up()
+            }
             Stage::Contents => self.end_of_array(&[]),
             Stage::Arrays | Stage::Array => {
                 self.current = None;
@@ -203,6 +214,7 @@ impl Locate {
         self.current = Some(Current {
             array,
             next: 0,
+            last: 0,
             found: Vec::new(),
             before: BTreeMap::new(),
             again: VecDeque::new(),
@@ -222,6 +234,7 @@ impl Locate {
         if self.stage == Stage::Reading && current.next < length && !current.more {
             let step = at_once(&current.array).min(length - current.next);
             let range = StripeRange { from: Sectors(current.next), length: Sectors(step) };
+            current.last = current.next;
             current.next = current.next.saturating_add(step);
             return Turn::look(Look::Differences { array: current.array.clone(), range });
         }
@@ -269,6 +282,9 @@ impl Locate {
 
     fn end_of_array(&mut self, pieces: &[Piece]) -> Turn {
         if let Some(current) = self.current.take() {
+            if !current.unread.is_empty() {
+                self.status = FAILED;
+            }
             self.located.push(current.located(pieces));
         }
         self.next_array()
@@ -290,8 +306,27 @@ impl Current {
                 self.more = true;
             }
         }
-        for (at, slot, why) in seen.unread.into_iter().take(MOST_FOUND - self.unread.len().min(MOST_FOUND)) {
-            self.unread.push((at, self.path(slot), why));
+        for (range, slot, why) in seen.unread {
+            let unread =
+                LocatedUnread { from: range.from, length: range.length, member: Some(self.path(slot)), why };
+            self.add_unread(unread);
+        }
+    }
+
+    /// Neighbours become one, and each is told once.
+    fn add_unread(&mut self, one: LocatedUnread) {
+        let end = |of: &LocatedUnread| of.from.saturating_add(of.length);
+        let is_known = |of: &LocatedUnread| of.from <= one.from && end(&one) <= end(of);
+        if self.unread.iter().any(is_known) {
+            return;
+        }
+        let has_room = self.unread.len() < MOST_FOUND;
+        match self.unread.last_mut() {
+            Some(last) if end(last) == one.from && last.member == one.member && last.why == one.why => {
+                last.length = last.length.saturating_add(one.length);
+            }
+            _ if has_room => self.unread.push(one),
+            _ => self.more = true,
         }
     }
 
@@ -301,11 +336,13 @@ impl Current {
         self.turns += 1;
         if self.turns >= MOST_READINGS {
             for (one, _) in found {
-                self.unread.push((
-                    one.at.from,
-                    self.array.path.clone(),
-                    "it is written to all the time".to_owned(),
-                ));
+                let why = "it is written to all the time".to_owned();
+                self.add_unread(LocatedUnread {
+                    from: one.at.from,
+                    length: one.at.length,
+                    member: None,
+                    why,
+                });
             }
             return false;
         }
@@ -334,6 +371,10 @@ impl Current {
             spots: one.sectors.iter().flat_map(|range| spots(pieces, *range)).collect(),
             odd: one.odd.iter().map(|slot| self.path(*slot)).collect(),
         };
+        // Where it was ended in the midst of that.
+        let waits =
+            self.found.iter().map(|(one, _)| one.at.length.0).chain(self.again.iter().map(|at| at.length.0));
+        let doubtful = waits.fold(0, u64::saturating_add);
         let mut found: Vec<Differing> = Vec::new();
         let mut certain = self.certain.clone();
         certain.order_by_key(|one| one.at.from);
@@ -351,6 +392,7 @@ impl Current {
             compared: Sectors(self.next.min(self.array.length().0)),
             length: self.array.length(),
             more: self.more,
+            doubtful: Sectors(doubtful),
             unread: self.unread,
         }
     }

@@ -135,7 +135,7 @@ fn what_changes_all_the_time_is_not_judged() {
     let (course, ..) = drive(raw(Level::Raid1, 2), changing);
     let located = &course.located[0];
     assert_eq!(located.places.len(), 1, "{located:?}");
-    assert!(located.unread.len() == 1 && located.unread[0].2.contains("all the time"), "{located:?}");
+    assert!(located.unread.len() == 1 && located.unread[0].why.contains("all the time"), "{located:?}");
 }
 
 #[test]
