@@ -113,6 +113,7 @@ impl LocatedArray {
         let array = DiskText::new(self.array.as_bytes());
         let level = self.level.unwrap_or_default();
         let mut text = match self.places.len() {
+            _ if self.compared_bytes == 0 => format!("{array} ({level}): nothing was compared"),
             0 if self.doubtful_bytes > 0 => format!("{array} ({level}): nothing is certain yet"),
             0 => format!("{array} ({level}): members agree in all that was compared"),
             1 => format!("{array} ({level}): members differ in one place, {}", size(self.differing_bytes)),
@@ -121,10 +122,10 @@ impl LocatedArray {
                 size(self.differing_bytes)
             ),
         };
-        if self.compared_bytes < self.total_bytes {
+        let left = self.total_bytes.saturating_sub(self.compared_bytes);
+        if left > 0 && self.compared_bytes > 0 {
             let why = if self.more { "; there are more places, and it was not read to its end" } else { "" };
-            text +=
-                &format!("; {} of {} were compared{why}", size(self.compared_bytes), size(self.total_bytes));
+            text += &format!("; {} of {} was not compared{why}", size(left), size(self.total_bytes));
         }
         text.push('\n');
         if self.doubtful_bytes > 0 {
@@ -192,9 +193,9 @@ impl LocatedArray {
         if mirrors {
             let told = contents().any(|spot| !spot.harmless && spot.content.is_some());
             let file = if told {
-                "a file there that was being changed while it was written, or room that no file has, differs harmlessly"
+                "a difference is harmless in a file that was changed while it was written, and in free space"
             } else {
-                "where no file has the room, that is harmless"
+                "a difference in free space is harmless"
             };
             lines.push(format!("reads come from any of the copies; {file}"));
             if odd.len() == 1 && all().all(|place| !place.odd_members.is_empty()) {
