@@ -45,25 +45,28 @@ figure() { # figure NAME COLUMN: the best of the runs, or why there is none
     sort -n "$work/$1.runs" | head -n 1 | cut -d' ' -f"$2"
 }
 
-# in_turn REFERENCE OURS: three runs of each array's command, one after the other, for the machine is not equally fast all the
-# time; the best counts.
+# in_turn REFERENCE... -- OURS...: three runs of each, one after the other, for the machine is not equally fast all the time; the
+# best counts.
 in_turn() {
-    local -n reference_words=$1 our_words=$2
-    local run
+    local reference=()
+    while [ "$1" != -- ]; do
+        reference+=("$1")
+        shift
+    done
+    shift
     rm -f "$work"/{reference,ours}.runs
-    for run in 1 2 3; do
-        timed reference "${reference_words[@]}"
-        timed ours "${our_words[@]}"
+    for _ in 1 2 3; do
+        timed reference "${reference[@]}"
+        timed ours "$@"
     done
 }
 
 # both TITLE BUDGET COMMAND...: one row; "mdadm" in the command stands for either program.
 both() {
-    local title=$1 budget=$2 theirs ours
+    local title=$1 budget=$2
     shift 2
     say "measuring: $*"
-    theirs=("${@/#mdadm/$REFERENCE}") ours=("${@/#mdadm/$OURS}")
-    in_turn theirs ours
+    in_turn "${@/#mdadm/$REFERENCE}" -- "${@/#mdadm/$OURS}"
     local same=different
     cmp -s <(sort "$work/reference.out") <(sort "$work/ours.out") && same=same
     row "$title" "$(figure reference 1) s" "$(figure ours 1) s" "$budget" "$same"
@@ -164,8 +167,7 @@ udevadm settle
 both "--detail --scan, $ARRAYS arrays" "-" mdadm --detail --scan
 stop_all
 both "20 starts: --version" "0.04 s" bash -c "for i in {1..20}; do \$0 --version; done" mdadm
-version_of_theirs=("$REFERENCE" --version) version_of_ours=("$OURS" --version)
-in_turn version_of_theirs version_of_ours
+in_turn "$REFERENCE" --version -- "$OURS" --version
 row "memory of --version" "$(figure reference 2) KiB" "$(figure ours 2) KiB" "6144 KiB" "-"
 row "size of the program" "$(($(stat -Lc %s "$REFERENCE") / 1024)) KiB" "$(($(stat -Lc %s "$OURS") / 1024)) KiB" "8192 KiB" "-"
 mapfile -t n < <(per_member reads)
@@ -194,9 +196,8 @@ WAITS='semtimedop.*sem_op=0'
 
 # beside TITLE BUDGET THEIRS OURS: times of two shell lines; $before runs before each.
 beside() {
-    local theirs=(bash -c "$3") ours=(bash -c "$4")
     say "measuring: $3 | $4"
-    in_turn theirs ours
+    in_turn bash -c "$3" -- bash -c "$4"
     row "$1" "$(figure reference 1) s" "$(figure ours 1) s" "$2" "-"
 }
 
