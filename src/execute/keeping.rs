@@ -16,7 +16,7 @@ use crate::{
     plan::run::Outdated,
 };
 
-/// Old entries are looked for with every so many new ones, and with a large one.
+/// Old entries are removed after this many new ones, and after a large one.
 const PRUNED_EVERY: u64 = 8;
 /// Of an entry.
 const LARGE: Bytes = Bytes(1 << 20);

@@ -17,6 +17,9 @@ const PAGE: usize = 4096;
 /// The same in sectors.
 const SECTORS: u64 = 8;
 
+/// So many reads that fail are enough to narrow down what cannot be read: each may take a disk a long time.
+const MOST_FAILURES: u32 = 32;
+
 /// Reads a range of all members at the same time and compares. The range is one of the members where there is parity, of
 /// the array where there are copies.
 ///
@@ -29,24 +32,23 @@ pub(super) fn differences(
 ) -> Result<Box<DifferencesSeen>, KernelError> {
     let Some(layout) = array.stripes() else { return Ok(Box::default()) };
     let mut seen = compared(array, &layout, range);
-    // What cannot be read is small: the rest of the range is compared without it.
-    let mut left: Vec<StripeRange> =
-        std::mem::take(&mut seen.unread).into_iter().map(|(range, ..)| range).collect();
-    while let Some(range) = left.pop() {
+    // What cannot be read is small: the rest of the range is compared without it. Of a disk that reads nothing, not all is tried.
+    let mut left = std::mem::take(&mut seen.unread);
+    let mut failures = 0;
+    while let Some((range, slot, why)) = left.pop() {
+        if range.length.0 <= SECTORS || failures >= MOST_FAILURES {
+            seen.unread.push((range, slot, why));
+            continue;
+        }
         still_whole(machine, array)?;
         let half = Sectors((range.length.0 / 2).next_multiple_of(SECTORS));
         let halves =
             [(range.from, half), (range.from.saturating_add(half), range.length.saturating_sub(half))];
         for (from, length) in halves.into_iter().filter(|(_, length)| length.0 > 0) {
             let again = compared(array, &layout, StripeRange { from, length });
+            failures += u32::from(!again.unread.is_empty());
             seen.found.extend(again.found);
-            for (range, slot, why) in again.unread {
-                if range.length.0 > SECTORS {
-                    left.push(range);
-                } else {
-                    seen.unread.push((range, slot, why));
-                }
-            }
+            left.extend(again.unread);
         }
     }
     still_whole(machine, array)?;

@@ -16,7 +16,10 @@ use crate::{
 /// its disk, asked for alone at the same time, would each find the other in the way.
 #[must_use]
 pub fn members(machine: &Machine, paths: &[String], used_by: UsedBy) -> Vec<Sight> {
-    let mut sights = each(machine, paths, false, Width::Narrow, |path, opened| one(machine, path, opened));
+    // One alone may be bare: what else may be on it is in the same two reads, which only get longer.
+    let alone = paths.len() == 1;
+    let width = if alone { Width::Wide } else { Width::Narrow };
+    let mut sights = each(machine, paths, false, width, |path, opened| one(machine, path, opened, alone));
     if used_by != UsedBy::Unasked {
         let found = sights.iter_mut().filter_map(|sight| sight.found.as_mut().ok());
         for device in found.filter(|device| !device.probe.found.is_empty()) {
@@ -26,7 +29,7 @@ pub fn members(machine: &Machine, paths: &[String], used_by: UsedBy) -> Vec<Sigh
     sights
 }
 
-fn one(machine: &Machine, path: &str, opened: Result<Opened<'_>, KernelError>) -> Sight {
+fn one(machine: &Machine, path: &str, opened: Result<Opened<'_>, KernelError>, alone: bool) -> Sight {
     let opened = match opened {
         Ok(opened) => opened,
         Err(error) => {
@@ -42,7 +45,7 @@ fn one(machine: &Machine, path: &str, opened: Result<Opened<'_>, KernelError>) -
         Some(u32::from_le_bytes(bytes))
     });
     // Its ends say nothing of file systems that begin with zeros.
-    let bare = is_bare(window) && foreign::scan(window).is_ok_and(|found| found.is_empty());
+    let bare = alone && is_bare(window) && foreign::scan(window).is_ok_and(|found| found.is_empty());
     Sight { path: path.to_owned(), found, magic, bare }
 }
 

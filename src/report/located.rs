@@ -203,7 +203,7 @@ impl LocatedArray {
                     odd.iter().map(|path| DiskText::new(path.as_bytes()).to_string()).collect();
                 let only = only.join(", ");
                 lines.push(format!(
-                    "{only} alone has something else than most: `mdctl replace {array} {only} NEW` puts another disk in its place; do not trust it before its cables and its SMART values were looked at"
+                    "{only} alone differs from the others. `mdctl manage {array} --fail {only} --remove {only}`, then `--add NEW-DISK`, has another disk filled from them; `replace` may copy what {only} has"
                 ));
             }
         } else if odd.is_empty() {
@@ -341,7 +341,7 @@ mod tests {
                     "differ in one place, 4 KiB",
                     "16-24",
                     "ext4 \"home\" on /home",
-                    "`mdctl replace /dev/md/home /dev/sdc NEW`",
+                    "--fail /dev/sdc --remove /dev/sdc",
                 ],
             ),
             (

@@ -32,11 +32,11 @@ const AT_ONCE: u64 = 32 << 20;
 const MOST_OF_ONE: u64 = 4 << 20;
 /// More pages than this are not kept: they are as good as everywhere.
 const MOST_FOUND: usize = 16 << 10;
-/// What is read again at a time is no larger than this.
+/// The longest range that is read again at a time.
 const MOST_AGAIN: Sectors = Sectors(4096);
 /// So many readings of the same bytes make a finding.
 const READINGS: u32 = 3;
-/// What changes all the time is given up after so many.
+/// A page that changes with each reading is given up after this many.
 const MOST_READINGS: u32 = 8;
 /// Before what differs is read again. A disk may take a while for what others have already.
 const A_MOMENT: Duration = Duration::from_secs(1);
@@ -162,7 +162,7 @@ impl Locate {
 
     fn arrays(&mut self, sight: ScrubSight) -> Turn {
         for word in &sight.absent {
-            self.say.push(Said::error(format!("{word} is no array in the kernel")));
+            self.say.push(Said::error(format!("{word}: there is no such array in the kernel")));
             self.status = FAILED;
         }
         for array in sight.arrays {
@@ -282,7 +282,7 @@ impl Locate {
 
     fn end_of_array(&mut self, pieces: &[Piece]) -> Turn {
         if let Some(current) = self.current.take() {
-            // What is written to all the time is no failure.
+            // A page that changes all the time is not a failure.
             if current.unread.iter().any(|unread| unread.member.is_some()) {
                 self.status = FAILED;
             }
@@ -314,7 +314,7 @@ impl Current {
         }
     }
 
-    /// Neighbours become one, and each is told once.
+    /// Adjacent places are joined, and each is reported once.
     fn add_unread(&mut self, one: LocatedUnread) {
         let end = |of: &LocatedUnread| of.from.saturating_add(of.length);
         let is_known = |of: &LocatedUnread| of.from <= one.from && end(&one) <= end(of);
