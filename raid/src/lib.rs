@@ -13,6 +13,7 @@
 //! - [`assembled`]: an array with its members, read whatever is missing as long as the rest gives it.
 //! - [`blame`]: which block of a RAID6 stripe does not fit the others.
 //! - [`differences`]: where copies or parity do not agree, for every level.
+//! - [`reshape`]: what it takes to lay data out in another shape, in place.
 //! - [`image`]: the other way: what a driver would have written.
 
 pub mod assembled;
@@ -22,8 +23,10 @@ pub mod geometry;
 pub mod image;
 pub mod layout;
 pub mod parity;
+pub mod reshape;
 pub mod stripes;
 
 pub use assembled::{Assembled, Consistency, Member};
 pub use geometry::{Copies, Geometry};
+pub use reshape::Reshape;
 pub use stripes::{Part, Place, Stripes};

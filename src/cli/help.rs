@@ -12,9 +12,6 @@ pub fn usage(program: &str) -> String {
 /// The release of mdadm whose behaviour is kept.
 const MDADM: &str = "4.6";
 
-/// Modes of which there is only the grammar.
-const NOT_YET: &[Mode] = &[Mode::Grow];
-
 /// What `--version` says. Callers look for `mdadm - v` and a number that they know.
 pub fn version(program: &str) -> String {
     let ours = env!("CARGO_PKG_VERSION");
@@ -25,9 +22,6 @@ pub fn version(program: &str) -> String {
 pub fn text(mode: Option<Mode>) -> String {
     let Some(mode) = mode else { return general() };
     let mut text = format!("{}\n", about(mode));
-    if NOT_YET.contains(&mode) {
-        text.push_str("\nThis mode is not there yet: its line is checked, and then refused.\n");
-    }
     // The mode itself has been given.
     let named =
         |opt: &Opt| mode != Mode::Misc && opt.sets == Sets::Always(mode) && opt.id != OptionId::NoSharing;

@@ -87,7 +87,6 @@ enum Verb {
     /// Start an array that has no metadata
     Build(Words),
     /// Change the size, shape or bitmap of an array
-    #[command(hide = true)]
     Grow(Words),
     /// Add one device to the array it belongs to
     #[command(hide = true)]

@@ -40,6 +40,7 @@ mod drive;
 mod dump;
 mod examine;
 mod explain;
+mod grow;
 mod history;
 mod incremental;
 mod keep;
@@ -201,7 +202,7 @@ fn carried(invocation: &Invocation, ui: &Ui) -> u8 {
         Request::Create(request) => create::run(request, common, &machine, ui),
         Request::Misc(request) => misc(request, common, &machine, ui),
         Request::Build(request) => build::run(request, common, &machine, ui),
-        Request::Grow(_) => Ok(not_yet("--grow", ui)),
+        Request::Grow(request) => grow::run(request, common, &machine, ui),
         Request::Incremental(request) => incremental::run(request, common, &machine, ui),
         Request::Manage(request) => manage::run(request, common, &machine, ui),
         Request::Monitor(request) => monitor::run(request, common, &machine, ui),
@@ -317,12 +318,6 @@ fn say_odd(diagnostics: Vec<Diagnostic>, ui: &Ui) {
     for diagnostic in diagnostics {
         ui.error(&if ui.program() == NATIVE { diagnostic.to_string() } else { diagnostic.text });
     }
-}
-
-/// What is understood and cannot be done yet.
-fn not_yet(what: &str, ui: &Ui) -> u8 {
-    ui.error(&format!("{what} is not supported yet; mdadm can be used on the same arrays meanwhile"));
-    2
 }
 
 /// Each device is treated as the action said that was in force when its word was read; where they differ, one by one.

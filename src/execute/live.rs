@@ -34,7 +34,7 @@ use crate::{
         dm::DmStep,
         run::{Host, Trouble},
     },
-    words::ArrayAttr,
+    words::{ArrayAttr, MemberAttr},
 };
 
 /// How long a short-lived open by somebody else (udev's probe) is waited out.
@@ -185,6 +185,9 @@ impl Live {
             Step::Md(MdStep::SetMember { array, member, attr, value }) => {
                 self.set_member(array, member, *attr, value)?
             }
+            Step::Md(MdStep::Shift { array, member, to, .. }) => {
+                self.set_member(array, member, MemberAttr::NewOffset, &to.0.to_string())?
+            }
             Step::Md(MdStep::Freeze { array }) => self.set(array, ArrayAttr::SyncAction, "frozen", false)?,
             Step::Md(MdStep::Thaw { array }) => self.set(array, ArrayAttr::SyncAction, "idle", true)?,
             Step::Md(MdStep::Run { array }) => self.run(array)?,
@@ -241,6 +244,7 @@ impl Live {
             Step::Alert(step) => super::alerts::tell(step, &self.machine)?,
             Step::Commit => {}
         }
+        Noting::after(step, &self.machine);
         Ok(saved)
     }
 }

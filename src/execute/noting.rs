@@ -9,6 +9,7 @@ use crate::{
         MdStep, Step, SystemStep, critical::Critical, dm::DmStep, overlay::OverlayStep,
         volume::metadata::LvmStep,
     },
+    words::ArrayAttr,
 };
 
 /// The notes of one plan, begun with the first step that leaves something.
@@ -22,7 +23,6 @@ impl Noting {
     /// other program.
     pub(super) fn before(&mut self, step: &Step, machine: &Machine) {
         let noted = match step {
-            Step::Md(MdStep::Thaw { array }) => return machine.frozen.forget(&array.kernel),
             Step::Md(MdStep::Freeze { array }) => freeze(&array.kernel, machine),
             Step::System(SystemStep::Archive { record }) => {
                 self.add(&Note::Archive(record.about.id.to_string()), machine)
@@ -49,6 +49,17 @@ impl Noting {
         };
         if let Err(error) = noted {
             tracing::debug!(%error, "no notes");
+        }
+    }
+
+    /// What was done needs no note any more: recovery may start, or something was begun in its place.
+    pub(super) fn after(step: &Step, machine: &Machine) {
+        match step {
+            Step::Md(MdStep::Thaw { array })
+            | Step::Md(MdStep::Change { array, attr: ArrayAttr::SyncAction, .. }) => {
+                machine.frozen.forget(&array.kernel)
+            }
+            _ => {}
         }
     }
 
@@ -122,7 +133,10 @@ mod tests {
         let thaw = |kernel| Step::Md(MdStep::Thaw { array: name(kernel) });
         let left = || crate::kernel::files::names(&machine.places.unfinished()).unwrap_or_default().len();
         // Each plan notes for itself; the command is the same.
-        let note = |step: Step| Noting::default().before(&step, &machine.clone());
+        let note = |step: Step| {
+            Noting::default().before(&step, &machine.clone());
+            Noting::after(&step, &machine.clone());
+        };
         note(freeze("md0"));
         note(freeze("md1"));
         assert_eq!(left(), 2);

@@ -10,6 +10,7 @@ pub mod delta;
 pub mod detail;
 pub mod dm;
 pub mod extents;
+pub mod grow;
 pub mod human;
 pub mod manage;
 pub mod monitor;

@@ -11,6 +11,7 @@ use super::{
     delta::{Compared, DeltaHead, KeptBy},
     dm::{Listed, Overview},
     extents::OldContent,
+    grow::Growing,
     manage::{Absent, Depth, ManageSubject, Managed},
     monitor::{MonitorTexts, Monitored, Spool},
     overlay::{Overlay, Overlays, Pending, Underlays},
@@ -66,6 +67,11 @@ pub enum Look {
     },
     /// An array whose members are to be changed.
     Managed {
+        /// Its path.
+        array: String,
+    },
+    /// An array whose size or shape is to be changed.
+    Growing {
         /// Its path.
         array: String,
     },
@@ -308,6 +314,8 @@ views! {
     Members(Vec<Sight>) = members,
     /// [`Look::Managed`].
     Managed(Result<Box<Managed>, Absent>) = managed,
+    /// [`Look::Growing`].
+    Growing(Result<Box<Growing>, Absent>) = growing,
     /// [`Look::Subject`].
     Subject(Box<ManageSubject>) = subject,
     /// [`Look::Groups`].

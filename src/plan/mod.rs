@@ -18,6 +18,7 @@ pub mod dump;
 pub mod explain;
 #[cfg(test)]
 pub(crate) mod fake;
+pub mod grow;
 pub mod histories;
 pub mod incremental;
 pub mod keep;

@@ -3,6 +3,7 @@
 mod array;
 mod config;
 mod dm;
+mod layout;
 mod overlay;
 mod raid6check;
 mod scrub;
@@ -20,6 +21,7 @@ pub use self::{
     },
     config::ConfigRequest,
     dm::{DmOptions, DmRequest, DmVerb, Headings},
+    layout::{BadLayout, layout},
     overlay::OverlayRequest,
     raid6check::{Raid6CheckRequest, Raid6CheckVerb},
     scrub::{ScheduleRequest, ScheduleWhen, ScrubChoice, ScrubRequest, ScrubVerb},

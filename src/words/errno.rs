@@ -11,6 +11,8 @@ impl Errno {
     pub const ENOENT: Self = Self(2);
     /// The device answered an error.
     pub const EIO: Self = Self(5);
+    /// More than fits.
+    pub const E2BIG: Self = Self(7);
     /// No such device.
     pub const ENODEV: Self = Self(19);
     /// No memory, or one more than fits.
@@ -53,6 +55,7 @@ mod tests {
         for (ours, system) in [
             (Errno::ENOENT, System::ENOENT),
             (Errno::EIO, System::EIO),
+            (Errno::E2BIG, System::E2BIG),
             (Errno::ENODEV, System::ENODEV),
             (Errno::ENOMEM, System::ENOMEM),
             (Errno::EBUSY, System::EBUSY),

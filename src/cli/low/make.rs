@@ -352,6 +352,7 @@ fn manage(low: LowArgs) -> Result<ManageRequest, UsageError> {
 }
 
 fn grow(low: LowArgs) -> Result<GrowRequest, UsageError> {
+    refuse_one(&low)?;
     let (device, words) = array(low.words)?;
     if let Some(word) = words.iter().find(|word| word.op != Some(ManageOp::Add)) {
         return Err(UsageError::new(format!(

@@ -245,6 +245,15 @@ impl Fake {
                     _ => drop(state.attributes.insert(key, value.clone())),
                 }
             }
+            Step::Md(MdStep::Shift { array, member, from, to }) => {
+                let Some((members, _)) = state.arrays.get(&array.kernel) else { bail!("no such array") };
+                ensure!(members.contains(&member.shown), "no such member");
+                let key = (member.shown.clone(), "new_offset".to_owned());
+                match from == to {
+                    true => drop(state.attributes.remove(&key)),
+                    false => drop(state.attributes.insert(key, to.0.to_string())),
+                }
+            }
             Step::Md(MdStep::Freeze { array }) => {
                 ensure!(state.frozen.insert(array.kernel.clone()), "frozen already");
             }

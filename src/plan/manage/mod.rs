@@ -250,6 +250,11 @@ pub(super) fn freeze(array: &Managed, context: &ManageContext) -> Option<Step> {
 /// What is looked at again once others are kept away: with two commands at once each would see what the other one is about
 /// to take. Nothing where the kernel has no table of the members, for containers and before the start.
 pub(super) fn look_again(array: &Managed, context: &ManageContext) -> Option<Step> {
+    states(array, &context.array)
+}
+
+/// The same for others who change an array by its members' states.
+pub(in crate::plan) fn states(array: &Managed, name: &ArrayName) -> Option<Step> {
     let seen = |member: &TableMember| SeenMember {
         number: member.number,
         dev: member.dev,
@@ -260,7 +265,7 @@ pub(super) fn look_again(array: &Managed, context: &ManageContext) -> Option<Ste
     let has_table = !is_external(array) && members.iter().all(|member| member.number >= 0);
     has_table.then(|| {
         let members = members.iter().map(seen).collect();
-        Step::Md(MdStep::ExpectStates { array: context.array.clone(), members })
+        Step::Md(MdStep::ExpectStates { array: name.clone(), members })
     })
 }
 

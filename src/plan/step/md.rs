@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use superblock::{Bytes, Kib, Level, MdUuid};
+use superblock::{Bytes, Kib, Level, MdUuid, Sectors};
 
 use crate::words::{ArrayAttr, ArrayState, DevId, MemberAttr};
 
@@ -212,6 +212,17 @@ pub enum MdStep {
         /// Text to write.
         value: String,
     },
+    /// Say where the data of a member is going to begin, once it is laid out anew.
+    Shift {
+        /// The array.
+        array: ArrayName,
+        /// The member.
+        member: MemberName,
+        /// Where it begins.
+        from: Sectors,
+        /// Where it is to begin.
+        to: Sectors,
+    },
     /// Keep recovery from starting.
     Freeze {
         /// The array.
@@ -285,6 +296,9 @@ impl MdStep {
             },
             Self::Change { array, attr, from, to } => {
                 Self::Change { array: array.clone(), attr: *attr, from: Some(to.clone()), to: from.clone()? }
+            }
+            Self::Shift { array, member, from, .. } => {
+                Self::Shift { array: array.clone(), member: member.clone(), from: *from, to: *from }
             }
             Self::Freeze { array } => Self::Thaw { array: array.clone() },
             Self::Expect { .. }
@@ -366,6 +380,9 @@ impl fmt::Display for MdStep {
             Self::Withdraw { array, device, .. } => write!(f, "take {device} out of {array}"),
             Self::SetMember { array, member, attr, value } => {
                 write!(f, "set {attr} of {} in {array} to {value}", member.shown)
+            }
+            Self::Shift { array, member, from, to } => {
+                write!(f, "move the data of {} in {array} from sector {} to {}", member.shown, from.0, to.0)
             }
             Self::Freeze { array } => write!(f, "keep recovery of {array} from starting"),
             Self::Thaw { array } => write!(f, "let recovery of {array} start"),

@@ -1,0 +1,198 @@
+//! A reshape that goes on: it is waited for, and the array gets its last levels when it is over.
+
+use std::time::Duration;
+
+use superblock::Level;
+
+use super::{Act, set, shape};
+use crate::{
+    model::grow::Growing,
+    plan::{
+        ArrayName, MdStep, Refusal, Step, SystemStep,
+        course::{Bar, Cause, Course, Deed, Ending, Event, Look, Said, Then, Turn, Unseen, Wait},
+        manage::session::{no_array, one},
+    },
+    words::{ArrayAttr, ArrayState, SyncAction},
+};
+
+/// Exit status where nothing goes on.
+const NOTHING: u8 = 2;
+/// Nothing announces how far a reshape is; its end is announced.
+const TICK: Duration = Duration::from_secs(30);
+/// So often the last levels are tried again: who looks at an array for a moment keeps it from changing its level.
+const MOST_TRIES: u32 = 10;
+/// And so long afterwards.
+const PAUSE: Duration = Duration::from_secs(3);
+
+/// One reshape.
+pub struct Going {
+    path: String,
+    outspoken: bool,
+    stage: Stage,
+    tries: u32,
+    nudged: bool,
+    say: Vec<Said>,
+}
+
+enum Stage {
+    Look,
+    Waiting,
+    Nudged,
+    Finishing(Box<Act>),
+}
+
+/// Has a reshape waited for in the background, and ended.
+pub(super) fn follow(array: &ArrayName) -> Step {
+    let words = ["grow", "--continue", &format!("/dev/{}", array.kernel)].map(str::to_owned).to_vec();
+    Step::System(SystemStep::Follow { lock: format!("reshape-{}", array.kernel), words })
+}
+
+impl Course for Going {
+    fn next(&mut self, event: Event) -> Turn {
+        let turn = self.turn(event).unwrap_or_else(|unseen| Turn::refuse(Refusal::from(unseen)));
+        turn.after(std::mem::take(&mut self.say))
+    }
+}
+
+impl Going {
+    /// Of the array at a path.
+    #[must_use]
+    pub fn new(path: String, outspoken: bool) -> Self {
+        Self { path, outspoken, stage: Stage::Look, tries: 0, nudged: false, say: Vec::new() }
+    }
+
+    fn turn(&mut self, event: Event) -> Result<Turn, Unseen> {
+        let stage = std::mem::replace(&mut self.stage, Stage::Look);
+        Ok(match (stage, event) {
+            (Stage::Look, Event::Begin) | (Stage::Waiting, Event::Woke(_)) => self.look(),
+            (Stage::Look, Event::Seen(view)) => match view.growing()? {
+                Ok(array) => self.seen(&array),
+                Err(absent) => Turn::refuse(no_array(&self.path, &absent)),
+            },
+            (Stage::Nudged, Event::Done(deeds)) => match one(deeds)? {
+                Deed::Done => self.look(),
+                Deed::Shown => Turn::end(0),
+                Deed::Failed(failure) => {
+                    self.say.extend(Said::failure(&failure));
+                    Turn::end(1)
+                }
+            },
+            (Stage::Finishing(act), Event::Done(deeds)) => self.finished(*act, one(deeds)?),
+            (_, Event::Unseen(unseen)) => return Err(unseen),
+            (_, event) => {
+                return Err(Unseen { text: format!("an answer to no question: {event:?}"), errno: None });
+            }
+        })
+    }
+
+    fn look(&mut self) -> Turn {
+        self.stage = Stage::Look;
+        Turn::look(Look::Growing { array: self.path.clone() })
+    }
+
+    fn seen(&mut self, array: &Growing) -> Turn {
+        let kernel = array.managed.detail.kernel_name.clone();
+        let array_name = ArrayName { kernel, path: self.path.clone() };
+        let running = array.managed.sync_action == Some(SyncAction::Reshape);
+        if array.reshape_at.is_some() || running {
+            if !running && !self.nudged {
+                return self.nudge(array, &array_name);
+            }
+            // Without levels that come then the kernel does all the rest.
+            return if array.note.is_some() { self.wait(array, &array_name) } else { Turn::end(0) };
+        }
+        let now = shape::shape(array);
+        let levels = array.note.as_ref().and_then(|note| note.left(&now));
+        match (levels, &array.note) {
+            (Some(levels), Some(note)) => {
+                let levels: Vec<Level> = levels.iter().filter_map(|word| named(word)).collect();
+                let mut act = Act::new(format!("give {} its last level", self.path));
+                let act_steps = finishing(array, &array_name, &levels, note.without_parity, &mut act);
+                act.then(act_steps, "");
+                let plan = act.plan.clone();
+                self.stage = Stage::Finishing(Box::new(act));
+                Turn::carry_out(plan)
+            }
+            _ if self.outspoken => {
+                let text = format!("{} is not being reshaped: there is nothing to go on with", self.path);
+                Turn::refuse(Refusal::new(text).status(NOTHING))
+            }
+            _ => Turn::end(NOTHING),
+        }
+    }
+
+    /// It stands still, and the kernel goes on when it is told to.
+    fn nudge(&mut self, array: &Growing, array_name: &ArrayName) -> Turn {
+        self.nudged = true;
+        let mut act = Act::new(format!("have the reshape of {} go on", self.path));
+        match array.managed.detail.array_state {
+            Some(ArrayState::ReadOnly) => {
+                let text = format!("{} is read-only: its reshape goes on when it is writable", self.path);
+                return Turn::refuse(Refusal::new(text).hint(format!("mdctl readwrite {}", self.path)));
+            }
+            Some(ArrayState::ReadAuto) => {
+                let from = Some(ArrayState::ReadAuto.word().to_owned());
+                act.then([set(array_name, ArrayAttr::ArrayState, from, ArrayState::Active.word())], "");
+            }
+            _ => {}
+        }
+        act.then([Step::Md(MdStep::Thaw { array: array_name.clone() }), Step::Commit], "");
+        self.stage = Stage::Nudged;
+        Turn::carry_out(act.plan)
+    }
+
+    fn wait(&mut self, array: &Growing, array_name: &ArrayName) -> Turn {
+        self.stage = Stage::Waiting;
+        let total = array.managed.detail.size.0;
+        let done = array.reshape_at.map_or(0, |at| at.bytes().0.min(total));
+        let on = vec![Cause::Attribute { array: array_name.kernel.clone(), attr: ArrayAttr::SyncAction }];
+        let bar = Bar { what: format!("reshape of {}", self.path), done, total };
+        Then::Wait(Wait { on, most: TICK, bar: Some(bar) }).into()
+    }
+
+    fn finished(&mut self, act: Act, deed: Deed) -> Turn {
+        match deed {
+            Deed::Shown => Turn::end(0),
+            Deed::Done => {
+                self.say.extend(act.said);
+                Turn::end(0)
+            }
+            Deed::Failed(failure) if !failure.committed && self.tries < MOST_TRIES => {
+                self.tries = self.tries.saturating_add(1);
+                self.say.push(Said::detail(failure.why()));
+                self.stage = Stage::Waiting;
+                Then::Wait(Wait { on: vec![Cause::Arrays], most: PAUSE, bar: None }).into()
+            }
+            Deed::Failed(failure) => {
+                self.say.extend(Said::failure(&failure));
+                let text = format!("{} has its new shape, and not its last level yet", self.path);
+                let hint = format!("mdctl grow --continue {} tries it again", self.path);
+                Then::End(Ending::Refused(Refusal::new(text).hint(hint))).into()
+            }
+        }
+    }
+}
+
+fn finishing(
+    array: &Growing,
+    array_name: &ArrayName,
+    levels: &[Level],
+    without_parity: bool,
+    act: &mut Act,
+) -> Vec<Step> {
+    act.then([Step::System(SystemStep::LockMap)], "");
+    if array.managed.sync_action != Some(SyncAction::Frozen) {
+        act.then([Step::Md(MdStep::Freeze { array: array_name.clone() })], "");
+    }
+    shape::finish(array, array_name, levels, without_parity, act);
+    let mut rest = vec![Step::Commit];
+    rest.extend(shape::forget(array));
+    rest.push(Step::Md(MdStep::Thaw { array: array_name.clone() }));
+    rest.push(Step::System(SystemStep::UnlockMap));
+    rest
+}
+
+/// From the driver's word.
+fn named(word: &str) -> Option<Level> {
+    [0, 1, 4, 5, 6, 10].map(Level::from_number).into_iter().find(|level| level.name() == Some(word))
+}
