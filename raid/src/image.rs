@@ -37,6 +37,41 @@ pub fn members(stripes: &Stripes, data: &[u8], room: usize, offset: usize) -> Op
     Some(members)
 }
 
+/// Whole stripes of an array with parity: what each slot has of them when these bytes are the array's from `sector` on, and where on
+/// the members that is. `None` where they are not whole stripes of it.
+#[must_use]
+pub fn stripes(stripes: &Stripes, sector: Sectors, data: &[u8]) -> Option<(Sectors, Vec<Vec<u8>>)> {
+    let geometry = stripes.geometry();
+    let (width, _) = geometry.data_disks()?;
+    let stripe = geometry.chunk.0.checked_mul(width)?;
+    let length = u64::try_from(data.len()).ok()? / 512;
+    if sector.0.checked_rem(stripe)? != 0 || length.checked_rem(stripe)? != 0 {
+        return None;
+    }
+    let first = sector.0.checked_div(width)?;
+    let mut members = vec![vec![0u8; bytes(length.checked_div(width)?)?]; stripes.slots()];
+    let mut at = 0u64;
+    while at < length {
+        let extent = stripes.at(sector.0.checked_add(at)?)?;
+        let end = at.checked_add(extent.run)?.min(length);
+        let piece = data.get(bytes(at)?..bytes(end)?)?;
+        let to = bytes(extent.place.sector.checked_sub(first)?)?;
+        let member = members.get_mut(extent.place.slot)?;
+        member.get_mut(to..to.checked_add(piece.len())?)?.copy_from_slice(piece);
+        at = end;
+    }
+    let mut row = first;
+    let mut from = 0usize;
+    let chunk = bytes(geometry.chunk.0)?;
+    while from < members.first()?.len() {
+        let next = from.checked_add(chunk)?;
+        protect(&stripes.row(row)?, &mut members, from..next)?;
+        from = next;
+        row = row.checked_add(geometry.chunk.0)?;
+    }
+    Some((Sectors(first), members))
+}
+
 fn bytes(sectors: u64) -> Option<usize> {
     usize::try_from(sectors.checked_mul(512)?).ok()
 }
@@ -55,4 +90,39 @@ fn protect(row: &Row, members: &mut [Vec<u8>], at: std::ops::Range<usize>) -> Op
         }
     }
     Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use superblock::Level;
+
+    use super::*;
+    use crate::Geometry;
+
+    #[test]
+    fn stripes_of_the_middle_are_those_of_the_whole() {
+        for (level, layout, slots) in [
+            (Level::Raid4, 0, 3),
+            (Level::Raid5, 2, 4),
+            (Level::Raid5, 5, 3),
+            (Level::Raid6, 2, 5),
+            (Level::Raid6, 18, 4),
+        ] {
+            let geometry =
+                Geometry { level, layout, chunk: Sectors(8), raid_disks: slots, component_size: Sectors(64) };
+            let of = Stripes::new(geometry, &[]).unwrap();
+            let size = bytes(of.size().0).unwrap();
+            let data: Vec<u8> = (0..size).map(|n| u8::try_from(n * 31 % 251).unwrap()).collect();
+            let whole = members(&of, &data, 64 * 512, 0).unwrap();
+            let stripe = of.size().0 / 8;
+            let (from, to) = (stripe * 2, stripe * 5);
+            let part = &data[bytes(from).unwrap()..bytes(to).unwrap()];
+            let (at, found) = stripes(&of, Sectors(from), part).unwrap();
+            assert_eq!(at, Sectors(16));
+            for (whole, found) in whole.iter().zip(&found) {
+                assert_eq!(whole[16 * 512..40 * 512], found[..], "{level:?} {layout}");
+            }
+            assert_eq!(stripes(&of, Sectors(from + 8), part), None);
+        }
+    }
 }

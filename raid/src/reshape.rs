@@ -73,6 +73,33 @@ impl Reshape {
         self.unit()?.0.checked_div(before).map(Sectors)
     }
 
+    /// The array's data up to which what is written would lie over what is still to be read, were it not set aside: from the
+    /// beginning, whichever way it goes. All of it where as many members share it as before.
+    #[must_use]
+    pub fn critical(&self) -> Option<Sectors> {
+        let (before, after) = self.widths()?;
+        let size = self.before.array_size()?.0.min(self.size()?.0);
+        let apart = before.abs_diff(after);
+        if apart == 0 {
+            return Some(Sectors(size));
+        }
+        let chunk = self.before.chunk.0.max(self.after.chunk.0);
+        let least = chunk.checked_mul(before)?.checked_mul(after)?.checked_div(apart)?;
+        let unit = self.window_unit()?.0;
+        // One more: the kernel counts from where it reads to where it writes by whole steps.
+        let whole = least.div_ceil(unit).checked_add(1)?.checked_mul(unit)?;
+        Some(Sectors(whole.min(size)))
+    }
+
+    /// What is set aside at once is a multiple of this: whole stripes before and after, and a place on the members at which the kernel
+    /// can be told to stand still.
+    #[must_use]
+    pub fn window_unit(&self) -> Option<Sectors> {
+        let (_, after) = self.widths()?;
+        let chunks = Self::common_multiple(self.before.chunk, self.after.chunk)?;
+        Self::common_multiple(self.unit()?, Sectors(chunks.0.checked_mul(after)?))
+    }
+
     /// The array's size afterwards.
     #[must_use]
     pub fn size(&self) -> Option<Sectors> {

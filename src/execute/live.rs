@@ -240,6 +240,7 @@ impl Live {
             }
             Step::Mend(mend) => super::mend::carry_out(mend, &self.machine)?,
             Step::Lvm(step) => self.volumes.apply(step)?,
+            Step::Window(step) => super::window::carry_out(step, &self.machine)?,
             Step::Fs(step) => tools::run(step, &self.machine.meanwhile)?,
             Step::Alert(step) => super::alerts::tell(step, &self.machine)?,
             Step::Commit => {}

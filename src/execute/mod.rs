@@ -21,6 +21,7 @@ mod tools;
 mod units;
 mod volumes;
 pub mod watch;
+mod window;
 mod zeroing;
 
 pub use holding::{Held, hold};

@@ -2,28 +2,36 @@
 
 use std::path::Path;
 
-use superblock::{Bytes, Kib, Media, Native, bitmap};
+use superblock::{
+    Bytes, Kib, Media, Native, Sectors,
+    backup::{self, Backup},
+    bitmap,
+};
 
 use super::{Absent, Nodes};
 use crate::{
-    kernel::{Access, BlockDevice, KernelError, Machine, files, sysfs},
+    kernel::{Access, BlockDevice, KernelError, Machine, files, host, loopback, node, sysfs},
     model::{
         Geometry,
         detail::MetadataVersion,
-        grow::{Growing, GrowingMember, ReshapeNote, note_file},
+        grow::{Growing, GrowingMember, ReshapeNote, StorePlace, WindowSight, note_file},
         manage::{Link, Managed},
     },
-    words::ArrayAttr,
+    words::{ArrayAttr, ArrayState, MemberState},
 };
 
 /// The most that a note is believed to be.
 const LONGEST_NOTE: u64 = 64 << 10;
+/// File systems that do not outlive the machine.
+const IN_MEMORY: [&str; 5] = ["tmpfs", "ramfs", "rootfs", "overlay", "squashfs"];
+/// Nothing is built of more devices one on the other.
+const MOST_LAYERS: u32 = 32;
 
 /// The array behind a path.
 ///
 /// # Errors
 /// Why there is none.
-pub fn growing(machine: &Machine, path: &str) -> Result<Growing, Absent> {
+pub fn growing(machine: &Machine, path: &str, store: Option<&str>) -> Result<Growing, Absent> {
     let managed = super::managed(machine, path)?;
     let nodes = Nodes::walk(machine);
     let array = machine.sysfs.array(&managed.detail.kernel_name);
@@ -36,11 +44,135 @@ pub fn growing(machine: &Machine, path: &str) -> Result<Growing, Absent> {
         reshape_at: array.reshape_position().ok().flatten().flatten(),
         before: before(&array, &managed),
         note: None,
+        store: StorePlace::default(),
         notes,
         managed,
     };
     growing.note = growing.uuid().and_then(|uuid| note(&note_file(&growing.notes, uuid)));
+    let usual = growing.note_file().map(|file| file + ".data");
+    let file = store.map(str::to_owned).or(usual).unwrap_or_default();
+    growing.store = store_place(machine, file, &growing.managed.detail.kernel_name);
     Ok(growing)
+}
+
+/// Where a file would be: not in memory, and not on the array itself, however much lies in between.
+fn store_place(machine: &Machine, file: String, array: &str) -> StorePlace {
+    let mut dir = Path::new(&file);
+    while let Some(parent) = dir.parent() {
+        dir = parent;
+        if files::is_dir(dir) {
+            break;
+        }
+    }
+    let mounts = machine.procfs.mounts("self").unwrap_or_default();
+    let dir = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
+    let on = mounts.iter().filter(|mount| dir.starts_with(&mount.at)).max_by_key(|mount| mount.at.len());
+    let in_memory = on.is_some_and(|mount| IN_MEMORY.contains(&mount.kind.as_str()));
+    // The number of btrfs is none of a device's: its source is.
+    let source = on.and_then(|mount| node::number_of(Path::new(&mount.source)).ok().flatten());
+    let dev = source.or(on.map(|mount| mount.dev));
+    let name = dev.and_then(|dev| machine.sysfs.name_of(dev));
+    let on_the_array = name.is_some_and(|name| stands_on(machine, &name, array, MOST_LAYERS));
+    StorePlace { exists: files::exists(Path::new(&file)), in_memory, on_the_array, file }
+}
+
+/// Whether a device stands on an array, by however many others.
+fn stands_on(machine: &Machine, name: &str, array: &str, most: u32) -> bool {
+    let Some(most) = most.checked_sub(1) else { return false };
+    if name == array {
+        return true;
+    }
+    let whole = machine.sysfs.whole_of(name);
+    let behind = loopback::backing_file(&machine.sysfs, name)
+        .and_then(|file| machine.procfs.mounts("self").ok().map(|mounts| (file, mounts)))
+        .and_then(|(file, mounts)| {
+            let on = mounts.into_iter().filter(|mount| file.starts_with(&mount.at));
+            machine.sysfs.name_of(on.max_by_key(|mount| mount.at.len())?.dev)
+        });
+    let below = machine.sysfs.slaves(name).unwrap_or_default();
+    whole.into_iter().chain(behind).chain(below).any(|below| stands_on(machine, &below, array, most))
+}
+
+/// How far a reshape is, and what is set aside for it.
+#[must_use]
+pub fn window(machine: &Machine, path: &str, store: &str, at: u64) -> Option<Box<WindowSight>> {
+    let dev = node::number_of(Path::new(path)).ok().flatten()?;
+    let kernel = machine.sysfs.name_of(dev)?;
+    let array = machine.sysfs.array(&kernel);
+    let state = array.state().ok().flatten();
+    if !state.as_ref().is_some_and(ArrayState::is_running) {
+        return None;
+    }
+    let number = |attr| array.number(attr).ok().flatten().map(Sectors).unwrap_or_default();
+    let backup = read_backup(store, at);
+    // What runs is asked for before how far it is: what begins in between is seen at the next look.
+    let action = array.sync_action().ok().flatten();
+    let position = recorded(machine, &array);
+    Some(Box::new(WindowSight {
+        position,
+        sync_max: array.number(ArrayAttr::SyncMax).ok().flatten().map(Sectors),
+        held: (number(ArrayAttr::SuspendLo), number(ArrayAttr::SuspendHi)),
+        now: host::now().0,
+        action,
+        state,
+        backup,
+        kernel,
+    }))
+}
+
+/// What a store says of itself.
+pub(super) fn read_backup(store: &str, at: u64) -> Result<Backup, String> {
+    let mut bytes = vec![0; backup::SIZE];
+    let read = BlockDevice::open(Path::new(store), Access::Read).map_err(|error| error.to_string())?;
+    let read = Media::read_at(&read, Sectors(at).bytes(), &mut bytes);
+    read.map_err(|error| format!("{store}: {error}"))?;
+    match Backup::decode(&bytes) {
+        Ok(Some(backup)) => Ok(backup),
+        Ok(None) => Err(format!("{store}: there is nothing of a reshape in it")),
+        Err(why) => Err(format!("{store}: what it says of a reshape cannot be believed: {why}")),
+    }
+}
+
+/// How far all members know it to be: a machine that goes down now may start from any of them.
+fn recorded(machine: &Machine, array: &sysfs::Array<'_>) -> Option<Sectors> {
+    let text = array.metadata_version().ok().flatten()?;
+    let mut positions = Vec::new();
+    let mut backwards = false;
+    for member in array.members().ok()? {
+        let states = member.state().ok().flatten().unwrap_or_default();
+        let is = |state: &MemberState| states.contains(state);
+        if is(&MemberState::Faulty) || is(&MemberState::Journal) {
+            continue;
+        }
+        let Some(dev) = member.dev().ok().flatten() else { continue };
+        let path = machine.places.dev.join("block").join(dev.to_string());
+        let name = machine.places.dev.join(member.name().replace('!', "/"));
+        let opened =
+            BlockDevice::open(&name, Access::Read).or_else(|_| BlockDevice::open(&path, Access::Read));
+        let Ok(device) = opened else { continue };
+        let Some(native) = superblock_of(&device, &text) else { continue };
+        if let Some((position, back)) = native.reshape_at() {
+            positions.push(position);
+            backwards |= back;
+        }
+    }
+    // The kernel has begun, and has not written that down yet.
+    let begun = array.reshape_position().ok().flatten().flatten().is_some();
+    if positions.is_empty() && begun {
+        let way = array.read(ArrayAttr::ReshapeDirection).ok().flatten().unwrap_or_default();
+        return Some(if way.trim() == "backwards" { Sectors(u64::MAX) } else { Sectors(0) });
+    }
+    if backwards { positions.into_iter().max() } else { positions.into_iter().min() }
+}
+
+fn superblock_of(device: &BlockDevice, version: &str) -> Option<Native> {
+    let minor = superblock::v1::Minor::ALL.into_iter().find(|minor| minor.name() == version);
+    match minor {
+        Some(minor) => {
+            superblock::v1::read(device, minor).ok()?.map(|found| Native::V1(found.despite_checksum()))
+        }
+        None => superblock::v0::read(device).ok()?.map(|found| Native::V0(found.despite_checksum())),
+    }
 }
 
 /// What is noted of an array.

@@ -29,7 +29,10 @@ pub fn see(machine: &Machine, config: &Config, look: &Look) -> Result<View, Unse
         Look::Candidates => View::Candidates(super::candidates_afresh(machine, config).map_err(unseen)?),
         Look::Members { paths, used_by } => View::Members(super::members(machine, paths, *used_by)),
         Look::Managed { array } => View::Managed(super::managed(machine, array).map(Box::new)),
-        Look::Growing { array } => View::Growing(super::growing(machine, array).map(Box::new)),
+        Look::Growing { array, store } => {
+            View::Growing(super::growing(machine, array, store.as_deref()).map(Box::new))
+        }
+        Look::Window { array, store, at } => View::Window(super::window(machine, array, store, *at)),
         Look::Subject { path, depth } => View::Subject(Box::new(super::subject(machine, path, *depth))),
         Look::Active { group, listed } => {
             View::Active(super::active(machine, listed, group).map_err(unseen)?)

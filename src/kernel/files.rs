@@ -179,6 +179,13 @@ pub fn save(path: &Path, size: Bytes, pieces: &[Write]) -> Result<(), KernelErro
     })
 }
 
+/// Takes room on stable storage for a file that was just made.
+pub fn reserve(file: &File, path: &Path, size: Bytes) -> Result<(), KernelError> {
+    let length = i64::try_from(size.0).unwrap_or(i64::MAX);
+    let taken = nix::fcntl::fallocate(file, nix::fcntl::FallocateFlags::empty(), 0, length);
+    taken.map_err(|errno| KernelError::new(path.display().to_string(), "fallocate", errno))
+}
+
 /// Gives a file one more name; nothing may be there.
 pub fn link(file: &Path, name: &Path) -> Result<(), KernelError> {
     fs::hard_link(file, name).map_err(|error| KernelError::io(name, "link", &error))

@@ -1,10 +1,10 @@
 //! An array whose size or shape is about to change, and what is noted of a change that goes on when its command is over.
 
 use serde::{Deserialize, Serialize};
-use superblock::{Kib, Level, MdUuid, Native, Sectors, bitmap, v1::Minor};
+use superblock::{Kib, Level, MdUuid, Native, Sectors, backup::Backup, bitmap, v1::Minor};
 
 use super::{DevId, Geometry, manage::Managed};
-use crate::words::MemberState;
+use crate::words::{ArrayState, MemberState, SyncAction};
 
 /// The name of the note's form.
 const SCHEMA: &str = "mdctl.reshape.1";
@@ -30,6 +30,21 @@ pub struct Growing {
     pub note: Option<ReshapeNote>,
     /// Where notes are.
     pub notes: String,
+    /// A file into which data may be set aside, and what is known of its place.
+    pub store: StorePlace,
+}
+
+/// Where data is set aside while it is laid out anew.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StorePlace {
+    /// The file.
+    pub file: String,
+    /// Something is there already.
+    pub exists: bool,
+    /// Its file system is in memory: after a start of the machine nothing of it is left.
+    pub in_memory: bool,
+    /// Its file system is on the array itself.
+    pub on_the_array: bool,
 }
 
 /// A member.
@@ -171,6 +186,50 @@ pub struct ReshapeNote {
     /// The member with the parity leaves before the last of them.
     #[serde(default)]
     pub without_parity: bool,
+    /// Data is set aside meanwhile.
+    #[serde(default)]
+    pub window: Option<WindowNote>,
+}
+
+/// How data is set aside, part by part, while it is laid out anew where it lies. Lengths and places in sectors of the array.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WindowNote {
+    /// The file or device.
+    pub store: String,
+    /// Where its description is in it.
+    #[serde(default)]
+    pub at: u64,
+    /// The most of a part.
+    pub length: u64,
+    /// Behind this, the kernel needs no help.
+    pub until: u64,
+    /// Members' worth of data afterwards.
+    pub width: u64,
+    /// The array's size afterwards.
+    pub size: u64,
+    /// From the end to the beginning.
+    pub backwards: bool,
+}
+
+/// One look at a reshape whose data is set aside.
+#[derive(Clone, Debug)]
+pub struct WindowSight {
+    /// The kernel's name of the array.
+    pub kernel: String,
+    /// `sync_action`.
+    pub action: Option<SyncAction>,
+    /// `array_state`.
+    pub state: Option<ArrayState>,
+    /// How far it is by the superblocks of all members: what is before this need not be set aside any more. `None`: it is over.
+    pub position: Option<Sectors>,
+    /// `sync_max`; `None`: the end.
+    pub sync_max: Option<Sectors>,
+    /// What writes are held back from: first, and the first behind it.
+    pub held: (Sectors, Sectors),
+    /// What is set aside.
+    pub backup: Result<Backup, String>,
+    /// The time, in seconds since 1970.
+    pub now: u64,
 }
 
 impl ReshapeNote {
@@ -186,7 +245,14 @@ impl ReshapeNote {
             devices: after.raid_disks,
             levels,
             without_parity,
+            window: None,
         }
+    }
+
+    /// The same with another way to set data aside, or without.
+    #[must_use]
+    pub fn with_window(self, window: Option<WindowNote>) -> Self {
+        Self { window, ..self }
     }
 
     /// From the text of its file.

@@ -11,7 +11,7 @@ use super::{
     delta::{Compared, DeltaHead, KeptBy},
     dm::{Listed, Overview},
     extents::OldContent,
-    grow::Growing,
+    grow::{Growing, WindowSight},
     manage::{Absent, Depth, ManageSubject, Managed},
     monitor::{MonitorTexts, Monitored, Spool},
     overlay::{Overlay, Overlays, Pending, Underlays},
@@ -74,6 +74,17 @@ pub enum Look {
     Growing {
         /// Its path.
         array: String,
+        /// A file for data that is set aside; `None`: the usual one.
+        store: Option<String>,
+    },
+    /// How far a reshape is whose data is set aside.
+    Window {
+        /// The array's path.
+        array: String,
+        /// The store.
+        store: String,
+        /// Where its description is in it, in sectors.
+        at: u64,
     },
     /// A device that is named for an array.
     Subject {
@@ -316,6 +327,8 @@ views! {
     Managed(Result<Box<Managed>, Absent>) = managed,
     /// [`Look::Growing`].
     Growing(Result<Box<Growing>, Absent>) = growing,
+    /// [`Look::Window`]; `None`: there is no such array any more.
+    Window(Option<Box<WindowSight>>) = window,
     /// [`Look::Subject`].
     Subject(Box<ManageSubject>) = subject,
     /// [`Look::Groups`].

@@ -42,6 +42,7 @@ pub mod undo;
 pub mod volume;
 pub mod wait;
 pub mod watch;
+pub mod window;
 pub mod zero;
 
 pub use step::{

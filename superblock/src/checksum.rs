@@ -30,6 +30,12 @@ pub fn md1_sum(used: &[u8]) -> u32 {
     fold(words.chain([half]))
 }
 
+/// The plain CRC-32, of what we set aside ourselves.
+#[must_use]
+pub fn crc32(data: &[u8]) -> u32 {
+    crc32fast::hash(data)
+}
+
 /// The CRC-32 of a GPT header (UEFI specification 5.3.2), its own field at 16 taken as 0. `header` is as long as the
 /// header says that it is.
 #[must_use]

@@ -17,12 +17,14 @@
 //! - [`v1`]: near the end (1.0), at the start (1.1), at 4 KiB (1.2); each says itself where it is.
 //! - both as one: [`Native`].
 //! - what they point to: [`bitmap`], [`badblocks`], [`ppl`], [`journal`].
+//! - what is set aside during a reshape: [`backup`].
 //! - [`lvm`]: LVM2's physical volumes and groups.
 //! - [`foreign`]: what belongs to others. [`placement`] says where new things go.
 //!
 //! New superblocks are made from inputs alone (`NewArray`, `NewSuperblock`), byte for byte as mdadm makes them:
 //! `tests/it/created.rs` compares.
 
+pub mod backup;
 pub mod badblocks;
 pub mod bitmap;
 pub mod checksum;

@@ -234,6 +234,23 @@ impl Native {
         }
     }
 
+    /// Where a reshape stands, and whether it goes from the end to the beginning; `None` where none is under way.
+    #[must_use]
+    pub fn reshape_at(&self) -> Option<(Sectors, bool)> {
+        match self {
+            Self::V0(superblock) => {
+                superblock.reshape_position().map(|at| (at, superblock.delta_disks() < 0))
+            }
+            Self::V1(superblock) => {
+                let features = superblock.feature_map();
+                let delta = superblock.delta_disks();
+                let back = delta < 0 || delta == 0 && features.contains(v1::FeatureMap::RESHAPE_BACKWARDS);
+                let at = superblock.reshape_position();
+                features.contains(v1::FeatureMap::RESHAPE_ACTIVE).then_some((at, back))
+            }
+        }
+    }
+
     /// Whether a reshape is under way that cannot go on without the data that was set aside in a file.
     #[must_use]
     pub fn needs_backup(&self) -> bool {

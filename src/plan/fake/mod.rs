@@ -324,6 +324,7 @@ impl Fake {
             Step::Overlay(OverlayStep::Settled { .. })
             | Step::Alert(_)
             | Step::Mend(_)
+            | Step::Window(_)
             | Step::Md(MdStep::AutoDetect)
             | Step::Commit
             | Step::Disk(DiskStep::Verify { .. })

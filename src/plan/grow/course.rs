@@ -141,9 +141,14 @@ impl Grow {
         })
     }
 
+    /// A file for what is set aside, where one was named.
+    fn store(&self) -> Option<String> {
+        self.job.request.backup_file.as_ref().map(|file| file.to_string_lossy().into_owned())
+    }
+
     fn look(&mut self) -> Turn {
         self.stage = Stage::Look;
-        Turn::look(Look::Growing { array: self.job.array.path.clone() })
+        Turn::look(Look::Growing { array: self.job.array.path.clone(), store: self.store() })
     }
 
     /// The next change.
@@ -234,9 +239,7 @@ impl Grow {
         }
         let reshape = change.reshape.filter(|reshape| !is_at_once(reshape));
         if let Some(reshape) = &reshape {
-            if !shape::reshape(job, array, change, reshape, &mut act)? {
-                return Err(no_room(job, reshape));
-            }
+            shape::reshape(job, array, change, reshape, &mut act)?;
         } else {
             if let Some(reshape) = &change.reshape {
                 shape::at_once(array, &array_name, reshape, &mut act, &job.array.path);
@@ -247,7 +250,7 @@ impl Grow {
             act.then(shape::thaw(array, &array_name, &change.before), "");
         }
         act.then([Step::System(SystemStep::UnlockMap)], "");
-        if reshape.is_some() && !change.after.is_empty() {
+        if act.notes() {
             act.then([going::follow(&array_name)], "");
         }
         Ok(act)
@@ -293,7 +296,7 @@ impl Grow {
     fn after(&mut self, phase: Phase, before: Option<Box<Growing>>) -> Turn {
         if let (Phase::Size, Some(before)) = (phase, before) {
             self.stage = Stage::Sized(before.managed.component_size());
-            return Turn::look(Look::Growing { array: self.job.array.path.clone() });
+            return Turn::look(Look::Growing { array: self.job.array.path.clone(), store: self.store() });
         }
         self.phase()
     }
@@ -439,17 +442,6 @@ fn summary(job: &GrowJob, array: &Growing, change: &Change) -> String {
         false => format!("{} to {}", named(now.level), named(change.level)),
     };
     format!("change the shape of {shown}: {level}, {} to {} devices", now.raid_disks, change.devices)
-}
-
-/// Without room on the members their data has nowhere to go while it is laid out anew.
-fn no_room(job: &GrowJob, reshape: &Reshape) -> Refusal {
-    let shown = &job.array.path;
-    let least = reshape.least_shift().unwrap_or_default();
-    Refusal::new(format!(
-        "{shown}: Cannot grow - a member has no room for its data to move by {} KiB",
-        least.0 / 2
-    ))
-    .hint("a reshape that keeps data in a backup file is not supported yet; nothing was changed")
 }
 
 /// Which changes there are, in the order of the original, and what it says to words that do not go together.

@@ -2,15 +2,20 @@
 
 use std::time::Duration;
 
-use superblock::Level;
+use superblock::{Level, Sectors, backup::Part};
 
-use super::{Act, set, shape};
+use super::{
+    Act, set, shape,
+    windows::{self, Next},
+};
 use crate::{
-    model::grow::Growing,
+    model::grow::{Growing, WindowNote, WindowSight},
     plan::{
-        ArrayName, MdStep, Refusal, Step, SystemStep,
+        ArrayName, MdStep, Plan, Refusal, Step, SystemStep,
         course::{Bar, Cause, Course, Deed, Ending, Event, Look, Said, Then, Turn, Unseen, Wait},
         manage::session::{no_array, one},
+        run::Failure,
+        window::WindowStep,
     },
     words::{ArrayAttr, ArrayState, SyncAction},
 };
@@ -19,6 +24,8 @@ use crate::{
 const NOTHING: u8 = 2;
 /// Nothing announces how far a reshape is; its end is announced.
 const TICK: Duration = Duration::from_secs(30);
+/// The kernel tells when it has written down how far it is; should it not, this is when it is looked at.
+const PULSE: Duration = Duration::from_secs(1);
 /// So often the last levels are tried again: who looks at an array for a moment keeps it from changing its level.
 const MOST_TRIES: u32 = 10;
 /// And so long afterwards.
@@ -31,12 +38,21 @@ pub struct Going {
     stage: Stage,
     tries: u32,
     nudged: bool,
+    tidied: bool,
     say: Vec<Said>,
 }
 
 enum Stage {
     Look,
     Waiting,
+    /// How far a reshape is whose data is set aside.
+    Window(Box<Growing>),
+    /// Something is done for it.
+    Aside(Box<Growing>, Option<Box<WindowSight>>),
+    /// Writes go on, for nothing can be set aside.
+    LetGo,
+    /// Nothing of it is needed any more.
+    Tidied,
     Nudged,
     Finishing(Box<Act>),
 }
@@ -58,7 +74,7 @@ impl Going {
     /// Of the array at a path.
     #[must_use]
     pub fn new(path: String, outspoken: bool) -> Self {
-        Self { path, outspoken, stage: Stage::Look, tries: 0, nudged: false, say: Vec::new() }
+        Self { path, outspoken, stage: Stage::Look, tries: 0, nudged: false, tidied: false, say: Vec::new() }
     }
 
     fn turn(&mut self, event: Event) -> Result<Turn, Unseen> {
@@ -77,6 +93,30 @@ impl Going {
                     Turn::end(1)
                 }
             },
+            (Stage::Window(array), Event::Seen(view)) => match view.window()? {
+                Some(sight) => self.windowed(array, sight),
+                // It was stopped: it goes on where it is assembled again.
+                None => Turn::end(0),
+            },
+            (Stage::Window(array), Event::Woke(_)) => self.look_closely(array),
+            (Stage::Aside(array, sight), Event::Done(deeds)) => match one(deeds)? {
+                Deed::Done => self.look_closely(array),
+                Deed::Shown => Turn::end(0),
+                Deed::Failed(failure) => self.stuck(&array, sight, &failure),
+            },
+            (Stage::LetGo, Event::Done(deeds)) => {
+                if let Deed::Failed(failure) = one(deeds)? {
+                    self.say.extend(Said::failure(&failure));
+                }
+                Turn::end(1)
+            }
+            (Stage::Tidied, Event::Done(deeds)) => {
+                if let Deed::Failed(failure) = one(deeds)? {
+                    self.say.extend(Said::failure(&failure));
+                }
+                self.nudged = true;
+                self.look()
+            }
             (Stage::Finishing(act), Event::Done(deeds)) => self.finished(*act, one(deeds)?),
             (_, Event::Unseen(unseen)) => return Err(unseen),
             (_, event) => {
@@ -87,12 +127,15 @@ impl Going {
 
     fn look(&mut self) -> Turn {
         self.stage = Stage::Look;
-        Turn::look(Look::Growing { array: self.path.clone() })
+        Turn::look(Look::Growing { array: self.path.clone(), store: None })
     }
 
     fn seen(&mut self, array: &Growing) -> Turn {
         let kernel = array.managed.detail.kernel_name.clone();
         let array_name = ArrayName { kernel, path: self.path.clone() };
+        if array.note.as_ref().is_some_and(|note| note.window.is_some()) {
+            return self.look_closely(Box::new(array.clone()));
+        }
         let running = array.managed.sync_action == Some(SyncAction::Reshape);
         if array.reshape_at.is_some() || running {
             if !running && !self.nudged {
@@ -113,12 +156,110 @@ impl Going {
                 self.stage = Stage::Finishing(Box::new(act));
                 Turn::carry_out(plan)
             }
+            _ if self.tidied => Turn::end(0),
             _ if self.outspoken => {
                 let text = format!("{} is not being reshaped: there is nothing to go on with", self.path);
                 Turn::refuse(Refusal::new(text).status(NOTHING))
             }
             _ => Turn::end(NOTHING),
         }
+    }
+
+    fn look_closely(&mut self, array: Box<Growing>) -> Turn {
+        let window = array.note.as_ref().and_then(|note| note.window.clone());
+        self.stage = Stage::Window(array);
+        match window {
+            Some(WindowNote { store, at, .. }) => {
+                Turn::look(Look::Window { array: self.path.clone(), store, at })
+            }
+            None => Turn::end(0),
+        }
+    }
+
+    /// What comes next of what is set aside.
+    fn windowed(&mut self, array: Box<Growing>, sight: Box<WindowSight>) -> Turn {
+        let array_name = ArrayName { kernel: sight.kernel.clone(), path: self.path.clone() };
+        let Some(window) = array.note.as_ref().and_then(|note| note.window.as_ref()) else {
+            return Turn::end(0);
+        };
+        let backup = match &sight.backup {
+            Ok(backup) => *backup,
+            // Its store is gone. Where the reshape is over it is not needed.
+            Err(_) if sight.position.is_none() => return self.tidy(&array),
+            Err(why) => {
+                let text = format!("{}: the reshape stands still: {why}", self.path);
+                return Turn::refuse(Refusal::new(text));
+            }
+        };
+        match windows::next(window, &sight, &backup, &array_name) {
+            Next::Do(what, steps) => {
+                let summary = format!("{}: {what}", self.path);
+                let steps = steps.into_iter().chain([Step::Commit]).collect();
+                self.stage = Stage::Aside(array, Some(sight));
+                Turn::carry_out(Plan { summary, steps, warnings: Vec::new() })
+            }
+            Next::Over => self.tidy(&array),
+            Next::Wait if sight.action != Some(SyncAction::Reshape) && !self.nudged => {
+                // An array that is read-only waits for its first write, or for who makes it writable.
+                self.nudged = true;
+                let thaw = Step::Md(MdStep::Thaw { array: array_name });
+                self.stage = Stage::Aside(array, Some(sight));
+                let summary = format!("have the reshape of {} go on", self.path);
+                Turn::carry_out(Plan { summary, steps: vec![thaw, Step::Commit], warnings: Vec::new() })
+            }
+            Next::Wait => {
+                let total = Sectors(window.size).bytes().0;
+                let done = sight.position.map_or(total, |at| at.bytes().0.min(total));
+                let done = if window.backwards { total.saturating_sub(done) } else { done };
+                let attr = |attr| Cause::Attribute { array: array_name.kernel.clone(), attr };
+                let on = vec![attr(ArrayAttr::SyncCompleted), attr(ArrayAttr::SyncAction)];
+                let bar = Bar { what: format!("reshape of {}", self.path), done, total };
+                self.stage = Stage::Window(array);
+                Then::Wait(Wait { on, most: PULSE, bar: Some(bar) }).into()
+            }
+        }
+    }
+
+    /// Nothing more can be set aside: the kernel stands still where the last part ends, and the array serves as before. Writes wait
+    /// only for what is set aside and not passed yet.
+    fn stuck(&mut self, array: &Growing, sight: Option<Box<WindowSight>>, failure: &Failure) -> Turn {
+        self.say.extend(Said::failure(failure));
+        let text = format!("{}: the reshape stands still, and the array goes on", self.path);
+        self.say.push(Said::error(text));
+        self.say.push(Said::note(format!("mdctl grow --continue {} goes on with it", self.path)));
+        let Some(sight) = sight else { return Turn::end(1) };
+        let parts = sight.backup.as_ref().map(|backup| backup.parts).unwrap_or_default();
+        let used = parts.iter().filter(|part| !part.is_empty());
+        let range = used.clone().map(|part| part.start).min().zip(used.map(Part::end).max());
+        let hold = WindowStep::Hold {
+            array: ArrayName { kernel: array.managed.detail.kernel_name.clone(), path: self.path.clone() },
+            range: range.unwrap_or_default(),
+            held: (Sectors(0), Sectors(u64::MAX)),
+        };
+        self.stage = Stage::LetGo;
+        let summary = format!("hold no more writes to {} back than must be", self.path);
+        let steps = vec![Step::Commit, Step::Window(Box::new(hold))];
+        Turn::carry_out(Plan { summary, steps, warnings: Vec::new() })
+    }
+
+    /// The store goes, and what is noted of it.
+    fn tidy(&mut self, array: &Growing) -> Turn {
+        let (Some(note), Some(file)) = (&array.note, array.note_file()) else { return Turn::end(0) };
+        let mut steps = vec![Step::Commit];
+        if let Some(window) = &note.window {
+            steps.push(Step::System(SystemStep::RemoveFile { file: window.store.clone() }));
+        }
+        steps.push(Step::System(match note.levels.is_empty() {
+            true => SystemStep::RemoveFile { file },
+            false => {
+                let text = note.clone().with_window(None).text();
+                SystemStep::WriteFile { path: file, text, mode: 0o600 }
+            }
+        }));
+        self.tidied = true;
+        self.stage = Stage::Tidied;
+        let summary = format!("take away what was set aside of {}", self.path);
+        Turn::carry_out(Plan { summary, steps, warnings: Vec::new() })
     }
 
     /// It stands still, and the kernel goes on when it is told to.

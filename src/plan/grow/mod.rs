@@ -12,10 +12,12 @@ mod offsets;
 mod policy;
 mod shape;
 mod size;
+mod store;
+mod windows;
 
 use jiff::tz::TimeZone;
 
-use super::{ArrayName, MdStep, Plan, Step};
+use super::{ArrayName, MdStep, Plan, Step, SystemStep};
 use crate::{
     model::grow::Growing,
     plan::course::Said,
@@ -67,6 +69,11 @@ impl Act {
     fn then(&mut self, steps: impl IntoIterator<Item = Step>, refused: impl Into<String>) {
         self.refused.push((self.plan.steps.len(), refused.into()));
         self.plan.steps.extend(steps);
+    }
+
+    /// Whether something is noted for when the command is over.
+    fn notes(&self) -> bool {
+        self.plan.steps.iter().any(|step| matches!(step, Step::System(SystemStep::WriteFile { .. })))
     }
 
     /// How the failure of this step is said.

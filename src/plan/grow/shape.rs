@@ -6,13 +6,13 @@ use superblock::{Level, Sectors};
 use super::{
     Act, Change, GrowJob, Wish, bitmap, change, members, name,
     offsets::{Shift, shifts},
-    set,
+    set, store,
 };
 use crate::{
     model::{
         Geometry,
         detail::MetadataVersion,
-        grow::{Growing, GrowingMember, ReshapeNote},
+        grow::{Growing, GrowingMember, ReshapeNote, WindowNote},
     },
     plan::{ArrayName, MdStep, Refusal, Step, SystemStep, course::Said, manage},
     request::DataOffset,
@@ -294,35 +294,43 @@ fn take_over(array: &Growing, array_name: &ArrayName, from: Level, to: &[Level],
     }
 }
 
-/// Lays data out anew where every member has room for its data to move; `None` where one has not.
+/// Lays data out anew: by moving it, where every member has room for that, else part by part, each set aside meanwhile.
 ///
 /// # Errors
-/// A place of the data was asked for that cannot be.
+/// A place of the data was asked for that cannot be, or there is none where it could be set aside.
 pub(super) fn reshape(
     job: &GrowJob,
     array: &Growing,
     change: &Change,
     reshape: &Reshape,
     act: &mut Act,
-) -> Result<bool, Refusal> {
+) -> Result<(), Refusal> {
     let array_name = name(job, array);
     let shown = &job.array.path;
     let wanted = match job.request.data_offset {
         Some(DataOffset::Fixed(at)) => Some(at),
         Some(DataOffset::Variable) | None => None,
     };
-    let Some(shifts) = shifts(array, reshape, wanted)? else { return Ok(false) };
-    offsets(&array_name, &shifts, act);
+    let window = match shifts(array, reshape, wanted)? {
+        Some(shifts) => {
+            offsets(&array_name, &shifts, act);
+            None
+        }
+        None => Some(store::window(job, array, reshape)?),
+    };
+    if let Some(window) = &window {
+        store::make(job, array, window, act);
+    }
     geometry(array, &array_name, reshape, act, shown);
-    if !change.after.is_empty() {
-        act.then(note(job, array, change, reshape), "");
+    if !change.after.is_empty() || window.is_some() {
+        act.then(note(job, array, change, reshape, window), "");
     }
     let (from, to) = (SyncAction::Frozen, SyncAction::Reshape);
     act.then(
         [set(&array_name, ArrayAttr::SyncAction, Some(from.to_string()), to.to_string()), Step::Commit],
         "Failed to initiate reshape!",
     );
-    Ok(true)
+    Ok(())
 }
 
 fn offsets(array_name: &ArrayName, shifts: &[Shift], act: &mut Act) {
@@ -365,9 +373,15 @@ fn geometry(array: &Growing, array_name: &ArrayName, reshape: &Reshape, act: &mu
 }
 
 /// What comes when the reshape is over.
-fn note(job: &GrowJob, array: &Growing, change: &Change, reshape: &Reshape) -> Option<Step> {
+fn note(
+    job: &GrowJob,
+    array: &Growing,
+    change: &Change,
+    reshape: &Reshape,
+    window: Option<WindowNote>,
+) -> Option<Step> {
     let levels = change.after.iter().filter_map(|level| level.name()).map(str::to_owned).collect();
-    let note = ReshapeNote::new(job.now, &reshape.after, levels, change.without_parity);
+    let note = ReshapeNote::new(job.now, &reshape.after, levels, change.without_parity).with_window(window);
     let path = array.note_file()?;
     Some(Step::System(SystemStep::WriteFile { path, text: note.text(), mode: MODE }))
 }

@@ -20,6 +20,7 @@ use super::{
     monitor::AlertStep,
     overlay::OverlayStep,
     volume::{fs::FsStep, metadata::LvmStep},
+    window::WindowStep,
 };
 
 /// One act. `execute` carries it out; nothing else changes the machine.
@@ -39,6 +40,8 @@ pub enum Step {
     Critical(Box<Critical>),
     /// One stripe of an array while nobody writes to it: one act, which lets go of what it held whatever comes of it.
     Mend(Box<Mend>),
+    /// Something about what is set aside of an array while its data is laid out anew.
+    Window(Box<WindowStep>),
     /// Something about the metadata of a group of volumes.
     Lvm(LvmStep),
     /// A run of a file system's own tool.
@@ -64,6 +67,7 @@ impl Step {
             | Step::Overlay(_)
             | Step::Lvm(_)
             | Step::Fs(_)
+            | Step::Window(_)
             | Step::Alert(_) => false,
         }
     }
@@ -91,6 +95,7 @@ impl Step {
             Step::Fs(step) => step.undo().map(Step::Fs),
             Step::Overlay(step) => step.undo().map(Step::Overlay),
             Step::Lvm(step) => step.undo().map(Step::Lvm),
+            Step::Window(step) => step.undo().map(Step::System),
             Step::Critical(_) | Step::Mend(_) | Step::Alert(_) | Step::Commit => None,
         }
     }
@@ -107,6 +112,7 @@ impl fmt::Display for Step {
             Step::Critical(critical) => write!(f, "{critical}"),
             Step::Mend(mend) => write!(f, "{mend}"),
             Step::Lvm(step) => write!(f, "{step}"),
+            Step::Window(step) => write!(f, "{step}"),
             Step::Fs(step) => write!(f, "{step}"),
             Step::Alert(step) => write!(f, "{step}"),
             Step::Commit => write!(f, "commit"),

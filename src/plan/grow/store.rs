@@ -1,0 +1,104 @@
+//! Where data is set aside that is laid out anew where it lies, and how much of it at once.
+
+use raid::{Reshape, reshape::Course};
+use superblock::{
+    Level, Native, Sectors,
+    backup::{self, Backup, Part},
+};
+
+use super::{Act, GrowJob, name, set, windows};
+use crate::{
+    model::grow::{Growing, WindowNote},
+    plan::{Refusal, Step, SystemStep, course::Said, window::WindowStep},
+    words::ArrayAttr,
+};
+
+/// Parts of about this length: 32 MiB. Shorter ones wait longer for stable storage than it takes to write them, and writes to the
+/// array wait as long as a part is laid out.
+const LENGTH: u64 = 65_536;
+
+/// Plans it.
+///
+/// # Errors
+/// There is no place for it, or the kernel would not do it.
+pub(super) fn window(job: &GrowJob, array: &Growing, reshape: &Reshape) -> Result<WindowNote, Refusal> {
+    let shown = &job.array.path;
+    let least = reshape.least_shift().unwrap_or_default().0 / 2;
+    if reshape.before.level == Level::Raid10 {
+        return Err(Refusal::new(format!(
+            "{shown}: Cannot grow - the kernel lays a RAID10 out anew only where the data of each member can move, here by {least} KiB"
+        )));
+    }
+    let place = &array.store;
+    let named = job.request.backup_file.is_some();
+    if place.on_the_array {
+        let text = "backup file must NOT be on the array being reshaped.";
+        return Err(Refusal::new(text).hint(format!("{} is on {shown}", place.file)));
+    }
+    let why = format!(
+        "no member has room for its data to move by {least} KiB, so data must be set aside in a file: --backup-file=FILE, on a disk that is not in {shown}"
+    );
+    if place.in_memory && !named {
+        let critical = match reshape.course() {
+            Some(Course::Spreads) => "need a spare or backup-file to backup critical section",
+            _ => "need backup-file",
+        };
+        let why = format!("{why} (what is in {} does not outlive a start of the machine)", place.file);
+        return Err(Refusal::new(format!("{shown}: Cannot grow - {critical}")).hint(why));
+    }
+    if named && place.exists {
+        return Err(Refusal::new(format!("cannot create backup file {}: File exists", place.file)));
+    }
+    let parts = (|| {
+        let (_, width) = reshape.widths()?;
+        let (unit, until, size) = (reshape.window_unit()?.0, reshape.critical()?, reshape.size()?);
+        let course = reshape.course()?;
+        let length = match course {
+            // Only the beginning, and that at once.
+            Course::Gathers => until.0,
+            Course::Spreads | Course::InPlace => (LENGTH / unit).max(1).checked_mul(unit)?.min(until.0),
+        };
+        Some(WindowNote {
+            store: place.file.clone(),
+            at: 0,
+            length,
+            until: until.0,
+            width,
+            size: size.0,
+            backwards: course == Course::Gathers,
+        })
+    })();
+    parts.ok_or_else(|| Refusal::new(format!("{shown}: its shape is none that can be laid out anew")))
+}
+
+/// Makes the store, and keeps the kernel where it would begin, or where it would come to what must be set aside.
+pub(super) fn make(job: &GrowJob, array: &Growing, window: &WindowNote, act: &mut Act) {
+    let shown = &job.array.path;
+    if array.store.exists {
+        // An earlier one of ours, of which nothing goes on.
+        act.then([Step::System(SystemStep::RemoveFile { file: window.store.clone() })], "");
+    }
+    let native = array.managed.detail.superblock.as_ref().map(|found| &found.native);
+    let backup = Backup {
+        uuid: native.map(Native::bitmap_uuid).unwrap_or_default(),
+        written: job.now,
+        at: backup::DATA_AT,
+        second: Sectors(window.length),
+        parts: [Part::default(); 2],
+    };
+    let (store, size) = (window.store.clone(), backup::store_size(Sectors(window.length)));
+    let make = WindowStep::Make { store, size, backup };
+    act.then(
+        [Step::Window(Box::new(make))],
+        format!("{shown}: Cannot grow - cannot create backup file {}: ", window.store),
+    );
+    let start = if window.backwards { Sectors(window.until) } else { Sectors(0) };
+    let still = windows::stop_at(window, start).0.to_string();
+    act.then(
+        [set(&name(job, array), ArrayAttr::SyncMax, Some("max".to_owned()), still)],
+        format!("{shown}: the kernel cannot be kept from going on: "),
+    );
+    if window.until < window.size {
+        act.said.push(Said::note(format!("Need to backup {}K of critical section..", window.until / 2)));
+    }
+}
