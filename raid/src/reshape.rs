@@ -15,7 +15,7 @@ pub struct Reshape {
 
 /// Where the data of each member goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Course {
+pub enum Way {
     /// More members share it: from the beginning, each place is written long after it was read.
     Spreads,
     /// Fewer members share it: from the end.
@@ -38,12 +38,12 @@ impl Reshape {
 
     /// Which way it goes.
     #[must_use]
-    pub fn course(&self) -> Option<Course> {
+    pub fn course(&self) -> Option<Way> {
         let (before, after) = self.widths()?;
         Some(match after.cmp(&before) {
-            std::cmp::Ordering::Greater => Course::Spreads,
-            std::cmp::Ordering::Less => Course::Gathers,
-            std::cmp::Ordering::Equal => Course::InPlace,
+            std::cmp::Ordering::Greater => Way::Spreads,
+            std::cmp::Ordering::Less => Way::Gathers,
+            std::cmp::Ordering::Equal => Way::InPlace,
         })
     }
 
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn numbers_of_reshapes_that_were_traced() {
-        use Course::{Gathers, InPlace, Spreads};
+        use Way::{Gathers, InPlace, Spreads};
         for (before, after, course, unit, shift, cache) in [
             // mdadm 4.6 on 6.12: new_offset 4096 to 1024, stripe_cache_size 513.
             (shape(Level::Raid5, 2, 1024, 3), shape(Level::Raid5, 2, 1024, 4), Spreads, 6144, 3072, 513),

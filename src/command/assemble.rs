@@ -1,6 +1,6 @@
 //! `--assemble`.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use anyhow::Result;
 
@@ -105,6 +105,7 @@ fn session<'a>(
         readonly: request.readonly,
         partial: request.devices.is_empty(),
         waits: false,
+        invalid_backup: request.invalid_backup,
     };
     let updating = request.update.map(|what| Updating {
         what,
@@ -118,7 +119,10 @@ fn session<'a>(
         fresh: Vec::new(),
     });
     let by_path = inventory::by_path(machine, config);
-    Session { asked: request.metadata, options, updating, by_path, ..Session::new(config, home) }
+    let aside =
+        request.backup_file.as_ref().map(|file| inventory::named_store(machine, &file.to_string_lossy()));
+    let aside = aside.map(Arc::new);
+    Session { asked: request.metadata, options, updating, by_path, aside, ..Session::new(config, home) }
 }
 
 /// How many random identities the request may need: one for each member at most.

@@ -3,14 +3,18 @@
 use std::path::Path;
 
 use anyhow::Result;
+use superblock::MdUuid;
 
-use super::{DONE, drive::Driver, home, output, print, tell_early};
+use super::{DONE, FAILED, drive::Driver, home, output, print, tell_early};
 use crate::{
     config::{Config, HostName},
     inventory,
     kernel::Machine,
     plan::{
-        assemble::Session,
+        assemble::{
+            Session, WantedIdentity,
+            rounds::{AssembleJob, Rounds},
+        },
         incremental::{Arrival, IncrementalJob, Joining, Leaving, LeavingJob, Rebuilding, Starting},
     },
     report::incremental::{IncrementalArray, IncrementalReport},
@@ -62,6 +66,9 @@ pub(super) fn run(request: &IncrementalRequest, common: &Common, machine: &Machi
     };
     let mut course = Joining::new(session(request, common, machine, &config), job);
     let status = driver.drive(&mut course)?;
+    if let Some((array, text)) = course.whole() {
+        return whole(array, &text, request, common, machine, &config, ui);
+    }
     let came = course.came();
     // Where udev answers to nobody: what was decided, or why nothing was.
     match &came {
@@ -71,6 +78,38 @@ pub(super) fn run(request: &IncrementalRequest, common: &Common, machine: &Machi
     let arrays = came.iter().map(array).collect();
     tell(&IncrementalReport::new(Some(device), arrays), common)?;
     Ok(status)
+}
+
+/// Its data is being laid out anew where it lies: what was set aside must be back before any of it counts, so all of its members are
+/// taken at once, by the last of them.
+fn whole(
+    array: MdUuid,
+    text: &str,
+    request: &IncrementalRequest,
+    common: &Common,
+    machine: &Machine,
+    config: &Config,
+    ui: &Ui,
+) -> Result<u8> {
+    let identity = WantedIdentity { uuid: Some(array), ..WantedIdentity::default() };
+    let mut session = session(request, common, machine, config);
+    session.options.run = request.run;
+    let mut course = Rounds::new(session, AssembleJob::Scan(identity), 0);
+    let driver = Driver { common, machine, ui, config, own_document: true };
+    let status = driver.drive(&mut course)?;
+    if status != DONE {
+        ui.error(text);
+        tell_early(text, machine, ui);
+        return Ok(FAILED);
+    }
+    tell(
+        &IncrementalReport::new(
+            request.devices.first().map(|d| d.to_string_lossy().into_owned()),
+            Vec::new(),
+        ),
+        common,
+    )?;
+    Ok(DONE)
 }
 
 /// A refusal has a document already.

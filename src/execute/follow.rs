@@ -11,6 +11,9 @@ pub const NAME: &str = "mdctl-follow";
 /// program's name, and its words.
 pub const MONITOR: &str = "mdctl-monitor";
 
+/// systemd's mark of an initial RAM disk.
+const INITRD: &str = "/etc/initrd-release";
+
 /// The file of a lock.
 ///
 /// # Errors
@@ -26,6 +29,10 @@ pub fn place(machine: &Machine, what: &str) -> Result<PathBuf, KernelError> {
 /// # Errors
 /// Nobody can be.
 pub fn start(machine: &Machine, what: &str, words: &[String]) -> Result<String, KernelError> {
+    // What begins in an initial RAM disk ends with it: the booted system has a unit for this.
+    if files::exists(Path::new(INITRD)) {
+        return Ok("the booted system".to_owned());
+    }
     let path = place(machine, what)?;
     match Lock::at_once(&path)? {
         None => {

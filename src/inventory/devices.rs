@@ -1,6 +1,6 @@
 //! Opening and reading devices, all at once.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use nix::errno::Errno;
 use superblock::{
@@ -166,6 +166,7 @@ pub(super) fn describe(machine: &Machine, path: &str, opened: &Opened<'_>) -> Re
     let Opened { device: opened, window, .. } = opened;
     let dev = opened.dev().ok_or(Unusable::NotBlock)?;
     let kernel_name = machine.sysfs.name_of(dev).unwrap_or_default();
+    let probe = probe::probe(window);
     Ok(Device {
         path: path.to_owned(),
         id: dev,
@@ -177,7 +178,8 @@ pub(super) fn describe(machine: &Machine, path: &str, opened: &Opened<'_>) -> Re
         busy: false,
         holders: Vec::new(),
         unsearched: false,
-        probe: probe::probe(window),
+        aside: super::grow::set_aside(machine, &probe).map(Arc::new),
+        probe,
         foreign: Vec::new(),
         seen: [].into(),
     })

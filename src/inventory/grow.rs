@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use superblock::{
-    Bytes, Kib, Media, Native, Sectors,
+    Bytes, Kib, Level, Media, Native, Sectors,
     backup::{self, Backup},
     bitmap,
+    probe::{Found, Probe},
 };
 
 use super::{Absent, Nodes};
@@ -14,7 +15,7 @@ use crate::{
     model::{
         Geometry,
         detail::MetadataVersion,
-        grow::{Growing, GrowingMember, ReshapeNote, StorePlace, WindowSight, note_file},
+        grow::{Growing, GrowingMember, ReshapeNote, SetAside, StorePlace, WindowSight, note_file},
         manage::{Link, Managed},
     },
     words::{ArrayAttr, ArrayState, MemberState},
@@ -118,6 +119,28 @@ pub fn window(machine: &Machine, path: &str, store: &str, at: u64) -> Option<Box
         backup,
         kernel,
     }))
+}
+
+/// What is noted of the array of a member, where something may be: one look at a note and at the store that it names.
+pub(super) fn set_aside(machine: &Machine, probe: &Probe) -> Option<SetAside> {
+    let may = |native: &&Native| matches!(native.level(), Level::Raid4 | Level::Raid5 | Level::Raid6);
+    let member = probe.found.iter().map(Found::fields).find(may)?;
+    let notes = machine.state.join("mdctl/reshape").display().to_string();
+    let note = note(&note_file(&notes, member.array()))?;
+    let levels = !note.levels.is_empty();
+    let Some(window) = note.window else {
+        let backup = Err("nothing is set aside".to_owned());
+        return Some(SetAside { store: String::new(), backup, notes, window: None, levels });
+    };
+    let backup = read_backup(&window.store, window.at);
+    Some(SetAside { store: window.store.clone(), backup, notes, window: Some(window), levels })
+}
+
+/// The same of a file that somebody names.
+#[must_use]
+pub fn named_store(machine: &Machine, store: &str) -> SetAside {
+    let notes = machine.state.join("mdctl/reshape").display().to_string();
+    SetAside { store: store.to_owned(), window: None, backup: read_backup(store, 0), notes, levels: false }
 }
 
 /// What a store says of itself.

@@ -211,6 +211,21 @@ pub struct WindowNote {
     pub backwards: bool,
 }
 
+/// What is noted of an array that does not run: its reshape goes on, or what comes after it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetAside {
+    /// Where it is.
+    pub store: String,
+    /// What is noted of it; a file that somebody names has no note.
+    pub window: Option<WindowNote>,
+    /// What it says.
+    pub backup: Result<Backup, String>,
+    /// Where notes are.
+    pub notes: String,
+    /// It gets another level when its reshape is over.
+    pub levels: bool,
+}
+
 /// One look at a reshape whose data is set aside.
 #[derive(Clone, Debug)]
 pub struct WindowSight {

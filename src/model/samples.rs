@@ -60,6 +60,7 @@ pub(crate) fn device(path: &str, id: DevId, size: Bytes) -> Device {
         busy: false,
         holders: Vec::new(),
         unsearched: false,
+        aside: None,
         probe: Probe::default(),
         foreign: Vec::new(),
         seen: [].into(),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use superblock::{Bytes, Level, MdUuid, Sectors, foreign::Foreign, probe::Probe, window::Seen};
 
+use super::grow::SetAside;
 use crate::words::ArrayState;
 pub use crate::words::DevId;
 
@@ -31,6 +32,8 @@ pub struct Device {
     pub holders: Vec<String>,
     /// Those who use it without claiming it were looked for, and not all processes could be looked through.
     pub unsearched: bool,
+    /// What is set aside of its array's data, where that is being laid out anew where it lies.
+    pub aside: Option<Arc<SetAside>>,
     /// md metadata on it.
     pub probe: Probe,
     /// What else is on it.

@@ -251,6 +251,61 @@ impl Native {
         }
     }
 
+    /// Whether a reshape is under way whose data does not move: what is written may lie over what is still to be read.
+    #[must_use]
+    pub fn is_laid_where_it_lies(&self) -> bool {
+        match self {
+            Self::V0(_) => self.is_reshaping(),
+            Self::V1(superblock) => {
+                self.is_reshaping() && !superblock.feature_map().contains(v1::FeatureMap::NEW_OFFSET)
+            }
+        }
+    }
+
+    /// The shape that a reshape makes: level, layout, chunk, slots; `None` where none is under way.
+    #[must_use]
+    pub fn goal(&self) -> Option<(Level, u32, Sectors, u32)> {
+        self.is_reshaping().then(|| match self {
+            Self::V0(superblock) => {
+                let chunk = superblock.new_chunk().sectors();
+                (superblock.new_level(), superblock.new_layout(), chunk, superblock.raid_disks())
+            }
+            Self::V1(superblock) => (
+                superblock.new_level(),
+                superblock.new_layout(),
+                superblock.new_chunk(),
+                superblock.raid_disks(),
+            ),
+        })
+    }
+
+    /// Sets how far a reshape is.
+    pub fn set_reshape_position(&mut self, position: Sectors) {
+        match self {
+            Self::V0(superblock) => superblock.set_reshape_position(position),
+            Self::V1(superblock) => drop(superblock.edit(v1::Edit::ReshapePosition(position))),
+        }
+    }
+
+    /// A reshape that has laid nothing out anew is forgotten.
+    ///
+    /// # Errors
+    /// It has, or there is none.
+    pub fn forget_reshape(&mut self) -> Result<(), v1::NotReverted> {
+        match self {
+            Self::V0(superblock) => superblock.forget_reshape(),
+            Self::V1(superblock) => superblock.revert_reshape(true),
+        }
+    }
+
+    /// A reshape is over: the shape that it was to make is the shape that there is.
+    pub fn end_reshape(&mut self) {
+        match self {
+            Self::V0(superblock) => superblock.end_reshape(),
+            Self::V1(superblock) => drop(superblock.edit(v1::Edit::Reshaped)),
+        }
+    }
+
     /// Whether a reshape is under way that cannot go on without the data that was set aside in a file.
     #[must_use]
     pub fn needs_backup(&self) -> bool {

@@ -1,5 +1,7 @@
 //! What one device says of its array, in the form in which assembly looks at it, whatever the format.
 
+use std::sync::Arc;
+
 use superblock::{
     Damage, Membership, Native, Role, Sectors, Unverified,
     bitmap::{self, Version},
@@ -9,7 +11,7 @@ use superblock::{
 
 use crate::{
     config::Metadata as Format,
-    model::{DevId, Device},
+    model::{DevId, Device, grow::SetAside},
 };
 
 /// One device with a superblock.
@@ -29,6 +31,8 @@ pub struct Claim {
     pub impossible: bool,
     /// The array has a bitmap of the lockless kind.
     pub lockless: bool,
+    /// What is set aside of its array.
+    pub aside: Option<Arc<SetAside>>,
     /// Somebody has it.
     pub busy: bool,
     /// It is a partition.
@@ -105,6 +109,7 @@ impl Claim {
             damage,
             impossible: false,
             lockless: false,
+            aside: device.aside.clone(),
             busy: device.busy,
             is_partition: device.whole.is_some(),
             device: device.sectors(),

@@ -15,6 +15,7 @@ use super::{
     classify::DeviceClass,
     force,
     lineup::{Lineup, PlacedDevice, Twins, Why},
+    resume::{self, GoingOn},
     shape::Shapes,
     startable::{Count, Shortage, Verdict},
     steps::{self, Rewrite, Start, StepParts},
@@ -32,6 +33,8 @@ pub(super) struct Draft {
     before: Vec<Remark>,
     /// Members whose superblock changes, and how.
     rewrites: Vec<Rewrite>,
+    /// What a reshape needs that was cut off.
+    resume: Option<GoingOn>,
 }
 
 impl Draft {
@@ -48,12 +51,35 @@ impl Draft {
             let text: Vec<&str> = reasons.chain(["no device of the array can be used"]).collect();
             return Err(Refusal::new(text.join("\n")));
         };
-        if claim.metadata.needs_backup() {
-            return Err(reshape_refused(path));
-        }
+        let resume = resume::resume(claim, &claims, &lineup, path, options)?;
         let shapes = Shapes::of(claim);
         let path = path.to_owned();
-        Ok(Self { lineup, path, model, shapes, before, rewrites: Vec::new(), claims })
+        let mut draft =
+            Self { lineup, path, model, shapes, before, rewrites: Vec::new(), claims, resume: None };
+        draft.resume(resume);
+        Ok(draft)
+    }
+
+    /// All superblocks say how far a reshape is once what was set aside is written.
+    fn resume(&mut self, resume: Option<GoingOn>) {
+        let Some(edit) = resume.as_ref().and_then(|resume| resume.edit) else {
+            self.resume = resume;
+            return;
+        };
+        let seats = self.lineup.seats().map(|place| place.claim);
+        for index in seats.chain(self.lineup.spares.iter().copied()).collect::<Vec<_>>() {
+            let Some(claim) = self.claims.get_mut(index) else { continue };
+            edit.make(&mut claim.metadata);
+            claim.reread(false);
+            self.rewrite(index, edit.what());
+        }
+        if resume.as_ref().is_some_and(|resume| resume.restore.is_some()) {
+            self.before.push(Remark::note(format!("{}: restoring critical section", self.path)));
+        }
+        if let Some(claim) = self.claims.get(self.model) {
+            self.shapes = Shapes::of(claim);
+        }
+        self.resume = resume;
     }
 
     /// What `--update` has changed already. Who describes another shape may not be of this array: it stays as it is.
@@ -213,6 +239,7 @@ impl Draft {
                     had,
                     start,
                     repair,
+                    resume: self.resume.unwrap_or_default(),
                 }),
             },
         };
@@ -371,13 +398,6 @@ fn alike(claims: &[Claim], Twins(a, b): Twins) -> Refusal {
         path(a),
         path(b)
     ))
-}
-
-fn reshape_refused(path: &str) -> Refusal {
-    Refusal::new(format!(
-        "{path}: a reshape that keeps its data in a backup file was interrupted; continuing it is not supported yet."
-    ))
-    .hint("assemble it with mdadm and its --backup-file")
 }
 
 fn summary(name: &ArrayName, geometry: &Geometry, count: &Count, start: Start) -> String {

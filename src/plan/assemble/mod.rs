@@ -12,6 +12,7 @@ mod draft;
 pub mod force;
 pub mod gather;
 pub mod lineup;
+pub mod resume;
 pub mod rounds;
 pub mod select;
 pub mod session;
@@ -55,6 +56,8 @@ pub struct Options {
     pub partial: bool,
     /// More members may come: what cannot start yet is left inactive, with what it has.
     pub waits: bool,
+    /// A reshape goes on although what was set aside is of no use.
+    pub invalid_backup: bool,
 }
 
 /// A sentence for people.

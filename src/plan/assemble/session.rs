@@ -1,7 +1,7 @@
 //! Several arrays out of one look at the machine: what each attempt changes is remembered, nothing is read again.
 
 use crate::words::ArrayState;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use superblock::MdUuid;
 
@@ -19,7 +19,7 @@ use crate::{
         name::{ArrayWord, number},
         policy::{self, DevicePolicy, FormatFamily, PolicySubject, PolicyVerdict as Auto},
     },
-    model::{DevId, RunningArray, World, world::MapEntry},
+    model::{DevId, RunningArray, World, grow::SetAside, world::MapEntry},
     plan::{ArrayName, MdStep, Refusal, Step, SystemStep, Warning, naming},
 };
 
@@ -45,6 +45,8 @@ pub struct Session<'a> {
     pub updating: Option<Updating>,
     /// The names of devices in /dev/disk/by-path; only looked for where a POLICY line wants to know.
     pub by_path: BTreeMap<DevId, Vec<String>>,
+    /// What is set aside of an array, in a file that was named.
+    pub aside: Option<Arc<SetAside>>,
 }
 
 /// What came of looking for one array.
@@ -80,6 +82,7 @@ impl<'a> Session<'a> {
             options: Options::default(),
             updating: None,
             by_path: BTreeMap::new(),
+            aside: None,
         }
     }
 }
@@ -249,7 +252,12 @@ impl Session<'_> {
             }
             None => (self.choose_name(model, word)?, None),
         };
-        let claims = members.iter().filter_map(|index| self.claim(*index, asked)).cloned().collect();
+        let claim = |index: &usize| {
+            let claim = self.claim(*index, asked)?;
+            let aside = self.aside.clone().or_else(|| claim.aside.clone());
+            Some(Claim { aside, ..claim.clone() })
+        };
+        let claims = members.iter().filter_map(claim).collect();
         let mut outcome = super::plan_with(claims, name, adopted.as_ref(), options, self.updating.as_ref())?;
         configure(&mut outcome, self.config);
         if existing.is_some() {

@@ -7,11 +7,11 @@ use superblock::{Role, Write};
 
 use crate::{
     model::world::MapEntry,
-    plan::{ArrayName, DiskInfo, DiskStep, MdStep, Step, SystemStep},
+    plan::{ArrayName, DiskInfo, DiskStep, MdStep, Step, SystemStep, grow},
     words::{ArrayAttr, DevId},
 };
 
-use super::{claim::Claim, lineup::Lineup};
+use super::{claim::Claim, lineup::Lineup, resume::GoingOn};
 
 /// A superblock to be written before the kernel reads it.
 #[derive(Clone, Debug)]
@@ -58,6 +58,8 @@ pub struct StepParts<'a> {
     pub start: Start,
     /// Start a repair: parity of a RAID6 that was forced one short is not to be believed.
     pub repair: bool,
+    /// What a reshape needs that was cut off.
+    pub resume: GoingOn,
 }
 
 /// Members in the order in which the kernel gets them: slot by slot, spares, journal, and the freshest last.
@@ -88,6 +90,7 @@ pub fn steps(parts: &StepParts<'_>) -> Vec<Step> {
     steps.push(Step::System(SystemStep::LockMap));
     let (array_uuid, members) = (Some(model.facts.array), parts.had.clone());
     steps.push(Step::Md(MdStep::Expect { array: array.clone(), uuid: array_uuid, members }));
+    steps.extend(parts.resume.restore.clone());
     for rewrite in &parts.rewrites {
         let Some(claim) = parts.claims.get(rewrite.claim) else { continue };
         let writes = [claim.metadata.encode()].into_iter().chain(rewrite.extra.iter().cloned()).collect();
@@ -120,20 +123,45 @@ pub fn steps(parts: &StepParts<'_>) -> Vec<Step> {
         path: array.path.clone(),
     };
     steps.push(Step::System(SystemStep::MapAdd { entry }));
-    match parts.start {
-        Start::Run => steps.push(Step::Md(MdStep::Run { array: array.clone() })),
-        Start::Readonly => steps.push(attr(array, ArrayAttr::ArrayState, "readonly", false)),
-        Start::Leave => {}
-    }
+    start(parts, model, &mut steps);
     steps.push(Step::Commit);
     if parts.repair {
         steps.push(attr(array, ArrayAttr::SyncAction, "repair", true));
     }
+    steps.extend(parts.resume.note.clone());
     steps.push(Step::System(SystemStep::UnlockMap));
     if parts.start != Start::Leave {
         steps.push(Step::System(SystemStep::Node { array: array.clone() }));
     }
+    if parts.start == Start::Run && parts.resume.follow {
+        steps.push(grow::follow(array));
+    }
     steps
+}
+
+/// How it comes up.
+fn start(parts: &StepParts<'_>, model: &Claim, steps: &mut Vec<Step>) {
+    let array = &parts.name;
+    match parts.start {
+        // Where the kernel has to stand still, it is told so before it may go on.
+        Start::Run if parts.resume.writable => {
+            steps.push(attr(array, ArrayAttr::ArrayState, "readonly", false));
+            if let Some(still) = parts.resume.still {
+                steps.push(attr(array, ArrayAttr::SyncMax, &still.0.to_string(), false));
+            }
+            steps.push(attr(array, ArrayAttr::ArrayState, "active", false));
+        }
+        Start::Run => {
+            steps.push(Step::Md(MdStep::Run { array: array.clone() }));
+            // As long as a reshape cannot go on, a read across the place where it stands ends in the kernel's own death (6.12:
+            // "io across reshape position while reshape can't make progress"), so it never waits for a first write.
+            if model.metadata.is_reshaping() {
+                steps.push(attr(array, ArrayAttr::ArrayState, "active", true));
+            }
+        }
+        Start::Readonly => steps.push(attr(array, ArrayAttr::ArrayState, "readonly", false)),
+        Start::Leave => {}
+    }
 }
 
 fn attr(array: &ArrayName, attr: ArrayAttr, value: &str, optional: bool) -> Step {

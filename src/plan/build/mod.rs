@@ -214,6 +214,7 @@ mod tests {
                 _ => Vec::new(),
             },
             unsearched: *path == "/dev/unsearched",
+            aside: None,
             probe: Probe::default(),
             foreign: Vec::new(),
             seen: [].into(),

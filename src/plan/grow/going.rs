@@ -58,7 +58,8 @@ enum Stage {
 }
 
 /// Has a reshape waited for in the background, and ended.
-pub(super) fn follow(array: &ArrayName) -> Step {
+#[must_use]
+pub fn follow(array: &ArrayName) -> Step {
     let words = ["grow", "--continue", &format!("/dev/{}", array.kernel)].map(str::to_owned).to_vec();
     Step::System(SystemStep::Follow { lock: format!("reshape-{}", array.kernel), words })
 }

@@ -27,7 +27,7 @@ use crate::{
 
 pub use change::{Change, Wish, change};
 pub use course::Grow;
-pub use going::Going;
+pub use going::{Going, follow};
 
 /// What is asked for.
 #[derive(Clone, Debug)]

@@ -3,7 +3,7 @@
 //! With room before or behind the data of every member this is the whole of what keeps data safe: the kernel writes down how far it
 //! is before it writes over what it would need if it had to begin there again.
 
-use raid::{Reshape, reshape::Course};
+use raid::{Reshape, reshape::Way};
 use superblock::Sectors;
 
 use super::members;
@@ -47,16 +47,16 @@ pub(super) fn shifts(
     let smallest = |of: fn(&Room) -> Sectors| rooms.iter().map(of).min().unwrap_or_default();
     let room = Room { before: smallest(|room| room.before), after: smallest(|room| room.after) };
     let up = match (course, wanted, told.first()) {
-        (Course::Spreads, ..) => false,
-        (Course::Gathers, ..) => true,
-        (Course::InPlace, Some(wanted), Some(first)) => wanted > first.data_offset,
-        (Course::InPlace, ..) => room.after > room.before,
+        (Way::Spreads, ..) => false,
+        (Way::Gathers, ..) => true,
+        (Way::InPlace, Some(wanted), Some(first)) => wanted > first.data_offset,
+        (Way::InPlace, ..) => room.after > room.before,
     };
     let space = if up { room.after } else { room.before };
     if wanted.is_none() && space < least {
         return Ok(None);
     }
-    let far = if course == Course::InPlace { Some(space) } else { None };
+    let far = if course == Way::InPlace { Some(space) } else { None };
     let shifts = told.iter().zip(&rooms).map(|(member, own)| {
         let from = member.data_offset;
         let to = match wanted {

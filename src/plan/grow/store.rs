@@ -1,6 +1,6 @@
 //! Where data is set aside that is laid out anew where it lies, and how much of it at once.
 
-use raid::{Reshape, reshape::Course};
+use raid::{Reshape, reshape::Way};
 use superblock::{
     Level, Native, Sectors,
     backup::{self, Backup, Part},
@@ -40,7 +40,7 @@ pub(super) fn window(job: &GrowJob, array: &Growing, reshape: &Reshape) -> Resul
     );
     if place.in_memory && !named {
         let critical = match reshape.course() {
-            Some(Course::Spreads) => "need a spare or backup-file to backup critical section",
+            Some(Way::Spreads) => "need a spare or backup-file to backup critical section",
             _ => "need backup-file",
         };
         let why = format!("{why} (what is in {} does not outlive a start of the machine)", place.file);
@@ -55,8 +55,8 @@ pub(super) fn window(job: &GrowJob, array: &Growing, reshape: &Reshape) -> Resul
         let course = reshape.course()?;
         let length = match course {
             // Only the beginning, and that at once.
-            Course::Gathers => until.0,
-            Course::Spreads | Course::InPlace => (LENGTH / unit).max(1).checked_mul(unit)?.min(until.0),
+            Way::Gathers => until.0,
+            Way::Spreads | Way::InPlace => (LENGTH / unit).max(1).checked_mul(unit)?.min(until.0),
         };
         Some(WindowNote {
             store: place.file.clone(),
@@ -65,7 +65,7 @@ pub(super) fn window(job: &GrowJob, array: &Growing, reshape: &Reshape) -> Resul
             until: until.0,
             width,
             size: size.0,
-            backwards: course == Course::Gathers,
+            backwards: course == Way::Gathers,
         })
     })();
     parts.ok_or_else(|| Refusal::new(format!("{shown}: its shape is none that can be laid out anew")))

@@ -56,6 +56,8 @@ pub(super) enum Denied {
     Bare,
     /// This.
     Refused(Refusal),
+    /// Its array is being laid out anew where it lies: it comes up as a whole, or not at all, and then this.
+    Whole(superblock::MdUuid, String),
     /// This, and the original keeps it to itself.
     Quietly(String),
 }
@@ -76,12 +78,12 @@ pub(super) fn member<'a>(candidate: &'a CandidatePath, session: &Session<'_>) ->
     if let Some(damage) = &claim.damage {
         return Err(Refusal::new(format!("no RAID superblock on {path}: {damage}")).into());
     }
-    if claim.metadata.needs_backup() {
+    if claim.metadata.is_laid_where_it_lies() {
         let text = format!(
             "{}: This array is being reshaped and cannot be started\n      by --incremental.  Please use --assemble",
             claim.name()
         );
-        return Err(Refusal::new(text).into());
+        return Err(Denied::Whole(claim.facts.array, text));
     }
     let lines = &session.config.arrays;
     if lines.iter().any(|line| ignores(line, claim)) {

@@ -118,6 +118,7 @@ impl Lab {
             busy: self.array_of(path).is_some(),
             holders: Vec::new(),
             unsearched: false,
+            aside: None,
             probe: superblock::probe::probe(disk),
             foreign: Vec::new(),
             seen: [].into(),

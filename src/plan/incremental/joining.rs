@@ -63,6 +63,7 @@ pub struct Joining<'a> {
     /// Lines of the map that are wrong.
     wrong: Vec<MapEntry>,
     came: Option<Arrival>,
+    whole: Option<(superblock::MdUuid, String)>,
     pub(super) say: Vec<Said>,
 }
 
@@ -120,8 +121,15 @@ impl<'a> Joining<'a> {
             unmapped: None,
             wrong: Vec::new(),
             came: None,
+            whole: None,
             say: Vec::new(),
         }
+    }
+
+    /// An array that comes up as a whole or not at all, and what is said where it does not.
+    #[must_use]
+    pub fn whole(&self) -> Option<(superblock::MdUuid, String)> {
+        self.whole.clone()
     }
 
     /// What became of its array.
@@ -259,6 +267,10 @@ impl<'a> Joining<'a> {
         match denied {
             Denied::Bare => self.spare(),
             Denied::Refused(refusal) => Turn::refuse(refusal),
+            Denied::Whole(array, text) => {
+                self.whole = Some((array, text));
+                Turn::end(FAILED)
+            }
             Denied::Quietly(text) => {
                 self.say.push(Said::detail(text));
                 Turn::end(FAILED)

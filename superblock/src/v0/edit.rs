@@ -220,6 +220,38 @@ impl Superblock {
         Ok(())
     }
 
+    /// Sets how far a reshape is, in sectors of the array.
+    pub fn set_reshape_position(&mut self, position: crate::Sectors) {
+        self.raw.reshape_position.set(self.order, position.0);
+        self.fill_csum();
+    }
+
+    /// A reshape that has laid nothing out anew is forgotten: the shape is what it was.
+    ///
+    /// # Errors
+    /// [`NotReverted`].
+    pub fn forget_reshape(&mut self) -> Result<(), NotReverted> {
+        if self.reshape_position() != Some(crate::Sectors(0)) {
+            return Err(NotReverted::NoReshape);
+        }
+        let back = self.delta_disks().checked_neg().ok_or(NotReverted::Geometry)?;
+        let before = self.raid_disks().checked_add_signed(back).ok_or(NotReverted::Geometry)?;
+        self.raw.raid_disks.set(self.order, before);
+        self.raw.minor_version.set(self.order, 90);
+        self.raw.delta_disks.set(self.order, 0);
+        self.fill_csum();
+        Ok(())
+    }
+
+    /// A reshape is over: version 0.90 again, with the shape that it was to make.
+    pub fn end_reshape(&mut self) {
+        self.raw.minor_version.set(self.order, 90);
+        self.raw.layout = self.raw.new_layout;
+        self.raw.chunk_size = self.raw.new_chunk;
+        self.raw.delta_disks.set(self.order, 0);
+        self.fill_csum();
+    }
+
     fn entry(&mut self, number: u32) -> Result<&mut RawDisk, NoSuchDisk> {
         let index = usize::try_from(number).unwrap_or(usize::MAX);
         self.raw.disks.get_mut(index).ok_or(NoSuchDisk(number))

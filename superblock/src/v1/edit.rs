@@ -38,6 +38,8 @@ pub enum Edit {
     FailFast(bool),
     /// Where a reshape stands (`assemble` of an interrupted one).
     ReshapePosition(Sectors),
+    /// The reshape is over.
+    Reshaped,
     /// Forget the bitmap (`no-bitmap`).
     NoBitmap,
     /// Forget the bad-block log (`no-bbl`, `force-no-bbl`). Whether it is empty is for the caller to ask.
@@ -93,6 +95,12 @@ impl Superblock {
             Edit::WriteMostly(on) => self.set_devflag(DevFlags::WRITE_MOSTLY, on),
             Edit::FailFast(on) => self.set_devflag(DevFlags::FAIL_FAST, on),
             Edit::ReshapePosition(position) => head.reshape_position.set(position.0),
+            Edit::Reshaped => {
+                head.layout = head.new_layout;
+                head.chunksize = head.new_chunk;
+                head.delta_disks.set(0);
+                self.set_features(FeatureMap::RESHAPE_ACTIVE | FeatureMap::RESHAPE_BACKWARDS, false);
+            }
             Edit::NoBitmap => self.set_features(FeatureMap::BITMAP_OFFSET, false),
             Edit::NoBadBlockLog => {
                 self.set_features(FeatureMap::BAD_BLOCKS, false);

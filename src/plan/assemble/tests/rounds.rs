@@ -142,6 +142,7 @@ impl Lab {
             busy: self.state.arrays.values().any(|(members, _)| members.contains(path)),
             holders: Vec::new(),
             unsearched: false,
+            aside: None,
             probe: superblock::probe::probe(disk),
             foreign: Vec::new(),
             seen: [].into(),

@@ -8,10 +8,24 @@ use super::{
 };
 use crate::plan::assemble::shape::{Shapes, difference};
 
-const FORCE: Options =
-    Options { run: false, force: true, no_degraded: false, readonly: false, partial: false, waits: false };
-const PARTIAL: Options =
-    Options { run: false, force: false, no_degraded: false, readonly: false, partial: true, waits: false };
+const FORCE: Options = Options {
+    run: false,
+    force: true,
+    no_degraded: false,
+    readonly: false,
+    partial: false,
+    waits: false,
+    invalid_backup: false,
+};
+const PARTIAL: Options = Options {
+    run: false,
+    force: false,
+    no_degraded: false,
+    readonly: false,
+    partial: true,
+    waits: false,
+    invalid_backup: false,
+};
 
 /// A member after its words were changed, with a right checksum.
 fn patched(member: &Claim, words: &[(usize, u32)]) -> Claim {
