@@ -20,6 +20,7 @@ mod examine;
 mod explain;
 mod faults;
 mod groups;
+mod grow;
 mod guest;
 mod history;
 mod incremental;
@@ -71,6 +72,7 @@ fn main() {
         ("create", create::cases()),
         ("detail", detail::cases()),
         ("dm", dm::cases()),
+        ("grow", grow::cases()),
         ("examine", examine::cases()),
         ("explain", explain::cases()),
         ("faults", faults::cases()),

@@ -33,7 +33,7 @@ const COMMANDS: [(&str, usize); 7] = [
 pub(crate) struct Logged {
     pub(crate) sector: u64,
     pub(crate) data: Vec<u8>,
-    flush: bool,
+    pub(crate) flush: bool,
     pub(crate) mark: Option<String>,
 }
 

@@ -90,7 +90,10 @@ impl Draft {
             self.lineup.out.iter().any(is_it)
         };
         rewrites.retain(|rewrite| !other(rewrite));
-        self.rewrites = rewrites;
+        // What a reshape needs is in their superblocks already.
+        let updated: BTreeSet<usize> = rewrites.iter().map(|rewrite| rewrite.claim).collect();
+        self.rewrites.retain(|rewrite| !updated.contains(&rewrite.claim));
+        self.rewrites.append(&mut rewrites);
         self.before.splice(0..0, remarks);
     }
 

@@ -13,6 +13,8 @@ use crate::{
     words::ArrayAttr,
 };
 
+/// At least so many parts, so that writes wait for no large part of a small array.
+const PARTS: u64 = 8;
 /// Parts of about this length: 32 MiB. Shorter ones wait longer for stable storage than it takes to write them, and writes to the
 /// array wait as long as a part is laid out.
 const LENGTH: u64 = 65_536;
@@ -56,7 +58,10 @@ pub(super) fn window(job: &GrowJob, array: &Growing, reshape: &Reshape) -> Resul
         let length = match course {
             // Only the beginning, and that at once.
             Way::Gathers => until.0,
-            Way::Spreads | Way::InPlace => (LENGTH / unit).max(1).checked_mul(unit)?.min(until.0),
+            Way::Spreads | Way::InPlace => {
+                let length = LENGTH.min(until.0 / PARTS);
+                (length / unit).max(1).checked_mul(unit)?.min(until.0)
+            }
         };
         Some(WindowNote {
             store: place.file.clone(),

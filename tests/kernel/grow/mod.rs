@@ -1,0 +1,11 @@
+//! `--grow`: sizes, shapes and bitmaps of arrays that run, beside the original; and reshapes that are cut off anywhere.
+
+mod cut;
+mod matrix;
+mod stopped;
+
+use crate::guest::Case;
+
+pub(crate) fn cases() -> Vec<Case> {
+    [matrix::cases(), stopped::cases(), cut::cases()].into_iter().flatten().collect()
+}
