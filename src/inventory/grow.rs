@@ -127,8 +127,8 @@ pub(super) fn set_aside(machine: &Machine, probe: &Probe) -> Option<SetAside> {
     let member = probe.found.iter().map(Found::fields).find(may)?;
     let notes = machine.state.join("mdctl/reshape").display().to_string();
     let note = note(&note_file(&notes, member.array()))?;
-    let levels = !note.levels.is_empty();
-    let Some(window) = note.window else {
+    let levels = !note.levels.is_empty() || note.window.is_some();
+    let Some(window) = note.window.filter(|window| !window.store.is_empty()) else {
         let backup = Err("nothing is set aside".to_owned());
         return Some(SetAside { store: String::new(), backup, notes, window: None, levels });
     };

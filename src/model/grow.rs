@@ -194,7 +194,8 @@ pub struct ReshapeNote {
 /// How data is set aside, part by part, while it is laid out anew where it lies. Lengths and places in sectors of the array.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WindowNote {
-    /// The file or device.
+    /// The file or device; empty where the data moves: then nothing is set aside, and the kernel is only kept from going on before it
+    /// has written down how far it is.
     pub store: String,
     /// Where its description is in it.
     #[serde(default)]
@@ -209,6 +210,12 @@ pub struct WindowNote {
     pub size: u64,
     /// From the end to the beginning.
     pub backwards: bool,
+    /// Where data moves: members' worth of data before.
+    #[serde(default)]
+    pub before: u64,
+    /// Where data moves: by how much on each member.
+    #[serde(default)]
+    pub shift: u64,
 }
 
 /// What is noted of an array that does not run: its reshape goes on, or what comes after it.
@@ -222,7 +229,7 @@ pub struct SetAside {
     pub backup: Result<Backup, String>,
     /// Where notes are.
     pub notes: String,
-    /// It gets another level when its reshape is over.
+    /// Somebody has to go on with it: it gets another level when its reshape is over, or something is to be taken away.
     pub levels: bool,
 }
 

@@ -177,6 +177,8 @@ fn stands(of: &Standing<'_>, restore: Option<Step>, to: Sectors, backup: Backup)
         width,
         size: size.0,
         backwards,
+        before: 0,
+        shift: 0,
     });
     let until = Sectors(window.until);
     let stands = if backwards { to.min(Sectors(window.size)).max(until) } else { to };

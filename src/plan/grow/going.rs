@@ -184,7 +184,8 @@ impl Going {
             return Turn::end(0);
         };
         let backup = match &sight.backup {
-            Ok(backup) => *backup,
+            _ if window.store.is_empty() => None,
+            Ok(backup) => Some(*backup),
             // Its store is gone. Where the reshape is over it is not needed.
             Err(_) if sight.position.is_none() => return self.tidy(&array),
             Err(why) => {
@@ -192,7 +193,11 @@ impl Going {
                 return Turn::refuse(Refusal::new(text));
             }
         };
-        match windows::next(window, &sight, &backup, &array_name) {
+        let next = match backup {
+            Some(backup) => windows::next(window, &sight, &backup, &array_name),
+            None => windows::step(window, &sight, &array_name),
+        };
+        match next {
             Next::Do(what, steps) => {
                 let summary = format!("{}: {what}", self.path);
                 let steps = steps.into_iter().chain([Step::Commit]).collect();
@@ -228,7 +233,9 @@ impl Going {
         let text = format!("{}: the reshape stands still, and the array goes on", self.path);
         self.say.push(Said::error(text));
         self.say.push(Said::note(format!("mdctl grow --continue {} goes on with it", self.path)));
-        let Some(sight) = sight else { return Turn::end(1) };
+        let Some(sight) = sight.filter(|sight| sight.held != (Sectors(0), Sectors(0))) else {
+            return Turn::end(1);
+        };
         let parts = sight.backup.as_ref().map(|backup| backup.parts).unwrap_or_default();
         let used = parts.iter().filter(|part| !part.is_empty());
         let range = used.clone().map(|part| part.start).min().zip(used.map(Part::end).max());
@@ -247,7 +254,7 @@ impl Going {
     fn tidy(&mut self, array: &Growing) -> Turn {
         let (Some(note), Some(file)) = (&array.note, array.note_file()) else { return Turn::end(0) };
         let mut steps = vec![Step::Commit];
-        if let Some(window) = &note.window {
+        if let Some(window) = note.window.as_ref().filter(|window| !window.store.is_empty()) {
             steps.push(Step::System(SystemStep::RemoveFile { file: window.store.clone() }));
         }
         steps.push(Step::System(match note.levels.is_empty() {

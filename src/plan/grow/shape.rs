@@ -314,12 +314,13 @@ pub(super) fn reshape(
     let window = match shifts(array, reshape, wanted)? {
         Some(shifts) => {
             offsets(&array_name, &shifts, act);
-            None
+            store::steps(reshape, &shifts)
         }
         None => Some(store::window(job, array, reshape)?),
     };
     if let Some(window) = &window {
         store::make(job, array, window, act);
+        store::stand(&array_name, window, act, shown);
     }
     geometry(array, &array_name, reshape, act, shown);
     if !change.after.is_empty() || window.is_some() {

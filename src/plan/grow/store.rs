@@ -6,10 +6,10 @@ use superblock::{
     backup::{self, Backup, Part},
 };
 
-use super::{Act, GrowJob, name, set, windows};
+use super::{Act, GrowJob, offsets::Shift, set, windows};
 use crate::{
     model::grow::{Growing, WindowNote},
-    plan::{Refusal, Step, SystemStep, course::Said, window::WindowStep},
+    plan::{ArrayName, Refusal, Step, SystemStep, course::Said, window::WindowStep},
     words::ArrayAttr,
 };
 
@@ -71,14 +71,19 @@ pub(super) fn window(job: &GrowJob, array: &Growing, reshape: &Reshape) -> Resul
             width,
             size: size.0,
             backwards: course == Way::Gathers,
+            before: 0,
+            shift: 0,
         })
     })();
     parts.ok_or_else(|| Refusal::new(format!("{shown}: its shape is none that can be laid out anew")))
 }
 
-/// Makes the store, and keeps the kernel where it would begin, or where it would come to what must be set aside.
+/// Makes the store.
 pub(super) fn make(job: &GrowJob, array: &Growing, window: &WindowNote, act: &mut Act) {
     let shown = &job.array.path;
+    if window.store.is_empty() {
+        return;
+    }
     if array.store.exists {
         // An earlier one of ours, of which nothing goes on.
         act.then([Step::System(SystemStep::RemoveFile { file: window.store.clone() })], "");
@@ -97,13 +102,49 @@ pub(super) fn make(job: &GrowJob, array: &Growing, window: &WindowNote, act: &mu
         [Step::Window(Box::new(make))],
         format!("{shown}: Cannot grow - cannot create backup file {}: ", window.store),
     );
-    let start = if window.backwards { Sectors(window.until) } else { Sectors(0) };
-    let still = windows::stop_at(window, start).0.to_string();
-    act.then(
-        [set(&name(job, array), ArrayAttr::SyncMax, Some("max".to_owned()), still)],
-        format!("{shown}: the kernel cannot be kept from going on: "),
-    );
     if window.until < window.size {
         act.said.push(Said::note(format!("Need to backup {}K of critical section..", window.until / 2)));
     }
+}
+
+/// Keeps the kernel where it would begin, or where it would come to what must be set aside.
+pub(super) fn stand(array_name: &ArrayName, window: &WindowNote, act: &mut Act, shown: &str) {
+    let start = match (window.store.is_empty(), window.backwards) {
+        (false, true) => Sectors(window.until),
+        (true, backwards) => {
+            let at = if backwards { Sectors(window.size) } else { Sectors(0) };
+            let end = if backwards { Sectors(0) } else { Sectors(window.size) };
+            windows::reach(window, at).unwrap_or(end)
+        }
+        (false, false) => Sectors(0),
+    };
+    let still = windows::stop_at(window, start).0.to_string();
+    act.then(
+        [set(array_name, ArrayAttr::SyncMax, Some("max".to_owned()), still)],
+        format!("{shown}: the kernel cannot be kept from going on: "),
+    );
+}
+
+/// How the kernel is kept where data moves; `None` where it counts right by itself (RAID10), and where there is so much room that
+/// nothing is ever written over.
+pub(super) fn steps(reshape: &Reshape, shifts: &[Shift]) -> Option<WindowNote> {
+    if reshape.before.level == Level::Raid10 {
+        return None;
+    }
+    let (before, width) = reshape.widths()?;
+    let shift = shifts.iter().map(|shift| shift.to.0.abs_diff(shift.from.0)).min()?;
+    let chunks = Reshape::common_multiple(reshape.before.chunk, reshape.after.chunk)?;
+    let window = WindowNote {
+        store: String::new(),
+        at: 0,
+        length: chunks.0.checked_mul(width)?,
+        until: reshape.critical()?.0,
+        width,
+        size: reshape.size()?.0,
+        backwards: shifts.iter().any(|shift| shift.to > shift.from),
+        before,
+        shift,
+    };
+    let start = if window.backwards { Sectors(window.size) } else { Sectors(0) };
+    windows::reach(&window, start).is_some().then_some(window)
 }
