@@ -219,7 +219,11 @@ impl Live {
                 {
                     files::make_dirs(dir, 0o755)?;
                 }
-                files::replace(path, text.as_bytes(), *mode)?
+                files::replace(path, text.as_bytes(), *mode)?;
+                // What is noted to outlive the machine does so from now on, its name included.
+                if let Some(dir) = path.parent().filter(|dir| dir.starts_with(&self.machine.state)) {
+                    files::sync_dir(dir)?;
+                }
             }
             Step::Disk(DiskStep::PutStream { stream, target, header, bytes, begun }) => {
                 let told = |done, total| (self.progress)(target, done, total);
