@@ -448,7 +448,7 @@ pub(super) fn slots(job: &GrowJob, array: &Growing, change: &Change, act: &mut A
         [set(&name(job, array), ArrayAttr::RaidDisks, Some(from), to.clone())],
         "failed to set raid disks",
     );
-    act.said.push(Said::out(format!("raid_disks for {shown} set to {to}")));
+    act.said.push(Said::line(format!("raid_disks for {shown} set to {to}")));
 }
 
 /// Recovery may start again.

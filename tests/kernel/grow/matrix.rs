@@ -94,6 +94,7 @@ fn became() -> Vec<String> {
         sh("n=$(blockdev --getsize64 /dev/md9); m=$(stat -c %s /dev/shm/data); [ $m -lt $n ] && n=$m; \
                    dd if=/dev/md9 bs=1M iflag=direct status=none | cmp -n $n - /dev/shm/data");
     let mut found: Vec<String> = names.map(attr).into();
+    sh("/usr/sbin/mdadm -q --stop /dev/md9; udevadm settle");
     found.extend([size, if same.status == 0 { "the data is there".to_owned() } else { same.to_string() }]);
     found
 }
@@ -118,7 +119,7 @@ fn beside((create, grow, count): &Cell) {
     // What the original says of its own writes to sysfs, and that it waits, is its own.
     let lines = |output: &Output| {
         let text = format!("{}{}", output.stdout, output.stderr);
-        let own = |line: &&str| !line.contains("failed to write") && !line.starts_with("wait ");
+        let own = |line: &&str| !line.contains("failed to write") && !line.contains("wait 5 seconds");
         text.lines().filter(own).map(|line| line.trim().to_owned()).collect::<Vec<_>>()
     };
     let (theirs, said) = (lines(&theirs), lines(&said));
