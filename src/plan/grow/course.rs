@@ -306,7 +306,6 @@ impl Grow {
         let answer = failure.answer().unwrap_or_else(|| format!("{:#}", failure.cause));
         let because = act.because.iter().find(|(errno, _)| Some(*errno) == failure.errno);
         let text = match (act.refusal(failure.at), because) {
-            (Some(text), None) if text.ends_with(' ') => format!("{text}{answer}"),
             (Some(text), _) if text.ends_with(' ') => format!("{text}{answer}"),
             (Some(text), _) => text.to_owned(),
             (None, _) => format!("{:#}", failure.cause),
@@ -333,7 +332,7 @@ impl Grow {
     /// What an earlier plan of this command has left for a shape that does not come.
     fn take_back(&mut self, array: &Growing, ending: Ending) -> Turn {
         let array_name = name(&self.job, array);
-        let file = array.note_file().filter(|_| self.change.as_ref().is_some_and(|c| !c.after.is_empty()));
+        let file = array.note_file();
         let mut steps: Vec<Step> =
             file.map(|file| Step::System(SystemStep::RemoveFile { file })).into_iter().collect();
         if let (Some(level), Some(change)) = (self.prepared.take(), &self.change) {
