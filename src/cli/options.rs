@@ -202,6 +202,7 @@ pub enum OptionId {
     InvalidBackup,
     ArraySize,
     Continue,
+    Revert,
     RebuildMap,
     Path,
     Json,

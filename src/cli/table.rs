@@ -130,6 +130,7 @@ pub static TABLE: &[Opt] = &[
     opt(OptionId::InvalidBackup, &["invalid-backup"], No, Nothing, "A", &[], "go on although the backup file is of no use"),
     opt(OptionId::ArraySize, &["array-size"], Required("SIZE|max"), Nothing, "G", &[('Z', Modes("G"))], "size that the array shows, until it is stopped"),
     opt(OptionId::Continue, &["continue"], No, Nothing, "G", &[], "drive a reshape that was begun before"),
+    opt(OptionId::Revert, &["revert"], No, Nothing, "G", &[], "turn a reshape round: the array gets the shape that it had"),
     opt(OptionId::RebuildMap, &["rebuild-map"], No, Nothing, "I", &[('r', Modes("I"))], "write the map of arrays anew"),
     opt(OptionId::Path, &["path"], Required("PATH"), Nothing, "I", &[], "hardware path of a device that vanished"),
     any(OptionId::Json, &["json"], No, &[], "report as JSON"),

@@ -106,6 +106,7 @@ fn session<'a>(
         partial: request.devices.is_empty(),
         waits: false,
         invalid_backup: request.invalid_backup,
+        stands: request.stands,
     };
     let updating = request.update.map(|what| Updating {
         what,

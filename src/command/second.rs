@@ -14,6 +14,8 @@ use crate::{
     plan::monitor::Mailbox,
 };
 
+/// Locks of reshapes begin with this.
+const RESHAPE: &str = "reshape-";
 /// The name of commands.
 const COMMAND: &str = "mdctl";
 
@@ -31,6 +33,10 @@ pub(super) fn run(name: &str, words: &[OsString]) -> Option<u8> {
             second::stand_alone(follow::NAME);
             let (what, words) = words.split_first()?;
             Some(alone(&inventory::machine(), &what.to_string_lossy(), words))
+        }
+        follow::WORKER => {
+            second::named(follow::NAME);
+            Some(super::run(Path::new(COMMAND), words.to_vec()))
         }
         follow::MONITOR => {
             // The original's guard against a second monitor looks for this name.
@@ -72,9 +78,17 @@ fn alone(machine: &Machine, what: &str, words: &[OsString]) -> u8 {
     match follow::place(machine, what).map_err(anyhow::Error::from).and_then(|path| Ok(Lock::at_once(&path)?))
     {
         Ok(Some(lock)) => {
-            let status = super::run(Path::new(COMMAND), words.to_vec());
-            drop(lock);
-            status
+            // What holds writes back is not to end half-way.
+            if !what.starts_with(RESHAPE) {
+                return super::run(Path::new(COMMAND), words.to_vec());
+            }
+            match follow::oversee(machine, &lock, words) {
+                Ok(status) => status.and_then(|status| u8::try_from(status).ok()).unwrap_or(FAILED),
+                Err(error) => {
+                    tracing::debug!(%error, "nobody to oversee");
+                    super::run(Path::new(COMMAND), words.to_vec())
+                }
+            }
         }
         // Another one is at it.
         Ok(None) => DONE,

@@ -316,5 +316,6 @@ fn assembling(word: &str, devices: Vec<String>) -> AssembleRequest {
         invalid_backup: false,
         nodes: None,
         home_cluster: None,
+        stands: false,
     }
 }

@@ -208,6 +208,7 @@ impl Live {
             Step::System(SystemStep::Follow { lock, words }) => {
                 drop(super::follow::start(&self.machine, lock, words)?)
             }
+            Step::System(SystemStep::EndFollow { lock }) => super::follow::end(&self.machine, lock)?,
             Step::System(SystemStep::UnitFiles { files }) => super::units::files(files)?,
             Step::System(SystemStep::EditFile { change, mode }) => super::texts::edit(change, *mode)?,
             Step::System(SystemStep::Units { verb, units }) => super::units::change(*verb, units)?,

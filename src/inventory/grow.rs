@@ -1,6 +1,6 @@
 //! An array whose size or shape is to be changed.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use superblock::{
     Bytes, Kib, Level, Media, Native, Sectors,
@@ -127,20 +127,19 @@ pub(super) fn set_aside(machine: &Machine, probe: &Probe) -> Option<SetAside> {
     let member = probe.found.iter().map(Found::fields).find(may)?;
     let notes = machine.state.join("mdctl/reshape").display().to_string();
     let note = note(&note_file(&notes, member.array()))?;
-    let levels = !note.levels.is_empty() || note.window.is_some();
-    let Some(window) = note.window.filter(|window| !window.store.is_empty()) else {
+    let Some(window) = note.window.as_ref().filter(|window| !window.store.is_empty()) else {
         let backup = Err("nothing is set aside".to_owned());
-        return Some(SetAside { store: String::new(), backup, notes, window: None, levels });
+        return Some(SetAside { store: String::new(), backup, notes, note: Some(note) });
     };
-    let backup = read_backup(&window.store, window.at);
-    Some(SetAside { store: window.store.clone(), backup, notes, window: Some(window), levels })
+    let (store, backup) = (window.store.clone(), read_backup(&window.store, window.at));
+    Some(SetAside { store, backup, notes, note: Some(note) })
 }
 
 /// The same of a file that somebody names.
 #[must_use]
 pub fn named_store(machine: &Machine, store: &str) -> SetAside {
     let notes = machine.state.join("mdctl/reshape").display().to_string();
-    SetAside { store: store.to_owned(), window: None, backup: read_backup(store, 0), notes, levels: false }
+    SetAside { store: store.to_owned(), note: None, backup: read_backup(store, 0), notes }
 }
 
 /// What a store says of itself.
@@ -188,6 +187,7 @@ fn recorded(machine: &Machine, array: &sysfs::Array<'_>) -> Option<Sectors> {
     if backwards { positions.into_iter().max() } else { positions.into_iter().min() }
 }
 
+/// A member's superblock of this version (`1.2`, `0.90`).
 fn superblock_of(device: &BlockDevice, version: &str) -> Option<Native> {
     let minor = superblock::v1::Minor::ALL.into_iter().find(|minor| minor.name() == version);
     match minor {
@@ -196,6 +196,24 @@ fn superblock_of(device: &BlockDevice, version: &str) -> Option<Native> {
         }
         None => superblock::v0::read(device).ok()?.map(|found| Native::V0(found.despite_checksum())),
     }
+}
+
+/// Whether the reshape of an array that does not run stands where it can be turned round, by the superblocks of its members. What else
+/// is in the way of that is not asked.
+#[must_use]
+pub fn can_turn(members: &[PathBuf]) -> bool {
+    let between = |path: &PathBuf| {
+        let device = BlockDevice::open(path, Access::Read).ok()?;
+        let versions =
+            superblock::v1::Minor::ALL.map(superblock::v1::Minor::name).into_iter().chain(["0.90"]);
+        let mut superblock = versions.into_iter().find_map(|version| superblock_of(&device, version))?;
+        let turned = match &mut superblock {
+            Native::V0(superblock) => superblock.revert_reshape(),
+            Native::V1(superblock) => superblock.revert_reshape(false),
+        };
+        Some(turned == Err(superblock::v1::NotReverted::Unaligned))
+    };
+    !members.iter().filter_map(between).any(|between| between)
 }
 
 /// What is noted of an array.
@@ -225,7 +243,13 @@ fn before(array: &sysfs::Array<'_>, managed: &Managed) -> Option<Geometry> {
 fn member(array: &sysfs::Array<'_>, nodes: &Nodes, managed: &Managed, link: &Link) -> GrowingMember {
     let path = link.dev.and_then(|dev| nodes.path(dev, None));
     let opened = path.as_ref().and_then(|path| BlockDevice::open(Path::new(path), Access::Read).ok());
-    let superblock = opened.as_ref().and_then(|device| superblock(device, managed));
+    let version = match managed.detail.metadata {
+        MetadataVersion::Native(0, minor) => Some(format!("0.{minor}")),
+        MetadataVersion::Native(major, minor) => Some(format!("{major}.{minor}")),
+        _ => None,
+    };
+    let superblock =
+        opened.as_ref().zip(version).and_then(|(device, version)| superblock_of(device, &version));
     let bitmap = opened.as_ref().zip(superblock.as_ref()).and_then(|(device, superblock)| {
         let at = superblock.bitmap_at()?;
         bitmap::load(device, at).ok().filter(|found| found.magic() == bitmap::MAGIC)
@@ -242,13 +266,4 @@ fn member(array: &sysfs::Array<'_>, nodes: &Nodes, managed: &Managed, link: &Lin
         superblock,
         bitmap,
     }
-}
-
-fn superblock(device: &BlockDevice, managed: &Managed) -> Option<Native> {
-    let MetadataVersion::Native(major, minor) = managed.detail.metadata else { return None };
-    if major == 0 {
-        return superblock::v0::read(device).ok()?.map(|found| Native::V0(found.despite_checksum()));
-    }
-    let minor = superblock::v1::Minor::ALL.into_iter().find(|known| known.number() == minor)?;
-    superblock::v1::read(device, minor).ok()?.map(|found| Native::V1(found.despite_checksum()))
 }

@@ -63,7 +63,7 @@ pub use devices::{look, look_to_write};
 pub use endangered::{endangered, like, names_by_id};
 pub use explain::{find_holders, kernel_log};
 pub use extents::Extents;
-pub use grow::{growing, named_store, window};
+pub use grow::{can_turn, growing, named_store, window};
 pub use inside::inside;
 pub use manage::{managed, subject};
 pub use members::members;

@@ -2,6 +2,7 @@
 //! it is the same program whatever has become of its file.
 
 use std::{
+    ffi::OsString,
     fs::File,
     io::{Read as _, Write as _},
     os::{
@@ -15,8 +16,8 @@ use std::{
 
 use nix::{
     poll::PollFlags,
-    sys::signal::{SigSet, SigmaskHow},
-    unistd::setsid,
+    sys::signal::{SigSet, SigmaskHow, Signal, killpg},
+    unistd::{Pid, setsid},
 };
 
 use super::{KernelError, Procfs, wait};
@@ -120,11 +121,53 @@ pub fn for_one_act(
     Ok(pid)
 }
 
+/// Starts it and waits for its end: its exit status, `None` where a signal ended it. `keep`: a file that stays open in it, with the
+/// lock that is on it.
+///
+/// # Errors
+/// There is no /proc, or no memory.
+pub fn at_work(
+    procfs: &Procfs,
+    name: &str,
+    words: &[OsString],
+    keep: OwnedFd,
+) -> Result<Option<i32>, KernelError> {
+    let (path, mut command) = program(procfs, name);
+    command.args(words).stdin(Stdio::from(keep)).stdout(Stdio::null());
+    let status = command.status().map_err(|error| KernelError::io(&path, "start", &error))?;
+    Ok(status.code())
+}
+
+/// How a process is ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It may do first what must be.
+    Asked,
+    /// At once.
+    Killed,
+}
+
+/// Ends all processes of the session that this one began.
+pub fn end_session(leader: u32, how: End) {
+    let Ok(leader) = i32::try_from(leader) else { return };
+    let signal = match how {
+        End::Asked => Signal::SIGTERM,
+        End::Killed => Signal::SIGKILL,
+    };
+    let told = killpg(Pid::from_raw(leader), signal);
+    tracing::debug!(?told, leader, "a session is to end");
+}
+
 /// What such a process does first: a session of its own, so that nobody's terminal ends it, and a name by which it is found.
 pub fn stand_alone(name: &str) {
     if let Err(errno) = setsid() {
         tracing::debug!(%errno, "no session of its own");
     }
+    named(name);
+}
+
+/// A name by which it is found.
+pub fn named(name: &str) {
     // The process's, whichever thread asks.
     let _ = std::fs::write("/proc/self/comm", name);
 }

@@ -186,6 +186,12 @@ pub struct ReshapeNote {
     /// The member with the parity leaves before the last of them.
     #[serde(default)]
     pub without_parity: bool,
+    /// Levels that it gets instead, where the reshape is turned round.
+    #[serde(default)]
+    pub back: Vec<String>,
+    /// The member with the parity leaves before the last of those.
+    #[serde(default)]
+    pub back_without_parity: bool,
     /// Data is set aside meanwhile.
     #[serde(default)]
     pub window: Option<WindowNote>,
@@ -224,13 +230,25 @@ pub struct SetAside {
     /// Where it is.
     pub store: String,
     /// What is noted of it; a file that somebody names has no note.
-    pub window: Option<WindowNote>,
+    pub note: Option<ReshapeNote>,
     /// What it says.
     pub backup: Result<Backup, String>,
     /// Where notes are.
     pub notes: String,
+}
+
+impl SetAside {
+    /// How data is set aside.
+    #[must_use]
+    pub fn window(&self) -> Option<&WindowNote> {
+        self.note.as_ref()?.window.as_ref()
+    }
+
     /// Somebody has to go on with it: it gets another level when its reshape is over, or something is to be taken away.
-    pub levels: bool,
+    #[must_use]
+    pub fn needs_somebody(&self) -> bool {
+        self.note.as_ref().is_some_and(|note| !note.levels.is_empty() || note.window.is_some())
+    }
 }
 
 /// One look at a reshape whose data is set aside.
@@ -267,8 +285,29 @@ impl ReshapeNote {
             devices: after.raid_disks,
             levels,
             without_parity,
+            back: Vec::new(),
+            back_without_parity: false,
             window: None,
         }
+    }
+
+    /// The same, with the levels that it gets where it is turned round.
+    #[must_use]
+    pub fn with_way_back(self, back: Vec<String>, back_without_parity: bool) -> Self {
+        Self { back, back_without_parity, ..self }
+    }
+
+    /// Of the same reshape turned round: towards `after`, with nothing set aside.
+    #[must_use]
+    pub fn turned(&self, after: &Geometry) -> Self {
+        Self::new(self.begun, after, self.back.clone(), self.back_without_parity)
+            .with_way_back(self.levels.clone(), self.without_parity)
+    }
+
+    /// Whether anything is to be done when the reshape is over.
+    #[must_use]
+    pub fn is_needed(&self) -> bool {
+        !self.levels.is_empty() || !self.back.is_empty() || self.window.is_some()
     }
 
     /// The same with another way to set data aside, or without.

@@ -174,6 +174,8 @@ pub struct AssembleRequest {
     pub invalid_backup: bool,
     pub nodes: Option<u32>,
     pub home_cluster: Option<String>,
+    /// A reshape goes on no farther than to where it can be turned round.
+    pub stands: bool,
 }
 
 /// `--misc`.
@@ -252,6 +254,8 @@ pub struct GrowRequest {
     pub force: bool,
     pub backup_file: Option<PathBuf>,
     pub cont: bool,
+    /// A reshape is turned round.
+    pub revert: bool,
 }
 
 /// `--incremental`.

@@ -19,7 +19,8 @@ fn commands() -> Vec<&'static str> {
         let block = block.split("```").next().unwrap_or_default();
         commands.extend(block.lines().filter_map(|line| line.strip_prefix("# ")));
     }
-    let elsewhere = |command: &str| command.starts_with("mdctl volume ") || command.starts_with("mdctl grow ");
+    let elsewhere =
+        |command: &str| command.starts_with("mdctl volume ") || command.starts_with("mdctl grow ");
     commands.retain(|command| command.starts_with("mdctl ") && !elsewhere(command));
     commands
 }

@@ -266,6 +266,7 @@ fn assemble(low: LowArgs) -> Result<AssembleRequest, UsageError> {
         invalid_backup: low.invalid_backup,
         nodes: low.nodes,
         home_cluster: low.home_cluster,
+        stands: false,
     })
 }
 
@@ -383,6 +384,7 @@ fn grow(low: LowArgs) -> Result<GrowRequest, UsageError> {
         force: low.force,
         backup_file: low.backup_file.map(PathBuf::from),
         cont: low.cont,
+        revert: low.revert,
     })
 }
 

@@ -97,6 +97,7 @@ pub struct LowArgs {
     pub backup_file: Option<OsString>,
     pub invalid_backup: bool,
     pub cont: bool,
+    pub revert: bool,
     pub rebuild_map: bool,
     pub path: Option<OsString>,
     pub sparc22: bool,
@@ -224,6 +225,7 @@ impl LowArgs {
             OptionId::NoDegraded => self.no_degraded = true,
             OptionId::InvalidBackup => self.invalid_backup = true,
             OptionId::Continue => self.cont = true,
+            OptionId::Revert => self.revert = true,
             OptionId::Add => self.op = Some(ManageOp::Add),
             _ => return false,
         }

@@ -73,7 +73,7 @@ impl Draft {
             claim.reread(false);
             self.rewrite(index, edit.what());
         }
-        if resume.as_ref().is_some_and(|resume| resume.restore.is_some()) {
+        if resume.as_ref().is_some_and(|resume| resume.edit.is_some() && !resume.restore.is_empty()) {
             self.before.push(Remark::note(format!("{}: restoring critical section", self.path)));
         }
         if let Some(claim) = self.claims.get(self.model) {

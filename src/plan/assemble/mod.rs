@@ -58,6 +58,8 @@ pub struct Options {
     pub waits: bool,
     /// A reshape goes on although what was set aside is of no use.
     pub invalid_backup: bool,
+    /// A reshape goes on no farther than to where it can be turned round.
+    pub stands: bool,
 }
 
 /// A sentence for people.

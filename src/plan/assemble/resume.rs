@@ -4,7 +4,7 @@
 use raid::{Reshape, reshape::Way};
 use superblock::{
     Membership, Native, Sectors,
-    backup::{Backup, Part},
+    backup::{self, Backup, Part},
 };
 
 use super::{Options, claim::Claim, lineup::Lineup};
@@ -25,8 +25,8 @@ const MODE: u32 = 0o600;
 /// What is done before and after the start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GoingOn {
-    /// What goes back to the members.
-    pub restore: Option<Step>,
+    /// What goes back to the members, or is made ready for what is set aside from now on.
+    pub restore: Vec<Step>,
     /// The members' superblocks say so then.
     pub edit: Option<Reshaped>,
     /// `sync_max`, before anything is laid out anew.
@@ -34,7 +34,7 @@ pub struct GoingOn {
     /// It is started, but for whoever wants it read-only.
     pub writable: bool,
     /// What is noted for those who go on.
-    pub note: Option<Step>,
+    pub note: Vec<Step>,
     /// Somebody has to set more aside, or to take away what was.
     pub follow: bool,
 }
@@ -82,61 +82,69 @@ pub(super) fn resume(
     path: &str,
     options: &Options,
 ) -> Result<Option<GoingOn>, Refusal> {
-    let metadata = &model.metadata;
-    let noted = || claims.iter().find_map(|claim| claim.aside.as_deref());
-    let follow = noted().is_some_and(|noted| noted.levels);
-    let alone = || Ok(follow.then(|| GoingOn { follow, ..GoingOn::default() }));
-    let (true, Some((at, backwards)), Some((_, layout, chunk, raid_disks))) =
-        (metadata.is_laid_where_it_lies(), metadata.reshape_at(), metadata.goal())
-    else {
+    let noted = claims.iter().find_map(|claim| claim.aside.as_deref());
+    let turned = turned(model, noted);
+    let alone = || Ok(alone(model, noted, turned.as_ref()));
+    let Some(standing) = Standing::of(model) else { return alone() };
+    let lies = model.metadata.is_laid_where_it_lies();
+    if options.stands && (!lies || standing.is_passed()) {
+        return standing.led(path).map(Some);
+    }
+    if !lies || standing.is_passed() && turned.is_some() {
         return alone();
-    };
-    let facts = &model.facts;
-    let before = Geometry {
-        level: facts.level,
-        layout: facts.layout,
-        chunk: facts.chunk,
-        raid_disks: metadata.slots_before(),
-        component_size: facts.component_size,
-    };
-    let reshape = Reshape { before, after: Geometry { layout, chunk, raid_disks, ..before } };
-    let numbers = || Some((reshape.course()?, reshape.critical()?, reshape.size()?, reshape.widths()?.1));
-    let Some((course, critical, size, width)) = numbers() else { return alone() };
-    let aside = noted().filter(|noted| !noted.store.is_empty());
-    if course == Way::Spreads && at >= critical {
-        let follow = aside.is_some();
-        return Ok(follow.then(|| GoingOn { follow, ..GoingOn::default() }));
     }
-    let Some(aside) = aside else { return Err(nothing_there(path, course)) };
-    let backup = believed(aside, model, path, course, options)?;
-    let (parts, to) = covering(&backup.parts, at, backwards);
-    if parts.iter().any(|(_, part)| part.sum.is_none()) && !options.invalid_backup {
-        is_of_its_time(backup.written, facts.updated, &aside.store).map_err(failed)?;
+    let aside = noted.filter(|noted| !noted.store.is_empty());
+    if standing.is_passed() {
+        return Ok(aside.map(|_| GoingOn { follow: true, ..GoingOn::default() }));
     }
-    let restore = (!parts.is_empty()).then(|| {
-        let parts = parts.iter().map(|(nth, part)| (backup.place(*nth), *part)).collect();
-        let members = members(claims, lineup, raid_disks);
-        let (store, shape) = (aside.store.clone(), reshape.after);
-        Step::Window(Box::new(WindowStep::Restore { store, parts, shape, members }))
+    let Some(aside) = aside else { return Err(nothing_there(path, standing.course)) };
+    let backup = believed(aside, model, path, standing.course, options)?;
+    match turned {
+        Some(note) => standing.turn_round(aside, &note, &backup, path).map(Some),
+        None => standing.goes_on(aside, &backup, (claims, lineup), options).map(Some),
+    }
+}
+
+/// What is noted where the reshape goes another way than when it was noted.
+fn turned(model: &Claim, noted: Option<&SetAside>) -> Option<ReshapeNote> {
+    let (level, layout, chunk, raid_disks) = model.metadata.goal()?;
+    let goal = Geometry { level, layout, chunk, raid_disks, component_size: Sectors(0) };
+    let note = noted?.note.as_ref().filter(|note| !note.is_reached(&goal))?;
+    Some(note.turned(&goal))
+}
+
+/// The kernel needs no help with it.
+fn alone(model: &Claim, noted: Option<&SetAside>, turned: Option<&ReshapeNote>) -> Option<GoingOn> {
+    let noted = noted?;
+    if let Some(note) = turned {
+        let follow = !note.levels.is_empty();
+        return Some(GoingOn { note: noting(noted, &model.facts, note), follow, ..GoingOn::default() });
+    }
+    noted.needs_somebody().then(|| GoingOn { follow: true, ..GoingOn::default() })
+}
+
+/// Where both shapes begin a stripe, next on the way; `None` where that is the end.
+fn turning_place(reshape: &Reshape, at: Sectors, backwards: bool) -> Option<Sectors> {
+    let unit = reshape.window_unit()?.0;
+    let size = reshape.size()?.0.min(reshape.before.array_size()?.0);
+    let place = match backwards {
+        true => at.0.min(size).checked_div(unit)?.checked_mul(unit)?,
+        false => at.0.div_ceil(unit).checked_mul(unit)?,
+    };
+    (place > 0 && place < size).then_some(Sectors(place))
+}
+
+/// What is noted of the array from now on. A store that is needed no more goes first: the note is what names it.
+fn noting(aside: &SetAside, model: &Membership, note: &ReshapeNote) -> Vec<Step> {
+    let path = note_file(&aside.notes, model.array);
+    let store = aside.store.clone();
+    let goes = !store.is_empty() && note.window.is_none();
+    let store = goes.then(|| Step::System(SystemStep::RemoveFile { file: store }));
+    let note = Step::System(match note.is_needed() {
+        true => SystemStep::WriteFile { path, text: note.text(), mode: MODE },
+        false => SystemStep::RemoveFile { file: path },
     });
-    let fresh =
-        |edit| GoingOn { restore: restore.clone(), edit: Some(edit), follow: true, ..GoingOn::default() };
-    if backwards && to == Sectors(0) {
-        return Ok(Some(fresh(Reshaped::Over)));
-    }
-    if course == Way::Spreads && to == Sectors(0) {
-        // Nothing was let go before a part was set aside, so nothing was laid out anew.
-        return Ok(Some(fresh(Reshaped::Never)));
-    }
-    if course == Way::Spreads && to >= critical {
-        return Ok(Some(fresh(Reshaped::At(to))));
-    }
-    Ok(Some(stands(
-        &Standing { aside, reshape: &reshape, backwards, critical, size, width, facts },
-        restore,
-        to,
-        backup,
-    )))
+    store.into_iter().chain([note]).collect()
 }
 
 /// What a store says, where it is this array's.
@@ -155,47 +163,162 @@ fn believed(
     }
 }
 
-/// What there is to know of one that goes on.
+/// A reshape that stands: all that its superblocks say of it.
+#[derive(Clone, Copy)]
 struct Standing<'a> {
-    aside: &'a SetAside,
-    reshape: &'a Reshape,
+    reshape: Reshape,
+    course: Way,
+    at: Sectors,
     backwards: bool,
     critical: Sectors,
+    /// The array's size afterwards.
     size: Sectors,
     width: u64,
     facts: &'a Membership,
 }
 
-/// The kernel stands still where nothing more is set aside.
-fn stands(of: &Standing<'_>, restore: Option<Step>, to: Sectors, backup: Backup) -> GoingOn {
-    let Standing { aside, reshape, backwards, critical, size, width, facts } = *of;
-    let window = aside.window.clone().unwrap_or_else(|| WindowNote {
-        store: aside.store.clone(),
-        at: 0,
-        length: backup.second.0.max(reshape.window_unit().unwrap_or_default().0),
-        until: critical.0,
-        width,
-        size: size.0,
-        backwards,
-        before: 0,
-        shift: 0,
-    });
-    let until = Sectors(window.until);
-    let stands = if backwards { to.min(Sectors(window.size)).max(until) } else { to };
-    let way = if backwards { Sectors(window.size).saturating_sub(until) } else { stands };
-    let note = aside.window.is_none().then(|| {
-        let note = ReshapeNote::new(backup.written, &reshape.after, Vec::new(), false)
-            .with_window(Some(window.clone()));
-        let path = note_file(&aside.notes, facts.array);
-        Step::System(SystemStep::WriteFile { path, text: note.text(), mode: MODE })
-    });
-    GoingOn {
-        edit: restore.is_some().then_some(Reshaped::At(to)),
-        restore,
-        still: Some(Sectors(way.0.checked_div(width).unwrap_or(0))),
-        writable: true,
-        note,
-        follow: true,
+impl<'a> Standing<'a> {
+    fn of(model: &'a Claim) -> Option<Self> {
+        let facts = &model.facts;
+        let ((at, backwards), (_, layout, chunk, raid_disks)) =
+            (model.metadata.reshape_at()?, model.metadata.goal()?);
+        let before = Geometry {
+            level: facts.level,
+            layout: facts.layout,
+            chunk: facts.chunk,
+            raid_disks: model.metadata.slots_before(),
+            component_size: facts.component_size,
+        };
+        let reshape = Reshape { before, after: Geometry { layout, chunk, raid_disks, ..before } };
+        Some(Self {
+            course: reshape.course()?,
+            critical: reshape.critical()?,
+            size: reshape.size()?,
+            width: reshape.widths()?.1,
+            reshape,
+            at,
+            backwards,
+            facts,
+        })
+    }
+
+    /// The kernel writes where it has read long ago.
+    fn is_passed(&self) -> bool {
+        self.course == Way::Spreads && self.at >= self.critical
+    }
+
+    /// To where it can be turned round, and no farther.
+    fn led(&self, path: &str) -> Result<GoingOn, Refusal> {
+        let all_but_over =
+            || Refusal::new(format!("the reshape of {path} is all but over and ends the way it goes"));
+        let at = turning_place(&self.reshape, self.at, self.backwards).ok_or_else(all_but_over)?;
+        let way = if self.backwards { self.size.saturating_sub(at) } else { at };
+        let still = Some(Sectors(way.0.checked_div(self.width).unwrap_or(0)));
+        Ok(GoingOn { still, writable: true, ..GoingOn::default() })
+    }
+
+    /// What was set aside goes back.
+    fn goes_on(
+        &self,
+        aside: &SetAside,
+        backup: &Backup,
+        (claims, lineup): (&[Claim], &Lineup),
+        options: &Options,
+    ) -> Result<GoingOn, Refusal> {
+        let Self { course, critical, backwards, facts, .. } = *self;
+        let (parts, to) = covering(&backup.parts, self.at, backwards);
+        if parts.iter().any(|(_, part)| part.sum.is_none()) && !options.invalid_backup {
+            is_of_its_time(backup.written, facts.updated, &aside.store).map_err(failed)?;
+        }
+        let shape = self.reshape.after;
+        let restore = (!parts.is_empty()).then(|| {
+            let parts = parts.iter().map(|(nth, part)| (backup.place(*nth), *part)).collect();
+            let members = members(claims, lineup, shape.raid_disks);
+            Step::Window(Box::new(WindowStep::Restore { store: aside.store.clone(), parts, shape, members }))
+        });
+        let restore: Vec<Step> = restore.into_iter().collect();
+        let fresh =
+            |edit| GoingOn { restore: restore.clone(), edit: Some(edit), follow: true, ..GoingOn::default() };
+        Ok(match course {
+            _ if backwards && to == Sectors(0) => fresh(Reshaped::Over),
+            // Nothing was let go before a part was set aside, so nothing was laid out anew.
+            Way::Spreads if to == Sectors(0) => fresh(Reshaped::Never),
+            Way::Spreads if to >= critical => fresh(Reshaped::At(to)),
+            _ => self.stands(aside, restore, to, backup),
+        })
+    }
+
+    /// Back to where it came from. Nothing may be set aside any more: what is, belongs to the other way.
+    fn turn_round(
+        &self,
+        aside: &SetAside,
+        note: &ReshapeNote,
+        backup: &Backup,
+        path: &str,
+    ) -> Result<GoingOn, Refusal> {
+        let Self { course, critical, facts, backwards, .. } = *self;
+        if backup.parts.iter().any(|part| !part.is_empty()) {
+            let text = format!("{path}: part of it is set aside in {}, and is written first", aside.store);
+            let hint = format!("assemble it without --update, then `mdctl grow {path} --revert`");
+            return Err(Refusal::new(text).hint(hint));
+        }
+        if self.at == Sectors(0) && backwards {
+            let (note, edit) = (noting(aside, facts, note), Some(Reshaped::Over));
+            return Ok(GoingOn { edit, note, follow: true, ..GoingOn::default() });
+        }
+        let unit = self.reshape.window_unit().unwrap_or_default().0.max(1);
+        let length = match course {
+            Way::Gathers => critical.0,
+            Way::Spreads | Way::InPlace => (backup.second.0 / unit).max(1).saturating_mul(unit),
+        };
+        let mut restore = Vec::new();
+        if backup.second.0 < length {
+            // The store has no room for so much at once.
+            let (store, size) = (aside.store.clone(), backup::store_size(Sectors(length)));
+            let backup = Backup { second: Sectors(length), at: backup::DATA_AT, ..*backup };
+            restore.push(Step::System(SystemStep::RemoveFile { file: store.clone() }));
+            restore.push(Step::Window(Box::new(WindowStep::Make { store, size, backup })));
+        }
+        let window = self.window(aside, length);
+        let note = noting(aside, facts, &note.clone().with_window(Some(window.clone())));
+        Ok(GoingOn { note, ..self.held(&window, restore, self.at) })
+    }
+
+    /// The kernel stands still where nothing more is set aside.
+    fn stands(&self, aside: &SetAside, restore: Vec<Step>, to: Sectors, backup: &Backup) -> GoingOn {
+        let unit = self.reshape.window_unit().unwrap_or_default().0;
+        let window = aside.window().cloned().unwrap_or_else(|| self.window(aside, backup.second.0.max(unit)));
+        let note = aside.note.is_none().then(|| {
+            let note = ReshapeNote::new(backup.written, &self.reshape.after, Vec::new(), false);
+            noting(aside, self.facts, &note.with_window(Some(window.clone())))
+        });
+        let edit = (!restore.is_empty()).then_some(Reshaped::At(to));
+        GoingOn { edit, note: note.unwrap_or_default(), ..self.held(&window, restore, to) }
+    }
+
+    fn window(&self, aside: &SetAside, length: u64) -> WindowNote {
+        WindowNote {
+            store: aside.store.clone(),
+            at: 0,
+            length,
+            until: self.critical.0,
+            width: self.width,
+            size: self.size.0,
+            backwards: self.backwards,
+            before: 0,
+            shift: 0,
+        }
+    }
+
+    fn held(&self, window: &WindowNote, restore: Vec<Step>, at: Sectors) -> GoingOn {
+        let (until, size) = (Sectors(window.until), Sectors(window.size));
+        let way = match (self.backwards, self.course) {
+            (true, Way::Gathers) => size.saturating_sub(at.min(size).max(until)),
+            (true, _) => size.saturating_sub(at.min(size)),
+            (false, _) => at,
+        };
+        let still = Some(Sectors(way.0.checked_div(self.width).unwrap_or(0)));
+        GoingOn { restore, still, writable: true, follow: true, ..GoingOn::default() }
     }
 }
 

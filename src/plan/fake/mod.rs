@@ -304,6 +304,7 @@ impl Fake {
             Step::Disk(DiskStep::PutStream { target, .. }) => drop(state.files.insert(target.clone())),
             Step::System(SystemStep::Note { note, .. }) => state.notes.push_str(&note.to_string()),
             Step::System(SystemStep::Follow { lock, .. }) => drop(state.followed.insert(lock.clone())),
+            Step::System(SystemStep::EndFollow { lock }) => drop(state.followed.remove(lock)),
             Step::System(SystemStep::UnitFiles { files }) => state.change_texts(files)?,
             Step::System(SystemStep::EditFile { change, .. }) => {
                 state.change_texts(std::slice::from_ref(change))?

@@ -42,6 +42,8 @@ pub struct Wish {
 /// How it comes about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
+    /// The level before.
+    pub from: Level,
     /// Members of these slots leave first: what they hold, others hold as well.
     pub surplus: Vec<u32>,
     /// The array gets these levels first, one after the other.
@@ -160,6 +162,7 @@ fn chunk(now: &Geometry, wish: &Wish, shown: &str) -> Result<Sectors, Refusal> {
 
 fn mirror(now: &Geometry, wish: &Wish, to: Level, shown: &str) -> Result<Change, Refusal> {
     let plain = Change {
+        from: now.level,
         surplus: Vec::new(),
         before: Vec::new(),
         reshape: None,
@@ -195,7 +198,7 @@ fn mirror(now: &Geometry, wish: &Wish, to: Level, shown: &str) -> Result<Change,
                 Geometry { level: Level::Raid5, layout: LEFT_SYMMETRIC, chunk: Sectors(chunk), ..*now };
             let rest = parity(&as_parity, wish, to, shown)?;
             let before = [vec![Level::Raid5], rest.before].concat();
-            Ok(Change { before, ..rest })
+            Ok(Change { from: now.level, before, ..rest })
         }
         _ => refuse("Impossibly level change request for RAID1"),
     }
@@ -241,6 +244,7 @@ fn parity(now: &Geometry, wish: &Wish, to: Level, shown: &str) -> Result<Change,
     }
     let same = reshape.is_none() && to == now.level;
     Ok(Change {
+        from: now.level,
         surplus: Vec::new(),
         before: if same { Vec::new() } else { takeovers(now.level, via) },
         reshape,
@@ -358,6 +362,7 @@ fn to_mirror(now: &Geometry, wish: &Wish) -> Result<Change, Refusal> {
         _ => vec![Level::Raid1],
     };
     Ok(Change {
+        from: now.level,
         surplus: Vec::new(),
         before: Vec::new(),
         reshape: None,
@@ -377,6 +382,7 @@ fn striped_to_copies(now: &Geometry, wish: &Wish) -> Result<Change, Refusal> {
         return refuse(format!("a RAID0 of {n} devices becomes a RAID10 of {} with two near copies", n * 2));
     }
     Ok(Change {
+        from: now.level,
         surplus: Vec::new(),
         before: vec![Level::Raid10],
         reshape: None,
@@ -392,6 +398,7 @@ fn striped_to_copies(now: &Geometry, wish: &Wish) -> Result<Change, Refusal> {
 fn copies(now: &Geometry, wish: &Wish, to: Level) -> Result<Change, Refusal> {
     let has = Copies::from_layout(now.layout);
     let mut change = Change {
+        from: now.level,
         surplus: Vec::new(),
         before: Vec::new(),
         reshape: None,

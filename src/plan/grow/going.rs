@@ -12,7 +12,7 @@ use crate::{
     model::grow::{Growing, WindowNote, WindowSight},
     plan::{
         ArrayName, MdStep, Plan, Refusal, Step, SystemStep,
-        course::{Bar, Cause, Course, Deed, Ending, Event, Look, Said, Then, Turn, Unseen, Wait},
+        course::{Bar, Cause, Course, Deed, Ending, Event, Look, Said, Then, Turn, Unseen, Wait, Woke},
         manage::session::{no_array, one},
         run::Failure,
         window::WindowStep,
@@ -20,29 +20,52 @@ use crate::{
     words::{ArrayAttr, ArrayState, SyncAction},
 };
 
+/// Exit status of what was interrupted.
+const INTERRUPTED: u8 = 130;
 /// Exit status where nothing goes on.
 const NOTHING: u8 = 2;
 /// Nothing announces how far a reshape is; its end is announced.
 const TICK: Duration = Duration::from_secs(30);
 /// The kernel tells when it has written down how far it is; should it not, this is when it is looked at.
-const PULSE: Duration = Duration::from_secs(1);
+pub(super) const PULSE: Duration = Duration::from_secs(1);
 /// So often the last levels are tried again: who looks at an array for a moment keeps it from changing its level.
 const MOST_TRIES: u32 = 10;
 /// And so long afterwards.
 const PAUSE: Duration = Duration::from_secs(3);
 
+/// How far somebody goes with a reshape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// To its end.
+    Over,
+    /// Until nothing of it is set aside any more: then it can be turned round.
+    NothingIsAside,
+    /// To a place at which both shapes begin a stripe: whoever started it has let it go no farther.
+    ItStands,
+    /// No farther: a process in the background goes on.
+    InTheBackground,
+}
+
 /// One reshape.
 pub struct Going {
-    path: String,
+    pub(super) path: String,
     outspoken: bool,
-    stage: Stage,
+    pub(super) until: Until,
+    /// The array's members, once they are known.
+    pub(super) members: Vec<String>,
+    /// Where data may be set aside, and the time: for one that is to be turned round.
+    pub(super) store: (Option<String>, u64),
+    pub(super) stage: Stage,
     tries: u32,
-    nudged: bool,
+    /// So often the kernel was told to go on, and did not.
+    nudges: u32,
     tidied: bool,
+    /// Somebody wants it to end: first nothing must be held back any more.
+    leaving: bool,
     say: Vec<Said>,
 }
 
-enum Stage {
+pub(super) enum Stage {
     Look,
     Waiting,
     /// How far a reshape is whose data is set aside.
@@ -54,6 +77,8 @@ enum Stage {
     /// Nothing of it is needed any more.
     Tidied,
     Nudged,
+    /// Nobody else goes on with it.
+    Alone,
     Finishing(Box<Act>),
 }
 
@@ -61,7 +86,12 @@ enum Stage {
 #[must_use]
 pub fn follow(array: &ArrayName) -> Step {
     let words = ["grow", "--continue", &format!("/dev/{}", array.kernel)].map(str::to_owned).to_vec();
-    Step::System(SystemStep::Follow { lock: format!("reshape-{}", array.kernel), words })
+    Step::System(SystemStep::Follow { lock: lock(array), words })
+}
+
+/// Of whoever does that.
+pub(super) fn lock(array: &ArrayName) -> String {
+    format!("reshape-{}", array.kernel)
 }
 
 impl Course for Going {
@@ -75,50 +105,65 @@ impl Going {
     /// Of the array at a path.
     #[must_use]
     pub fn new(path: String, outspoken: bool) -> Self {
-        Self { path, outspoken, stage: Stage::Look, tries: 0, nudged: false, tidied: false, say: Vec::new() }
+        Self {
+            path,
+            outspoken,
+            until: Until::Over,
+            members: Vec::new(),
+            store: (None, 0),
+            stage: Stage::Look,
+            tries: 0,
+            nudges: 0,
+            tidied: false,
+            leaving: false,
+            say: Vec::new(),
+        }
+    }
+
+    /// The same, so far.
+    #[must_use]
+    pub fn until(self, until: Until) -> Self {
+        Self { until, ..self }
+    }
+
+    /// What is set aside on the way back goes into this file. The time in seconds since 1970.
+    #[must_use]
+    pub fn with_store(self, store: Option<String>, now: u64) -> Self {
+        Self { store: (store, now), ..self }
+    }
+
+    /// Paths of the array's members, once it was seen.
+    #[must_use]
+    pub fn members(&self) -> &[String] {
+        &self.members
     }
 
     fn turn(&mut self, event: Event) -> Result<Turn, Unseen> {
         let stage = std::mem::replace(&mut self.stage, Stage::Look);
         Ok(match (stage, event) {
+            (Stage::Window(array), Event::Woke(Woke::Interrupted)) if !self.leaving && has_store(&array) => {
+                // Whoever shuts the machine down waits for writes to this array.
+                self.leaving = true;
+                self.look_closely(array)
+            }
+            (Stage::Waiting | Stage::Window(_), Event::Woke(Woke::Interrupted)) => self.left(),
             (Stage::Look, Event::Begin) | (Stage::Waiting, Event::Woke(_)) => self.look(),
             (Stage::Look, Event::Seen(view)) => match view.growing()? {
+                Ok(array) if self.until != Until::Over => self.seen_for_now(array),
                 Ok(array) => self.seen(&array),
                 Err(absent) => Turn::refuse(no_array(&self.path, &absent)),
             },
-            (Stage::Nudged, Event::Done(deeds)) => match one(deeds)? {
-                Deed::Done => self.look(),
-                Deed::Shown => Turn::end(0),
-                Deed::Failed(failure) => {
-                    self.say.extend(Said::failure(&failure));
-                    Turn::end(1)
-                }
-            },
             (Stage::Window(array), Event::Seen(view)) => match view.window()? {
+                Some(sight) if self.until == Until::ItStands => self.stands(array, &sight),
                 Some(sight) => self.windowed(array, sight),
                 // It was stopped: it goes on where it is assembled again.
                 None => Turn::end(0),
             },
+            (Stage::Window(array), Event::Woke(_)) if self.until == Until::ItStands => {
+                self.look_for_the_place(array)
+            }
             (Stage::Window(array), Event::Woke(_)) => self.look_closely(array),
-            (Stage::Aside(array, sight), Event::Done(deeds)) => match one(deeds)? {
-                Deed::Done => self.look_closely(array),
-                Deed::Shown => Turn::end(0),
-                Deed::Failed(failure) => self.stuck(&array, sight, &failure),
-            },
-            (Stage::LetGo, Event::Done(deeds)) => {
-                if let Deed::Failed(failure) = one(deeds)? {
-                    self.say.extend(Said::failure(&failure));
-                }
-                Turn::end(1)
-            }
-            (Stage::Tidied, Event::Done(deeds)) => {
-                if let Deed::Failed(failure) = one(deeds)? {
-                    self.say.extend(Said::failure(&failure));
-                }
-                self.nudged = true;
-                self.look()
-            }
-            (Stage::Finishing(act), Event::Done(deeds)) => self.finished(*act, one(deeds)?),
+            (stage, Event::Done(deeds)) => self.done(stage, one(deeds)?),
             (_, Event::Unseen(unseen)) => return Err(unseen),
             (_, event) => {
                 return Err(Unseen { text: format!("an answer to no question: {event:?}"), errno: None });
@@ -126,9 +171,29 @@ impl Going {
         })
     }
 
+    fn done(&mut self, stage: Stage, deed: Deed) -> Turn {
+        match (stage, deed) {
+            (Stage::Finishing(act), deed) => self.finished(*act, deed),
+            (Stage::LetGo, Deed::Done) => Turn::end(1),
+            (_, Deed::Shown) => Turn::end(0),
+            (Stage::Aside(array, _), Deed::Done) => self.look_closely(array),
+            (Stage::Aside(array, sight), Deed::Failed(failure)) => self.stuck(&array, sight, &failure),
+            (Stage::Alone, Deed::Done) if self.until == Until::InTheBackground => Turn::end(0),
+            (_, Deed::Done) => self.look(),
+            (Stage::Tidied, Deed::Failed(failure)) => {
+                self.say.extend(Said::failure(&failure));
+                self.look()
+            }
+            (_, Deed::Failed(failure)) => {
+                self.say.extend(Said::failure(&failure));
+                Turn::end(1)
+            }
+        }
+    }
+
     fn look(&mut self) -> Turn {
         self.stage = Stage::Look;
-        Turn::look(Look::Growing { array: self.path.clone(), store: None })
+        Turn::look(Look::Growing { array: self.path.clone(), store: self.store.0.clone() })
     }
 
     fn seen(&mut self, array: &Growing) -> Turn {
@@ -139,7 +204,9 @@ impl Going {
         }
         let running = array.managed.sync_action == Some(SyncAction::Reshape);
         if array.reshape_at.is_some() || running {
-            if !running && !self.nudged {
+            if running {
+                self.nudges = 0;
+            } else if self.nudges < MOST_TRIES {
                 return self.nudge(array, &array_name);
             }
             // Without levels that come then the kernel does all the rest.
@@ -166,7 +233,7 @@ impl Going {
         }
     }
 
-    fn look_closely(&mut self, array: Box<Growing>) -> Turn {
+    pub(super) fn look_closely(&mut self, array: Box<Growing>) -> Turn {
         let window = array.note.as_ref().and_then(|note| note.window.clone());
         self.stage = Stage::Window(array);
         match window {
@@ -187,13 +254,20 @@ impl Going {
             _ if window.store.is_empty() => None,
             Ok(backup) => Some(*backup),
             // Its store is gone. Where the reshape is over it is not needed.
-            Err(_) if sight.position.is_none() => return self.tidy(&array),
+            Err(_) if sight.position.is_none() && self.until == Until::Over => return self.tidy(&array),
             Err(why) => {
                 let text = format!("{}: the reshape stands still: {why}", self.path);
                 return Turn::refuse(Refusal::new(text));
             }
         };
         let next = match backup {
+            Some(backup) if self.leaving || self.until == Until::NothingIsAside => {
+                let empty = backup.parts.iter().all(Part::is_empty);
+                if empty && sight.held == (Sectors(0), Sectors(0)) && sight.position.is_some() {
+                    return if self.leaving { self.left() } else { Turn::end(0) };
+                }
+                windows::ending(window, &sight, &backup, &array_name)
+            }
             Some(backup) => windows::next(window, &sight, &backup, &array_name),
             None => windows::step(window, &sight, &array_name),
         };
@@ -204,10 +278,15 @@ impl Going {
                 self.stage = Stage::Aside(array, Some(sight));
                 Turn::carry_out(Plan { summary, steps, warnings: Vec::new() })
             }
+            Next::Over if self.until == Until::NothingIsAside => {
+                let text =
+                    format!("the reshape of {} is over: it cannot be turned round any more", self.path);
+                Turn::refuse(Refusal::new(text))
+            }
             Next::Over => self.tidy(&array),
-            Next::Wait if sight.action != Some(SyncAction::Reshape) && !self.nudged => {
+            Next::Wait if sight.action != Some(SyncAction::Reshape) && self.nudges < MOST_TRIES => {
                 // An array that is read-only waits for its first write, or for who makes it writable.
-                self.nudged = true;
+                self.nudges = self.nudges.saturating_add(1);
                 let thaw = Step::Md(MdStep::Thaw { array: array_name });
                 self.stage = Stage::Aside(array, Some(sight));
                 let summary = format!("have the reshape of {} go on", self.path);
@@ -224,6 +303,15 @@ impl Going {
                 Then::Wait(Wait { on, most: PULSE, bar: Some(bar) }).into()
             }
         }
+    }
+
+    /// Interrupted: what has begun goes on with another command.
+    fn left(&mut self) -> Turn {
+        if self.outspoken {
+            let text = format!("mdctl grow --continue {} goes on with the reshape", self.path);
+            self.say.push(Said::note(text));
+        }
+        Turn::end(INTERRUPTED)
     }
 
     /// Nothing more can be set aside: the kernel stands still where the last part ends, and the array serves as before. Writes wait
@@ -272,7 +360,7 @@ impl Going {
 
     /// It stands still, and the kernel goes on when it is told to.
     fn nudge(&mut self, array: &Growing, array_name: &ArrayName) -> Turn {
-        self.nudged = true;
+        self.nudges = self.nudges.saturating_add(1);
         let mut act = Act::new(format!("have the reshape of {} go on", self.path));
         match array.managed.detail.array_state {
             Some(ArrayState::ReadOnly) => {
@@ -296,7 +384,8 @@ impl Going {
         let done = array.reshape_at.map_or(0, |at| at.bytes().0.min(total));
         let on = vec![Cause::Attribute { array: array_name.kernel.clone(), attr: ArrayAttr::SyncAction }];
         let bar = Bar { what: format!("reshape of {}", self.path), done, total };
-        Then::Wait(Wait { on, most: TICK, bar: Some(bar) }).into()
+        let most = if self.nudges > 0 { PAUSE } else { TICK };
+        Then::Wait(Wait { on, most, bar: Some(bar) }).into()
     }
 
     fn finished(&mut self, act: Act, deed: Deed) -> Turn {
@@ -320,6 +409,12 @@ impl Going {
             }
         }
     }
+}
+
+/// Whether anything may be set aside.
+pub(super) fn has_store(array: &Growing) -> bool {
+    let window = array.note.as_ref().and_then(|note| note.window.as_ref());
+    window.is_some_and(|window| !window.store.is_empty())
 }
 
 fn finishing(

@@ -13,6 +13,7 @@ mod policy;
 mod shape;
 mod size;
 mod store;
+mod turning;
 mod windows;
 
 use jiff::tz::TimeZone;
@@ -27,7 +28,7 @@ use crate::{
 
 pub use change::{Change, Wish, change};
 pub use course::Grow;
-pub use going::{Going, follow};
+pub use going::{Going, Until, follow};
 
 /// What is asked for.
 #[derive(Clone, Debug)]

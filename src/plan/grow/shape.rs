@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Permissions of notes.
-const MODE: u32 = 0o600;
+pub(super) const MODE: u32 = 0o600;
 /// The most slots by format: 0.90, 1.x.
 const MOST: [u32; 2] = [27, 1920];
 
@@ -316,14 +316,14 @@ pub(super) fn reshape(
             offsets(&array_name, &shifts, act);
             store::steps(reshape, &shifts)
         }
-        None => Some(store::window(job, array, reshape)?),
+        None => Some(store::window(shown, job.request.backup_file.is_some(), array, reshape)?),
     };
     if let Some(window) = &window {
-        store::make(job, array, window, act);
+        store::make(shown, job.now, array, window, act);
         store::stand(&array_name, window, act, shown);
     }
     geometry(array, &array_name, reshape, act, shown);
-    if !change.after.is_empty() || window.is_some() {
+    if !change.after.is_empty() || !change.before.is_empty() || window.is_some() {
         act.then(note(job, array, change, reshape, window), "");
     }
     let (from, to) = (SyncAction::Frozen, SyncAction::Reshape);
@@ -383,6 +383,13 @@ fn note(
 ) -> Option<Step> {
     let levels = change.after.iter().filter_map(|level| level.name()).map(str::to_owned).collect();
     let note = ReshapeNote::new(job.now, &reshape.after, levels, change.without_parity).with_window(window);
+    let mut back: Vec<Level> = change.before.iter().rev().skip(1).copied().collect();
+    if !change.before.is_empty() {
+        back.push(change.from);
+    }
+    let without_parity = back.last() == Some(&Level::Raid0);
+    let back = back.iter().filter_map(|level| level.name()).map(str::to_owned).collect();
+    let note = note.with_way_back(back, without_parity);
     let path = array.note_file()?;
     Some(Step::System(SystemStep::WriteFile { path, text: note.text(), mode: MODE }))
 }

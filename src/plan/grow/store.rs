@@ -6,7 +6,7 @@ use superblock::{
     backup::{self, Backup, Part},
 };
 
-use super::{Act, GrowJob, offsets::Shift, set, windows};
+use super::{Act, offsets::Shift, set, windows};
 use crate::{
     model::grow::{Growing, WindowNote},
     plan::{ArrayName, Refusal, Step, SystemStep, course::Said, window::WindowStep},
@@ -23,8 +23,12 @@ const LENGTH: u64 = 65_536;
 ///
 /// # Errors
 /// There is no place for it, or the kernel would not do it.
-pub(super) fn window(job: &GrowJob, array: &Growing, reshape: &Reshape) -> Result<WindowNote, Refusal> {
-    let shown = &job.array.path;
+pub(super) fn window(
+    shown: &str,
+    named: bool,
+    array: &Growing,
+    reshape: &Reshape,
+) -> Result<WindowNote, Refusal> {
     let least = reshape.least_shift().unwrap_or_default().0 / 2;
     if reshape.before.level == Level::Raid10 {
         return Err(Refusal::new(format!(
@@ -32,7 +36,6 @@ pub(super) fn window(job: &GrowJob, array: &Growing, reshape: &Reshape) -> Resul
         )));
     }
     let place = &array.store;
-    let named = job.request.backup_file.is_some();
     if place.on_the_array {
         let text = "backup file must NOT be on the array being reshaped.";
         return Err(Refusal::new(text).hint(format!("{} is on {shown}", place.file)));
@@ -79,8 +82,7 @@ pub(super) fn window(job: &GrowJob, array: &Growing, reshape: &Reshape) -> Resul
 }
 
 /// Makes the store.
-pub(super) fn make(job: &GrowJob, array: &Growing, window: &WindowNote, act: &mut Act) {
-    let shown = &job.array.path;
+pub(super) fn make(shown: &str, now: u64, array: &Growing, window: &WindowNote, act: &mut Act) {
     if window.store.is_empty() {
         return;
     }
@@ -91,7 +93,7 @@ pub(super) fn make(job: &GrowJob, array: &Growing, window: &WindowNote, act: &mu
     let native = array.managed.detail.superblock.as_ref().map(|found| &found.native);
     let backup = Backup {
         uuid: native.map(Native::bitmap_uuid).unwrap_or_default(),
-        written: job.now,
+        written: now,
         at: backup::DATA_AT,
         second: Sectors(window.length),
         parts: [Part::default(); 2],

@@ -28,12 +28,12 @@ pub(super) enum Next {
 
 /// Decides. What was written before the parts is where the kernel is by the superblocks: only that counts.
 pub(super) fn next(note: &WindowNote, sight: &WindowSight, backup: &Backup, array: &ArrayName) -> Next {
-    let window = Window { note, sight, backup, array };
-    match sight.position {
-        None => window.end(),
-        Some(at) if note.backwards => window.backwards(at),
-        Some(at) => window.forwards(at),
-    }
+    Window { note, sight, backup, array, ends: false }.next()
+}
+
+/// The same where nothing more is to be set aside, so that the kernel comes to stand still behind what is.
+pub(super) fn ending(note: &WindowNote, sight: &WindowSight, backup: &Backup, array: &ArrayName) -> Next {
+    Window { note, sight, backup, array, ends: true }.next()
 }
 
 /// What comes next where data moves, and nothing is set aside.
@@ -75,9 +75,19 @@ struct Window<'a> {
     sight: &'a WindowSight,
     backup: &'a Backup,
     array: &'a ArrayName,
+    /// Nothing more is set aside.
+    ends: bool,
 }
 
 impl Window<'_> {
+    fn next(&self) -> Next {
+        match self.sight.position {
+            None => self.end(),
+            Some(at) if self.note.backwards => self.backwards(at),
+            Some(at) => self.forwards(at),
+        }
+    }
+
     /// From the beginning: two parts, of which the kernel works on one while the other is set aside.
     fn forwards(&self, at: Sectors) -> Next {
         let until = Sectors(self.note.until);
@@ -107,20 +117,43 @@ impl Window<'_> {
         let free = self.backup.parts.iter().position(Part::is_empty);
         let left = Sectors(until.0.min(self.note.size)).saturating_sub(saved);
         match free {
-            Some(part) if left > Sectors(0) => self.save(part, saved, left.min(Sectors(self.note.length))),
+            Some(part) if left > Sectors(0) && !self.ends => {
+                self.save(part, saved, left.min(Sectors(self.note.length)))
+            }
             _ => Next::Wait,
         }
     }
 
-    /// From the end: only the beginning is written where it has not been read.
+    /// From the end. Where fewer members hold it, only the beginning is written where it has not been read, and that is one part.
     fn backwards(&self, at: Sectors) -> Next {
-        let until = Sectors(self.note.until);
-        let saved = self.backup.parts.iter().any(|part| !part.is_empty());
-        match (saved, self.sight.sync_max) {
-            (true, Some(_)) => Next::Do("let the kernel go on", vec![self.allow(None)]),
-            (true, None) => Next::Wait,
-            (false, _) if at <= until && at > Sectors(0) => self.save(0, Sectors(0), until),
-            (false, _) => Next::Wait,
+        let passed = |part: &Part| !part.is_empty() && part.start >= at;
+        if self.backup.parts.iter().any(passed) {
+            let kept = self.backup.parts.map(|part| if passed(&part) { Part::default() } else { part });
+            return self.give_up(kept, at);
+        }
+        let until = Sectors(self.note.until.min(self.note.size));
+        let mut saved = at.min(until);
+        for _ in self.backup.parts {
+            let covers = |part: &&Part| !part.is_empty() && part.start < saved && saved <= part.end();
+            saved = self.backup.parts.iter().find(covers).map_or(saved, |part| part.start);
+        }
+        let way = self.note.size.saturating_sub(saved.0).checked_div(self.note.width).unwrap_or(0);
+        if self.sight.sync_max.is_some_and(|max| max.0 < way) {
+            return Next::Do("let the kernel go on", vec![self.allow((saved > Sectors(0)).then_some(saved))]);
+        }
+        let free = self.backup.parts.iter().position(Part::is_empty);
+        match free {
+            Some(part) if at <= until && saved > Sectors(0) && !self.ends => {
+                let length = saved.min(Sectors(self.note.length));
+                // All of what is not passed, where it is to be one part.
+                let end = if self.note.length >= until.0 { until } else { saved };
+                self.save(
+                    part,
+                    saved.saturating_sub(length),
+                    end.saturating_sub(saved.saturating_sub(length)),
+                )
+            }
+            _ => Next::Wait,
         }
     }
 
@@ -142,9 +175,13 @@ impl Window<'_> {
     /// First nothing is said to be set aside any more, then writes go on: what they bring must not be written over by it.
     fn give_up(&self, kept: [Part; 2], at: Sectors) -> Next {
         let backup = Backup { parts: kept, written: self.sight.now, ..*self.backup };
-        let end = kept.iter().filter(|part| !part.is_empty()).map(Part::end).max();
+        let left = kept.iter().filter(|part| !part.is_empty());
         let say = WindowStep::Say { store: self.note.store.clone(), at: Sectors(self.note.at), backup };
-        let range = end.map_or((Sectors(0), Sectors(0)), |end| (at, end));
+        let range = match self.note.backwards {
+            true => left.map(|part| part.start).min().map(|start| (start, at)),
+            false => left.map(Part::end).max().map(|end| (at, end)),
+        };
+        let range = range.unwrap_or_default();
         Next::Do("give up what is passed", vec![Step::Window(Box::new(say)), self.hold(range)])
     }
 

@@ -118,6 +118,11 @@ pub enum SystemStep {
         /// The command's words.
         words: Vec<String>,
     },
+    /// End the process in the background that holds this lock, and wait until it has ended.
+    EndFollow {
+        /// The lock's name.
+        lock: String,
+    },
     /// Add a line to the notes of a command that was killed.
     Note {
         /// Their file.
@@ -211,6 +216,7 @@ impl SystemStep {
             | Self::RemoveNode { .. }
             | Self::Uevent { .. }
             | Self::Follow { .. }
+            | Self::EndFollow { .. }
             | Self::Note { .. } => return None,
         })
     }
@@ -248,6 +254,7 @@ impl fmt::Display for SystemStep {
             Self::RemoveNode { array } => write!(f, "remove what is left of {}", array.path),
             Self::Uevent { array } => write!(f, "send a change event for {array}"),
             Self::Note { notes, .. } => write!(f, "note in {notes} what is over"),
+            Self::EndFollow { .. } => write!(f, "end the process in the background"),
             Self::Follow { words, .. } => {
                 write!(f, "have `mdctl {}` done in the background", words.join(" "))
             }

@@ -16,6 +16,7 @@ const FORCE: Options = Options {
     partial: false,
     waits: false,
     invalid_backup: false,
+    stands: false,
 };
 const PARTIAL: Options = Options {
     run: false,
@@ -25,6 +26,7 @@ const PARTIAL: Options = Options {
     partial: true,
     waits: false,
     invalid_backup: false,
+    stands: false,
 };
 
 /// A member after its words were changed, with a right checksum.
