@@ -247,7 +247,7 @@ impl SetAside {
     /// Somebody has to go on with it: it gets another level when its reshape is over, or something is to be taken away.
     #[must_use]
     pub fn needs_somebody(&self) -> bool {
-        self.note.as_ref().is_some_and(|note| !note.levels.is_empty() || note.window.is_some())
+        self.note.as_ref().is_some_and(ReshapeNote::is_needed)
     }
 }
 

@@ -117,7 +117,7 @@ fn turned(model: &Claim, noted: Option<&SetAside>) -> Option<ReshapeNote> {
 fn alone(model: &Claim, noted: Option<&SetAside>, turned: Option<&ReshapeNote>) -> Option<GoingOn> {
     let noted = noted?;
     if let Some(note) = turned {
-        let follow = !note.levels.is_empty();
+        let follow = note.is_needed();
         return Some(GoingOn { note: noting(noted, &model.facts, note), follow, ..GoingOn::default() });
     }
     noted.needs_somebody().then(|| GoingOn { follow: true, ..GoingOn::default() })
@@ -323,7 +323,11 @@ impl<'a> Standing<'a> {
 }
 
 /// The parts that the kernel may have been at, by what is recorded, and where it stands when they are written.
-fn covering(parts: &[Part; 2], at: Sectors, backwards: bool) -> (Vec<(usize, Part)>, Sectors) {
+pub(in crate::plan) fn covering(
+    parts: &[Part; 2],
+    at: Sectors,
+    backwards: bool,
+) -> (Vec<(usize, Part)>, Sectors) {
     let mut all: Vec<(usize, Part)> =
         parts.iter().copied().enumerate().filter(|(_, part)| !part.is_empty()).collect();
     all.sort_unstable_by_key(|(_, part)| part.start.0);

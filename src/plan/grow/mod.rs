@@ -6,6 +6,8 @@
 mod bitmap;
 mod change;
 mod course;
+#[cfg(test)]
+mod cuts;
 mod going;
 mod members;
 mod offsets;

@@ -78,7 +78,9 @@ pub(super) fn member<'a>(candidate: &'a CandidatePath, session: &Session<'_>) ->
     if let Some(damage) = &claim.damage {
         return Err(Refusal::new(format!("no RAID superblock on {path}: {damage}")).into());
     }
-    if claim.metadata.is_laid_where_it_lies() {
+    let running = session.existing(claim.facts.array, session.asked);
+    let is_there = running.is_some_and(|array| array.is_active() && array.members.contains(&claim.id));
+    if claim.metadata.is_laid_where_it_lies() && !is_there {
         let text = format!(
             "{}: This array is being reshaped and cannot be started\n      by --incremental.  Please use --assemble",
             claim.name()

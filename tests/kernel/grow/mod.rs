@@ -3,9 +3,10 @@
 mod cut;
 mod matrix;
 mod stopped;
+mod turned;
 
 use crate::guest::Case;
 
 pub(crate) fn cases() -> Vec<Case> {
-    [matrix::cases(), stopped::cases(), cut::cases()].into_iter().flatten().collect()
+    [matrix::cases(), stopped::cases(), turned::cases(), cut::cases()].into_iter().flatten().collect()
 }
