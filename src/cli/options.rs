@@ -214,7 +214,10 @@ pub enum OptionId {
 impl OptionId {
     /// Whether mdadm 4.6 does not have it.
     pub fn is_new(self) -> bool {
-        matches!(self, Self::Json | Self::DryRun | Self::NoArchive | Self::Destroy | Self::UseDevlinks)
+        matches!(
+            self,
+            Self::Json | Self::Revert | Self::DryRun | Self::NoArchive | Self::Destroy | Self::UseDevlinks
+        )
     }
 }
 

@@ -12,6 +12,7 @@ mod member;
 mod names;
 mod only_copy;
 mod overwritten;
+mod reshape;
 mod running;
 mod sides;
 mod stopped;

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use superblock::{Level, MdUuid};
 
 use super::{
-    ExplainScene, Explanation, Finding, Kind, NextCommand, Severity, kernel, member, names,
+    ExplainScene, Explanation, Finding, Kind, NextCommand, Severity, kernel, member, names, reshape,
     running::{self, Told},
 };
 use crate::{
-    model::{human, status::ArrayStatus},
+    model::status::ArrayStatus,
     plan::assemble::{
         ArrayOutcome, Claim, Count, DeviceClass, Lineup, Shortage, Stop, Verdict, Why, classify::classify,
         shape::Shapes,
@@ -310,19 +310,7 @@ impl<'a> Work<'a> {
     }
 
     fn reshape(&self) -> Option<Finding> {
-        let model = self.model.filter(|model| model.metadata.is_reshaping())?;
-        let at = model.facts.reshape_position.map(|at| human::size(at.bytes().0)).unwrap_or_default();
-        let before = model.metadata.slots_before();
-        let found = Finding::new(
-            Kind::Reshape,
-            Severity::Weakens,
-            format!("a reshape was interrupted at {at}: from {before} to {} devices", model.facts.raid_disks),
-        );
-        Some(if model.metadata.needs_backup() {
-            found.needs("the file that was given as --backup-file when the reshape began")
-        } else {
-            found.needs("nothing: it goes on when the array is started")
-        })
+        reshape::stopped(self.model?)
     }
 
     /// What assembly would do now.

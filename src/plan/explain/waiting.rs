@@ -52,6 +52,7 @@ impl Work<'_> {
                 let text = format!("a {kind} runs{}{}", done.unwrap_or_default(), left.unwrap_or_default());
                 Finding::new(Kind::SyncRunning, Severity::Note, text)
                     .also(self.source_of(kind))
+                    .also(if kind == SyncKind::Reshape { self.reshaping() } else { Vec::new() })
                     .needs("nothing but time")
                     .try_next(NextCommand::new(["mdctl", "status", "--watch", &array], "shows the progress"))
             }
@@ -84,12 +85,6 @@ impl Work<'_> {
             false => "until it is done, no member can be made from the others".to_owned(),
         };
         (!paths.is_empty()).then_some(text)
-    }
-
-    fn reshape(&self) -> Option<Finding> {
-        let at = self.array.reshape_position.filter(|_| self.array.activity.is_none())?;
-        let text = format!("a reshape was cut off at {}", human::size(at.bytes().0));
-        Some(Finding::new(Kind::Reshape, Severity::Weakens, text).because("no reshape runs"))
     }
 
     fn mismatches(&self) -> Option<Finding> {

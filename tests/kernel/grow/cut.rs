@@ -88,7 +88,7 @@ const ROADS: [Road; 8] = [
 const MEMBER: u64 = 12 << 10;
 const STORE: u64 = 16 << 10;
 /// Cuts of each road where nothing else is said.
-const CUTS: usize = 2;
+const CUTS: usize = 1;
 /// All of them.
 const MANY: usize = 70;
 

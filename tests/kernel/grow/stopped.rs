@@ -1,6 +1,6 @@
 //! Reshapes that are stopped and started again and again, and whose processes are killed.
 
-use crate::guest::{Case, Disks, mdctl, ours, settle, sh, until};
+use crate::guest::{Case, Disks, mdctl, ours, settle, sh, tried, until};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
@@ -93,7 +93,7 @@ fn stopped_and_started_again_and_again() {
     let array = Array::new(&["-l5", "-n3"], 3);
     ours(&["--grow", "/dev/md0", "-c128", "--backup-file", STORE]).ok();
     let mut stops = 0;
-    for nth in 0..10 {
+    for nth in 0..tried(10).max(4) {
         let begun = position();
         if begun == u64::MAX {
             break;
@@ -123,7 +123,7 @@ fn stopped_and_started_again_and_again() {
 fn its_process_is_killed() {
     let array = Array::new(&["-l6", "-n4"], 4);
     ours(&["--grow", "/dev/md0", "-l5", "--backup-file", STORE]).ok();
-    for _ in 0..4 {
+    for _ in 0..tried(4).max(2) {
         let begun = position();
         if begun == u64::MAX {
             break;

@@ -285,7 +285,11 @@ fn running_arrays() {
             Kind::Mismatches,
             Some("mdctl scrub locate /dev/md/home"),
         ),
-        (|array| array.reshape_position = Some(Sectors(4096)), Kind::Reshape, None),
+        (
+            |array| array.reshape_position = Some(Sectors(4096)),
+            Kind::Reshape,
+            Some("mdctl grow --continue /dev/md/home"),
+        ),
         (|array| array.state = "broken".into(), Kind::NotEnough, Some("mdctl stop /dev/md/home")),
     ];
     for (change, kind, next) in cases {
