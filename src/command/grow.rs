@@ -125,26 +125,8 @@ impl Round<'_> {
     }
 
     fn assemble(&self, members: &[PathBuf], update: Option<Update>, stands: bool) -> Result<u8> {
-        let request = AssembleRequest {
-            device: Some(self.path.clone().into()),
-            more: Vec::new(),
-            devices: members.to_vec(),
-            scan: false,
-            uuid: None,
-            name: None,
-            super_minor: None,
-            metadata: None,
-            force: false,
-            run: true,
-            no_degraded: false,
-            readonly: false,
-            update,
-            backup_file: None,
-            invalid_backup: false,
-            nodes: None,
-            home_cluster: None,
-            stands,
-        };
+        let listed = AssembleRequest::listed(self.path.clone().into(), members.to_vec());
+        let request = AssembleRequest { run: true, update, stands, ..listed };
         assemble::run(&request, self.common, self.machine, self.ui)
     }
 }

@@ -298,24 +298,6 @@ impl Work<'_> {
 }
 
 fn assembling(word: &str, devices: Vec<String>) -> AssembleRequest {
-    AssembleRequest {
-        device: Some(word.into()),
-        more: Vec::new(),
-        devices: devices.into_iter().map(PathBuf::from).collect(),
-        scan: false,
-        uuid: None,
-        name: None,
-        super_minor: None,
-        metadata: None,
-        force: false,
-        run: true,
-        no_degraded: false,
-        readonly: false,
-        update: None,
-        backup_file: None,
-        invalid_backup: false,
-        nodes: None,
-        home_cluster: None,
-        stands: false,
-    }
+    let devices = devices.into_iter().map(PathBuf::from).collect();
+    AssembleRequest { run: true, ..AssembleRequest::listed(word.into(), devices) }
 }

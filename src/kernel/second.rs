@@ -149,7 +149,8 @@ pub enum End {
 
 /// Ends all processes of the session that this one began.
 pub fn end_session(leader: u32, how: End) {
-    let Ok(leader) = i32::try_from(leader) else { return };
+    // A lock of another namespace's process has the number 0, and to the kernel that is our own group.
+    let Some(leader) = i32::try_from(leader).ok().filter(|leader| *leader > 1) else { return };
     let signal = match how {
         End::Asked => Signal::SIGTERM,
         End::Killed => Signal::SIGKILL,

@@ -178,6 +178,33 @@ pub struct AssembleRequest {
     pub stands: bool,
 }
 
+impl AssembleRequest {
+    /// One array out of these devices, and nothing else.
+    #[must_use]
+    pub fn listed(device: OsString, devices: Vec<PathBuf>) -> Self {
+        Self {
+            device: Some(device),
+            more: Vec::new(),
+            devices,
+            scan: false,
+            uuid: None,
+            name: None,
+            super_minor: None,
+            metadata: None,
+            force: false,
+            run: false,
+            no_degraded: false,
+            readonly: false,
+            update: None,
+            backup_file: None,
+            invalid_backup: false,
+            nodes: None,
+            home_cluster: None,
+            stands: false,
+        }
+    }
+}
+
 /// `--misc`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MiscRequest {

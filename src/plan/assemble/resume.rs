@@ -241,7 +241,7 @@ impl<'a> Standing<'a> {
             |edit| GoingOn { restore: restore.clone(), edit: Some(edit), follow: true, ..GoingOn::default() };
         Ok(match course {
             _ if backwards && to == Sectors(0) => fresh(Reshaped::Over),
-            // Nothing was let go before a part was set aside, so nothing was laid out anew.
+            // The kernel is not let go before a part is set aside, so it has rewritten nothing.
             Way::Spreads if to == Sectors(0) => fresh(Reshaped::Never),
             Way::Spreads if to >= critical => fresh(Reshaped::At(to)),
             _ => self.stands(aside, restore, to, backup),

@@ -55,9 +55,9 @@ impl Going {
                 self.members = array.members.iter().filter_map(known).collect();
                 Step::System(SystemStep::EndFollow { lock: lock(&array_name) })
             }
+            _ if has_store(&array) => return self.look_closely(array),
             _ => {
                 return match self.store_for_the_way_back(&array) {
-                    _ if has_store(&array) => self.look_closely(array),
                     Ok(None) => Turn::end(0),
                     Ok(Some(act)) => {
                         self.stage = Stage::Alone;
